@@ -1,0 +1,123 @@
+"""Errors a user can cause: a message, the place in the text, and what to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+MAX_SHOWN_LINE = 100
+"""Characters of the user's line shown around the caret."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The characters ``start`` to ``end`` (exclusive) of a source text."""
+
+    start: int
+    end: int
+
+    def to(self, other: Span) -> Span:
+        """Return the span that covers both."""
+        return Span(min(self.start, other.start), max(self.end, other.end))
+
+
+class GradcheckError(Exception):
+    """Base of every error that the user's input can cause.
+
+    ``code`` is stable, ``message`` is one line in the user's words, ``hint`` says what to write instead.
+    """
+
+    code = "error"
+
+    def __init__(self, message: str, *, source: str | None = None, span: Span | None = None, hint: str | None = None):
+        super().__init__(message)
+        self.message = message
+        self.source = source
+        self.span = span
+        self.hint = hint
+
+    def located(self, source: str, span: Span) -> GradcheckError:
+        """Return this error with the place filled in, where it has none yet."""
+        if self.span is None:
+            self.source, self.span = source, span
+        return self
+
+    def __str__(self) -> str:
+        parts = [self.message]
+        if self.source is not None and self.span is not None:
+            parts.append(underline(self.source, self.span))
+        if self.hint:
+            parts.append(self.hint)
+        return "\n".join(parts)
+
+
+class SyntaxProblem(GradcheckError):
+    """The text is not an expression of the language."""
+
+    code = "syntax"
+
+
+class NameProblem(GradcheckError):
+    """A function, method, parameter or input that does not exist."""
+
+    code = "name"
+
+
+class ShapeProblem(GradcheckError):
+    """Shapes that do not fit each other or an operation."""
+
+    code = "shape"
+
+
+class PointProblem(GradcheckError):
+    """A point that is missing, malformed, or does not fit the program."""
+
+    code = "point"
+
+
+class LimitProblem(GradcheckError):
+    """Input larger than a named limit."""
+
+    code = "limit"
+
+
+class FileProblem(GradcheckError):
+    """A file that cannot be read or written."""
+
+    code = "file"
+
+
+class UsageProblem(GradcheckError):
+    """An option with a value it does not take."""
+
+    code = "usage"
+
+
+class LaneProblem(GradcheckError):
+    """A lane could not evaluate the program; the case is an ``error``."""
+
+    code = "lane"
+
+
+def underline(source: str, span: Span) -> str:
+    """Return the line of ``source`` that holds ``span``, with a caret under it.
+
+    >>> print(underline("sin(x) + foo(x)", Span(9, 12)))
+      sin(x) + foo(x)
+               ^^^
+    """
+    start = source.rfind("\n", 0, span.start) + 1
+    end = source.find("\n", span.start)
+    line = source[start : end if end >= 0 else len(source)]
+    column = span.start - start
+    width = max(1, min(span.end, start + len(line)) - span.start)
+    first = max(0, column - MAX_SHOWN_LINE // 2) if len(line) > MAX_SHOWN_LINE else 0
+    shown = _printable(line[first : first + MAX_SHOWN_LINE])
+    head = "..." if first else ""
+    tail = "..." if first + MAX_SHOWN_LINE < len(line) else ""
+    carets = "^" * max(1, min(width, MAX_SHOWN_LINE - (column - first)))
+    return f"  {head}{shown}{tail}\n  {' ' * (len(head) + column - first)}{carets}"
+
+
+def _printable(text: str) -> str:
+    """Return ``text`` with every control character as one visible replacement."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)

@@ -1,0 +1,238 @@
+"""The intermediate representation: a program is named layers of expressions, and prints back to text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+from gradcheck.errors import Span
+
+NOWHERE = Span(0, 0)
+"""The span of a node that the user did not type."""
+
+Shape = tuple[int, ...]
+Param = bool | int | Fraction | str | None | slice | tuple["Param", ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Number:
+    """An exact rational constant; ``0.1`` is 1/10."""
+
+    value: Fraction
+    span: Span = NOWHERE
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Name:
+    """An input or an earlier layer."""
+
+    id: str
+    span: Span = NOWHERE
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Call:
+    """An operation of the table on tensors ``args``, with static ``params`` (dim, keepdim, shape, ...)."""
+
+    op: str
+    args: tuple[Node, ...]
+    params: tuple[tuple[str, Param], ...] = ()
+    span: Span = NOWHERE
+
+    def param(self, name: str, default: Param = None) -> Param:
+        """Return a parameter, or ``default`` where the user wrote none."""
+        return next((value for key, value in self.params if key == name), default)
+
+
+Node = Number | Name | Call
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One statement ``name = expression``."""
+
+    name: str
+    expression: Node
+    span: Span = NOWHERE
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """Named inputs, layers in order, and the names of the outputs; ``source`` is the text that spans point into."""
+
+    inputs: tuple[str, ...]
+    layers: tuple[Layer, ...]
+    outputs: tuple[str, ...]
+    source: str = ""
+
+    @property
+    def output(self) -> str:
+        """Return the only output, or the last one."""
+        return self.outputs[-1]
+
+    def text(self, name: str) -> str:
+        """Return the text of one layer's expression."""
+        return to_text(next(layer.expression for layer in self.layers if layer.name == name))
+
+    def __str__(self) -> str:
+        return "\n".join(f"{layer.name} = {to_text(layer.expression)}" for layer in self.layers)
+
+
+def postorder(node: Node) -> Iterator[Node]:
+    """Yield every node below ``node`` and then itself, arguments first; deep expressions need no recursion."""
+    stack: list[tuple[Node, bool]] = [(node, False)]
+    while stack:
+        current, opened = stack.pop()
+        if opened or not isinstance(current, Call):
+            yield current
+            continue
+        stack.append((current, True))
+        stack.extend((arg, False) for arg in reversed(current.args))
+
+
+def names(node: Node) -> dict[str, Span]:
+    """Return the names that ``node`` reads, in order of appearance, each with its first span."""
+    found: dict[str, Span] = {}
+    for part in postorder(node):
+        if isinstance(part, Name):
+            found.setdefault(part.id, part.span)
+    return found
+
+
+def rebuild(node: Node, change: Callable[[Node], Node]) -> Node:
+    """Return ``node`` with ``change`` applied to every part, arguments first."""
+    done: list[Node] = []
+    for part in postorder(node):
+        if isinstance(part, Call) and part.args:
+            args = tuple(done[-len(part.args) :])
+            del done[-len(part.args) :]
+            same = all(new is old for new, old in zip(args, part.args, strict=True))
+            part = part if same else replace(part, args=args)
+        done.append(change(part))
+    return done[-1]
+
+
+def substitute(node: Node, by: dict[str, Node]) -> Node:
+    """Return ``node`` with names replaced by expressions."""
+    return rebuild(node, lambda part: by.get(part.id, part) if isinstance(part, Name) else part)
+
+
+def call(op: str, *args: Node, span: Span = NOWHERE, **params: Param) -> Call:
+    """Return a call; parameters in the order given."""
+    return Call(op, args, tuple(params.items()), span)
+
+
+def number(value: int | Fraction, span: Span = NOWHERE) -> Number:
+    """Return a constant."""
+    return Number(Fraction(value), span)
+
+
+# --- back to text -------------------------------------------------------------------------------
+
+_BINARY = {
+    "logical_or": ("|", 1), "logical_and": ("&", 2),
+    "lt": ("<", 3), "le": ("<=", 3), "gt": (">", 3), "ge": (">=", 3), "eq": ("==", 3), "ne": ("!=", 3),
+    "add": ("+", 4), "sub": ("-", 4), "mul": ("*", 5), "div": ("/", 5), "matmul": ("@", 5), "pow": ("**", 7),
+}  # fmt: skip
+"""Operators with their precedence, loosest first; unary minus has 6, an atom 9."""
+
+_PREFIX = {"neg": ("-", 6), "logical_not": ("~", 6)}
+_COMPARISON, _NEGATION, _POWER, _ATOM = 3, 6, 7, 9
+
+
+def to_text(node: Node, rename: Callable[[str], str] = str) -> str:
+    """Return the expression in the language, with the fewest brackets that parse back to the same tree."""
+    done: list[tuple[str, int]] = []
+    for part in postorder(node):
+        if isinstance(part, Name):
+            done.append((rename(part.id), _ATOM))
+        elif isinstance(part, Number):
+            done.append(_number_text(part.value))
+        else:
+            count = len(part.args)
+            args = done[len(done) - count :]
+            del done[len(done) - count :]
+            done.append(_call_text(part, args))
+    return done[-1][0]
+
+
+def _number_text(value: Fraction) -> tuple[str, int]:
+    if value.denominator == 1:
+        return str(value.numerator), _ATOM if value >= 0 else _NEGATION
+    decimal = _short_decimal(value)
+    if decimal is not None:
+        return decimal, _ATOM if value >= 0 else _NEGATION
+    return f"{value.numerator}/{value.denominator}", _BINARY["div"][1] if value >= 0 else _NEGATION - 1
+
+
+def _short_decimal(value: Fraction) -> str | None:
+    """Return a decimal of at most 17 places that is exactly ``value`` and no fraction of small integers."""
+    if value.denominator <= 1000:
+        return None
+    for places in range(3, 18):
+        scaled = value * 10**places
+        if scaled.denominator == 1:
+            digits = str(abs(scaled.numerator)).rjust(places + 1, "0")
+            return f"{'-' if value < 0 else ''}{digits[:-places]}.{digits[-places:]}"
+    return None
+
+
+def _call_text(node: Call, args: list[tuple[str, int]]) -> tuple[str, int]:
+    if node.op in _BINARY and len(args) == 2 and not node.params:
+        return _operator_text(node.op, *args)
+    if node.op in _PREFIX:
+        sign, level = _PREFIX[node.op]
+        return sign + _bracket(args[0], level), level
+    if node.op == "index":
+        return f"{_bracket(args[0], _ATOM)}[{_key_text(node.param('key'))}]", _ATOM
+    if node.op == "mask":
+        return f"where({args[1][0]}, {args[0][0]}, 0)", _ATOM
+    if node.op == "guard":
+        return args[0]
+    if not args and not node.params:
+        return node.op, _ATOM
+    parts = [text for text, _ in args]
+    if node.op in ("cat", "stack"):
+        parts = [f"[{', '.join(parts)}]"]
+    parts += [f"{key}={param_text(value)}" for key, value in node.params]
+    return f"{node.op}({', '.join(parts)})", _ATOM
+
+
+def _operator_text(op: str, left: tuple[str, int], right: tuple[str, int]) -> tuple[str, int]:
+    sign, level = _BINARY[op]
+    if op == "pow":
+        return f"{_bracket(left, level + 1)}**{_bracket(right, _NEGATION)}", level
+    low = level + 1 if level == _COMPARISON else level
+    space = "" if op in ("mul", "div") else " "
+    return f"{_bracket(left, low)}{space}{sign}{space}{_bracket(right, level + 1)}", level
+
+
+def _bracket(part: tuple[str, int], level: int) -> str:
+    text, own = part
+    return text if own >= level else f"({text})"
+
+
+def param_text(value: Param) -> str:
+    """Return a parameter as it is written in a call."""
+    if isinstance(value, tuple):
+        return f"({', '.join(map(param_text, value))}{',' if len(value) == 1 else ''})"
+    if isinstance(value, slice):
+        return _slice_text(value)
+    return repr(value) if isinstance(value, str) else str(value)
+
+
+def _key_text(key: Param) -> str:
+    items = key if isinstance(key, tuple) else (key,)
+    return ", ".join(_key_item_text(item) for item in items)
+
+
+def _key_item_text(item: Param) -> str:
+    if isinstance(item, tuple):
+        return f"[{', '.join(map(param_text, item))}]"
+    return "..." if item == "..." else param_text(item)
+
+
+def _slice_text(value: slice) -> str:
+    start, stop, step = ("" if part is None else str(part) for part in (value.start, value.stop, value.step))
+    return f"{start}:{stop}" + (f":{step}" if step else "")

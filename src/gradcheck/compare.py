@@ -1,0 +1,86 @@
+"""The verdict on one element of one gradient, from a proven enclosure and torch's value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from math import isfinite, isnan
+
+from gradcheck.formats import Ball, Dyadic, Format
+
+
+class Verdict(StrEnum):
+    """What is known about one element of one gradient, mildest first."""
+
+    AGREE = "agree"
+    UNTRACKED = "untracked"
+    KINK = "kink"
+    UNDEFINED = "undefined"
+    UNDECIDED = "undecided"
+    UNSTABLE = "unstable"
+    DISAGREE = "disagree"
+    ERROR = "error"
+
+    @property
+    def severity(self) -> int:
+        """Return the place in the order from ``agree``, 0, to ``error``."""
+        return list(Verdict).index(self)
+
+    @property
+    def fails(self) -> bool:
+        """Return whether this verdict always makes a run fail."""
+        return self in (Verdict.DISAGREE, Verdict.ERROR)
+
+
+FAILS_ASSERT = frozenset({Verdict.UNSTABLE, Verdict.UNDEFINED, Verdict.UNDECIDED})
+"""The verdicts that fail with ``--assert`` only."""
+
+
+def worst(verdicts: Iterable[Verdict]) -> Verdict:
+    """Return the most severe of one or more verdicts.
+
+    >>> worst([Verdict.KINK, Verdict.UNSTABLE, Verdict.AGREE])
+    <Verdict.UNSTABLE: 'unstable'>
+    """
+    return max(verdicts, key=lambda verdict: verdict.severity)
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """A verdict, an upper bound of the error in ULP where there is one to measure, and what to say about it."""
+
+    verdict: Verdict
+    ulps: float | None = None
+    note: str | None = None
+
+
+def judge(ball: Ball, value: float, fmt: Format, tolerance: float) -> Judgement | None:
+    """Return the judgement on ``value``, a number of ``fmt``, or None where the ball is too wide to decide.
+
+    It agrees when it lies within ``tolerance`` ULP of every point of the ball, and disagrees when it lies within
+    ``tolerance`` of none. The ULP are those of ``Format.distance``.
+
+    >>> from gradcheck.formats import FORMATS, Dyadic
+    >>> one = Ball(Dyadic(1, 0), Dyadic(1, 0))
+    >>> judge(one, 1.0000001192092896, FORMATS["float32"], tolerance=4)
+    Judgement(verdict=<Verdict.AGREE: 'agree'>, ulps=1.0, note=None)
+    >>> judge(Ball(Dyadic(1, 0), Dyadic(2, 0)), 1.0, FORMATS["float32"], tolerance=4) is None
+    True
+    """
+    if not isfinite(value):
+        return Judgement(Verdict.DISAGREE, note=_non_finite(ball, value, fmt))
+    ends = fmt.distance(value, ball.lower), fmt.distance(value, ball.upper)
+    if max(ends) <= tolerance:
+        return Judgement(Verdict.AGREE, max(ends))
+    if min(ends) > tolerance and not ball.contains(value):
+        return Judgement(Verdict.DISAGREE, max(ends))
+    return None
+
+
+def _non_finite(ball: Ball, value: float, fmt: Format) -> str:
+    largest = Dyadic.of(fmt.largest)
+    beyond = ball.lower > largest if value > 0 else ball.upper < Dyadic.of(-fmt.largest)
+    if beyond and not isnan(value):
+        return f"the derivative is too large for {fmt.name}, whose largest number is {fmt.largest:.6g}"
+    return f"the value is {value}, the derivative is finite"

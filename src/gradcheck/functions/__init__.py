@@ -1,0 +1,59 @@
+"""The table: one row for one function; look-up by name, aliases, and the nearest name for a wrong one."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+
+from gradcheck.functions import composite, conditions, elementwise, tensor
+from gradcheck.functions.conditions import CHOICES, COMPARISONS, GUARD, MASK, WHERE, Condition
+from gradcheck.functions.rows import Composite, Elementwise, Row, Tensor
+
+ELEMENTWISE = {row.name: row for row in elementwise.ROWS}
+TENSOR = {row.name: row for row in tensor.ROWS}
+COMPOSITE = {row.name: row for row in composite.ROWS}
+CONDITIONS = {row.name: row for row in conditions.ROWS}
+CONSTANTS = frozenset({"pi", "e"})
+
+ALIASES = {
+    "ln": "log", "Abs": "abs", "absolute": "abs", "fabs": "abs", "arcsin": "asin", "arccos": "acos", "arctan": "atan",
+    "arctan2": "atan2", "arcsinh": "asinh", "arccosh": "acosh", "arctanh": "atanh", "negative": "neg", "sgn": "sign",
+    "power": "pow", "multiply": "mul", "subtract": "sub", "divide": "div", "true_divide": "div", "clip": "clamp",
+    "concat": "cat", "concatenate": "cat", "mm": "matmul", "mv": "matmul", "bmm": "matmul", "swapaxes": "transpose",
+    "swapdims": "transpose", "view": "reshape", "broadcast_to": "expand", "expit": "sigmoid", "fix": "trunc",
+    "vector_norm": "norm", "swish": "silu", "ger": "outer", "inner": "dot", "greater": "gt", "less": "lt",
+}  # fmt: skip
+"""Other names for a row: NumPy's, SymPy's and torch's own synonyms."""
+
+DETACH = "detach"
+HIDDEN = frozenset({"scatter", MASK, GUARD, "index", "clamp_min", "clamp_max"})
+"""Rows that gradient programs use and nobody types."""
+
+PARAM_ALIASES = {"axis": "dim", "keepdims": "keepdim", "ddof": "correction", "ord": "p"}
+
+
+def lookup(name: str) -> Row | Condition | None:
+    """Return the row of a function by its own name."""
+    return ELEMENTWISE.get(name) or TENSOR.get(name) or COMPOSITE.get(name) or CONDITIONS.get(name)
+
+
+def known_names() -> list[str]:
+    """Return every name that a user can call, sorted."""
+    rows = {*ELEMENTWISE, *TENSOR, *COMPOSITE, *CONDITIONS} - HIDDEN
+    return sorted(rows | {WHERE, DETACH, "min", "max"} | set(ALIASES))
+
+
+def nearest(name: str, among: list[str]) -> str | None:
+    """Return the name that the user most likely meant.
+
+    >>> nearest("sofmax", known_names())
+    'softmax'
+    """
+    found = get_close_matches(name, among, n=1, cutoff=0.6) or get_close_matches(name.lower(), among, n=1, cutoff=0.6)
+    return found[0] if found else None
+
+
+__all__ = [
+    "ALIASES", "CHOICES", "COMPARISONS", "COMPOSITE", "CONDITIONS", "CONSTANTS", "DETACH", "ELEMENTWISE", "GUARD",
+    "HIDDEN", "MASK", "PARAM_ALIASES", "TENSOR", "WHERE", "Composite", "Condition", "Elementwise", "Row", "Tensor",
+    "known_names", "lookup", "nearest",
+]  # fmt: skip

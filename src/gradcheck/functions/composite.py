@@ -1,0 +1,208 @@
+"""The composite rows: functions of torch that one line of the language defines; torch runs its own fused version."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from math import prod
+from typing import Any
+
+from gradcheck.functions.params import arguments, axes, axis
+from gradcheck.functions.rows import Composite
+from gradcheck.program import Param, Shape
+
+
+def _count(shape: Shape, dim: Param) -> int:
+    return prod(shape[one] for one in axes(dim, len(shape)))
+
+
+def _over(shape: Shape, dim: Param, keepdim: Param = False) -> str:
+    return arguments(dim=axes(dim, len(shape)), keepdim=bool(keepdim)) if shape else ""
+
+
+def _mean(x: Shape, dim: Param = None, keepdim: Param = False) -> str:
+    return f"sum(x{_over(x, dim, keepdim)})/{_count(x, dim)}"
+
+
+def _variance(x: Shape, dim: Param = None, correction: Param = 1, keepdim: Param = False) -> str:
+    count = _count(x, dim)
+    # torch divides by zero, not by a negative number, where there are fewer elements than the correction
+    divisor = max(count - int(str(correction)), 0)
+    return f"sum((x - sum(x{_over(x, dim, True)})/{count})**2{_over(x, dim, keepdim)})/{divisor}"
+
+
+def _deviation(x: Shape, dim: Param = None, correction: Param = 1, keepdim: Param = False) -> str:
+    return f"sqrt({_variance(x, dim, correction, keepdim)})"
+
+
+def _norm(x: Shape, p: Param = 2, dim: Param = None, keepdim: Param = False) -> str:
+    over = _over(x, dim, keepdim)
+    if p == "inf":
+        return f"amax(abs(x){over})"
+    if p == 1:
+        return f"sum(abs(x){over})"
+    if p in (2, "fro"):
+        return f"sqrt(sum(x**2{over}))"
+    if isinstance(p, str) or p is None or p <= 0:  # type: ignore[operator]
+        raise ValueError(f"norm of order {p} is not supported; p is a positive number or inf")
+    return f"sum(abs(x)**({p}){over})**(1/({p}))"
+
+
+def _tree(pair: str) -> Any:  # noqa: ANN401 - a definition
+    """Return the definition of a reduction by pairs: smooth wherever the pairs are, and O(n) with its gradient."""
+
+    def definition(x: Shape, dim: Param = None, keepdim: Param = False) -> str:
+        if not x:
+            return "x"
+        over = axes(dim, len(x))
+        if not all(x[one] for one in over):
+            raise ValueError("a reduction over no elements has no value")
+        rest = tuple(one for one in range(len(x)) if one not in over)
+        size = prod(x[one] for one in over)
+        lines = [f"y = reshape(permute(x, {(*over, *rest)}), {(size, *(x[one] for one in rest))})"]
+        odd, last = [], "y"
+        while size > 1:
+            if size % 2:
+                odd.append(f"odd_{size}")
+                lines.append(f"odd_{size} = {last}[{size - 1}:{size}]")
+            size //= 2
+            halves = f"{last}[0:{size}]", f"{last}[{size}:{2 * size}]"
+            last = f"y_{size}"
+            lines.append(f"{last} = {pair.format(*halves)}")
+        for one in odd:
+            lines.append(f"with_{one} = {pair.format(last, one)}")
+            last = f"with_{one}"
+        shape = tuple(1 if one in over else n for one, n in enumerate(x) if keepdim or one not in over)
+        return "\n".join([*lines, f"reshape({last}, {shape})"])
+
+    return definition
+
+
+def _swap(x: Shape, dim0: Param, dim1: Param) -> str:
+    if not x:
+        return "x"
+    dims = list(range(len(x)))
+    a, b = axis(dim0, len(x)), axis(dim1, len(x))
+    dims[a], dims[b] = b, a
+    return f"permute(x, {tuple(dims)})"
+
+
+def _all_reversed(x: Shape) -> str:
+    return f"permute(x, {tuple(reversed(range(len(x))))})" if x else "x"
+
+
+def _last_two_swapped(x: Shape) -> str:
+    if len(x) < 2:
+        raise ValueError("mT needs a matrix; a vector has no last two dimensions")
+    return _swap(x, -2, -1)
+
+
+def _transposed(x: Shape) -> str:
+    if len(x) > 2:
+        raise ValueError(f"t takes at most 2 dimensions, and this tensor has {len(x)}; write transpose(x, dim0, dim1)")
+    return _all_reversed(x)
+
+
+def _flatten(x: Shape, start_dim: Param = 0, end_dim: Param = -1) -> str:
+    first, last = axis(start_dim, len(x)), axis(end_dim, len(x))
+    if first > last:
+        raise ValueError("start_dim comes after end_dim")
+    return f"reshape(x, {(*x[:first], prod(x[first : last + 1]), *x[last + 1 :])})"
+
+
+def _squeeze(x: Shape, dim: Param = None) -> str:
+    over = axes(dim, len(x))
+    return f"reshape(x, {tuple(size for one, size in enumerate(x) if size != 1 or one not in over)})"
+
+
+def _unsqueeze(x: Shape, dim: Param) -> str:
+    at = axis(dim, len(x) + 1)
+    return f"reshape(x, {(*x[:at], 1, *x[at:])})"
+
+
+def _stack(*x: Shape, dim: Param = 0) -> str:
+    if any(shape != x[0] for shape in x):
+        raise ValueError("stack needs tensors of one shape")
+    at = axis(dim, len(x[0]) + 1)
+    shape = (*x[0][:at], 1, *x[0][at:])
+    return f"cat([{', '.join(f'reshape(x_{k}, {shape})' for k in range(len(x)))}], dim={at})"
+
+
+def _dot(a: Shape, b: Shape) -> str:
+    if len(a) != 1 or a != b:
+        raise ValueError("dot takes two vectors of one length")
+    return "sum(a*b)"
+
+
+def _outer(a: Shape, b: Shape) -> str:
+    if len(a) != 1 or len(b) != 1:
+        raise ValueError("outer takes two vectors")
+    return f"reshape(a, ({a[0]}, 1))*b"
+
+
+def _along(text: str) -> Any:  # noqa: ANN401 - a definition
+    """Return a definition along one dim, which torch wants named."""
+
+    def definition(x: Shape, dim: Param) -> str:
+        return text.format(over=_over(x, axis(dim, len(x)), True))
+
+    return definition
+
+
+def _logsumexp(x: Shape, dim: Param = None, keepdim: Param = False) -> str:
+    return f"log(sum(exp(x){_over(x, dim, keepdim)}))"
+
+
+def _all_dims(m: Any, x: Any, dim: Any = None, keepdim: Any = False) -> Any:  # noqa: ANN401 - torch
+    return m.logsumexp(x, tuple(range(x.dim())) if dim is None else dim, keepdim)
+
+
+def _torch_norm(m: Any, x: Any, p: Any = 2, dim: Any = None, keepdim: Any = False) -> Any:  # noqa: ANN401 - torch
+    return m.linalg.vector_norm(x, 2.0 if p == "fro" else float(p), dim=dim, keepdim=keepdim)
+
+
+def _torch_prod(m: Any, x: Any, dim: Any = None, keepdim: Any = False) -> Any:  # noqa: ANN401 - torch
+    return m.prod(x) if dim is None else m.prod(x, dim, keepdim)
+
+
+# fmt: off
+ROWS: tuple[Composite, ...] = (
+    # --- reductions ---------------------------------------------------------------------------------------------------
+    Composite("mean", ("x",), ("dim", "keepdim"), _mean, ("mean(a)", "mean(a, dim=0)", "mean(c, dim=(0, 1), keepdim=True)"), summary="the arithmetic mean"),
+    Composite("var",  ("x",), ("dim", "correction", "keepdim"), _variance, ("var(a)", "var(a, dim=1)", "var(a, dim=1, correction=0, keepdim=True)"), summary="the variance, divided by n - correction"),
+    Composite("std",  ("x",), ("dim", "correction", "keepdim"), _deviation, ("std(a)", "std(a, dim=0)", "std(v, correction=0)"), summary="the standard deviation"),
+    Composite("norm", ("x",), ("p", "dim", "keepdim"), _norm, ("norm(a)", "norm(a, p=1)", "norm(a, p=3, dim=1)", "norm(v, p=inf)", "norm(v, p=1.5)"), torch=_torch_norm, summary="the vector norm of order p"),
+    Composite("prod", ("x",), ("dim", "keepdim"), _tree("{}*{}"), ("prod(a)", "prod(a, dim=1)", "prod(v, dim=0, keepdim=True)"), torch=_torch_prod, summary="the product of the elements"),
+    Composite("amax", ("x",), ("dim", "keepdim"), _tree("maximum({}, {})"), ("amax(a)", "amax(a, dim=1)", "amax(c, dim=(0, 2), keepdim=True)"), summary="the greatest element"),
+    Composite("amin", ("x",), ("dim", "keepdim"), _tree("minimum({}, {})"), ("amin(a)", "amin(a, dim=0)"), summary="the least element"),
+    Composite("logsumexp", ("x",), ("dim", "keepdim"), _logsumexp, ("logsumexp(a, dim=1)", "logsumexp(a, dim=(0, 1))", "logsumexp(v, 0, keepdim=True)"), torch=_all_dims, summary="log(sum(exp(x)))"),
+    Composite("softmax", ("x",), ("dim",), _along("exp(x)/sum(exp(x){over})"), ("softmax(a, dim=1)", "softmax(v, 0)"), summary="exp(x)/sum(exp(x))"),
+    Composite("log_softmax", ("x",), ("dim",), _along("x - log(sum(exp(x){over}))"), ("log_softmax(a, dim=1)", "log_softmax(c, -1)"), summary="log(softmax(x))"),
+
+    # --- shapes -------------------------------------------------------------------------------------------------------
+    Composite("transpose", ("x",), ("dim0", "dim1"), _swap, ("transpose(a, 0, 1)", "transpose(c, 0, -1)"), summary="two axes swapped"),
+    Composite("T",  ("x",), (), _all_reversed, ("a.T", "a.T @ a"), torch=lambda m, x: x.T, summary="the axes in reverse order"),
+    Composite("mT", ("x",), (), _last_two_swapped, ("a.mT", "c.mT"), torch=lambda m, x: x.mT, summary="the last two axes swapped"),
+    Composite("t",  ("x",), (), _transposed, ("t(a)", "v.t()"), summary="the transpose of a matrix"),
+    Composite("flatten", ("x",), ("start_dim", "end_dim"), _flatten, ("flatten(a)", "flatten(c, 1)"), summary="dims joined into one"),
+    Composite("squeeze", ("x",), ("dim",), _squeeze, ("squeeze(a[:, :1])", "squeeze(a[:1], 0)"), summary="without the axes of size 1"),
+    Composite("unsqueeze", ("x",), ("dim",), _unsqueeze, ("unsqueeze(v, 0)", "unsqueeze(a, -1)"), summary="with a new axis of size 1"),
+    Composite("stack", ("x",), ("dim",), _stack, ("stack([v, v])", "stack([a, a], dim=1)"), torch=lambda m, *x, dim=0: m.stack(x, dim=dim), summary="tensors joined along a new dim"),
+    Composite("dot", ("a", "b"), (), _dot, ("dot(v, v)",), summary="the inner product of two vectors"),
+    Composite("outer", ("a", "b"), (), _outer, ("outer(u, v)",), summary="the outer product of two vectors"),
+
+    # --- elementwise --------------------------------------------------------------------------------------------------
+    Composite("softplus", ("x",), ("beta", "threshold"), "where(beta*x > threshold, x, log1p(exp(beta*x))/beta)", ("softplus(s)", "softplus(v, beta=2)", "softplus(10*v)"),
+              defaults={"beta": 1, "threshold": 20}, torch=lambda m, x, beta=1, threshold=20: m.nn.functional.softplus(x, beta, threshold), summary="log(1 + exp(beta*x))/beta, and x itself above the threshold"),
+    Composite("round", ("x",), (), "where(x - floor(x) == 1/2, 2*floor((x + 1/2)/2), floor(x + 1/2))", ("round(v)", "round(3*a)"), summary="the nearest integer, ties to even"),
+    Composite("trunc", ("x",), (), "where(x >= 0, floor(x), ceil(x))", ("trunc(3*v)",), summary="the integer part"),
+    Composite("logsigmoid", ("x",), (), "-log1p(exp(-x))", ("logsigmoid(v)",), torch=lambda m, x: m.nn.functional.logsigmoid(x), summary="log(sigmoid(x))"),
+    Composite("silu", ("x",), (), "x*sigmoid(x)", ("silu(v)",), torch=lambda m, x: m.nn.functional.silu(x), summary="x*sigmoid(x)"),
+    Composite("gelu", ("x",), (), "x*(1 + erf(x/sqrt(2)))/2", ("gelu(v)",), torch=lambda m, x: m.nn.functional.gelu(x), summary="x times the normal distribution function"),
+    Composite("elu", ("x",), ("alpha",), "where(x > 0, x, alpha*expm1(x))", ("elu(v)", "elu(v, alpha=2)"), defaults={"alpha": 1},
+              torch=lambda m, x, alpha=1: m.nn.functional.elu(x, alpha), summary="x above 0, alpha*(exp(x) - 1) below"),
+    Composite("leaky_relu", ("x",), ("negative_slope",), "where(x > 0, x, negative_slope*x)", ("leaky_relu(v)", "leaky_relu(v, 0.2)"),
+              defaults={"negative_slope": Fraction(1, 100)}, torch=lambda m, x, negative_slope=0.01: m.nn.functional.leaky_relu(x, negative_slope), summary="x above 0, negative_slope*x below"),
+    Composite("mse_loss", ("a", "b"), (), "mean((a - b)**2)", ("mse_loss(v, u[:3])",), torch=lambda m, a, b: m.nn.functional.mse_loss(a, b), summary="the mean of the squared differences"),
+)
+# fmt: on
+

@@ -1,0 +1,65 @@
+"""The conditions: comparisons and logic in three values (True, False, None for undecided), and the choices they make."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+Truth = bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A comparison of two balls, or a connective of truths; ``torch`` is the operator a user would write."""
+
+    name: str
+    args: tuple[str, ...]
+    exact: Callable[..., Truth]
+    torch: Callable[..., Any]
+    summary: str = ""
+
+
+def _either(yes: bool, no: bool) -> Truth:
+    """Return what is certain: a comparison of balls may be neither true nor false."""
+    return True if yes else False if no else None
+
+
+def _equal(a: Any, b: Any) -> Truth:  # noqa: ANN401 - balls
+    # a != b is Arb's "certainly different"; equality is certain only between exact balls.
+    return _either(a == b, a != b)
+
+
+def _and(a: Truth, b: Truth) -> Truth:
+    return False if a is False or b is False else None if a is None or b is None else True
+
+
+def _or(a: Truth, b: Truth) -> Truth:
+    return True if a is True or b is True else None if a is None or b is None else False
+
+
+def _not(a: Truth) -> Truth:
+    return None if a is None else not a
+
+
+# fmt: off
+ROWS: tuple[Condition, ...] = (
+    Condition("lt", ("a", "b"), lambda a, b: _either(a < b, a >= b), lambda m, a, b: a < b),
+    Condition("le", ("a", "b"), lambda a, b: _either(a <= b, a > b), lambda m, a, b: a <= b),
+    Condition("gt", ("a", "b"), lambda a, b: _either(a > b, a <= b), lambda m, a, b: a > b),
+    Condition("ge", ("a", "b"), lambda a, b: _either(a >= b, a < b), lambda m, a, b: a >= b),
+    Condition("eq", ("a", "b"), _equal,                              lambda m, a, b: a == b),
+    Condition("ne", ("a", "b"), lambda a, b: _not(_equal(a, b)),     lambda m, a, b: a != b),
+    Condition("logical_and", ("a", "b"), _and, lambda m, a, b: a & b),
+    Condition("logical_or",  ("a", "b"), _or,  lambda m, a, b: a | b),
+    Condition("logical_not", ("a",),     _not, lambda m, a: ~a),
+)
+# fmt: on
+
+COMPARISONS = frozenset({"lt", "le", "gt", "ge", "eq", "ne"})
+
+WHERE, MASK, GUARD = "where", "mask", "guard"
+"""The choices: ``where(c, a, b)``; ``mask(a, c)`` is ``a`` where ``c`` and else a zero that nothing behind it can turn
+into a nan; ``guard(a, c)`` is ``a`` where ``c`` and else no number at all. The last two occur in gradient programs only."""
+
+CHOICES = frozenset({WHERE, MASK, GUARD})

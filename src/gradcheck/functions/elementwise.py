@@ -1,0 +1,96 @@
+"""The elementwise rows: functions of real numbers, one row each, with their meaning in every lane side by side."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gradcheck.functions.rows import Elementwise
+from gradcheck.program import Call, Number
+
+WIDE = "-7.25 -1.5 -0.3 0.2 0.7 1.9 6.5"
+POSITIVE = "0.01 0.3 1 2.5 40"
+UNIT = "-0.9 -0.3 0.1 0.75"
+PAIRS = "0.3,2 -1.5,0.7 4,-2.5 -3,-0.2"
+
+
+def row(name: str, args: str, samples: str, **fields: Any) -> Elementwise:  # noqa: ANN401 - the fields of a row
+    """Build a row from short texts; samples are separated by blanks, their arguments by commas."""
+    split = tuple(tuple(item.split(",")) for item in samples.split())
+    outside = tuple(tuple(item.split(",")) for item in fields.pop("outside", "").split())
+    return Elementwise(name, tuple(args.split()), samples=split, outside=outside, **fields)
+
+
+def power_domain(node: Call) -> str | None:
+    """Return where ``x**y`` exists; a constant exponent needs less."""
+    exponent = node.args[1]
+    if not isinstance(exponent, Number):
+        return "(x > 0) | (x == 0) & (y >= 0) | (x < 0) & (y == floor(y))"
+    if exponent.value.denominator == 1:
+        return "x != 0" if exponent.value < 0 else None
+    return "x > 0" if exponent.value < 0 else "x >= 0"
+
+
+# fmt: off
+ROWS: tuple[Elementwise, ...] = (
+    # --- arithmetic ---------------------------------------------------------------------------------------------------
+    row("neg", "x",   WIDE,  exact=lambda x: -x,       sympy=lambda m, x: -x,       torch=lambda m, x: -x,       oracle=lambda m, x: -x),
+    row("add", "x y", PAIRS, exact=lambda x, y: x + y, sympy=lambda m, x, y: x + y, torch=lambda m, x, y: x + y, oracle=lambda m, x, y: x + y),
+    row("sub", "x y", PAIRS, exact=lambda x, y: x - y, sympy=lambda m, x, y: x - y, torch=lambda m, x, y: x - y, oracle=lambda m, x, y: x - y),
+    row("mul", "x y", PAIRS, exact=lambda x, y: x * y, sympy=lambda m, x, y: x * y, torch=lambda m, x, y: x * y, oracle=lambda m, x, y: x * y),
+    row("div", "x y", PAIRS, exact=lambda x, y: x / y, sympy=lambda m, x, y: x / y, torch=lambda m, x, y: x / y, oracle=lambda m, x, y: x / y,
+        domain="y != 0", outside="1,0 0,0"),
+    row("pow", "x y", "0.3,2 2.5,-1.5 4,0.5 -1.5,3", exact=lambda x, y: x**y, torch=lambda m, x, y: x**y, oracle=lambda m, x, y: m.power(x, y),
+        partials=("where(y == 0, 0, y*x**(y - 1))", "where(x == 0, 0, x**y*log(x))"), domain=power_domain, outside="-2,0.5 0,-1 0,-0.5"),
+    row("square", "x", WIDE, exact=lambda x: x * x, sympy=lambda m, x: x**2, oracle=lambda m, x: x * x),
+    row("reciprocal", "x", WIDE, exact=lambda x: 1 / x, sympy=lambda m, x: 1 / x, oracle=lambda m, x: 1 / x, domain="x != 0", outside="0"),
+
+    # --- roots, exponentials, logarithms ------------------------------------------------------------------------------
+    row("sqrt",  "x", POSITIVE, exact=lambda x: x.sqrt(),      sympy=lambda m, x: m.sqrt(x),          oracle=lambda m, x: m.sqrt(x),       domain="x >= 0", outside="-1"),
+    row("rsqrt", "x", POSITIVE, exact=lambda x: x.rsqrt(),     sympy=lambda m, x: 1 / m.sqrt(x),      oracle=lambda m, x: 1 / m.sqrt(x),   domain="x > 0",  outside="0 -1"),
+    row("exp",   "x", WIDE,     exact=lambda x: x.exp(),       sympy=lambda m, x: m.exp(x),           oracle=lambda m, x: m.exp(x)),
+    row("exp2",  "x", WIDE,     exact=lambda x: 2**x,          sympy=lambda m, x: 2**x,               oracle=lambda m, x: m.power(2, x)),
+    row("expm1", "x", WIDE,     exact=lambda x: x.expm1(),     sympy=lambda m, x: m.exp(x) - 1,       oracle=lambda m, x: m.expm1(x)),
+    row("log",   "x", POSITIVE, exact=lambda x: x.log(),       sympy=lambda m, x: m.log(x),           oracle=lambda m, x: m.log(x),        domain="x > 0",  outside="0 -1"),
+    row("log2",  "x", POSITIVE, exact=lambda x: x.log() / x.const_log2(),  sympy=lambda m, x: m.log(x) / m.log(2),  oracle=lambda m, x: m.log(x, 2), domain="x > 0", outside="0 -1"),
+    row("log10", "x", POSITIVE, exact=lambda x: x.log() / x.const_log10(), sympy=lambda m, x: m.log(x) / m.log(10), oracle=lambda m, x: m.log10(x),  domain="x > 0", outside="0 -1"),
+    row("log1p", "x", POSITIVE, exact=lambda x: x.log1p(),     sympy=lambda m, x: m.log(1 + x),       oracle=lambda m, x: m.log1p(x),      domain="x > -1", outside="-1 -2"),
+
+    # --- trigonometric and hyperbolic ---------------------------------------------------------------------------------
+    row("sin",   "x", WIDE, exact=lambda x: x.sin(),   sympy=lambda m, x: m.sin(x),   oracle=lambda m, x: m.sin(x)),
+    row("cos",   "x", WIDE, exact=lambda x: x.cos(),   sympy=lambda m, x: m.cos(x),   oracle=lambda m, x: m.cos(x)),
+    row("tan",   "x", WIDE, exact=lambda x: x.tan(),   sympy=lambda m, x: m.tan(x),   oracle=lambda m, x: m.tan(x)),
+    row("asin",  "x", UNIT, exact=lambda x: x.asin(),  sympy=lambda m, x: m.asin(x),  oracle=lambda m, x: m.asin(x),  domain="(x >= -1) & (x <= 1)", outside="-2 1.5"),
+    row("acos",  "x", UNIT, exact=lambda x: x.acos(),  sympy=lambda m, x: m.acos(x),  oracle=lambda m, x: m.acos(x),  domain="(x >= -1) & (x <= 1)", outside="-2 1.5"),
+    row("atan",  "x", WIDE, exact=lambda x: x.atan(),  sympy=lambda m, x: m.atan(x),  oracle=lambda m, x: m.atan(x)),
+    row("sinh",  "x", WIDE, exact=lambda x: x.sinh(),  sympy=lambda m, x: m.sinh(x),  oracle=lambda m, x: m.sinh(x)),
+    row("cosh",  "x", WIDE, exact=lambda x: x.cosh(),  sympy=lambda m, x: m.cosh(x),  oracle=lambda m, x: m.cosh(x)),
+    row("tanh",  "x", WIDE, exact=lambda x: x.tanh(),  sympy=lambda m, x: m.tanh(x),  oracle=lambda m, x: m.tanh(x)),
+    row("asinh", "x", WIDE, exact=lambda x: x.asinh(), sympy=lambda m, x: m.asinh(x), oracle=lambda m, x: m.asinh(x)),
+    row("acosh", "x", "1.2 3 40", exact=lambda x: x.acosh(), sympy=lambda m, x: m.acosh(x), oracle=lambda m, x: m.acosh(x), domain="x >= 1", outside="0.5 -2"),
+    row("atanh", "x", UNIT, exact=lambda x: x.atanh(), sympy=lambda m, x: m.atanh(x), oracle=lambda m, x: m.atanh(x), domain="(x > -1) & (x < 1)", outside="1 -1 2"),
+    row("atan2", "y x", PAIRS, exact=lambda y, x: y.atan2(x), oracle=lambda m, y, x: m.atan2(y, x), domain="(x != 0) | (y != 0)", outside="0,0",
+        partials=("x/(x**2 + y**2)", "-y/(x**2 + y**2)"), kinks="(y == 0) & (x < 0)"),
+    row("hypot", "x y", PAIRS, exact=lambda x, y: (x * x + y * y).sqrt(), sympy=lambda m, x, y: m.sqrt(x**2 + y**2), oracle=lambda m, x, y: m.hypot(x, y)),
+
+    # --- special functions and activations ----------------------------------------------------------------------------
+    row("erf",  "x", WIDE, exact=lambda x: x.erf(),  sympy=lambda m, x: m.erf(x),  oracle=lambda m, x: m.erf(x)),
+    row("erfc", "x", WIDE, exact=lambda x: x.erfc(), sympy=lambda m, x: m.erfc(x), oracle=lambda m, x: m.erfc(x)),
+    row("sigmoid", "x", WIDE, exact=lambda x: 1 / (1 + (-x).exp()), oracle=lambda m, x: 1 / (1 + m.exp(-x)), partials=("sigmoid(x)*(1 - sigmoid(x))",)),
+    row("relu", "x", WIDE, exact=lambda x: x.nonnegative_part(), oracle=lambda m, x: max(x, 0), partials=("mask(1, x > 0)",), kinks="x == 0"),
+
+    # --- piecewise ----------------------------------------------------------------------------------------------------
+    row("abs",   "x", WIDE, exact=abs, sympy=lambda m, x: m.Abs(x), oracle=lambda m, x: abs(x), kinks="x == 0"),
+    row("sign",  "x", WIDE, exact=lambda x: x.sgn(),   oracle=lambda m, x: m.sign(x),  partials=("0",), kinks="x == 0"),
+    row("floor", "x", WIDE, exact=lambda x: x.floor(), oracle=lambda m, x: m.floor(x), partials=("0",), kinks="x == floor(x)"),
+    row("ceil",  "x", WIDE, exact=lambda x: x.ceil(),  oracle=lambda m, x: m.ceil(x),  partials=("0",), kinks="x == floor(x)"),
+    row("maximum", "x y", PAIRS, exact=lambda x, y: x.max(y), oracle=lambda m, x, y: max(x, y), partials=("mask(1, x > y)", "mask(1, x < y)"), kinks="x == y"),
+    row("minimum", "x y", PAIRS, exact=lambda x, y: x.min(y), oracle=lambda m, x, y: min(x, y), partials=("mask(1, x < y)", "mask(1, x > y)"), kinks="x == y"),
+    row("clamp", "x min max", "-3,-1,2 0.5,-1,2 5,-1,2 0.5,2,-1", exact=lambda x, low, high: x.max(low).min(high), oracle=lambda m, x, low, high: min(max(x, low), high),
+        partials=("mask(1, (x > min) & (x < max))", "mask(1, (x < min) & (min < max))", "mask(1, (x > max) | (min > max))"),
+        kinks="(x == min) | (x == max) | (min == max)"),
+    row("clamp_min", "x min", PAIRS, exact=lambda x, low: x.max(low), oracle=lambda m, x, low: max(x, low), partials=("mask(1, x > min)", "mask(1, x < min)"), kinks="x == min",
+        torch=lambda m, x, low: m.clamp(x, min=low)),
+    row("clamp_max", "x max", PAIRS, exact=lambda x, high: x.min(high), oracle=lambda m, x, high: min(x, high), partials=("mask(1, x < max)", "mask(1, x > max)"), kinks="x == max",
+        torch=lambda m, x, high: m.clamp(x, max=high)),
+)
+# fmt: on

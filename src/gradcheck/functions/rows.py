@@ -1,0 +1,80 @@
+"""What a row of the table is: one function with its meaning in every lane, its domain, kinks and samples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from gradcheck.program import Call, Node, Param, Shape
+
+Sample = tuple[str, ...]
+"""One text of the language for each argument."""
+
+
+@dataclass(frozen=True, slots=True)
+class Elementwise:
+    """A function of real numbers, applied to each element with broadcasting.
+
+    ``exact`` gets the arguments as balls. ``sympy`` gets the SymPy module and expressions; where it is None the function
+    stays opaque to SymPy, and ``partials`` give its derivatives, one text of the language for each argument.
+    ``domain`` and ``kinks`` are conditions in the language on the arguments: where the value exists, and where within
+    the domain the derivative does not. ``oracle`` is an independent mpmath function, used by the tests alone.
+    """
+
+    name: str
+    args: tuple[str, ...]
+    exact: Callable[..., Any]
+    oracle: Callable[..., Any]
+    samples: tuple[Sample, ...]
+    sympy: Callable[..., Any] | None = None
+    partials: tuple[str, ...] = ()
+    torch: Callable[..., Any] | None = None
+    domain: str | Callable[[Call], str | None] | None = None
+    kinks: str | None = None
+    outside: tuple[Sample, ...] = ()
+    summary: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """A linear (or multilinear) tensor operation with its transpose.
+
+    ``canonical`` gets the argument shapes and the params that the user wrote, and returns them all in one form, or the
+    text of an equal expression. ``shape`` gets the argument shapes and canonical params and returns the result's. Both
+    raise ValueError with a message in the user's words. ``exact`` gets NumPy arrays of balls. ``transpose`` gets the cotangent, the call, and the shapes of its
+    arguments and result, and returns the cotangent of the argument at ``position``, as an expression of the language.
+    """
+
+    name: str
+    args: tuple[str, ...]
+    params: tuple[str, ...]
+    canonical: Callable[..., dict[str, Param] | str]
+    shape: Callable[..., Shape]
+    exact: Callable[..., Any]
+    transpose: Callable[[Node, Call, Sequence[Shape], Shape, int], Node]
+    samples: tuple[str, ...]
+    torch: Callable[..., Any] | None = None
+    summary: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Composite:
+    """A function of torch that is defined by lines of the language.
+
+    ``definition`` is the text, or a callable that gets the params (static arguments) and the argument shapes and
+    returns it. The exact lane expands it; torch runs its own function.
+    """
+
+    name: str
+    args: tuple[str, ...]
+    params: tuple[str, ...]
+    definition: str | Callable[..., str]
+    samples: tuple[str, ...]
+    defaults: dict[str, Param] = field(default_factory=dict)
+    torch: Callable[..., Any] | None = None
+    oracle: Callable[..., Any] | None = None
+    summary: str = ""
+
+
+Row = Elementwise | Tensor | Composite

@@ -1,0 +1,232 @@
+"""The tensor rows: linear operations, each with its shape rule and its transpose; params are in canonical form here.
+
+Canonical means: ``dim`` is a tuple of non-negative ints, ``keepdim`` a bool, ``shape`` the full result shape.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from gradcheck.functions import params
+from gradcheck.functions.params import shape_text
+from gradcheck.functions.rows import Tensor
+from gradcheck.program import Call, Node, Param, Shape, call
+
+Array = np.ndarray[Any, np.dtype[np.object_]]
+
+
+# --- shapes ---------------------------------------------------------------------------------------
+
+
+def reduced(shape: Shape, dim: Sequence[int], keepdim: bool) -> Shape:
+    """Return the shape after a reduction over ``dim``."""
+    if keepdim:
+        return tuple(1 if axis in dim else size for axis, size in enumerate(shape))
+    return tuple(size for axis, size in enumerate(shape) if axis not in dim)
+
+
+def _matmul_canonical(a: Shape, b: Shape) -> dict[str, Param] | str:
+    """Return a definition with both sides as matrices where one is a vector, as torch reads it."""
+    if not a or not b:
+        raise ValueError(f"cannot multiply {shape_text(a)} by {shape_text(b)}: a matrix product needs no scalars; write *")
+    if len(a) > 1 and len(b) > 1:
+        return {}
+    left = "a" if len(a) > 1 else f"reshape(a, {(1, *a)})"
+    right = "b" if len(b) > 1 else f"reshape(b, {(*b, 1)})"
+    if a[-1] != b[-2 if len(b) > 1 else -1]:
+        raise ValueError(f"cannot multiply {shape_text(a)} by {shape_text(b)}: {a[-1]} against {b[-2 if len(b) > 1 else -1]}")
+    result = (*a[:-1], *((*b[:-2], b[-1]) if len(b) > 1 else ())) if len(a) > 1 else (*b[:-2], b[-1]) if len(b) > 1 else ()
+    return f"reshape(matmul({left}, {right}), {result})"
+
+
+def _matmul_shape(a: Shape, b: Shape) -> Shape:
+    if a[-1] != b[-2]:
+        raise ValueError(
+            f"cannot multiply {shape_text(a)} by {shape_text(b)}: {a[-1]} columns on the left, {b[-2]} rows on the right"
+        )
+    return (*np.broadcast_shapes(a[:-2], b[:-2]), a[-2], b[-1])
+
+
+def _cat_shape(*shapes: Shape, dim: int) -> Shape:
+    first = shapes[0]
+    for shape in shapes[1:]:
+        if len(shape) != len(first) or any(
+            size != other for axis, (size, other) in enumerate(zip(shape, first, strict=True)) if axis != dim
+        ):
+            raise ValueError(f"cannot join {shape_text(first)} and {shape_text(shape)} along dim {dim}")
+    return (*first[:dim], sum(shape[dim] for shape in shapes), *first[dim + 1 :])
+
+
+def numpy_key(key: Param) -> Any:  # noqa: ANN401 - whatever NumPy indexes with
+    """Return an index as NumPy takes it."""
+    items = key if isinstance(key, tuple) else (key,)
+    return tuple(... if item == "..." else list(item) if isinstance(item, tuple) else item for item in items)
+
+
+def _index_shape(shape: Shape, key: Param) -> Shape:
+    # A broadcast view of one element has any shape without taking its memory.
+    probe = np.broadcast_to(np.zeros((), dtype=np.int8), shape)
+    try:
+        return probe[numpy_key(key)].shape
+    except IndexError as problem:
+        raise ValueError(_index_message(shape, str(problem))) from None
+
+
+def _index_message(shape: Shape, problem: str) -> str:
+    if problem.startswith("too many indices"):
+        return f"too many indices for a tensor of {len(shape)} dimensions"
+    return f"{problem} (the shape is {shape_text(shape)})"
+
+
+# --- evaluation in balls --------------------------------------------------------------------------
+
+
+def scatter(values: Array, key: Param, shape: Shape, zero: object) -> Array:
+    """Return zeros of ``shape`` with ``values`` added where ``key`` points; ``zero`` is the structural zero."""
+    out = np.empty(shape, dtype=object)
+    out.fill(zero)
+    np.add.at(out, numpy_key(key), values)
+    return out
+
+
+# --- transposes -----------------------------------------------------------------------------------
+# Each returns, for a cotangent `ct` of the result, the cotangent of the argument at `position`.
+
+
+def _sum_transpose(ct: Node, node: Call, shapes: Sequence[Shape], _result: Shape, _position: int) -> Node:
+    dim = node.param("dim")
+    assert isinstance(dim, tuple)
+    kept = reduced(shapes[0], [axis for axis in dim if isinstance(axis, int)], True)
+    return call("expand", call("reshape", ct, shape=kept), shape=shapes[0])
+
+
+def _expand_transpose(ct: Node, _node: Call, shapes: Sequence[Shape], result: Shape, _position: int) -> Node:
+    return sum_to(ct, result, shapes[0])
+
+
+def sum_to(ct: Node, full: Shape, shape: Shape) -> Node:
+    """Return ``ct`` of shape ``full`` summed over the axes along which ``shape`` was broadcast to it."""
+    lead = len(full) - len(shape)
+    dim = tuple(
+        axis for axis in range(len(full)) if axis < lead or (shape[axis - lead] == 1 and full[axis] != 1)
+    )
+    summed = call("sum", ct, dim=dim, keepdim=True) if dim else ct
+    return call("reshape", summed, shape=shape) if lead else summed
+
+
+def _reshape_transpose(ct: Node, _node: Call, shapes: Sequence[Shape], _result: Shape, _position: int) -> Node:
+    return call("reshape", ct, shape=shapes[0])
+
+
+def _permute_transpose(ct: Node, node: Call, _shapes: Sequence[Shape], _result: Shape, _position: int) -> Node:
+    dims = node.param("dims")
+    assert isinstance(dims, tuple)
+    inverse = tuple(dims.index(axis) for axis in range(len(dims)))
+    return call("permute", ct, dims=inverse)
+
+
+def _swapped(node: Node, shape: Shape) -> Node:
+    axes = tuple(range(len(shape)))
+    return call("permute", node, dims=(*axes[:-2], axes[-1], axes[-2]))
+
+
+def _matmul_transpose(ct: Node, node: Call, shapes: Sequence[Shape], result: Shape, position: int) -> Node:
+    left, right = node.args
+    if position == 0:
+        pulled = call("matmul", ct, _swapped(right, shapes[1]))
+        full = (*result[:-2], *shapes[0][-2:])
+    else:
+        pulled = call("matmul", _swapped(left, shapes[0]), ct)
+        full = (*result[:-2], *shapes[1][-2:])
+    return sum_to(pulled, full, shapes[position])
+
+
+def _index_transpose(ct: Node, node: Call, shapes: Sequence[Shape], _result: Shape, _position: int) -> Node:
+    return call("scatter", ct, key=node.param("key"), shape=shapes[0])
+
+
+def _scatter_transpose(ct: Node, node: Call, _shapes: Sequence[Shape], _result: Shape, _position: int) -> Node:
+    return call("index", ct, key=node.param("key"))
+
+
+def _cat_transpose(ct: Node, node: Call, shapes: Sequence[Shape], _result: Shape, position: int) -> Node:
+    dim = node.param("dim")
+    assert isinstance(dim, int)
+    start = sum(shape[dim] for shape in shapes[:position])
+    everything = (slice(None),) * dim
+    return call("index", ct, key=(*everything, slice(start, start + shapes[position][dim])))
+
+
+def _flip_transpose(ct: Node, node: Call, _shapes: Sequence[Shape], _result: Shape, _position: int) -> Node:
+    return call("flip", ct, dims=node.param("dims"))
+
+
+def _cumsum_transpose(ct: Node, node: Call, _shapes: Sequence[Shape], _result: Shape, _position: int) -> Node:
+    dim = node.param("dim")
+    return call("flip", call("cumsum", call("flip", ct, dims=(dim,)), dim=dim), dims=(dim,))
+
+
+# fmt: off
+ROWS: tuple[Tensor, ...] = (
+    Tensor("sum", ("x",), ("dim", "keepdim"),
+           canonical=lambda x, dim=None, keepdim=False: {"dim": params.axes(dim, len(x)), "keepdim": bool(keepdim)},
+           shape=lambda x, dim, keepdim: reduced(x, dim, keepdim),
+           exact=lambda x, dim, keepdim, zero: np.sum(x, axis=dim, keepdims=keepdim),
+           transpose=_sum_transpose, samples=("sum(a)", "sum(a, dim=0)", "sum(a, dim=1, keepdim=True)", "sum(c, dim=(0, 2))"),
+           summary="the sum of the elements, over all or over dim"),
+    Tensor("expand", ("x",), ("shape",),
+           canonical=lambda x, shape: {"shape": params.expanded(shape, x)},
+           shape=lambda x, shape: tuple(np.broadcast_shapes(x, shape)),
+           exact=lambda x, shape, zero: np.broadcast_to(x, shape),
+           transpose=_expand_transpose, samples=("expand(v, (2, 3))", "expand(s, (4,))", "expand(a[:, :1], (2, 5))"),
+           torch=lambda m, x, shape: x.expand(shape), summary="x broadcast to a shape"),
+    Tensor("reshape", ("x",), ("shape",),
+           canonical=lambda x, shape: {"shape": params.reshaped(shape, x)},
+           shape=lambda x, shape: tuple(shape),
+           exact=lambda x, shape, zero: np.reshape(x, shape),
+           transpose=_reshape_transpose, samples=("reshape(a, (3, 2))", "reshape(a, (-1,))", "a.reshape(6)"),
+           summary="the same elements in another shape"),
+    Tensor("permute", ("x",), ("dims",),
+           canonical=lambda x, dims: {"dims": params.order(dims, len(x))},
+           shape=lambda x, dims: tuple(x[axis] for axis in dims),
+           exact=lambda x, dims, zero: np.transpose(x, dims),
+           transpose=_permute_transpose, samples=("permute(c, (2, 0, 1))", "permute(a, (1, 0))"),
+           summary="the axes in another order"),
+    Tensor("matmul", ("a", "b"), (),
+           canonical=_matmul_canonical,
+           shape=_matmul_shape,
+           exact=lambda a, b, zero: np.matmul(a, b),
+           transpose=_matmul_transpose, samples=("a @ b", "v @ v", "a @ v", "u @ a", "c @ b", "matmul(c, c.mT)"),
+           torch=lambda m, a, b: a @ b, summary="the matrix product, batched as in torch"),
+    Tensor("index", ("x",), ("key",),
+           canonical=lambda x, key: {"key": params.key(key, len(x))},
+           shape=lambda x, key: _index_shape(x, key),
+           exact=lambda x, key, zero: x[numpy_key(key)],
+           transpose=_index_transpose, samples=("a[0]", "a[:, 1]", "a[0, -1]", "c[..., 1:]", "v[None]", "v[::2]", "v[[0, 2, 2]]"),
+           summary="x[...], with ints, slices, None, ... and lists of ints"),
+    Tensor("scatter", ("x",), ("key", "shape"),
+           canonical=lambda x, key, shape: {"key": key, "shape": shape},
+           shape=lambda x, key, shape: tuple(shape),
+           exact=lambda x, key, shape, zero: scatter(x, key, shape, zero),
+           transpose=_scatter_transpose, samples=(), summary="zeros of a shape with x added at an index: the transpose of indexing"),
+    Tensor("cat", ("x",), ("dim",),
+           canonical=lambda *x, dim=0: {"dim": params.axis(dim, len(x[0]))},
+           shape=_cat_shape,
+           exact=lambda *x, dim, zero: np.concatenate(x, axis=dim),
+           transpose=_cat_transpose, samples=("cat([a, a], dim=0)", "cat([a, exp(a), a[:, :1]], dim=1)", "cat([v, u])"),
+           torch=lambda m, *x, dim=0: m.cat(x, dim=dim), summary="tensors joined along dim"),
+    Tensor("flip", ("x",), ("dims",),
+           canonical=lambda x, dims: {"dims": params.axes(dims, len(x))},
+           shape=lambda x, dims: x,
+           exact=lambda x, dims, zero: np.flip(x, dims),
+           transpose=_flip_transpose, samples=("flip(v, (0,))", "flip(a, (0, 1))"), summary="the elements in reverse order along dims"),
+    Tensor("cumsum", ("x",), ("dim",),
+           canonical=lambda x, dim: {"dim": params.axis(dim, len(x))},
+           shape=lambda x, dim: x,
+           exact=lambda x, dim, zero: np.cumsum(x, axis=dim),
+           transpose=_cumsum_transpose, samples=("cumsum(v, 0)", "cumsum(a, dim=1)"), summary="running sums along dim"),
+)
+# fmt: on

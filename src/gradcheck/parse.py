@@ -14,7 +14,7 @@ from itertools import chain, count
 
 from gradcheck import functions
 from gradcheck.errors import GradcheckError, LimitProblem, NameProblem, Span, SyntaxProblem
-from gradcheck.functions import ALIASES, COMPARISONS, CONDITIONS, CONSTANTS, DETACH, PARAM_ALIASES, WHERE
+from gradcheck.functions import ALIASES, CONDITIONS, CONSTANTS, DETACH, PARAM_ALIASES, WHERE
 from gradcheck.program import Call, Layer, Name, Node, Number, Param, Program, postorder
 
 MAX_TEXT_LENGTH = 500_000
@@ -626,11 +626,12 @@ def _constant_value(node: Node) -> Fraction | None:
         else:
             args = values[len(values) - len(part.args) :]
             del values[len(values) - len(part.args) :]
-            values.append(_folded(part.op, args))
+            values.append(fold(part.op, args))
     return values[-1]
 
 
-def _folded(op: str, args: Sequence[Fraction | None]) -> Fraction | None:
+def fold(op: str, args: Sequence[Fraction | None]) -> Fraction | None:
+    """Return the exact value of arithmetic on constants; None where it is no rational, undefined, or too large."""
     numbers = [one for one in args if one is not None]
     if len(numbers) < len(args) or any(_bits(one) > MAX_CONSTANT_BITS for one in numbers):
         return None
@@ -674,7 +675,7 @@ def _check_constants(node: Node, source: str) -> None:
                     f"the constants of this expression grow beyond {MAX_CONSTANT_BITS:,} bits (the limit MAX_CONSTANT_BITS)",
                     source=source, span=part.span,
                 )  # fmt: skip
-            known.append((_folded(part.op, [value for value, _ in args]), int(bits)))
+            known.append((fold(part.op, [value for value, _ in args]), int(bits)))
 
 
 def _grown(op: str, args: list[tuple[Fraction | None, int]]) -> int:
@@ -689,6 +690,3 @@ def _grown(op: str, args: list[tuple[Fraction | None, int]]) -> int:
         return 2 * bits[0]
     exponent = args[1][0] if op == "pow" else None
     return int(abs(exponent) * bits[0]) + 1 if exponent is not None and bits[0] else 0
-
-
-__all__ = ["COMPARISONS", "parse"]

@@ -188,8 +188,10 @@ def _call_text(node: Call, args: list[tuple[str, int]]) -> tuple[str, int]:
         return f"{_bracket(args[0], _ATOM)}[{_key_text(node.param('key'))}]", _ATOM
     if node.op == "mask":
         return f"where({args[1][0]}, {args[0][0]}, 0)", _ATOM
-    if node.op == "guard":
+    if node.op in ("guard", "patch"):
         return args[0]
+    if node.op == "permute" and node.param("dims") == (1, 0):
+        return f"{_bracket(args[0], _ATOM)}.T", _ATOM
     if not args and not node.params:
         return node.op, _ATOM
     parts = [text for text, _ in args]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from difflib import get_close_matches
 
 from gradcheck.functions import composite, conditions, elementwise, tensor
-from gradcheck.functions.conditions import CHOICES, COMPARISONS, GUARD, MASK, WHERE, Condition
+from gradcheck.functions.conditions import CHOICES, COMPARISONS, GUARD, MASK, OPPOSITE, PATCH, WHERE, Condition
 from gradcheck.functions.rows import Composite, Elementwise, Row, Tensor
 
 ELEMENTWISE = {row.name: row for row in elementwise.ROWS}
@@ -25,7 +25,7 @@ ALIASES = {
 """Other names for a row: NumPy's, SymPy's and torch's own synonyms."""
 
 DETACH = "detach"
-HIDDEN = frozenset({"scatter", MASK, GUARD, "index", "clamp_min", "clamp_max"})
+HIDDEN = frozenset({"scatter", MASK, GUARD, PATCH, "index", "clamp_min", "clamp_max"})
 """Rows that gradient programs use and nobody types."""
 
 PARAM_ALIASES = {"axis": "dim", "keepdims": "keepdim", "ddof": "correction", "ord": "p"}
@@ -54,6 +54,6 @@ def nearest(name: str, among: list[str]) -> str | None:
 
 __all__ = [
     "ALIASES", "CHOICES", "COMPARISONS", "COMPOSITE", "CONDITIONS", "CONSTANTS", "DETACH", "ELEMENTWISE", "GUARD",
-    "HIDDEN", "MASK", "PARAM_ALIASES", "TENSOR", "WHERE", "Composite", "Condition", "Elementwise", "Row", "Tensor",
+    "HIDDEN", "MASK", "OPPOSITE", "PARAM_ALIASES", "PATCH", "TENSOR", "WHERE", "Composite", "Condition", "Elementwise", "Row", "Tensor",
     "known_names", "lookup", "nearest",
 ]  # fmt: skip

@@ -58,8 +58,11 @@ ROWS: tuple[Condition, ...] = (
 
 COMPARISONS = frozenset({"lt", "le", "gt", "ge", "eq", "ne"})
 
-WHERE, MASK, GUARD = "where", "mask", "guard"
-"""The choices: ``where(c, a, b)``; ``mask(a, c)`` is ``a`` where ``c`` and else a zero that nothing behind it can turn
-into a nan; ``guard(a, c)`` is ``a`` where ``c`` and else no number at all. The last two occur in gradient programs only."""
+OPPOSITE = {"lt": "ge", "ge": "lt", "gt": "le", "le": "gt", "eq": "ne", "ne": "eq"}
 
-CHOICES = frozenset({WHERE, MASK, GUARD})
+WHERE, MASK, GUARD, PATCH = "where", "mask", "guard", "patch"
+"""The choices: ``where(c, a, b)``; ``mask(a, c)`` is ``a`` where ``c`` and else a zero that nothing behind it can turn
+into a nan; ``guard(a, c)`` is ``a`` where ``c`` and else no number at all, for a ``reason``; ``patch(a, c, b)`` is ``b`` where ``c``
+and else ``a``, which is 0/0 there. The last three occur in gradient programs only."""
+
+CHOICES = frozenset({WHERE, MASK, GUARD, PATCH})

@@ -30,19 +30,25 @@ def power_domain(node: Call) -> str | None:
     return "x > 0" if exponent.value < 0 else "x >= 0"
 
 
+def _native_power(_m: Any, x: Any, y: Any) -> Any:  # noqa: ANN401 - SymPy expressions
+    """Return SymPy's own power where its derivative has no removable 0/0, and None (opaque) elsewhere."""
+    return x**y if y.is_Rational or (x.is_number and x.is_positive) else None
+
+
 # fmt: off
 ROWS: tuple[Elementwise, ...] = (
     # --- arithmetic ---------------------------------------------------------------------------------------------------
-    row("neg", "x",   WIDE,  exact=lambda x: -x,       sympy=lambda m, x: -x,       torch=lambda m, x: -x,       oracle=lambda m, x: -x),
-    row("add", "x y", PAIRS, exact=lambda x, y: x + y, sympy=lambda m, x, y: x + y, torch=lambda m, x, y: x + y, oracle=lambda m, x, y: x + y),
-    row("sub", "x y", PAIRS, exact=lambda x, y: x - y, sympy=lambda m, x, y: x - y, torch=lambda m, x, y: x - y, oracle=lambda m, x, y: x - y),
-    row("mul", "x y", PAIRS, exact=lambda x, y: x * y, sympy=lambda m, x, y: x * y, torch=lambda m, x, y: x * y, oracle=lambda m, x, y: x * y),
-    row("div", "x y", PAIRS, exact=lambda x, y: x / y, sympy=lambda m, x, y: x / y, torch=lambda m, x, y: x / y, oracle=lambda m, x, y: x / y,
+    row("neg", "x",   WIDE,  exact=lambda x: -x,       sympy=lambda m, x: -x,       torch=lambda m, x: -x,       native=True, oracle=lambda m, x: -x),
+    row("add", "x y", PAIRS, exact=lambda x, y: x + y, sympy=lambda m, x, y: x + y, torch=lambda m, x, y: x + y, native=True, oracle=lambda m, x, y: x + y),
+    row("sub", "x y", PAIRS, exact=lambda x, y: x - y, sympy=lambda m, x, y: x - y, torch=lambda m, x, y: x - y, native=True, oracle=lambda m, x, y: x - y),
+    row("mul", "x y", PAIRS, exact=lambda x, y: x * y, sympy=lambda m, x, y: x * y, torch=lambda m, x, y: x * y, native=True, oracle=lambda m, x, y: x * y),
+    row("div", "x y", PAIRS, exact=lambda x, y: x / y, sympy=lambda m, x, y: x / y, torch=lambda m, x, y: x / y, native=True, oracle=lambda m, x, y: x / y,
         domain="y != 0", outside="1,0 0,0"),
-    row("pow", "x y", "0.3,2 2.5,-1.5 4,0.5 -1.5,3", exact=lambda x, y: x**y, torch=lambda m, x, y: x**y, oracle=lambda m, x, y: m.power(x, y),
-        partials=("where(y == 0, 0, y*x**(y - 1))", "where(x == 0, 0, x**y*log(x))"), domain=power_domain, outside="-2,0.5 0,-1 0,-0.5"),
-    row("square", "x", WIDE, exact=lambda x: x * x, sympy=lambda m, x: x**2, oracle=lambda m, x: x * x),
-    row("reciprocal", "x", WIDE, exact=lambda x: 1 / x, sympy=lambda m, x: 1 / x, oracle=lambda m, x: 1 / x, domain="x != 0", outside="0"),
+    row("pow", "x y", "0.3,2 2.5,-1.5 4,0.5 -1.5,3", exact=lambda x, y: x**y, sympy=_native_power, torch=lambda m, x, y: x**y, oracle=lambda m, x, y: m.power(x, y),
+        partials=("y*x**(y - 1)", "x**y*log(x)"),
+        removable=(("y == 0", "0"), ("(x == 0) & (y > 0)", "0")), domain=power_domain, outside="-2,0.5 0,-1 0,-0.5"),
+    row("square", "x", WIDE, exact=lambda x: x * x, sympy=lambda m, x: x**2, native=True, oracle=lambda m, x: x * x),
+    row("reciprocal", "x", WIDE, exact=lambda x: 1 / x, sympy=lambda m, x: 1 / x, native=True, oracle=lambda m, x: 1 / x, domain="x != 0", outside="0"),
 
     # --- roots, exponentials, logarithms ------------------------------------------------------------------------------
     row("sqrt",  "x", POSITIVE, exact=lambda x: x.sqrt(),      sympy=lambda m, x: m.sqrt(x),          oracle=lambda m, x: m.sqrt(x),       domain="x >= 0", outside="-1"),
@@ -76,21 +82,21 @@ ROWS: tuple[Elementwise, ...] = (
     row("erf",  "x", WIDE, exact=lambda x: x.erf(),  sympy=lambda m, x: m.erf(x),  oracle=lambda m, x: m.erf(x)),
     row("erfc", "x", WIDE, exact=lambda x: x.erfc(), sympy=lambda m, x: m.erfc(x), oracle=lambda m, x: m.erfc(x)),
     row("sigmoid", "x", WIDE, exact=lambda x: 1 / (1 + (-x).exp()), oracle=lambda m, x: 1 / (1 + m.exp(-x)), partials=("sigmoid(x)*(1 - sigmoid(x))",)),
-    row("relu", "x", WIDE, exact=lambda x: x.nonnegative_part(), oracle=lambda m, x: max(x, 0), partials=("mask(1, x > 0)",), kinks="x == 0"),
+    row("relu", "x", WIDE, exact=lambda x: x.nonnegative_part(), oracle=lambda m, x: max(x, 0), partials=("where(x > 0, 1, 0)",), kinks="x == 0"),
 
     # --- piecewise ----------------------------------------------------------------------------------------------------
     row("abs",   "x", WIDE, exact=abs, sympy=lambda m, x: m.Abs(x), oracle=lambda m, x: abs(x), kinks="x == 0"),
     row("sign",  "x", WIDE, exact=lambda x: x.sgn(),   oracle=lambda m, x: m.sign(x),  partials=("0",), kinks="x == 0"),
     row("floor", "x", WIDE, exact=lambda x: x.floor(), oracle=lambda m, x: m.floor(x), partials=("0",), kinks="x == floor(x)"),
     row("ceil",  "x", WIDE, exact=lambda x: x.ceil(),  oracle=lambda m, x: m.ceil(x),  partials=("0",), kinks="x == floor(x)"),
-    row("maximum", "x y", PAIRS, exact=lambda x, y: x.max(y), oracle=lambda m, x, y: max(x, y), partials=("mask(1, x > y)", "mask(1, x < y)"), kinks="x == y"),
-    row("minimum", "x y", PAIRS, exact=lambda x, y: x.min(y), oracle=lambda m, x, y: min(x, y), partials=("mask(1, x < y)", "mask(1, x > y)"), kinks="x == y"),
+    row("maximum", "x y", PAIRS, exact=lambda x, y: x.max(y), oracle=lambda m, x, y: max(x, y), partials=("where(x > y, 1, 0)", "where(x < y, 1, 0)"), kinks="x == y"),
+    row("minimum", "x y", PAIRS, exact=lambda x, y: x.min(y), oracle=lambda m, x, y: min(x, y), partials=("where(x < y, 1, 0)", "where(x > y, 1, 0)"), kinks="x == y"),
     row("clamp", "x min max", "-3,-1,2 0.5,-1,2 5,-1,2 0.5,2,-1", exact=lambda x, low, high: x.max(low).min(high), oracle=lambda m, x, low, high: min(max(x, low), high),
-        partials=("mask(1, (x > min) & (x < max))", "mask(1, (x < min) & (min < max))", "mask(1, (x > max) | (min > max))"),
+        partials=("where((x > min) & (x < max), 1, 0)", "where((x < min) & (min < max), 1, 0)", "where((x > max) | (min > max), 1, 0)"),
         kinks="(x == min) | (x == max) | (min == max)"),
-    row("clamp_min", "x min", PAIRS, exact=lambda x, low: x.max(low), oracle=lambda m, x, low: max(x, low), partials=("mask(1, x > min)", "mask(1, x < min)"), kinks="x == min",
+    row("clamp_min", "x min", PAIRS, exact=lambda x, low: x.max(low), oracle=lambda m, x, low: max(x, low), partials=("where(x > min, 1, 0)", "where(x < min, 1, 0)"), kinks="x == min",
         torch=lambda m, x, low: m.clamp(x, min=low)),
-    row("clamp_max", "x max", PAIRS, exact=lambda x, high: x.min(high), oracle=lambda m, x, high: min(x, high), partials=("mask(1, x < max)", "mask(1, x > max)"), kinks="x == max",
+    row("clamp_max", "x max", PAIRS, exact=lambda x, high: x.min(high), oracle=lambda m, x, high: min(x, high), partials=("where(x < max, 1, 0)", "where(x > max, 1, 0)"), kinks="x == max",
         torch=lambda m, x, high: m.clamp(x, max=high)),
 )
 # fmt: on

@@ -13,6 +13,19 @@ def shape_text(shape: Shape) -> str:
     return " x ".join(map(str, shape)) if shape else "scalar"
 
 
+def broadcast(*shapes: Shape) -> Shape:
+    """Return the common shape of tensors that meet elementwise; it may be larger than any memory."""
+    rank = max(map(len, shapes), default=0)
+    padded = [(1,) * (rank - len(shape)) + shape for shape in shapes]
+    result = []
+    for sizes in zip(*padded, strict=True):
+        wide = {size for size in sizes if size != 1}
+        if len(wide) > 1:
+            raise ValueError("the shapes do not broadcast")
+        result.append(wide.pop() if wide else 1)
+    return tuple(result)
+
+
 def axis(dim: Param, rank: int) -> int:
     """Return one dim as a non-negative int; a scalar has the dims 0 and -1, as in torch."""
     if not isinstance(dim, int) or isinstance(dim, bool):

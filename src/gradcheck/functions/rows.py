@@ -16,10 +16,11 @@ Sample = tuple[str, ...]
 class Elementwise:
     """A function of real numbers, applied to each element with broadcasting.
 
-    ``exact`` gets the arguments as balls. ``sympy`` gets the SymPy module and expressions; where it is None the function
-    stays opaque to SymPy, and ``partials`` give its derivatives, one text of the language for each argument.
+    ``exact`` gets the arguments as balls. ``sympy`` gets the SymPy module and expressions; where it is, or returns, None the
+    function stays opaque to SymPy, and ``partials`` give its derivatives, one text of the language for each argument.
     ``domain`` and ``kinks`` are conditions in the language on the arguments: where the value exists, and where within
-    the domain the derivative does not. ``oracle`` is an independent mpmath function, used by the tests alone.
+    the domain the derivative does not. ``removable`` gives, for each partial, where its text is 0/0 and its value there.
+    ``native`` rows evaluate whole arrays of balls at once. ``oracle`` is an independent mpmath function, used by the tests alone.
     """
 
     name: str
@@ -30,6 +31,8 @@ class Elementwise:
     sympy: Callable[..., Any] | None = None
     partials: tuple[str, ...] = ()
     torch: Callable[..., Any] | None = None
+    removable: tuple[tuple[str, str], ...] = ()
+    native: bool = False
     domain: str | Callable[[Call], str | None] | None = None
     kinks: str | None = None
     outside: tuple[Sample, ...] = ()

@@ -47,11 +47,13 @@ def _matmul_shape(a: Shape, b: Shape) -> Shape:
         raise ValueError(
             f"cannot multiply {shape_text(a)} by {shape_text(b)}: {a[-1]} columns on the left, {b[-2]} rows on the right"
         )
-    return (*np.broadcast_shapes(a[:-2], b[:-2]), a[-2], b[-1])
+    return (*params.broadcast(a[:-2], b[:-2]), a[-2], b[-1])
 
 
 def _cat_shape(*shapes: Shape, dim: int) -> Shape:
     first = shapes[0]
+    if not all(shapes):
+        raise ValueError("a scalar cannot be joined: stack makes a vector of scalars")
     for shape in shapes[1:]:
         if len(shape) != len(first) or any(
             size != other for axis, (size, other) in enumerate(zip(shape, first, strict=True)) if axis != dim
@@ -179,7 +181,7 @@ ROWS: tuple[Tensor, ...] = (
            summary="the sum of the elements, over all or over dim"),
     Tensor("expand", ("x",), ("shape",),
            canonical=lambda x, shape: {"shape": params.expanded(shape, x)},
-           shape=lambda x, shape: tuple(np.broadcast_shapes(x, shape)),
+           shape=lambda x, shape: params.broadcast(x, shape),
            exact=lambda x, shape, zero: np.broadcast_to(x, shape),
            transpose=_expand_transpose, samples=("expand(v, (2, 3))", "expand(s, (4,))", "expand(a[:, :1], (2, 5))"),
            torch=lambda m, x, shape: x.expand(shape), summary="x broadcast to a shape"),

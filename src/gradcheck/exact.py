@@ -1,0 +1,225 @@
+"""The exact lane: core programs at a point in ball arithmetic, every result a proven enclosure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
+from typing import Any
+
+import flint
+import numpy as np
+from flint import arb, fmpq
+
+from gradcheck.formats import Ball, Dyadic
+from gradcheck.functions import CONDITIONS, DETACH, ELEMENTWISE, GUARD, MASK, PATCH, TENSOR, WHERE
+from gradcheck.functions.tensor import Array
+from gradcheck.lower import Core
+from gradcheck.program import Call, Name, Node, Number, postorder
+
+START_BITS = 128
+"""Working precision of the first attempt, in bits."""
+MAX_BITS = 2048
+"""Working precision after which an element is left undecided."""
+
+VERSION = flint.__version__
+
+Values = dict[str, Array]
+"""The value of every input and layer, as arrays of balls."""
+
+
+class Zero:
+    """The zero of a branch that was not taken: nothing behind it, not even a nan, comes through."""
+
+    def __add__(self, other: Any) -> Any:
+        return other
+
+    __radd__ = __rsub__ = __add__
+
+    def __sub__(self, other: Any) -> Any:
+        return -other
+
+    def __mul__(self, _other: Any) -> Zero:
+        return self
+
+    __rmul__ = __truediv__ = __mul__
+
+    def __rtruediv__(self, _other: Any) -> Any:
+        return NAN
+
+    def __neg__(self) -> Zero:
+        return self
+
+
+class Undefined:
+    """No number, for a stated reason; it stays so through arithmetic, and only a Zero hides it."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+
+    def _keep(self, other: Any) -> Any:
+        return self
+
+    def _times(self, other: Any) -> Any:
+        return other if isinstance(other, Zero) else self
+
+    __add__ = __radd__ = __sub__ = __rsub__ = __truediv__ = _keep
+    __mul__ = __rmul__ = __rtruediv__ = _times
+
+    def __neg__(self) -> Undefined:
+        return self
+
+
+ZERO = Zero()
+NAN = arb("nan")
+
+
+def enclose(core: Core, point: Mapping[str, np.ndarray[Any, Any]], bits: int = START_BITS) -> Values:
+    """Return an enclosure of every input and layer of a core program, computed with ``bits`` bits.
+
+    ``point`` holds float64 arrays; floats are rational numbers, so they enter exactly.
+    """
+    with flint.ctx.workprec(bits):
+        values: Values = {name: _array(_from_float(point[name])) for name in core.program.inputs}
+        for layer in core.program.layers:
+            made = _array(_evaluate(layer.expression, values))
+            values[layer.name] = made if made.shape == core.shapes[layer.name] else np.broadcast_to(made, core.shapes[layer.name])
+    return values
+
+
+def _evaluate(node: Node, values: Values) -> Any:
+    done: list[Any] = []
+    for part in postorder(node):
+        if isinstance(part, Name):
+            done.append(values[part.id])
+        elif isinstance(part, Number):
+            done.append(arb(fmpq(part.value.numerator, part.value.denominator)))
+        else:
+            args = done[len(done) - len(part.args) :]
+            del done[len(done) - len(part.args) :]
+            done.append(_operation(part, args))
+    return done[-1]
+
+
+def _operation(node: Call, args: list[Any]) -> Any:
+    if node.op in TENSOR:
+        return TENSOR[node.op].exact(*map(_array, args), **dict(node.params), zero=ZERO)
+    if node.op == DETACH:
+        return args[0]
+    if node.op in ("pi", "e"):
+        return arb.pi() if node.op == "pi" else arb.const_e()
+    row = ELEMENTWISE.get(node.op)
+    if row is not None and row.native:
+        return row.exact(*args)
+    if node.op == GUARD:
+        return _guard(str(node.param("reason")))(*args)
+    return _ufunc(node.op)(*args)
+
+
+@cache
+def _ufunc(op: str) -> Callable[..., Any]:
+    """Return the elementwise function of an operation on arrays of balls."""
+    if op in _CHOICES:
+        function = _CHOICES[op]
+    else:
+        row = ELEMENTWISE.get(op) or CONDITIONS[op]
+        function = row.exact if op.startswith("logical") else _on_balls(row.exact)
+    return np.frompyfunc(function, function.__code__.co_argcount if op in _CHOICES else len(_row_args(op)), 1)
+
+
+def _row_args(op: str) -> Sequence[str]:
+    row = ELEMENTWISE.get(op) or CONDITIONS[op]
+    return row.args
+
+
+def _on_balls(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the function with structural zeros and undefined values turned into balls first."""
+
+    def on_balls(*args: Any) -> Any:
+        try:
+            return function(*args)
+        except (AttributeError, TypeError):
+            return function(*(_ball(one) for one in args))
+
+    return on_balls
+
+
+def _ball(value: Any) -> Any:
+    return arb(0) if isinstance(value, Zero) else NAN if isinstance(value, Undefined) else value
+
+
+_CHOICES: dict[str, Callable[..., Any]] = {
+    WHERE: lambda c, a, b: a if c is True else b if c is False else NAN,
+    MASK: lambda a, c: a if c is True else ZERO if c is False else NAN,
+    PATCH: lambda a, c, b: b if c is True else a if c is False else NAN,
+}
+
+
+@cache
+def _guard(reason: str) -> Callable[..., Any]:
+    nothing = Undefined(reason)
+    return np.frompyfunc(lambda a, c: a if c is True else nothing if c is False else NAN, 2, 1)
+
+
+_from_float: Callable[..., Any] = np.frompyfunc(arb, 1, 1)
+
+
+def _array(value: Any) -> Array:
+    if isinstance(value, np.ndarray):
+        return value
+    made = np.empty((), dtype=object)
+    made[()] = value
+    return made
+
+
+# --- out of the lane ------------------------------------------------------------------------------
+
+
+def ball(value: Any) -> Ball | str | None:
+    """Return one element as a Ball; as the reason where it is undefined; as None where the enclosure is no number."""
+    if isinstance(value, Undefined):
+        return value.reason
+    if isinstance(value, Zero):
+        return Ball(Dyadic(0, 0), Dyadic(0, 0))
+    if not value.is_finite():
+        return None
+    if value.is_exact():
+        end = _dyadic(value)
+        return Ball(end, end)
+    return Ball(_dyadic(value.lower()), _dyadic(value.upper()))
+
+
+def _dyadic(value: Any) -> Dyadic:
+    man, exp = value.man_exp()
+    return Dyadic(int(man), int(exp))
+
+
+def balls(values: Array, bits: int) -> list[Ball | str | None]:
+    """Return the elements of an array in row-major order; the ends of an inexact ball are rounded outwards."""
+    with flint.ctx.workprec(bits):
+        return [ball(value) for value in values.ravel()]
+
+
+def pole(core: Core, values: Values) -> str | None:
+    """Return the operation that first turned exact arguments into no number, such as a division by exactly zero.
+
+    Such a point has no derivative at any precision; None means that a higher precision might still find one.
+    """
+    for layer in core.program.layers:
+        node = layer.expression
+        if not isinstance(node, Call) or node.op in CONDITIONS or node.op in (WHERE, MASK, GUARD, PATCH):
+            continue
+        for made, args in _elements(node, values[layer.name], values):
+            if isinstance(made, arb) and not made.is_finite() and all(isinstance(a, arb) and a.is_exact() for a in args):
+                return node.op
+    return None
+
+
+def _elements(node: Call, made: Array, values: Values) -> Iterator[tuple[Any, list[Any]]]:
+    if node.op not in ELEMENTWISE:
+        return
+    args = [_array(_evaluate(one, values)) for one in node.args]
+    spread = np.broadcast_arrays(made, *args) if made.shape else [made, *args]
+    for k in np.ndindex(made.shape):
+        yield spread[0][k], [one[k] for one in spread[1:]]
+
+

@@ -1,0 +1,213 @@
+"""Lowering: a program at known shapes becomes core layers, each one fused elementwise kernel or one tensor operation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from functools import lru_cache
+from itertools import count
+from math import prod
+
+from gradcheck.errors import GradcheckError, LimitProblem, ShapeProblem, Span
+from gradcheck.functions import COMPOSITE, CONDITIONS, DETACH, TENSOR, Composite, Tensor
+from gradcheck.functions.params import broadcast, shape_text
+from gradcheck.parse import fold, parse
+from gradcheck.program import NOWHERE, Call, Layer, Name, Node, Number, Param, Program, Shape, postorder
+
+MAX_ELEMENTS = 2_000_000
+"""Elements of one tensor."""
+MAX_KERNEL_NODES = 120
+"""Nodes of one fused kernel; larger expressions are cut, so that symbolic work stays linear."""
+MAX_INLINE_NODES = 12
+"""Nodes of an argument that a definition may repeat; a larger one becomes a layer."""
+
+_IDENTITIES = frozenset({"reshape", "expand", "sum"})
+"""Tensor operations that do nothing when they keep the shape."""
+
+
+@dataclass(frozen=True, slots=True)
+class Core:
+    """A lowered program with the shape of every name; ``home`` tells which layer of the user's each core layer serves."""
+
+    program: Program
+    shapes: dict[str, Shape]
+    home: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """An expression under construction: its shape and its number of nodes."""
+
+    node: Node
+    shape: Shape
+    size: int = 1
+
+
+def lower(program: Program, shapes: Mapping[str, Shape] | None = None, *, nodes: bool = False) -> Core:
+    """Return the core form of ``program`` for inputs of these ``shapes`` (scalars where none is given).
+
+    With ``nodes`` every operation is a layer of its own; else elementwise operations are fused.
+    Raises ShapeProblem with the span of the operation whose shapes do not fit, or LimitProblem.
+
+    >>> print(lower(parse("mean((x - 1)**2)"), {"x": (2, 3)}).program)
+    out_1 = (x - 1)**2
+    out_2 = sum(out_1, dim=(0, 1), keepdim=False)
+    out = out_2/6
+    """
+    given = {name: tuple((shapes or {}).get(name, ())) for name in program.inputs}
+    return _Lowering(program, given, nodes).run()
+
+
+class _Lowering:
+    """One pass over a program; the state is the layers made so far and the shape of every name."""
+
+    def __init__(self, program: Program, shapes: dict[str, Shape], nodes: bool) -> None:
+        self.program = program
+        self.shapes = shapes
+        self.nodes = nodes
+        self.layers: list[Layer] = []
+        self.home: dict[str, str] = {}
+        self.taken = {*program.inputs, *(layer.name for layer in program.layers)}
+        self.current = ""
+        self.numbers = count(1)
+        self.temporary: set[str] = set()
+
+    def run(self) -> Core:
+        for layer in self.program.layers:
+            self.current, self.numbers = layer.name, count(1)
+            piece = self.expression(layer.expression, {}, None)
+            self.emit(layer.name, piece, layer.span)
+        program = replace(self.program, layers=tuple(self.layers))
+        return Core(program, self.shapes, self.home)
+
+    def emit(self, name: str, piece: _Piece, span: Span) -> _Piece:
+        """Add a layer and return its name as a piece."""
+        last = self.layers[-1].name if self.layers else None
+        if isinstance(piece.node, Name) and piece.node.id == last and last in self.temporary:
+            # The value was made for this very layer: it takes the layer's name instead of a copy.
+            self.layers[-1] = replace(self.layers[-1], name=name)
+            del self.shapes[last], self.home[last]
+        else:
+            self.layers.append(Layer(name, piece.node, span))
+        self.shapes[name] = piece.shape
+        self.home[name] = self.current
+        return _Piece(Name(name, span), piece.shape)
+
+    def layer(self, piece: _Piece) -> _Piece:
+        """Return a piece that is a name, made a layer where it is not."""
+        if isinstance(piece.node, Name):
+            return piece
+        name = next(name for name in (f"{self.current}_{k}" for k in self.numbers) if name not in self.taken)
+        self.temporary.add(name)
+        return self.emit(name, piece, piece.node.span)
+
+    # --- expressions ---
+
+    def expression(self, node: Node, env: Mapping[str, _Piece], span: Span | None) -> _Piece:
+        """Lower one expression; ``env`` binds the names of a definition, whose operations all bear the call's ``span``."""
+        done: list[_Piece] = []
+        for part in postorder(node):
+            if isinstance(part, Name):
+                done.append(env[part.id] if part.id in env else _Piece(part, self.shapes[part.id]))
+            elif isinstance(part, Number):
+                done.append(_Piece(part, ()))
+            else:
+                args = done[len(done) - len(part.args) :]
+                del done[len(done) - len(part.args) :]
+                done.append(self._located(part if span is None else replace(part, span=span), args))
+        return done[-1]
+
+    def _located(self, node: Call, args: list[_Piece]) -> _Piece:
+        try:
+            piece = self.operation(node, args)
+        except GradcheckError as problem:
+            raise problem.located(self.program.source, node.span) if node.span != NOWHERE else problem from None
+        except ValueError as problem:
+            raise ShapeProblem(str(problem), source=self.program.source, span=node.span) from None
+        if prod(piece.shape) > MAX_ELEMENTS:
+            raise LimitProblem(
+                f"a tensor of {shape_text(piece.shape)} has {prod(piece.shape):,} elements; "
+                f"the limit (MAX_ELEMENTS) is {MAX_ELEMENTS:,}",
+                source=self.program.source, span=node.span,
+            )  # fmt: skip
+        return piece
+
+    def operation(self, node: Call, args: list[_Piece]) -> _Piece:
+        if node.op in TENSOR:
+            return self.tensor(TENSOR[node.op], node, args)
+        if node.op in COMPOSITE:
+            return self.composite(COMPOSITE[node.op], node, args)
+        if node.op == DETACH:
+            return self.layer(_Piece(replace(node, args=(self.layer(args[0]).node,)), args[0].shape))
+        return self.elementwise(node, args)
+
+    def elementwise(self, node: Call, args: list[_Piece]) -> _Piece:
+        constant = fold(node.op, [piece.node.value if isinstance(piece.node, Number) else None for piece in args])
+        if constant is not None:
+            return _Piece(Number(constant, node.span), ())
+        shape = _broadcast([piece.shape for piece in args])
+        if sum(piece.size for piece in args) >= MAX_KERNEL_NODES:
+            args = [self.layer(piece) if piece.size > 1 and not _is_condition(piece) else piece for piece in args]
+        made = _Piece(replace(node, args=tuple(piece.node for piece in args)), shape, 1 + sum(piece.size for piece in args))
+        # A condition stays inside the choice that it makes, so that the choice knows its own border.
+        return self.layer(made) if self.nodes and args and not _is_condition(made) else made
+
+    def tensor(self, row: Tensor, node: Call, args: list[_Piece]) -> _Piece:
+        shapes = [piece.shape for piece in args]
+        params = row.canonical(*shapes, **dict(node.params))
+        if isinstance(params, str):
+            return self.define(params, row.args, node, args)
+        shape = row.shape(*shapes, **params)
+        if shape == shapes[0] and row.name in _IDENTITIES:
+            return args[0]
+        tensors = tuple(self.layer(piece).node for piece in args)
+        return self.layer(_Piece(Call(row.name, tensors, tuple(params.items()), node.span), shape))
+
+    # --- definitions ---
+
+    def composite(self, row: Composite, node: Call, args: list[_Piece]) -> _Piece:
+        shapes = [piece.shape for piece in args]
+        if callable(row.definition):
+            variadic = len(row.args) != len(args)
+            slots = tuple(f"x_{k}" for k in range(len(args))) if variadic else row.args
+            return self.define(row.definition(*shapes, **dict(node.params)), slots, node, args)
+        constants = {**row.defaults, **dict(node.params)}
+        pieces = [*args, *(_Piece(_constant(value), ()) for value in constants.values())]
+        return self.define(row.definition, (*row.args, *constants), node, pieces)
+
+    def define(self, text: str, args: Sequence[str], node: Call, pieces: list[_Piece]) -> _Piece:
+        """Return a definition's value for these arguments; every operation in it bears the span of the call."""
+        definition = _definition(text)
+        reads = [part.id for layer in definition.layers for part in postorder(layer.expression) if isinstance(part, Name)]
+        env = {
+            name: piece if reads.count(name) < 2 or piece.size <= MAX_INLINE_NODES else self.layer(piece)
+            for name, piece in zip(args, pieces, strict=True)
+        }
+        for layer in definition.layers:
+            env[layer.name] = self.expression(layer.expression, env, node.span)
+            if layer is not definition.layers[-1]:
+                env[layer.name] = self.layer(env[layer.name])
+        return env[definition.output]
+
+
+@lru_cache(maxsize=4096)
+def _definition(text: str) -> Program:
+    return parse(text)
+
+
+def _constant(value: Param) -> Node:
+    assert isinstance(value, int | Fraction)
+    return Number(Fraction(value))
+
+
+def _is_condition(piece: _Piece) -> bool:
+    return isinstance(piece.node, Call) and piece.node.op in CONDITIONS
+
+
+def _broadcast(shapes: Sequence[Shape]) -> Shape:
+    try:
+        return broadcast(*shapes)
+    except ValueError:
+        shown = " and ".join(shape_text(shape) for shape in dict.fromkeys(shapes) if shape)
+        raise ValueError(f"these shapes do not broadcast: {shown}") from None

@@ -71,6 +71,8 @@ class Undefined:
 
 ZERO = Zero()
 NAN = arb("nan")
+UNDECIDED = Undefined("undecided")
+"""What a condition gives that the enclosure is too wide to decide."""
 
 
 def enclose(core: Core, point: Mapping[str, np.ndarray[Any, Any]], bits: int = START_BITS) -> Values:
@@ -148,16 +150,16 @@ def _ball(value: Any) -> Any:
 
 
 _CHOICES: dict[str, Callable[..., Any]] = {
-    WHERE: lambda c, a, b: a if c is True else b if c is False else NAN,
-    MASK: lambda a, c: a if c is True else ZERO if c is False else NAN,
-    PATCH: lambda a, c, b: b if c is True else a if c is False else NAN,
+    WHERE: lambda c, a, b: a if c is True else b if c is False else UNDECIDED,
+    MASK: lambda a, c: a if c is True else ZERO if c is False else UNDECIDED,
+    PATCH: lambda a, c, b: b if c is True else a if c is False else UNDECIDED,
 }
 
 
 @cache
 def _guard(reason: str) -> Callable[..., Any]:
     nothing = Undefined(reason)
-    return np.frompyfunc(lambda a, c: a if c is True else nothing if c is False else NAN, 2, 1)
+    return np.frompyfunc(lambda a, c: a if c is True else nothing if c is False else UNDECIDED, 2, 1)
 
 
 _from_float: Callable[..., Any] = np.frompyfunc(arb, 1, 1)
@@ -193,10 +195,11 @@ def _dyadic(value: Any) -> Dyadic:
     return Dyadic(int(man), int(exp))
 
 
-def balls(values: Array, bits: int) -> list[Ball | str | None]:
-    """Return the elements of an array in row-major order; the ends of an inexact ball are rounded outwards."""
+def balls(values: Array, bits: int, at: Sequence[int] | None = None) -> list[Ball | str | None]:
+    """Return the elements of an array in row-major order, or those ``at`` some indices; ends are rounded outwards."""
+    flat = values.ravel()
     with flint.ctx.workprec(bits):
-        return [ball(value) for value in values.ravel()]
+        return [ball(value) for value in (flat if at is None else flat[list(at)])]
 
 
 def pole(core: Core, values: Values) -> str | None:

@@ -1,305 +1,21 @@
-"""Program to gradient program: SymPy differentiates every kernel in closed form, the table transposes the rest."""
+"""Program to gradient program: kernels are differentiated in closed form, the table transposes the rest."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
-from functools import cache, lru_cache, reduce
+from functools import reduce
 from itertools import chain, count
-from typing import Any
 
-import sympy
-
-from gradcheck.functions import COMPARISONS, CONDITIONS, DETACH, ELEMENTWISE, GUARD, MASK, OPPOSITE, PATCH, TENSOR, WHERE
+from gradcheck import kernels
+from gradcheck.functions import DETACH, ELEMENTWISE, GUARD, TENSOR
 from gradcheck.functions.params import broadcast
+from gradcheck.kernels import ONE, ZERO
 from gradcheck.lower import Core, lower
-from gradcheck.parse import parse
-from gradcheck.program import (
-    Call, Layer, Name, Node, Number, Program, Shape, call, names, number, postorder, substitute,
-)  # fmt: skip
+from gradcheck.program import Call, Layer, Name, Node, Number, Program, Shape, call, names, number, postorder, substitute
 
-VERSION = sympy.__version__
-
-ZERO, ONE = number(0), number(1)
 NO_NUMBER = call("div", ONE, ZERO)
 """What stands where SymPy finds no real derivative."""
-
-
-class NoClosedForm(Exception):
-    """SymPy left the real numbers, or the language, on the way."""
-
-
-# --- IR to SymPy ----------------------------------------------------------------------------------
-
-
-def to_sympy(node: Node, leaves: Mapping[str, Any], choose: str = WHERE) -> Any:
-    """Return a SymPy expression for an elementwise one; ``choose`` names the class that ``where`` becomes."""
-    done: list[Any] = []
-    for part in postorder(node):
-        if isinstance(part, Name):
-            done.append(leaves[part.id])
-        elif isinstance(part, Number):
-            done.append(sympy.Rational(part.value.numerator, part.value.denominator))
-        else:
-            args = done[len(done) - len(part.args) :]
-            del done[len(done) - len(part.args) :]
-            done.append(_construct(choose if part.op == WHERE else part.op, args))
-    return done[-1]
-
-
-def _construct(op: str, args: Sequence[Any]) -> Any:
-    if op == "pi":
-        return sympy.pi
-    if op == "e":
-        return sympy.E
-    row = ELEMENTWISE.get(op)
-    native = row.sympy(sympy, *args) if row is not None and row.sympy is not None else None
-    return native if native is not None else _opaque(op)(*args)
-
-
-@cache
-def _opaque(op: str) -> Any:
-    """Return the SymPy function class of an operation that SymPy must not rewrite."""
-    if op in (WHERE, "select"):
-        members: dict[str, Any] = {"_eval_derivative": _choice_derivative}
-    elif op == GUARD:
-        members = {"_eval_derivative": lambda self, s: _opaque(GUARD)(self.args[0].diff(s), *self.args[1:])}
-    elif op == PATCH:
-        members = {"_eval_derivative": _patch_derivative}
-    elif op == MASK:
-        members = {"_eval_derivative": lambda self, s: _opaque(MASK)(self.args[0].diff(s), self.args[1])}
-    elif op in CONDITIONS:
-        members = {"_eval_derivative": lambda _self, _s: sympy.Integer(0)}
-    else:
-        members = {"fdiff": _row_derivative}
-    return type(op, (sympy.Function,), members)
-
-
-def _row_derivative(self: Any, argindex: int = 1) -> Any:
-    """Return the partial that the row states, guarded where the function has a kink."""
-    row = ELEMENTWISE[type(self).__name__]
-    leaves = dict(zip(row.args, self.args, strict=True))
-    partial = to_sympy(expression(row.partials[argindex - 1]), leaves, "select")
-    if row.removable:
-        where, value = row.removable[argindex - 1]
-        partial = _opaque(PATCH)(partial, to_sympy(condition(where), leaves), to_sympy(expression(value), leaves))
-    if row.kinks is None:
-        return partial
-    return _guarded(partial, _opaque("logical_not")(to_sympy(condition(row.kinks), leaves)), f"kink {row.name}")
-
-
-def _patch_derivative(self: Any, symbol: Any) -> Any:
-    value, where, _ = self.args
-    return _guarded(value.diff(symbol), _opaque("logical_not")(where), "kink pow")
-
-
-def _choice_derivative(self: Any, symbol: Any) -> Any:
-    """Differentiate both branches of a choice; on the border between them there is no derivative."""
-    condition, left, right = self.args
-    a, b = left.diff(symbol), right.diff(symbol)
-    if a == 0 and b == 0:
-        return sympy.Integer(0)
-    return _guarded(_opaque("select")(condition, a, b), _off_border(condition), "kink where")
-
-
-def _off_border(condition: Any) -> Any:
-    comparisons = [one for one in sympy.preorder_traversal(condition) if type(one).__name__ in COMPARISONS]
-    return reduce(_opaque("logical_and"), [_opaque("ne")(*one.args) for one in comparisons])
-
-
-def _guarded(value: Any, smooth: Any, reason: str) -> Any:
-    """Return ``value`` where ``smooth``; the reason why it is no number elsewhere travels as a symbol's name."""
-    return _opaque(GUARD)(value, smooth, sympy.Symbol(reason))
-
-
-@lru_cache(maxsize=1024)
-def expression(text: str) -> Node:
-    """Return the expression of a row's text."""
-    return parse(text).layers[0].expression
-
-
-@lru_cache(maxsize=1024)
-def condition(text: str) -> Node:
-    """Return the condition of a row's text."""
-    choice = parse(f"where({text}, 1, 0)").layers[0].expression
-    assert isinstance(choice, Call)
-    return choice.args[0]
-
-
-# --- SymPy to IR ----------------------------------------------------------------------------------
-
-
-def lift(expression: Any) -> Node:
-    """Return the IR of a SymPy expression, in SymPy's own printing order.
-
-    Raises NoClosedForm where it holds anything outside the language, such as ``zoo``, ``I`` or an unevaluated derivative.
-    """
-    if expression.is_Symbol:
-        return Name(expression.name)
-    if expression.is_Rational:
-        return number(Fraction(int(expression.p), int(expression.q)))
-    if expression.is_Add:
-        return _lift_sum(expression.as_ordered_terms())
-    if expression.is_Mul:
-        return _lift_product(expression)
-    if expression.is_Pow:
-        return _lift_power(*expression.as_base_exp())
-    if expression in (sympy.pi, sympy.E):
-        return call("pi" if expression is sympy.pi else "e")
-    return _lift_function(expression)
-
-
-def _lift_sum(terms: Sequence[Any]) -> Node:
-    made = lift(terms[0])
-    for term in terms[1:]:
-        negative = term.as_coeff_Mul()[0].is_negative
-        made = call("sub", made, lift(-term)) if negative else call("add", made, lift(term))
-    return made
-
-
-def _lift_product(product: Any) -> Node:
-    coefficient, _ = product.as_coeff_Mul()
-    if coefficient.is_negative:
-        return _negated(lift(-product))
-    above, below = [], []
-    for factor in product.as_ordered_factors():
-        if factor.is_Rational:
-            above += [lift(sympy.Integer(factor.p))] if factor.p != 1 else []
-            below += [lift(sympy.Integer(factor.q))] if factor.q != 1 else []
-        elif factor.is_Pow and factor.exp.is_Rational and factor.exp.is_negative:
-            below.append(lift(1 / factor))
-        else:
-            above.append(lift(factor))
-    numerator = reduce(_times, above) if above else ONE
-    return call("div", numerator, reduce(_times, below)) if below else numerator
-
-
-def _times(a: Node, b: Node) -> Node:
-    return call("mul", a, b)
-
-
-def _negated(node: Node) -> Node:
-    """Return ``-node`` with the sign at its leading factor: ``-2*x``, ``-x*y``."""
-    spine: list[Call] = []
-    head = node
-    while isinstance(head, Call) and head.op in ("mul", "div"):
-        spine.append(head)
-        head = head.args[0]
-    made: Node = number(-head.value) if isinstance(head, Number) else call("neg", head)
-    for one in reversed(spine):
-        made = call(one.op, made, *one.args[1:])
-    return made
-
-
-def _lift_power(base: Any, exponent: Any) -> Node:
-    if base is sympy.E:
-        return call("exp", lift(exponent))
-    if exponent.is_Rational and exponent.is_negative:
-        return call("div", ONE, _lift_power(base, -exponent) if exponent != -1 else lift(base))
-    if exponent == sympy.Rational(1, 2):
-        return call("sqrt", lift(base))
-    return call("pow", lift(base), lift(exponent))
-
-
-def _lift_function(expression: Any) -> Node:
-    op = {"Abs": "abs"}.get(type(expression).__name__, type(expression).__name__)
-    if op == GUARD:
-        value, smooth, reason = expression.args
-        return call(GUARD, lift(value), lift(smooth), reason=reason.name)
-    args = tuple(lift(one) for one in expression.args)
-    if type(expression) is sympy.sign:
-        # sign comes from the derivative of abs alone (the user's own sign is opaque): no derivative at 0
-        return call(GUARD, call("sign", *args), call("ne", *args, ZERO), reason="kink abs")
-    if op == "logical_not":
-        return _opposite(args[0])
-    if op == "select":
-        return _lift_choice(*args)
-    known = op in ELEMENTWISE or op in CONDITIONS or op in (WHERE, MASK, PATCH)
-    if not known or not args:
-        raise NoClosedForm(str(expression))
-    return Call(op, args)
-
-
-def _opposite(condition: Node) -> Node:
-    if isinstance(condition, Call) and condition.op in OPPOSITE:
-        return Call(OPPOSITE[condition.op], condition.args)
-    return call("logical_not", condition)
-
-
-def _lift_choice(condition: Node, a: Node, b: Node) -> Node:
-    if isinstance(b, Number) and b.value == 0:
-        return call(MASK, a, condition)
-    if isinstance(a, Number) and a.value == 0:
-        return call(MASK, b, _opposite(condition))
-    return call(WHERE, condition, a, b)
-
-
-# --- one kernel -----------------------------------------------------------------------------------
-
-
-def partial(kernel: Node, name: str) -> Node:
-    """Return the derivative of an elementwise expression by one of its names; equal kernels are differentiated once."""
-    leaves = sorted(names(kernel))
-    places = {leaf: f"v{k:04d}" for k, leaf in enumerate(leaves)}
-    renamed = substitute(kernel, {leaf: Name(place) for leaf, place in places.items()})
-    found = _partial(_Kernel(renamed, _key(renamed)), places[name])
-    return substitute(found, {place: Name(leaf) for leaf, place in places.items()})
-
-
-@dataclass(frozen=True)
-class _Kernel:
-    """A kernel over numbered names, equal to another of the same structure."""
-
-    node: Node
-    key: str
-
-    def __hash__(self) -> int:
-        return hash(self.key)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Kernel) and self.key == other.key
-
-
-def _key(node: Node) -> str:
-    """Return the structure in postfix, with what the printed text hides."""
-    words = []
-    for part in postorder(node):
-        if isinstance(part, Call):
-            words.append(f"{part.op}/{len(part.args)}")
-        else:
-            words.append(part.id if isinstance(part, Name) else str(part.value))
-    return " ".join(words)
-
-
-@lru_cache(maxsize=16384)
-def _partial(kernel: _Kernel, name: str) -> Node:
-    if isinstance(kernel.node, Name):
-        return ONE if kernel.node.id == name else ZERO
-    leaves = {leaf: sympy.Symbol(leaf, real=True) for leaf in names(kernel.node)}
-    return lift(_shortest(sympy.diff(to_sympy(kernel.node, leaves), leaves[name])))
-
-
-MAX_EXPANDED_DEGREE = 8
-"""Largest power that is multiplied out to see whether the sum is shorter."""
-
-
-def _shortest(expression: Any) -> Any:
-    """Return a polynomial multiplied out where that is shorter to read, and anything else as it is."""
-    if not expression.is_Mul or any(_is_high(power) for power in expression.atoms(sympy.Pow)):
-        return expression
-    symbols = expression.free_symbols
-    if not symbols or len(symbols) > 3 or not expression.is_polynomial(*symbols):
-        return expression
-    expanded = sympy.expand(expression)
-    return expanded if len(str(expanded)) < len(str(expression)) else expression
-
-
-def _is_high(power: Any) -> bool:
-    return not power.exp.is_Integer or not 0 < power.exp <= MAX_EXPANDED_DEGREE
-
-
-# --- one program ----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -340,7 +56,7 @@ def pull_back(core: Core, wrt: Sequence[str] | None = None, *, guarded: bool = F
     """
     try:
         return _Sweep(core, tuple(wrt if wrt is not None else core.program.inputs), guarded).run()
-    except NoClosedForm:
+    except kernels.NoClosedForm:
         # Single operations always have a partial; their fused form need not.
         again = lower(core.program, {name: core.shapes[name] for name in core.program.inputs}, nodes=True)
         return _Sweep(again, tuple(wrt if wrt is not None else core.program.inputs), guarded, last_resort=True).run()
@@ -455,8 +171,8 @@ class _Sweep:
 
     def slope(self, kernel: Node, leaf: str) -> Node:
         try:
-            slope = partial(kernel, leaf)
-        except NoClosedForm:
+            slope = kernels.partial(kernel, leaf)
+        except kernels.NoClosedForm:
             if not self.last_resort and not self.guarded:
                 raise
             slope = NO_NUMBER
@@ -542,4 +258,4 @@ def domains(kernel: Node) -> Iterator[tuple[Node, str]]:
             continue
         text = row.domain(part) if callable(row.domain) else row.domain
         if text is not None:
-            yield substitute(condition(text), dict(zip(row.args, part.args, strict=True))), f"domain {row.name}"
+            yield substitute(kernels.condition(text), dict(zip(row.args, part.args, strict=True))), f"domain {row.name}"

@@ -160,6 +160,20 @@ def _torch_norm(m: Any, x: Any, p: Any = 2, dim: Any = None, keepdim: Any = Fals
     return m.linalg.vector_norm(x, 2.0 if p == "fro" else float(p), dim=dim, keepdim=keepdim)
 
 
+def _torch_extreme(name: str) -> Any:  # noqa: ANN401 - a torch function
+    def run(m: Any, x: Any, dim: Any = (), keepdim: Any = False) -> Any:  # noqa: ANN401 - torch
+        return getattr(m, name)(x, () if dim is None else dim, keepdim)
+
+    return run
+
+
+def _torch_over(name: str) -> Any:  # noqa: ANN401 - a torch function
+    def run(m: Any, x: Any, dim: Any = None, keepdim: Any = False, **rest: Any) -> Any:  # noqa: ANN401 - torch
+        return getattr(m, name)(x, dim=dim, keepdim=keepdim, **rest)
+
+    return run
+
+
 def _torch_prod(m: Any, x: Any, dim: Any = None, keepdim: Any = False) -> Any:  # noqa: ANN401 - torch
     return m.prod(x) if dim is None else m.prod(x, dim, keepdim)
 
@@ -167,13 +181,13 @@ def _torch_prod(m: Any, x: Any, dim: Any = None, keepdim: Any = False) -> Any:  
 # fmt: off
 ROWS: tuple[Composite, ...] = (
     # --- reductions ---------------------------------------------------------------------------------------------------
-    Composite("mean", ("x",), ("dim", "keepdim"), _mean, ("mean(a)", "mean(a, dim=0)", "mean(c, dim=(0, 1), keepdim=True)"), summary="the arithmetic mean"),
-    Composite("var",  ("x",), ("dim", "correction", "keepdim"), _variance, ("var(a)", "var(a, dim=1)", "var(a, dim=1, correction=0, keepdim=True)"), summary="the variance, divided by n - correction"),
-    Composite("std",  ("x",), ("dim", "correction", "keepdim"), _deviation, ("std(a)", "std(a, dim=0)", "std(v, correction=0)"), summary="the standard deviation"),
+    Composite("mean", ("x",), ("dim", "keepdim"), _mean, ("mean(a)", "mean(a, dim=0)", "mean(c, dim=(0, 1), keepdim=True)"), torch=_torch_over("mean"), summary="the arithmetic mean"),
+    Composite("var",  ("x",), ("dim", "correction", "keepdim"), _variance, ("var(a)", "var(a, dim=1)", "var(a, dim=1, correction=0, keepdim=True)"), torch=_torch_over("var"), summary="the variance, divided by n - correction"),
+    Composite("std",  ("x",), ("dim", "correction", "keepdim"), _deviation, ("std(a)", "std(a, dim=0)", "std(v, correction=0)"), torch=_torch_over("std"), summary="the standard deviation"),
     Composite("norm", ("x",), ("p", "dim", "keepdim"), _norm, ("norm(a)", "norm(a, p=1)", "norm(a, p=3, dim=1)", "norm(v, p=inf)", "norm(v, p=1.5)"), torch=_torch_norm, summary="the vector norm of order p"),
     Composite("prod", ("x",), ("dim", "keepdim"), _tree("{}*{}"), ("prod(a)", "prod(a, dim=1)", "prod(v, dim=0, keepdim=True)"), torch=_torch_prod, summary="the product of the elements"),
-    Composite("amax", ("x",), ("dim", "keepdim"), _tree("maximum({}, {})"), ("amax(a)", "amax(a, dim=1)", "amax(c, dim=(0, 2), keepdim=True)"), summary="the greatest element"),
-    Composite("amin", ("x",), ("dim", "keepdim"), _tree("minimum({}, {})"), ("amin(a)", "amin(a, dim=0)"), summary="the least element"),
+    Composite("amax", ("x",), ("dim", "keepdim"), _tree("maximum({}, {})"), ("amax(a)", "amax(a, dim=1)", "amax(c, dim=(0, 2), keepdim=True)"), torch=_torch_extreme("amax"), summary="the greatest element"),
+    Composite("amin", ("x",), ("dim", "keepdim"), _tree("minimum({}, {})"), ("amin(a)", "amin(a, dim=0)"), torch=_torch_extreme("amin"), summary="the least element"),
     Composite("logsumexp", ("x",), ("dim", "keepdim"), _logsumexp, ("logsumexp(a, dim=1)", "logsumexp(a, dim=(0, 1))", "logsumexp(v, 0, keepdim=True)"), torch=_all_dims, summary="log(sum(exp(x)))"),
     Composite("softmax", ("x",), ("dim",), _along("exp(x)/sum(exp(x){over})"), ("softmax(a, dim=1)", "softmax(v, 0)"), summary="exp(x)/sum(exp(x))"),
     Composite("log_softmax", ("x",), ("dim",), _along("x - log(sum(exp(x){over}))"), ("log_softmax(a, dim=1)", "log_softmax(c, -1)"), summary="log(softmax(x))"),

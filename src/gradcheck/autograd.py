@@ -1,0 +1,234 @@
+"""The autograd lane: the user's own tree in torch, in the user's order, and one backward pass."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import torch
+
+from gradcheck.errors import LaneProblem, Span, UsageProblem
+from gradcheck.functions import COMPOSITE, CONDITIONS, DETACH, ELEMENTWISE, TENSOR, WHERE
+from gradcheck.program import Call, Name, Node, Number, Param, Program, Shape, postorder
+
+DTYPES = {"float64": torch.float64, "float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+VERSION = torch.__version__
+
+_OPERATORS = frozenset({"neg", "add", "sub", "mul", "div", "pow", *CONDITIONS})
+"""What Python writes with a sign: these take plain numbers as they are, as in ``2*x``."""
+
+_SCALARS_ALLOWED = frozenset({"clamp", "clamp_min", "clamp_max"})
+"""torch functions that want bounds as plain numbers when the user wrote numbers."""
+
+
+@dataclass(frozen=True, slots=True)
+class TorchValue:
+    """A tensor that torch returned: elements in row-major order as floats, exact in every dtype."""
+
+    shape: Shape
+    elements: list[float]
+    grad_fn: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NodeValue:
+    """The value and the cotangent of one operation of the user's tree; no cotangent where torch tracked none."""
+
+    op: str
+    span: Span
+    value: TorchValue
+    cotangent: TorchValue | None
+
+
+@dataclass(frozen=True, slots=True)
+class Backward:
+    """What torch returned: every layer, the gradient of every input asked for (None: no gradient), and the nodes."""
+
+    layers: dict[str, TorchValue]
+    gradients: dict[str, TorchValue | None]
+    nodes: tuple[NodeValue, ...]
+
+
+def backward(
+    program: Program,
+    point: Mapping[str, np.ndarray[Any, Any]],
+    wrt: Sequence[str],
+    *,
+    dtype: str = "float32",
+    device: str = "cpu",
+    nodes: bool = False,
+) -> Backward:
+    """Run ``program`` forward and backward in torch and return what came out.
+
+    ``point`` holds float64 arrays whose numbers ``dtype`` can hold. An output of several elements is seeded with ones,
+    as ``out.sum().backward()`` does. With ``nodes`` the value and cotangent of every operation are kept.
+    Raises LaneProblem, with the span of the operation, where torch refuses one.
+    """
+    leaves = {name: _leaf(point[name], dtype, device, name in wrt) for name in program.inputs}
+    lane = _Lane(leaves, DTYPES[dtype], device, program.source)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's advice is for the author of the code; here it is data
+        layers = lane.run(program)
+        output = layers[program.output]
+        kept = [(node, value) for node, value in lane.made if isinstance(value, torch.Tensor)] if nodes else []
+        gradients = _gradients(output, [leaves[name] for name in wrt] + [value for _, value in kept], program)
+    return Backward(
+        {name: _value(tensor, True) for name, tensor in layers.items()},
+        {name: _optional(grad) for name, grad in zip(wrt, gradients, strict=False)},
+        tuple(
+            NodeValue(node.op, node.span, _value(value), _optional(grad))
+            for (node, value), grad in zip(kept, gradients[len(wrt) :], strict=True)
+        ),
+    )
+
+
+def check_device(device: str) -> None:
+    """Raise UsageProblem where torch has no such device."""
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as problem:
+        raise UsageProblem(f"torch cannot use the device {device!r}: {_first_line(problem)}") from None
+
+
+def _leaf(array: np.ndarray[Any, Any], dtype: str, device: str, tracked: bool) -> torch.Tensor:
+    tensor = torch.from_numpy(np.array(array, dtype=np.float64)).to(dtype=DTYPES[dtype], device=device)
+    return tensor.requires_grad_(tracked)
+
+
+def _gradients(output: torch.Tensor, tensors: list[torch.Tensor], program: Program) -> list[torch.Tensor | None]:
+    tracked = [tensor for tensor in tensors if tensor.requires_grad]
+    if not output.requires_grad or not tracked:
+        return [None] * len(tensors)
+    try:
+        found = torch.autograd.grad(output, tracked, torch.ones_like(output), allow_unused=True)
+    except (RuntimeError, NotImplementedError, TypeError, IndexError, ValueError) as problem:
+        span = program.layers[-1].span
+        message = f"torch's backward pass failed: {_first_line(problem)}"
+        raise LaneProblem(message, source=program.source, span=span) from problem
+    by_id = {id(tensor): grad for tensor, grad in zip(tracked, found, strict=True)}
+    return [by_id.get(id(tensor)) for tensor in tensors]
+
+
+class _Lane:
+    """Evaluates the user's tree; the state is the layers, and every operation's result in order."""
+
+    def __init__(self, leaves: dict[str, torch.Tensor], dtype: torch.dtype, device: str, source: str) -> None:
+        self.values: dict[str, Any] = dict(leaves)
+        self.dtype = dtype
+        self.device = device
+        self.source = source
+        self.made: list[tuple[Call, Any]] = []
+
+    def run(self, program: Program) -> dict[str, torch.Tensor]:
+        layers = {}
+        for layer in program.layers:
+            layers[layer.name] = self.values[layer.name] = self.tensor(self.evaluate(layer.expression))
+        return layers
+
+    def evaluate(self, node: Node) -> Any:
+        done: list[Any] = []
+        for part in postorder(node):
+            if isinstance(part, Name):
+                done.append(self.values[part.id])
+            elif isinstance(part, Number):
+                done.append(_scalar(part.value))
+            else:
+                args = done[len(done) - len(part.args) :]
+                del done[len(done) - len(part.args) :]
+                done.append(self.operation(part, args))
+        return done[-1]
+
+    def operation(self, node: Call, args: list[Any]) -> Any:
+        try:
+            made = self.call(node, args)
+        except (RuntimeError, NotImplementedError, TypeError, IndexError, ValueError) as problem:
+            message = f"torch could not run {node.op}: {_first_line(problem)}"
+            raise LaneProblem(message, source=self.source, span=node.span) from problem
+        self.made.append((node, made))
+        return made
+
+    def call(self, node: Call, args: list[Any]) -> Any:
+        if node.op in ("pi", "e"):
+            return math.pi if node.op == "pi" else math.e
+        if node.op == DETACH:
+            return self.tensor(args[0]).detach()
+        if node.op == WHERE:
+            branches = args[1:] if any(isinstance(one, torch.Tensor) for one in args[1:]) else map(self.tensor, args[1:])
+            return torch.where(self.truth(args[0]), *branches)
+        function = _function(node.op)
+        if node.op in _OPERATORS:
+            return _python(function, args) if not any(isinstance(one, torch.Tensor) for one in args) else function(*args)
+        keep = node.op in _SCALARS_ALLOWED
+        tensors = [one if keep and k and not isinstance(one, torch.Tensor) else self.tensor(one) for k, one in enumerate(args)]
+        return function(*_of_a_kind(tensors, self), **{name: _torch_param(name, value) for name, value in node.params})
+
+    def tensor(self, value: Any) -> torch.Tensor:
+        if isinstance(value, torch.Tensor):
+            return value
+        return torch.tensor(value, dtype=self.dtype, device=self.device)
+
+    def truth(self, value: Any) -> torch.Tensor:
+        return value if isinstance(value, torch.Tensor) else torch.tensor(bool(value), device=self.device)
+
+
+def _of_a_kind(args: list[Any], lane: _Lane) -> list[Any]:
+    """Return bounds all as tensors where one is a tensor: torch.clamp does not mix them."""
+    if any(isinstance(one, torch.Tensor) for one in args[1:]):
+        return [lane.tensor(one) for one in args]
+    return args
+
+
+def _function(op: str) -> Callable[..., Any]:
+    """Return the torch callable under test, as the row names it."""
+    row = ELEMENTWISE.get(op) or TENSOR.get(op) or COMPOSITE.get(op) or CONDITIONS[op]
+    if row.torch is None:
+        return getattr(torch, op)  # type: ignore[no-any-return]
+    run = row.torch
+    return lambda *args, **params: run(torch, *args, **params)
+
+
+def _python(function: Callable[..., Any], args: list[Any]) -> Any:
+    """Return arithmetic on plain numbers as Python does it, with torch's results where Python raises."""
+    try:
+        made = function(*args)
+    except (ArithmeticError, ValueError):
+        made = function(*(torch.tensor(float(one), dtype=torch.float64) for one in args)).item()
+    return math.nan if isinstance(made, complex) else made
+
+
+def _scalar(value: Fraction) -> int | float:
+    if value.denominator == 1 and abs(value) < 2**53:
+        return value.numerator
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
+
+
+def _torch_param(name: str, value: Param) -> Any:
+    if isinstance(value, Fraction):
+        return float(value)
+    if value == "inf":
+        return math.inf
+    if name in ("shape", "dims") and not isinstance(value, tuple):
+        return (value,)
+    return value
+
+
+def _value(tensor: torch.Tensor, graph: bool = False) -> TorchValue:
+    name = type(tensor.grad_fn).__name__ if graph and tensor.grad_fn is not None else None
+    flat = tensor.detach().to(device="cpu", dtype=torch.float64).reshape(-1)
+    return TorchValue(tuple(tensor.shape), flat.tolist(), name)
+
+
+def _optional(tensor: torch.Tensor | None) -> TorchValue | None:
+    return None if tensor is None else _value(tensor)
+
+
+def _first_line(problem: BaseException) -> str:
+    return (str(problem).strip().splitlines() or [type(problem).__name__])[0]

@@ -1,0 +1,341 @@
+"""One program at its points through both lanes: the check itself."""
+
+from __future__ import annotations
+
+import platform
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gradcheck import autograd, exact, kernels
+from gradcheck.autograd import Backward, TorchValue
+from gradcheck.compare import Judgement, Verdict, judge
+from gradcheck.errors import LaneProblem, NameProblem, PointProblem, UsageProblem
+from gradcheck.exact import MAX_BITS, START_BITS
+from gradcheck.formats import FORMATS, Ball, Format
+from gradcheck.functions import CONSTANTS, nearest
+from gradcheck.lower import lower
+from gradcheck.outcome import GradientOutcome, LayerOutcome, Outcome, Run
+from gradcheck.parse import parse
+from gradcheck.plan import Plan
+from gradcheck.points import Point, parse_points, to_value
+from gradcheck.program import Layer, Program, Shape
+from gradcheck.symbolic import Pullback
+
+CROSS_CHECK_ELEMENTS = 4_096
+"""Elements of a gradient up to which the fused closed forms are evaluated everywhere, beside the node-level program."""
+SHOWN_ELEMENTS = 64
+"""Elements of a layer up to which its enclosure is kept for the report."""
+DEFAULT_ULPS = 16.0
+"""Tolerance in ULP where none is given."""
+
+Floats = np.ndarray[Any, np.dtype[np.float64]]
+Element = Ball | str | None
+"""An enclosure; the reason why there is none; or None where this precision, or this form, gives no number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How to check: dtypes, device, inputs to differentiate by, tolerance in ULP, and what the user believes."""
+
+    dtypes: tuple[str, ...] = ("float32",)
+    device: str = "cpu"
+    wrt: tuple[str, ...] | None = None
+    ulps: float = DEFAULT_ULPS
+    expect: tuple[str, ...] = ()
+    seed: int = 0
+    directory: Path | None = None
+
+
+def check(
+    program: str,
+    at: str | Sequence[str] | Mapping[str, object] | None = None,
+    *,
+    settings: Settings | None = None,
+    **points: object,
+) -> Run:
+    """Return the outcomes of one program: the very same that the command prints.
+
+    ``at`` takes the texts of ``--at``, or a mapping of inputs; ``points`` are inputs by name: numbers, nested lists,
+    arrays, tensors, or texts. Raises GradcheckError where the program or a point cannot be understood.
+
+    >>> run = check("2*x**4 + x**3 + 3*x**2 + 5*x + 1", x=2)
+    >>> run.verdict, run[0].gradients[0].formula, run[0].gradients[0].torch
+    (<Verdict.AGREE: 'agree'>, '8*x**3 + 3*x**2 + 6*x + 5', [93.0])
+    """
+    settings = settings or Settings()
+    texts = [at] if isinstance(at, str) else list(at) if at is not None and not isinstance(at, Mapping) else []
+    given = {**(at if isinstance(at, Mapping) else {}), **points}
+    parsed = parse(program, _bound([*texts, *(f"{name}=" for name in given)]))
+    return check_program(parsed, _points(parsed, texts, given, settings), settings)
+
+
+def _bound(texts: Sequence[str]) -> set[str]:
+    """Return the constants' names that a point is given for: there they are inputs."""
+    return {name for name in CONSTANTS for text in texts if re.search(rf"(^|[,;\s]){name}\s*=", text)}
+
+
+def _points(program: Program, texts: list[str], given: Mapping[str, object], settings: Settings) -> list[Point]:
+    if not given:
+        return parse_points(texts, program.inputs, seed=settings.seed, directory=settings.directory)
+    if texts:
+        raise UsageProblem("give the points either as texts or by name, not both")
+    unknown = [name for name in given if name not in program.inputs]
+    if unknown:
+        raise PointProblem(f"the program has no input {unknown[0]}", hint=f"it needs {', '.join(program.inputs) or 'none'}")
+    missing = [name for name in program.inputs if name not in given]
+    if missing:
+        raise PointProblem(f"the program needs a point for {' and '.join(program.inputs)}; missing: {', '.join(missing)}")
+    texts = [f"{name}={value}" for name, value in given.items() if isinstance(value, str)]
+    values = {name: to_value(value, name) for name, value in given.items() if not isinstance(value, str)}
+    if not texts:
+        return [{name: values[name] for name in program.inputs}]
+    written = tuple(name for name in program.inputs if name not in values)
+    return [
+        {name: point.get(name) or values[name] for name in program.inputs}
+        for point in parse_points(texts, written, seed=settings.seed, directory=settings.directory)
+    ]
+
+
+def check_program(program: Program, points: Sequence[Point], settings: Settings) -> Run:
+    """Return the outcomes of a parsed program at its points, each in every dtype."""
+    _check_settings(program, settings)
+    plans: dict[tuple[tuple[str, Shape], ...], Plan] = {}
+    outcomes = []
+    for point in points if program.inputs else ():
+        shapes = {name: value.shape for name, value in point.items()}
+        key = tuple(shapes.items())
+        if key not in plans:
+            wrt = program.inputs if settings.wrt is None else settings.wrt
+            plans[key] = Plan.make(program, shapes, wrt, settings.expect)
+        outcomes += [_Case(plans[key], point, dtype, settings).run() for dtype in settings.dtypes]
+    return Run(tuple(outcomes), settings.ulps, settings.seed, environment(settings.device))
+
+
+def _check_settings(program: Program, settings: Settings) -> None:
+    for name in settings.wrt or ():
+        if name not in program.inputs:
+            closest = nearest(name, list(program.inputs))
+            hint = f"did you mean `{closest}`?" if closest else f"it has {', '.join(program.inputs) or 'none'}"
+            raise NameProblem(f"the program has no input {name}", hint=hint)
+    for dtype in settings.dtypes:
+        if dtype not in FORMATS:
+            closest = nearest(dtype, list(FORMATS))
+            hint = f"did you mean {closest}?" if closest else f"choose from {', '.join(FORMATS)}"
+            raise UsageProblem(f"unknown dtype {dtype!r}", hint=hint)
+    if settings.device != "cpu":
+        autograd.check_device(settings.device)
+
+
+def environment(device: str) -> dict[str, str]:
+    """Return the versions that an outcome depends on."""
+    from gradcheck import __version__
+
+    return {
+        "gradcheck": __version__, "torch": autograd.VERSION, "sympy": kernels.VERSION, "python-flint": exact.VERSION,
+        "python": platform.python_version(), "platform": platform.platform(terse=True), "device": device,
+    }  # fmt: skip
+
+
+# --- one point, one dtype -------------------------------------------------------------------------
+
+
+class _Case:
+    """One point in one dtype on its way through both lanes; the state is the working precision and what is decided."""
+
+    def __init__(self, plan: Plan, point: Point, dtype: str, settings: Settings) -> None:
+        self.plan = plan
+        self.point = point
+        self.dtype = dtype
+        self.settings = settings
+        self.format = FORMATS[dtype]
+        self.arrays = {name: value.array(self.format.round, _rounding(dtype)) for name, value in point.items()}
+        self.bits = START_BITS
+
+    def run(self) -> Outcome:
+        try:
+            torch = autograd.backward(
+                self.plan.program, self.arrays, self.plan.wrt, dtype=self.dtype, device=self.settings.device
+            )
+        except LaneProblem as problem:
+            return self.outcome([], [], str(problem))
+        gradients = [_Elements(name, self.plan.shapes[name], torch.gradients[name]) for name in self.plan.wrt]
+        values = self.decide(gradients)
+        layers = [self.layer(layer, torch.layers[layer.name], values) for layer in self.plan.program.layers]
+        return self.outcome(layers, [self.gradient(one) for one in gradients], None)
+
+    def outcome(self, layers: list[LayerOutcome], gradients: list[GradientOutcome], error: str | None) -> Outcome:
+        rounded = {name: array.ravel().tolist() for name, array in self.arrays.items()}
+        notes = []
+        if layers and len(layers[-1].values) > 1:
+            notes.append(
+                f"the output has {len(layers[-1].values):,} elements; the gradient is that of their sum, as out.sum().backward() has it"
+            )
+        return Outcome(
+            self.plan.program, self.point, rounded, self.dtype, self.settings.device, layers, gradients,
+            self.plan.gradient_program(), self.bits, notes, error,
+        )  # fmt: skip
+
+    def layer(self, layer: Layer, torch: TorchValue, values: exact.Values) -> LayerOutcome:
+        source = self.plan.program.source[layer.span.start : layer.span.end]
+        text = re.sub(rf"^{re.escape(layer.name)}\s*=\s*", "", source)
+        balls = None
+        if len(torch.elements) <= SHOWN_ELEMENTS:
+            balls = [one if isinstance(one, Ball) else None for one in exact.balls(values[layer.name], self.bits)]
+        derivatives = self.plan.locals.get(layer.name, {})
+        return LayerOutcome(layer.name, text, torch.shape, torch.elements, balls, torch.grad_fn, derivatives)
+
+    # --- gradients ---
+
+    def decide(self, gradients: list[_Elements]) -> exact.Values:
+        """Judge every element, raising the precision while one is open; return the values of the last evaluation."""
+        pole = None
+        while True:
+            values = exact.enclose(self.plan.node.core, self.arrays, self.bits)
+            found = [self.elements(self.plan.node, k, values, one.open) for k, one in enumerate(gradients)]
+            closed = self.closed(gradients, found)
+            for one, nodes, forms in zip(gradients, found, closed, strict=True):
+                one.settle(nodes, forms, self.format, self.settings.ulps)
+            if all(not one.open for one in gradients):
+                return values
+            if all(one.lacks_numbers for one in gradients):
+                pole = self.pole()
+            if pole is not None or self.bits >= MAX_BITS:
+                break
+            self.bits *= 2
+        for one in gradients:
+            one.give_up(pole, self.bits)
+        return values
+
+    def elements(self, pullback: Pullback, k: int, values: exact.Values, at: Sequence[int]) -> list[Element]:
+        return exact.balls(values[pullback.program.outputs[k]], self.bits, at)
+
+    def closed(self, gradients: list[_Elements], found: list[list[Element]]) -> list[list[Element]]:
+        """Return the same elements from the fused closed forms, or nothing where a large tensor needs none."""
+        size = sum(len(one) for one in found)
+        if size > CROSS_CHECK_ELEMENTS and all(isinstance(element, Ball) for one in found for element in one):
+            return [[None] * len(one) for one in found]
+        values = exact.enclose(self.plan.kernel.core, self.arrays, self.bits)
+        return [self.elements(self.plan.kernel, k, values, one.open) for k, one in enumerate(gradients)]
+
+    def pole(self) -> str | None:
+        """Return the operation at whose pole the point lies exactly: no precision finds a number there."""
+        if any(not np.isfinite(array).all() for array in self.arrays.values()):
+            return "the point is infinite"
+        shapes = {name: array.shape for name, array in self.arrays.items()}
+        split = lower(self.plan.node.program, shapes, nodes=True)
+        return exact.pole(split, exact.enclose(split, self.arrays, self.bits))
+
+    def gradient(self, one: _Elements) -> GradientOutcome:
+        expected, expectations = self.expectation(one)
+        return GradientOutcome(
+            one.name, one.shape, self.plan.formulas[one.name], one.balls, one.torch,
+            [judgement or Judgement(Verdict.UNDECIDED) for judgement in one.judgements], expected, expectations,
+        )  # fmt: skip
+
+    def expectation(self, one: _Elements) -> tuple[list[float] | None, list[Judgement] | None]:
+        """Return what the user expects, rounded to the dtype, and the verdicts on it."""
+        core = self.plan.expect.get(one.name)
+        if core is None:
+            return None, None
+        values = exact.enclose(core, self.arrays, self.bits)[core.program.output]
+        balls = exact.balls(np.broadcast_to(values, one.shape), self.bits)
+        numbers = [self.format.round_dyadic(ball.midpoint) if isinstance(ball, Ball) else float("nan") for ball in balls]
+        return numbers, [
+            judgement if ball is None else judge(ball, number, self.format, self.settings.ulps) or Judgement(Verdict.UNDECIDED)
+            for ball, number, judgement in zip(one.balls, numbers, one.settled(), strict=True)
+        ]
+
+
+class _Elements:
+    """The elements of the gradient by one input; the state is what is decided, and which elements are still open."""
+
+    def __init__(self, name: str, shape: Shape, torch: TorchValue | None) -> None:
+        self.name = name
+        self.shape = shape
+        self.torch = torch.elements if torch is not None else None
+        count = int(np.prod(shape, dtype=np.int64))
+        self.balls: list[Ball | None] = [None] * count
+        self.judgements: list[Judgement | None] = [None] * count
+        self.open = list(range(count))
+
+    @property
+    def lacks_numbers(self) -> bool:
+        """Whether every open element has no enclosure at all, as at a pole."""
+        return all(self.balls[k] is None for k in self.open)
+
+    def settle(self, nodes: list[Element], forms: list[Element], fmt: Format, ulps: float) -> None:
+        """Judge the open elements by what the node-level program and the closed forms enclose."""
+        still = []
+        for k, node, form in zip(self.open, nodes, forms, strict=True):
+            self.balls[k], self.judgements[k] = self.judged(k, node, form, fmt, ulps)
+            if self.judgements[k] is None:
+                still.append(k)
+        self.open = still
+
+    def judged(self, k: int, node: Element, form: Element, fmt: Format, ulps: float) -> tuple[Ball | None, Judgement | None]:
+        if isinstance(node, Ball) and isinstance(form, Ball) and not node.overlaps(form):
+            return node, Judgement(Verdict.ERROR, note="oracle conflict: the closed form and the node-level program enclose different numbers")
+        if isinstance(node, str) and node.startswith("domain"):
+            return None, Judgement(Verdict.UNDEFINED, note=_reason(node))
+        # Where the nodes meet a kink or 0/0 on the way, the closed form may still be smooth.
+        ball = node if isinstance(node, Ball) else form
+        if isinstance(ball, Ball):
+            return ball, self.compared(k, ball, fmt, ulps)
+        if isinstance(node, str) and node.startswith("kink"):
+            return None, Judgement(Verdict.UNDEFINED, note=_reason(node))
+        return None, None
+
+    def compared(self, k: int, ball: Ball, fmt: Format, ulps: float) -> Judgement | None:
+        if self.torch is not None:
+            return judge(ball, self.torch[k], fmt, ulps)
+        found = judge(ball, 0.0, fmt, ulps)
+        if found is None:
+            return None
+        if found.verdict is Verdict.AGREE:
+            return Judgement(Verdict.UNTRACKED, note="torch tracks no gradient here, and the derivative is 0")
+        return Judgement(Verdict.DISAGREE, note="torch tracks no gradient here, and the derivative is not 0")
+
+    def give_up(self, pole: str | None, bits: int) -> None:
+        """Judge what no precision decided."""
+        for k in self.open:
+            if pole is not None and self.balls[k] is None:
+                self.judgements[k] = Judgement(Verdict.UNDEFINED, note=_reason(f"pole {pole}"))
+            else:
+                self.judgements[k] = Judgement(Verdict.UNDECIDED, note=f"the enclosure is still too wide at {bits} bits")
+        self.open = []
+
+    def settled(self) -> list[Judgement]:
+        """Return the judgements, all made by now."""
+        return [one for one in self.judgements if one is not None]
+
+
+def _reason(reason: str) -> str:
+    """Return in words why there is no derivative."""
+    kind, _, operation = reason.partition(" ")
+    if reason == "pole the point is infinite":
+        return "the point is infinite, and the derivative has no value there"
+    if kind == "domain":
+        return f"the point is outside the domain of {operation}"
+    if kind == "kink":
+        return f"{operation} is not differentiable at this point"
+    return f"the derivative is infinite or 0/0 here: {operation} meets a pole"
+
+
+def _rounding(dtype: str) -> Any:  # noqa: ANN401 - a function of arrays, or None
+    """Return how NumPy rounds whole float64 arrays to the dtype, where it can."""
+    if dtype == "float64":
+        return lambda array: array
+    if dtype == "bfloat16":
+        return None
+    with_errors = {"over": "ignore", "under": "ignore"}
+
+    def rounded(array: Floats) -> Floats:
+        with np.errstate(**with_errors):  # type: ignore[arg-type]
+            return array.astype(dtype).astype(np.float64)
+
+    return rounded

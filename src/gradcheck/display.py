@@ -1,0 +1,117 @@
+"""Formulas for people: the gradient composed into one closed form, and the derivative of every layer by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import chain, count
+from math import prod
+
+from gradcheck import kernels
+from gradcheck.functions import DETACH, TENSOR
+from gradcheck.lower import Core, lower
+from gradcheck.program import Call, Layer, Name, Node, Program, Shape, call, names, postorder, substitute, to_text
+from gradcheck.symbolic import Pullback, pull_back
+
+MAX_CLOSED_FORM = 200
+"""Characters of a composed closed form that is still shown."""
+MAX_LOCAL = 60
+"""Characters of a layer's local derivative that is still shown."""
+MAX_COMPOSED_NODES = 300
+"""Nodes of an expression that composing may build."""
+
+
+def closed_form(pullback: Pullback, output: str, like: str) -> str | None:
+    """Return a gradient as one formula in index notation, such as ``6*x[i, j] + 4``; None where it stays no short one.
+
+    ``like`` is the input whose axes the indices count.
+    """
+    composed = compose(pullback.core, output)
+    if composed is None:
+        return None
+    try:
+        made = kernels.tidy(composed)
+    except kernels.NoClosedForm:
+        return None
+    shapes = pullback.core.shapes
+    rank = len(shapes[like])
+    if any(len(shapes[name]) > rank for name in names(made)):
+        return None
+    text = to_text(made, lambda name: name + _indices(shapes[name], rank))
+    return text if len(text) <= MAX_CLOSED_FORM else None
+
+
+def _indices(shape: Shape, rank: int) -> str:
+    letters = "ijklmnopqrstuvw"[rank - len(shape) : rank]
+    return f"[{', '.join('0' if size == 1 else one for one, size in zip(letters, shape, strict=True))}]" if shape else ""
+
+
+def local_derivatives(layer: Layer, shapes: Mapping[str, Shape]) -> dict[str, str]:
+    """Return the derivative of one layer by each name it reads, as text.
+
+    An elementwise layer and a full reduction have a partial (``4*y``, ``1/6``). Any other layer has a pullback, which is
+    written for a cotangent ``ct`` of the layer: ``ct @ w.T``. What has no short text is left out.
+    """
+    reads = tuple(names(layer.expression))
+    single = Program(reads, (layer,), (layer.name,))
+    core = lower(single, shapes)
+    made = {name: _local(single, core, name) for name in reads}
+    texts = {name: to_text(node) for name, node in made.items() if node is not None}
+    return {name: text for name, text in texts.items() if len(text) <= MAX_LOCAL}
+
+
+def _local(program: Program, core: Core, name: str) -> Node | None:
+    try:
+        if not any(_is_tensor(one.expression) for one in core.program.layers):
+            whole = compose(core, program.output)
+            return kernels.tidy(kernels.partial(whole, name)) if whole is not None else None
+        if core.shapes[program.output] == ():
+            pulled = pull_back(core, [name])
+            made = compose(pulled.core, pulled.program.output, tensors=True)
+            return kernels.tidy(made) if made is not None and not any(map(_is_tensor, postorder(made))) else made
+        return _pullback(program, core, name)
+    except kernels.NoClosedForm:
+        return None
+
+
+def _pullback(program: Program, core: Core, name: str) -> Node | None:
+    """Return the cotangent of ``name`` for a cotangent ``ct`` of the layer."""
+    ct = next(one for one in chain(["ct"], (f"ct_{k}" for k in count(1))) if one not in core.shapes)
+    seeded = Layer(f"{program.output}_seeded", call("mul", Name(program.output), Name(ct)))
+    weighted = Program((*program.inputs, ct), (*program.layers, seeded), (seeded.name,))
+    shapes = {**{one: core.shapes[one] for one in program.inputs}, ct: core.shapes[program.output]}
+    pulled = pull_back(lower(weighted, shapes), [name])
+    return compose(pulled.core, pulled.program.output, tensors=True)
+
+
+def _is_tensor(node: Node) -> bool:
+    return isinstance(node, Call) and (node.op in TENSOR or node.op == DETACH)
+
+
+def compose(core: Core, output: str, *, tensors: bool = False) -> Node | None:
+    """Return a layer with all the layers behind it written into it, or None where that grows too large.
+
+    ``tensors`` lets tensor operations stay in the expression; without it they are a reason for None.
+    """
+    needed = {output}
+    for layer in reversed(core.program.layers):
+        if layer.name in needed:
+            needed.update(names(layer.expression))
+    done: dict[str, Node] = {}
+    for layer in core.program.layers:
+        if layer.name in needed:
+            node = _without_repeats(layer.expression, core.shapes, done)
+            made = substitute(node, done)
+            if (_is_tensor(node) and not tensors) or sum(1 for _ in postorder(made)) > MAX_COMPOSED_NODES:
+                return None
+            done[layer.name] = made
+    return done[output]
+
+
+def _without_repeats(node: Node, shapes: Mapping[str, Shape], done: Mapping[str, Node]) -> Node:
+    """Return a layer's expression without a tensor operation that only repeats or moves one number."""
+    if not isinstance(node, Call) or node.op not in ("expand", "reshape", "permute"):
+        return node
+    inner = node.args[0]
+    assert isinstance(inner, Name)
+    constant = inner.id in done and not names(done[inner.id])
+    return inner if constant or node.op == "expand" or prod(shapes[inner.id]) == 1 else node

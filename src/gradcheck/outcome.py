@@ -1,0 +1,160 @@
+"""What came out of a check: plain data that every report reads and nothing computes again."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+from gradcheck.compare import Judgement, Verdict, worst
+from gradcheck.formats import Ball
+from gradcheck.points import Point
+from gradcheck.program import Program, Shape
+
+
+class Exit(IntEnum):
+    """The exit codes of the command."""
+
+    PASS = 0
+    """Every check passed."""
+    FAIL = 1
+    """At least one check did not."""
+    USAGE = 2
+    """An option, an expression or a file could not be understood."""
+    INTERNAL = 3
+    """gradcheck itself is at fault."""
+    NOTHING = 5
+    """Nothing was checked, and nothing is never green."""
+    INTERRUPTED = 130
+    """The user stopped the run."""
+
+
+@dataclass(frozen=True, slots=True)
+class LayerOutcome:
+    """One layer of the user's program: what it is, what torch made of it, and the enclosure where it is small enough.
+
+    ``derivatives`` holds the local derivative by each name that the layer reads, as text.
+    """
+
+    name: str
+    text: str
+    shape: Shape
+    values: list[float]
+    exact: list[Ball | None] | None
+    grad_fn: str | None
+    derivatives: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class GradientOutcome:
+    """The gradient by one input, element by element in row-major order.
+
+    ``exact`` is None where there is no enclosure, ``torch`` is None where torch returned no gradient. ``expected`` and
+    ``expectations`` are there when the user stated a derivative. ``formula`` is the composed closed form, where short.
+    """
+
+    input: str
+    shape: Shape
+    formula: str | None
+    exact: list[Ball | None]
+    torch: list[float] | None
+    judgements: list[Judgement]
+    expected: list[float] | None = None
+    expectations: list[Judgement] | None = None
+
+    @property
+    def verdict(self) -> Verdict:
+        """Return the worst verdict, the expectation's included."""
+        return worst(one.verdict for one in (*self.judgements, *(self.expectations or ())))
+
+    @property
+    def worst_ulps(self) -> float | None:
+        """Return the largest error in ULP that could be measured."""
+        return max((one.ulps for one in self.judgements if one.ulps is not None), default=None)
+
+    def ranked(self) -> list[int]:
+        """Return the indices of the elements, the worst first."""
+
+        def badness(k: int) -> tuple[int, float]:
+            pair = [self.judgements[k], *([self.expectations[k]] if self.expectations else [])]
+            return worst(one.verdict for one in pair).severity, max(one.ulps or 0.0 for one in pair)
+
+        return sorted(range(len(self.judgements)), key=badness, reverse=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One program at one point in one dtype."""
+
+    program: Program
+    point: Point
+    rounded: dict[str, list[float]]
+    dtype: str
+    device: str
+    layers: list[LayerOutcome]
+    gradients: list[GradientOutcome]
+    gradient_program: list[str]
+    bits: int
+    notes: list[str] = field(default_factory=list)
+    error: str | None = None
+
+    @property
+    def verdict(self) -> Verdict:
+        """Return the worst verdict of all the gradients."""
+        return Verdict.ERROR if self.error is not None else worst([Verdict.AGREE, *(one.verdict for one in self.gradients)])
+
+    @property
+    def value(self) -> LayerOutcome | None:
+        """Return the output."""
+        return self.layers[-1] if self.layers else None
+
+    def counts(self) -> Counter[Verdict]:
+        """Return how many elements have each verdict; an outcome that is an error counts as one."""
+        if self.error is not None:
+            return Counter({Verdict.ERROR: 1})
+        found: Counter[Verdict] = Counter()
+        for gradient in self.gradients:
+            found.update(one.verdict for one in (*gradient.judgements, *(gradient.expectations or ())))
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Run(Sequence[Outcome]):
+    """All the outcomes of one call, with the environment that they came from."""
+
+    outcomes: tuple[Outcome, ...]
+    ulps: float
+    seed: int | None
+    environment: dict[str, str]
+
+    def __getitem__(self, index):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN204, D105
+        return self.outcomes[index]
+
+    def __len__(self) -> int:  # noqa: D105
+        return len(self.outcomes)
+
+    def __iter__(self) -> Iterator[Outcome]:  # noqa: D105
+        return iter(self.outcomes)
+
+    def counts(self) -> Counter[Verdict]:
+        """Return how many elements have each verdict."""
+        return sum((outcome.counts() for outcome in self.outcomes), Counter())
+
+    @property
+    def verdict(self) -> Verdict:
+        """Return the worst verdict of all."""
+        return worst([Verdict.AGREE, *(outcome.verdict for outcome in self.outcomes)])
+
+    @property
+    def passed(self) -> bool:
+        """Return whether something was checked and nothing failed."""
+        return self.exit is Exit.PASS
+
+    @property
+    def exit(self) -> Exit:
+        """Return the exit code of the run."""
+        counts = self.counts()
+        if not sum(counts.values()):
+            return Exit.NOTHING
+        return Exit.FAIL if any(verdict.fails for verdict in counts) else Exit.PASS

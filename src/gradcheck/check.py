@@ -5,50 +5,34 @@ from __future__ import annotations
 import platform
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from gradcheck import autograd, exact, kernels
-from gradcheck.autograd import Backward, TorchValue
-from gradcheck.compare import Judgement, Verdict, judge
+from gradcheck.autograd import TorchValue
+from gradcheck.compare import Judgement, Verdict, explain, judge
 from gradcheck.errors import LaneProblem, NameProblem, PointProblem, UsageProblem
 from gradcheck.exact import MAX_BITS, START_BITS
 from gradcheck.formats import FORMATS, Ball, Format
-from gradcheck.functions import CONSTANTS, nearest
+from gradcheck.functions import nearest
 from gradcheck.lower import lower
 from gradcheck.outcome import GradientOutcome, LayerOutcome, Outcome, Run
 from gradcheck.parse import parse
 from gradcheck.plan import Plan
-from gradcheck.points import Point, parse_points, to_value
+from gradcheck.points import Point, assigned_constants, parse_points, to_value
 from gradcheck.program import Layer, Program, Shape
+from gradcheck.settings import Settings
 from gradcheck.symbolic import Pullback
 
 CROSS_CHECK_ELEMENTS = 4_096
 """Elements of a gradient up to which the fused closed forms are evaluated everywhere, beside the node-level program."""
 SHOWN_ELEMENTS = 64
 """Elements of a layer up to which its enclosure is kept for the report."""
-DEFAULT_ULPS = 16.0
-"""Tolerance in ULP where none is given."""
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Element = Ball | str | None
 """An enclosure; the reason why there is none; or None where this precision, or this form, gives no number."""
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """How to check: dtypes, device, inputs to differentiate by, tolerance in ULP, and what the user believes."""
-
-    dtypes: tuple[str, ...] = ("float32",)
-    device: str = "cpu"
-    wrt: tuple[str, ...] | None = None
-    ulps: float = DEFAULT_ULPS
-    expect: tuple[str, ...] = ()
-    seed: int = 0
-    directory: Path | None = None
 
 
 def check(
@@ -70,13 +54,8 @@ def check(
     settings = settings or Settings()
     texts = [at] if isinstance(at, str) else list(at) if at is not None and not isinstance(at, Mapping) else []
     given = {**(at if isinstance(at, Mapping) else {}), **points}
-    parsed = parse(program, _bound([*texts, *(f"{name}=" for name in given)]))
+    parsed = parse(program, assigned_constants([*texts, *(f"{name}=" for name in given)]))
     return check_program(parsed, _points(parsed, texts, given, settings), settings)
-
-
-def _bound(texts: Sequence[str]) -> set[str]:
-    """Return the constants' names that a point is given for: there they are inputs."""
-    return {name for name in CONSTANTS for text in texts if re.search(rf"(^|[,;\s]){name}\s*=", text)}
 
 
 def _points(program: Program, texts: list[str], given: Mapping[str, object], settings: Settings) -> list[Point]:
@@ -165,6 +144,7 @@ class _Case:
             return self.outcome([], [], str(problem))
         gradients = [_Elements(name, self.plan.shapes[name], torch.gradients[name]) for name in self.plan.wrt]
         values = self.decide(gradients)
+        self.explain(gradients)
         layers = [self.layer(layer, torch.layers[layer.name], values) for layer in self.plan.program.layers]
         return self.outcome(layers, [self.gradient(one) for one in gradients], None)
 
@@ -210,6 +190,17 @@ class _Case:
         for one in gradients:
             one.give_up(pole, self.bits)
         return values
+
+    def explain(self, gradients: list[_Elements]) -> None:
+        """Ask of every disagreement whether rounding explains it; the ordinary check never comes here."""
+        if not any(one.disagreements() for one in gradients):
+            return
+        pullback = self.plan.rounding()
+        values = exact.enclose_rounded(pullback.core, self.arrays, self.format, self.bits)
+        for k, one in enumerate(gradients):
+            at = one.disagreements()
+            for index, element in zip(at, self.elements(pullback, k, values, at), strict=True):
+                one.explain(index, element if isinstance(element, Ball) else None, self.format)
 
     def elements(self, pullback: Pullback, k: int, values: exact.Values, at: Sequence[int]) -> list[Element]:
         return exact.balls(values[pullback.program.outputs[k]], self.bits, at)
@@ -300,6 +291,18 @@ class _Elements:
             return Judgement(Verdict.UNTRACKED, note="torch tracks no gradient here, and the derivative is 0")
         return Judgement(Verdict.DISAGREE, note="torch tracks no gradient here, and the derivative is not 0")
 
+    def disagreements(self) -> list[int]:
+        """Return the elements where torch's gradient is beyond the tolerance."""
+        if self.torch is None:
+            return []
+        return [k for k, one in enumerate(self.judgements) if one is not None and one.verdict is Verdict.DISAGREE]
+
+    def explain(self, k: int, rounding: Ball | None, fmt: Format) -> None:
+        """Replace a judgement by what the rounding enclosure makes of it."""
+        found = self.judgements[k]
+        if found is not None and self.torch is not None:
+            self.judgements[k] = explain(found, rounding, self.torch[k], fmt)
+
     def give_up(self, pole: str | None, bits: int) -> None:
         """Judge what no precision decided."""
         for k in self.open:
@@ -326,7 +329,7 @@ def _reason(reason: str) -> str:
     return f"the derivative is infinite or 0/0 here: {operation} meets a pole"
 
 
-def _rounding(dtype: str) -> Any:  # noqa: ANN401 - a function of arrays, or None
+def _rounding(dtype: str) -> Any:
     """Return how NumPy rounds whole float64 arrays to the dtype, where it can."""
     if dtype == "float64":
         return lambda array: array

@@ -84,3 +84,17 @@ def _non_finite(ball: Ball, value: float, fmt: Format) -> str:
     if beyond and not isnan(value):
         return f"the derivative is too large for {fmt.name}, whose largest number is {fmt.largest:.6g}"
     return f"the value is {value}, the derivative is finite"
+
+
+def explain(found: Judgement, rounding: Ball | None, value: float, fmt: Format) -> Judgement:
+    """Return the judgement on a value beyond the tolerance, given its rounding enclosure (None: unbounded).
+
+    Outside the enclosure it is wrong, whatever the rounding. Inside, it is right to at least half of the significand, or
+    the formula is unstable: it cannot be evaluated this way in this dtype.
+    """
+    if not isfinite(value) or (rounding is not None and not rounding.contains(value)):
+        return found
+    if found.ulps is not None and found.ulps <= 2 ** (fmt.precision / 2):
+        return Judgement(Verdict.AGREE, found.ulps, f"rounding in {fmt.name} explains the difference")
+    lost = f"more than half of the digits are lost to rounding: this formula cannot be evaluated in {fmt.name} here"
+    return Judgement(Verdict.UNSTABLE, found.ulps, lost)

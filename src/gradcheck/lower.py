@@ -44,10 +44,13 @@ class _Piece:
     size: int = 1
 
 
-def lower(program: Program, shapes: Mapping[str, Shape] | None = None, *, nodes: bool = False) -> Core:
+def lower(
+    program: Program, shapes: Mapping[str, Shape] | None = None, *, nodes: bool = False, as_torch: bool = False
+) -> Core:
     """Return the core form of ``program`` for inputs of these ``shapes`` (scalars where none is given).
 
-    With ``nodes`` every operation is a layer of its own; else elementwise operations are fused.
+    With ``nodes`` every operation is a layer of its own; else elementwise operations are fused. With ``as_torch``
+    definitions take the form whose rounding errors are torch's.
     Raises ShapeProblem with the span of the operation whose shapes do not fit, or LimitProblem.
 
     >>> print(lower(parse("mean((x - 1)**2)"), {"x": (2, 3)}).program)
@@ -56,16 +59,17 @@ def lower(program: Program, shapes: Mapping[str, Shape] | None = None, *, nodes:
     out = out_2/6
     """
     given = {name: tuple((shapes or {}).get(name, ())) for name in program.inputs}
-    return _Lowering(program, given, nodes).run()
+    return _Lowering(program, given, nodes, as_torch).run()
 
 
 class _Lowering:
     """One pass over a program; the state is the layers made so far and the shape of every name."""
 
-    def __init__(self, program: Program, shapes: dict[str, Shape], nodes: bool) -> None:
+    def __init__(self, program: Program, shapes: dict[str, Shape], nodes: bool, as_torch: bool) -> None:
         self.program = program
         self.shapes = shapes
         self.nodes = nodes
+        self.as_torch = as_torch
         self.layers: list[Layer] = []
         self.home: dict[str, str] = {}
         self.taken = {*program.inputs, *(layer.name for layer in program.layers)}
@@ -168,13 +172,14 @@ class _Lowering:
 
     def composite(self, row: Composite, node: Call, args: list[_Piece]) -> _Piece:
         shapes = [piece.shape for piece in args]
-        if callable(row.definition):
+        definition = row.as_torch if self.as_torch and row.as_torch is not None else row.definition
+        if callable(definition):
             variadic = len(row.args) != len(args)
             slots = tuple(f"x_{k}" for k in range(len(args))) if variadic else row.args
-            return self.define(row.definition(*shapes, **dict(node.params)), slots, node, args)
+            return self.define(definition(*shapes, **dict(node.params)), slots, node, args)
         constants = {**row.defaults, **dict(node.params)}
         pieces = [*args, *(_Piece(_constant(value), ()) for value in constants.values())]
-        return self.define(row.definition, (*row.args, *constants), node, pieces)
+        return self.define(definition, (*row.args, *constants), node, pieces)
 
     def define(self, text: str, args: Sequence[str], node: Call, pieces: list[_Piece]) -> _Piece:
         """Return a definition's value for these arguments; every operation in it bears the span of the call."""

@@ -5,29 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from enum import IntEnum
 
 from gradcheck.compare import Judgement, Verdict, worst
 from gradcheck.formats import Ball
 from gradcheck.points import Point
 from gradcheck.program import Program, Shape
-
-
-class Exit(IntEnum):
-    """The exit codes of the command."""
-
-    PASS = 0
-    """Every check passed."""
-    FAIL = 1
-    """At least one check did not."""
-    USAGE = 2
-    """An option, an expression or a file could not be understood."""
-    INTERNAL = 3
-    """gradcheck itself is at fault."""
-    NOTHING = 5
-    """Nothing was checked, and nothing is never green."""
-    INTERRUPTED = 130
-    """The user stopped the run."""
+from gradcheck.settings import Exit
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,13 +111,13 @@ class Run(Sequence[Outcome]):
     seed: int | None
     environment: dict[str, str]
 
-    def __getitem__(self, index):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN204, D105
+    def __getitem__(self, index):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN204
         return self.outcomes[index]
 
-    def __len__(self) -> int:  # noqa: D105
+    def __len__(self) -> int:
         return len(self.outcomes)
 
-    def __iter__(self) -> Iterator[Outcome]:  # noqa: D105
+    def __iter__(self) -> Iterator[Outcome]:
         return iter(self.outcomes)
 
     def counts(self) -> Counter[Verdict]:

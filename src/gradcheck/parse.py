@@ -128,6 +128,10 @@ def _too_deep(source: str, span: Span) -> LimitProblem:
 
 
 def _syntax_tree(source: str) -> ast.Module:
+    foreign = re.search(r"[\x00\ud800-\udfff]", source)
+    if foreign:
+        message = "the text holds a character that no program can hold"
+        raise SyntaxProblem(message, source=source, span=Span(*foreign.span()))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Python warns of 1or2; the whitelist answers it
@@ -136,12 +140,6 @@ def _syntax_tree(source: str) -> ast.Module:
         raise _explained(source, problem) from None
     except (RecursionError, MemoryError):
         raise _too_deep(source, Span(0, 1)) from None
-    except ValueError:
-        at = re.search(r"[\x00\ud800-\udfff]", source)
-        start = at.start() if at else 0
-        raise SyntaxProblem(
-            "the text holds a character that no program can hold", source=source, span=Span(start, start + 1)
-        ) from None
 
 
 _HINTS: tuple[tuple[str, Callable[[re.Match[str]], tuple[str, str]]], ...] = (

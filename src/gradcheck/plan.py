@@ -49,6 +49,10 @@ class Plan:
         forward = {layer.name for layer in lower(self.program, self.inputs()).program.layers}
         return [f"{layer.name} = {to_text(layer.expression)}" for layer in self.kernel.program.layers if layer.name not in forward]
 
+    def rounding(self) -> Pullback:
+        """Return the gradient program whose rounding errors are torch's."""
+        return pull_back(lower(self.program, self.inputs(), nodes=True, as_torch=True), self.wrt, as_torch=True)
+
     def inputs(self) -> dict[str, Shape]:
         """Return the shapes of the inputs."""
         return {name: self.shapes[name] for name in self.program.inputs}

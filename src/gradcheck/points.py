@@ -149,6 +149,15 @@ def parse_points(
     return [point for group in groups for point in _grid(group, inputs)]
 
 
+def assigned_constants(texts: Sequence[str]) -> set[str]:
+    """Return which of the constants ``pi`` and ``e`` the texts give a point for: there they are inputs.
+
+    >>> assigned_constants(["x=pi/2, e=1"])
+    {'e'}
+    """
+    return {name for name in ("pi", "e") for text in texts if re.search(rf"(^|[,;\s]){name}\s*=", text)}
+
+
 def to_value(obj: object, name: str) -> Value:
     """Return a Python object as the value of input ``name``.
 
@@ -663,7 +672,7 @@ def _from_json(path: Path, session: _Session) -> tuple[Shape, tuple[Exact, ...] 
         return _from_object(json.loads(file.read(MAX_FILE_BYTES), parse_float=number, parse_int=number), session)
 
 
-def _from_object(obj: Any, session: _Session) -> tuple[Shape, tuple[Exact, ...] | Floats]:  # noqa: ANN401 - anything
+def _from_object(obj: Any, session: _Session) -> tuple[Shape, tuple[Exact, ...] | Floats]:
     shape = getattr(obj, "shape", None)
     if isinstance(shape, tuple):
         session.tensor(shape)
@@ -676,7 +685,7 @@ def _from_object(obj: Any, session: _Session) -> tuple[Shape, tuple[Exact, ...] 
     return shape, _compact(flat)
 
 
-def _is_array(obj: Any) -> bool:  # noqa: ANN401 - anything
+def _is_array(obj: Any) -> bool:
     """Tell whether this is a NumPy array of numbers, without importing NumPy for what is none."""
     if type(obj).__module__ != "numpy":
         return False
@@ -710,7 +719,7 @@ def _frozen(numbers: NDArray[Any]) -> Floats:
     return floats
 
 
-def _flatten(obj: Any, flat: list[Exact], session: _Session, depth: int = 0) -> Shape:  # noqa: ANN401 - anything
+def _flatten(obj: Any, flat: list[Exact], session: _Session, depth: int = 0) -> Shape:
     """Append the numbers of nested lists to ``flat`` and return their shape."""
     if hasattr(obj, "tolist"):
         obj = _to_list(obj)
@@ -732,7 +741,7 @@ def _flatten(obj: Any, flat: list[Exact], session: _Session, depth: int = 0) -> 
     return (len(obj), *(shape or ()))
 
 
-def _to_list(obj: Any) -> object:  # noqa: ANN401 - anything
+def _to_list(obj: Any) -> object:
     try:
         return obj.tolist()
     except Exception as error:  # the user's object may raise anything: a sparse or meta tensor, for one

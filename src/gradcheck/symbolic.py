@@ -12,7 +12,20 @@ from gradcheck.functions import DETACH, ELEMENTWISE, GUARD, TENSOR
 from gradcheck.functions.params import broadcast
 from gradcheck.kernels import ONE, ZERO
 from gradcheck.lower import Core, lower
-from gradcheck.program import Call, Layer, Name, Node, Number, Program, Shape, call, names, number, postorder, substitute
+from gradcheck.program import (
+    Call,
+    Layer,
+    Name,
+    Node,
+    Number,
+    Program,
+    Shape,
+    call,
+    names,
+    number,
+    postorder,
+    substitute,
+)
 
 NO_NUMBER = call("div", ONE, ZERO)
 """What stands where SymPy finds no real derivative."""
@@ -49,17 +62,19 @@ def differentiate(
     return pull_back(lower(program, shapes), wrt).program
 
 
-def pull_back(core: Core, wrt: Sequence[str] | None = None, *, guarded: bool = False) -> Pullback:
+def pull_back(core: Core, wrt: Sequence[str] | None = None, *, guarded: bool = False, as_torch: bool = False) -> Pullback:
     """Return the reverse sweep through a core program.
 
     With ``guarded`` every partial holds only inside the domain of its operation, so that a point outside has no number.
+    With ``as_torch`` single operations take the partial that torch evaluates.
     """
+    by = tuple(wrt if wrt is not None else core.program.inputs)
     try:
-        return _Sweep(core, tuple(wrt if wrt is not None else core.program.inputs), guarded).run()
+        return _Sweep(core, by, guarded, as_torch).run()
     except kernels.NoClosedForm:
         # Single operations always have a partial; their fused form need not.
         again = lower(core.program, {name: core.shapes[name] for name in core.program.inputs}, nodes=True)
-        return _Sweep(again, tuple(wrt if wrt is not None else core.program.inputs), guarded, last_resort=True).run()
+        return _Sweep(again, by, guarded, as_torch, last_resort=True).run()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +88,13 @@ class _Part:
 class _Sweep:
     """The reverse sweep; the state is the layers so far and what flows into every name."""
 
-    def __init__(self, core: Core, wrt: tuple[str, ...], guarded: bool, last_resort: bool = False) -> None:
+    def __init__(
+        self, core: Core, wrt: tuple[str, ...], guarded: bool, as_torch: bool, last_resort: bool = False
+    ) -> None:
         self.core = core
         self.wrt = wrt
         self.guarded = guarded
+        self.as_torch = as_torch
         self.last_resort = last_resort
         self.layers = list(core.program.layers)
         self.shapes = dict(core.shapes)
@@ -170,6 +188,8 @@ class _Sweep:
             self.flows.setdefault(leaf, []).append(part)
 
     def slope(self, kernel: Node, leaf: str) -> Node:
+        if self.as_torch and isinstance(kernel, Call) and (row := ELEMENTWISE.get(kernel.op)) and row.as_torch:
+            return substitute(kernels.expression(row.as_torch[0]), dict(zip(row.args, kernel.args, strict=True)))
         try:
             slope = kernels.partial(kernel, leaf)
         except kernels.NoClosedForm:

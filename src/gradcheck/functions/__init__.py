@@ -25,8 +25,8 @@ ALIASES = {
 """Other names for a row: NumPy's, SymPy's and torch's own synonyms."""
 
 DETACH = "detach"
-HIDDEN = frozenset({"scatter", MASK, GUARD, PATCH, "index", "clamp_min", "clamp_max"})
-"""Rows that gradient programs use and nobody types."""
+HIDDEN = frozenset({"scatter", MASK, GUARD, PATCH, "index"})
+"""Rows that gradient programs use and nobody types by name."""
 
 PARAM_ALIASES = {"axis": "dim", "keepdims": "keepdim", "ddof": "correction", "ord": "p"}
 

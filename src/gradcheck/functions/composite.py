@@ -47,7 +47,7 @@ def _norm(x: Shape, p: Param = 2, dim: Param = None, keepdim: Param = False) -> 
     return f"sum(abs(x)**({p}){over})**(1/({p}))"
 
 
-def _tree(pair: str) -> Any:  # noqa: ANN401 - a definition
+def _tree(pair: str) -> Any:
     """Return the definition of a reduction by pairs: smooth wherever the pairs are, and O(n) with its gradient."""
 
     def definition(x: Shape, dim: Param = None, keepdim: Param = False) -> str:
@@ -139,7 +139,7 @@ def _outer(a: Shape, b: Shape) -> str:
     return f"reshape(a, ({a[0]}, 1))*b"
 
 
-def _along(text: str) -> Any:  # noqa: ANN401 - a definition
+def _along(text: str) -> Any:
     """Return a definition along one dim, which torch wants named."""
 
     def definition(x: Shape, dim: Param) -> str:
@@ -152,29 +152,42 @@ def _logsumexp(x: Shape, dim: Param = None, keepdim: Param = False) -> str:
     return f"log(sum(exp(x){_over(x, dim, keepdim)}))"
 
 
-def _all_dims(m: Any, x: Any, dim: Any = None, keepdim: Any = False) -> Any:  # noqa: ANN401 - torch
+def _logsumexp_shifted(x: Shape, dim: Param = None, keepdim: Param = False) -> str:
+    """Return logsumexp with its own value taken out, as torch's backward has it: exp(x - logsumexp(x))."""
+    over = axes(dim, len(x))
+    shape = tuple(1 if one in over else size for one, size in enumerate(x) if keepdim or one not in over)
+    return f"m = detach({_logsumexp(x, dim, True)})\nreshape(m + log(sum(exp(x - m){_over(x, dim, True)})), {shape})"
+
+
+def _log_softmax_shifted(x: Shape, dim: Param) -> str:
+    """Return log_softmax through its own stored value, as torch's backward has it: exp(log_softmax(x))."""
+    over = _over(x, axis(dim, len(x)), True)
+    return f"m = detach({_logsumexp(x, axis(dim, len(x)), True)})\nx - m - log(sum(exp(x - m){over}))"
+
+
+def _all_dims(m: Any, x: Any, dim: Any = None, keepdim: Any = False) -> Any:
     return m.logsumexp(x, tuple(range(x.dim())) if dim is None else dim, keepdim)
 
 
-def _torch_norm(m: Any, x: Any, p: Any = 2, dim: Any = None, keepdim: Any = False) -> Any:  # noqa: ANN401 - torch
+def _torch_norm(m: Any, x: Any, p: Any = 2, dim: Any = None, keepdim: Any = False) -> Any:
     return m.linalg.vector_norm(x, 2.0 if p == "fro" else float(p), dim=dim, keepdim=keepdim)
 
 
-def _torch_extreme(name: str) -> Any:  # noqa: ANN401 - a torch function
-    def run(m: Any, x: Any, dim: Any = (), keepdim: Any = False) -> Any:  # noqa: ANN401 - torch
+def _torch_extreme(name: str) -> Any:
+    def run(m: Any, x: Any, dim: Any = (), keepdim: Any = False) -> Any:
         return getattr(m, name)(x, () if dim is None else dim, keepdim)
 
     return run
 
 
-def _torch_over(name: str) -> Any:  # noqa: ANN401 - a torch function
-    def run(m: Any, x: Any, dim: Any = None, keepdim: Any = False, **rest: Any) -> Any:  # noqa: ANN401 - torch
+def _torch_over(name: str) -> Any:
+    def run(m: Any, x: Any, dim: Any = None, keepdim: Any = False, **rest: Any) -> Any:
         return getattr(m, name)(x, dim=dim, keepdim=keepdim, **rest)
 
     return run
 
 
-def _torch_prod(m: Any, x: Any, dim: Any = None, keepdim: Any = False) -> Any:  # noqa: ANN401 - torch
+def _torch_prod(m: Any, x: Any, dim: Any = None, keepdim: Any = False) -> Any:
     return m.prod(x) if dim is None else m.prod(x, dim, keepdim)
 
 
@@ -188,9 +201,9 @@ ROWS: tuple[Composite, ...] = (
     Composite("prod", ("x",), ("dim", "keepdim"), _tree("{}*{}"), ("prod(a)", "prod(a, dim=1)", "prod(v, dim=0, keepdim=True)"), torch=_torch_prod, summary="the product of the elements"),
     Composite("amax", ("x",), ("dim", "keepdim"), _tree("maximum({}, {})"), ("amax(a)", "amax(a, dim=1)", "amax(c, dim=(0, 2), keepdim=True)"), torch=_torch_extreme("amax"), summary="the greatest element"),
     Composite("amin", ("x",), ("dim", "keepdim"), _tree("minimum({}, {})"), ("amin(a)", "amin(a, dim=0)"), torch=_torch_extreme("amin"), summary="the least element"),
-    Composite("logsumexp", ("x",), ("dim", "keepdim"), _logsumexp, ("logsumexp(a, dim=1)", "logsumexp(a, dim=(0, 1))", "logsumexp(v, 0, keepdim=True)"), torch=_all_dims, summary="log(sum(exp(x)))"),
+    Composite("logsumexp", ("x",), ("dim", "keepdim"), _logsumexp, ("logsumexp(a, dim=1)", "logsumexp(a, dim=(0, 1))", "logsumexp(v, 0, keepdim=True)"), as_torch=_logsumexp_shifted, torch=_all_dims, summary="log(sum(exp(x)))"),
     Composite("softmax", ("x",), ("dim",), _along("exp(x)/sum(exp(x){over})"), ("softmax(a, dim=1)", "softmax(v, 0)"), summary="exp(x)/sum(exp(x))"),
-    Composite("log_softmax", ("x",), ("dim",), _along("x - log(sum(exp(x){over}))"), ("log_softmax(a, dim=1)", "log_softmax(c, -1)"), summary="log(softmax(x))"),
+    Composite("log_softmax", ("x",), ("dim",), _along("x - log(sum(exp(x){over}))"), ("log_softmax(a, dim=1)", "log_softmax(c, -1)"), as_torch=_log_softmax_shifted, summary="log(softmax(x))"),
 
     # --- shapes -------------------------------------------------------------------------------------------------------
     Composite("transpose", ("x",), ("dim0", "dim1"), _swap, ("transpose(a, 0, 1)", "transpose(c, 0, -1)"), summary="two axes swapped"),
@@ -216,7 +229,7 @@ ROWS: tuple[Composite, ...] = (
               torch=lambda m, x, alpha=1: m.nn.functional.elu(x, alpha), summary="x above 0, alpha*(exp(x) - 1) below"),
     Composite("leaky_relu", ("x",), ("negative_slope",), "where(x > 0, x, negative_slope*x)", ("leaky_relu(v)", "leaky_relu(v, 0.2)"),
               defaults={"negative_slope": Fraction(1, 100)}, torch=lambda m, x, negative_slope=0.01: m.nn.functional.leaky_relu(x, negative_slope), summary="x above 0, negative_slope*x below"),
-    Composite("mse_loss", ("a", "b"), (), "mean((a - b)**2)", ("mse_loss(v, u[:3])",), torch=lambda m, a, b: m.nn.functional.mse_loss(a, b), summary="the mean of the squared differences"),
+    Composite("mse_loss", ("a", "b"), (), "mean((a - b)**2)", ("mse_loss(v, a[0])",), torch=lambda m, a, b: m.nn.functional.mse_loss(a, b), summary="the mean of the squared differences"),
 )
 # fmt: on
 

@@ -25,7 +25,7 @@ def _either(yes: bool, no: bool) -> Truth:
     return True if yes else False if no else None
 
 
-def _equal(a: Any, b: Any) -> Truth:  # noqa: ANN401 - balls
+def _equal(a: Any, b: Any) -> Truth:
     # a != b is Arb's "certainly different"; equality is certain only between exact balls.
     return _either(a == b, a != b)
 

@@ -13,7 +13,7 @@ UNIT = "-0.9 -0.3 0.1 0.75"
 PAIRS = "0.3,2 -1.5,0.7 4,-2.5 -3,-0.2"
 
 
-def row(name: str, args: str, samples: str, **fields: Any) -> Elementwise:  # noqa: ANN401 - the fields of a row
+def row(name: str, args: str, samples: str, **fields: Any) -> Elementwise:
     """Build a row from short texts; samples are separated by blanks, their arguments by commas."""
     split = tuple(tuple(item.split(",")) for item in samples.split())
     outside = tuple(tuple(item.split(",")) for item in fields.pop("outside", "").split())
@@ -30,7 +30,7 @@ def power_domain(node: Call) -> str | None:
     return "x > 0" if exponent.value < 0 else "x >= 0"
 
 
-def _native_power(_m: Any, x: Any, y: Any) -> Any:  # noqa: ANN401 - SymPy expressions
+def _native_power(_m: Any, x: Any, y: Any) -> Any:
     """Return SymPy's own power where its derivative has no removable 0/0, and None (opaque) elsewhere."""
     return x**y if y.is_Rational or (x.is_number and x.is_positive) else None
 
@@ -38,11 +38,11 @@ def _native_power(_m: Any, x: Any, y: Any) -> Any:  # noqa: ANN401 - SymPy expre
 # fmt: off
 ROWS: tuple[Elementwise, ...] = (
     # --- arithmetic ---------------------------------------------------------------------------------------------------
-    row("neg", "x",   WIDE,  exact=lambda x: -x,       sympy=lambda m, x: -x,       torch=lambda m, x: -x,       native=True, oracle=lambda m, x: -x),
-    row("add", "x y", PAIRS, exact=lambda x, y: x + y, sympy=lambda m, x, y: x + y, torch=lambda m, x, y: x + y, native=True, oracle=lambda m, x, y: x + y),
-    row("sub", "x y", PAIRS, exact=lambda x, y: x - y, sympy=lambda m, x, y: x - y, torch=lambda m, x, y: x - y, native=True, oracle=lambda m, x, y: x - y),
-    row("mul", "x y", PAIRS, exact=lambda x, y: x * y, sympy=lambda m, x, y: x * y, torch=lambda m, x, y: x * y, native=True, oracle=lambda m, x, y: x * y),
-    row("div", "x y", PAIRS, exact=lambda x, y: x / y, sympy=lambda m, x, y: x / y, torch=lambda m, x, y: x / y, native=True, oracle=lambda m, x, y: x / y,
+    row("neg", "x",   WIDE,  budget=0, exact=lambda x: -x,       sympy=lambda m, x: -x,       torch=lambda m, x: -x,       native=True, oracle=lambda m, x: -x),
+    row("add", "x y", PAIRS, budget=1, exact=lambda x, y: x + y, sympy=lambda m, x, y: x + y, torch=lambda m, x, y: x + y, native=True, oracle=lambda m, x, y: x + y),
+    row("sub", "x y", PAIRS, budget=1, exact=lambda x, y: x - y, sympy=lambda m, x, y: x - y, torch=lambda m, x, y: x - y, native=True, oracle=lambda m, x, y: x - y),
+    row("mul", "x y", PAIRS, budget=1, exact=lambda x, y: x * y, sympy=lambda m, x, y: x * y, torch=lambda m, x, y: x * y, native=True, oracle=lambda m, x, y: x * y),
+    row("div", "x y", PAIRS, budget=1, exact=lambda x, y: x / y, sympy=lambda m, x, y: x / y, torch=lambda m, x, y: x / y, native=True, oracle=lambda m, x, y: x / y,
         domain="y != 0", outside="1,0 0,0"),
     row("pow", "x y", "0.3,2 2.5,-1.5 4,0.5 -1.5,3", exact=lambda x, y: x**y, sympy=_native_power, torch=lambda m, x, y: x**y, oracle=lambda m, x, y: m.power(x, y),
         partials=("y*x**(y - 1)", "x**y*log(x)"),
@@ -51,11 +51,11 @@ ROWS: tuple[Elementwise, ...] = (
     row("reciprocal", "x", WIDE, exact=lambda x: 1 / x, sympy=lambda m, x: 1 / x, native=True, oracle=lambda m, x: 1 / x, domain="x != 0", outside="0"),
 
     # --- roots, exponentials, logarithms ------------------------------------------------------------------------------
-    row("sqrt",  "x", POSITIVE, exact=lambda x: x.sqrt(),      sympy=lambda m, x: m.sqrt(x),          oracle=lambda m, x: m.sqrt(x),       domain="x >= 0", outside="-1"),
+    row("sqrt",  "x", POSITIVE, budget=1, exact=lambda x: x.sqrt(),      sympy=lambda m, x: m.sqrt(x),          oracle=lambda m, x: m.sqrt(x),       domain="x >= 0", outside="-1"),
     row("rsqrt", "x", POSITIVE, exact=lambda x: x.rsqrt(),     sympy=lambda m, x: 1 / m.sqrt(x),      oracle=lambda m, x: 1 / m.sqrt(x),   domain="x > 0",  outside="0 -1"),
     row("exp",   "x", WIDE,     exact=lambda x: x.exp(),       sympy=lambda m, x: m.exp(x),           oracle=lambda m, x: m.exp(x)),
     row("exp2",  "x", WIDE,     exact=lambda x: 2**x,          sympy=lambda m, x: 2**x,               oracle=lambda m, x: m.power(2, x)),
-    row("expm1", "x", WIDE,     exact=lambda x: x.expm1(),     sympy=lambda m, x: m.exp(x) - 1,       oracle=lambda m, x: m.expm1(x)),
+    row("expm1", "x", WIDE,     exact=lambda x: x.expm1(),     sympy=lambda m, x: m.exp(x) - 1,       oracle=lambda m, x: m.expm1(x), as_torch=("expm1(x) + 1",)),
     row("log",   "x", POSITIVE, exact=lambda x: x.log(),       sympy=lambda m, x: m.log(x),           oracle=lambda m, x: m.log(x),        domain="x > 0",  outside="0 -1"),
     row("log2",  "x", POSITIVE, exact=lambda x: x.log() / x.const_log2(),  sympy=lambda m, x: m.log(x) / m.log(2),  oracle=lambda m, x: m.log(x, 2), domain="x > 0", outside="0 -1"),
     row("log10", "x", POSITIVE, exact=lambda x: x.log() / x.const_log10(), sympy=lambda m, x: m.log(x) / m.log(10), oracle=lambda m, x: m.log10(x),  domain="x > 0", outside="0 -1"),
@@ -72,9 +72,9 @@ ROWS: tuple[Elementwise, ...] = (
     row("cosh",  "x", WIDE, exact=lambda x: x.cosh(),  sympy=lambda m, x: m.cosh(x),  oracle=lambda m, x: m.cosh(x)),
     row("tanh",  "x", WIDE, exact=lambda x: x.tanh(),  sympy=lambda m, x: m.tanh(x),  oracle=lambda m, x: m.tanh(x)),
     row("asinh", "x", WIDE, exact=lambda x: x.asinh(), sympy=lambda m, x: m.asinh(x), oracle=lambda m, x: m.asinh(x)),
-    row("acosh", "x", "1.2 3 40", exact=lambda x: x.acosh(), sympy=lambda m, x: m.acosh(x), oracle=lambda m, x: m.acosh(x), domain="x >= 1", outside="0.5 -2"),
+    row("acosh", "x", "1.2 3 40", exact=lambda x: x.acosh(), sympy=lambda m, x: m.acosh(x), oracle=lambda m, x: m.acosh(x), as_torch=("1/sqrt(x**2 - 1)",), domain="x >= 1", outside="0.5 -2"),
     row("atanh", "x", UNIT, exact=lambda x: x.atanh(), sympy=lambda m, x: m.atanh(x), oracle=lambda m, x: m.atanh(x), domain="(x > -1) & (x < 1)", outside="1 -1 2"),
-    row("atan2", "y x", PAIRS, exact=lambda y, x: y.atan2(x), oracle=lambda m, y, x: m.atan2(y, x), domain="(x != 0) | (y != 0)", outside="0,0",
+    row("atan2", "y x", PAIRS, exact=lambda y, x: y.atan2(y, x), oracle=lambda m, y, x: m.atan2(y, x), domain="(x != 0) | (y != 0)", outside="0,0",
         partials=("x/(x**2 + y**2)", "-y/(x**2 + y**2)"), kinks="(y == 0) & (x < 0)"),
     row("hypot", "x y", PAIRS, exact=lambda x, y: (x * x + y * y).sqrt(), sympy=lambda m, x, y: m.sqrt(x**2 + y**2), oracle=lambda m, x, y: m.hypot(x, y)),
 
@@ -82,21 +82,21 @@ ROWS: tuple[Elementwise, ...] = (
     row("erf",  "x", WIDE, exact=lambda x: x.erf(),  sympy=lambda m, x: m.erf(x),  oracle=lambda m, x: m.erf(x)),
     row("erfc", "x", WIDE, exact=lambda x: x.erfc(), sympy=lambda m, x: m.erfc(x), oracle=lambda m, x: m.erfc(x)),
     row("sigmoid", "x", WIDE, exact=lambda x: 1 / (1 + (-x).exp()), oracle=lambda m, x: 1 / (1 + m.exp(-x)), partials=("sigmoid(x)*(1 - sigmoid(x))",)),
-    row("relu", "x", WIDE, exact=lambda x: x.nonnegative_part(), oracle=lambda m, x: max(x, 0), partials=("where(x > 0, 1, 0)",), kinks="x == 0"),
+    row("relu", "x", WIDE, budget=0, exact=lambda x: x.nonnegative_part(), oracle=lambda m, x: max(x, 0), partials=("where(x > 0, 1, 0)",), kinks="x == 0"),
 
     # --- piecewise ----------------------------------------------------------------------------------------------------
-    row("abs",   "x", WIDE, exact=abs, sympy=lambda m, x: m.Abs(x), oracle=lambda m, x: abs(x), kinks="x == 0"),
-    row("sign",  "x", WIDE, exact=lambda x: x.sgn(),   oracle=lambda m, x: m.sign(x),  partials=("0",), kinks="x == 0"),
-    row("floor", "x", WIDE, exact=lambda x: x.floor(), oracle=lambda m, x: m.floor(x), partials=("0",), kinks="x == floor(x)"),
-    row("ceil",  "x", WIDE, exact=lambda x: x.ceil(),  oracle=lambda m, x: m.ceil(x),  partials=("0",), kinks="x == floor(x)"),
-    row("maximum", "x y", PAIRS, exact=lambda x, y: x.max(y), oracle=lambda m, x, y: max(x, y), partials=("where(x > y, 1, 0)", "where(x < y, 1, 0)"), kinks="x == y"),
-    row("minimum", "x y", PAIRS, exact=lambda x, y: x.min(y), oracle=lambda m, x, y: min(x, y), partials=("where(x < y, 1, 0)", "where(x > y, 1, 0)"), kinks="x == y"),
-    row("clamp", "x min max", "-3,-1,2 0.5,-1,2 5,-1,2 0.5,2,-1", exact=lambda x, low, high: x.max(low).min(high), oracle=lambda m, x, low, high: min(max(x, low), high),
+    row("abs",   "x", WIDE, budget=0, exact=abs, sympy=lambda m, x: m.Abs(x), oracle=lambda m, x: abs(x), kinks="x == 0"),
+    row("sign",  "x", WIDE, budget=0, exact=lambda x: x.sgn(),   oracle=lambda m, x: m.sign(x),  partials=("0",), kinks="x == 0"),
+    row("floor", "x", WIDE, budget=0, exact=lambda x: x.floor(), oracle=lambda m, x: m.floor(x), partials=("0",), kinks="x == floor(x)"),
+    row("ceil",  "x", WIDE, budget=0, exact=lambda x: x.ceil(),  oracle=lambda m, x: m.ceil(x),  partials=("0",), kinks="x == floor(x)"),
+    row("maximum", "x y", PAIRS, budget=0, exact=lambda x, y: x.max(y), oracle=lambda m, x, y: max(x, y), partials=("where(x > y, 1, 0)", "where(x < y, 1, 0)"), kinks="x == y"),
+    row("minimum", "x y", PAIRS, budget=0, exact=lambda x, y: x.min(y), oracle=lambda m, x, y: min(x, y), partials=("where(x < y, 1, 0)", "where(x > y, 1, 0)"), kinks="x == y"),
+    row("clamp", "x min max", "-3,-1,2 0.5,-1,2 5,-1,2 0.5,2,-1", budget=0, exact=lambda x, low, high: x.max(low).min(high), oracle=lambda m, x, low, high: min(max(x, low), high),
         partials=("where((x > min) & (x < max), 1, 0)", "where((x < min) & (min < max), 1, 0)", "where((x > max) | (min > max), 1, 0)"),
         kinks="(x == min) | (x == max) | (min == max)"),
-    row("clamp_min", "x min", PAIRS, exact=lambda x, low: x.max(low), oracle=lambda m, x, low: max(x, low), partials=("where(x > min, 1, 0)", "where(x < min, 1, 0)"), kinks="x == min",
+    row("clamp_min", "x min", PAIRS, budget=0, exact=lambda x, low: x.max(low), oracle=lambda m, x, low: max(x, low), partials=("where(x > min, 1, 0)", "where(x < min, 1, 0)"), kinks="x == min",
         torch=lambda m, x, low: m.clamp(x, min=low)),
-    row("clamp_max", "x max", PAIRS, exact=lambda x, high: x.min(high), oracle=lambda m, x, high: min(x, high), partials=("where(x < max, 1, 0)", "where(x > max, 1, 0)"), kinks="x == max",
+    row("clamp_max", "x max", PAIRS, budget=0, exact=lambda x, high: x.min(high), oracle=lambda m, x, high: min(x, high), partials=("where(x < max, 1, 0)", "where(x > max, 1, 0)"), kinks="x == max",
         torch=lambda m, x, high: m.clamp(x, max=high)),
 )
 # fmt: on

@@ -18,9 +18,11 @@ class Elementwise:
 
     ``exact`` gets the arguments as balls. ``sympy`` gets the SymPy module and expressions; where it is, or returns, None the
     function stays opaque to SymPy, and ``partials`` give its derivatives, one text of the language for each argument.
+    ``as_torch`` gives the partials as torch evaluates them, where that loses more digits than SymPy's form.
     ``domain`` and ``kinks`` are conditions in the language on the arguments: where the value exists, and where within
     the domain the derivative does not. ``removable`` gives, for each partial, where its text is 0/0 and its value there.
-    ``native`` rows evaluate whole arrays of balls at once. ``oracle`` is an independent mpmath function, used by the tests alone.
+    ``native`` rows evaluate whole arrays of balls at once. ``budget`` is what torch's result may be off by, in unit roundoffs
+    (half ULPs). ``oracle`` is an independent mpmath function, used by the tests alone.
     """
 
     name: str
@@ -30,9 +32,11 @@ class Elementwise:
     samples: tuple[Sample, ...]
     sympy: Callable[..., Any] | None = None
     partials: tuple[str, ...] = ()
+    as_torch: tuple[str, ...] = ()
     torch: Callable[..., Any] | None = None
     removable: tuple[tuple[str, str], ...] = ()
     native: bool = False
+    budget: float = 4.0
     domain: str | Callable[[Call], str | None] | None = None
     kinks: str | None = None
     outside: tuple[Sample, ...] = ()
@@ -57,6 +61,7 @@ class Tensor:
     exact: Callable[..., Any]
     transpose: Callable[[Node, Call, Sequence[Shape], Shape, int], Node]
     samples: tuple[str, ...]
+    terms: Callable[..., int] | None = None
     torch: Callable[..., Any] | None = None
     summary: str = ""
 
@@ -66,7 +71,8 @@ class Composite:
     """A function of torch that is defined by lines of the language.
 
     ``definition`` is the text, or a callable that gets the params (static arguments) and the argument shapes and
-    returns it. The exact lane expands it; torch runs its own function.
+    returns it. The exact lane expands it; torch runs its own function. ``as_torch`` is an equal definition that loses as
+    many digits as torch's own formula does, where ``definition`` would lose fewer; the rounding enclosure uses it.
     """
 
     name: str
@@ -74,6 +80,7 @@ class Composite:
     params: tuple[str, ...]
     definition: str | Callable[..., str]
     samples: tuple[str, ...]
+    as_torch: Callable[..., str] | None = None
     defaults: dict[str, Param] = field(default_factory=dict)
     torch: Callable[..., Any] | None = None
     oracle: Callable[..., Any] | None = None

@@ -6,6 +6,7 @@ Canonical means: ``dim`` is a tuple of non-negative ints, ``keepdim`` a bool, ``
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -62,7 +63,7 @@ def _cat_shape(*shapes: Shape, dim: int) -> Shape:
     return (*first[:dim], sum(shape[dim] for shape in shapes), *first[dim + 1 :])
 
 
-def numpy_key(key: Param) -> Any:  # noqa: ANN401 - whatever NumPy indexes with
+def numpy_key(key: Param) -> Any:
     """Return an index as NumPy takes it."""
     items = key if isinstance(key, tuple) else (key,)
     return tuple(... if item == "..." else list(item) if isinstance(item, tuple) else item for item in items)
@@ -92,6 +93,12 @@ def scatter(values: Array, key: Param, shape: Shape, zero: object) -> Array:
     out.fill(zero)
     np.add.at(out, numpy_key(key), values)
     return out
+
+
+def _most_added(_x: Shape, key: Param, **_params: Param) -> int:
+    """Return how many times an index may repeat: each repetition is one more term."""
+    items = key if isinstance(key, tuple) else (key,)
+    return max((len(item) for item in items if isinstance(item, tuple)), default=1)
 
 
 # --- transposes -----------------------------------------------------------------------------------
@@ -178,7 +185,7 @@ ROWS: tuple[Tensor, ...] = (
            shape=lambda x, dim, keepdim: reduced(x, dim, keepdim),
            exact=lambda x, dim, keepdim, zero: np.sum(x, axis=dim, keepdims=keepdim),
            transpose=_sum_transpose, samples=("sum(a)", "sum(a, dim=0)", "sum(a, dim=1, keepdim=True)", "sum(c, dim=(0, 2))"),
-           torch=lambda m, x, dim=None, keepdim=False: m.sum(x, dim=dim, keepdim=keepdim), summary="the sum of the elements, over all or over dim"),
+           torch=lambda m, x, dim=None, keepdim=False: m.sum(x, dim=dim, keepdim=keepdim), terms=lambda x, dim, keepdim: prod(x[one] for one in dim), summary="the sum of the elements, over all or over dim"),
     Tensor("expand", ("x",), ("shape",),
            canonical=lambda x, shape: {"shape": params.expanded(shape, x)},
            shape=lambda x, shape: params.broadcast(x, shape),
@@ -202,7 +209,7 @@ ROWS: tuple[Tensor, ...] = (
            shape=_matmul_shape,
            exact=lambda a, b, zero: np.matmul(a, b),
            transpose=_matmul_transpose, samples=("a @ b", "v @ v", "a @ v", "u @ a", "c @ b", "matmul(c, c.mT)"),
-           torch=lambda m, a, b: a @ b, summary="the matrix product, batched as in torch"),
+           torch=lambda m, a, b: a @ b, terms=lambda a, b: a[-1], summary="the matrix product, batched as in torch"),
     Tensor("index", ("x",), ("key",),
            canonical=lambda x, key: {"key": params.key(key, len(x))},
            shape=lambda x, key: _index_shape(x, key),
@@ -213,7 +220,7 @@ ROWS: tuple[Tensor, ...] = (
            canonical=lambda x, key, shape: {"key": key, "shape": shape},
            shape=lambda x, key, shape: tuple(shape),
            exact=lambda x, key, shape, zero: scatter(x, key, shape, zero),
-           transpose=_scatter_transpose, samples=(), summary="zeros of a shape with x added at an index: the transpose of indexing"),
+           transpose=_scatter_transpose, samples=(), terms=_most_added, summary="zeros of a shape with x added at an index: the transpose of indexing"),
     Tensor("cat", ("x",), ("dim",),
            canonical=lambda *x, dim=0: {"dim": params.axis(dim, len(x[0]))},
            shape=_cat_shape,
@@ -229,6 +236,6 @@ ROWS: tuple[Tensor, ...] = (
            canonical=lambda x, dim: {"dim": params.axis(dim, len(x))},
            shape=lambda x, dim: x,
            exact=lambda x, dim, zero: np.cumsum(x, axis=dim),
-           transpose=_cumsum_transpose, samples=("cumsum(v, 0)", "cumsum(a, dim=1)"), summary="running sums along dim"),
+           transpose=_cumsum_transpose, samples=("cumsum(v, 0)", "cumsum(a, dim=1)"), terms=lambda x, dim: x[dim] if x else 1, summary="running sums along dim"),
 )
 # fmt: on

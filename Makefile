@@ -1,0 +1,41 @@
+# The everyday commands. All they need goes into .venv, in the versions of constraints.txt; where packages come from
+# is pip's own configuration on this machine.
+
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALL := $(BIN)/python -m pip install --quiet -c constraints.txt
+
+# The packages that build gradcheck are held too: older pips read the first name for that, newer ones the second.
+export PIP_CONSTRAINT := constraints.txt $(PIP_CONSTRAINT)
+export PIP_BUILD_CONSTRAINT := constraints.txt $(PIP_BUILD_CONSTRAINT)
+
+.PHONY: demo test bench clean
+
+demo: .venv/installed
+	$(BIN)/gradcheck "2*x**4+x**3+3*x**2+5*x+1" --at 2
+	$(BIN)/gradcheck "y = 3*x + 2; z = 2*y**2; out = mean(z)" --at "x=[[1,2],[3,4]]"
+
+test: .venv/installed-dev
+	$(BIN)/ruff check
+	$(BIN)/mypy --strict
+	$(BIN)/pytest -n auto
+
+bench: .venv/installed
+	$(BIN)/python benchmarks/bench.py
+
+clean:
+	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+.venv/installed: pyproject.toml constraints.txt | .venv/bin/python
+	@echo "installing gradcheck into .venv"
+	$(INSTALL) -e .
+	touch $@
+
+.venv/installed-dev: pyproject.toml constraints.txt | .venv/bin/python
+	@echo "installing gradcheck and its development tools into .venv"
+	$(INSTALL) -e ".[dev]"
+	touch $@ .venv/installed

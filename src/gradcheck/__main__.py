@@ -1,0 +1,99 @@
+"""The entry point: exit codes for whatever happens, and a quick start and end."""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+from typing import NoReturn
+
+
+def main() -> NoReturn:
+    """Run the command line on ``sys.argv`` and leave with its exit code."""
+    # Loading torch makes a million objects that all stay: looking for garbage among them costs a third of the start.
+    gc.disable()
+    code = run(sys.argv[1:])
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            code = code or 1
+    # Nothing is left to be saved, and taking torch down in order would cost as much as a check.
+    os._exit(code)
+
+
+def run(argv: list[str]) -> int:
+    """Return the exit code of the command with these arguments."""
+    from gradcheck.settings import Exit
+
+    if "GITHUB_ACTIONS" in os.environ and not os.environ.get("FORCE_COLOR"):
+        os.environ.setdefault("_TYPER_FORCE_DISABLE_TERMINAL", "1")  # typer would colour help in a log file
+    from gradcheck.errors import GradcheckError
+
+    try:
+        return _dispatch(argv)
+    except SystemExit as leave:
+        return leave.code if isinstance(leave.code, int) else int(leave.code is not None)
+    except GradcheckError as problem:
+        print(f"gradcheck: {problem}", file=sys.stderr)
+        return Exit.USAGE
+    except KeyboardInterrupt:
+        print("gradcheck: interrupted", file=sys.stderr)
+        return Exit.INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read the output has seen enough; what is still buffered must not be flushed at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Exit.PASS
+    except OSError as problem:
+        print(f"gradcheck: cannot write the report: {problem.strerror or problem}", file=sys.stderr)
+        return Exit.USAGE
+    except Exception as problem:
+        if os.environ.get("GRADCHECK_TRACEBACK"):
+            raise
+        print(
+            f"gradcheck: internal error: {type(problem).__name__}: {problem}\n"
+            "this is a fault of gradcheck, not of your program; GRADCHECK_TRACEBACK=1 shows where",
+            file=sys.stderr,
+        )
+        return Exit.INTERNAL
+
+
+def _dispatch(argv: list[str]) -> int:
+    from gradcheck import cli
+
+    if argv and argv[0] in cli.COMMANDS:
+        cli.COMMANDS[argv[0]](argv[1:], prog_name=f"gradcheck {argv[0]}")
+    cli.checker(with_program_apart(argv), prog_name="gradcheck")
+    return 0
+
+
+def with_program_apart(argv: list[str]) -> list[str]:
+    """Return the arguments with a program that begins with a minus behind ``--``, where no option is looked for.
+
+    >>> with_program_apart(["-x**2", "--at", "2"])
+    ['--at', '2', '--', '-x**2']
+    """
+    rest: list[str] = []
+    words = iter(argv)
+    for word in words:
+        if word == "--":
+            return [*rest, word, *words]
+        if word in FLAGS or not word.startswith("-") or word == "-" or word.startswith("--"):
+            rest.append(word)
+            if word in VALUED:
+                rest.extend([value for value in [next(words, None)] if value is not None])
+        elif word.startswith("-o") or set(word[1:]) <= {"q", "v"}:
+            rest.append(word)
+        else:
+            return [*rest, *words, "--", word]
+    return rest
+
+
+VALUED = frozenset({
+    "--at", "--dtype", "--device", "--wrt", "--expect", "--ulps", "--seed", "--format", "--output", "-o", "--color",
+})  # fmt: skip
+"""Options that take the next word, whatever it begins with."""
+FLAGS = frozenset({"-q", "-v", "-h", "-o"})
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,180 @@
+"""The run as JSON: all that the outcomes hold, no number rounded; ``schema/report.schema.json`` describes it."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import product
+from math import isfinite
+from typing import Any
+
+from gradcheck.compare import Judgement, Verdict
+from gradcheck.formats import Ball
+from gradcheck.outcome import GradientOutcome, LayerOutcome, Outcome, Run
+from gradcheck.program import Program, Shape, to_text
+
+SCHEMA_VERSION = 1
+"""Raised whenever a reader of the old document could misread the new one."""
+ENCLOSURE_DIGITS = 40
+"""Digits of the ends of an enclosure, which are rounded outwards."""
+
+Object = dict[str, Any]
+
+
+def render(run: Run) -> str:
+    """Return the document as text with one line for each element; the same run gives the same bytes."""
+    return f"{_written(document(run))}\n"
+
+
+def document(run: Run) -> Object:
+    """Return the run as dictionaries, lists, texts and finite numbers, ready for ``json.dumps``."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "verdict": run.verdict.value,
+        "exit_code": int(run.exit),
+        "counts": _counts(run.counts()),
+        "tolerance_ulps": _finite(run.ulps),
+        "seed": run.seed,
+        "environment": dict(sorted(run.environment.items())),
+        "outcomes": [_outcome(outcome) for outcome in run],
+    }
+
+
+def _outcome(outcome: Outcome) -> Object:
+    return {
+        "verdict": outcome.verdict.value,
+        "counts": _counts(outcome.counts()),
+        "error": outcome.error,
+        "notes": list(outcome.notes),
+        "dtype": outcome.dtype,
+        "device": outcome.device,
+        "bits": outcome.bits,
+        "program": _program(outcome.program),
+        "gradient_program": list(outcome.gradient_program),
+        "point": [
+            {"input": name, "text": value.text, "shape": list(value.shape), "rounded": _numbers(outcome.rounded[name])}
+            for name, value in outcome.point.items()
+        ],
+        "layers": [_layer(layer) for layer in outcome.layers],
+        "gradients": [_gradient(gradient) for gradient in outcome.gradients],
+    }
+
+
+def _program(program: Program) -> Object:
+    return {
+        "source": program.source,
+        "inputs": list(program.inputs),
+        "layers": [{"name": layer.name, "text": to_text(layer.expression)} for layer in program.layers],
+        "output": program.output,
+    }
+
+
+def _layer(layer: LayerOutcome) -> Object:
+    return {
+        "name": layer.name,
+        "text": layer.text,
+        "shape": list(layer.shape),
+        "grad_fn": layer.grad_fn,
+        "values": _numbers(layer.values),
+        "enclosure": None if layer.exact is None else [_enclosure(ball) for ball in layer.exact],
+        "derivatives": [{"by": name, "text": text} for name, text in layer.derivatives.items()],
+    }
+
+
+# --- gradients ------------------------------------------------------------------------------------
+
+
+def _gradient(gradient: GradientOutcome) -> Object:
+    return {
+        "input": gradient.input,
+        "shape": list(gradient.shape),
+        "formula": gradient.formula,
+        "verdict": gradient.verdict.value,
+        "worst_ulps": _finite(gradient.worst_ulps),
+        "elements": list(_elements(gradient)),
+    }
+
+
+def _elements(gradient: GradientOutcome) -> Iterator[Object]:
+    nothing = [None] * len(gradient.judgements)
+    columns = zip(
+        _indices(gradient.shape),
+        gradient.judgements,
+        gradient.torch or nothing,
+        gradient.exact,
+        _expected(gradient) or nothing,
+        strict=True,
+    )
+    for index, judgement, torch, ball, expected in columns:
+        value = None if torch is None else _number(torch)
+        yield {"index": index, **_judgement(judgement), "torch": value, "enclosure": _enclosure(ball), "expected": expected}
+
+
+def _expected(gradient: GradientOutcome) -> list[Object] | None:
+    if gradient.expected is None or gradient.expectations is None:
+        return None
+    pairs = zip(gradient.expected, gradient.expectations, strict=True)
+    return [{**_judgement(judgement), "value": _number(value)} for value, judgement in pairs]
+
+
+def _indices(shape: Shape) -> Iterator[list[int]]:
+    return map(list, product(*map(range, shape)))
+
+
+def _judgement(judgement: Judgement) -> Object:
+    return {"verdict": judgement.verdict.value, "ulps": _finite(judgement.ulps), "note": judgement.note}
+
+
+def _counts(counts: Counter[Verdict]) -> Object:
+    return {verdict.value: counts[verdict] for verdict in Verdict}
+
+
+# --- numbers --------------------------------------------------------------------------------------
+
+
+def _numbers(values: Sequence[float]) -> list[Object]:
+    return [_number(value) for value in values]
+
+
+def _number(value: float) -> Object:
+    """Return the number, null where it is not finite, and all its bits for ``float.fromhex``."""
+    mantissa, p, exponent = value.hex().partition("p")
+    return {"value": _finite(value), "hex": f"{mantissa.rstrip('0').rstrip('.')}{p}{exponent}"}
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and isfinite(value) else None
+
+
+def _enclosure(ball: Ball | None) -> Object | None:
+    if ball is None:
+        return None
+    lower, upper = ball.decimals(ENCLOSURE_DIGITS)
+    return {"lower": lower, "upper": upper}
+
+
+# --- text -----------------------------------------------------------------------------------------
+
+_encode = json.JSONEncoder(allow_nan=False).encode
+
+
+def _written(value: Any, margin: str = "\n") -> str:
+    """Return JSON with what holds a list of anything but integers spread over lines, and all else on one line."""
+    if _is_flat(value):
+        return _encode(value)
+    inner = f"{margin}  "
+    if isinstance(value, dict):
+        return _spread((f"{_encode(key)}: {_written(part, inner)}" for key, part in value.items()), "{}", margin)
+    # The items of a list are alike, and there may be many.
+    return _spread(map(_encode, value) if _is_flat(value[0]) else (_written(part, inner) for part in value), "[]", margin)
+
+
+def _spread(parts: Iterable[str], brackets: str, margin: str) -> str:
+    return f"{brackets[0]}{margin}  {f',{margin}  '.join(parts)}{margin}{brackets[1]}"
+
+
+def _is_flat(value: Any) -> bool:
+    if isinstance(value, dict):
+        return all(map(_is_flat, value.values()))
+    return not isinstance(value, list) or all(isinstance(part, int) for part in value)

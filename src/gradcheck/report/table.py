@@ -1,0 +1,374 @@
+"""The table for people: formula, derivative, and both lanes side by side; the worst last, next to the summary."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from typing import IO, TypeVar
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from gradcheck.compare import Judgement, Verdict
+from gradcheck.formats import FORMATS, Ball, Format
+from gradcheck.outcome import GradientOutcome, Outcome, Run
+from gradcheck.program import Shape
+from gradcheck.report import View
+
+SHOWN_ROWS = 12
+"""Rows of one table; more are cut to the worst ones, unless everything is asked for."""
+SHOWN_OUTCOMES = 6
+"""Tensor checks shown in full; of more, the worst ones."""
+SHOWN_VALUES = 8
+"""Elements of a layer's value."""
+FILE_WIDTH = 120
+"""Columns where the output is no terminal."""
+EXACT_DIGITS = {"float64": 18, "float32": 10, "bfloat16": 5, "float16": 6}
+"""Digits of an exact number: one or two more than the dtype has."""
+
+Row = TypeVar("Row")
+
+STYLES = {
+    Verdict.AGREE: "green", Verdict.UNTRACKED: "cyan", Verdict.KINK: "cyan", Verdict.UNDEFINED: "yellow",
+    Verdict.UNDECIDED: "yellow", Verdict.UNSTABLE: "yellow", Verdict.DISAGREE: "bold red", Verdict.ERROR: "bold red",
+}  # fmt: skip
+SIGNS = {Verdict.AGREE: "✓", Verdict.DISAGREE: "✗", Verdict.ERROR: "✗"}
+
+
+def write(run: Run, file: IO[str], view: View) -> None:
+    """Write the table of a run, wide or narrow as the terminal is; text in a file is plain."""
+    console = _console(file, view)
+    if not view.quiet:
+        for part in _body(run, view):
+            console.print(part)
+    else:
+        for line in _failures(run):
+            console.print(line, soft_wrap=True)
+    console.print(_summary(run), soft_wrap=True)
+
+
+def _console(file: IO[str], view: View) -> Console:
+    width = view.width or (None if file.isatty() else FILE_WIDTH)
+    return Console(file=file, force_terminal=view.color, no_color=view.color is False, highlight=False, width=width)
+
+
+def _body(run: Run, view: View) -> Iterator[object]:
+    if not run.outcomes:
+        return
+    first = run.outcomes[0]
+    scalar = all(not value.shape for outcome in run for value in outcome.point.values())
+    scalar = scalar and all(layer.shape == () for outcome in run for layer in outcome.layers)
+    yield _formulas(first, scalar)
+    if scalar:
+        yield from _scalar_tables(run, view)
+    else:
+        yield from _tensor_tables(run, view)
+    yield from _notes(run)
+
+
+# --- formulas -------------------------------------------------------------------------------------
+
+
+def _formulas(outcome: Outcome, scalar: bool) -> Table:
+    """Return the program and its derivatives, as text."""
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="dim", no_wrap=True)
+    grid.add_column(overflow="fold")
+    layers = outcome.program.layers
+    if len(layers) == 1:
+        grid.add_row("formula", Text(outcome.program.source))
+    elif scalar:
+        grid.add_row("program", Text(outcome.program.source))
+    output = layers[-1].name if len(layers) > 1 else "f"
+    for gradient in outcome.gradients:
+        if gradient.formula is not None:
+            grid.add_row("derivative", Text(f"d {output}/d {_indexed(gradient)} = {gradient.formula}"))
+    if any(gradient.formula is None for gradient in outcome.gradients) and len(outcome.gradient_program) <= SHOWN_ROWS:
+        for k, line in enumerate(outcome.gradient_program):
+            grid.add_row("gradient" if k == 0 else "", Text(line))
+    return grid
+
+
+def _indexed(gradient: GradientOutcome) -> str:
+    letters = "ijklmnopqrstuvw"[: len(gradient.shape)]
+    return f"{gradient.input}[{', '.join(letters)}]" if letters else gradient.input
+
+
+# --- programs of numbers: a row for one point ------------------------------------------------------
+
+
+def _scalar_tables(run: Run, view: View) -> Iterator[object]:
+    rows = [(outcome, gradient) for outcome in run for gradient in outcome.gradients]
+    shown, hidden = _worst(rows, [_rank(gradient.judgements, gradient.expectations) for _, gradient in rows], view)
+    first = run.outcomes[0]
+    several_dtypes = len({outcome.dtype for outcome in run}) > 1
+    expected = any(gradient.expected is not None for _, gradient in rows)
+    table = _table()
+    for name in first.point:
+        table.add_column(name, justify="right")
+    if several_dtypes:
+        table.add_column("dtype")
+    table.add_column("value", justify="right")
+    if len(first.gradients) > 1:
+        table.add_column("by")
+    _lane_columns(table, expected)
+    for outcome, gradient in shown:
+        cells = [Text(FORMATS[outcome.dtype].text(outcome.rounded[name][0])) for name in outcome.point]
+        cells += [Text(outcome.dtype)] if several_dtypes else []
+        cells += [Text(_value(outcome))]
+        cells += [Text(gradient.input)] if len(first.gradients) > 1 else []
+        table.add_row(*cells, *_lanes(gradient, 0, FORMATS[outcome.dtype], expected))
+    if rows:
+        yield table
+    if hidden:
+        yield _cut([one for k in hidden for one in rows[k][1].judgements], "row")
+
+
+def _value(outcome: Outcome) -> str:
+    return FORMATS[outcome.dtype].text(outcome.layers[-1].values[0]) if outcome.layers else ""
+
+
+# --- programs of tensors: layers, then a row for one element ---------------------------------------
+
+
+def _tensor_tables(run: Run, view: View) -> Iterator[object]:
+    outcomes = list(run)
+    count = len(outcomes) if view.everything else SHOWN_OUTCOMES
+    order = sorted(range(len(outcomes)), key=lambda k: outcomes[k].verdict.severity)
+    kept = sorted(order[-count:])
+    for k in kept:
+        if len(outcomes) > 1:
+            yield Text(f"point {k // _dtypes(run) + 1} of {len(run) // _dtypes(run)}, {outcomes[k].dtype}", style="bold")
+        yield from _tensor_outcome(outcomes[k], view)
+    if len(kept) < len(outcomes):
+        yield Text(f"{len(outcomes) - len(kept)} more checks are not shown; --all shows them", style="dim")
+
+
+def _dtypes(run: Run) -> int:
+    return len({outcome.dtype for outcome in run})
+
+
+def _tensor_outcome(outcome: Outcome, view: View) -> Iterator[object]:
+    if outcome.layers and len(outcome.layers) <= (len(outcome.layers) if view.everything else SHOWN_ROWS):
+        yield _layers(outcome)
+    for gradient in outcome.gradients:
+        yield from _elements(outcome, gradient, view)
+    if view.verbose and outcome.gradients:
+        yield Text("the gradient program", style="dim")
+        yield Padding(Text("\n".join(outcome.gradient_program)), (0, 0, 0, 2))
+
+
+def _layers(outcome: Outcome) -> Table:
+    table = _table()
+    for name in ("layer", "shape", "value", "local derivative", "grad_fn"):
+        table.add_column(name, overflow="fold")
+    for name, value in outcome.point.items():
+        leaf = _numbers(outcome.rounded[name], value.shape, outcome.dtype)
+        table.add_row(Text(name, style="bold"), Text(_shape(value.shape)), Text(leaf), "", Text("leaf", style="dim"))
+    for layer in outcome.layers:
+        local = "\n".join(f"d/d {name}: {text}" for name, text in layer.derivatives.items())
+        table.add_row(
+            Text.assemble((layer.name, "bold"), f" = {layer.text}"), Text(_shape(layer.shape)),
+            Text(_numbers(layer.values, layer.shape, outcome.dtype)), Text(local), Text(layer.grad_fn or "none", style="dim"),
+        )  # fmt: skip
+    return table
+
+
+def _elements(outcome: Outcome, gradient: GradientOutcome, view: View) -> Iterator[object]:
+    indices = list(range(len(gradient.judgements)))
+    ranks = [_rank([gradient.judgements[k]], [gradient.expectations[k]] if gradient.expectations else None) for k in indices]
+    shown, hidden = _worst(indices, ranks, view)
+    fmt = FORMATS[outcome.dtype]
+    table = _table()
+    table.add_column("element")
+    table.add_column(gradient.input, justify="right")
+    _lane_columns(table, gradient.expected is not None)
+    for k in shown:
+        at = _element(gradient.input, gradient.shape, k)
+        point = fmt.text(outcome.rounded[gradient.input][k])
+        table.add_row(Text(at), Text(point), *_lanes(gradient, k, fmt, gradient.expected is not None))
+    yield table
+    if hidden:
+        yield _cut([gradient.judgements[k] for k in hidden], "element")
+
+
+def _element(name: str, shape: Shape, k: int) -> str:
+    return f"{name}[{', '.join(map(str, _unravel(shape, k)))}]" if shape else name
+
+
+def _unravel(shape: Shape, k: int) -> tuple[int, ...]:
+    """Return the index of the element at ``k`` in row-major order."""
+    place = []
+    for size in reversed(shape):
+        k, at = divmod(k, size)
+        place.append(at)
+    return tuple(reversed(place))
+
+
+def _numbers(values: Sequence[float], shape: Shape, dtype: str) -> str:
+    """Return a small tensor in full and a large one by its first elements."""
+    texts = [FORMATS[dtype].text(value) if value == value else "nan" for value in values[:SHOWN_VALUES]]  # noqa: PLR0124
+    if len(values) > SHOWN_VALUES:
+        return f"{', '.join(texts[:3])}, ... ({len(values):,} elements)"
+    for size in reversed(shape[1:]):
+        texts = [f"[{', '.join(texts[k : k + size])}]" for k in range(0, len(texts), size)]
+    return f"[{', '.join(texts)}]" if shape else texts[0]
+
+
+def _shape(shape: Shape) -> str:
+    return " x ".join(map(str, shape)) or "scalar"
+
+
+# --- rows -----------------------------------------------------------------------------------------
+
+
+def _table() -> Table:
+    return Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold", show_edge=False)
+
+
+def _lane_columns(table: Table, expected: bool) -> None:
+    for name in ("exact", "autograd", "ULP"):
+        table.add_column(name, justify="right")
+    table.add_column("verdict", no_wrap=True)
+    if expected:
+        table.add_column("expected", justify="right")
+        table.add_column("", no_wrap=True)
+
+
+def _lanes(gradient: GradientOutcome, k: int, fmt: Format, expected: bool) -> list[Text]:
+    found = gradient.judgements[k]
+    torch = "none" if gradient.torch is None else fmt.text(gradient.torch[k])
+    cells = [Text(exact_text(gradient.exact[k], fmt)), Text(torch), Text(ulp_text(found.ulps)), _verdict(found.verdict)]
+    if expected and gradient.expected is not None and gradient.expectations is not None:
+        cells += [Text(fmt.text(gradient.expected[k])), _verdict(gradient.expectations[k].verdict)]
+    return cells
+
+
+def _verdict(verdict: Verdict) -> Text:
+    return Text(f"{SIGNS.get(verdict, '·')} {verdict}", style=STYLES[verdict])
+
+
+def exact_text(ball: Ball | None, fmt: Format) -> str:
+    """Return the middle of an enclosure with a little more digits than the dtype has."""
+    if ball is None:
+        return "-"
+    middle = ball.midpoint
+    return Ball(middle, middle).decimals(EXACT_DIGITS[fmt.name])[0]
+
+
+def ulp_text(ulps: float | None) -> str:
+    """Return an error in ULP: exactly 0, tiny, or with two decimals while those can matter.
+
+    >>> [ulp_text(x) for x in (None, 0.0, 1e-30, 0.4837, 12.0, 2.1e9)]
+    ['-', '0', '<0.01', '0.48', '12', '2.1e+09']
+    """
+    if ulps is None:
+        return "-"
+    if 0 < ulps < 0.005:
+        return "<0.01"
+    return f"{ulps:.2f}".rstrip("0").rstrip(".") if ulps < 1e6 else f"{ulps:.2g}"
+
+
+def _rank(judgements: Iterable[Judgement], expectations: Iterable[Judgement] | None) -> tuple[int, float]:
+    found = [*judgements, *(expectations or ())]
+    return max((one.verdict.severity, one.ulps or 0.0) for one in found)
+
+
+def _worst(rows: list[Row], ranks: list[tuple[int, float]], view: View) -> tuple[list[Row], list[int]]:
+    """Return the rows to show, the worst last where some are cut, and the indices of those that are not shown."""
+    if view.everything or len(rows) <= SHOWN_ROWS:
+        return rows, []
+    order = sorted(range(len(rows)), key=lambda k: ranks[k])
+    return [rows[k] for k in order[-SHOWN_ROWS:]], order[:-SHOWN_ROWS]
+
+
+def _cut(judgements: list[Judgement], what: str) -> Text:
+    """Return the line that stands for the rows not shown."""
+    worst = max((one.ulps for one in judgements if one.ulps is not None), default=None)
+    within = f", within {ulp_text(worst)} ULP" if worst is not None else ""
+    noun = what if len(judgements) == 1 else f"{what}s"
+    counts = _counts(Counter(one.verdict for one in judgements))
+    return Text(f"above: the worst; {len(judgements):,} {noun} not shown: {counts}{within} (--all shows them)", style="dim")
+
+
+# --- below the tables -----------------------------------------------------------------------------
+
+
+def _notes(run: Run) -> Iterator[Text]:
+    """Return what there is to say about elements, each thing once, with the first place and how often."""
+    places: dict[tuple[Verdict, str], list[str]] = {}
+    for outcome in run:
+        if outcome.error is not None:
+            places.setdefault((Verdict.ERROR, outcome.error), []).append(_point(outcome))
+        for gradient in outcome.gradients:
+            for k, one in enumerate(gradient.judgements):
+                if one.note is not None:
+                    places.setdefault((one.verdict, one.note), []).append(_place(outcome, gradient, k))
+    for (verdict, note), where in sorted(places.items(), key=lambda item: item[0][0].severity):
+        more = f" (and {len(where) - 1:,} more)" if len(where) > 1 else ""
+        yield Text.assemble((f"{SIGNS.get(verdict, '·')} {verdict}", STYLES[verdict]), f" at {where[0]}{more}: {note}")
+    for note in dict.fromkeys(note for outcome in run for note in outcome.notes):
+        yield Text(f"note: {note}", style="dim")
+
+
+def _place(outcome: Outcome, gradient: GradientOutcome, k: int) -> str:
+    if gradient.shape:
+        value = FORMATS[outcome.dtype].text(outcome.rounded[gradient.input][k])
+        return f"{_element(gradient.input, gradient.shape, k)} = {value}{_dtype_suffix(outcome)}"
+    return _point(outcome)
+
+
+def _point(outcome: Outcome) -> str:
+    fmt = FORMATS[outcome.dtype]
+    scalars = [f"{name} = {fmt.text(outcome.rounded[name][0])}" for name, one in outcome.point.items() if not one.shape]
+    tensors = [name for name, one in outcome.point.items() if one.shape]
+    return ", ".join([*scalars, *tensors]) + _dtype_suffix(outcome)
+
+
+def _dtype_suffix(outcome: Outcome) -> str:
+    return f" in {outcome.dtype}"
+
+
+def _failures(run: Run) -> Iterator[Text]:
+    """Return one line for every element that fails."""
+    for outcome in run:
+        if outcome.error is not None:
+            yield Text(f"✗ error at {_point(outcome)}: {outcome.error}", style=STYLES[Verdict.ERROR])
+        fmt = FORMATS[outcome.dtype]
+        for gradient in outcome.gradients:
+            for k, one in enumerate(gradient.judgements):
+                if one.verdict.fails:
+                    torch = "none" if gradient.torch is None else fmt.text(gradient.torch[k])
+                    exact = exact_text(gradient.exact[k], fmt)
+                    line = f"✗ {one.verdict} at {_place(outcome, gradient, k)}: autograd {torch}, exact {exact}"
+                    yield Text(line, style=STYLES[one.verdict])
+            for k, one in enumerate(gradient.expectations or ()):
+                if one.verdict.fails and gradient.expected is not None:
+                    line = f"✗ expected {fmt.text(gradient.expected[k])} at {_place(outcome, gradient, k)}"
+                    yield Text(f"{line}: exact {exact_text(gradient.exact[k], fmt)}", style=STYLES[one.verdict])
+
+
+def _summary(run: Run) -> Text:
+    counts = run.counts()
+    ulps = [gradient.worst_ulps for outcome in run for gradient in outcome.gradients]
+    worst = max((one for one in ulps if one is not None), default=None)
+    drawn = any("rand" in value.text for outcome in run for value in outcome.point.values())
+    facts = [
+        _counts(counts) or "nothing checked",
+        *([f"worst {ulp_text(worst)} ULP"] if worst is not None else []),
+        ", ".join(dict.fromkeys(outcome.dtype for outcome in run)),
+        run.environment["device"],
+        *([f"seed {run.seed}"] if drawn else []),
+        f"torch {run.environment['torch']}",
+        f"sympy {run.environment['sympy']}",
+    ]
+    style = STYLES[run.verdict] if counts else STYLES[Verdict.UNDECIDED]
+    return Text.assemble((facts[0], style), *(f" · {fact}" for fact in facts[1:] if fact))
+
+
+def _counts(counts: Counter[Verdict]) -> str:
+    """Return ``3 agree, 1 disagree``, the mildest first."""
+    return ", ".join(f"{counts[verdict]:,} {verdict}" for verdict in Verdict if counts[verdict])

@@ -1,0 +1,29 @@
+"""What holds for every test: reproducible Hypothesis examples, and no test that leaves torch's settings changed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+import torch
+from hypothesis import settings
+
+settings.register_profile("gradcheck", deadline=None, derandomize="CI" in os.environ, print_blob=True)
+settings.load_profile("gradcheck")
+
+
+@pytest.fixture(autouse=True)
+def torch_stays_as_it_was() -> Iterator[None]:
+    """Fail a test that leaves torch's default dtype, number of threads or gradient mode changed, and put them back."""
+    before = _torch_settings()
+    yield
+    after = _torch_settings()
+    torch.set_default_dtype(before[0])
+    torch.set_num_threads(before[1])
+    torch.set_grad_enabled(before[2])
+    assert after == before, "the test leaves torch's settings changed"
+
+
+def _torch_settings() -> tuple[torch.dtype, int, bool]:
+    return torch.get_default_dtype(), torch.get_num_threads(), torch.is_grad_enabled()

@@ -210,8 +210,14 @@ class _Case:
         size = sum(len(one) for one in found)
         if size > CROSS_CHECK_ELEMENTS and all(isinstance(element, Ball) for one in found for element in one):
             return [[None] * len(one) for one in found]
-        values = exact.enclose(self.plan.kernel.core, self.arrays, self.bits)
-        return [self.elements(self.plan.kernel, k, values, one.open) for k, one in enumerate(gradients)]
+        values: dict[int, exact.Values] = {}
+        closed = []
+        for one in gradients:
+            core, output = self.plan.closed(one.name)
+            if id(core) not in values:
+                values[id(core)] = exact.enclose(core, self.arrays, self.bits)
+            closed.append(exact.balls(values[id(core)][output], self.bits, one.open))
+        return closed
 
     def pole(self) -> str | None:
         """Return the operation at whose pole the point lies exactly: no precision finds a number there."""
@@ -224,7 +230,7 @@ class _Case:
     def gradient(self, one: _Elements) -> GradientOutcome:
         expected, expectations = self.expectation(one)
         return GradientOutcome(
-            one.name, one.shape, self.plan.formulas[one.name], one.balls, one.torch,
+            one.name, one.shape, self.plan.formula_text(one.name), one.balls, one.torch,
             [judgement or Judgement(Verdict.UNDECIDED) for judgement in one.judgements], expected, expectations,
         )  # fmt: skip
 
@@ -273,8 +279,8 @@ class _Elements:
             return node, Judgement(Verdict.ERROR, note="oracle conflict: the closed form and the node-level program enclose different numbers")
         if isinstance(node, str) and node.startswith("domain"):
             return None, Judgement(Verdict.UNDEFINED, note=_reason(node))
-        # Where the nodes meet a kink or 0/0 on the way, the closed form may still be smooth.
-        ball = node if isinstance(node, Ball) else form
+        # Where the nodes meet a kink or 0/0 on the way, the closed form may still be smooth; an exact form is sharpest.
+        ball = form if not isinstance(node, Ball) or (isinstance(form, Ball) and form.exact) else node
         if isinstance(ball, Ball):
             return ball, self.compared(k, ball, fmt, ulps)
         if isinstance(node, str) and node.startswith("kink"):

@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping
 from itertools import chain, count
 from math import prod
 
 from gradcheck import kernels
 from gradcheck.functions import DETACH, TENSOR
 from gradcheck.lower import Core, lower
-from gradcheck.program import Call, Layer, Name, Node, Program, Shape, call, names, postorder, substitute, to_text
+from gradcheck.program import Call, Layer, Name, Node, Number, Program, Shape, call, names, postorder, substitute, to_text
 from gradcheck.symbolic import Pullback, pull_back
 
 MAX_CLOSED_FORM = 200
 """Characters of a composed closed form that is still shown."""
 MAX_LOCAL = 60
 """Characters of a layer's local derivative that is still shown."""
+MAX_INLINED = 40
+"""Characters of a value that is shown where it is used instead of on a line of its own."""
 MAX_COMPOSED_NODES = 300
 """Nodes of an expression that composing may build."""
 
 
-def closed_form(pullback: Pullback, output: str, like: str) -> str | None:
-    """Return a gradient as one formula in index notation, such as ``6*x[i, j] + 4``; None where it stays no short one.
+def closed_form(pullback: Pullback, output: str, like: str) -> Node | None:
+    """Return a gradient as one elementwise expression of the inputs, or None where it is none, or no short one.
 
-    ``like`` is the input whose axes the indices count.
+    ``like`` is the input that the gradient is by; the expression broadcasts to its shape.
     """
     composed = compose(pullback.core, output)
     if composed is None:
@@ -33,11 +36,13 @@ def closed_form(pullback: Pullback, output: str, like: str) -> str | None:
     except kernels.NoClosedForm:
         return None
     shapes = pullback.core.shapes
-    rank = len(shapes[like])
-    if any(len(shapes[name]) > rank for name in names(made)):
-        return None
-    text = to_text(made, lambda name: name + _indices(shapes[name], rank))
-    return text if len(text) <= MAX_CLOSED_FORM else None
+    narrow = all(len(shapes[name]) <= len(shapes[like]) for name in names(made))
+    return made if narrow and len(indexed(made, shapes, like)) <= MAX_CLOSED_FORM else None
+
+
+def indexed(formula: Node, shapes: Mapping[str, Shape], like: str) -> str:
+    """Return a closed form in index notation, such as ``6*x[i, j] + 4``; the indices count the axes of ``like``."""
+    return to_text(formula, lambda name: name + _indices(shapes[name], len(shapes[like])))
 
 
 def _indices(shape: Shape, rank: int) -> str:
@@ -115,3 +120,24 @@ def _without_repeats(node: Node, shapes: Mapping[str, Shape], done: Mapping[str,
     assert isinstance(inner, Name)
     constant = inner.id in done and not names(done[inner.id])
     return inner if constant or node.op == "expand" or prod(shapes[inner.id]) == 1 else node
+
+
+def readable(core: Core, keep: Collection[str]) -> list[str]:
+    """Return the lines of a core program for people: a short value that is used once stands where it is used.
+
+    Layers to ``keep`` stay names, and have no line of their own unless they are outputs.
+    """
+    uses = Counter(one.id for layer in core.program.layers for one in postorder(layer.expression) if isinstance(one, Name))
+    inlined: dict[str, Node] = {}
+    lines = []
+    for layer in core.program.layers:
+        node = substitute(_without_repeats(layer.expression, core.shapes, inlined), inlined)
+        text = to_text(node)
+        once = isinstance(node, Name | Number) or (uses[layer.name] == 1 and len(text) <= MAX_INLINED)
+        if layer.name in core.program.outputs:
+            lines.append(f"{layer.name} = {text}")
+        elif layer.name not in keep and once:
+            inlined[layer.name] = node
+        elif layer.name not in keep:
+            lines.append(f"{layer.name} = {text}")
+    return lines

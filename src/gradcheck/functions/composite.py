@@ -181,8 +181,10 @@ def _torch_extreme(name: str) -> Any:
 
 
 def _torch_over(name: str) -> Any:
-    def run(m: Any, x: Any, dim: Any = None, keepdim: Any = False, **rest: Any) -> Any:
-        return getattr(m, name)(x, dim=dim, keepdim=keepdim, **rest)
+    def run(m: Any, x: Any, **params: Any) -> Any:
+        # torch takes keepdim only beside dim
+        params = {"dim": None, **params} if "keepdim" in params else params
+        return getattr(m, name)(x, **params)
 
     return run
 

@@ -178,6 +178,11 @@ def _cumsum_transpose(ct: Node, node: Call, _shapes: Sequence[Shape], _result: S
     return call("flip", call("cumsum", call("flip", ct, dims=(dim,)), dim=dim), dims=(dim,))
 
 
+def _torch_sum(m: Any, x: Any, **params: Any) -> Any:
+    # torch takes keepdim only beside dim
+    return m.sum(x, **({"dim": None, **params} if params else {}))
+
+
 # fmt: off
 ROWS: tuple[Tensor, ...] = (
     Tensor("sum", ("x",), ("dim", "keepdim"),
@@ -185,7 +190,7 @@ ROWS: tuple[Tensor, ...] = (
            shape=lambda x, dim, keepdim: reduced(x, dim, keepdim),
            exact=lambda x, dim, keepdim, zero: np.sum(x, axis=dim, keepdims=keepdim),
            transpose=_sum_transpose, samples=("sum(a)", "sum(a, dim=0)", "sum(a, dim=1, keepdim=True)", "sum(c, dim=(0, 2))"),
-           torch=lambda m, x, dim=None, keepdim=False: m.sum(x, dim=dim, keepdim=keepdim), terms=lambda x, dim, keepdim: prod(x[one] for one in dim), summary="the sum of the elements, over all or over dim"),
+           torch=_torch_sum, terms=lambda x, dim, keepdim: prod(x[one] for one in dim), summary="the sum of the elements, over all or over dim"),
     Tensor("expand", ("x",), ("shape",),
            canonical=lambda x, shape: {"shape": params.expanded(shape, x)},
            shape=lambda x, shape: params.broadcast(x, shape),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from decimal import Context
 from typing import IO, TypeVar
 
 from rich.box import SIMPLE_HEAD
@@ -256,7 +257,15 @@ def exact_text(ball: Ball | None, fmt: Format) -> str:
     if ball is None:
         return "-"
     middle = ball.midpoint
-    return Ball(middle, middle).decimals(EXACT_DIGITS[fmt.name])[0]
+    digits = EXACT_DIGITS[fmt.name]
+    # Rounded to the nearest, which no proof rests on; the json report has the enclosure itself.
+    near = Context(prec=digits).create_decimal(Ball(middle, middle).decimals(digits + 8)[0])
+    if not near:
+        return "0"
+    plain = -6 < near.adjusted() < digits
+    text = f"{near:f}" if plain else f"{near:e}"
+    head, sign, tail = text.partition("e")
+    return (head.rstrip("0").rstrip(".") if "." in head else head) + sign + tail
 
 
 def ulp_text(ulps: float | None) -> str:

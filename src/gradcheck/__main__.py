@@ -24,11 +24,9 @@ def main() -> NoReturn:
 
 def run(argv: list[str]) -> int:
     """Return the exit code of the command with these arguments."""
+    from gradcheck.errors import GradcheckError
     from gradcheck.settings import Exit
 
-    if "GITHUB_ACTIONS" in os.environ and not os.environ.get("FORCE_COLOR"):
-        os.environ.setdefault("_TYPER_FORCE_DISABLE_TERMINAL", "1")  # typer would colour help in a log file
-    from gradcheck.errors import GradcheckError
 
     try:
         return _dispatch(argv)

@@ -12,7 +12,6 @@ from flint import arb, fmpq
 
 from gradcheck.formats import Ball, Dyadic, Format
 from gradcheck.functions import CONDITIONS, DETACH, ELEMENTWISE, GUARD, MASK, PATCH, TENSOR, WHERE
-from gradcheck.functions.tensor import Array
 from gradcheck.lower import Core
 from gradcheck.program import Call, Name, Node, Number, postorder
 
@@ -22,6 +21,8 @@ MAX_BITS = 2048
 """Working precision after which an element is left undecided."""
 
 VERSION = flint.__version__
+
+Array = np.ndarray[Any, np.dtype[np.object_]]
 
 Values = dict[str, Array]
 """The value of every input and layer, as arrays of balls."""
@@ -104,7 +105,7 @@ def _evaluate(node: Node, values: Values) -> Any:
 
 def _operation(node: Call, args: list[Any]) -> Any:
     if node.op in TENSOR:
-        return TENSOR[node.op].exact(*map(_array, args), **dict(node.params), zero=ZERO)
+        return TENSOR[node.op].exact(np, *map(_array, args), **dict(node.params), zero=ZERO)
     if node.op == DETACH:
         return args[0]
     if node.op in ("pi", "e"):
@@ -222,7 +223,7 @@ class _Loss:
         terms = row.terms(*(one.shape for one in args), **dict(node.params)) if row.terms is not None else 1
         if terms > 1:
             args = [self.widened(args[0], terms), *args[1:]]
-        return row.exact(*args, **dict(node.params), zero=ZERO)
+        return row.exact(np, *args, **dict(node.params), zero=ZERO)
 
     def widened(self, made: Any, budget: float) -> Any:
         return made * arb(1, self.roundoff * budget) + arb(0, self.smallest * budget)

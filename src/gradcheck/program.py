@@ -197,7 +197,7 @@ def _call_text(node: Call, args: list[tuple[str, int]]) -> tuple[str, int]:
     parts = [text for text, _ in args]
     if node.op in ("cat", "stack"):
         parts = [f"[{', '.join(parts)}]"]
-    parts += [f"{key}={param_text(value)}" for key, value in node.params]
+    parts += [f"{key}={_dim_text(key, value)}" for key, value in node.params if (key, value) != ("keepdim", False)]
     return f"{node.op}({', '.join(parts)})", _ATOM
 
 
@@ -213,6 +213,10 @@ def _operator_text(op: str, left: tuple[str, int], right: tuple[str, int]) -> tu
 def _bracket(part: tuple[str, int], level: int) -> str:
     text, own = part
     return text if own >= level else f"({text})"
+
+
+def _dim_text(key: str, value: Param) -> str:
+    return param_text(value[0] if key == "dim" and isinstance(value, tuple) and len(value) == 1 else value)
 
 
 def param_text(value: Param) -> str:

@@ -235,6 +235,9 @@ class _Sweep:
     def pull_tensor(self, name: str, node: Call, ct: _Part) -> None:
         row = TENSOR[node.op]
         shapes = [self.shapes[one.id] for one in node.args if isinstance(one, Name)]
+        if row.keeps_constants and ct.shape == () and isinstance(node.args[0], Name):
+            self.flows.setdefault(node.args[0].id, []).append(ct)
+            return
         ct = self.full(ct, self.shapes[name])
         ct = ct if isinstance(ct.node, Name) else self.emit(f"d_{name}", ct.node, ct.shape)
         for position, leaf in enumerate(node.args):

@@ -49,7 +49,7 @@ class Tensor:
 
     ``canonical`` gets the argument shapes and the params that the user wrote, and returns them all in one form, or the
     text of an equal expression. ``shape`` gets the argument shapes and canonical params and returns the result's. Both
-    raise ValueError with a message in the user's words. ``exact`` gets NumPy arrays of balls. ``transpose`` gets the cotangent, the call, and the shapes of its
+    raise ValueError with a message in the user's words. ``exact`` gets NumPy itself and arrays of balls. ``transpose`` gets the cotangent, the call, and the shapes of its
     arguments and result, and returns the cotangent of the argument at ``position``, as an expression of the language.
     """
 
@@ -62,6 +62,7 @@ class Tensor:
     transpose: Callable[[Node, Call, Sequence[Shape], Shape, int], Node]
     samples: tuple[str, ...]
     terms: Callable[..., int] | None = None
+    keeps_constants: bool = False
     torch: Callable[..., Any] | None = None
     summary: str = ""
 

@@ -7,16 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 
 from gradcheck.functions import params
 from gradcheck.functions.params import shape_text
 from gradcheck.functions.rows import Tensor
 from gradcheck.program import Call, Node, Param, Shape, call
 
-Array = np.ndarray[Any, np.dtype[np.object_]]
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[Any, np.dtype[np.object_]]
 
 
 # --- shapes ---------------------------------------------------------------------------------------
@@ -70,6 +72,8 @@ def numpy_key(key: Param) -> Any:
 
 
 def _index_shape(shape: Shape, key: Param) -> Shape:
+    import numpy as np
+
     # A broadcast view of one element has any shape without taking its memory.
     probe = np.broadcast_to(np.zeros((), dtype=np.int8), shape)
     try:
@@ -87,7 +91,7 @@ def _index_message(shape: Shape, problem: str) -> str:
 # --- evaluation in balls --------------------------------------------------------------------------
 
 
-def scatter(values: Array, key: Param, shape: Shape, zero: object) -> Array:
+def scatter(np: Any, values: Array, key: Param, shape: Shape, zero: object) -> Array:
     """Return zeros of ``shape`` with ``values`` added where ``key`` points; ``zero`` is the structural zero."""
     out = np.empty(shape, dtype=object)
     out.fill(zero)
@@ -188,59 +192,59 @@ ROWS: tuple[Tensor, ...] = (
     Tensor("sum", ("x",), ("dim", "keepdim"),
            canonical=lambda x, dim=None, keepdim=False: {"dim": params.axes(dim, len(x)), "keepdim": bool(keepdim)},
            shape=lambda x, dim, keepdim: reduced(x, dim, keepdim),
-           exact=lambda x, dim, keepdim, zero: np.sum(x, axis=dim, keepdims=keepdim),
-           transpose=_sum_transpose, samples=("sum(a)", "sum(a, dim=0)", "sum(a, dim=1, keepdim=True)", "sum(c, dim=(0, 2))"),
+           exact=lambda m, x, dim, keepdim, zero: m.sum(x, axis=dim, keepdims=keepdim),
+           keeps_constants=True, transpose=_sum_transpose, samples=("sum(a)", "sum(a, dim=0)", "sum(a, dim=1, keepdim=True)", "sum(c, dim=(0, 2))"),
            torch=_torch_sum, terms=lambda x, dim, keepdim: prod(x[one] for one in dim), summary="the sum of the elements, over all or over dim"),
     Tensor("expand", ("x",), ("shape",),
            canonical=lambda x, shape: {"shape": params.expanded(shape, x)},
            shape=lambda x, shape: params.broadcast(x, shape),
-           exact=lambda x, shape, zero: np.broadcast_to(x, shape),
+           exact=lambda m, x, shape, zero: m.broadcast_to(x, shape),
            transpose=_expand_transpose, samples=("expand(v, (2, 3))", "expand(s, (4,))", "expand(a[:, :1], (2, 5))"),
            torch=lambda m, x, shape: x.expand(shape), summary="x broadcast to a shape"),
     Tensor("reshape", ("x",), ("shape",),
            canonical=lambda x, shape: {"shape": params.reshaped(shape, x)},
            shape=lambda x, shape: tuple(shape),
-           exact=lambda x, shape, zero: np.reshape(x, shape),
-           transpose=_reshape_transpose, samples=("reshape(a, (3, 2))", "reshape(a, (-1,))", "a.reshape(6)"),
+           exact=lambda m, x, shape, zero: m.reshape(x, shape),
+           keeps_constants=True, transpose=_reshape_transpose, samples=("reshape(a, (3, 2))", "reshape(a, (-1,))", "a.reshape(6)"),
            summary="the same elements in another shape"),
     Tensor("permute", ("x",), ("dims",),
            canonical=lambda x, dims: {"dims": params.order(dims, len(x))},
            shape=lambda x, dims: tuple(x[axis] for axis in dims),
-           exact=lambda x, dims, zero: np.transpose(x, dims),
-           transpose=_permute_transpose, samples=("permute(c, (2, 0, 1))", "permute(a, (1, 0))"),
+           exact=lambda m, x, dims, zero: m.transpose(x, dims),
+           keeps_constants=True, transpose=_permute_transpose, samples=("permute(c, (2, 0, 1))", "permute(a, (1, 0))"),
            summary="the axes in another order"),
     Tensor("matmul", ("a", "b"), (),
            canonical=_matmul_canonical,
            shape=_matmul_shape,
-           exact=lambda a, b, zero: np.matmul(a, b),
+           exact=lambda m, a, b, zero: m.matmul(a, b),
            transpose=_matmul_transpose, samples=("a @ b", "v @ v", "a @ v", "u @ a", "c @ b", "matmul(c, c.mT)"),
            torch=lambda m, a, b: a @ b, terms=lambda a, b: a[-1], summary="the matrix product, batched as in torch"),
     Tensor("index", ("x",), ("key",),
            canonical=lambda x, key: {"key": params.key(key, len(x))},
            shape=lambda x, key: _index_shape(x, key),
-           exact=lambda x, key, zero: x[numpy_key(key)],
+           exact=lambda m, x, key, zero: x[numpy_key(key)],
            transpose=_index_transpose, samples=("a[0]", "a[:, 1]", "a[0, -1]", "c[..., 1:]", "v[None]", "v[::2]", "v[[0, 2, 2]]"),
            torch=lambda m, x, key: x[numpy_key(key)], summary="x[...], with ints, slices, None, ... and lists of ints"),
     Tensor("scatter", ("x",), ("key", "shape"),
            canonical=lambda x, key, shape: {"key": key, "shape": shape},
            shape=lambda x, key, shape: tuple(shape),
-           exact=lambda x, key, shape, zero: scatter(x, key, shape, zero),
+           exact=lambda m, x, key, shape, zero: scatter(m, x, key, shape, zero),
            transpose=_scatter_transpose, samples=(), terms=_most_added, summary="zeros of a shape with x added at an index: the transpose of indexing"),
     Tensor("cat", ("x",), ("dim",),
            canonical=lambda *x, dim=0: {"dim": params.axis(dim, len(x[0]))},
            shape=_cat_shape,
-           exact=lambda *x, dim, zero: np.concatenate(x, axis=dim),
+           exact=lambda m, *x, dim, zero: m.concatenate(x, axis=dim),
            transpose=_cat_transpose, samples=("cat([a, a], dim=0)", "cat([a, exp(a), a[:, :1]], dim=1)", "cat([v, u])"),
            torch=lambda m, *x, dim=0: m.cat(x, dim=dim), summary="tensors joined along dim"),
     Tensor("flip", ("x",), ("dims",),
            canonical=lambda x, dims: {"dims": params.axes(dims, len(x))},
            shape=lambda x, dims: x,
-           exact=lambda x, dims, zero: np.flip(x, dims),
-           transpose=_flip_transpose, samples=("flip(v, (0,))", "flip(a, (0, 1))"), summary="the elements in reverse order along dims"),
+           exact=lambda m, x, dims, zero: m.flip(x, dims),
+           keeps_constants=True, transpose=_flip_transpose, samples=("flip(v, (0,))", "flip(a, (0, 1))"), summary="the elements in reverse order along dims"),
     Tensor("cumsum", ("x",), ("dim",),
            canonical=lambda x, dim: {"dim": params.axis(dim, len(x))},
            shape=lambda x, dim: x,
-           exact=lambda x, dim, zero: np.cumsum(x, axis=dim),
+           exact=lambda m, x, dim, zero: m.cumsum(x, axis=dim),
            transpose=_cumsum_transpose, samples=("cumsum(v, 0)", "cumsum(a, dim=1)"), terms=lambda x, dim: x[dim] if x else 1, summary="running sums along dim"),
 )
 # fmt: on

@@ -12,7 +12,7 @@ from typing import Any
 from gradcheck.compare import Judgement, Verdict
 from gradcheck.formats import Ball
 from gradcheck.outcome import GradientOutcome, LayerOutcome, Outcome, Run
-from gradcheck.program import Program, Shape, to_text
+from gradcheck.program import Program, to_text
 
 SCHEMA_VERSION = 1
 """Raised whenever a reader of the old document could misread the new one."""
@@ -23,8 +23,8 @@ Object = dict[str, Any]
 
 
 def render(run: Run) -> str:
-    """Return the document as text with one line for each element; the same run gives the same bytes."""
-    return f"{_written(document(run))}\n"
+    """Return the document as printable ASCII with one line for each element; the same run gives the same bytes."""
+    return _written(document(run)).replace("\x7f", "\\u007f") + "\n"
 
 
 def document(run: Run) -> Object:
@@ -99,16 +99,21 @@ def _gradient(gradient: GradientOutcome) -> Object:
 def _elements(gradient: GradientOutcome) -> Iterator[Object]:
     nothing = [None] * len(gradient.judgements)
     columns = zip(
-        _indices(gradient.shape),
+        product(*map(range, gradient.shape)),
         gradient.judgements,
-        gradient.torch or nothing,
+        nothing if gradient.torch is None else _numbers(gradient.torch),
         gradient.exact,
         _expected(gradient) or nothing,
         strict=True,
     )
     for index, judgement, torch, ball, expected in columns:
-        value = None if torch is None else _number(torch)
-        yield {"index": index, **_judgement(judgement), "torch": value, "enclosure": _enclosure(ball), "expected": expected}
+        yield {
+            "index": list(index),
+            **_judgement(judgement),
+            "torch": torch,
+            "enclosure": _enclosure(ball),
+            "expected": expected,
+        }
 
 
 def _expected(gradient: GradientOutcome) -> list[Object] | None:
@@ -116,10 +121,6 @@ def _expected(gradient: GradientOutcome) -> list[Object] | None:
         return None
     pairs = zip(gradient.expected, gradient.expectations, strict=True)
     return [{**_judgement(judgement), "value": _number(value)} for value, judgement in pairs]
-
-
-def _indices(shape: Shape) -> Iterator[list[int]]:
-    return map(list, product(*map(range, shape)))
 
 
 def _judgement(judgement: Judgement) -> Object:
@@ -156,7 +157,7 @@ def _enclosure(ball: Ball | None) -> Object | None:
 
 # --- text -----------------------------------------------------------------------------------------
 
-_encode = json.JSONEncoder(allow_nan=False).encode
+_encode = json.JSONEncoder(allow_nan=False).encode  # all beyond ASCII is escaped, whatever the terminal reads
 
 
 def _written(value: Any, margin: str = "\n") -> str:
@@ -166,8 +167,9 @@ def _written(value: Any, margin: str = "\n") -> str:
     inner = f"{margin}  "
     if isinstance(value, dict):
         return _spread((f"{_encode(key)}: {_written(part, inner)}" for key, part in value.items()), "{}", margin)
-    # The items of a list are alike, and there may be many.
-    return _spread(map(_encode, value) if _is_flat(value[0]) else (_written(part, inner) for part in value), "[]", margin)
+    if _is_flat(value[0]):  # and so is the rest: the items of a list are alike, and there may be many
+        return _spread(map(_encode, value), "[]", margin)
+    return _spread((_written(part, inner) for part in value), "[]", margin)
 
 
 def _spread(parts: Iterable[str], brackets: str, margin: str) -> str:

@@ -25,6 +25,8 @@ SHOWN_OUTCOMES = 6
 """Tensor checks shown in full; of more, the worst ones."""
 SHOWN_VALUES = 8
 """Elements of a layer's value."""
+MAX_ONE_LINE = 36
+"""Characters of a matrix in one line."""
 FILE_WIDTH = 120
 """Columns where the output is no terminal."""
 EXACT_DIGITS = {"float64": 18, "float32": 10, "bfloat16": 5, "float16": 6}
@@ -45,6 +47,8 @@ def write(run: Run, file: IO[str], view: View) -> None:
     if not view.quiet:
         for part in _body(run, view):
             console.print(part)
+            if isinstance(part, Table):
+                console.print()
     else:
         for line in _failures(run):
             console.print(line, soft_wrap=True)
@@ -216,7 +220,9 @@ def _numbers(values: Sequence[float], shape: Shape, dtype: str) -> str:
         return f"{', '.join(texts[:3])}, ... ({len(values):,} elements)"
     for size in reversed(shape[1:]):
         texts = [f"[{', '.join(texts[k : k + size])}]" for k in range(0, len(texts), size)]
-    return f"[{', '.join(texts)}]" if shape else texts[0]
+    # A matrix that is long in one line stands row under row.
+    long = len(shape) > 1 and sum(map(len, texts)) > MAX_ONE_LINE
+    return f"[{(',' + chr(10) + ' ' if long else ', ').join(texts)}]" if shape else texts[0]
 
 
 def _shape(shape: Shape) -> str:

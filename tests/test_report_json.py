@@ -1,0 +1,295 @@
+"""The json report: every kind of run against the shipped schema, numbers that lose nothing, and one exact text."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from fractions import Fraction
+from importlib.resources import files
+from math import inf, isfinite, nan
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from gradcheck.check import check
+from gradcheck.compare import Judgement, Verdict
+from gradcheck.formats import FORMATS, Ball, Dyadic
+from gradcheck.outcome import Outcome, Run
+from gradcheck.report.json import SCHEMA_VERSION, document, render
+from gradcheck.settings import Exit, Settings
+
+SCHEMA = json.loads((files("gradcheck") / "schema" / "report.schema.json").read_text(encoding="utf-8"))
+VALIDATOR = Draft202012Validator(SCHEMA)
+GOLDEN = Path(__file__).parent / "golden" / "polynomial.json"
+POLYNOMIAL = "2*x**4+x**3+3*x**2+5*x+1"
+LAYERS = "y = 3*x + 2; z = 2*y**2; out = mean(z)"
+EVERY_DTYPE = Settings(dtypes=tuple(FORMATS))
+
+
+def checked(program: str, settings: Settings | None = None, **points: Any) -> Callable[[], Run]:
+    return lambda: check(program, settings=settings, **points)
+
+
+def changed(**changes: Any) -> Callable[[], Run]:
+    """Return a run whose only outcome is changed by hand, for what no program reaches at will."""
+    return lambda: on_outcome(check(LAYERS, x=[[1, 2], [3, 4]]), lambda outcome: replace(outcome, **changes))
+
+
+def judged(verdict: Verdict, ulps: float | None, note: str | None) -> Callable[[], Run]:
+    def change(outcome: Outcome) -> Outcome:
+        (gradient,) = outcome.gradients
+        planted = [Judgement(verdict, ulps, note), *gradient.judgements[1:]]
+        return replace(outcome, gradients=[replace(gradient, judgements=planted)])
+
+    return lambda: on_outcome(check(LAYERS, x=[[1, 2], [3, 4]]), change)
+
+
+def on_outcome(run: Run, change: Callable[[Outcome], Outcome]) -> Run:
+    return replace(run, outcomes=tuple(map(change, run)))
+
+
+RUNS: dict[str, Callable[[], Run]] = {
+    # agree
+    "polynomial": checked(POLYNOMIAL, x=2),
+    "layers": checked(LAYERS, x=[[1, 2], [3, 4]]),
+    "every dtype": checked("sin(x*y)/3", EVERY_DTYPE, x="0.1,1/3", y=7),
+    "tensors": checked("sum(a @ b)", a="randn(2,3)", b="randn(3,2)"),
+    "not a scalar": checked("x**2", x=[1, 2, 3]),
+    "one input of two": checked("x*y", Settings(wrt=("y",)), x=2, y=3),
+    "a letter": checked("θ**2", θ=3),
+    "an infinite point": checked("atan(x)", x=inf),
+    "a negative zero": checked("-(x**2)", x=0),
+    # expectations
+    "expected": checked("x**2", Settings(expect=("2*x",)), x=3),
+    "expected wrongly": checked("x**2*y", Settings(expect=("x=2*x", "y=x[0]**2 + x[1]**2")), x=[1, 3], y=2),
+    "expected at a pole": checked("x**2", Settings(expect=("1/(x - 3)",)), x=3),
+    "expected where there is none": checked("sqrt(x)", Settings(expect=("1",)), x=-1),
+    # nan and infinities from torch, in the forward pass and backwards
+    "nan": checked("where(x > 1, sqrt(x - 1), 0*x)", x=0),
+    "infinity": checked("exp(x)", x=1000),
+    "minus infinity": checked("-exp(x)", x=1000),
+    "no enclosure of a value": checked("where(x > 0, log(x), x)", x=[0, 1]),
+    # the other verdicts
+    "outside the domain": checked("sqrt(x)", x=[-1, 4]),
+    "at a kink": checked("abs(x)", x=[-1, 0]),
+    "at a pole": checked("1/x", x=0),
+    "untracked": checked("detach(x)*2", x=1),
+    "undecided": checked("sign(sin(pi))*x", x=1),
+    "cancelled": checked("(1 - cos(x))/x**2", x="1e-4"),
+    "a lane that raised": changed(error="torch raised: no such kernel", layers=[], gradients=[]),
+    "no bound": lambda: replace(check("x**2", x=1), ulps=inf, seed=None),
+    "astronomic": lambda: on_outcome(check("x**2", x=1), _astronomic),
+    # nothing
+    "no input": checked("1 + 2"),
+    "no outcome": lambda: replace(check("1 + 2"), outcomes=()),
+    # each verdict, whatever becomes of the programs above
+    **{f"planted {one}": judged(one, 2.5, "a note") for one in Verdict},
+    "planted without ulps": judged(Verdict.UNDECIDED, None, None),
+    "planted beyond floats": judged(Verdict.DISAGREE, inf, None),
+}
+
+
+def _astronomic(outcome: Outcome) -> Outcome:
+    (gradient,) = outcome.gradients
+    far = Ball(Dyadic(-1, 10**30), Dyadic(1, 10**30))
+    return replace(outcome, gradients=[replace(gradient, exact=[far])])
+
+
+@pytest.fixture(scope="module", params=RUNS)
+def run(request: pytest.FixtureRequest) -> Run:
+    return RUNS[request.param]()
+
+
+def strictly(text: str) -> Any:
+    """Parse JSON as the standard has it: NaN and Infinity are errors, and so is a key given twice."""
+
+    def refuse(constant: str) -> None:
+        raise ValueError(f"{constant} is no JSON")
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        assert len(dict(pairs)) == len(pairs)
+        return dict(pairs)
+
+    return json.loads(text, parse_constant=refuse, object_pairs_hook=once)
+
+
+def parts(value: Any) -> Iterator[Any]:
+    """Yield a value of JSON and all within it."""
+    yield value
+    for part in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from parts(part)
+
+
+# --- the schema -----------------------------------------------------------------------------------
+
+
+def test_the_schema_is_one_and_names_what_the_code_names() -> None:
+    Draft202012Validator.check_schema(SCHEMA)
+    definitions = SCHEMA["$defs"]
+    verdicts = [verdict.value for verdict in Verdict]
+    assert definitions["verdict"]["enum"] == verdicts
+    assert list(definitions["counts"]["properties"]) == definitions["counts"]["required"] == verdicts
+    assert definitions["outcome"]["properties"]["dtype"]["enum"] == list(FORMATS)
+    assert SCHEMA["properties"]["schema_version"]["const"] == SCHEMA_VERSION
+    assert SCHEMA["properties"]["exit_code"]["enum"] == [Exit.PASS, Exit.FAIL, Exit.NOTHING]
+
+
+def test_every_object_of_the_schema_is_closed_and_complete() -> None:
+    objects = [part for part in parts(SCHEMA) if isinstance(part, dict) and "object" in part.get("type", ())]
+    assert objects
+    for part in objects:
+        if "properties" in part:
+            assert part["additionalProperties"] is False
+            assert sorted(part["required"]) == sorted(part["properties"])
+
+
+def test_every_definition_of_the_schema_is_used() -> None:
+    used = {part["$ref"] for part in parts(SCHEMA) if isinstance(part, dict) and "$ref" in part}
+    assert used == {f"#/$defs/{name}" for name in SCHEMA["$defs"]}
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda found: found.pop("seed"),
+        lambda found: found.update(extra=1),
+        lambda found: found.update(verdict="fine"),
+        lambda found: found.update(schema_version=2),
+        lambda found: found["counts"].update(maybe=1),
+        lambda found: found["outcomes"][0].update(dtype="float128"),
+        lambda found: found["outcomes"][0]["gradients"][0]["elements"][0].update(torch=93.0),
+        lambda found: found["outcomes"][0]["gradients"][0]["elements"][0]["torch"].update(value=None),
+        lambda found: found["outcomes"][0]["gradients"][0]["elements"][0]["torch"].update(hex="inf"),
+        lambda found: found["outcomes"][0]["gradients"][0]["elements"][0]["enclosure"].update(lower=93),
+    ],
+)
+def test_the_schema_refuses_a_spoiled_document(spoil: Callable[[Any], object]) -> None:
+    found = document(check(POLYNOMIAL, x=2))
+    VALIDATOR.validate(found)
+    spoil(found)
+    assert not VALIDATOR.is_valid(found)
+
+
+# --- every run ------------------------------------------------------------------------------------
+
+
+def test_the_runs_reach_every_verdict_and_every_dtype() -> None:
+    found = [make() for make in RUNS.values()]
+    assert {verdict for run in found for verdict in run.counts()} == set(Verdict)
+    assert {outcome.dtype for run in found for outcome in run} == set(FORMATS)
+    assert {run.exit for run in found} == {Exit.PASS, Exit.FAIL, Exit.NOTHING}
+
+
+def test_the_report_is_strict_json_that_fits_the_schema(run: Run) -> None:
+    found = strictly(render(run))
+    VALIDATOR.validate(found)
+    assert found == document(run)
+
+
+def test_the_hex_float_is_the_value(run: Run) -> None:
+    for part in parts(document(run)):
+        if isinstance(part, dict) and part.keys() == {"value", "hex"}:
+            number = float.fromhex(part["hex"])
+            if part["value"] is None:
+                assert not isfinite(number)
+            else:
+                assert number.hex() == part["value"].hex()
+
+
+def test_the_report_holds_what_the_run_holds(run: Run) -> None:
+    found = document(run)
+    assert (found["verdict"], found["exit_code"]) == (run.verdict, run.exit)
+    assert +run.counts() == {verdict: count for verdict, count in found["counts"].items() if count}
+    assert found["environment"] == run.environment
+    for outcome, shown in zip(run, found["outcomes"], strict=True):
+        assert shown["verdict"] == outcome.verdict
+        assert shown["program"]["source"] == outcome.program.source
+        assert [one["input"] for one in shown["gradients"]] == [one.input for one in outcome.gradients]
+        for gradient, one in zip(outcome.gradients, shown["gradients"], strict=True):
+            assert one["verdict"] == gradient.verdict
+            assert [element["verdict"] for element in one["elements"]] == [each.verdict for each in gradient.judgements]
+            assert [element["note"] for element in one["elements"]] == [each.note for each in gradient.judgements]
+            stated = [element["expected"] for element in one["elements"]]
+            assert [one and one["verdict"] for one in stated] == [
+                each.verdict for each in gradient.expectations or ()
+            ] or stated == [None] * len(gradient.judgements)
+
+
+def test_the_same_run_gives_the_same_bytes(run: Run) -> None:
+    shuffled = replace(run, environment=dict(reversed(run.environment.items())))
+    assert render(run) == render(run) == render(shuffled)
+
+
+# --- numbers --------------------------------------------------------------------------------------
+
+
+def test_what_is_not_finite_is_written_by_its_name() -> None:
+    outcome = RUNS["layers"]()[0]
+    gradient = replace(outcome.gradients[0], torch=[nan, inf, -inf, 0.1])
+    run = replace(RUNS["layers"](), outcomes=(replace(outcome, gradients=[gradient]),))
+    elements = strictly(render(run))["outcomes"][0]["gradients"][0]["elements"]
+    assert [element["torch"] for element in elements] == [
+        {"value": None, "hex": "nan"},
+        {"value": None, "hex": "inf"},
+        {"value": None, "hex": "-inf"},
+        {"value": 0.1, "hex": "0x1.999999999999ap-4"},
+    ]
+
+
+def test_the_index_of_an_element_is_its_place_in_the_tensor() -> None:
+    (gradient,) = document(check(LAYERS, x=[[1, 2, 3], [4, 5, 6]]))["outcomes"][0]["gradients"]
+    assert [element["index"] for element in gradient["elements"]] == [[0, 0], [0, 1], [0, 2], [1, 0], [1, 1], [1, 2]]
+
+
+@pytest.mark.parametrize("dtype", FORMATS)
+@pytest.mark.parametrize("x", ["2", "0.1", "1/3", "-2.7", "1e-3", "-9.999"])
+def test_the_enclosures_contain_the_truth_and_little_else(x: str, dtype: str) -> None:
+    """The truth is in fractions: of the polynomial, its derivative, and a quotient that has no finite decimal."""
+    run = check(f"p = {POLYNOMIAL}; q = p/7", f"x={x}", settings=Settings(dtypes=(dtype,)))
+    (outcome,) = document(run)["outcomes"]
+    at = Fraction(float.fromhex(outcome["point"][0]["rounded"][0]["hex"]))
+    value, slope = 2 * at**4 + at**3 + 3 * at**2 + 5 * at + 1, 8 * at**3 + 3 * at**2 + 6 * at + 5
+    shown = [layer["enclosure"][0] for layer in outcome["layers"]]
+    shown.append(outcome["gradients"][0]["elements"][0]["enclosure"])
+    for ends, truth in zip(shown, (value, value / 7, slope / 7), strict=True):
+        lower, upper = Fraction(ends["lower"]), Fraction(ends["upper"])
+        assert lower <= truth <= upper
+        assert upper - lower <= abs(truth) / 10**30
+
+
+def test_a_point_is_shown_as_written_and_as_rounded() -> None:
+    found = [one["point"] for one in document(check("x**2", "x=0.1", settings=EVERY_DTYPE))["outcomes"]]
+    for (point,), fmt in zip(found, FORMATS.values(), strict=True):
+        assert point["text"] == "0.1"
+        assert point["rounded"][0]["value"] == fmt.round(Fraction(1, 10))
+
+
+# --- text -----------------------------------------------------------------------------------------
+
+
+def test_odd_characters_are_escaped_and_come_back() -> None:
+    odd = 'x # \x00\x07\x1b[31m\t"\\\x7f\x85\u2028\ud800 \N{GREEK SMALL LETTER THETA}\N{GRINNING FACE}'
+    run = on_outcome(
+        check("x**2", x=2), lambda outcome: replace(outcome, program=replace(outcome.program, source=odd), notes=[odd])
+    )
+    text = render(run)
+    assert text.isascii()
+    assert all(line.isprintable() for line in text.split("\n"))
+    (outcome,) = strictly(text)["outcomes"]
+    assert (outcome["program"]["source"], outcome["notes"]) == (odd, [odd])
+
+
+def test_every_element_has_its_line() -> None:
+    """So that a large report can be searched and compared line by line."""
+    lines = render(check(LAYERS, x=[[1, 2], [3, 4]])).splitlines()
+    found = [strictly(line.strip(" ,")) for line in lines if '"index"' in line]
+    assert [element["torch"]["value"] for element in found] == [15.0, 24.0, 33.0, 42.0]
+
+
+def test_the_whole_report_of_the_polynomial() -> None:
+    run = check(POLYNOMIAL, x=2)
+    masked = replace(run, environment=dict.fromkeys(run.environment, "..."))
+    assert render(masked) == GOLDEN.read_text(encoding="utf-8")

@@ -88,4 +88,5 @@ def assert_close(found: Sequence[Fraction], wanted: Sequence[Fraction], what: st
     """Demand that two gradients agree to far more digits than any wrong formula could."""
     assert len(found) == len(wanted) > 0, what
     for k, (one, other) in enumerate(zip(found, wanted, strict=True)):
-        assert abs(one - other) <= CLOSE * max(Fraction(1), abs(other)), f"{what}, element {k}: {float(one)} and {float(other)}"
+        near = abs(one - other) <= CLOSE * max(Fraction(1), abs(other))
+        assert near, f"{what}, element {k}: {float(one)} and {float(other)}"

@@ -19,6 +19,9 @@ from gradcheck.program import Call, Name, Node, Number, Param, Program, Shape, p
 DTYPES = {"float64": torch.float64, "float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 VERSION = torch.__version__
 
+_TORCH_ERRORS = (RuntimeError, NotImplementedError, TypeError, IndexError, ValueError, OverflowError)
+"""What torch raises when it cannot run an operation."""
+
 _OPERATORS = frozenset({"neg", "add", "sub", "mul", "div", "pow", *CONDITIONS})
 """What Python writes with a sign: these take plain numbers as they are, as in ``2*x``."""
 
@@ -106,7 +109,7 @@ def _gradients(output: torch.Tensor, tensors: list[torch.Tensor], program: Progr
         return [None] * len(tensors)
     try:
         found = torch.autograd.grad(output, tracked, torch.ones_like(output), allow_unused=True)
-    except (RuntimeError, NotImplementedError, TypeError, IndexError, ValueError) as problem:
+    except _TORCH_ERRORS as problem:
         span = program.layers[-1].span
         message = f"torch's backward pass failed: {_first_line(problem)}"
         raise LaneProblem(message, source=program.source, span=span) from problem
@@ -146,7 +149,7 @@ class _Lane:
     def operation(self, node: Call, args: list[Any]) -> Any:
         try:
             made = self.call(node, args)
-        except (RuntimeError, NotImplementedError, TypeError, IndexError, ValueError) as problem:
+        except _TORCH_ERRORS as problem:
             message = f"torch could not run {node.op}: {_first_line(problem)}"
             raise LaneProblem(message, source=self.source, span=node.span) from problem
         self.made.append((node, made))
@@ -198,7 +201,9 @@ def _python(function: Callable[..., Any], args: list[Any]) -> Any:
         made = function(*args)
     except (ArithmeticError, ValueError):
         made = function(*(torch.tensor(float(one), dtype=torch.float64) for one in args)).item()
-    return math.nan if isinstance(made, complex) else made
+    if isinstance(made, complex):
+        return math.nan
+    return _scalar(Fraction(made)) if isinstance(made, int) and not isinstance(made, bool) else made
 
 
 def _scalar(value: Fraction) -> int | float:

@@ -12,10 +12,9 @@ import numpy as np
 from gradcheck import autograd, exact, kernels
 from gradcheck.autograd import TorchValue
 from gradcheck.compare import Judgement, Verdict, explain, judge
-from gradcheck.errors import LaneProblem, NameProblem, PointProblem, UsageProblem
+from gradcheck.errors import LaneProblem, PointProblem, UsageProblem
 from gradcheck.exact import MAX_BITS, START_BITS
 from gradcheck.formats import FORMATS, Ball, Format
-from gradcheck.functions import nearest
 from gradcheck.lower import lower
 from gradcheck.outcome import GradientOutcome, LayerOutcome, Outcome, Run
 from gradcheck.parse import parse
@@ -82,7 +81,9 @@ def _points(program: Program, texts: list[str], given: Mapping[str, object], set
 
 def check_program(program: Program, points: Sequence[Point], settings: Settings) -> Run:
     """Return the outcomes of a parsed program at its points, each in every dtype."""
-    _check_settings(program, settings)
+    settings.validate(program.inputs)
+    if settings.device != "cpu":
+        autograd.check_device(settings.device)
     plans: dict[tuple[tuple[str, Shape], ...], Plan] = {}
     outcomes = []
     for point in points if program.inputs else ():
@@ -93,21 +94,6 @@ def check_program(program: Program, points: Sequence[Point], settings: Settings)
             plans[key] = Plan.make(program, shapes, wrt, settings.expect)
         outcomes += [_Case(plans[key], point, dtype, settings).run() for dtype in settings.dtypes]
     return Run(tuple(outcomes), settings.ulps, settings.seed, environment(settings.device))
-
-
-def _check_settings(program: Program, settings: Settings) -> None:
-    for name in settings.wrt or ():
-        if name not in program.inputs:
-            closest = nearest(name, list(program.inputs))
-            hint = f"did you mean `{closest}`?" if closest else f"it has {', '.join(program.inputs) or 'none'}"
-            raise NameProblem(f"the program has no input {name}", hint=hint)
-    for dtype in settings.dtypes:
-        if dtype not in FORMATS:
-            closest = nearest(dtype, list(FORMATS))
-            hint = f"did you mean {closest}?" if closest else f"choose from {', '.join(FORMATS)}"
-            raise UsageProblem(f"unknown dtype {dtype!r}", hint=hint)
-    if settings.device != "cpu":
-        autograd.check_device(settings.device)
 
 
 def environment(device: str) -> dict[str, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import math
 import os
 import sys
 import tempfile
@@ -14,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Annotated
 
 import typer
 
-from gradcheck.errors import FileProblem, UsageProblem
+from gradcheck.errors import FileProblem
 from gradcheck.report import REPORTERS, View
 from gradcheck.settings import DEFAULT_ULPS, Exit, Settings
 
@@ -90,8 +89,6 @@ def check(  # noqa: PLR0913 - one parameter an option
     )] = False,
 ) -> None:  # fmt: skip
     """Tell whether the gradient PyTorch computes for PROGRAM is right, by how much it is off, and why."""
-    if not (ulps >= 0 and math.isfinite(ulps)):
-        raise UsageProblem(f"--ulps is a number of ULP, 0 or more, not {ulps}")
     settings = Settings(
         dtypes=_listed([dtype]), device=device, wrt=_listed(wrt) if wrt else None, ulps=ulps,
         expect=tuple(expect or ()), seed=seed,
@@ -105,12 +102,18 @@ def check(  # noqa: PLR0913 - one parameter an option
 
 
 def _run(text: str, at: Sequence[str], settings: Settings) -> Run:
-    """Parse before the heavy libraries are loaded: a slip in the text is answered at once."""
+    """Return the run; whatever can be wrong with the texts is found before the heavy libraries are loaded."""
+    from gradcheck.expect import expectations
+    from gradcheck.lower import lower
     from gradcheck.parse import parse
     from gradcheck.points import assigned_constants, parse_points
 
     program = parse(text, assigned_constants(at))
+    settings.validate(program.inputs)
     points = parse_points(at, program.inputs, seed=settings.seed)
+    for shapes in {tuple((name, one.shape) for name, one in point.items()) for point in points}:
+        lower(program, dict(shapes))
+        expectations(settings.expect, settings.wrt or program.inputs, program, dict(shapes))
     from gradcheck.check import check_program
 
     gc.freeze()  # what the libraries made stays for good: no collection needs to look at it

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gradcheck.display import closed_form, indexed, local_derivatives, readable
-from gradcheck.errors import NameProblem, ShapeProblem, UsageProblem
+from gradcheck.expect import expectations
 from gradcheck.lower import Core, lower
-from gradcheck.parse import parse
 from gradcheck.program import Layer, Node, Program, Shape
 from gradcheck.symbolic import Pullback, pull_back
 
@@ -45,7 +43,7 @@ class Plan:
         }
         shown = program.layers if len(program.layers) <= SHOWN_LAYERS else ()
         derivatives = {layer.name: local_derivatives(layer, core.shapes) for layer in shown}
-        stated = _expectations(expect, wrt, program, shapes)
+        stated = expectations(expect, wrt, program, shapes)
         return Plan(program, wrt, core.shapes, node, forms, formulas, derivatives, stated)
 
     def closed(self, name: str) -> tuple[Core, str]:
@@ -73,32 +71,3 @@ class Plan:
     def inputs(self) -> dict[str, Shape]:
         """Return the shapes of the inputs."""
         return {name: self.shapes[name] for name in self.program.inputs}
-
-
-def _expectations(texts: Sequence[str], wrt: Sequence[str], program: Program, shapes: Mapping[str, Shape]) -> dict[str, Core]:
-    """Return the derivative that the user believes in, by input: ``2*x``, or ``x=2*x*y`` where there are several."""
-    found = {}
-    for text in texts:
-        named = re.match(r"\s*([^\W\d]\w*)\s*=(?!=)\s*", text)
-        name = named[1] if named else wrt[0]
-        if named and name not in wrt:
-            raise NameProblem(f"--expect names {name}, and the gradient is by {' and '.join(wrt)}")
-        if not named and len(wrt) > 1:
-            raise UsageProblem(
-                f"--expect does not say which derivative it is: the program has {len(wrt)} inputs",
-                hint=f"write --expect {wrt[0]}=..., or choose one with --wrt {wrt[0]}",
-            )
-        found[name] = _expectation(text[named.end() :] if named else text, name, program, shapes)
-    return found
-
-
-def _expectation(text: str, name: str, program: Program, shapes: Mapping[str, Shape]) -> Core:
-    parsed = parse(text, program.inputs)
-    strange = [one for one in parsed.inputs if one not in shapes]
-    if strange:
-        raise NameProblem(f"--expect reads {strange[0]}, which is no input of the program", hint=f"it has {', '.join(shapes)}")
-    core = lower(parsed, shapes)
-    shape = core.shapes[parsed.output]
-    if shape not in ((), shapes[name]):
-        raise ShapeProblem(f"--expect has the shape {list(shape)}, and the gradient by {name} has {list(shapes[name])}")
-    return core

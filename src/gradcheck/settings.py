@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from math import isfinite
 from pathlib import Path
+
+from gradcheck.errors import NameProblem, UsageProblem
+from gradcheck.formats import FORMATS
+from gradcheck.functions import nearest
 
 DEFAULT_ULPS = 16.0
 """Tolerance in ULP where none is given."""
@@ -38,3 +44,21 @@ class Settings:
     expect: tuple[str, ...] = ()
     seed: int = 0
     directory: Path | None = None
+
+    def validate(self, inputs: Sequence[str]) -> None:
+        """Raise NameProblem or UsageProblem for an input, a dtype or a tolerance that makes no sense."""
+        for name in self.wrt or ():
+            if name not in inputs:
+                raise NameProblem(f"the program has no input {name} to differentiate by", hint=_choice(name, inputs))
+        for dtype in self.dtypes:
+            if dtype not in FORMATS:
+                raise UsageProblem(f"unknown dtype {dtype!r}", hint=_choice(dtype, list(FORMATS)))
+        if not self.dtypes:
+            raise UsageProblem("no dtype is given", hint=f"choose from {', '.join(FORMATS)}")
+        if not (self.ulps >= 0 and isfinite(self.ulps)):
+            raise UsageProblem(f"a tolerance is a number of ULP, 0 or more, not {self.ulps}")
+
+
+def _choice(word: str, among: Sequence[str]) -> str:
+    closest = nearest(word, list(among))
+    return f"did you mean `{closest}`?" if closest else f"choose from {', '.join(among) or 'none'}"

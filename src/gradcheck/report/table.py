@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from decimal import Context
-from typing import IO, TypeVar
+from decimal import MAX_EMAX, MIN_EMIN, Context
+from io import StringIO
+from typing import IO, Any, TypeVar
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -25,6 +26,8 @@ SHOWN_OUTCOMES = 6
 """Tensor checks shown in full; of more, the worst ones."""
 SHOWN_VALUES = 8
 """Elements of a layer's value."""
+MAX_LINE = 240
+"""Characters of one line of the gradient program."""
 MAX_ONE_LINE = 36
 """Characters of a matrix in one line."""
 FILE_WIDTH = 120
@@ -42,22 +45,25 @@ SIGNS = {Verdict.AGREE: "✓", Verdict.DISAGREE: "✗", Verdict.ERROR: "✗"}
 
 
 def write(run: Run, file: IO[str], view: View) -> None:
-    """Write the table of a run, wide or narrow as the terminal is; text in a file is plain."""
-    console = _console(file, view)
-    if not view.quiet:
-        for part in _body(run, view):
-            console.print(part)
-            if isinstance(part, Table):
-                console.print()
-    else:
-        for line in _failures(run):
-            console.print(line, soft_wrap=True)
+    """Write the table of a run, wide or narrow as the terminal is; where there is none, without trailing blanks."""
+    if file.isatty():
+        _print(run, Console(file=file, **_colors(view), width=view.width), view)
+        return
+    text = StringIO()
+    _print(run, Console(file=text, **_colors(view), width=view.width or FILE_WIDTH), view)
+    file.writelines(f"{line.rstrip()}\n" for line in text.getvalue().splitlines())
+
+
+def _colors(view: View) -> dict[str, Any]:
+    return {"force_terminal": view.color, "no_color": True if view.color is False else None, "highlight": False}
+
+
+def _print(run: Run, console: Console, view: View) -> None:
+    for part in _failures(run) if view.quiet else _body(run, view):
+        console.print(part, soft_wrap=view.quiet)
+        if isinstance(part, Table):
+            console.print()
     console.print(_summary(run), soft_wrap=True)
-
-
-def _console(file: IO[str], view: View) -> Console:
-    width = view.width or (None if file.isatty() else FILE_WIDTH)
-    return Console(file=file, force_terminal=view.color, no_color=view.color is False, highlight=False, width=width)
 
 
 def _body(run: Run, view: View) -> Iterator[object]:
@@ -93,7 +99,7 @@ def _formulas(outcome: Outcome, scalar: bool) -> Table:
             grid.add_row("derivative", Text(f"d {output}/d {_indexed(gradient)} = {gradient.formula}"))
     if any(gradient.formula is None for gradient in outcome.gradients) and len(outcome.gradient_program) <= SHOWN_ROWS:
         for k, line in enumerate(outcome.gradient_program):
-            grid.add_row("gradient" if k == 0 else "", Text(line))
+            grid.add_row("gradient" if k == 0 else "", Text(line if len(line) <= MAX_LINE else f"{line[:MAX_LINE]}..."))
     return grid
 
 
@@ -265,7 +271,7 @@ def exact_text(ball: Ball | None, fmt: Format) -> str:
     middle = ball.midpoint
     digits = EXACT_DIGITS[fmt.name]
     # Rounded to the nearest, which no proof rests on; the json report has the enclosure itself.
-    near = Context(prec=digits).create_decimal(Ball(middle, middle).decimals(digits + 8)[0])
+    near = Context(prec=digits, Emin=MIN_EMIN, Emax=MAX_EMAX).create_decimal(Ball(middle, middle).decimals(digits + 8)[0])
     if not near:
         return "0"
     plain = -6 < near.adjusted() < digits

@@ -1,0 +1,50 @@
+"""What the user believes a derivative is: texts of --expect to programs over the same inputs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from gradcheck.errors import NameProblem, ShapeProblem, UsageProblem
+from gradcheck.functions.params import shape_text
+from gradcheck.lower import Core, lower
+from gradcheck.parse import parse
+from gradcheck.program import Program, Shape
+
+
+def expectations(
+    texts: Sequence[str], wrt: Sequence[str], program: Program, shapes: Mapping[str, Shape]
+) -> dict[str, Core]:
+    """Return the derivatives that the user believes in, by input: ``2*x``, or ``x=2*x*y`` where there are several.
+
+    Raises a GradcheckError where a text is no program of the same inputs, or has another shape than the gradient.
+    """
+    found = {}
+    for text in texts:
+        named = re.match(r"\s*([^\W\d]\w*)\s*=(?!=)\s*", text)
+        name = named[1] if named else wrt[0]
+        if named and name not in wrt:
+            raise NameProblem(f"--expect names {name}, and the gradient is by {' and '.join(wrt)}")
+        if not named and len(wrt) > 1:
+            raise UsageProblem(
+                f"--expect does not say which derivative it is: the program has {len(wrt)} inputs",
+                hint=f"write --expect {wrt[0]}=..., or choose one with --wrt {wrt[0]}",
+            )
+        found[name] = _expectation(text[named.end() :] if named else text, name, program, shapes)
+    return found
+
+
+def _expectation(text: str, name: str, program: Program, shapes: Mapping[str, Shape]) -> Core:
+    parsed = parse(text, program.inputs)
+    strange = [one for one in parsed.inputs if one not in shapes]
+    if strange:
+        raise NameProblem(
+            f"--expect reads {strange[0]}, which is no input of the program", hint=f"it has {', '.join(shapes)}"
+        )
+    core = lower(parsed, shapes)
+    shape = core.shapes[parsed.output]
+    if shape not in ((), shapes[name]):
+        raise ShapeProblem(
+            f"--expect is {shape_text(shape)}, and the gradient by {name} is {shape_text(shapes[name])}"
+        )
+    return core

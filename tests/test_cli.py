@@ -1,0 +1,203 @@
+"""The command: exit codes, streams, options, and one clear message for whatever is wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from gradcheck.__main__ import FLAGS, VALUED, run, with_program_apart
+from gradcheck.cli import check
+from gradcheck.settings import Exit
+
+LAB = "2*x**4+x**3+3*x**2+5*x+1"
+LAYERS = "y = 3*x + 2; z = 2*y**2; out = mean(z)"
+
+CODES = [
+    ([LAB, "--at", "2"], Exit.PASS),
+    ([LAYERS, "--at", "[[1,2,3],[3,2,1]]"], Exit.PASS),
+    (["-x**2", "--at", "2"], Exit.PASS),
+    (["-5*x", "--at", "-2:2:5"], Exit.PASS),
+    (["-(x+1)*x", "--at=-2"], Exit.PASS),
+    (["--at", "-2", "--dtype", "float64", "-q", "--", "-x"], Exit.PASS),
+    (["x*y", "--at", "x=1,y=2", "--wrt", "y"], Exit.PASS),
+    (["x**3", "--at", "2", "--expect", "3*x**2"], Exit.PASS),
+    (["x**3", "--at", "2", "--expect", "3*x"], Exit.FAIL),
+    (["where(x > 0, sqrt(x), 0*x)", "--at", "-4"], Exit.FAIL),
+    (["exp(x)", "--at", "100"], Exit.FAIL),
+    (["log(x)", "--at", "-1"], Exit.PASS),
+    (["2 + 3"], Exit.NOTHING),
+    (["2x", "--at", "1"], Exit.USAGE),
+    (["x"], Exit.USAGE),
+    (["x", "--at", "1", "--dtype", "float31"], Exit.USAGE),
+    (["x", "--at", "1", "--device", "nowhere"], Exit.USAGE),
+    (["x", "--at", "1", "--bogus"], Exit.USAGE),
+    (["x", "--at", "1", "--format", "yaml"], Exit.USAGE),
+    (["x", "--at", "1", "--ulps", "-1"], Exit.USAGE),
+    (["x", "--at", "1", "--wrt", "y"], Exit.USAGE),
+    (["x", "y", "--at", "1"], Exit.USAGE),
+    (["functions"], Exit.PASS),
+    (["functions", "tanh"], Exit.PASS),
+    (["functions", "tanhh"], Exit.USAGE),
+    (["--help"], Exit.PASS),
+    (["functions", "--help"], Exit.PASS),
+]
+
+
+@pytest.mark.parametrize(("argv", "code"), CODES, ids=lambda value: " ".join(value) if isinstance(value, list) else "")
+def test_every_ending_has_its_exit_code(argv: list[str], code: Exit, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(argv) == code
+    out, err = capsys.readouterr()
+    assert "Traceback" not in out + err
+    if code is Exit.USAGE:
+        assert not out
+        assert err
+
+
+MESSAGES = [
+    (["2x", "--at", "1"], "gradcheck: a * is missing between 2 and x\n  2x\n  ^^\nwrite 2*x\n"),
+    (["x*y", "--at", "x=1"], "gradcheck: the program needs a point for x and y; missing: y\n  x=1\n  ^^^\nadd --at y=...\n"),
+    (["x", "--at", "1", "--dtype", "float31"], "gradcheck: unknown dtype 'float31'\ndid you mean `float32`?\n"),
+    (["x", "--at", "1", "--wrt", "y"], "gradcheck: the program has no input y to differentiate by\nchoose from x\n"),
+    (["x+y", "--at", "x=[1,2]", "--at", "y=[1,2,3]"], "gradcheck: these shapes do not broadcast: 2 and 3\n  x+y\n  ^^^\n"),
+    (["a + x @ x", "--at", "x=ones(2,3)", "--at", "a=1"],
+     "gradcheck: cannot multiply 2 x 3 by 2 x 3: 3 columns on the left, 2 rows on the right\n  a + x @ x\n      ^^^^^\n"),
+    (["x", "--at", "1", "--expect", "q"], "gradcheck: --expect reads q, which is no input of the program\nit has x\n"),
+    (["x*y", "--at", "x=1,y=1", "--expect", "y"],
+     "gradcheck: --expect does not say which derivative it is: the program has 2 inputs\n"
+     "write --expect x=..., or choose one with --wrt x\n"),
+    (["sum(x)", "--at", "ones(2)", "--expect", "[1]"],
+     "gradcheck: a list stands for tensors only in cat and stack\n  [1]\n  ^^^\n"
+     'give tensors as inputs: --at "x=[[1,2],[3,4]]"\n'),
+    (["2 + 3"], "nothing was checked: the program has no input to differentiate by\n"),
+    (["x", "--at", "1", "-o", "/no/such/folder/report"], "gradcheck: cannot write /no/such/folder/report: No such file or directory\n"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("argv", "message"), MESSAGES, ids=lambda value: " ".join(value) if isinstance(value, list) else "")
+def test_what_is_wrong_is_said_in_full(argv: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    run(argv)
+    assert capsys.readouterr().err == message
+
+
+HOSTILE = [
+    "", " ", "#", "(x", "x)", "[x", "9**9**9**9", "(3*x)**1e9", "__import__('os')", "x.__class__", "lambda: x", "[x for x in y]",
+    "(y := x)", "f'{x}'", "x if y else z", "x; import os", "open('f')", "eval('1')", "x\x00", "\ud800", "x" * 2_000,
+    "(" * 100_000 + "x" + ")" * 100_000, "-" * 100_000 + "x", "x" + ".exp()" * 100_000, "+".join("x" * 300_000), "1e99999999",
+    "0." + "1" * 100_000, "x[" * 200 + "0" + "]" * 200,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("program", HOSTILE, ids=lambda program: repr(program[:20]))
+def test_hostile_text_is_refused_at_once(program: str, capsys: pytest.CaptureFixture[str]) -> None:
+    start = time.perf_counter()
+    assert run([program, "--at", "1"]) == Exit.USAGE
+    assert time.perf_counter() - start < 2
+    out, err = capsys.readouterr()
+    assert not out
+    assert len(err) < 1_000
+
+
+def test_the_same_bytes_come_out_twice(capsys: pytest.CaptureFixture[str]) -> None:
+    argv = ["softmax(x @ w, dim=1).log().mean()", "--at", "x=randn(4,3)", "--at", "w=randn(3,5)", "--seed", "1"]
+    outputs = [(run(argv), capsys.readouterr().out) for _ in range(2)]
+    assert outputs[0] == outputs[1]
+    assert "seed 1" in outputs[0][1]
+
+
+def test_a_report_is_written_whole_or_not_at_all(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    target = tmp_path / "report.json"
+    assert run([LAB, "--at", "2", "--format", "json", "-o", str(target)]) == Exit.PASS
+    assert not capsys.readouterr().out
+    before = target.read_text()
+    assert json.loads(before)["exit"] == Exit.PASS
+
+    def fail(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setitem(__import__("gradcheck.report").report.REPORTERS, "json", fail)
+    assert run([LAB, "--at", "3", "--format", "json", "-o", str(target)]) == Exit.USAGE
+    assert "No space left" in capsys.readouterr().err
+    assert target.read_text() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["report.json"]
+
+
+def test_every_option_that_takes_a_value_is_known_to_the_splitter() -> None:
+    """A new option must be added where programs that begin with a minus are told apart."""
+    import inspect
+    import typing
+
+    hints = typing.get_type_hints(check, include_extras=True)
+    valued, flags = set(), {"-h"}
+    for name in inspect.signature(check).parameters:
+        option = hints[name].__metadata__[0]
+        declared = [text for text in option.param_decls or () if text.startswith("-")]
+        if type(option).__name__ != "OptionInfo":
+            continue
+        texts = declared or [f"--{name}"]
+        is_flag = typing.get_args(hints[name])[0] is bool or option.count
+        (flags if is_flag else valued).update(texts)
+    assert valued == VALUED
+    assert {flag for flag in flags if not flag.startswith("--")} | {"-o"} == FLAGS
+
+
+@pytest.mark.parametrize(
+    ("argv", "apart"),
+    [
+        (["-x", "--at", "2"], ["--at", "2", "--", "-x"]),
+        (["--at", "-2", "-x"], ["--at", "-2", "--", "-x"]),
+        (["-qv", "x"], ["-qv", "x"]),
+        (["-", "--at", "2"], ["-", "--at", "2"]),
+        (["--", "-q"], ["--", "-q"]),
+        (["-v", "-vx", "--at=1"], ["-v", "--at=1", "--", "-vx"]),
+    ],
+)
+def test_a_program_may_begin_with_a_minus(argv: list[str], apart: list[str]) -> None:
+    assert with_program_apart(argv) == apart
+
+
+# --- real processes -------------------------------------------------------------------------------
+
+
+def gradcheck(*argv: str, text: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "gradcheck", *argv], input=text, capture_output=True, text=True, check=False,
+        env={**os.environ, **environment},
+    )  # fmt: skip
+
+
+def test_a_process_reads_standard_input_and_ends_with_the_code() -> None:
+    passed = gradcheck("-", "--at", "2", text=LAB)
+    assert (passed.returncode, passed.stderr) == (Exit.PASS, "")
+    assert "8*x**3 + 3*x**2 + 6*x + 5" in passed.stdout
+    assert gradcheck("-", "--at", "-4", text="where(x > 0, sqrt(x), 0*x)").returncode == Exit.FAIL
+
+
+def test_a_closed_pipe_ends_quietly() -> None:
+    command = f'{sys.executable} -m gradcheck "x" --at x=0:1:5000 --all | head -1'
+    done = subprocess.run(["bash", "-c", f"set -o pipefail; {command}"], capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+    assert len(done.stdout.splitlines()) == 1
+
+
+def test_help_and_errors_load_no_heavy_library() -> None:
+    heavy = "{'torch', 'sympy', 'flint', 'numpy', 'rich'}"
+    for argv in (["--help"], ["2x", "--at", "1"], ["x+y", "--at", "x=[1,2],y=[1,2,3]"], ["x", "--at", "q=1"]):
+        script = (
+            f"import sys; from gradcheck.__main__ import run; run({argv!r}); print(sorted({heavy} & set(sys.modules)), file=sys.stderr)"
+        )
+        done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+        assert done.stderr.splitlines()[-1] == "[]", argv
+
+
+def test_colour_follows_the_options_and_the_environment() -> None:
+    plain = gradcheck(LAB, "--at", "2", NO_COLOR="", FORCE_COLOR="")
+    assert "\x1b[" not in plain.stdout
+    assert "\x1b[" in gradcheck(LAB, "--at", "2", "--color", "always").stdout
+    assert "\x1b[" not in gradcheck(LAB, "--at", "2", "--color", "never", FORCE_COLOR="1").stdout
+    assert "\x1b[" not in gradcheck("--help", GITHUB_ACTIONS="true").stdout

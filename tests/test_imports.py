@@ -1,0 +1,116 @@
+"""The import order: files import only from groups to their left, and heavy libraries have one door each."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import gradcheck
+
+ORDER: tuple[tuple[str, ...], ...] = (
+    ("errors", "formats"),
+    ("program",),
+    ("functions",),
+    ("parse", "points", "settings"),
+    ("lower",),
+    ("kernels", "exact", "autograd", "compare", "expect"),
+    ("symbolic",),
+    ("display",),
+    ("plan", "outcome"),
+    ("check",),
+    ("report",),
+    ("cli",),
+    ("__main__",),
+)
+"""Groups of files and packages, from left to right; a file imports from groups to its left, or from its own package."""
+
+DOORS: dict[str, tuple[str, ...]] = {
+    "sympy": ("kernels",),
+    "flint": ("exact",),
+    "torch": ("autograd",),
+    "rich": ("report",),
+    "typer": ("cli",),
+}
+"""The only files or packages that import a library."""
+
+LIGHT = frozenset({"numpy"})
+"""What the table may import beside Python's own library."""
+
+ROOT = Path(gradcheck.__file__).parent
+FILES = sorted(path for path in ROOT.rglob("*.py") if path != ROOT / "__init__.py")
+assert FILES
+
+EVERY_FILE = pytest.mark.parametrize("path", FILES, ids=[str(path.relative_to(ROOT)) for path in FILES])
+
+
+def place(path: Path) -> str:
+    """Return the file's or its package's name in the order."""
+    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Yield the dotted name of everything that a file imports, wherever in the file."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (one.name for one in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path.name} has a relative import"
+            yield from (f"{node.module}.{one.name}" for one in node.names)
+
+
+def own(path: Path) -> Iterator[str]:
+    """Yield the name in the order of every file or package of ours that a file imports."""
+    for name in imports(path):
+        first, *rest = name.split(".")
+        if first == "gradcheck" and rest != ["__version__"]:
+            yield rest[0]
+
+
+def libraries(path: Path) -> set[str]:
+    """Return the libraries that a file imports."""
+    found = {name.split(".")[0] for name in imports(path)}
+    return found - set(sys.stdlib_module_names) - {"gradcheck"}
+
+
+@EVERY_FILE
+def test_files_import_only_from_groups_to_their_left(path: Path) -> None:
+    groups = {name: k for k, group in enumerate(ORDER) for name in group}
+    here = place(path)
+    assert here in groups, f"{here} is new: give it a place in the order"
+    for name in own(path):
+        assert name in groups, f"{here} imports {name}, which has no place in the order"
+        assert name == here or groups[name] < groups[here], f"{here} imports {name}, which is not to its left"
+
+
+def test_the_order_names_only_what_is_there() -> None:
+    assert {name for group in ORDER for name in group} == {place(path) for path in FILES}
+
+
+@EVERY_FILE
+def test_every_library_has_its_door(path: Path) -> None:
+    for library in libraries(path) & set(DOORS):
+        assert place(path) in DOORS[library], f"{place(path)} imports {library}"
+
+
+@pytest.mark.parametrize("library", DOORS)
+def test_every_door_is_used(library: str) -> None:
+    assert any(library in libraries(path) for path in FILES if place(path) in DOORS[library])
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if place(path) == "functions"], ids=lambda path: path.stem)
+def test_the_table_imports_nothing_heavy(path: Path) -> None:
+    assert libraries(path) <= LIGHT
+
+
+def test_reading_a_program_loads_no_library_behind_a_door() -> None:
+    code = (
+        "import sys; from gradcheck.parse import parse; from gradcheck.points import parse_points; parse('sin(x)');"
+        f"parse_points(['x=2'], ['x']); print(sorted(set(sys.modules) & {set(DOORS)!r}))"
+    )
+    made = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert made.stdout == "[]\n"

@@ -1,0 +1,446 @@
+"""Parsing: Python's own parser and fractions as oracles, whole texts of errors, limits, and no other exception ever."""
+
+# ruff: noqa: E501 - one row for one error
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from gradcheck import functions
+from gradcheck.errors import GradcheckError, LimitProblem
+from gradcheck.lower import lower
+from gradcheck.parse import MAX_LITERAL_LENGTH, MAX_NESTING, MAX_TEXT_LENGTH, parse
+from gradcheck.program import Call, Layer, Name, Node, Number, Program, call, postorder
+from oracles import assert_close, numbers
+from strategies import Case, cases
+
+SECONDS = 2.0
+"""Processor time that any text may take."""
+
+
+def structure(program: Program) -> list[object]:
+    """Return all layers in postfix, wherever they stand in a text."""
+    return [(layer.name, [word(part) for part in postorder(layer.expression)]) for layer in program.layers]
+
+
+def word(part: Node) -> object:
+    if isinstance(part, Call):
+        return part.op, len(part.args), part.params
+    return part.id if isinstance(part, Name) else part.value
+
+
+# --- precedence: Python itself is the oracle ------------------------------------------------------------
+
+MATRICES = {
+    name: np.array([[Fraction(p, 4) for p in row] for row in rows], dtype=object)
+    for name, rows in {"x": ((3, -5), (7, 2)), "y": ((-1, 6), (4, 9)), "z": ((8, 1), (-2, 11))}.items()
+}
+
+
+@st.composite
+def operations(draw: st.DrawFn) -> str:
+    """Draw operators between matrices with hardly any brackets: only precedence says what belongs together."""
+    text = draw(operands())
+    for _ in range(draw(st.integers(1, 6))):
+        sign = draw(st.sampled_from([" + ", " - ", "*", "/", " @ "]))
+        text = f"{text}{sign}{draw(operands())}"
+        text = draw(st.sampled_from([text, text, text, f"({text})", f"-({text})"]))
+    return text
+
+
+@st.composite
+def operands(draw: st.DrawFn) -> str:
+    name = draw(st.sampled_from(sorted(MATRICES)))
+    forms = ["{}", "{}", "-{}", "+{}", "--{}", "({})", "(3*{})", "{}.T", "-{}.T", "({} - 1)"]
+    powers = ["", "", "**2", "**-1", "**2**2", "**-2**0"]
+    return draw(st.sampled_from(forms)).format(name) + draw(st.sampled_from(powers))
+
+
+@given(operations())
+@example("-x**2")
+@example("x - y - z")
+@example("x/y/z*x")
+@example("x*y @ z*x @ y")
+@example("-x @ y")
+@example("x + y.T**2**2*z")
+def test_operators_mean_what_they_mean_in_python(text: str) -> None:
+    try:
+        wanted = eval(text, {"__builtins__": {}}, dict(MATRICES))
+    except ZeroDivisionError:
+        return
+    program = parse(text)
+    point = {name: MATRICES[name].astype(np.float64) for name in program.inputs}
+    core = lower(program, dict.fromkeys(program.inputs, (2, 2)))
+    assert_close(numbers(core, "out", point), [Fraction(one) for one in wanted.ravel()], text)
+
+
+@pytest.mark.parametrize("text", ["x < y", "x + 1 <= y*2", "-x > y**2", "(x < y) & (y >= x)", "(x == y) | (y != 2*x)"])
+@pytest.mark.parametrize("x", [-2, 0, 1, 3])
+@pytest.mark.parametrize("y", [-1, 0, 1, 4])
+def test_comparisons_mean_what_they_mean_in_python(text: str, x: int, y: int) -> None:
+    truth = eval(text, {"__builtins__": {}}, {"x": x, "y": y})
+    program = parse(f"where({text}, x + 10, y - 10)")
+    point = {"x": np.array(float(x)), "y": np.array(float(y))}
+    assert numbers(lower(program), "out", point) == [x + 10 if truth else y - 10]
+
+
+@given(st.integers(0, 10**30), st.integers(0, 40), st.sampled_from(["", "e3", "E-7", "e+12", "e-300"]))
+def test_a_literal_is_the_decimal_written(digits: int, places: int, exponent: str) -> None:
+    written = str(digits).rjust(places + 1, "0")
+    text = (f"{written[:-places]}.{written[-places:]}" if places else str(digits)) + exponent
+    assert value(text) == Fraction(text)
+
+
+@pytest.mark.parametrize("text", ["0.1", ".5", "5.", "1_000.000_1", "1e-4000", "0x1F", "0b101", "1_0e1_0", "000.5"])
+def test_literals_of_every_form(text: str) -> None:
+    wanted = Fraction(int(text, 0)) if text[:2] in ("0x", "0b") else Fraction(text.replace("_", ""))
+    assert value(text) == wanted
+
+
+def value(text: str) -> Fraction:
+    node = parse(text).layers[0].expression
+    assert isinstance(node, Number)
+    return node.value
+
+
+# --- back to text ------------------------------------------------------------------------------------
+
+
+@given(cases())
+def test_a_program_prints_to_text_that_parses_back(case: Case) -> None:
+    printed = str(case.program)
+    assert structure(parse(printed)) == structure(case.program)
+    assert str(parse(printed)) == printed
+
+
+@given(operations())
+def test_no_bracket_is_lost_or_needless(text: str) -> None:
+    program = parse(text)
+    printed = str(program)
+    assert structure(parse(printed)) == structure(program)
+    for k, sign in enumerate(printed):
+        if sign == "(" and not (k and printed[k - 1].isalnum()):
+            end = closing(printed, k)
+            shorter = printed[:k] + printed[k + 1 : end] + printed[end + 1 :]
+            assert not parses_to(shorter, structure(program)), f"{printed} needs no brackets at {k}"
+
+
+def closing(text: str, start: int) -> int:
+    depth = 0
+    for k in range(start, len(text)):
+        depth += (text[k] == "(") - (text[k] == ")")
+        if depth == 0:
+            return k
+    raise AssertionError("unbalanced")
+
+
+def parses_to(text: str, wanted: list[object]) -> bool:
+    try:
+        return structure(parse(text)) == wanted
+    except GradcheckError:
+        return False
+
+
+@pytest.mark.parametrize(
+    "value", [Fraction(2), Fraction(-2), Fraction(1, 3), Fraction(-1, 3), Fraction(1, 8192), Fraction(-1, 8192)]
+)
+@pytest.mark.parametrize("op", ["add", "sub", "mul", "div", "pow"])
+def test_a_constant_keeps_its_value_beside_any_operator(value: Fraction, op: str) -> None:
+    """Lowering folds constants into numbers that nobody typed: negative ones and fractions need brackets."""
+    for args in ((Number(value), Name("x")), (Name("x"), Number(value))):
+        once = Program(("x",), (Layer("out", call(op, *args)),), ("out",))
+        point = {"x": np.array(1.5)}
+        try:
+            wanted = numbers(lower(once), "out", point)
+        except AssertionError:
+            assert value < 0
+            assert op == "pow"
+            continue
+        assert_close(numbers(lower(parse(str(once))), "out", point), wanted, str(once))
+
+
+# --- names -------------------------------------------------------------------------------------------
+
+
+def test_every_name_and_alias_of_the_table_can_be_called() -> None:
+    names = functions.known_names()
+    assert names
+    strangers = [name for name in names if "unknown function" in str(problem_of(f"{name}()"))]
+    assert not strangers
+
+
+def problem_of(text: str) -> GradcheckError | None:
+    try:
+        parse(text)
+    except GradcheckError as problem:
+        return problem
+    return None
+
+
+@pytest.mark.parametrize(("alias", "name"), functions.ALIASES.items())
+def test_an_alias_is_the_row_it_stands_for(alias: str, name: str) -> None:
+    row = functions.lookup(name)
+    assert row is not None
+    args = ", ".join(["x"] * len(row.args))
+    texts = [f"{name}({args})", f"where({name}({args}), 1, 0)", *getattr(row, "samples", ())]
+    calls = [text for text in texts if f"{name}(" in text and problem_of(text) is None]
+    assert calls
+    for text in calls:
+        assert structure(parse(text.replace(f"{name}(", f"{alias}("))) == structure(parse(text))
+
+
+@pytest.mark.parametrize("name", ["I", "E", "N", "S", "Q", "O", "beta", "gamma", "zeta", "lambda_", "θ", "x_1", "_y"])
+def test_an_input_may_have_any_identifier(name: str) -> None:
+    assert parse(f"{name}**2 + 1").inputs == (name,)
+
+
+def test_constants_are_inputs_where_they_have_a_point_or_a_layer() -> None:
+    assert parse("pi*x*e").inputs == ("x",)
+    assert parse("pi*x*e", bound=["pi"]).inputs == ("pi", "x")
+    assert parse("e = 2*x; e + pi").inputs == ("x",)
+
+
+def test_names_are_normalized_as_python_does() -> None:
+    assert parse("𝐱**2 + ﬁ").inputs == ("x", "fi")
+
+
+@pytest.mark.parametrize(("text", "column"), [("θ + foo(θ)", 4), ("𝐱*𝐱 + foo(𝐱)", 6), ("ﬁ = 2*x\né*foo(x)", 2)])
+def test_the_caret_stands_under_the_place_beside_any_letters(text: str, column: int) -> None:
+    with pytest.raises(GradcheckError) as problem:
+        parse(text)
+    *_, line, caret, _hint = str(problem.value).splitlines()
+    assert line == f"  {text.splitlines()[-1]}"
+    assert caret == " " * (2 + column) + "^^^"
+
+
+@pytest.mark.parametrize("prefix", ["torch.", "F.", "torch.nn.functional.", "np.", "math.", "torch.special."])
+def test_what_people_paste_in_front_of_a_function_is_dropped(prefix: str) -> None:
+    assert structure(parse(f"{prefix}exp(x)")) == structure(parse("exp(x)"))
+
+
+@pytest.mark.parametrize(
+    ("method", "function"),
+    [("x.sum(dim=0)", "sum(x, dim=0)"), ("(x + 1).mean()", "mean(x + 1)"), ("x.max()", "max(x)"), ("x.T", "T(x)"),
+     ("x.reshape(2, 3)", "reshape(x, (2, 3))"), ("x.clamp(min=0)", "clamp(x, min=0)"), ("max(x, y)", "x.max(y)")],
+)  # fmt: skip
+def test_methods_are_functions(method: str, function: str) -> None:
+    assert structure(parse(method)) == structure(parse(function))
+
+
+def test_statements_are_separated_by_semicolons_or_lines_and_comments_are_skipped() -> None:
+    wanted = structure(parse("y = x + 1; y**2"))
+    assert structure(parse("  y = x + 1  # a layer\n\n  y**2\n")) == wanted
+    assert structure(parse("# first\ny = x + 1;\ny**2;")) == wanted
+
+
+# --- errors: whole texts -------------------------------------------------------------------------------
+
+ERRORS: dict[str, tuple[str, ...]] = {
+    "": ("the program is empty", 'write an expression, as in gradcheck "x**2" --at 3'),
+    " \n\t": ("the program is empty", 'write an expression, as in gradcheck "x**2" --at 3'),
+    "# only words": ("the program is empty", 'write an expression, as in gradcheck "x**2" --at 3'),
+    "(x + 1": ("this ( is never closed", "  (x + 1", "  ^"),
+    "x + 1)": ("this ) closes nothing", "  x + 1)", "       ^"),
+    "(x]": ("this ] closes nothing", "  (x]", "    ^"),
+    "2x": ("a * is missing between 2 and x", "  2x", "  ^^", "write 2*x"),
+    "1 + 3.5y": ("a * is missing between 3.5 and y", "  1 + 3.5y", "      ^^^^", "write 3.5*y"),
+    "x y": ("something is missing between x and y", "  x y", "  ^^^", "write x*y"),
+    "x^2": ("^ is no operator here", "  x^2", "   ^", "write ** for a power, as in x**2"),
+    "sin x": ("something is missing between sin and x", "  sin x", "  ^^^^^", "write sin(x)"),
+    "sofmax(x, 0)": ("unknown function `sofmax`", "  sofmax(x, 0)", "  ^^^^^^", "did you mean `softmax`?"),
+    "f(x)": ("unknown function `f`", "  f(x)", "  ^", "write f*(...) for a product"),
+    "x.qqqqq()": ("unknown function `qqqqq`", "  x.qqqqq()", "    ^^^^^", "`gradcheck functions` lists them all"),
+    "softmax(x)": ("softmax needs dim", "  softmax(x)", "  ^^^^^^^^^^", "write softmax(..., dim=...)"),
+    "sin()": ("sin needs x", "  sin()", "  ^^^^^", "write sin(x)"),
+    "sin(x, y)": ("sin takes 1 argument, not 2", "  sin(x, y)", "         ^"),
+    "sum(x, dims=0)": ("sum has no parameter `dims`", "  sum(x, dims=0)", "         ^^^^^^", "did you mean `dim`?"),
+    "sum(x, foo=0)": ("sum has no parameter `foo`", "  sum(x, foo=0)", "         ^^^^^", "it takes x, dim, keepdim"),
+    "sum(x, 0, dim=1)": ("sum got dim twice", "  sum(x, 0, dim=1)", "            ^^^^^"),
+    "sum(x, dim=y)": ("this argument must be a constant", "  sum(x, dim=y)", "             ^"),
+    "x[0.5]": ("an index is made of integers", "  x[0.5]", "    ^^^"),
+    "cat(x)": ("cat joins a list of tensors", "  cat(x)", "      ^", "write cat([a, b], dim=0)"),
+    "clamp(x)": ("clamp needs min or max", "  clamp(x)", "  ^^^^^^^^", "write clamp(x, min=0)"),
+    "2(x)": ("2 is no function", "  2(x)", "  ^", "write 2*(...) for a product"),
+    "(x + 1)(y)": ("this is no function", "  (x + 1)(y)", "   ^^^^^", "write * for a product"),
+    "lambda x: x": ("a lambda is not part of the language", "  lambda x: x", "  ^^^^^^^^^^^",
+                    "write the expression itself; an input may be called lambda_"),
+    "lambda*x": ("`lambda` is a word of Python's own and cannot be a name here", "  lambda*x", "  ^^^^^^", "call it lambda_"),
+    "[x for x in y]": ("a comprehension is not part of the language", "  [x for x in y]", "  ^^^^^^^^^^^^^^"),
+    "sum(x for x in y)": ("a comprehension is not part of the language", "  sum(x for x in y)", "     ^^^^^^^^^^^^^^"),
+    "(y := x)": (":= is not part of the language", "  (y := x)", "   ^^^^^^",
+                 "write the layer as its own statement: y = ...; z = ..."),
+    "x.shape": (".shape is not part of the language", "  x.shape", "  ^^^^^^^", "`.T` and `.mT` are the only attributes"),
+    "x.__class__": (".__class__ is not part of the language", "  x.__class__", "  ^^^^^^^^^^^",
+                    "`.T` and `.mT` are the only attributes"),
+    "x.exp": (".exp is not part of the language", "  x.exp", "  ^^^^^", "write .exp() to call it"),
+    "__import__('os')": ("unknown function `__import__`", "  __import__('os')", "  ^^^^^^^^^^",
+                         "`gradcheck functions` lists them all"),
+    "import os": ("this statement is not part of the language", "  import os", "  ^^^^^^^^^", "a statement is name = expression"),
+    "__x + 1": ("__x is not part of the language", "  __x + 1", "  ^^^"),
+    "x if x > 0 else y": ("`if` does not work on tensors", "  x if x > 0 else y", "  ^^^^^^^^^^^^^^^^^",
+                          "write where(condition, a, b)"),
+    "where(0 < x < 1, x, 0)": ("a chain of comparisons does not work on tensors", "  where(0 < x < 1, x, 0)",
+                               "        ^^^^^^^^^", "write (a < b) & (b < c)"),
+    "where(x > 0 and y > 0, x, y)": ("`and` and `or` do not work on tensors", "  where(x > 0 and y > 0, x, y)",
+                                     "        ^^^^^^^^^^^^^^^", "write & and |, with brackets around each comparison"),
+    "where(not x > 0, x, 0)": ("`not` does not work on tensors", "  where(not x > 0, x, 0)", "        ^^^^^^^^^",
+                               "write ~ with brackets around the comparison"),
+    "where(x & y, 1, 2)": ("& and | join comparisons, not numbers", "  where(x & y, 1, 2)", "        ^",
+                           "put brackets around each comparison: (x > 0) & (x < 1)"),
+    "where(x, 1, 2)": ("a condition is needed here", "  where(x, 1, 2)", "        ^", "write a comparison, as in x > 0"),
+    "where(x is y, x, y)": ("this comparison is not part of the language", "  where(x is y, x, y)", "        ^^^^^^",
+                            "write <, <=, >, >=, == or !="),
+    "x > 0": ("a comparison is no number", "  x > 0", "  ^^^^^", "write where(condition, a, b)"),
+    "(x > 0) + 1": ("a comparison is no number", "  (x > 0) + 1", "   ^^^^^", "write where(condition, a, b)"),
+    "'words'": ("a string is no number", "  'words'", "  ^^^^^^^"),
+    "f'{x}'": ("a string is not part of the language", "  f'{x}'", "  ^^^^^^"),
+    "True*x": ("a truth value is no number", "  True*x", "  ^^^^"),
+    "None": ("None is no number", "  None", "  ^^^^"),
+    "...": ("this is no number", "  ...", "  ^^^"),
+    "2j*x": ("complex numbers are not part of the language", "  2j*x", "  ^^"),
+    "inf*x": ("inf is no number of the language", "  inf*x", "  ^^^", "an input may be inf: --at x=inf"),
+    "x % 2": ("% is no operator here", "  x % 2", "    ^"),
+    "x // 2": ("// is no operator here", "  x // 2", "    ^^", "write floor(a/b)"),
+    "x, y": ("a program has one output", "  x, y", "  ^^^^", "write one expression, or use stack or cat"),
+    "[x, y]": ("a list stands for tensors only in cat and stack", "  [x, y]", "  ^^^^^^",
+               'give tensors as inputs: --at "x=[[1,2],[3,4]]"'),
+    "y = x; y = 2*x": ("y is assigned twice", "  y = x; y = 2*x", "         ^",
+                       "give the second value a name of its own, y2 = ..."),
+    "z = y + 1; y = x; z + y": ("y is used before it is assigned", "  z = y + 1; y = x; z + y", "      ^"),
+    "y = y + 1": ("y is used before it is assigned", "  y = y + 1", "      ^"),
+    "x + 1; x": ("this value goes nowhere", "  x + 1; x", "  ^^^^^",
+                 "give it a name: y = ..., or make it the last statement"),
+    "y = x; y += 1; y": ("an assignment with an operator is not part of the language", "  y = x; y += 1; y",
+                         "         ^^^^^^", "write y2 = y + ..."),
+    "y: float = x": ("an annotation is not part of the language", "  y: float = x", "  ^^^^^^^^^^^^", "write name = expression"),
+    "a = b = x": ("one statement assigns one name", "  a = b = x", "  ^", "write y = ...; z = ..."),
+    "def f(x): return x": ("this statement is not part of the language", "  def f(x): return x", "  ^^^^^^^^^^^^^^^^^^",
+                           "a statement is name = expression"),
+    "x = = 2": ("this is no expression", "  x = = 2", "      ^",
+                "a statement is name = expression; a comparison is written == or <, inside where(...)"),
+    "$x": ("this is no expression", "  $x", "  ^"),
+    "y = x\nz = foo(y)\nz": ("unknown function `foo`", "  z = foo(y)", "      ^^^", "did you mean `floor`?"),
+    "9**9**9**9": ("the constants of this expression grow beyond 100,000 bits (the limit MAX_CONSTANT_BITS)",
+                   "  9**9**9**9", "     ^^^^^^^"),
+    "(3*x)**1e9": ("the constants of this expression grow beyond 100,000 bits (the limit MAX_CONSTANT_BITS)",
+                   "  (3*x)**1e9", "  ^^^^^^^^^^"),
+    "1e99999*x": ("an exponent beyond 5,000 (the limit MAX_LITERAL_EXPONENT)", "  1e99999*x", "  ^^^^^^^"),
+    "x\0 + y": ("the text holds a character that no program can hold", "  x� + y", "   ^"),
+    "x + \ud800": ("the text holds a character that no program can hold", "  x + �", "      ^"),
+    "x + '\ud800'": ("the text holds a character that no program can hold", "  x + '�'", "       ^"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("text", ERRORS, ids=ascii)
+def test_errors_say_what_is_wrong_where_and_what_to_write(text: str) -> None:
+    with pytest.raises(GradcheckError) as problem:
+        parse(text)
+    assert str(problem.value) == "\n".join(ERRORS[text])
+
+
+# --- limits ------------------------------------------------------------------------------------------
+
+DEEP = "nested more than 100 deep (the limit MAX_NESTING)"
+HUGE: dict[str, tuple[str, str]] = {
+    "ten megabytes": (
+        "x+" * 5_000_000 + "x", "the program has 10,000,001 characters; the limit (MAX_TEXT_LENGTH) is 500,000"
+    ),
+    "round brackets": ("(" * 100_000 + "x" + ")" * 100_000, DEEP),
+    "square brackets": ("[" * 100_000 + "x" + "]" * 100_000, DEEP),
+    "braces": ("{" * 100_000 + "x" + "}" * 100_000, DEEP),
+    "opened only": ("(" * 100_000, DEEP),
+    "calls": ("exp(" * 90_000 + "x" + ")" * 100_000, DEEP),
+    "signs": ("-" * 100_000 + "x", DEEP),
+    "inversions": ("~" * 100_000 + "x", DEEP),
+    "powers": ("x**" * 100_000 + "x", DEEP),
+    "a long sum": ("x+" * 200_000 + "x", DEEP),
+    "methods": ("x" + ".exp()" * 80_000, DEEP),
+    "more methods": ("x" + ".exp()" * 100_000, "the program has 600,001 characters; the limit (MAX_TEXT_LENGTH) is 500,000"),
+    "indices": ("x" + "[0]" * 100_000, DEEP),
+    "attributes": ("x" + ".T" * 100_000, "a number or name of 200,001 characters; the limit (MAX_LITERAL_LENGTH) is 1,000"),
+    "comparisons": ("x<" * 100_000 + "x", "a chain of comparisons does not work on tensors"),
+    "arguments": ("max(" + "x," * 100_000 + "x)", "max takes 3 arguments, not 100001"),
+    "tensors": ("cat([" + "x," * 100_000 + "x])", "more than 100,000 operations (the limit MAX_NODES)"),
+    "digits": ("1" * 5_000, "a number or name of 5,000 characters; the limit (MAX_LITERAL_LENGTH) is 1,000"),
+    "decimals": ("0." + "1" * 5_000, "a number or name of 5,002 characters; the limit (MAX_LITERAL_LENGTH) is 1,000"),
+    "a name": ("x" * 5_000, "a number or name of 5,000 characters; the limit (MAX_LITERAL_LENGTH) is 1,000"),
+    "a tower": ("2**" * 50 + "2", "the constants of this expression grow beyond 100,000 bits (the limit MAX_CONSTANT_BITS)"),
+    "squares": (
+        "*".join(["(3*x)**999"] * 100), "the constants of this expression grow beyond 100,000 bits (the limit MAX_CONSTANT_BITS)"
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", HUGE)
+def test_a_huge_text_is_refused_by_a_named_limit_in_no_time(kind: str) -> None:
+    text, message = HUGE[kind]
+    start = time.process_time()
+    with pytest.raises(GradcheckError) as problem:
+        parse(text)
+    assert time.process_time() - start < SECONDS
+    assert problem.value.message == message
+    assert len(str(problem.value)) < 500
+
+
+def test_texts_just_within_the_limits_are_read() -> None:
+    start = time.process_time()
+    terms = 1_000
+    wanted = ["x"] + ["x", "add"] * (terms - 1)
+    parsed = parse("+".join(["x"] * terms)).layers[0].expression
+    assert [part.op if isinstance(part, Call) else part.id for part in postorder(parsed) if not isinstance(part, Number)] == wanted
+    depth = MAX_NESTING - 1
+    assert len(list(postorder(parse("exp(" * depth + "x" + ")" * depth).layers[0].expression))) == depth + 1
+    assert value("1" * MAX_LITERAL_LENGTH) == int("1" * MAX_LITERAL_LENGTH)
+    assert len(parse("\n".join(f"y{k} = x + {k}" for k in range(5_000))).layers) == 5_000
+    assert time.process_time() - start < SECONDS
+
+
+def test_the_limit_of_a_text_is_the_one_it_names() -> None:
+    parse("x + 1" + " " * (MAX_TEXT_LENGTH - 5))
+    with pytest.raises(LimitProblem):
+        parse("x + 1" + " " * (MAX_TEXT_LENGTH - 4))
+
+
+# --- any text at all -----------------------------------------------------------------------------------
+
+PIECES = [*"()[]{}+-*/@%^&|~<>=!,.:;'\"#\\$? \t\n\r\f\0_xyzθ𝐱e019", "**", "//", "==", ":=", "<=", "lambda ", " if ", " for ",
+          " else ", " in ", "where(", "sum(", "dim=", "None", "True", "inf", "1e9", "0x", "1j", "'", '"""', "f'", "\ud800", "\u202e",
+          "import ", "__class__", ".T", ".sum()", "async ", "yield ", "*x", "**x", "0.1", "\n  ", "match x:\n case "]  # fmt: skip
+
+
+def only_a_problem_comes_out(text: str) -> None:
+    problem = problem_of(text)
+    if problem is None:
+        program = parse(text)
+        for nodes in (False, True):
+            with suppress(GradcheckError):
+                lower(program, nodes=nodes)
+    else:
+        assert problem.message
+        assert all(sign.isprintable() or sign == "\n" for sign in str(problem)), str(problem)
+
+
+@given(st.text())
+def test_any_text_is_a_program_or_a_problem(text: str) -> None:
+    only_a_problem_comes_out(text)
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=30).map("".join))
+def test_any_pieces_are_a_program_or_a_problem(text: str) -> None:
+    only_a_problem_comes_out(text)
+
+
+@given(cases(), st.data())
+def test_any_slip_in_a_program_is_a_program_or_a_problem(case: Case, data: st.DataObject) -> None:
+    text = str(case.program)
+    for _ in range(data.draw(st.integers(1, 3))):
+        at = data.draw(st.integers(0, len(text)))
+        cut = data.draw(st.integers(0, 3))
+        text = text[:at] + data.draw(st.sampled_from(["", *PIECES])) + text[at + cut :]
+    only_a_problem_comes_out(text)

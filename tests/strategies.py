@@ -9,18 +9,18 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from gradcheck.functions import COMPARISONS, COMPOSITE, ELEMENTWISE, TENSOR, WHERE, Composite, Tensor
+from gradcheck.functions import COMPARISONS, ELEMENTWISE, WHERE
 from gradcheck.lower import lower
 from gradcheck.parse import parse
 from gradcheck.program import Call, Layer, Name, Node, Program, Shape, call, names, number, substitute
+from oracles import shapes
+from table import ON_TENSORS, TENSORS
 
-SHAPES: dict[str, Shape] = {"s": (), "v": (3,), "u": (2,), "a": (2, 3), "b": (3, 4), "c": (2, 2, 3)}
+SHAPES: dict[str, Shape] = shapes(TENSORS)
 """The inputs that the samples of the table read."""
 
 ROWS = tuple(ELEMENTWISE.values())
-TABLES: tuple[tuple[Tensor | Composite, ...], ...] = (tuple(TENSOR.values()), tuple(COMPOSITE.values()))
-TEXTS = [text for rows in TABLES for row in rows for text in row.samples]
-SAMPLES = tuple(parse(text).layers[0].expression for text in TEXTS)
+SAMPLES = tuple(parse(text).layers[0].expression for row in ON_TENSORS for text in row.samples)
 assert ROWS
 assert SAMPLES
 
@@ -44,12 +44,12 @@ def cases(draw: st.DrawFn, *, smooth: bool = False) -> Case:
     With ``smooth`` every function gets arguments near one of its sample points, where it has derivatives of any order;
     without, a point may lie on a kink, outside a domain, or far out.
     """
-    shapes = dict(SHAPES)
+    known = dict(SHAPES)
     layers: list[Layer] = []
     for k in range(draw(st.integers(1, 3))):
-        node = draw(expressions(tuple(shapes.items()), smooth, 2))
+        node = draw(expressions(tuple(known.items()), smooth, 2))
         program = Program(tuple(SHAPES), (*layers, Layer(f"y{k}", node)), (f"y{k}",))
-        shapes[f"y{k}"] = lower(program, SHAPES).shapes[f"y{k}"]
+        known[f"y{k}"] = lower(program, SHAPES).shapes[f"y{k}"]
         layers.append(program.layers[-1])
     program = parse("\n".join(str(Program((), (layer,), ())) for layer in layers))
     return Case(program, {name: draw(arrays(SHAPES[name])) for name in program.inputs})
@@ -63,14 +63,14 @@ def arrays(shape: Shape) -> st.SearchStrategy[np.ndarray[Any, np.dtype[np.float6
 
 
 @st.composite
-def expressions(draw: st.DrawFn, shapes: tuple[tuple[str, Shape], ...], smooth: bool, depth: int) -> Node:
+def expressions(draw: st.DrawFn, given: tuple[tuple[str, Shape], ...], smooth: bool, depth: int) -> Node:
     """Draw an expression over names of these shapes."""
     kind = draw(st.integers(0, 3)) if depth else 0
     if kind == 0:
-        return Name(draw(st.sampled_from([name for name, _ in shapes])))
+        return Name(draw(st.sampled_from([name for name, _ in given])))
     if kind == 1:
-        return draw(tensor_operations(shapes, smooth, depth))
-    inner = draw(expressions(shapes, smooth, depth - 1))
+        return draw(tensor_operations(given, smooth, depth))
+    inner = draw(expressions(given, smooth, depth - 1))
     if kind == 2 and not smooth:
         return draw(choices(inner))
     return draw(elementwise(inner, smooth))
@@ -96,12 +96,12 @@ def _near(node: Node, middle: Node) -> Node:
 
 
 @st.composite
-def tensor_operations(draw: st.DrawFn, shapes: tuple[tuple[str, Shape], ...], smooth: bool, depth: int) -> Node:
+def tensor_operations(draw: st.DrawFn, given: tuple[tuple[str, Shape], ...], smooth: bool, depth: int) -> Node:
     """Draw a sample of the table with some of its inputs replaced by expressions of the same shape."""
     node = draw(st.sampled_from(SAMPLES))
     by: dict[str, Node] = {}
     for name in names(node):
-        same = [one for one, shape in shapes if shape == SHAPES[name]]
+        same = [one for one, shape in given if shape == SHAPES[name]]
         made: Node = Name(draw(st.sampled_from(same)))
         by[name] = draw(elementwise(made, smooth)) if depth > 1 and draw(st.booleans()) else made
     return substitute(node, by)

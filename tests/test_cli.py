@@ -115,7 +115,7 @@ def test_a_report_is_written_whole_or_not_at_all(tmp_path: Path, capsys: pytest.
     assert run([LAB, "--at", "2", "--format", "json", "-o", str(target)]) == Exit.PASS
     assert not capsys.readouterr().out
     before = target.read_text()
-    assert json.loads(before)["exit"] == Exit.PASS
+    assert json.loads(before)["exit_code"] == Exit.PASS
 
     def fail(*_: object) -> None:
         raise OSError(28, "No space left on device")
@@ -136,10 +136,10 @@ def test_every_option_that_takes_a_value_is_known_to_the_splitter() -> None:
     valued, flags = set(), {"-h"}
     for name in inspect.signature(check).parameters:
         option = hints[name].__metadata__[0]
-        declared = [text for text in option.param_decls or () if text.startswith("-")]
         if type(option).__name__ != "OptionInfo":
             continue
-        texts = declared or [f"--{name}"]
+        # typer keeps the first declared name where a default would stand
+        texts = [text for text in (option.default, *(option.param_decls or ())) if str(text).startswith("-")] or [f"--{name}"]
         is_flag = typing.get_args(hints[name])[0] is bool or option.count
         (flags if is_flag else valued).update(texts)
     assert valued == VALUED

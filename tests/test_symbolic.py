@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import sympy
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 
 from gradcheck import exact, kernels
 from gradcheck.display import closed_form, indexed
@@ -128,10 +128,18 @@ def pulled_both_ways(case: Case) -> tuple[Pullback, Pullback]:
     return pull_back(core[False]), pull_back(core[True], guarded=True)
 
 
+def on_a_kink(split: Pullback, case: Case) -> bool:
+    """Return whether two equal elements meet in a maximum or the like."""
+    values = exact.enclose(split.core, case.point, 128)
+    found = [ball for output in split.program.outputs for ball in exact.balls(values[output], 128)]
+    return any(isinstance(ball, str) and ball.startswith("kink") for ball in found)
+
+
 @settings(max_examples=60)
 @given(cases(smooth=True))
 def test_the_gradient_of_any_smooth_program_is_its_finite_difference(case: Case) -> None:
     fused, split = pulled_both_ways(case)
+    assume(not on_a_kink(split, case))
     for k, name in enumerate(case.program.inputs):
         wanted = differences(case.program, name, case.point)
         for pulled in (fused, split):
@@ -141,6 +149,7 @@ def test_the_gradient_of_any_smooth_program_is_its_finite_difference(case: Case)
 @settings(max_examples=20)
 @given(cases(smooth=True))
 def test_the_second_derivative_of_any_smooth_program_is_a_finite_difference(case: Case) -> None:
+    assume(not on_a_kink(pulled_both_ways(case)[1], case))
     once = differentiate(case.program, shapes(case.point))
     twice = differentiate(once, shapes(case.point))
     core = lower(twice, shapes(case.point))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import re
 import sys
 from typing import NoReturn
 
@@ -76,7 +77,7 @@ def with_program_apart(argv: list[str]) -> list[str]:
     for word in words:
         if word == "--":
             return [*rest, word, *words]
-        if word in FLAGS or not word.startswith("-") or word == "-" or word.startswith("--"):
+        if word in FLAGS or word == "-" or re.match(r"[^-]|--[a-z]|$", word):
             rest.append(word)
             if word in VALUED:
                 rest.extend([value for value in [next(words, None)] if value is not None])

@@ -93,7 +93,7 @@ def backward(
 def check_device(device: str) -> None:
     """Raise UsageProblem where torch has no such device."""
     try:
-        torch.empty(0, device=device)
+        torch.zeros(1, device=device).to("cpu")
     except (RuntimeError, AssertionError, NotImplementedError) as problem:
         raise UsageProblem(f"torch cannot use the device {device!r}: {_first_line(problem)}") from None
 

@@ -111,13 +111,13 @@ def underline(source: str, span: Span) -> str:
     column = span.start - start
     width = max(1, min(span.end, start + len(line)) - span.start)
     first = max(0, column - MAX_SHOWN_LINE // 2) if len(line) > MAX_SHOWN_LINE else 0
-    shown = _printable(line[first : first + MAX_SHOWN_LINE])
+    shown = printable(line[first : first + MAX_SHOWN_LINE])
     head = "..." if first else ""
     tail = "..." if first + MAX_SHOWN_LINE < len(line) else ""
     carets = "^" * max(1, min(width, MAX_SHOWN_LINE - (column - first)))
     return f"  {head}{shown}{tail}\n  {' ' * (len(head) + column - first)}{carets}"
 
 
-def _printable(text: str) -> str:
-    """Return ``text`` with every control character as one visible replacement."""
+def printable(text: str) -> str:
+    """Return ``text`` with every control character as one visible replacement, so that no terminal obeys it."""
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)

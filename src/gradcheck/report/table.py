@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from decimal import MAX_EMAX, MIN_EMIN, Context
+from dataclasses import replace
 from io import StringIO
+from itertools import compress
 from typing import IO, Any, TypeVar
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from gradcheck.compare import Judgement, Verdict
+from gradcheck.errors import printable
 from gradcheck.formats import FORMATS, Ball, Format
 from gradcheck.outcome import GradientOutcome, Outcome, Run
 from gradcheck.program import Shape
@@ -34,6 +36,9 @@ FILE_WIDTH = 120
 """Columns where the output is no terminal."""
 EXACT_DIGITS = {"float64": 18, "float32": 10, "bfloat16": 5, "float16": 6}
 """Digits of an exact number: one or two more than the dtype has."""
+
+MANY_DIGITS = Context(prec=60, Emin=MIN_EMIN, Emax=MAX_EMAX)
+"""Enough to subtract the ends of an enclosure of the first working precision."""
 
 Row = TypeVar("Row")
 
@@ -59,6 +64,7 @@ def _colors(view: View) -> dict[str, Any]:
 
 
 def _print(run: Run, console: Console, view: View) -> None:
+    view = replace(view, width=console.width)
     for part in _failures(run) if view.quiet else _body(run, view):
         console.print(part, soft_wrap=view.quiet)
         if isinstance(part, Table):
@@ -72,8 +78,10 @@ def _body(run: Run, view: View) -> Iterator[object]:
     first = run.outcomes[0]
     scalar = all(not value.shape for outcome in run for value in outcome.point.values())
     scalar = scalar and all(layer.shape == () for outcome in run for layer in outcome.layers)
-    yield _formulas(first, scalar)
+    yield _formulas(first, scalar, view)
     if scalar:
+        if len(run) == 1 and 1 < len(first.layers) <= SHOWN_ROWS:
+            yield _layers(first, view.width or FILE_WIDTH)
         yield from _scalar_tables(run, view)
     else:
         yield from _tensor_tables(run, view)
@@ -83,24 +91,29 @@ def _body(run: Run, view: View) -> Iterator[object]:
 # --- formulas -------------------------------------------------------------------------------------
 
 
-def _formulas(outcome: Outcome, scalar: bool) -> Table:
+def _formulas(outcome: Outcome, scalar: bool, view: View) -> Table:
     """Return the program and its derivatives, as text."""
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column(overflow="fold")
     layers = outcome.program.layers
     if len(layers) == 1:
-        grid.add_row("formula", Text(outcome.program.source))
+        grid.add_row("formula", _text(outcome.program.source))
     elif scalar:
-        grid.add_row("program", Text(outcome.program.source))
+        grid.add_row("program", _text(outcome.program.source))
     output = layers[-1].name if len(layers) > 1 else "f"
     for gradient in outcome.gradients:
         if gradient.formula is not None:
             grid.add_row("derivative", Text(f"d {output}/d {_indexed(gradient)} = {gradient.formula}"))
-    if any(gradient.formula is None for gradient in outcome.gradients) and len(outcome.gradient_program) <= SHOWN_ROWS:
+    hidden = all(gradient.formula is not None for gradient in outcome.gradients)
+    if view.verbose or (not hidden and len(outcome.gradient_program) <= SHOWN_ROWS):
         for k, line in enumerate(outcome.gradient_program):
             grid.add_row("gradient" if k == 0 else "", Text(line if len(line) <= MAX_LINE else f"{line[:MAX_LINE]}..."))
     return grid
+
+
+def _text(source: str) -> Text:
+    return Text("\n".join(map(printable, source.splitlines())))
 
 
 def _indexed(gradient: GradientOutcome) -> str:
@@ -125,13 +138,13 @@ def _scalar_tables(run: Run, view: View) -> Iterator[object]:
     table.add_column("value", justify="right")
     if len(first.gradients) > 1:
         table.add_column("by")
-    _lane_columns(table, expected)
+    _lane_columns(table, expected, view)
     for outcome, gradient in shown:
         cells = [Text(FORMATS[outcome.dtype].text(outcome.rounded[name][0])) for name in outcome.point]
         cells += [Text(outcome.dtype)] if several_dtypes else []
         cells += [Text(_value(outcome))]
         cells += [Text(gradient.input)] if len(first.gradients) > 1 else []
-        table.add_row(*cells, *_lanes(gradient, 0, FORMATS[outcome.dtype], expected))
+        table.add_row(*cells, *_lanes(gradient, 0, FORMATS[outcome.dtype], expected, view))
     if rows:
         yield table
     if hidden:
@@ -164,27 +177,27 @@ def _dtypes(run: Run) -> int:
 
 def _tensor_outcome(outcome: Outcome, view: View) -> Iterator[object]:
     if outcome.layers and len(outcome.layers) <= (len(outcome.layers) if view.everything else SHOWN_ROWS):
-        yield _layers(outcome)
+        yield _layers(outcome, view.width or FILE_WIDTH)
     for gradient in outcome.gradients:
         yield from _elements(outcome, gradient, view)
-    if view.verbose and outcome.gradients:
-        yield Text("the gradient program", style="dim")
-        yield Padding(Text("\n".join(outcome.gradient_program)), (0, 0, 0, 2))
 
 
-def _layers(outcome: Outcome) -> Table:
+def _layers(outcome: Outcome, width: int) -> Table:
+    """Return the forward pass; a narrow window goes without the columns that matter least."""
+    kept = [width >= 60, True, True, width >= 80]
     table = _table()
-    for name in ("layer", "shape", "value", "local derivative", "grad_fn"):
+    table.add_column("layer", overflow="fold")
+    for name in compress(("shape", "value", "local derivative", "grad_fn"), kept):
         table.add_column(name, overflow="fold")
     for name, value in outcome.point.items():
         leaf = _numbers(outcome.rounded[name], value.shape, outcome.dtype)
-        table.add_row(Text(name, style="bold"), Text(_shape(value.shape)), Text(leaf), "", Text("leaf", style="dim"))
+        cells = [Text(_shape(value.shape)), Text(leaf), Text(), Text("leaf", style="dim")]
+        table.add_row(Text(name, style="bold"), *compress(cells, kept))
     for layer in outcome.layers:
         local = "\n".join(f"d/d {name}: {text}" for name, text in layer.derivatives.items())
-        table.add_row(
-            Text.assemble((layer.name, "bold"), f" = {layer.text}"), Text(_shape(layer.shape)),
-            Text(_numbers(layer.values, layer.shape, outcome.dtype)), Text(local), Text(layer.grad_fn or "none", style="dim"),
-        )  # fmt: skip
+        value = _numbers(layer.values, layer.shape, outcome.dtype)
+        cells = [Text(_shape(layer.shape)), Text(value), Text(local), Text(layer.grad_fn or "none", style="dim")]
+        table.add_row(Text.assemble((layer.name, "bold"), f" = {printable(layer.text)}"), *compress(cells, kept))
     return table
 
 
@@ -196,11 +209,11 @@ def _elements(outcome: Outcome, gradient: GradientOutcome, view: View) -> Iterat
     table = _table()
     table.add_column("element")
     table.add_column(gradient.input, justify="right")
-    _lane_columns(table, gradient.expected is not None)
+    _lane_columns(table, gradient.expected is not None, view)
     for k in shown:
         at = _element(gradient.input, gradient.shape, k)
         point = fmt.text(outcome.rounded[gradient.input][k])
-        table.add_row(Text(at), Text(point), *_lanes(gradient, k, fmt, gradient.expected is not None))
+        table.add_row(Text(at), Text(point), *_lanes(gradient, k, fmt, gradient.expected is not None, view))
     yield table
     if hidden:
         yield _cut([gradient.judgements[k] for k in hidden], "element")
@@ -242,8 +255,8 @@ def _table() -> Table:
     return Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold", show_edge=False)
 
 
-def _lane_columns(table: Table, expected: bool) -> None:
-    for name in ("exact", "autograd", "ULP"):
+def _lane_columns(table: Table, expected: bool, view: View) -> None:
+    for name in ("exact", *(["radius"] if view.verbose else []), "autograd", "ULP"):
         table.add_column(name, justify="right")
     table.add_column("verdict", no_wrap=True)
     if expected:
@@ -251,10 +264,12 @@ def _lane_columns(table: Table, expected: bool) -> None:
         table.add_column("", no_wrap=True)
 
 
-def _lanes(gradient: GradientOutcome, k: int, fmt: Format, expected: bool) -> list[Text]:
+def _lanes(gradient: GradientOutcome, k: int, fmt: Format, expected: bool, view: View) -> list[Text]:
     found = gradient.judgements[k]
     torch = "none" if gradient.torch is None else fmt.text(gradient.torch[k])
-    cells = [Text(exact_text(gradient.exact[k], fmt)), Text(torch), Text(ulp_text(found.ulps)), _verdict(found.verdict)]
+    radius = [Text(_radius(gradient.exact[k]))] if view.verbose else []
+    cells = [Text(exact_text(gradient.exact[k], fmt)), *radius, Text(torch), Text(ulp_text(found.ulps))]
+    cells.append(_verdict(found.verdict))
     if expected and gradient.expected is not None and gradient.expectations is not None:
         cells += [Text(fmt.text(gradient.expected[k])), _verdict(gradient.expectations[k].verdict)]
     return cells
@@ -278,6 +293,14 @@ def exact_text(ball: Ball | None, fmt: Format) -> str:
     text = f"{near:f}" if plain else f"{near:e}"
     head, sign, tail = text.partition("e")
     return (head.rstrip("0").rstrip(".") if "." in head else head) + sign + tail
+
+
+def _radius(ball: Ball | None) -> str:
+    """Return half the width of an enclosure."""
+    if ball is None or ball.exact:
+        return "-" if ball is None else "0"
+    lower, upper = (MANY_DIGITS.create_decimal(text) for text in ball.decimals(MANY_DIGITS.prec))
+    return f"{MANY_DIGITS.divide(MANY_DIGITS.subtract(upper, lower), 2):.1e}"
 
 
 def ulp_text(ulps: float | None) -> str:

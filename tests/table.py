@@ -1,0 +1,78 @@
+"""What the tests that loop over the table share: its samples as parameters, programs and points."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gradcheck.functions import COMPOSITE, ELEMENTWISE, TENSOR, Composite, Elementwise, Tensor
+from gradcheck.functions.rows import Row, Sample
+from gradcheck.lower import lower
+from gradcheck.parse import parse
+from gradcheck.program import Layer, Name, Node, Program, call
+from oracles import Point, shapes
+
+TENSORS: Point = {
+    "s": np.array(0.6),
+    "v": np.array([0.8, -1.3, 2.1]),
+    "u": np.array([-0.7, 1.6]),
+    "a": np.array([[0.3, -1.1, 1.9], [-0.45, 0.9, 2.4]]),
+    "b": np.array([[1.2, -0.6, 0.35, 2.2], [-1.7, 0.15, 0.95, -0.25], [0.5, 1.4, -2.3, 0.75]]),
+    "c": np.array([[[0.2, -1.4, 0.65], [1.7, -0.35, 1.05]], [[-2.1, 0.55, -0.9], [1.25, 2.6, -0.15]]]),
+}
+"""The inputs that samples read; no two elements of one have the same magnitude, and none is an integer."""
+
+ON_TENSORS: tuple[Tensor | Composite, ...] = (*TENSOR.values(), *COMPOSITE.values())
+"""The rows whose samples are texts over these inputs."""
+
+
+def each(rows: Iterable[Row]) -> list[Any]:
+    """Return rows as parameters of a test; none at all is an error."""
+    found = [pytest.param(row, id=row.name) for row in rows]
+    assert found, "the loop is empty"
+    return found
+
+
+def samples(field: str = "samples") -> list[Any]:
+    """Return every elementwise row with each of its samples, or of those outside its domain."""
+    found = [(row, one) for row in ELEMENTWISE.values() for one in getattr(row, field)]
+    assert found, "the loop is empty"
+    return [pytest.param(row, one, id=f"{row.name}({','.join(one)})") for row, one in found]
+
+
+def texts() -> list[Any]:
+    """Return every sample of every tensor and composite row."""
+    found = [text for row in ON_TENSORS for text in row.samples]
+    assert found, "the loop is empty"
+    return [pytest.param(text, id=text) for text in found]
+
+
+def program_of(row: Elementwise) -> Program:
+    """Return the program that is one call of a row."""
+    return program_of_node(call(row.name, *map(Name, row.args)), row.args)
+
+
+def program_of_node(node: Node, inputs: tuple[str, ...]) -> Program:
+    return Program(inputs, (Layer("out", node),), ("out",))
+
+
+def point_of(row: Elementwise, sample: Sample) -> Point:
+    return {name: np.array(float(Fraction(text))) for name, text in zip(row.args, sample, strict=True)}
+
+
+def inputs_of(program: Program) -> Point:
+    return {name: TENSORS[name] for name in program.inputs}
+
+
+def weighted(text: str, power: int = 1) -> tuple[Program, Point]:
+    """Return ``sum(weights*text**power)`` and a point; every element of the result has a weight of its own."""
+    plain = parse(text)
+    point = inputs_of(plain)
+    shape = lower(plain, shapes(point)).shapes[plain.output]
+    count = int(np.prod(shape, dtype=np.int64))
+    weights = np.array([(-1) ** k * (0.5 + 0.375 * k) for k in range(count)]).reshape(shape)
+    return parse(f"sum(weights*({text}){'**2' * (power == 2)})"), {**point, "weights": weights}

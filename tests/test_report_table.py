@@ -1,0 +1,52 @@
+"""The table: whole outputs against golden files, at several widths; `pytest --update-golden` writes them anew."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from io import StringIO
+
+import pytest
+
+from gradcheck.check import check
+from gradcheck.report import View
+from gradcheck.report.table import write
+from gradcheck.settings import Settings
+
+Golden = Callable[[str, str], None]
+
+CASES: dict[str, tuple[str, list[str], Settings, View]] = {
+    "polynomial": ("2*x**4+x**3+3*x**2+5*x+1", ["2"], Settings(), View()),
+    "layers": ("y = 3*x + 2; z = 2*y**2; out = mean(z)", ["[[1,2,3],[3,2,1]]"], Settings(), View()),
+    "layers-narrow": ("y = 3*x + 2; z = 2*y**2; out = mean(z)", ["[[1,2,3],[3,2,1]]"], Settings(), View(width=50)),
+    "layers-verbose": ("y = exp(x @ w); sum(y)", ["x=[[1,2]]", "w=[[1],[2]]"], Settings(), View(verbose=1, width=70)),
+    "many-points": ("x*exp(-x**2)", ["-3:3:41"], Settings(dtypes=("float32", "bfloat16")), View()),
+    "many-points-all": ("x**3", ["-3:3:14"], Settings(dtypes=("float64",)), View(everything=True)),
+    "many-elements": ("sum(x**2)", ["x=linspace(-1,1,40)"], Settings(), View()),
+    "several-inputs": ("x**y*z", ["x=2,y=3,z=0.5"], Settings(), View()),
+    "verdicts": ("where(x > 0, sqrt(x), 0*x) + relu(x) + log(x + 5)", ["-5,-4,0,4"], Settings(), View()),
+    "unstable": ("(1 - cos(x))/x**2", ["1e-4"], Settings(), View()),
+    "overflow": ("exp(x)", ["100"], Settings(), View()),
+    "quiet": ("where(x > 0, sqrt(x), 0*x)", ["-4,4"], Settings(expect=("1",)), View(quiet=True)),
+    "expected": ("x*y**2", ["x=3,y=2"], Settings(expect=("x=y**2", "y=x*y")), View()),
+    "untracked": ("detach(x)*2 + y", ["x=1,y=2"], Settings(), View()),
+    "programs-of-layers": ("u = x**2; v = exp(-u); v*x", ["0.5"], Settings(), View(verbose=1)),
+    "two-tensor-points": ("sum(x*y)", ["x=[1,2],[3,4]", "y=2"], Settings(), View()),
+    "nothing": ("2 + 3", [], Settings(), View()),
+    "escapes": ("x # \x1b[31m [bold]red[/bold]", ["1"], Settings(), View()),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_table_is_the_golden_one(name: str, golden: Golden) -> None:
+    program, at, settings, view = CASES[name]
+    run = check(program, at, settings=settings)
+    environment = {**run.environment, "torch": "*", "sympy": "*"}
+    text = StringIO()
+    write(replace(run, environment=environment), text, view)
+    assert "\x1b" not in text.getvalue()
+    golden(f"table-{name}.txt", text.getvalue())
+
+
+def test_no_golden_file_is_left_without_a_case(golden_files: set[str]) -> None:
+    assert golden_files == {f"table-{name}.txt" for name in CASES}

@@ -9,19 +9,38 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from gradcheck.functions import COMPARISONS, ELEMENTWISE, WHERE
+from gradcheck import kernels
+from gradcheck.formats import Ball
+from gradcheck.functions import COMPARISONS, ELEMENTWISE, WHERE, Elementwise
+from gradcheck.functions.rows import Sample
 from gradcheck.lower import lower
 from gradcheck.parse import parse
 from gradcheck.program import Call, Layer, Name, Node, Program, Shape, call, names, number, substitute
-from oracles import shapes
-from table import ON_TENSORS, TENSORS
+from oracles import enclosures, shapes
+from table import ON_TENSORS, TENSORS, point_of, program_of, program_of_node
 
 SHAPES: dict[str, Shape] = shapes(TENSORS)
 """The inputs that the samples of the table read."""
 
+
+def has_derivative(row: Elementwise, sample: Sample, place: int) -> bool:
+    partial = kernels.partial(program_of(row).layers[0].expression, row.args[place])
+    [found] = enclosures(lower(program_of_node(partial, row.args)), "out", point_of(row, sample))
+    return isinstance(found, Ball)
+
+
 ROWS = tuple(ELEMENTWISE.values())
+SMOOTH = [
+    (row, sample, place)
+    for row in ROWS
+    for sample in row.samples
+    for place in range(len(row.args))
+    if has_derivative(row, sample, place)
+]
+"""Sample points with the arguments by which there is a derivative."""
 SAMPLES = tuple(parse(text).layers[0].expression for row in ON_TENSORS for text in row.samples)
 assert ROWS
+assert SMOOTH
 assert SAMPLES
 
 
@@ -79,20 +98,20 @@ def expressions(draw: st.DrawFn, given: tuple[tuple[str, Shape], ...], smooth: b
 @st.composite
 def elementwise(draw: st.DrawFn, inner: Node, smooth: bool) -> Node:
     """Draw a function of the table of an expression, with constants or the same expression as its other arguments."""
-    row = draw(st.sampled_from(ROWS))
-    sample = draw(st.sampled_from(row.samples))
-    place = draw(st.integers(0, len(row.args) - 1))
-    near = [number(Fraction(text)) for text in sample]
     if smooth:
-        return call(row.name, *(_near(inner, one) if k == place else one for k, one in enumerate(near)))
+        row, sample, place = draw(st.sampled_from(SMOOTH))
+        middles = [number(Fraction(text)) for text in sample]
+        return call(row.name, *(_near(inner, one) if k == place else one for k, one in enumerate(middles)))
+    row = draw(st.sampled_from(ROWS))
+    place = draw(st.integers(0, len(row.args) - 1))
     others = st.sampled_from([inner, number(draw(st.integers(-3, 3)))])
-    return call(row.name, *(inner if k == place else draw(others) for k in range(len(near))))
+    return call(row.name, *(inner if k == place else draw(others) for k in range(len(row.args))))
 
 
 def _near(node: Node, middle: Node) -> Node:
-    """Return an expression that varies with ``node`` and stays within 1/32 of a number."""
+    """Return an expression that varies with ``node`` and stays within a 32nd of a number."""
     bounded = call("div", node, call("add", number(1), call("mul", node, node)))
-    return call("add", middle, call("div", bounded, number(16)))
+    return call("mul", middle, call("add", number(1), call("div", bounded, number(16))))
 
 
 @st.composite

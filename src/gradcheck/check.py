@@ -168,8 +168,8 @@ class _Case:
                 one.settle(nodes, forms, self.format, self.settings.ulps)
             if all(not one.open for one in gradients):
                 return values
-            if all(one.lacks_numbers for one in gradients):
-                pole = self.pole()
+            if all(one.lacks_numbers for one in gradients) and self.bits > START_BITS:
+                pole = self.no_number(values)
             if pole is not None or self.bits >= MAX_BITS:
                 break
             self.bits *= 2
@@ -205,13 +205,17 @@ class _Case:
             closed.append(exact.balls(values[id(core)][output], self.bits, one.open))
         return closed
 
-    def pole(self) -> str | None:
-        """Return the operation at whose pole the point lies exactly: no precision finds a number there."""
+    def no_number(self, values: exact.Values) -> str | None:
+        """Return why the point has no derivative at any precision, where that is certain."""
         if any(not np.isfinite(array).all() for array in self.arrays.values()):
-            return "the point is infinite"
+            return "infinite"
+        outside = exact.outside(self.plan.domains(), values, self.bits)
+        if outside is not None:
+            return outside
         shapes = {name: array.shape for name, array in self.arrays.items()}
         split = lower(self.plan.node.program, shapes, nodes=True)
-        return exact.pole(split, exact.enclose(split, self.arrays, self.bits))
+        operation = exact.pole(split, exact.enclose(split, self.arrays, self.bits))
+        return None if operation is None else f"pole {operation}"
 
     def gradient(self, one: _Elements) -> GradientOutcome:
         expected, expectations = self.expectation(one)
@@ -299,7 +303,7 @@ class _Elements:
         """Judge what no precision decided."""
         for k in self.open:
             if pole is not None and self.balls[k] is None:
-                self.judgements[k] = Judgement(Verdict.UNDEFINED, note=_reason(f"pole {pole}"))
+                self.judgements[k] = Judgement(Verdict.UNDEFINED, note=_reason(pole))
             else:
                 self.judgements[k] = Judgement(Verdict.UNDECIDED, note=f"the enclosure is still too wide at {bits} bits")
         self.open = []
@@ -312,13 +316,12 @@ class _Elements:
 def _reason(reason: str) -> str:
     """Return in words why there is no derivative."""
     kind, _, operation = reason.partition(" ")
-    if reason == "pole the point is infinite":
-        return "the point is infinite, and the derivative has no value there"
-    if kind == "domain":
-        return f"the point is outside the domain of {operation}"
-    if kind == "kink":
-        return f"{operation} is not differentiable at this point"
-    return f"the derivative is infinite or 0/0 here: {operation} meets a pole"
+    return {
+        "infinite": "the point is infinite, and the derivative has no value there",
+        "domain": f"the point is outside the domain of {operation}",
+        "kink": f"{operation} is not differentiable at this point",
+        "pole": f"the derivative is infinite or 0/0 here: {operation} meets a pole",
+    }[kind]
 
 
 def _rounding(dtype: str) -> Any:

@@ -92,8 +92,10 @@ def explain(found: Judgement, rounding: Ball | None, value: float, fmt: Format) 
     Outside the enclosure it is wrong, whatever the rounding. Inside, it is right to at least half of the significand, or
     the formula is unstable: it cannot be evaluated this way in this dtype.
     """
-    if not isfinite(value) or (rounding is not None and not rounding.contains(value)):
+    if not isfinite(value):
         return found
+    if rounding is not None and not rounding.contains(value):
+        return Judgement(found.verdict, found.ulps, f"outside what rounding in {fmt.name} can explain")
     if found.ulps is not None and found.ulps <= 2 ** (fmt.precision / 2):
         return Judgement(Verdict.AGREE, found.ulps, f"rounding in {fmt.name} explains the difference")
     lost = f"more than half of the digits are lost to rounding: this formula cannot be evaluated in {fmt.name} here"

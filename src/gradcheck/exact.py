@@ -181,7 +181,7 @@ def enclose_rounded(core: Core, point: Mapping[str, np.ndarray[Any, Any]], fmt: 
     """Return balls that contain whatever an honest evaluation in ``fmt`` can return for every layer.
 
     ``core`` has one operation a layer. After each, the ball is widened by the row's budget: so many unit roundoffs of the
-    result, and as many of the smallest subnormal. A sum of n terms may lose n roundoffs of every term. Where a condition
+    result, and as many of the smallest number that no kernel flushes to zero. A sum of n terms may lose n roundoffs of every term. Where a condition
     is open between the roundings, either branch may be taken.
     """
     with flint.ctx.workprec(bits):
@@ -199,7 +199,8 @@ class _Loss:
     def __init__(self, fmt: Format) -> None:
         self.fmt = fmt
         self.roundoff = arb(fmt.unit_roundoff)
-        self.smallest = arb(fmt.smallest_subnormal)
+        # Kernels may flush subnormals to zero; those of float16 compute in float32, where its subnormals are normal.
+        self.smallest = arb(fmt.smallest_subnormal if fmt.name == "float16" else fmt.smallest_normal)
 
     def evaluate(self, node: Node, values: Values) -> Any:
         if isinstance(node, Number):
@@ -268,6 +269,15 @@ def balls(values: Array, bits: int, at: Sequence[int] | None = None) -> list[Bal
     flat = values.ravel()
     with flint.ctx.workprec(bits):
         return [ball(value) for value in (flat if at is None else flat[list(at)])]
+
+
+def outside(conditions: Sequence[tuple[Node, str]], values: Values, bits: int) -> str | None:
+    """Return the reason of the first condition that certainly fails for some element."""
+    with flint.ctx.workprec(bits):
+        for condition, reason in conditions:
+            if any(truth is False for truth in _array(_evaluate(condition, values)).ravel()):
+                return reason
+    return None
 
 
 def pole(core: Core, values: Values) -> str | None:

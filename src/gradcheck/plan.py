@@ -9,7 +9,7 @@ from gradcheck.display import closed_form, indexed, local_derivatives, readable
 from gradcheck.expect import expectations
 from gradcheck.lower import Core, lower
 from gradcheck.program import Layer, Node, Program, Shape
-from gradcheck.symbolic import Pullback, pull_back
+from gradcheck.symbolic import Pullback, domains, pull_back
 
 SHOWN_LAYERS = 40
 """Layers of a program up to which the derivative of each is worked out for the report."""
@@ -59,6 +59,11 @@ class Plan:
         """Return the gradient in index notation, where it is one short formula."""
         formula = self.formulas[name]
         return None if formula is None else indexed(formula, self.shapes, name)
+
+    def domains(self) -> list[tuple[Node, str]]:
+        """Return where each operation of the forward pass is defined, in order, with the reason it gives elsewhere."""
+        core = lower(self.program, self.inputs(), nodes=True)
+        return [found for layer in core.program.layers for found in domains(layer.expression)]
 
     def gradient_program(self) -> list[str]:
         """Return the lines of the reverse sweep, with the inner layers of the forward pass that it reads."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from itertools import chain, count
 
@@ -177,15 +177,27 @@ class _Sweep:
     # --- kernels ---
 
     def pull_kernel(self, name: str, kernel: Node, ct: _Part) -> None:
-        for leaf in names(kernel):
-            if leaf not in self.active:
-                continue
-            slope = self.slope(kernel, leaf)
+        for leaf, slope in self.slopes(kernel):
             if isinstance(slope, Number) and slope.value == 0 and not self.guarded:
                 continue  # with guards, no number times zero must stay no number
             shape = broadcast(ct.shape, *(self.shapes[one] for one in names(slope)))
             part = self.fold(_Part(_product(ct.node, slope), shape), self.shapes[name], self.shapes[leaf])
             self.flows.setdefault(leaf, []).append(part)
+
+    def slopes(self, kernel: Node) -> Iterator[tuple[str, Node]]:
+        """Yield the names that a kernel reads, with its partials; single operations have one for each argument.
+
+        So ``x/x`` as a node keeps both of its terms, as torch does, and does not become 1 before it is differentiated.
+        """
+        single = (self.guarded or self.as_torch) and isinstance(kernel, Call)
+        if not single or not isinstance(kernel, Call):
+            yield from ((leaf, self.slope(kernel, leaf)) for leaf in names(kernel) if leaf in self.active)
+            return
+        for position, arg in enumerate(kernel.args):
+            if isinstance(arg, Name) and arg.id in self.active:
+                alone = Name(f"{arg.id}:{position}")
+                args = (*kernel.args[:position], alone, *kernel.args[position + 1 :])
+                yield arg.id, substitute(self.slope(replace(kernel, args=args), alone.id), {alone.id: arg})
 
     def slope(self, kernel: Node, leaf: str) -> Node:
         if self.as_torch and isinstance(kernel, Call) and (row := ELEMENTWISE.get(kernel.op)) and row.as_torch:

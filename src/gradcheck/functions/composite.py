@@ -159,6 +159,12 @@ def _logsumexp_shifted(x: Shape, dim: Param = None, keepdim: Param = False) -> s
     return f"m = detach({_logsumexp(x, dim, True)})\nreshape(m + log(sum(exp(x - m){_over(x, dim, True)})), {shape})"
 
 
+def _softmax_shifted(x: Shape, dim: Param) -> str:
+    """Return softmax with the greatest element taken out, as torch has it: x - max loses digits where it is large."""
+    over = _over(x, axis(dim, len(x)), True)
+    return f"m = detach(amax(x{over}))\nexp(x - m)/sum(exp(x - m){over})"
+
+
 def _log_softmax_shifted(x: Shape, dim: Param) -> str:
     """Return log_softmax through its own stored value, as torch's backward has it: exp(log_softmax(x))."""
     over = _over(x, axis(dim, len(x)), True)
@@ -204,7 +210,7 @@ ROWS: tuple[Composite, ...] = (
     Composite("amax", ("x",), ("dim", "keepdim"), _tree("maximum({}, {})"), ("amax(a)", "amax(a, dim=1)", "amax(c, dim=(0, 2), keepdim=True)"), torch=_torch_extreme("amax"), summary="the greatest element"),
     Composite("amin", ("x",), ("dim", "keepdim"), _tree("minimum({}, {})"), ("amin(a)", "amin(a, dim=0)"), torch=_torch_extreme("amin"), summary="the least element"),
     Composite("logsumexp", ("x",), ("dim", "keepdim"), _logsumexp, ("logsumexp(a, dim=1)", "logsumexp(a, dim=(0, 1))", "logsumexp(v, 0, keepdim=True)"), as_torch=_logsumexp_shifted, torch=_all_dims, summary="log(sum(exp(x)))"),
-    Composite("softmax", ("x",), ("dim",), _along("exp(x)/sum(exp(x){over})"), ("softmax(a, dim=1)", "softmax(v, 0)"), summary="exp(x)/sum(exp(x))"),
+    Composite("softmax", ("x",), ("dim",), _along("exp(x)/sum(exp(x){over})"), ("softmax(a, dim=1)", "softmax(v, 0)"), as_torch=_softmax_shifted, summary="exp(x)/sum(exp(x))"),
     Composite("log_softmax", ("x",), ("dim",), _along("x - log(sum(exp(x){over}))"), ("log_softmax(a, dim=1)", "log_softmax(c, -1)"), as_torch=_log_softmax_shifted, summary="log(softmax(x))"),
 
     # --- shapes -------------------------------------------------------------------------------------------------------

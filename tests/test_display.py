@@ -1,0 +1,97 @@
+"""Formulas for people: closed forms and local derivatives in whole texts, and closed forms that are the gradient."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+
+from gradcheck import exact
+from gradcheck.display import MAX_LOCAL, closed_form, indexed, local_derivatives
+from gradcheck.lower import lower
+from gradcheck.parse import parse
+from gradcheck.program import Layer, Program, Shape
+from gradcheck.symbolic import pull_back
+from oracles import assert_close, numbers, shapes
+from strategies import Case, cases
+
+
+def formula(text: str, given: dict[str, Shape], like: str = "x") -> str | None:
+    """Return the closed form of the derivative by one input as it is shown."""
+    pulled = pull_back(lower(parse(text), given), [like])
+    found = closed_form(pulled, pulled.program.output, like)
+    return None if found is None else indexed(found, pulled.core.shapes, like)
+
+
+@pytest.mark.parametrize(
+    ("text", "given", "wanted"),
+    [
+        ("2*x**4+x**3+3*x**2+5*x+1", {}, "8*x**3 + 3*x**2 + 6*x + 5"),
+        ("y = 3*x + 2; z = 2*y**2; out = mean(z)", {"x": (2, 3)}, "6*x[i, j] + 4"),
+        ("sum(x**2)", {"x": (3,)}, "2*x[i]"),
+        ("sum(x*y)", {"x": (2, 3), "y": (3,)}, "y[j]"),
+        ("sum(x*y)", {"x": (2, 3), "y": (2, 1)}, "y[i, 0]"),
+        ("sum(x*y)", {"x": (2, 3), "y": ()}, "y"),
+        ("y = x**2; sin(y)", {}, "2*x*cos(x**2)"),
+        ("sum(x) + 0*y", {"x": (3,), "y": ()}, "1"),
+        ("x @ y", {"x": (2, 3), "y": (3, 2)}, None),
+        ("cumsum(x**2, 0)", {"x": (3,)}, None),
+        ("detach(x)", {"x": ()}, "0"),
+    ],
+)
+def test_closed_forms_in_index_notation(text: str, given: dict[str, Shape], wanted: str | None) -> None:
+    assert formula(text, given) == wanted
+
+
+def test_a_formula_that_grows_too_long_is_left_out() -> None:
+    assert formula("\n".join(["y0 = x", *(f"y{k} = y{k - 1}*sin(y{k - 1} + {k})" for k in range(1, 12))]), {}) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "given", "wanted"),
+    [
+        ("y = 3*x + 2", {}, {"x": "3"}),
+        ("z = 2*y**2", {"y": (2, 3)}, {"y": "4*y"}),
+        ("out = mean(z)", {"z": (2, 3)}, {"z": "1/6"}),
+        ("h = x @ w", {"x": (2, 3), "w": (3, 4)}, {"x": "ct @ w.T", "w": "x.T @ ct"}),
+        ("out = sum(x*y)", {"x": (3,), "y": (3,)}, {"x": "y", "y": "x"}),
+        ("c = 7", {}, {}),
+    ],
+)
+def test_local_derivatives(text: str, given: dict[str, Shape], wanted: dict[str, str]) -> None:
+    program = parse(text)
+    core = lower(program, given)
+    assert local_derivatives(program.layers[0], core.shapes) == wanted
+
+
+def test_a_cotangent_never_takes_the_name_of_an_input() -> None:
+    program = parse("h = ct @ w")
+    known = lower(program, {"ct": (2, 3), "w": (3, 4)}).shapes
+    assert local_derivatives(program.layers[0], known) == {"ct": "ct_1 @ w.T", "w": "ct.T @ ct_1"}
+
+
+@settings(max_examples=60)
+@given(cases(smooth=True))
+def test_a_closed_form_is_the_gradient(case: Case) -> None:
+    """Evaluated as an ordinary program, with broadcasting, it has the same elements."""
+    pulled = pull_back(lower(case.program, shapes(case.point)))
+    values = exact.enclose(pulled.core, case.point, 128)
+    for name, output in zip(case.program.inputs, pulled.program.outputs, strict=True):
+        assume(not any(isinstance(one, str) for one in exact.balls(values[output], 128)))
+        found = closed_form(pulled, output, name)
+        if found is not None:
+            program = Program(case.program.inputs, (Layer("formula", found),), ("formula",))
+            core = lower(program, shapes(case.point))
+            wanted = numbers(pulled.core, output, case.point)
+            given_numbers = np.array(numbers(core, "formula", case.point), dtype=object).reshape(core.shapes["formula"])
+            spread = np.broadcast_to(given_numbers, case.point[name].shape)
+            assert_close(list(spread.ravel()), wanted, f"{case} by {name}")
+
+
+@settings(max_examples=40)
+@given(cases())
+def test_every_layer_has_local_derivatives_that_are_short_texts(case: Case) -> None:
+    known = lower(case.program, shapes(case.point)).shapes
+    for layer in case.program.layers:
+        found = local_derivatives(layer, known)
+        assert all(0 < len(text) <= MAX_LOCAL and "\n" not in text for text in found.values())

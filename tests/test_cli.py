@@ -79,7 +79,9 @@ MESSAGES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("argv", "message"), MESSAGES, ids=lambda value: " ".join(value) if isinstance(value, list) else "")
+@pytest.mark.parametrize(
+    ("argv", "message"), MESSAGES, ids=lambda value: " ".join(value) if isinstance(value, list) else ""
+)
 def test_what_is_wrong_is_said_in_full(argv: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
     run(argv)
     assert capsys.readouterr().err == message
@@ -110,7 +112,9 @@ def test_the_same_bytes_come_out_twice(capsys: pytest.CaptureFixture[str]) -> No
     assert "seed 1" in outputs[0][1]
 
 
-def test_a_report_is_written_whole_or_not_at_all(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_report_is_written_whole_or_not_at_all(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     target = tmp_path / "report.json"
     assert run([LAB, "--at", "2", "--format", "json", "-o", str(target)]) == Exit.PASS
     assert not capsys.readouterr().out
@@ -139,7 +143,9 @@ def test_every_option_that_takes_a_value_is_known_to_the_splitter() -> None:
         if type(option).__name__ != "OptionInfo":
             continue
         # typer keeps the first declared name where a default would stand
-        texts = [text for text in (option.default, *(option.param_decls or ())) if str(text).startswith("-")] or [f"--{name}"]
+        texts = [text for text in (option.default, *(option.param_decls or ())) if str(text).startswith("-")] or [
+            f"--{name}"
+        ]
         is_flag = typing.get_args(hints[name])[0] is bool or option.count
         (flags if is_flag else valued).update(texts)
     assert valued == VALUED
@@ -188,9 +194,7 @@ def test_a_closed_pipe_ends_quietly() -> None:
 def test_help_and_errors_load_no_heavy_library() -> None:
     heavy = "{'torch', 'sympy', 'flint', 'numpy', 'rich'}"
     for argv in (["--help"], ["2x", "--at", "1"], ["x+y", "--at", "x=[1,2],y=[1,2,3]"], ["x", "--at", "q=1"]):
-        script = (
-            f"import sys; from gradcheck.__main__ import run; run({argv!r}); print(sorted({heavy} & set(sys.modules)), file=sys.stderr)"
-        )
+        script = f"import sys; from gradcheck.__main__ import run; run({argv!r}); print(sorted({heavy} & set(sys.modules)), file=sys.stderr)"
         done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
         assert done.stderr.splitlines()[-1] == "[]", argv
 

@@ -28,7 +28,6 @@ def run(argv: list[str]) -> int:
     from gradcheck.errors import GradcheckError
     from gradcheck.settings import Exit
 
-
     try:
         return _dispatch(argv)
     except SystemExit as leave:

@@ -161,13 +161,19 @@ class _Lane:
         if node.op == DETACH:
             return self.tensor(args[0]).detach()
         if node.op == WHERE:
-            branches = args[1:] if any(isinstance(one, torch.Tensor) for one in args[1:]) else map(self.tensor, args[1:])
+            branches = (
+                args[1:] if any(isinstance(one, torch.Tensor) for one in args[1:]) else map(self.tensor, args[1:])
+            )
             return torch.where(self.truth(args[0]), *branches)
         function = _function(node.op)
         if node.op in _OPERATORS:
-            return _python(function, args) if not any(isinstance(one, torch.Tensor) for one in args) else function(*args)
+            return (
+                _python(function, args) if not any(isinstance(one, torch.Tensor) for one in args) else function(*args)
+            )
         keep = node.op in _SCALARS_ALLOWED
-        tensors = [one if keep and k and not isinstance(one, torch.Tensor) else self.tensor(one) for k, one in enumerate(args)]
+        tensors = [
+            one if keep and k and not isinstance(one, torch.Tensor) else self.tensor(one) for k, one in enumerate(args)
+        ]
         return function(*_of_a_kind(tensors, self), **{name: _torch_param(name, value) for name, value in node.params})
 
     def tensor(self, value: Any) -> torch.Tensor:

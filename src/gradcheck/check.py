@@ -64,10 +64,14 @@ def _points(program: Program, texts: list[str], given: Mapping[str, object], set
         raise UsageProblem("give the points either as texts or by name, not both")
     unknown = [name for name in given if name not in program.inputs]
     if unknown:
-        raise PointProblem(f"the program has no input {unknown[0]}", hint=f"it needs {', '.join(program.inputs) or 'none'}")
+        raise PointProblem(
+            f"the program has no input {unknown[0]}", hint=f"it needs {', '.join(program.inputs) or 'none'}"
+        )
     missing = [name for name in program.inputs if name not in given]
     if missing:
-        raise PointProblem(f"the program needs a point for {' and '.join(program.inputs)}; missing: {', '.join(missing)}")
+        raise PointProblem(
+            f"the program needs a point for {' and '.join(program.inputs)}; missing: {', '.join(missing)}"
+        )
     texts = [f"{name}={value}" for name, value in given.items() if isinstance(value, str)]
     values = {name: to_value(value, name) for name, value in given.items() if not isinstance(value, str)}
     if not texts:
@@ -231,9 +235,13 @@ class _Case:
             return None, None
         values = exact.enclose(core, self.arrays, self.bits)[core.program.output]
         balls = exact.balls(np.broadcast_to(values, one.shape), self.bits)
-        numbers = [self.format.round_dyadic(ball.midpoint) if isinstance(ball, Ball) else float("nan") for ball in balls]
+        numbers = [
+            self.format.round_dyadic(ball.midpoint) if isinstance(ball, Ball) else float("nan") for ball in balls
+        ]
         return numbers, [
-            judgement if ball is None else judge(ball, number, self.format, self.settings.ulps) or Judgement(Verdict.UNDECIDED)
+            judgement
+            if ball is None
+            else judge(ball, number, self.format, self.settings.ulps) or Judgement(Verdict.UNDECIDED)
             for ball, number, judgement in zip(one.balls, numbers, one.settled(), strict=True)
         ]
 
@@ -264,9 +272,14 @@ class _Elements:
                 still.append(k)
         self.open = still
 
-    def judged(self, k: int, node: Element, form: Element, fmt: Format, ulps: float) -> tuple[Ball | None, Judgement | None]:
+    def judged(
+        self, k: int, node: Element, form: Element, fmt: Format, ulps: float
+    ) -> tuple[Ball | None, Judgement | None]:
         if isinstance(node, Ball) and isinstance(form, Ball) and not node.overlaps(form):
-            return node, Judgement(Verdict.ERROR, note="oracle conflict: the closed form and the node-level program enclose different numbers")
+            return node, Judgement(
+                Verdict.ERROR,
+                note="oracle conflict: the closed form and the node-level program enclose different numbers",
+            )
         if isinstance(node, str) and node.startswith("domain"):
             return None, Judgement(Verdict.UNDEFINED, note=_reason(node))
         # Where the nodes meet a kink or 0/0 on the way, the closed form may still be smooth; an exact form is sharpest.
@@ -305,7 +318,9 @@ class _Elements:
             if pole is not None and self.balls[k] is None:
                 self.judgements[k] = Judgement(Verdict.UNDEFINED, note=_reason(pole))
             else:
-                self.judgements[k] = Judgement(Verdict.UNDECIDED, note=f"the enclosure is still too wide at {bits} bits")
+                self.judgements[k] = Judgement(
+                    Verdict.UNDECIDED, note=f"the enclosure is still too wide at {bits} bits"
+                )
         self.open = []
 
     def settled(self) -> list[Judgement]:

@@ -20,7 +20,9 @@ from gradcheck.settings import DEFAULT_ULPS, Exit, Settings
 if TYPE_CHECKING:
     from gradcheck.outcome import Run
 
-EPILOG = "`gradcheck -` reads the program from standard input. `gradcheck functions` lists the functions of the language."
+EPILOG = (
+    "`gradcheck -` reads the program from standard input. `gradcheck functions` lists the functions of the language."
+)
 
 
 class Format(StrEnum):

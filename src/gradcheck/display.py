@@ -10,7 +10,20 @@ from math import prod
 from gradcheck import kernels
 from gradcheck.functions import DETACH, TENSOR
 from gradcheck.lower import Core, lower
-from gradcheck.program import Call, Layer, Name, Node, Number, Program, Shape, call, names, postorder, substitute, to_text
+from gradcheck.program import (
+    Call,
+    Layer,
+    Name,
+    Node,
+    Number,
+    Program,
+    Shape,
+    call,
+    names,
+    postorder,
+    substitute,
+    to_text,
+)
 from gradcheck.symbolic import Pullback, pull_back
 
 MAX_CLOSED_FORM = 200
@@ -47,7 +60,9 @@ def indexed(formula: Node, shapes: Mapping[str, Shape], like: str) -> str:
 
 def _indices(shape: Shape, rank: int) -> str:
     letters = "ijklmnopqrstuvw"[rank - len(shape) : rank]
-    return f"[{', '.join('0' if size == 1 else one for one, size in zip(letters, shape, strict=True))}]" if shape else ""
+    return (
+        f"[{', '.join('0' if size == 1 else one for one, size in zip(letters, shape, strict=True))}]" if shape else ""
+    )
 
 
 def local_derivatives(layer: Layer, shapes: Mapping[str, Shape]) -> dict[str, str]:
@@ -127,7 +142,9 @@ def readable(core: Core, keep: Collection[str]) -> list[str]:
 
     Layers to ``keep`` stay names, and have no line of their own unless they are outputs.
     """
-    uses = Counter(one.id for layer in core.program.layers for one in postorder(layer.expression) if isinstance(one, Name))
+    uses = Counter(
+        one.id for layer in core.program.layers for one in postorder(layer.expression) if isinstance(one, Name)
+    )
     inlined: dict[str, Node] = {}
     lines = []
     for layer in core.program.layers:

@@ -85,7 +85,9 @@ def enclose(core: Core, point: Mapping[str, np.ndarray[Any, Any]], bits: int = S
         values: Values = {name: _array(_from_float(point[name])) for name in core.program.inputs}
         for layer in core.program.layers:
             made = _array(_evaluate(layer.expression, values))
-            values[layer.name] = made if made.shape == core.shapes[layer.name] else np.broadcast_to(made, core.shapes[layer.name])
+            values[layer.name] = (
+                made if made.shape == core.shapes[layer.name] else np.broadcast_to(made, core.shapes[layer.name])
+            )
     return values
 
 
@@ -177,7 +179,9 @@ def _array(value: Any) -> Array:
 # --- rounding enclosures --------------------------------------------------------------------------
 
 
-def enclose_rounded(core: Core, point: Mapping[str, np.ndarray[Any, Any]], fmt: Format, bits: int = START_BITS) -> Values:
+def enclose_rounded(
+    core: Core, point: Mapping[str, np.ndarray[Any, Any]], fmt: Format, bits: int = START_BITS
+) -> Values:
     """Return balls that contain whatever an honest evaluation in ``fmt`` can return for every layer.
 
     ``core`` has one operation a layer. After each, the ball is widened by the row's budget: so many unit roundoffs of the
@@ -290,7 +294,11 @@ def pole(core: Core, values: Values) -> str | None:
         if not isinstance(node, Call) or node.op in CONDITIONS or node.op in (WHERE, MASK, GUARD, PATCH):
             continue
         for made, args in _elements(node, values[layer.name], values):
-            if isinstance(made, arb) and not made.is_finite() and all(isinstance(a, arb) and a.is_exact() for a in args):
+            if (
+                isinstance(made, arb)
+                and not made.is_finite()
+                and all(isinstance(a, arb) and a.is_exact() for a in args)
+            ):
                 return node.op
     return None
 
@@ -302,5 +310,3 @@ def _elements(node: Call, made: Array, values: Values) -> Iterator[tuple[Any, li
     spread = np.broadcast_arrays(made, *args) if made.shape else [made, *args]
     for k in np.ndindex(made.shape):
         yield spread[0][k], [one[k] for one in spread[1:]]
-
-

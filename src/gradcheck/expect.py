@@ -44,7 +44,5 @@ def _expectation(text: str, name: str, program: Program, shapes: Mapping[str, Sh
     core = lower(parsed, shapes)
     shape = core.shapes[parsed.output]
     if shape not in ((), shapes[name]):
-        raise ShapeProblem(
-            f"--expect is {shape_text(shape)}, and the gradient by {name} is {shape_text(shapes[name])}"
-        )
+        raise ShapeProblem(f"--expect is {shape_text(shape)}, and the gradient by {name} is {shape_text(shapes[name])}")
     return core

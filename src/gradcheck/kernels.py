@@ -23,6 +23,8 @@ class NoClosedForm(Exception):
     """SymPy left the real numbers, or the language, on the way."""
 
 
+_NO_NUMBERS = frozenset({sympy.oo, -sympy.oo, sympy.zoo, sympy.nan})
+
 # --- IR to SymPy ----------------------------------------------------------------------------------
 
 
@@ -49,7 +51,11 @@ def _construct(op: str, args: list[Any]) -> Any:
         return sympy.E
     row = ELEMENTWISE.get(op)
     native = row.sympy(sympy, *args) if row is not None and row.sympy is not None else None
-    return native if native is not None else _opaque(op)(*args)
+    made = native if native is not None else _opaque(op)(*args)
+    if made in _NO_NUMBERS:
+        # SymPy would swallow what is added to an infinity, and its derivative with it.
+        raise NoClosedForm(str(made))
+    return made
 
 
 @cache

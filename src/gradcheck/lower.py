@@ -153,7 +153,9 @@ class _Lowering:
         shape = _broadcast([piece.shape for piece in args])
         if sum(piece.size for piece in args) >= MAX_KERNEL_NODES:
             args = [self.layer(piece) if piece.size > 1 and not _is_condition(piece) else piece for piece in args]
-        made = _Piece(replace(node, args=tuple(piece.node for piece in args)), shape, 1 + sum(piece.size for piece in args))
+        made = _Piece(
+            replace(node, args=tuple(piece.node for piece in args)), shape, 1 + sum(piece.size for piece in args)
+        )
         # A condition stays inside the choice that it makes, so that the choice knows its own border.
         return self.layer(made) if self.nodes and args and not _is_condition(made) else made
 
@@ -184,7 +186,9 @@ class _Lowering:
     def define(self, text: str, args: Sequence[str], node: Call, pieces: list[_Piece]) -> _Piece:
         """Return a definition's value for these arguments; every operation in it bears the span of the call."""
         definition = _definition(text)
-        reads = [part.id for layer in definition.layers for part in postorder(layer.expression) if isinstance(part, Name)]
+        reads = [
+            part.id for layer in definition.layers for part in postorder(layer.expression) if isinstance(part, Name)
+        ]
         env = {
             name: piece if reads.count(name) < 2 or piece.size <= MAX_INLINE_NODES else self.layer(piece)
             for name, piece in zip(args, pieces, strict=True)

@@ -85,7 +85,11 @@ class Outcome:
     @property
     def verdict(self) -> Verdict:
         """Return the worst verdict of all the gradients."""
-        return Verdict.ERROR if self.error is not None else worst([Verdict.AGREE, *(one.verdict for one in self.gradients)])
+        return (
+            Verdict.ERROR
+            if self.error is not None
+            else worst([Verdict.AGREE, *(one.verdict for one in self.gradients)])
+        )
 
     @property
     def value(self) -> LayerOutcome | None:

@@ -88,7 +88,9 @@ def parse(text: str, bound: Iterable[str] = ()) -> Program:
 def _prepare(text: str) -> str:
     """Return the text without common indentation, after the checks that need no grammar."""
     if len(text) > MAX_TEXT_LENGTH:
-        raise LimitProblem(f"the program has {len(text):,} characters; the limit (MAX_TEXT_LENGTH) is {MAX_TEXT_LENGTH:,}")
+        raise LimitProblem(
+            f"the program has {len(text):,} characters; the limit (MAX_TEXT_LENGTH) is {MAX_TEXT_LENGTH:,}"
+        )
     source = textwrap.dedent(text).strip(" \t\r\n;\f")
     if not re.sub(r"#.*", "", source).strip(" \t\r\n;\f"):
         raise SyntaxProblem("the program is empty", hint='write an expression, as in gradcheck "x**2" --at 3')
@@ -251,7 +253,9 @@ class _Parser:
     def statement(self, node: ast.stmt, last: bool) -> Layer:
         if isinstance(node, ast.Expr):
             if not last:
-                raise self.fail("this value goes nowhere", node, "give it a name: y = ..., or make it the last statement")
+                raise self.fail(
+                    "this value goes nowhere", node, "give it a name: y = ..., or make it the last statement"
+                )
             return Layer(self._fresh_output(), self.real(node.value, 0), self.span(node))
         if not isinstance(node, ast.Assign):
             message, hint = _REFUSED.get(type(node), ("this statement is not part of the language", None))
@@ -260,7 +264,9 @@ class _Parser:
         if len(node.targets) > 1 or not isinstance(target, ast.Name):
             raise self.fail("one statement assigns one name", target, "write y = ...; z = ...")
         if target.id in self.assigned:
-            raise self.fail(f"{target.id} is assigned twice", target, f"give the second value a name of its own, {target.id}2 = ...")
+            raise self.fail(
+                f"{target.id} is assigned twice", target, f"give the second value a name of its own, {target.id}2 = ..."
+            )
         expression = self.real(node.value, 0)
         self.assigned[target.id] = self.span(target)
         return Layer(target.id, expression, self.span(node))
@@ -362,7 +368,9 @@ class _Parser:
 
     def _wrong_kind(self, side: ast.expr, op: str) -> SyntaxProblem:
         if op.startswith("logical"):
-            return self.fail("& and | join comparisons, not numbers", side, "put brackets around each comparison: (x > 0) & (x < 1)")
+            return self.fail(
+                "& and | join comparisons, not numbers", side, "put brackets around each comparison: (x > 0) & (x < 1)"
+            )
         return self.fail("a comparison is no number", side, "write where(condition, a, b)")
 
     def _operator_span(self, node: ast.BinOp) -> Span:
@@ -493,7 +501,9 @@ class _Arguments:
         if params and params[-1] in ("shape", "dims") and len(given) > len(slots):
             given = [*given[: len(slots) - 1], _as_tuple(given[len(slots) - 1 :])]
         if len(given) > len(slots):
-            raise self.parser.fail(f"{self.name} takes {_amount(len(slots), 'argument')}, not {len(given)}", given[len(slots)])
+            raise self.parser.fail(
+                f"{self.name} takes {_amount(len(slots), 'argument')}, not {len(given)}", given[len(slots)]
+            )
         bound = dict(zip(slots, given, strict=False))
         for one in self.node.keywords:
             self._keyword(one, slots, bound)

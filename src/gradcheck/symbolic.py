@@ -62,7 +62,9 @@ def differentiate(
     return pull_back(lower(program, shapes), wrt).program
 
 
-def pull_back(core: Core, wrt: Sequence[str] | None = None, *, guarded: bool = False, as_torch: bool = False) -> Pullback:
+def pull_back(
+    core: Core, wrt: Sequence[str] | None = None, *, guarded: bool = False, as_torch: bool = False
+) -> Pullback:
     """Return the reverse sweep through a core program.
 
     With ``guarded`` every partial holds only inside the domain of its operation, so that a point outside has no number.

@@ -240,4 +240,3 @@ ROWS: tuple[Composite, ...] = (
     Composite("mse_loss", ("a", "b"), (), "mean((a - b)**2)", ("mse_loss(v, a[0])",), torch=lambda m, a, b: m.nn.functional.mse_loss(a, b), summary="the mean of the squared differences"),
 )
 # fmt: on
-

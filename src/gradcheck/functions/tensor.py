@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-
 from gradcheck.functions import params
 from gradcheck.functions.params import shape_text
 from gradcheck.functions.rows import Tensor
@@ -34,14 +33,20 @@ def reduced(shape: Shape, dim: Sequence[int], keepdim: bool) -> Shape:
 def _matmul_canonical(a: Shape, b: Shape) -> dict[str, Param] | str:
     """Return a definition with both sides as matrices where one is a vector, as torch reads it."""
     if not a or not b:
-        raise ValueError(f"cannot multiply {shape_text(a)} by {shape_text(b)}: a matrix product needs no scalars; write *")
+        raise ValueError(
+            f"cannot multiply {shape_text(a)} by {shape_text(b)}: a matrix product needs no scalars; write *"
+        )
     if len(a) > 1 and len(b) > 1:
         return {}
     left = "a" if len(a) > 1 else f"reshape(a, {(1, *a)})"
     right = "b" if len(b) > 1 else f"reshape(b, {(*b, 1)})"
     if a[-1] != b[-2 if len(b) > 1 else -1]:
-        raise ValueError(f"cannot multiply {shape_text(a)} by {shape_text(b)}: {a[-1]} against {b[-2 if len(b) > 1 else -1]}")
-    result = (*a[:-1], *((*b[:-2], b[-1]) if len(b) > 1 else ())) if len(a) > 1 else (*b[:-2], b[-1]) if len(b) > 1 else ()
+        raise ValueError(
+            f"cannot multiply {shape_text(a)} by {shape_text(b)}: {a[-1]} against {b[-2 if len(b) > 1 else -1]}"
+        )
+    result = (
+        (*a[:-1], *((*b[:-2], b[-1]) if len(b) > 1 else ())) if len(a) > 1 else (*b[:-2], b[-1]) if len(b) > 1 else ()
+    )
     return f"reshape(matmul({left}, {right}), {result})"
 
 
@@ -123,9 +128,7 @@ def _expand_transpose(ct: Node, _node: Call, shapes: Sequence[Shape], result: Sh
 def sum_to(ct: Node, full: Shape, shape: Shape) -> Node:
     """Return ``ct`` of shape ``full`` summed over the axes along which ``shape`` was broadcast to it."""
     lead = len(full) - len(shape)
-    dim = tuple(
-        axis for axis in range(len(full)) if axis < lead or (shape[axis - lead] == 1 and full[axis] != 1)
-    )
+    dim = tuple(axis for axis in range(len(full)) if axis < lead or (shape[axis - lead] == 1 and full[axis] != 1))
     summed = call("sum", ct, dim=dim, keepdim=True) if dim else ct
     return call("reshape", summed, shape=shape) if lead else summed
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from decimal import MAX_EMAX, MIN_EMIN, Context
 from dataclasses import replace
+from decimal import MAX_EMAX, MIN_EMIN, Context
 from io import StringIO
 from itertools import compress
 from typing import IO, Any, TypeVar
@@ -165,7 +165,9 @@ def _tensor_tables(run: Run, view: View) -> Iterator[object]:
     kept = sorted(order[-count:])
     for k in kept:
         if len(outcomes) > 1:
-            yield Text(f"point {k // _dtypes(run) + 1} of {len(run) // _dtypes(run)}, {outcomes[k].dtype}", style="bold")
+            yield Text(
+                f"point {k // _dtypes(run) + 1} of {len(run) // _dtypes(run)}, {outcomes[k].dtype}", style="bold"
+            )
         yield from _tensor_outcome(outcomes[k], view)
     if len(kept) < len(outcomes):
         yield Text(f"{len(outcomes) - len(kept)} more checks are not shown; --all shows them", style="dim")
@@ -203,7 +205,9 @@ def _layers(outcome: Outcome, width: int) -> Table:
 
 def _elements(outcome: Outcome, gradient: GradientOutcome, view: View) -> Iterator[object]:
     indices = list(range(len(gradient.judgements)))
-    ranks = [_rank([gradient.judgements[k]], [gradient.expectations[k]] if gradient.expectations else None) for k in indices]
+    ranks = [
+        _rank([gradient.judgements[k]], [gradient.expectations[k]] if gradient.expectations else None) for k in indices
+    ]
     shown, hidden = _worst(indices, ranks, view)
     fmt = FORMATS[outcome.dtype]
     table = _table()
@@ -286,7 +290,9 @@ def exact_text(ball: Ball | None, fmt: Format) -> str:
     middle = ball.midpoint
     digits = EXACT_DIGITS[fmt.name]
     # Rounded to the nearest, which no proof rests on; the json report has the enclosure itself.
-    near = Context(prec=digits, Emin=MIN_EMIN, Emax=MAX_EMAX).create_decimal(Ball(middle, middle).decimals(digits + 8)[0])
+    near = Context(prec=digits, Emin=MIN_EMIN, Emax=MAX_EMAX).create_decimal(
+        Ball(middle, middle).decimals(digits + 8)[0]
+    )
     if not near:
         return "0"
     plain = -6 < near.adjusted() < digits
@@ -335,7 +341,9 @@ def _cut(judgements: list[Judgement], what: str) -> Text:
     within = f", within {ulp_text(worst)} ULP" if worst is not None else ""
     noun = what if len(judgements) == 1 else f"{what}s"
     counts = _counts(Counter(one.verdict for one in judgements))
-    return Text(f"above: the worst; {len(judgements):,} {noun} not shown: {counts}{within} (--all shows them)", style="dim")
+    return Text(
+        f"above: the worst; {len(judgements):,} {noun} not shown: {counts}{within} (--all shows them)", style="dim"
+    )
 
 
 # --- below the tables -----------------------------------------------------------------------------

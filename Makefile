@@ -13,7 +13,7 @@ export PIP_BUILD_CONSTRAINT := constraints.txt $(PIP_BUILD_CONSTRAINT)
 
 demo: .venv/installed
 	$(BIN)/gradcheck "2*x**4+x**3+3*x**2+5*x+1" --at 2
-	$(BIN)/gradcheck "y = 3*x + 2; z = 2*y**2; out = mean(z)" --at "x=[[1,2],[3,4]]"
+	$(BIN)/gradcheck "y = 3*x + 2; z = 2*y**2; out = mean(z)" --at "[[1,2,3],[3,2,1]]"
 
 test: .venv/installed-dev
 	$(BIN)/ruff check

@@ -86,13 +86,20 @@ def expressions(draw: st.DrawFn, given: tuple[tuple[str, Shape], ...], smooth: b
     """Draw an expression over names of these shapes."""
     kind = draw(st.integers(0, 3)) if depth else 0
     if kind == 0:
-        return Name(draw(st.sampled_from([name for name, _ in given])))
+        return draw(leaves([name for name, _ in given]))
     if kind == 1:
         return draw(tensor_operations(given, smooth, depth))
     inner = draw(expressions(given, smooth, depth - 1))
     if kind == 2 and not smooth:
         return draw(choices(inner))
     return draw(elementwise(inner, smooth))
+
+
+@st.composite
+def leaves(draw: st.DrawFn, known: list[str]) -> Name:
+    """Draw a name, and earlier layers more often than inputs: what stands in no later layer tests nothing."""
+    layers = [name for name in known if name not in SHAPES]
+    return Name(draw(st.sampled_from(layers if layers and draw(st.booleans()) else known)))
 
 
 @st.composite
@@ -121,7 +128,7 @@ def tensor_operations(draw: st.DrawFn, given: tuple[tuple[str, Shape], ...], smo
     by: dict[str, Node] = {}
     for name in names(node):
         same = [one for one, shape in given if shape == SHAPES[name]]
-        made: Node = Name(draw(st.sampled_from(same)))
+        made: Node = draw(leaves(same))
         by[name] = draw(elementwise(made, smooth)) if depth > 1 and draw(st.booleans()) else made
     return substitute(node, by)
 

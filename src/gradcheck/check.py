@@ -11,7 +11,7 @@ import numpy as np
 
 from gradcheck import autograd, exact, kernels
 from gradcheck.autograd import TorchValue
-from gradcheck.compare import Judgement, Verdict, explain, judge
+from gradcheck.compare import SLACK, Judgement, Verdict, explain, judge
 from gradcheck.errors import LaneProblem, PointProblem, UsageProblem
 from gradcheck.exact import MAX_BITS, START_BITS
 from gradcheck.formats import FORMATS, Ball, Format
@@ -143,7 +143,8 @@ class _Case:
         notes = []
         if layers and len(layers[-1].values) > 1:
             notes.append(
-                f"the output has {len(layers[-1].values):,} elements; the gradient is that of their sum, as out.sum().backward() has it"
+                f"the output has {len(layers[-1].values):,} elements; "
+                "the gradient is that of their sum, as out.sum().backward() has it"
             )
         return Outcome(
             self.plan.program, self.point, rounded, self.dtype, self.settings.device, layers, gradients,
@@ -178,7 +179,7 @@ class _Case:
                 break
             self.bits *= 2
         for one in gradients:
-            one.give_up(pole, self.bits)
+            one.give_up(pole, self.bits, self.format, self.settings.ulps)
         return values
 
     def explain(self, gradients: list[_Elements]) -> None:
@@ -228,22 +229,23 @@ class _Case:
             [judgement or Judgement(Verdict.UNDECIDED) for judgement in one.judgements], expected, expectations,
         )  # fmt: skip
 
-    def expectation(self, one: _Elements) -> tuple[list[float] | None, list[Judgement] | None]:
+    def expectation(self, one: _Elements) -> tuple[list[float | None] | None, list[Judgement] | None]:
         """Return what the user expects, rounded to the dtype, and the verdicts on it."""
         core = self.plan.expect.get(one.name)
         if core is None:
             return None, None
         values = exact.enclose(core, self.arrays, self.bits)[core.program.output]
         balls = exact.balls(np.broadcast_to(values, one.shape), self.bits)
-        numbers = [
-            self.format.round_dyadic(ball.midpoint) if isinstance(ball, Ball) else float("nan") for ball in balls
-        ]
-        return numbers, [
-            judgement
-            if ball is None
-            else judge(ball, number, self.format, self.settings.ulps) or Judgement(Verdict.UNDECIDED)
-            for ball, number, judgement in zip(one.balls, numbers, one.settled(), strict=True)
-        ]
+        numbers = [self.format.round_dyadic(ball.midpoint) if isinstance(ball, Ball) else None for ball in balls]
+        return numbers, [self.expected(*pair) for pair in zip(numbers, one.balls, one.settled(), strict=True)]
+
+    def expected(self, number: float | None, truth: Ball | None, found: Judgement) -> Judgement:
+        """Return the judgement on an expected number; where there is no derivative, none can be right or wrong."""
+        if truth is None:
+            return Judgement(found.verdict, note=found.note)
+        if number is None:
+            return Judgement(Verdict.DISAGREE, note="the expected derivative has no value here")
+        return judge(truth, number, self.format, self.settings.ulps) or Judgement(Verdict.UNDECIDED)
 
 
 class _Elements:
@@ -312,9 +314,13 @@ class _Elements:
         if found is not None and self.torch is not None:
             self.judgements[k] = explain(found, rounding, self.torch[k], fmt)
 
-    def give_up(self, pole: str | None, bits: int) -> None:
+    def give_up(self, pole: str | None, bits: int, fmt: Format, ulps: float) -> None:
         """Judge what no precision decided."""
         for k in self.open:
+            ball = self.balls[k]
+            if ball is not None and (found := self.compared(k, ball, fmt, ulps + SLACK)) is not None:
+                self.judgements[k] = found
+                continue
             if pole is not None and self.balls[k] is None:
                 self.judgements[k] = Judgement(Verdict.UNDEFINED, note=_reason(pole))
             else:

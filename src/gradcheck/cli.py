@@ -61,7 +61,7 @@ def _show_version(wanted: bool) -> None:
 
 # fmt: off
 @checker.command(epilog=EPILOG, no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]})
-def check(  # noqa: PLR0913 - one parameter an option
+def check(  # noqa: PLR0913, PLR0917 - one parameter an option
     program: Annotated[str, typer.Argument(
         metavar="PROGRAM", help='A formula, or layers: "y = 3*x + 2; z = y**2; mean(z)".', show_default=False)],
     at: Annotated[list[str] | None, typer.Option(

@@ -25,7 +25,7 @@ class Verdict(StrEnum):
     @property
     def severity(self) -> int:
         """Return the place in the order from ``agree``, 0, to ``error``."""
-        return list(Verdict).index(self)
+        return _SEVERITIES[self]
 
     @property
     def fails(self) -> bool:
@@ -33,8 +33,11 @@ class Verdict(StrEnum):
         return self in (Verdict.DISAGREE, Verdict.ERROR)
 
 
-FAILS_ASSERT = frozenset({Verdict.UNSTABLE, Verdict.UNDEFINED, Verdict.UNDECIDED})
-"""The verdicts that fail with ``--assert`` only."""
+_SEVERITIES = {verdict: place for place, verdict in enumerate(Verdict)}
+
+SLACK = 2.0**-20
+"""ULP that may be added to a tolerance as the last resort: a derivative of exactly 0, which no inexact ball can equal,
+could not be decided at any precision against a value that is off by just the tolerance."""
 
 
 def worst(verdicts: Iterable[Verdict]) -> Verdict:
@@ -89,7 +92,7 @@ def _non_finite(ball: Ball, value: float, fmt: Format) -> str:
 def explain(found: Judgement, rounding: Ball | None, value: float, fmt: Format) -> Judgement:
     """Return the judgement on a value beyond the tolerance, given its rounding enclosure (None: unbounded).
 
-    Outside the enclosure it is wrong, whatever the rounding. Inside, it is right to at least half of the significand, or
+    Outside the enclosure it is wrong, whatever the rounding. Inside, at least half of the significand is right, or
     the formula is unstable: it cannot be evaluated this way in this dtype.
     """
     if not isfinite(value):

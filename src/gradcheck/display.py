@@ -68,7 +68,7 @@ def _indices(shape: Shape, rank: int) -> str:
 def local_derivatives(layer: Layer, shapes: Mapping[str, Shape]) -> dict[str, str]:
     """Return the derivative of one layer by each name it reads, as text.
 
-    An elementwise layer and a full reduction have a partial (``4*y``, ``1/6``). Any other layer has a pullback, which is
+    An elementwise layer and a full reduction have a partial (``4*y``, ``1/6``). Any other layer has a pullback,
     written for a cotangent ``ct`` of the layer: ``ct @ w.T``. What has no short text is left out.
     """
     reads = tuple(names(layer.expression))

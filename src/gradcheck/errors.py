@@ -28,7 +28,9 @@ class GradcheckError(Exception):
 
     code = "error"
 
-    def __init__(self, message: str, *, source: str | None = None, span: Span | None = None, hint: str | None = None):
+    def __init__(
+        self, message: str, *, source: str | None = None, span: Span | None = None, hint: str | None = None
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.source = source

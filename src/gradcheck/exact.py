@@ -57,7 +57,7 @@ class Undefined:
     def __init__(self, reason: str) -> None:
         self.reason = reason
 
-    def _keep(self, other: Any) -> Any:
+    def _keep(self, _other: Any) -> Any:
         return self
 
     def _times(self, other: Any) -> Any:
@@ -124,16 +124,15 @@ def _operation(node: Call, args: list[Any]) -> Any:
 def _ufunc(op: str) -> Callable[..., Any]:
     """Return the elementwise function of an operation on arrays of balls."""
     if op in _CHOICES:
-        function = _CHOICES[op]
-    else:
-        row = ELEMENTWISE.get(op) or CONDITIONS[op]
-        function = row.exact if op.startswith("logical") else _on_balls(row.exact)
-    return np.frompyfunc(function, function.__code__.co_argcount if op in _CHOICES else len(_row_args(op)), 1)
-
-
-def _row_args(op: str) -> Sequence[str]:
+        return _lifted(_CHOICES[op], 2 if op == MASK else 3)
     row = ELEMENTWISE.get(op) or CONDITIONS[op]
-    return row.args
+    return _lifted(row.exact if op.startswith("logical") else _on_balls(row.exact), len(row.args))
+
+
+def _lifted(function: Callable[..., Any], arity: int) -> Callable[..., Any]:
+    """Return a function of balls as one of arrays."""
+    made: Callable[..., Any] = np.frompyfunc(function, arity, 1)
+    return made
 
 
 def _on_balls(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -162,7 +161,7 @@ _CHOICES: dict[str, Callable[..., Any]] = {
 @cache
 def _guard(reason: str) -> Callable[..., Any]:
     nothing = Undefined(reason)
-    return np.frompyfunc(lambda a, c: a if c is True else nothing if c is False else UNDECIDED, 2, 1)
+    return _lifted(lambda a, c: a if c is True else nothing if c is False else UNDECIDED, 2)
 
 
 _from_float: Callable[..., Any] = np.frompyfunc(arb, 1, 1)
@@ -184,9 +183,9 @@ def enclose_rounded(
 ) -> Values:
     """Return balls that contain whatever an honest evaluation in ``fmt`` can return for every layer.
 
-    ``core`` has one operation a layer. After each, the ball is widened by the row's budget: so many unit roundoffs of the
-    result, and as many of the smallest number that no kernel flushes to zero. A sum of n terms may lose n roundoffs of every term. Where a condition
-    is open between the roundings, either branch may be taken.
+    ``core`` has one operation a layer. After each, the ball is widened by the row's budget: so many unit roundoffs of
+    the result, and as many of the smallest number that no kernel flushes to zero. A sum of n terms may lose n roundoffs
+    of every term. Where a condition is open between the roundings, either branch may be taken.
     """
     with flint.ctx.workprec(bits):
         loss = _Loss(fmt)
@@ -216,7 +215,7 @@ class _Loss:
         if node.op in TENSOR:
             return self.tensor(node, args)
         if node.op in _HULLS:
-            return np.frompyfunc(_HULLS[node.op], len(args), 1)(*args)
+            return _lifted(_HULLS[node.op], len(args))(*args)
         if node.op == GUARD:
             return args[0]
         made = _operation(node, args)

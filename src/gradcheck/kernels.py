@@ -1,4 +1,4 @@
-"""Elementwise kernels: SymPy differentiates them in closed form, and the result comes back as expressions of the language."""
+"""Elementwise kernels: SymPy differentiates them in closed form, and the result is back in the language."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def condition(text: str) -> Node:
 def lift(expression: Any) -> Node:
     """Return the IR of a SymPy expression, in SymPy's own printing order.
 
-    Raises NoClosedForm where it holds anything outside the language, such as ``zoo``, ``I`` or an unevaluated derivative.
+    Raises NoClosedForm where it holds anything outside the language: ``zoo``, ``I``, an unevaluated derivative, ...
     """
     if expression.is_Symbol:
         return Name(expression.name)

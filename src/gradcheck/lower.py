@@ -1,4 +1,4 @@
-"""Lowering: a program at known shapes becomes core layers, each one fused elementwise kernel or one tensor operation."""
+"""Lowering: a program at known shapes becomes core layers, each a fused elementwise kernel or a tensor operation."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _IDENTITIES = frozenset({"reshape", "expand", "sum"})
 
 @dataclass(frozen=True, slots=True)
 class Core:
-    """A lowered program with the shape of every name; ``home`` tells which layer of the user's each core layer serves."""
+    """A lowered program with the shape of every name; ``home`` tells which layer of the user's each one serves."""
 
     program: Program
     shapes: dict[str, Shape]
@@ -109,7 +109,7 @@ class _Lowering:
     # --- expressions ---
 
     def expression(self, node: Node, env: Mapping[str, _Piece], span: Span | None) -> _Piece:
-        """Lower one expression; ``env`` binds the names of a definition, whose operations all bear the call's ``span``."""
+        """Lower one expression; ``env`` binds a definition's names, and its operations all bear the call's ``span``."""
         done: list[_Piece] = []
         for part in postorder(node):
             if isinstance(part, Name):

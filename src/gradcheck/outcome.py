@@ -34,7 +34,8 @@ class GradientOutcome:
     """The gradient by one input, element by element in row-major order.
 
     ``exact`` is None where there is no enclosure, ``torch`` is None where torch returned no gradient. ``expected`` and
-    ``expectations`` are there when the user stated a derivative. ``formula`` is the composed closed form, where short.
+    ``expectations`` are there when the user stated a derivative; a number is None where that has no value. ``formula``
+    is the composed closed form, where short.
     """
 
     input: str
@@ -43,7 +44,7 @@ class GradientOutcome:
     exact: list[Ball | None]
     torch: list[float] | None
     judgements: list[Judgement]
-    expected: list[float] | None = None
+    expected: list[float | None] | None = None
     expectations: list[Judgement] | None = None
 
     @property

@@ -95,9 +95,10 @@ def _prepare(text: str) -> str:
     if not re.sub(r"#.*", "", source).strip(" \t\r\n;\f"):
         raise SyntaxProblem("the program is empty", hint='write an expression, as in gradcheck "x**2" --at 3')
     _check_brackets(source)
-    for match in re.finditer(r"[\w.]{%d,}" % (MAX_LITERAL_LENGTH + 1), source):
+    for match in re.finditer(rf"[\w.]{{{MAX_LITERAL_LENGTH + 1},}}", source):
         raise LimitProblem(
-            f"a number or name of {len(match[0]):,} characters; the limit (MAX_LITERAL_LENGTH) is {MAX_LITERAL_LENGTH:,}",
+            f"a number or name of {len(match[0]):,} characters; "
+            f"the limit (MAX_LITERAL_LENGTH) is {MAX_LITERAL_LENGTH:,}",
             source=source, span=Span(match.start(), match.start() + 1),
         )  # fmt: skip
     return source
@@ -290,7 +291,7 @@ class _Parser:
             raise self.fail("a condition is needed here", node, "write a comparison, as in x > 0")
         return made
 
-    def expression(self, node: ast.expr, depth: int) -> Node:
+    def expression(self, node: ast.expr, depth: int) -> Node:  # noqa: C901 - one case a kind of node
         self.nodes += 1
         if depth > MAX_NESTING:
             raise _too_deep(self.source, self.span(node))
@@ -509,7 +510,8 @@ class _Arguments:
             self._keyword(one, slots, bound)
         missing = [slot for slot in slots if slot not in bound and slot in _required(self.op)]
         if missing:
-            hint = f"write {self.name}({', '.join(['...'] * bool(bound) + [f'{m}=...' if m in params else m for m in missing])})"
+            shown = ["..."] * bool(bound) + [f"{one}=..." if one in params else one for one in missing]
+            hint = f"write {self.name}({', '.join(shown)})"
             raise self.parser.fail(f"{self.name} needs {' and '.join(missing)}", self.place, hint)
         return bound
 
@@ -680,7 +682,8 @@ def _check_constants(node: Node, source: str) -> None:
             bits = _grown(part.op, args)
             if bits > MAX_CONSTANT_BITS:
                 raise LimitProblem(
-                    f"the constants of this expression grow beyond {MAX_CONSTANT_BITS:,} bits (the limit MAX_CONSTANT_BITS)",
+                    f"the constants of this expression grow beyond {MAX_CONSTANT_BITS:,} bits "
+                    "(the limit MAX_CONSTANT_BITS)",
                     source=source, span=part.span,
                 )  # fmt: skip
             known.append((fold(part.op, [value for value, _ in args]), int(bits)))

@@ -108,8 +108,9 @@ def rebuild(node: Node, change: Callable[[Node], Node]) -> Node:
             args = tuple(done[-len(part.args) :])
             del done[-len(part.args) :]
             same = all(new is old for new, old in zip(args, part.args, strict=True))
-            part = part if same else replace(part, args=args)
-        done.append(change(part))
+            done.append(change(part if same else replace(part, args=args)))
+        else:
+            done.append(change(part))
     return done[-1]
 
 

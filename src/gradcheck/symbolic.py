@@ -137,10 +137,8 @@ class _Sweep:
         """Return the sum of what flows into ``name``, as a name unless it is a constant."""
         parts = self.flows.pop(name)
         total = _Part(reduce(_plus, (part.node for part in parts)), broadcast(*(part.shape for part in parts)))
-        if isinstance(total.node, Number | Name):
-            made = total
-        else:
-            made = self.emit(f"d_{name}", total.node, total.shape)
+        named = isinstance(total.node, Number | Name)
+        made = total if named else self.emit(f"d_{name}", total.node, total.shape)
         self.cotangents[name] = made.node.id if isinstance(made.node, Name) else ""
         return made
 

@@ -6,7 +6,7 @@ from fractions import Fraction
 from math import prod
 from typing import Any
 
-from gradcheck.functions.params import arguments, axes, axis
+from gradcheck.functions.params import arguments, axes, axis, reduced
 from gradcheck.functions.rows import Composite
 from gradcheck.program import Param, Shape
 
@@ -71,10 +71,22 @@ def _tree(pair: str) -> Any:
         for one in odd:
             lines.append(f"with_{one} = {pair.format(last, one)}")
             last = f"with_{one}"
-        shape = tuple(1 if one in over else n for one, n in enumerate(x) if keepdim or one not in over)
+        shape = reduced(x, over, bool(keepdim))
         return "\n".join([*lines, f"reshape({last}, {shape})"])
 
     return definition
+
+
+def _prod_stored(x: Shape, dim: Param = None, keepdim: Param = False) -> str:
+    """Return prod with the gradient prod(x)/x of its stored value, as torch has it where no factor is 0."""
+    if not x:
+        return "x"
+    *lines, last = _tree("{}*{}")(x, dim, True).splitlines()
+    shape = reduced(x, axes(dim, len(x)), bool(keepdim))
+    return "\n".join([
+        *lines, f"m = detach({last})", "q = detach(where(x == 0, 0, m/where(x == 0, 1, x)))",
+        f"reshape(m + sum((x - detach(x))*q{_over(x, dim, True)}), {shape})",
+    ])  # fmt: skip
 
 
 def _swap(x: Shape, dim0: Param, dim1: Param) -> str:
@@ -154,8 +166,7 @@ def _logsumexp(x: Shape, dim: Param = None, keepdim: Param = False) -> str:
 
 def _logsumexp_shifted(x: Shape, dim: Param = None, keepdim: Param = False) -> str:
     """Return logsumexp with its own value taken out, as torch's backward has it: exp(x - logsumexp(x))."""
-    over = axes(dim, len(x))
-    shape = tuple(1 if one in over else size for one, size in enumerate(x) if keepdim or one not in over)
+    shape = reduced(x, axes(dim, len(x)), bool(keepdim))
     return f"m = detach({_logsumexp(x, dim, True)})\nreshape(m + log(sum(exp(x - m){_over(x, dim, True)})), {shape})"
 
 
@@ -206,7 +217,7 @@ ROWS: tuple[Composite, ...] = (
     Composite("var",  ("x",), ("dim", "correction", "keepdim"), _variance, ("var(a)", "var(a, dim=1)", "var(a, dim=1, correction=0, keepdim=True)"), torch=_torch_over("var"), summary="the variance, divided by n - correction"),
     Composite("std",  ("x",), ("dim", "correction", "keepdim"), _deviation, ("std(a)", "std(a, dim=0)", "std(v, correction=0)"), torch=_torch_over("std"), summary="the standard deviation"),
     Composite("norm", ("x",), ("p", "dim", "keepdim"), _norm, ("norm(a)", "norm(a, p=1)", "norm(a, p=3, dim=1)", "norm(v, p=inf)", "norm(v, p=1.5)"), torch=_torch_norm, summary="the vector norm of order p"),
-    Composite("prod", ("x",), ("dim", "keepdim"), _tree("{}*{}"), ("prod(a)", "prod(a, dim=1)", "prod(v, dim=0, keepdim=True)"), torch=_torch_prod, summary="the product of the elements"),
+    Composite("prod", ("x",), ("dim", "keepdim"), _tree("{}*{}"), ("prod(a)", "prod(a, dim=1)", "prod(v, dim=0, keepdim=True)"), as_torch=_prod_stored, torch=_torch_prod, summary="the product of the elements"),
     Composite("amax", ("x",), ("dim", "keepdim"), _tree("maximum({}, {})"), ("amax(a)", "amax(a, dim=1)", "amax(c, dim=(0, 2), keepdim=True)"), torch=_torch_extreme("amax"), summary="the greatest element"),
     Composite("amin", ("x",), ("dim", "keepdim"), _tree("minimum({}, {})"), ("amin(a)", "amin(a, dim=0)"), torch=_torch_extreme("amin"), summary="the least element"),
     Composite("logsumexp", ("x",), ("dim", "keepdim"), _logsumexp, ("logsumexp(a, dim=1)", "logsumexp(a, dim=(0, 1))", "logsumexp(v, 0, keepdim=True)"), as_torch=_logsumexp_shifted, torch=_all_dims, summary="log(sum(exp(x)))"),

@@ -46,6 +46,13 @@ def axes(dim: Param, rank: int) -> tuple[int, ...]:
     return tuple(one for one in found if one < rank)
 
 
+def reduced(shape: Shape, dim: Sequence[int], keepdim: bool) -> Shape:
+    """Return the shape after a reduction over ``dim``."""
+    if keepdim:
+        return tuple(1 if axis in dim else size for axis, size in enumerate(shape))
+    return tuple(size for axis, size in enumerate(shape) if axis not in dim)
+
+
 def order(dims: Param, rank: int) -> tuple[int, ...]:
     """Return a permutation of all the dims."""
     found = tuple(axis(one, rank) for one in (dims if isinstance(dims, tuple) else (dims,)))

@@ -10,7 +10,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from gradcheck.functions import params
-from gradcheck.functions.params import shape_text
+from gradcheck.functions.params import reduced, shape_text
 from gradcheck.functions.rows import Tensor
 from gradcheck.program import Call, Node, Param, Shape, call
 
@@ -21,13 +21,6 @@ if TYPE_CHECKING:
 
 
 # --- shapes ---------------------------------------------------------------------------------------
-
-
-def reduced(shape: Shape, dim: Sequence[int], keepdim: bool) -> Shape:
-    """Return the shape after a reduction over ``dim``."""
-    if keepdim:
-        return tuple(1 if axis in dim else size for axis, size in enumerate(shape))
-    return tuple(size for axis, size in enumerate(shape) if axis not in dim)
 
 
 def _matmul_canonical(a: Shape, b: Shape) -> dict[str, Param] | str:
@@ -82,7 +75,7 @@ def _index_shape(shape: Shape, key: Param) -> Shape:
     # A broadcast view of one element has any shape without taking its memory.
     probe = np.broadcast_to(np.zeros((), dtype=np.int8), shape)
     try:
-        return probe[numpy_key(key)].shape
+        return tuple(probe[numpy_key(key)].shape)
     except IndexError as problem:
         raise ValueError(_index_message(shape, str(problem))) from None
 
@@ -98,7 +91,7 @@ def _index_message(shape: Shape, problem: str) -> str:
 
 def scatter(np: Any, values: Array, key: Param, shape: Shape, zero: object) -> Array:
     """Return zeros of ``shape`` with ``values`` added where ``key`` points; ``zero`` is the structural zero."""
-    out = np.empty(shape, dtype=object)
+    out: Array = np.empty(shape, dtype=object)
     out.fill(zero)
     np.add.at(out, numpy_key(key), values)
     return out

@@ -120,7 +120,7 @@ def _expected(gradient: GradientOutcome) -> list[Object] | None:
     if gradient.expected is None or gradient.expectations is None:
         return None
     pairs = zip(gradient.expected, gradient.expectations, strict=True)
-    return [{**_judgement(judgement), "value": _number(value)} for value, judgement in pairs]
+    return [{**_judgement(judgement), "value": None if value is None else _number(value)} for value, judgement in pairs]
 
 
 def _judgement(judgement: Judgement) -> Object:

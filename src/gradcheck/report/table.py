@@ -191,9 +191,9 @@ def _layers(outcome: Outcome, width: int) -> Table:
     table.add_column("layer", overflow="fold")
     for name in compress(("shape", "value", "local derivative", "grad_fn"), kept):
         table.add_column(name, overflow="fold")
-    for name, value in outcome.point.items():
-        leaf = _numbers(outcome.rounded[name], value.shape, outcome.dtype)
-        cells = [Text(_shape(value.shape)), Text(leaf), Text(), Text("leaf", style="dim")]
+    for name, one in outcome.point.items():
+        leaf = _numbers(outcome.rounded[name], one.shape, outcome.dtype)
+        cells = [Text(_shape(one.shape)), Text(leaf), Text(), Text("leaf", style="dim")]
         table.add_row(Text(name, style="bold"), *compress(cells, kept))
     for layer in outcome.layers:
         local = "\n".join(f"d/d {name}: {text}" for name, text in layer.derivatives.items())
@@ -270,13 +270,17 @@ def _lane_columns(table: Table, expected: bool, view: View) -> None:
 
 def _lanes(gradient: GradientOutcome, k: int, fmt: Format, expected: bool, view: View) -> list[Text]:
     found = gradient.judgements[k]
-    torch = "none" if gradient.torch is None else fmt.text(gradient.torch[k])
+    torch = _number(None if gradient.torch is None else gradient.torch[k], fmt)
     radius = [Text(_radius(gradient.exact[k]))] if view.verbose else []
     cells = [Text(exact_text(gradient.exact[k], fmt)), *radius, Text(torch), Text(ulp_text(found.ulps))]
     cells.append(_verdict(found.verdict))
     if expected and gradient.expected is not None and gradient.expectations is not None:
-        cells += [Text(fmt.text(gradient.expected[k])), _verdict(gradient.expectations[k].verdict)]
+        cells += [Text(_number(gradient.expected[k], fmt)), _verdict(gradient.expectations[k].verdict)]
     return cells
+
+
+def _number(value: float | None, fmt: Format) -> str:
+    return "none" if value is None else fmt.text(value)
 
 
 def _verdict(verdict: Verdict) -> Text:
@@ -356,7 +360,7 @@ def _notes(run: Run) -> Iterator[Text]:
         if outcome.error is not None:
             places.setdefault((Verdict.ERROR, outcome.error), []).append(_point(outcome))
         for gradient in outcome.gradients:
-            for k, one in enumerate(gradient.judgements):
+            for k, one in (*enumerate(gradient.judgements), *enumerate(gradient.expectations or ())):
                 if one.note is not None:
                     places.setdefault((one.verdict, one.note), []).append(_place(outcome, gradient, k))
     for (verdict, note), where in sorted(places.items(), key=lambda item: item[0][0].severity):
@@ -393,13 +397,13 @@ def _failures(run: Run) -> Iterator[Text]:
         for gradient in outcome.gradients:
             for k, one in enumerate(gradient.judgements):
                 if one.verdict.fails:
-                    torch = "none" if gradient.torch is None else fmt.text(gradient.torch[k])
+                    torch = _number(None if gradient.torch is None else gradient.torch[k], fmt)
                     exact = exact_text(gradient.exact[k], fmt)
                     line = f"✗ {one.verdict} at {_place(outcome, gradient, k)}: autograd {torch}, exact {exact}"
                     yield Text(line, style=STYLES[one.verdict])
             for k, one in enumerate(gradient.expectations or ()):
                 if one.verdict.fails and gradient.expected is not None:
-                    line = f"✗ expected {fmt.text(gradient.expected[k])} at {_place(outcome, gradient, k)}"
+                    line = f"✗ expected {_number(gradient.expected[k], fmt)} at {_place(outcome, gradient, k)}"
                     yield Text(f"{line}: exact {exact_text(gradient.exact[k], fmt)}", style=STYLES[one.verdict])
 
 

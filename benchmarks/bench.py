@@ -19,7 +19,7 @@ import torch
 from sympy.core.cache import clear_cache
 
 from gradcheck import kernels
-from gradcheck.check import check
+from gradcheck.case import check
 from gradcheck.compare import Verdict
 from gradcheck.settings import Settings
 

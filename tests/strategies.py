@@ -26,7 +26,7 @@ SHAPES: dict[str, Shape] = shapes(TENSORS)
 def has_derivative(row: Elementwise, sample: Sample, place: int) -> bool:
     partial = kernels.partial(program_of(row).layers[0].expression, row.args[place])
     [found] = enclosures(lower(program_of_node(partial, row.args)), "out", point_of(row, sample))
-    return isinstance(found, Ball)
+    return isinstance(found, Ball) and not found.contains(0)
 
 
 ROWS = tuple(ELEMENTWISE.values())
@@ -37,7 +37,7 @@ SMOOTH = [
     for place in range(len(row.args))
     if has_derivative(row, sample, place)
 ]
-"""Sample points with the arguments by which there is a derivative."""
+"""Sample points with the arguments by which there is a derivative that is not 0: a constant makes ties and 0/0."""
 SAMPLES = tuple(parse(text).layers[0].expression for row in ON_TENSORS for text in row.samples)
 assert ROWS
 assert SMOOTH
@@ -99,7 +99,8 @@ def expressions(draw: st.DrawFn, given: tuple[tuple[str, Shape], ...], smooth: b
 def leaves(draw: st.DrawFn, known: list[str]) -> Name:
     """Draw a name, and earlier layers more often than inputs: what stands in no later layer tests nothing."""
     layers = [name for name in known if name not in SHAPES]
-    return Name(draw(st.sampled_from(layers if layers and draw(st.booleans()) else known)))
+    earlier = draw(st.booleans())
+    return Name(draw(st.sampled_from(layers if layers and earlier else known)))
 
 
 @st.composite

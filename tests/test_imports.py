@@ -22,7 +22,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("symbolic",),
     ("display",),
     ("plan", "outcome"),
-    ("check",),
+    ("case",),
     ("report",),
     ("cli",),
     ("__main__",),

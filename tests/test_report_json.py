@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from gradcheck.check import check
+from gradcheck.case import check
 from gradcheck.compare import Judgement, Verdict
 from gradcheck.formats import FORMATS, Ball, Dyadic
 from gradcheck.outcome import Outcome, Run

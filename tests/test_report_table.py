@@ -8,7 +8,7 @@ from io import StringIO
 
 import pytest
 
-from gradcheck.check import check
+from gradcheck.case import check
 from gradcheck.report import View
 from gradcheck.report.table import write
 from gradcheck.settings import Settings

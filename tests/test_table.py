@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from gradcheck import autograd, functions, kernels
-from gradcheck.check import check, check_program
+from gradcheck.case import check, check_program
 from gradcheck.compare import Verdict
 from gradcheck.formats import FORMATS, Ball
 from gradcheck.functions import COMPOSITE, CONDITIONS, ELEMENTWISE, TENSOR, Composite, Elementwise, Tensor

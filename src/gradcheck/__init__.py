@@ -1,3 +1,47 @@
-"""gradcheck tells whether a gradient PyTorch computed is right, by how much it is off, and why."""
+"""gradcheck tells whether a gradient PyTorch computed is right, by how much it is off, and why.
+
+>>> import gradcheck
+>>> run = gradcheck.check("2*x**4 + x**3 + 3*x**2 + 5*x + 1", x=2)
+>>> run.verdict.value, run[0].gradients[0].formula, run[0].gradients[0].torch
+('agree', '8*x**3 + 3*x**2 + 6*x + 5', [93.0])
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from gradcheck.errors import GradcheckError
+from gradcheck.settings import DEFAULT_ULPS, Settings
+
+if TYPE_CHECKING:
+    from gradcheck.outcome import Run
 
 __version__ = "0.1.0"
+
+
+def check(
+    program: str,
+    at: str | Sequence[str] | Mapping[str, object] | None = None,
+    *,
+    settings: Settings | None = None,
+    **points: object,
+) -> Run:
+    """Return the outcomes of one program: the very same that the command prints.
+
+    ``at`` takes the texts of ``--at``, or a mapping of inputs; ``points`` are inputs by name: numbers, nested lists,
+    NumPy arrays, torch tensors, or texts. ``settings`` hold dtypes, device, tolerance in ULP, inputs to differentiate by,
+    and an expected derivative. A disagreement is a verdict in the outcome; a program or a point that cannot be
+    understood raises GradcheckError.
+
+    >>> from gradcheck import Settings, check
+    >>> run = check("x*exp(-x**2)", "x=-3:3:7", settings=Settings(dtypes=("float64", "bfloat16")))
+    >>> len(run), run.passed
+    (14, True)
+    """
+    from gradcheck import case  # torch, SymPy and FLINT are loaded with the first check
+
+    return case.check(program, at, settings=settings, **points)
+
+
+__all__ = ["DEFAULT_ULPS", "GradcheckError", "Settings", "check"]

@@ -51,7 +51,7 @@ COMMANDS = {"functions": lister}
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        from gradcheck.check import environment
+        from gradcheck.case import environment
 
         found = environment("cpu")
         names = ("gradcheck", "torch", "sympy", "python-flint", "python")
@@ -116,7 +116,7 @@ def _run(text: str, at: Sequence[str], settings: Settings) -> Run:
     for shapes in {tuple((name, one.shape) for name, one in point.items()) for point in points}:
         lower(program, dict(shapes))
         expectations(settings.expect, settings.wrt or program.inputs, program, dict(shapes))
-    from gradcheck.check import check_program
+    from gradcheck.case import check_program
 
     gc.freeze()  # what the libraries made stays for good: no collection needs to look at it
     gc.enable()

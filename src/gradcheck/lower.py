@@ -55,7 +55,7 @@ def lower(
 
     >>> print(lower(parse("mean((x - 1)**2)"), {"x": (2, 3)}).program)
     out_1 = (x - 1)**2
-    out_2 = sum(out_1, dim=(0, 1), keepdim=False)
+    out_2 = sum(out_1, dim=(0, 1))
     out = out_2/6
     """
     given = {name: tuple((shapes or {}).get(name, ())) for name in program.inputs}

@@ -55,6 +55,7 @@ def differentiate(
 
     The result is a program like any other: it prints, evaluates, and can be differentiated again.
 
+    >>> from gradcheck.parse import parse
     >>> print(differentiate(parse("3*x**2"), wrt=["x"]))
     out = 3*x**2
     d_x = 6*x

@@ -41,15 +41,7 @@ def check(
     settings: Settings | None = None,
     **points: object,
 ) -> Run:
-    """Return the outcomes of one program: the very same that the command prints.
-
-    ``at`` takes the texts of ``--at``, or a mapping of inputs; ``points`` are inputs by name: numbers, nested lists,
-    arrays, tensors, or texts. Raises GradcheckError where the program or a point cannot be understood.
-
-    >>> run = check("2*x**4 + x**3 + 3*x**2 + 5*x + 1", x=2)
-    >>> run.verdict, run[0].gradients[0].formula, run[0].gradients[0].torch
-    (<Verdict.AGREE: 'agree'>, '8*x**3 + 3*x**2 + 6*x + 5', [93.0])
-    """
+    """Return the outcomes of one program; see ``gradcheck.check``."""
     settings = settings or Settings()
     texts = [at] if isinstance(at, str) else list(at) if at is not None and not isinstance(at, Mapping) else []
     given = {**(at if isinstance(at, Mapping) else {}), **points}

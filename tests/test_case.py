@@ -17,7 +17,7 @@ from hypothesis import given, settings
 
 from gradcheck import autograd, kernels
 from gradcheck.autograd import Backward
-from gradcheck.check import check, check_program
+from gradcheck.case import check, check_program
 from gradcheck.compare import Verdict
 from gradcheck.errors import GradcheckError
 from gradcheck.functions import COMPOSITE, ELEMENTWISE, TENSOR, Elementwise

@@ -9,7 +9,7 @@ INSTALL := $(BIN)/python -m pip install --quiet -c constraints.txt
 export PIP_CONSTRAINT := constraints.txt $(PIP_CONSTRAINT)
 export PIP_BUILD_CONSTRAINT := constraints.txt $(PIP_BUILD_CONSTRAINT)
 
-.PHONY: demo test bench clean
+.PHONY: demo test docs bench clean
 
 demo: .venv/installed
 	$(BIN)/gradcheck "2*x**4+x**3+3*x**2+5*x+1" --at 2
@@ -19,6 +19,9 @@ test: .venv/installed-dev
 	$(BIN)/ruff check
 	$(BIN)/mypy --strict
 	$(BIN)/pytest -n auto
+
+docs: .venv/installed
+	$(BIN)/python docs/picture.py
 
 bench: .venv/installed
 	$(BIN)/python benchmarks/bench.py

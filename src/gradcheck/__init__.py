@@ -30,8 +30,8 @@ def check(
     """Return the outcomes of one program: the very same that the command prints.
 
     ``at`` takes the texts of ``--at``, or a mapping of inputs; ``points`` are inputs by name: numbers, nested lists,
-    NumPy arrays, torch tensors, or texts. ``settings`` hold dtypes, device, tolerance in ULP, inputs to differentiate by,
-    and an expected derivative. A disagreement is a verdict in the outcome; a program or a point that cannot be
+    NumPy arrays, torch tensors, or texts. ``settings`` hold dtypes, device, tolerance in ULP, inputs to differentiate
+    by, and an expected derivative. A disagreement is a verdict in the outcome; a program or a point that cannot be
     understood raises GradcheckError.
 
     >>> from gradcheck import Settings, check

@@ -193,6 +193,8 @@ def _call_text(node: Call, args: list[tuple[str, int]]) -> tuple[str, int]:
         return args[0]
     if node.op == "permute" and node.param("dims") == (1, 0):
         return f"{_bracket(args[0], _ATOM)}.T", _ATOM
+    if node.op in ("T", "mT"):
+        return f"{_bracket(args[0], _ATOM)}.{node.op}", _ATOM
     if not args and not node.params:
         return node.op, _ATOM
     parts = [text for text, _ in args]

@@ -52,10 +52,10 @@ SIGNS = {Verdict.AGREE: "✓", Verdict.DISAGREE: "✗", Verdict.ERROR: "✗"}
 def write(run: Run, file: IO[str], view: View) -> None:
     """Write the table of a run, wide or narrow as the terminal is; where there is none, without trailing blanks."""
     if file.isatty():
-        _print(run, Console(file=file, **_colors(view), width=view.width), view)
+        show(run, Console(file=file, **_colors(view), width=view.width), view)
         return
     text = StringIO()
-    _print(run, Console(file=text, **_colors(view), width=view.width or FILE_WIDTH), view)
+    show(run, Console(file=text, **_colors(view), width=view.width or FILE_WIDTH), view)
     file.writelines(f"{line.rstrip()}\n" for line in text.getvalue().splitlines())
 
 
@@ -63,7 +63,8 @@ def _colors(view: View) -> dict[str, Any]:
     return {"force_terminal": view.color, "no_color": True if view.color is False else None, "highlight": False}
 
 
-def _print(run: Run, console: Console, view: View) -> None:
+def show(run: Run, console: Console, view: View) -> None:
+    """Print the table of a run on a console, as wide as that is."""
     view = replace(view, width=console.width)
     for part in _failures(run) if view.quiet else _body(run, view):
         console.print(part, soft_wrap=view.quiet)

@@ -16,6 +16,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("errors", "formats"),
     ("program",),
     ("functions",),
+    ("constants", "source"),
     ("parse", "points", "settings"),
     ("lower",),
     ("kernels", "exact", "autograd", "compare", "expect"),

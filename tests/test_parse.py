@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from gradcheck import functions
 from gradcheck.errors import GradcheckError, LimitProblem
 from gradcheck.lower import lower
-from gradcheck.parse import MAX_LITERAL_LENGTH, MAX_NESTING, MAX_TEXT_LENGTH, parse
+from gradcheck.parse import parse
 from gradcheck.program import Call, Layer, Name, Node, Number, Program, call, postorder
+from gradcheck.source import MAX_LITERAL_LENGTH, MAX_NESTING, MAX_TEXT_LENGTH
 from oracles import assert_close, numbers
 from strategies import Case, cases
 

@@ -130,7 +130,7 @@ def _listed(texts: Sequence[str]) -> tuple[str, ...]:
 
 
 def _program_text(program: str) -> str:
-    from gradcheck.parse import MAX_TEXT_LENGTH
+    from gradcheck.source import MAX_TEXT_LENGTH
 
     if program != "-":
         return program

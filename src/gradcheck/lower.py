@@ -9,10 +9,11 @@ from functools import lru_cache
 from itertools import count
 from math import prod
 
+from gradcheck.constants import fold
 from gradcheck.errors import GradcheckError, LimitProblem, ShapeProblem, Span
 from gradcheck.functions import COMPOSITE, CONDITIONS, DETACH, TENSOR, Composite, Tensor
 from gradcheck.functions.params import broadcast, shape_text
-from gradcheck.parse import fold, parse
+from gradcheck.parse import parse
 from gradcheck.program import NOWHERE, Call, Layer, Name, Node, Number, Param, Program, Shape, postorder
 
 MAX_ELEMENTS = 2_000_000

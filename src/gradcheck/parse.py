@@ -3,32 +3,23 @@
 from __future__ import annotations
 
 import ast
-import inspect
-import keyword
 import re
-import textwrap
-import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from itertools import chain, count
 
 from gradcheck import functions
-from gradcheck.errors import GradcheckError, LimitProblem, NameProblem, Span, SyntaxProblem
-from gradcheck.functions import ALIASES, CONDITIONS, CONSTANTS, DETACH, PARAM_ALIASES, WHERE
+from gradcheck.constants import check_growth, constant_value
+from gradcheck.errors import LimitProblem, NameProblem, Span, SyntaxProblem
+from gradcheck.functions import CONDITIONS, CONSTANTS, PARAM_ALIASES, WHERE
+from gradcheck.functions.signatures import required, resolve, signature
 from gradcheck.program import Call, Layer, Name, Node, Number, Param, Program, postorder
+from gradcheck.source import MAX_NESTING, prepare, syntax_tree, too_deep
 
-MAX_TEXT_LENGTH = 500_000
-"""Characters of a program."""
-MAX_NESTING = 100
-"""Brackets, calls and signs inside each other."""
 MAX_NODES = 100_000
 """Operations, names and numbers of a program."""
-MAX_LITERAL_LENGTH = 1_000
-"""Characters of one number."""
 MAX_LITERAL_EXPONENT = 5_000
 """Decimal exponent of one number; float64 ends at 308."""
-MAX_CONSTANT_BITS = 100_000
-"""Bits of a constant power such as ``9**9**9``, and of the coefficients that a power multiplies out."""
 
 _OPERATORS: dict[type[ast.AST], str] = {
     ast.Add: "add", ast.Sub: "sub", ast.Mult: "mul", ast.Div: "div", ast.Pow: "pow", ast.MatMult: "matmul",
@@ -77,122 +68,9 @@ def parse(text: str, bound: Iterable[str] = ()) -> Program:
     y = 3*x + 2
     out = mean(2*y**2)
     """
-    source = _prepare(text)
-    tree = _syntax_tree(source)
+    source = prepare(text)
+    tree = syntax_tree(source)
     return _Parser(source, frozenset(bound)).program(tree)
-
-
-# --- text -----------------------------------------------------------------------------------------
-
-
-def _prepare(text: str) -> str:
-    """Return the text without common indentation, after the checks that need no grammar."""
-    if len(text) > MAX_TEXT_LENGTH:
-        raise LimitProblem(
-            f"the program has {len(text):,} characters; the limit (MAX_TEXT_LENGTH) is {MAX_TEXT_LENGTH:,}"
-        )
-    source = textwrap.dedent(text).strip(" \t\r\n;\f")
-    if not re.sub(r"#.*", "", source).strip(" \t\r\n;\f"):
-        raise SyntaxProblem("the program is empty", hint='write an expression, as in gradcheck "x**2" --at 3')
-    _check_brackets(source)
-    for match in re.finditer(rf"[\w.]{{{MAX_LITERAL_LENGTH + 1},}}", source):
-        raise LimitProblem(
-            f"a number or name of {len(match[0]):,} characters; "
-            f"the limit (MAX_LITERAL_LENGTH) is {MAX_LITERAL_LENGTH:,}",
-            source=source, span=Span(match.start(), match.start() + 1),
-        )  # fmt: skip
-    return source
-
-
-def _check_brackets(source: str) -> None:
-    """Refuse unbalanced and too deeply nested brackets before Python's parser sees them."""
-    closing = {")": "(", "]": "[", "}": "{"}
-    opened: list[int] = []
-    for match in re.finditer(r"[()\[\]{}]|#[^\n]*", source):
-        sign, at = match[0], match.start()
-        if sign in closing.values():
-            opened.append(at)
-            if len(opened) > MAX_NESTING:
-                raise _too_deep(source, Span(at, at + 1))
-        elif sign in closing:
-            if not opened or source[opened[-1]] != closing[sign]:
-                raise SyntaxProblem(f"this {sign} closes nothing", source=source, span=Span(at, at + 1))
-            opened.pop()
-    if opened:
-        at = opened[-1]
-        raise SyntaxProblem(f"this {source[at]} is never closed", source=source, span=Span(at, at + 1))
-
-
-def _too_deep(source: str, span: Span) -> LimitProblem:
-    return LimitProblem(
-        f"nested more than {MAX_NESTING} deep (the limit MAX_NESTING)",
-        source=source, span=span, hint="name the parts as layers: y = ...; z = ...",
-    )  # fmt: skip
-
-
-def _syntax_tree(source: str) -> ast.Module:
-    foreign = re.search(r"[\x00\ud800-\udfff]", source)
-    if foreign:
-        message = "the text holds a character that no program can hold"
-        raise SyntaxProblem(message, source=source, span=Span(*foreign.span()))
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Python warns of 1or2; the whitelist answers it
-            return ast.parse(source)
-    except SyntaxError as problem:
-        raise _explained(source, problem) from None
-    except (RecursionError, MemoryError):
-        raise _too_deep(source, Span(0, 1)) from None
-
-
-_HINTS: tuple[tuple[str, Callable[[re.Match[str]], tuple[str, str]]], ...] = (
-    (r"(?<![\w.])((?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*([^\W\d]\w*)",
-     lambda m: (f"a * is missing between {m[1]} and {m[2]}", f"write {m[1]}*{m[2]}")),
-    (r"\b([^\W\d]\w*)\s+((?:\d+\.?\d*|[^\W\d]\w*))\b",
-     lambda m: (f"something is missing between {m[1]} and {m[2]}",
-                f"write {m[1]}({m[2]})" if functions.lookup(ALIASES.get(m[1], m[1])) else f"write {m[1]}*{m[2]}")),
-    (r"([)\]])\s*([\w(]\w*)", lambda m: (f"an operator is missing between {m[1]} and {m[2]}", f"write {m[1]}*{m[2]}")),
-)  # fmt: skip
-"""Slips that people make in formulas, tried in order at the place of a syntax error."""
-
-
-def _explained(source: str, problem: SyntaxError) -> GradcheckError:
-    """Return a syntax error in the user's words, with the span and what to write instead."""
-    at = min(_offset(source, problem), max(len(source) - 1, 0))
-    line = source.rfind("\n", 0, at) + 1
-    for pattern, answer in _HINTS:
-        for match in re.finditer(pattern, source):
-            if match.start() < line or not match.start() - 1 <= at <= match.end():
-                continue
-            words = [word for word in match.groups() if word and keyword.iskeyword(word)]
-            if words:
-                break
-            message, hint = answer(match)
-            return SyntaxProblem(message, source=source, span=Span(match.start(), match.end()), hint=hint)
-    for match in re.finditer(r"\b[a-z]+\b|\b(?:True|False|None)\b", source):
-        if keyword.iskeyword(match[0]) and match[0] not in ("and", "or", "not", "if", "else", "in", "is"):
-            return SyntaxProblem(
-                f"`{match[0]}` is a word of Python's own and cannot be a name here",
-                source=source, span=Span(match.start(), match.end()), hint=f"call it {match[0]}_",
-            )  # fmt: skip
-    if "digits" in (problem.msg or ""):
-        return LimitProblem(f"a number longer than {MAX_LITERAL_LENGTH:,} digits (the limit MAX_LITERAL_LENGTH)")
-    return SyntaxProblem("this is no expression", source=source, span=Span(at, at + 1), hint=_first_hint(source, at))
-
-
-def _first_hint(source: str, at: int) -> str | None:
-    if source[at : at + 1] in ("=", ":", "!"):
-        return "a statement is name = expression; a comparison is written == or <, inside where(...)"
-    return None
-
-
-def _offset(source: str, problem: SyntaxError) -> int:
-    lines = source.split("\n")
-    row = min(max((problem.lineno or 1) - 1, 0), len(lines) - 1)
-    return sum(len(line) + 1 for line in lines[:row]) + max((problem.offset or 1) - 1, 0)
-
-
-# --- tree -----------------------------------------------------------------------------------------
 
 
 class _Parser:
@@ -236,7 +114,7 @@ class _Parser:
         layers = [self.statement(one, last=one is tree.body[-1]) for one in tree.body]
         inputs = self._inputs(layers)
         for layer in layers:
-            _check_constants(layer.expression, self.source)
+            check_growth(layer.expression, self.source)
         return Program(inputs, tuple(layers), (layers[-1].name,), self.source)
 
     def _inputs(self, layers: list[Layer]) -> tuple[str, ...]:
@@ -294,7 +172,7 @@ class _Parser:
     def expression(self, node: ast.expr, depth: int) -> Node:  # noqa: C901 - one case a kind of node
         self.nodes += 1
         if depth > MAX_NESTING:
-            raise _too_deep(self.source, self.span(node))
+            raise too_deep(self.source, self.span(node))
         if self.nodes > MAX_NODES:
             raise LimitProblem(f"more than {MAX_NODES:,} operations (the limit MAX_NODES)")
         match node:
@@ -410,7 +288,7 @@ class _Parser:
 
     def function(self, node: ast.Call, depth: int) -> Node:
         name, place, receiver = self._callee(node)
-        op = _resolve(name, len(node.args) + (receiver is not None), bool(node.keywords))
+        op = resolve(name, len(node.args) + (receiver is not None), bool(node.keywords))
         if op is None:
             raise self._unknown_function(name, place, node)
         given: list[ast.expr] = [*([receiver] if receiver is not None else []), *node.args]
@@ -451,7 +329,7 @@ class _Parser:
             return "inf"
         if isinstance(node, ast.Attribute) and node.attr == "inf" and _is_prefix(node.value):
             return "inf"
-        value = _constant_value(self.expression(node, 0))
+        value = constant_value(self.expression(node, 0))
         if value is None:
             raise self.fail("this argument must be a constant", node)
         return int(value) if value.denominator == 1 else value
@@ -490,7 +368,7 @@ class _Arguments:
             return self._joined()
         if self.op == "clamp":
             return self._clamped()
-        args, params = _signature(self.op)
+        args, params = signature(self.op)
         bound = self._bind(args, params)
         tensors = tuple(self._tensor(one, bound) for one in args)
         return Call(self.op, tensors, self._params(params, bound), self.place)
@@ -508,7 +386,7 @@ class _Arguments:
         bound = dict(zip(slots, given, strict=False))
         for one in self.node.keywords:
             self._keyword(one, slots, bound)
-        missing = [slot for slot in slots if slot not in bound and slot in _required(self.op)]
+        missing = [slot for slot in slots if slot not in bound and slot in required(self.op)]
         if missing:
             shown = ["..."] * bool(bound) + [f"{one}=..." if one in params else one for one in missing]
             hint = f"write {self.name}({', '.join(shown)})"
@@ -553,44 +431,6 @@ class _Arguments:
         return Call(op, tuple(self.parser.real(bounds[one], self.depth) for one in order), (), self.place)
 
 
-# --- what the table says of a name ----------------------------------------------------------------
-
-
-def _resolve(name: str, given: int, keywords: bool) -> str | None:
-    """Return the operation of a function's name; ``max`` of two is ``maximum``, of one ``amax``."""
-    if name in ("max", "min"):
-        return ("maximum" if name == "max" else "minimum") if given == 2 else f"a{name}" if not keywords else None
-    op = ALIASES.get(name, name)
-    if op in (WHERE, DETACH):
-        return op
-    return op if op not in functions.HIDDEN and functions.lookup(op) is not None else None
-
-
-def _signature(op: str) -> tuple[Sequence[str], Sequence[str]]:
-    if op == WHERE:
-        return ("condition", "a", "b"), ()
-    if op == DETACH:
-        return ("x",), ()
-    row = functions.lookup(op)
-    assert row is not None
-    return row.args, getattr(row, "params", ())
-
-
-def _required(op: str) -> frozenset[str]:
-    """Return the arguments without a default: every tensor, and the params that the row's own rule demands."""
-    if op in ("cat", "stack"):
-        return frozenset({"tensors"})
-    args, params = _signature(op)
-    if op == "clamp":
-        return frozenset({"x"})
-    row = functions.lookup(op)
-    rule = getattr(row, "canonical", None) or getattr(row, "definition", None)
-    if not callable(rule):
-        return frozenset(args)
-    demanded = inspect.signature(rule).parameters
-    return frozenset(args) | {one for one in params if demanded[one].default is inspect.Parameter.empty}
-
-
 def _is_condition(node: Node) -> bool:
     return isinstance(node, Call) and node.op in CONDITIONS
 
@@ -610,7 +450,7 @@ def _as_tuple(nodes: list[ast.expr]) -> ast.Tuple:
 
 
 def _attribute_hint(name: str) -> str | None:
-    op = _resolve(name, 1, False)
+    op = resolve(name, 1, False)
     return f"write .{name}() to call it" if op else "`.T` and `.mT` are the only attributes"
 
 
@@ -620,84 +460,3 @@ def _kind(value: object) -> str:
 
 def _amount(n: int, thing: str) -> str:
     return f"{n} {thing}{'s' * (n != 1)}"
-
-
-# --- sizes of constants ---------------------------------------------------------------------------
-
-
-def _constant_value(node: Node) -> Fraction | None:
-    """Return the value of a small constant of integers, fractions and signs; None where it is none of these."""
-    values: list[Fraction | None] = []
-    for part in postorder(node):
-        if isinstance(part, Number):
-            values.append(part.value)
-        elif isinstance(part, Name):
-            values.append(None)
-        else:
-            args = values[len(values) - len(part.args) :]
-            del values[len(values) - len(part.args) :]
-            values.append(fold(part.op, args))
-    return values[-1]
-
-
-def fold(op: str, args: Sequence[Fraction | None]) -> Fraction | None:
-    """Return the exact value of arithmetic on constants; None where it is no rational, undefined, or too large."""
-    numbers = [one for one in args if one is not None]
-    if len(numbers) < len(args) or any(_bits(one) > MAX_CONSTANT_BITS for one in numbers):
-        return None
-    match op, numbers:
-        case "neg", [a]:
-            return -a
-        case "add", [a, b]:
-            return a + b
-        case "sub", [a, b]:
-            return a - b
-        case "mul", [a, b]:
-            return a * b
-        case "div", [a, b] if b:
-            return a / b
-        case "pow", [a, b] if b.denominator == 1 and (a or b >= 0) and abs(b) * _bits(a) <= MAX_CONSTANT_BITS:
-            return Fraction(a**b.numerator)
-    return None
-
-
-def _bits(value: Fraction) -> int:
-    return value.numerator.bit_length() + value.denominator.bit_length() - 1
-
-
-def _check_constants(node: Node, source: str) -> None:
-    """Refuse powers whose constants grow beyond all use, such as ``9**9**9`` and ``(3*x)**1000000``.
-
-    What is added up is an upper bound on the bits of any coefficient that multiplying out could make.
-    """
-    known: list[tuple[Fraction | None, int]] = []
-    for part in postorder(node):
-        if isinstance(part, Number):
-            known.append((part.value, 0 if abs(part.value) == 1 else _bits(part.value)))
-        elif isinstance(part, Name):
-            known.append((None, 0))
-        else:
-            args = known[len(known) - len(part.args) :]
-            del known[len(known) - len(part.args) :]
-            bits = _grown(part.op, args)
-            if bits > MAX_CONSTANT_BITS:
-                raise LimitProblem(
-                    f"the constants of this expression grow beyond {MAX_CONSTANT_BITS:,} bits "
-                    "(the limit MAX_CONSTANT_BITS)",
-                    source=source, span=part.span,
-                )  # fmt: skip
-            known.append((fold(part.op, [value for value, _ in args]), int(bits)))
-
-
-def _grown(op: str, args: list[tuple[Fraction | None, int]]) -> int:
-    bits = [size for _, size in args]
-    if op in ("mul", "div"):
-        return sum(bits)
-    if op in ("add", "sub"):
-        return max(bits) + 1 if any(bits) else 0
-    if op == "neg":
-        return bits[0]
-    if op == "square":
-        return 2 * bits[0]
-    exponent = args[1][0] if op == "pow" else None
-    return int(abs(exponent) * bits[0]) + 1 if exponent is not None and bits[0] else 0

@@ -1,0 +1,90 @@
+"""Constants of a program: exact arithmetic on them, and a bound on how large they may grow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+
+from gradcheck.errors import LimitProblem
+from gradcheck.program import Name, Node, Number, postorder
+
+MAX_CONSTANT_BITS = 100_000
+"""Bits of a constant power such as ``9**9**9``, and of the coefficients that a power multiplies out."""
+
+
+def constant_value(node: Node) -> Fraction | None:
+    """Return the value of a small constant of integers, fractions and signs; None where it is none of these."""
+    values: list[Fraction | None] = []
+    for part in postorder(node):
+        if isinstance(part, Number):
+            values.append(part.value)
+        elif isinstance(part, Name):
+            values.append(None)
+        else:
+            args = values[len(values) - len(part.args) :]
+            del values[len(values) - len(part.args) :]
+            values.append(fold(part.op, args))
+    return values[-1]
+
+
+def fold(op: str, args: Sequence[Fraction | None]) -> Fraction | None:
+    """Return the exact value of arithmetic on constants; None where it is no rational, undefined, or too large."""
+    numbers = [one for one in args if one is not None]
+    if len(numbers) < len(args) or any(_bits(one) > MAX_CONSTANT_BITS for one in numbers):
+        return None
+    match op, numbers:
+        case "neg", [a]:
+            return -a
+        case "add", [a, b]:
+            return a + b
+        case "sub", [a, b]:
+            return a - b
+        case "mul", [a, b]:
+            return a * b
+        case "div", [a, b] if b:
+            return a / b
+        case "pow", [a, b] if b.denominator == 1 and (a or b >= 0) and abs(b) * _bits(a) <= MAX_CONSTANT_BITS:
+            return Fraction(a**b.numerator)
+    return None
+
+
+def _bits(value: Fraction) -> int:
+    return value.numerator.bit_length() + value.denominator.bit_length() - 1
+
+
+def check_growth(node: Node, source: str) -> None:
+    """Refuse powers whose constants grow beyond all use, such as ``9**9**9`` and ``(3*x)**1000000``.
+
+    What is added up is an upper bound on the bits of any coefficient that multiplying out could make.
+    """
+    known: list[tuple[Fraction | None, int]] = []
+    for part in postorder(node):
+        if isinstance(part, Number):
+            known.append((part.value, 0 if abs(part.value) == 1 else _bits(part.value)))
+        elif isinstance(part, Name):
+            known.append((None, 0))
+        else:
+            args = known[len(known) - len(part.args) :]
+            del known[len(known) - len(part.args) :]
+            bits = _grown(part.op, args)
+            if bits > MAX_CONSTANT_BITS:
+                raise LimitProblem(
+                    f"the constants of this expression grow beyond {MAX_CONSTANT_BITS:,} bits "
+                    "(the limit MAX_CONSTANT_BITS)",
+                    source=source, span=part.span,
+                )  # fmt: skip
+            known.append((fold(part.op, [value for value, _ in args]), int(bits)))
+
+
+def _grown(op: str, args: list[tuple[Fraction | None, int]]) -> int:
+    bits = [size for _, size in args]
+    if op in ("mul", "div"):
+        return sum(bits)
+    if op in ("add", "sub"):
+        return max(bits) + 1 if any(bits) else 0
+    if op == "neg":
+        return bits[0]
+    if op == "square":
+        return 2 * bits[0]
+    exponent = args[1][0] if op == "pow" else None
+    return int(abs(exponent) * bits[0]) + 1 if exponent is not None and bits[0] else 0

@@ -1,0 +1,44 @@
+"""How a function is called: the row behind a name, its arguments and params, and which of them have no default."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+
+from gradcheck.functions import ALIASES, DETACH, HIDDEN, WHERE, lookup
+
+
+def resolve(name: str, given: int, keywords: bool) -> str | None:
+    """Return the operation of a function's name; ``max`` of two is ``maximum``, of one ``amax``."""
+    if name in ("max", "min"):
+        return ("maximum" if name == "max" else "minimum") if given == 2 else f"a{name}" if not keywords else None
+    op = ALIASES.get(name, name)
+    if op in (WHERE, DETACH):
+        return op
+    return op if op not in HIDDEN and lookup(op) is not None else None
+
+
+def signature(op: str) -> tuple[Sequence[str], Sequence[str]]:
+    """Return the names of the tensor arguments, and of the static params after them."""
+    if op == WHERE:
+        return ("condition", "a", "b"), ()
+    if op == DETACH:
+        return ("x",), ()
+    row = lookup(op)
+    assert row is not None
+    return row.args, getattr(row, "params", ())
+
+
+def required(op: str) -> frozenset[str]:
+    """Return the arguments without a default: every tensor, and the params that the row's own rule demands."""
+    if op in ("cat", "stack"):
+        return frozenset({"tensors"})
+    args, params = signature(op)
+    if op == "clamp":
+        return frozenset({"x"})
+    row = lookup(op)
+    rule = getattr(row, "canonical", None) or getattr(row, "definition", None)
+    if not callable(rule):
+        return frozenset(args)
+    demanded = inspect.signature(rule).parameters
+    return frozenset(args) | {one for one in params if demanded[one].default is inspect.Parameter.empty}

@@ -1,0 +1,130 @@
+"""Source text to Python's syntax tree, with the slips that people make in formulas answered in their own words."""
+
+from __future__ import annotations
+
+import ast
+import keyword
+import re
+import textwrap
+import warnings
+from collections.abc import Callable
+
+from gradcheck import functions
+from gradcheck.errors import GradcheckError, LimitProblem, Span, SyntaxProblem
+from gradcheck.functions import ALIASES
+
+MAX_TEXT_LENGTH = 500_000
+"""Characters of a program."""
+MAX_NESTING = 100
+"""Brackets, calls and signs inside each other."""
+MAX_LITERAL_LENGTH = 1_000
+"""Characters of one number."""
+
+
+def prepare(text: str) -> str:
+    """Return the text without common indentation, after the checks that need no grammar."""
+    if len(text) > MAX_TEXT_LENGTH:
+        raise LimitProblem(
+            f"the program has {len(text):,} characters; the limit (MAX_TEXT_LENGTH) is {MAX_TEXT_LENGTH:,}"
+        )
+    source = textwrap.dedent(text).strip(" \t\r\n;\f")
+    if not re.sub(r"#.*", "", source).strip(" \t\r\n;\f"):
+        raise SyntaxProblem("the program is empty", hint='write an expression, as in gradcheck "x**2" --at 3')
+    _check_brackets(source)
+    for match in re.finditer(rf"[\w.]{{{MAX_LITERAL_LENGTH + 1},}}", source):
+        raise LimitProblem(
+            f"a number or name of {len(match[0]):,} characters; "
+            f"the limit (MAX_LITERAL_LENGTH) is {MAX_LITERAL_LENGTH:,}",
+            source=source, span=Span(match.start(), match.start() + 1),
+        )  # fmt: skip
+    return source
+
+
+def _check_brackets(source: str) -> None:
+    """Refuse unbalanced and too deeply nested brackets before Python's parser sees them."""
+    closing = {")": "(", "]": "[", "}": "{"}
+    opened: list[int] = []
+    for match in re.finditer(r"[()\[\]{}]|#[^\n]*", source):
+        sign, at = match[0], match.start()
+        if sign in closing.values():
+            opened.append(at)
+            if len(opened) > MAX_NESTING:
+                raise too_deep(source, Span(at, at + 1))
+        elif sign in closing:
+            if not opened or source[opened[-1]] != closing[sign]:
+                raise SyntaxProblem(f"this {sign} closes nothing", source=source, span=Span(at, at + 1))
+            opened.pop()
+    if opened:
+        at = opened[-1]
+        raise SyntaxProblem(f"this {source[at]} is never closed", source=source, span=Span(at, at + 1))
+
+
+def too_deep(source: str, span: Span) -> LimitProblem:
+    """Return the answer to a text that nests beyond MAX_NESTING."""
+    return LimitProblem(
+        f"nested more than {MAX_NESTING} deep (the limit MAX_NESTING)",
+        source=source, span=span, hint="name the parts as layers: y = ...; z = ...",
+    )  # fmt: skip
+
+
+def syntax_tree(source: str) -> ast.Module:
+    """Return Python's tree of a prepared text; raise a GradcheckError that says what is wrong and what to write."""
+    foreign = re.search(r"[\x00\ud800-\udfff]", source)
+    if foreign:
+        message = "the text holds a character that no program can hold"
+        raise SyntaxProblem(message, source=source, span=Span(*foreign.span()))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Python warns of 1or2; the whitelist answers it
+            return ast.parse(source)
+    except SyntaxError as problem:
+        raise _explained(source, problem) from None
+    except (RecursionError, MemoryError):
+        raise too_deep(source, Span(0, 1)) from None
+
+
+_HINTS: tuple[tuple[str, Callable[[re.Match[str]], tuple[str, str]]], ...] = (
+    (r"(?<![\w.])((?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*([^\W\d]\w*)",
+     lambda m: (f"a * is missing between {m[1]} and {m[2]}", f"write {m[1]}*{m[2]}")),
+    (r"\b([^\W\d]\w*)\s+((?:\d+\.?\d*|[^\W\d]\w*))\b",
+     lambda m: (f"something is missing between {m[1]} and {m[2]}",
+                f"write {m[1]}({m[2]})" if functions.lookup(ALIASES.get(m[1], m[1])) else f"write {m[1]}*{m[2]}")),
+    (r"([)\]])\s*([\w(]\w*)", lambda m: (f"an operator is missing between {m[1]} and {m[2]}", f"write {m[1]}*{m[2]}")),
+)  # fmt: skip
+"""Slips that people make in formulas, tried in order at the place of a syntax error."""
+
+
+def _explained(source: str, problem: SyntaxError) -> GradcheckError:
+    """Return a syntax error in the user's words, with the span and what to write instead."""
+    at = min(_offset(source, problem), max(len(source) - 1, 0))
+    line = source.rfind("\n", 0, at) + 1
+    for pattern, answer in _HINTS:
+        for match in re.finditer(pattern, source):
+            if match.start() < line or not match.start() - 1 <= at <= match.end():
+                continue
+            words = [word for word in match.groups() if word and keyword.iskeyword(word)]
+            if words:
+                break
+            message, hint = answer(match)
+            return SyntaxProblem(message, source=source, span=Span(match.start(), match.end()), hint=hint)
+    for match in re.finditer(r"\b[a-z]+\b|\b(?:True|False|None)\b", source):
+        if keyword.iskeyword(match[0]) and match[0] not in ("and", "or", "not", "if", "else", "in", "is"):
+            return SyntaxProblem(
+                f"`{match[0]}` is a word of Python's own and cannot be a name here",
+                source=source, span=Span(match.start(), match.end()), hint=f"call it {match[0]}_",
+            )  # fmt: skip
+    if "digits" in (problem.msg or ""):
+        return LimitProblem(f"a number longer than {MAX_LITERAL_LENGTH:,} digits (the limit MAX_LITERAL_LENGTH)")
+    return SyntaxProblem("this is no expression", source=source, span=Span(at, at + 1), hint=_first_hint(source, at))
+
+
+def _first_hint(source: str, at: int) -> str | None:
+    if source[at : at + 1] in ("=", ":", "!"):
+        return "a statement is name = expression; a comparison is written == or <, inside where(...)"
+    return None
+
+
+def _offset(source: str, problem: SyntaxError) -> int:
+    lines = source.split("\n")
+    row = min(max((problem.lineno or 1) - 1, 0), len(lines) - 1)
+    return sum(len(line) + 1 for line in lines[:row]) + max((problem.offset or 1) - 1, 0)

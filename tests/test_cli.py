@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -195,6 +196,15 @@ def test_a_closed_pipe_ends_quietly() -> None:
     done = subprocess.run(["bash", "-c", f"set -o pipefail; {command}"], capture_output=True, text=True, check=False)
     assert done.stderr == ""
     assert len(done.stdout.splitlines()) == 1
+
+
+def test_ctrl_c_ends_at_once_with_130() -> None:
+    command = [sys.executable, "-m", "gradcheck", "x", "--at", "x=0:1:90000", "--dtype", "float64,float32"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        time.sleep(1)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=10)
+    assert (process.returncode, out, err) == (Exit.INTERRUPTED, "", "gradcheck: interrupted\n")
 
 
 def test_help_and_errors_load_no_heavy_library() -> None:

@@ -31,7 +31,10 @@ def run(argv: list[str]) -> int:
     try:
         return _dispatch(argv)
     except SystemExit as leave:
-        return leave.code if isinstance(leave.code, int) else int(leave.code is not None)
+        code = leave.code if isinstance(leave.code, int) else int(leave.code is not None)
+        if code == Exit.INTERRUPTED:  # typer turns Ctrl-C into a silent exit
+            print("gradcheck: interrupted", file=sys.stderr)
+        return code
     except GradcheckError as problem:
         print(f"gradcheck: {problem}", file=sys.stderr)
         return Exit.USAGE

@@ -67,10 +67,10 @@ def show(run: Run, console: Console, view: View) -> None:
     """Print the table of a run on a console, as wide as that is."""
     view = replace(view, width=console.width)
     for part in _failures(run) if view.quiet else _body(run, view):
-        console.print(part, soft_wrap=view.quiet)
+        console.print(part, soft_wrap=view.quiet and not console.is_terminal)
         if isinstance(part, Table):
             console.print()
-    console.print(_summary(run), soft_wrap=True)
+    console.print(_summary(run), soft_wrap=not console.is_terminal)  # a line of a file stays one line
 
 
 def _body(run: Run, view: View) -> Iterator[object]:
@@ -133,10 +133,10 @@ def _scalar_tables(run: Run, view: View) -> Iterator[object]:
     expected = any(gradient.expected is not None for _, gradient in rows)
     table = _table()
     for name in first.point:
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", overflow="fold")
     if several_dtypes:
         table.add_column("dtype")
-    table.add_column("value", justify="right")
+    table.add_column("value", justify="right", overflow="fold")
     if len(first.gradients) > 1:
         table.add_column("by")
     _lane_columns(table, expected, view)
@@ -213,7 +213,7 @@ def _elements(outcome: Outcome, gradient: GradientOutcome, view: View) -> Iterat
     fmt = FORMATS[outcome.dtype]
     table = _table()
     table.add_column("element")
-    table.add_column(gradient.input, justify="right")
+    table.add_column(gradient.input, justify="right", overflow="fold")
     _lane_columns(table, gradient.expected is not None, view)
     for k in shown:
         at = _element(gradient.input, gradient.shape, k)
@@ -262,10 +262,10 @@ def _table() -> Table:
 
 def _lane_columns(table: Table, expected: bool, view: View) -> None:
     for name in ("exact", *(["radius"] if view.verbose else []), "autograd", "ULP"):
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", overflow="fold")
     table.add_column("verdict", no_wrap=True)
     if expected:
-        table.add_column("expected", justify="right")
+        table.add_column("expected", justify="right", overflow="fold")
         table.add_column("", no_wrap=True)
 
 

@@ -17,9 +17,8 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from gradcheck import points
 from gradcheck.errors import FileProblem, GradcheckError, LimitProblem, PointProblem, UsageProblem
-from gradcheck.points import Value, parse_points, to_value
+from gradcheck.points import Value, files, parse_points, to_value
 
 INF = math.inf
 
@@ -582,7 +581,7 @@ def test_what_is_no_file_or_too_large_is_refused(tmp_path: Path, monkeypatch: py
     (tmp_path / "cut.npy").write_bytes((tmp_path / "a.npy").read_bytes()[:-1])
     with pytest.raises(FileProblem, match=r"cannot read `cut.npy`: it is not a valid .npy file"):
         read("@cut.npy", directory=tmp_path)
-    monkeypatch.setattr(points, "MAX_FILE_BYTES", 100)
+    monkeypatch.setattr(files, "MAX_FILE_BYTES", 100)
     with pytest.raises(LimitProblem, match=r"`a.npy`: a file has at most 100 bytes; this one has 208"):
         read("@a.npy", directory=tmp_path)
 

@@ -140,7 +140,7 @@ class _Case:
             )
         return Outcome(
             self.plan.program, self.point, rounded, self.dtype, self.settings.device, layers, gradients,
-            self.plan.gradient_program(), self.bits, notes, error,
+            self.plan.lines, self.bits, notes, error,
         )  # fmt: skip
 
     def layer(self, layer: Layer, torch: TorchValue, values: exact.Values) -> LayerOutcome:
@@ -196,7 +196,7 @@ class _Case:
         values: dict[int, exact.Values] = {}
         closed = []
         for one in gradients:
-            core, output = self.plan.closed(one.name)
+            core, output = self.plan.closed[one.name]
             if id(core) not in values:
                 values[id(core)] = exact.enclose(core, self.arrays, self.bits)
             closed.append(exact.balls(values[id(core)][output], self.bits, one.open))
@@ -217,7 +217,7 @@ class _Case:
     def gradient(self, one: _Elements) -> GradientOutcome:
         expected, expectations = self.expectation(one)
         return GradientOutcome(
-            one.name, one.shape, self.plan.formula_text(one.name), one.balls, one.torch,
+            one.name, one.shape, self.plan.formulas[one.name], one.balls, one.torch,
             [judgement or Judgement(Verdict.UNDECIDED) for judgement in one.judgements], expected, expectations,
         )  # fmt: skip
 
@@ -276,6 +276,8 @@ class _Elements:
             )
         if isinstance(node, str) and node.startswith("domain"):
             return None, Judgement(Verdict.UNDEFINED, note=_reason(node))
+        if node == "undecided":
+            return None, None  # whether the point is inside the domain is for a higher precision to say
         # Where the nodes meet a kink or 0/0 on the way, the closed form may still be smooth; an exact form is sharpest.
         ball = form if not isinstance(node, Ball) or (isinstance(form, Ball) and form.exact) else node
         if isinstance(ball, Ball):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from gradcheck.display import closed_form, indexed, local_derivatives, readable
@@ -19,16 +19,18 @@ SHOWN_LAYERS = 40
 class Plan:
     """A program at known shapes: its gradient programs, its formulas, and what the user expects.
 
-    ``node`` has one operation a layer and a guard for every domain; ``forms`` has fused kernels. ``formulas`` are the
-    gradients composed into one expression each, where that is short.
+    ``node`` has one operation a layer and a guard for every domain. ``closed`` holds the second form of each gradient
+    and its output: the one formula that is shown, else the fused kernels. ``formulas`` are those formulas as text,
+    ``lines`` the gradient program as text, ``locals`` the derivatives of each layer by itself.
     """
 
     program: Program
     wrt: tuple[str, ...]
     shapes: dict[str, Shape]
     node: Pullback
-    forms: Pullback
-    formulas: dict[str, Node | None]
+    closed: dict[str, tuple[Core, str]]
+    formulas: dict[str, str | None]
+    lines: list[str]
     locals: dict[str, dict[str, str]]
     expect: dict[str, Core]
 
@@ -37,37 +39,34 @@ class Plan:
         """Differentiate ``program`` at these shapes; the work is done once for all points that have them."""
         core = lower(program, shapes)
         forms = pull_back(core, wrt)
-        node = pull_back(lower(program, shapes, nodes=True), wrt, guarded=True)
-        formulas = {
+        composed = {
             name: closed_form(forms, output, name) for name, output in zip(wrt, forms.program.outputs, strict=True)
         }
         shown = program.layers if len(program.layers) <= SHOWN_LAYERS else ()
-        derivatives = {layer.name: local_derivatives(layer, core.shapes) for layer in shown}
-        stated = expectations(expect, wrt, program, shapes)
-        return Plan(program, wrt, core.shapes, node, forms, formulas, derivatives, stated)
-
-    def closed(self, name: str) -> tuple[Core, str]:
-        """Return the second form of a gradient and its output: the formula that is shown, else the fused kernels."""
-        formula = self.formulas[name]
-        if formula is None:
-            return self.forms.core, self.forms.program.outputs[self.wrt.index(name)]
-        output = f"d_{name}"
-        program = Program(self.program.inputs, (Layer(output, formula),), (output,))
-        return Core(program, {**self.inputs(), output: self.shapes[name]}, {}), output
-
-    def formula_text(self, name: str) -> str | None:
-        """Return the gradient in index notation, where it is one short formula."""
-        formula = self.formulas[name]
-        return None if formula is None else indexed(formula, self.shapes, name)
+        return Plan(
+            program=program,
+            wrt=wrt,
+            shapes=core.shapes,
+            node=pull_back(lower(program, shapes, nodes=True), wrt, guarded=True),
+            closed={
+                name: (forms.core, output)
+                if formula is None
+                else (_alone(formula, program, name, core.shapes), f"d_{name}")
+                for (name, formula), output in zip(composed.items(), forms.program.outputs, strict=True)
+            },
+            formulas={
+                name: None if formula is None else indexed(formula, core.shapes, name)
+                for name, formula in composed.items()
+            },
+            lines=readable(forms.core, {layer.name for layer in program.layers}),
+            locals={layer.name: local_derivatives(layer, core.shapes) for layer in shown},
+            expect=expectations(expect, wrt, program, shapes),
+        )
 
     def domains(self) -> list[tuple[Node, str]]:
         """Return where each operation of the forward pass is defined, in order, with the reason it gives elsewhere."""
         core = lower(self.program, self.inputs(), nodes=True)
         return [found for layer in core.program.layers for found in domains(layer.expression)]
-
-    def gradient_program(self) -> list[str]:
-        """Return the lines of the reverse sweep, with the inner layers of the forward pass that it reads."""
-        return readable(self.forms.core, {layer.name for layer in self.program.layers})
 
     def rounding(self) -> Pullback:
         """Return the gradient program whose rounding errors are torch's."""
@@ -76,3 +75,10 @@ class Plan:
     def inputs(self) -> dict[str, Shape]:
         """Return the shapes of the inputs."""
         return {name: self.shapes[name] for name in self.program.inputs}
+
+
+def _alone(formula: Node, program: Program, name: str, shapes: Mapping[str, Shape]) -> Core:
+    """Return the gradient by ``name`` as a core program of one layer."""
+    output = f"d_{name}"
+    inputs = {one: shapes[one] for one in program.inputs}
+    return Core(Program(program.inputs, (Layer(output, formula),), (output,)), {**inputs, output: shapes[name]}, {})

@@ -1,0 +1,66 @@
+"""The words of messages about points, and values as they are shown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Context, Decimal
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from gradcheck.errors import GradcheckError, printable
+from gradcheck.points.value import Exact, bits
+from gradcheck.program import Shape
+
+if TYPE_CHECKING:
+    from gradcheck.points.value import Floats
+
+MAX_SHOWN = 40
+"""Characters of a value's text; longer ones are shown shortened."""
+
+
+def about(what: str, error: GradcheckError) -> GradcheckError:
+    """Return the error with its subject, and without a place in a text that the user does not see."""
+    return type(error)(f"{what}: {error.message}", hint=error.hint)
+
+
+def ragged(first: Shape, second: Shape) -> str:
+    """Return what is wrong with a list of parts of these two shapes."""
+    if len(first) != len(second):
+        return "a list holds numbers or lists, not both"
+    one, other = next(pair for pair in zip(first, second, strict=True) if pair[0] != pair[1])
+    return f"ragged: one list has {one} elements, this one {other}"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return the names as English lists them: ``x, y and z``."""
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
+def blanks(names: Sequence[str]) -> str:
+    """Return a text of ``--at`` to fill in: ``x=...,y=...``."""
+    return ",".join(f"{name}=..." for name in names)
+
+
+def short(text: str) -> str:
+    """Return a user's text for a message, shortened where it is long."""
+    return printable(text if len(text) <= MAX_SHOWN else f"{text[: MAX_SHOWN - 3]}...")
+
+
+def amount(count: int) -> str:
+    """Return a count for a message, however large."""
+    return f"{count:,}" if count < 10**15 else "far more"
+
+
+def text_of(shape: Shape, numbers: Sequence[Exact] | Floats) -> str:
+    """Return the text of a value that the user did not write, or wrote at length."""
+    return shown(numbers[0]) if shape == () else f"a tensor of shape ({', '.join(map(str, shape))})"
+
+
+def shown(number: Exact) -> str:
+    """Return a number for display: a short decimal or fraction where it is one, else about 6 digits."""
+    if isinstance(number, float):
+        return f"{number:g}"
+    decimal = Context(prec=17).divide(Decimal(number.numerator), Decimal(number.denominator))
+    if Fraction(decimal) == number and len(f"{decimal:f}") <= 17:
+        return f"{decimal:f}"
+    return str(number) if bits(number) <= 20 else f"{Context(prec=6).plus(decimal).normalize():g}"

@@ -1,0 +1,19 @@
+"""The exact lane: FLINT behind one door."""
+
+from __future__ import annotations
+
+import flint
+
+from gradcheck.exact.elements import Values, ball, balls
+from gradcheck.exact.evaluate import START_BITS, enclose
+from gradcheck.exact.reasons import outside, pole
+from gradcheck.exact.rounding import enclose_rounded
+
+MAX_BITS = 2048
+"""Working precision after which an element is left undecided."""
+
+VERSION = flint.__version__
+
+__all__ = [
+    "MAX_BITS", "START_BITS", "VERSION", "Values", "ball", "balls", "enclose", "enclose_rounded", "outside", "pole",
+]  # fmt: skip

@@ -1,0 +1,96 @@
+"""What an array of the exact lane holds: balls, zeros that hide all behind them, and places without a number."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import flint
+import numpy as np
+from flint import arb
+
+from gradcheck.formats import Ball, Dyadic
+
+Array = np.ndarray[Any, np.dtype[np.object_]]
+
+Values = dict[str, Array]
+"""The value of every input and layer, as arrays of balls."""
+
+
+class Zero:
+    """The zero of a branch that was not taken: nothing behind it, not even a nan, comes through."""
+
+    def __add__(self, other: Any) -> Any:
+        return other
+
+    __radd__ = __rsub__ = __add__
+
+    def __sub__(self, other: Any) -> Any:
+        return -other
+
+    def __mul__(self, _other: Any) -> Zero:
+        return self
+
+    __rmul__ = __truediv__ = __mul__
+
+    def __rtruediv__(self, _other: Any) -> Any:
+        return NAN
+
+    def __neg__(self) -> Zero:
+        return self
+
+
+class Undefined:
+    """No number, for a stated reason; it stays so through arithmetic, and only a Zero hides it."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+
+    def _keep(self, _other: Any) -> Any:
+        return self
+
+    def _times(self, other: Any) -> Any:
+        return other if isinstance(other, Zero) else self
+
+    __add__ = __radd__ = __sub__ = __rsub__ = __truediv__ = _keep
+    __mul__ = __rmul__ = __rtruediv__ = _times
+
+    def __neg__(self) -> Undefined:
+        return self
+
+
+ZERO = Zero()
+NAN = arb("nan")
+UNDECIDED = Undefined("undecided")
+"""What a condition gives that the enclosure is too wide to decide."""
+
+
+def as_ball(value: Any) -> Any:
+    """Return a structural zero as the ball 0, and what is undefined as no number."""
+    return arb(0) if isinstance(value, Zero) else NAN if isinstance(value, Undefined) else value
+
+
+def ball(value: Any) -> Ball | str | None:
+    """Return one element as a Ball; as the reason where it is undefined; as None where the enclosure is no number."""
+    if isinstance(value, Undefined):
+        return value.reason
+    if isinstance(value, Zero):
+        return Ball(Dyadic(0, 0), Dyadic(0, 0))
+    if not value.is_finite():
+        return None
+    if value.is_exact():
+        end = _dyadic(value)
+        return Ball(end, end)
+    return Ball(_dyadic(value.lower()), _dyadic(value.upper()))
+
+
+def _dyadic(value: Any) -> Dyadic:
+    man, exp = value.man_exp()
+    return Dyadic(int(man), int(exp))
+
+
+def balls(values: Array, bits: int, at: Sequence[int] | None = None) -> list[Ball | str | None]:
+    """Return the elements of an array in row-major order, or those ``at`` some indices; ends are rounded outwards."""
+    flat = values.ravel()
+    with flint.ctx.workprec(bits):
+        return [ball(value) for value in (flat if at is None else flat[list(at)])]

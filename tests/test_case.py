@@ -47,6 +47,8 @@ def check_at(program: Program, point: Point, how: Settings = DOUBLE) -> Run:
 
 POLE = "the derivative is infinite or 0/0 here: {} meets a pole"
 NOT_SMOOTH = "{} is not differentiable at this point"
+SIDES = "the left derivative is {}, the right derivative {}; torch chose {}"
+JUMP = "the function jumps at this point"
 OUTSIDE = "the point is outside the domain of {}"
 NO_GRADIENT = "torch tracks no gradient here, and the derivative is 0"
 LOST = "more than half of the digits are lost to rounding: this formula cannot be evaluated in float32 here"
@@ -65,11 +67,24 @@ VERDICTS: list[tuple[str, str, str, Verdict, str | None]] = [
     ("detach(x)*x", "x=3", "float32", Verdict.AGREE, None),
     ("detach(x)", "x=3", "float32", Verdict.UNTRACKED, NO_GRADIENT),
     ("sum(detach(x)) + 0*y", "x=3,y=1", "float32", Verdict.UNTRACKED, NO_GRADIENT),
-    ("relu(x)", "x=0", "float32", Verdict.UNDEFINED, NOT_SMOOTH.format("relu")),
-    ("abs(x)", "x=0", "float32", Verdict.UNDEFINED, NOT_SMOOTH.format("abs")),
-    ("floor(x)", "x=2", "float32", Verdict.UNDEFINED, NOT_SMOOTH.format("floor")),
-    ("amax(x)", "x=[1,1]", "float64", Verdict.UNDEFINED, NOT_SMOOTH.format("maximum")),
-    ("where(x > 0, x, 2*x)", "x=0", "float32", Verdict.UNDEFINED, NOT_SMOOTH.format("where")),
+    ("relu(x)", "x=0", "float32", Verdict.KINK, SIDES.format(0, 1, 0)),
+    ("abs(x)", "x=0", "float32", Verdict.KINK, SIDES.format(-1, 1, 0)),
+    ("amax(x)", "x=[1,1]", "float64", Verdict.KINK, SIDES.format(0, 1, 0.5)),
+    ("where(x > 0, x, 2*x)", "x=0", "float32", Verdict.KINK, SIDES.format(2, 1, 2)),
+    ("clamp(x, min=-1, max=1)", "x=-1", "float32", Verdict.KINK, SIDES.format(0, 1, 1)),
+    ("norm(x, p=inf)", "x=[2,-2]", "float32", Verdict.KINK, SIDES.format(0, 1, 0.5)),
+    ("sum(maximum(x, y))", "x=[1,2],y=[1,3]", "bfloat16", Verdict.KINK, SIDES.format(0, 1, 0.5)),
+    ("relu(x) - relu(-x)", "x=0", "float32", Verdict.DISAGREE, None),
+    ("abs(x)**3", "x=0", "float32", Verdict.AGREE, None),
+    ("x*abs(x)", "x=0", "float32", Verdict.AGREE, None),
+    ("where(x > 0, x**2, 0)", "x=0", "float32", Verdict.AGREE, None),
+    ("maximum(x, x)", "x=1", "float32", Verdict.AGREE, None),
+    ("where(x == 0, 1, sin(x)/x)", "x=0", "float32", Verdict.DISAGREE, "the value is nan, the derivative is finite"),
+    ("floor(x)", "x=2", "float32", Verdict.UNDEFINED, JUMP),
+    ("sign(x)", "x=0", "float32", Verdict.UNDEFINED, JUMP),
+    ("where(x > 0, x + 1, x)", "x=0", "float32", Verdict.UNDEFINED, JUMP),
+    ("abs(x)**0.5", "x=0", "float32", Verdict.UNDEFINED, NOT_SMOOTH.format("abs")),
+    ("abs(sqrt(x))", "x=0", "float32", Verdict.UNDEFINED, NOT_SMOOTH.format("abs")),
     ("log(x)", "x=-1", "float32", Verdict.UNDEFINED, OUTSIDE.format("log")),
     ("log(x) + sin(x)", "x=0", "float32", Verdict.UNDEFINED, OUTSIDE.format("log")),
     ("1/x", "x=0", "float32", Verdict.UNDEFINED, OUTSIDE.format("div")),
@@ -268,8 +283,11 @@ def test_a_row_that_sympy_builds_wrongly_is_our_error_and_not_torchs(row: Elemen
     build = row.sympy
     assert build is not None
 
+    built = []
+
     def wrong(m: Any, *args: Any) -> Any:
         made = build(m, *args)
+        built.append(made is not None)
         return None if made is None else made * 3 / 2
 
     first = row.args[0]
@@ -281,7 +299,8 @@ def test_a_row_that_sympy_builds_wrongly_is_our_error_and_not_torchs(row: Elemen
         run = check_at(program_of_node(call("mul", node, node), (first,)), {first: np.array(float(Fraction(sample[0])))})
         verdicts.add(run.verdict)
         assert run.verdict is not Verdict.ERROR or notes(run) == {CONFLICT}
-    assert Verdict.ERROR in verdicts
+    # what stays opaque to SymPy at every sample cannot be built wrongly there
+    assert Verdict.ERROR in verdicts or not any(built)
 
 
 @pytest.mark.parametrize("text", ["sin(x)*x", "exp(x)**2 + x", "x/(1 + x**2)"])

@@ -1,5 +1,6 @@
 """Verdicts: planted faults at every magnitude, wide balls, values that are not finite."""
 
+import math
 from collections.abc import Callable, Iterator
 from math import inf, isfinite, nan
 
@@ -8,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gradcheck.compare import Judgement, Verdict, judge, worst
+from gradcheck.compare import Judgement, Verdict, between, judge, worst
 from gradcheck.formats import FORMATS, Ball, Dyadic, Format
 
 ALL = pytest.mark.parametrize("fmt", FORMATS.values(), ids=FORMATS)
@@ -196,3 +197,24 @@ def test_nan_is_never_explained_by_size(fmt: Format) -> None:
     huge = Dyadic(-1, 10**9)
     judgement = judge(Ball(huge, huge), nan, fmt, TOLERANCE)
     assert judgement == Judgement(Verdict.DISAGREE, None, "the value is nan, the derivative is finite")
+
+
+@pytest.mark.parametrize(
+    ("value", "verdict", "said"),
+    [
+        (0.0, Verdict.KINK, "torch chose 0"),
+        (0.5, Verdict.KINK, "torch chose 0.5"),
+        (1.0, Verdict.KINK, "torch chose 1"),
+        (2.0, Verdict.DISAGREE, "torch's 2 is not between them"),
+        (-0.5, Verdict.DISAGREE, "torch's -0.5 is not between them"),
+        (math.nan, Verdict.DISAGREE, "and the value is nan"),
+        (math.inf, Verdict.DISAGREE, "and the value is inf"),
+    ],
+)
+def test_at_a_kink_any_value_between_the_sides_is_right(value: float, verdict: Verdict, said: str) -> None:
+    left, right = (Ball(Dyadic(man, 0), Dyadic(man, 0)) for man in (0, 1))
+    for sides in ((left, right), (right, left)):
+        found = between(*sides, value, FORMATS["float32"], 4)
+        assert found.verdict is verdict
+        assert found.note is not None
+        assert found.note.endswith(said)

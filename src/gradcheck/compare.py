@@ -89,6 +89,19 @@ def _non_finite(ball: Ball, value: float, fmt: Format) -> str:
     return f"the value is {value}, the derivative is finite"
 
 
+def between(left: Ball, right: Ball, value: float, fmt: Format, tolerance: float) -> Judgement:
+    """Return the judgement on a value at a kink: it must lie between the one-sided derivatives, or at one of them."""
+    low, high = (fmt.text(fmt.round_dyadic(side.midpoint)) for side in (left, right))
+    slopes = f"the left derivative is {low}, the right derivative {high}"
+    if not isfinite(value):
+        return Judgement(Verdict.DISAGREE, note=f"{slopes}, and the value is {value}")
+    at_one = any((one := judge(side, value, fmt, tolerance)) and one.verdict is Verdict.AGREE for side in (left, right))
+    inside = left.hull(right).contains(value)
+    if at_one or inside:
+        return Judgement(Verdict.KINK, note=f"{slopes}; torch chose {fmt.text(value)}")
+    return Judgement(Verdict.DISAGREE, note=f"{slopes}; torch's {fmt.text(value)} is not between them")
+
+
 def explain(found: Judgement, rounding: Ball | None, value: float, fmt: Format) -> Judgement:
     """Return the judgement on a value beyond the tolerance, given its rounding enclosure (None: unbounded).
 

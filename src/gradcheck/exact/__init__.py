@@ -8,6 +8,7 @@ from gradcheck.exact.elements import Values, ball, balls
 from gradcheck.exact.evaluate import START_BITS, enclose
 from gradcheck.exact.reasons import outside, pole
 from gradcheck.exact.rounding import enclose_rounded
+from gradcheck.exact.sides import Sides, sides
 
 MAX_BITS = 2048
 """Working precision after which an element is left undecided."""
@@ -15,5 +16,6 @@ MAX_BITS = 2048
 VERSION = flint.__version__
 
 __all__ = [
-    "MAX_BITS", "START_BITS", "VERSION", "Values", "ball", "balls", "enclose", "enclose_rounded", "outside", "pole",
+    "MAX_BITS", "START_BITS", "VERSION", "Sides", "Values", "ball", "balls", "enclose", "enclose_rounded", "outside",
+    "pole", "sides",
 ]  # fmt: skip

@@ -19,13 +19,24 @@ START_BITS = 128
 """Working precision of the first attempt, in bits."""
 
 
-def enclose(core: Core, point: Mapping[str, np.ndarray[Any, Any]], bits: int = START_BITS) -> Values:
+def enclose(
+    core: Core,
+    point: Mapping[str, np.ndarray[Any, Any]],
+    bits: int = START_BITS,
+    shift: tuple[str, int, Any] | None = None,
+) -> Values:
     """Return an enclosure of every input and layer of a core program, computed with ``bits`` bits.
 
-    ``point`` holds float64 arrays; floats are rational numbers, so they enter exactly.
+    ``point`` holds float64 arrays; floats are rational numbers, so they enter exactly. ``shift`` moves one element of
+    one input by a ball: the input's name, the element's index in row-major order, and how far.
     """
     with flint.ctx.workprec(bits):
         values: Values = {name: as_array(from_float(point[name])) for name in core.program.inputs}
+        if shift is not None:
+            name, k, distance = shift
+            moved = values[name].copy()
+            moved.reshape(-1)[k] += distance
+            values[name] = moved
         for layer in core.program.layers:
             made = as_array(evaluate(layer.expression, values))
             values[layer.name] = (

@@ -35,6 +35,11 @@ def _native_power(_m: Any, x: Any, y: Any) -> Any:
     return x**y if y.is_Rational or (x.is_number and x.is_positive) else None
 
 
+def _of_two(_m: Any, x: Any, y: Any) -> Any:
+    """Return what the greater or lesser of two equal expressions is; two different ones stay opaque."""
+    return x if x == y else None
+
+
 # fmt: off
 ROWS: tuple[Elementwise, ...] = (
     # --- arithmetic ---------------------------------------------------------------------------------------------------
@@ -89,8 +94,8 @@ ROWS: tuple[Elementwise, ...] = (
     row("sign",  "x", WIDE, budget=0, exact=lambda x: x.sgn(),   oracle=lambda m, x: m.sign(x),  partials=("0",), kinks="x == 0"),
     row("floor", "x", WIDE, budget=0, exact=lambda x: x.floor(), oracle=lambda m, x: m.floor(x), partials=("0",), kinks="x == floor(x)"),
     row("ceil",  "x", WIDE, budget=0, exact=lambda x: x.ceil(),  oracle=lambda m, x: m.ceil(x),  partials=("0",), kinks="x == floor(x)"),
-    row("maximum", "x y", PAIRS, budget=0, exact=lambda x, y: x.max(y), oracle=lambda m, x, y: max(x, y), partials=("where(x > y, 1, 0)", "where(x < y, 1, 0)"), kinks="x == y"),
-    row("minimum", "x y", PAIRS, budget=0, exact=lambda x, y: x.min(y), oracle=lambda m, x, y: min(x, y), partials=("where(x < y, 1, 0)", "where(x > y, 1, 0)"), kinks="x == y"),
+    row("maximum", "x y", PAIRS, budget=0, exact=lambda x, y: x.max(y), sympy=_of_two, oracle=lambda m, x, y: max(x, y), partials=("where(x > y, 1, 0)", "where(x < y, 1, 0)"), kinks="x == y"),
+    row("minimum", "x y", PAIRS, budget=0, exact=lambda x, y: x.min(y), sympy=_of_two, oracle=lambda m, x, y: min(x, y), partials=("where(x < y, 1, 0)", "where(x > y, 1, 0)"), kinks="x == y"),
     row("clamp", "x min max", "-3,-1,2 0.5,-1,2 5,-1,2 0.5,2,-1", budget=0, exact=lambda x, low, high: x.max(low).min(high), oracle=lambda m, x, low, high: min(max(x, low), high),
         partials=("where((x > min) & (x < max), 1, 0)", "where((x < min) & (min < max), 1, 0)", "where((x > max) | (min > max), 1, 0)"),
         kinks="(x == min) | (x == max) | (min == max)"),

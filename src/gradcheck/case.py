@@ -128,6 +128,9 @@ class _Case:
             return self.outcome([], [], str(problem))
         gradients = [_Elements(name, self.plan.shapes[name], torch.gradients[name]) for name in self.plan.wrt]
         values = self.decide(gradients)
+        if (nothing := self.no_value(values)) is not None:
+            for one in gradients:
+                one.void(nothing)
         self.look_aside(gradients)
         self.explain(gradients)
         layers = [self.layer(layer, torch.layers[layer.name], values) for layer in self.plan.program.layers]
@@ -155,6 +158,15 @@ class _Case:
         derivatives = self.plan.locals.get(layer.name, {})
         return LayerOutcome(layer.name, text, torch.shape, torch.elements, balls, torch.grad_fn, derivatives)
 
+    def no_value(self, values: exact.Values) -> str | None:
+        """Return why there is nothing to differentiate: the point is infinite, or a single output has no value."""
+        if any(not np.isfinite(array).all() for array in self.arrays.values()):
+            return "infinite"
+        output = values[self.plan.program.output]
+        if output.size > 1 or isinstance(exact.balls(output, self.bits)[0], Ball):
+            return None
+        return exact.outside(self.plan.domains, values, self.bits)
+
     # --- gradients ---
 
     def decide(self, gradients: list[_Elements]) -> exact.Values:
@@ -164,12 +176,14 @@ class _Case:
             values = exact.enclose(self.plan.node.core, self.arrays, self.bits)
             found = [self.elements(self.plan.node, k, values, one.open) for k, one in enumerate(gradients)]
             closed = self.closed(gradients, found)
+            all_numbers = all(isinstance(element, Ball) for elements in found for element in elements)
+            outside = None if all_numbers else exact.outside(self.plan.domains, values, self.bits)
             for one, nodes, forms in zip(gradients, found, closed, strict=True):
-                one.settle(nodes, forms, self.format, self.settings.ulps)
+                one.settle(nodes, forms, outside, self.format, self.settings.ulps)
             if all(not one.open for one in gradients):
                 return values
             if all(one.lacks_numbers for one in gradients) and self.bits > START_BITS:
-                pole = self.no_number(values)
+                pole = self.pole()
             if pole is not None or self.bits >= MAX_BITS:
                 break
             self.bits *= 2
@@ -214,13 +228,8 @@ class _Case:
             closed.append(exact.balls(values[id(core)][output], self.bits, one.open))
         return closed
 
-    def no_number(self, values: exact.Values) -> str | None:
-        """Return why the point has no derivative at any precision, where that is certain."""
-        if any(not np.isfinite(array).all() for array in self.arrays.values()):
-            return "infinite"
-        outside = exact.outside(self.plan.domains(), values, self.bits)
-        if outside is not None:
-            return outside
+    def pole(self) -> str | None:
+        """Return the pole that the point lies on exactly, where it does: no precision finds a number there."""
         shapes = {name: array.shape for name, array in self.arrays.items()}
         split = lower(self.plan.node.program, shapes, nodes=True)
         operation = exact.pole(split, exact.enclose(split, self.arrays, self.bits))
@@ -270,17 +279,20 @@ class _Elements:
         """Whether every open element has no enclosure at all, as at a pole."""
         return all(self.balls[k] is None for k in self.open)
 
-    def settle(self, nodes: list[Element], forms: list[Element], fmt: Format, ulps: float) -> None:
-        """Judge the open elements by what the node-level program and the closed forms enclose."""
+    def settle(self, nodes: list[Element], forms: list[Element], outside: str | None, fmt: Format, ulps: float) -> None:
+        """Judge the open elements by what the node-level program and the closed forms enclose.
+
+        ``outside`` tells where the point leaves a domain; then a closed form without a trace of that proves nothing.
+        """
         still = []
         for k, node, form in zip(self.open, nodes, forms, strict=True):
-            self.balls[k], self.judgements[k] = self.judged(k, node, form, fmt, ulps)
+            self.balls[k], self.judgements[k] = self.judged(k, node, form, outside, fmt, ulps)
             if self.judgements[k] is None:
                 still.append(k)
         self.open = still
 
     def judged(
-        self, k: int, node: Element, form: Element, fmt: Format, ulps: float
+        self, k: int, node: Element, form: Element, outside: str | None, fmt: Format, ulps: float
     ) -> tuple[Ball | None, Judgement | None]:
         if isinstance(node, Ball) and isinstance(form, Ball) and not node.overlaps(form):
             return node, Judgement(
@@ -289,16 +301,15 @@ class _Elements:
             )
         if isinstance(node, str) and node.startswith("domain"):
             return None, Judgement(Verdict.UNDEFINED, note=_reason(node))
-        if node == "undecided":
-            return None, None  # whether the point is inside the domain is for a higher precision to say
-        # Where the nodes meet a kink or 0/0 on the way, the closed form may still be smooth; an exact form is sharpest.
-        ball = form if not isinstance(node, Ball) or (isinstance(form, Ball) and form.exact) else node
-        if isinstance(ball, Ball):
-            return ball, self.compared(k, ball, fmt, ulps)
-        if isinstance(node, str) and node.startswith("kink"):
+        if isinstance(node, str) and node != "undecided":
             self.kinks.append(k)
             return None, Judgement(Verdict.UNDEFINED, note=_reason(node))
-        return None, None
+        if isinstance(node, str) or (node is None and outside is not None):
+            # Whether the point is inside the domain is for a higher precision to say, or said already.
+            return None, None if outside is None else Judgement(Verdict.UNDEFINED, note=_reason(outside))
+        # Where the nodes meet 0/0 on the way, the closed form may still be a number; an exact form is sharpest.
+        ball = form if node is None or (isinstance(form, Ball) and form.exact) else node
+        return (ball, self.compared(k, ball, fmt, ulps)) if isinstance(ball, Ball) else (None, None)
 
     def compared(self, k: int, ball: Ball, fmt: Format, ulps: float) -> Judgement | None:
         if self.torch is not None:
@@ -309,6 +320,13 @@ class _Elements:
         if found.verdict is Verdict.AGREE:
             return Judgement(Verdict.UNTRACKED, note="torch tracks no gradient here, and the derivative is 0")
         return Judgement(Verdict.DISAGREE, note="torch tracks no gradient here, and the derivative is not 0")
+
+    def void(self, reason: str) -> None:
+        """Judge every element by the one reason why there is no derivative, unless it has one of its own."""
+        self.kinks = []
+        for k, found in enumerate(self.judgements):
+            if found is None or found.verdict is not Verdict.UNDEFINED:
+                self.balls[k], self.judgements[k] = None, Judgement(Verdict.UNDEFINED, note=_reason(reason))
 
     def aside(self, k: int, sides: exact.Sides, fmt: Format, ulps: float) -> None:
         """Judge an element at a kink by its one-sided derivatives."""
@@ -357,9 +375,10 @@ def _reason(reason: str) -> str:
     """Return in words why there is no derivative."""
     kind, _, operation = reason.partition(" ")
     return {
-        "infinite": "the point is infinite, and the derivative has no value there",
+        "infinite": "the point is infinite in this dtype, and the derivative has no value there",
         "domain": f"the point is outside the domain of {operation}",
         "kink": f"{operation} is not differentiable at this point",
+        "jump": f"{operation} is not differentiable at this point",
         "pole": f"the derivative is infinite or 0/0 here: {operation} meets a pole",
     }[kind]
 

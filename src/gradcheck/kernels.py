@@ -23,6 +23,10 @@ class NoClosedForm(Exception):
     """SymPy left the real numbers, or the language, on the way."""
 
 
+_DERIVED_CHOICES = ("select", "pick")
+"""What a choice becomes when it is differentiated: ``select`` from the user's ``where``, ``pick`` from a row's partial
+that chooses by its own argument (relu, maximum, clamp, ...)."""
+
 _NO_NUMBERS = frozenset({sympy.oo, -sympy.oo, sympy.zoo, sympy.nan})
 
 # --- IR to SymPy ----------------------------------------------------------------------------------
@@ -40,6 +44,7 @@ def to_sympy(node: Node, leaves: Mapping[str, Any], choose: str = WHERE) -> Any:
             args = done[len(done) - len(part.args) :]
             del done[len(done) - len(part.args) :]
             args += [sympy.Symbol(str(part.param("reason")))] if part.op == GUARD else []
+            args += [sympy.true if part.param("soft") else sympy.false] if part.op == MASK else []
             done.append(_construct(choose if part.op == WHERE else part.op, args))
     return done[-1]
 
@@ -61,14 +66,14 @@ def _construct(op: str, args: list[Any]) -> Any:
 @cache
 def _opaque(op: str) -> Any:
     """Return the SymPy function class of an operation that SymPy must not rewrite."""
-    if op in (WHERE, "select"):
+    if op in (WHERE, *_DERIVED_CHOICES):
         members: dict[str, Any] = {"_eval_derivative": _choice_derivative}
     elif op == GUARD:
         members = {"_eval_derivative": lambda self, s: _opaque(GUARD)(self.args[0].diff(s), *self.args[1:])}
     elif op == PATCH:
         members = {"_eval_derivative": _patch_derivative}
     elif op == MASK:
-        members = {"_eval_derivative": lambda self, s: _opaque(MASK)(self.args[0].diff(s), self.args[1])}
+        members = {"_eval_derivative": lambda self, s: _opaque(MASK)(self.args[0].diff(s), *self.args[1:])}
     elif op in CONDITIONS:
         members = {"_eval_derivative": lambda _self, _s: sympy.Integer(0)}
     else:
@@ -80,13 +85,17 @@ def _row_derivative(self: Any, argindex: int = 1) -> Any:
     """Return the partial that the row states, guarded where the function has a kink."""
     row = ELEMENTWISE[type(self).__name__]
     leaves = dict(zip(row.args, self.args, strict=True))
-    partial = to_sympy(expression(row.partials[argindex - 1]), leaves, "select")
+    partial = to_sympy(expression(row.partials[argindex - 1]), leaves, "pick")
     if row.removable:
         where, value = row.removable[argindex - 1]
         partial = _opaque(PATCH)(partial, to_sympy(condition(where), leaves), to_sympy(expression(value), leaves))
     if row.kinks is None:
         return partial
-    return _guarded(partial, _opaque("logical_not")(to_sympy(condition(row.kinks), leaves)), f"kink {row.name}")
+    return _guarded(
+        partial,
+        _opaque("logical_not")(to_sympy(condition(row.kinks), leaves)),
+        f"{'jump' if row.jumps else 'kink'} {row.name}",
+    )
 
 
 def _patch_derivative(self: Any, symbol: Any) -> Any:
@@ -100,7 +109,8 @@ def _choice_derivative(self: Any, symbol: Any) -> Any:
     a, b = left.diff(symbol), right.diff(symbol)
     if a == 0 and b == 0:
         return sympy.Integer(0)
-    return _guarded(_opaque("select")(condition, a, b), _off_border(condition), "kink where")
+    op = "select" if type(self).__name__ == WHERE else type(self).__name__
+    return _guarded(_opaque(op)(condition, a, b), _off_border(condition), "jump where")
 
 
 def _off_border(condition: Any) -> Any:
@@ -207,14 +217,17 @@ def _lift_function(expression: Any) -> Node:
     if op == GUARD:
         value, smooth, reason = expression.args
         return call(GUARD, lift(value), lift(smooth), reason=reason.name)
+    if op == MASK:
+        value, taken, soft = expression.args
+        return call(MASK, lift(value), lift(taken), soft=soft is sympy.true)
     args = tuple(lift(one) for one in expression.args)
     if type(expression) is sympy.sign:
         # sign comes from the derivative of abs alone (the user's own sign is opaque): no derivative at 0
         return call(GUARD, call("sign", *args), call("ne", *args, ZERO), reason="kink abs")
     if op == "logical_not":
         return _opposite(args[0])
-    if op == "select":
-        return _lift_choice(*args)
+    if op in _DERIVED_CHOICES:
+        return _lift_choice(op == "pick", *args)
     known = op in ELEMENTWISE or op in CONDITIONS or op in (WHERE, MASK, PATCH)
     if not known or not args:
         raise NoClosedForm(str(expression))
@@ -227,11 +240,11 @@ def _opposite(condition: Node) -> Node:
     return call("logical_not", condition)
 
 
-def _lift_choice(condition: Node, a: Node, b: Node) -> Node:
+def _lift_choice(soft: bool, condition: Node, a: Node, b: Node) -> Node:
     if isinstance(b, Number) and b.value == 0:
-        return call(MASK, a, condition)
+        return call(MASK, a, condition, soft=soft)
     if isinstance(a, Number) and a.value == 0:
-        return call(MASK, b, _opposite(condition))
+        return call(MASK, b, _opposite(condition), soft=soft)
     return call(WHERE, condition, a, b)
 
 
@@ -266,7 +279,7 @@ def _key(node: Node) -> str:
     words = []
     for part in postorder(node):
         if isinstance(part, Call):
-            words.append(f"{part.op}/{len(part.args)}/{part.param('reason')}")
+            words.append(f"{part.op}/{len(part.args)}/{part.param('reason')}/{part.param('soft')}")
         else:
             words.append(part.id if isinstance(part, Name) else str(part.value))
     return " ".join(words)

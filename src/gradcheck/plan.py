@@ -19,15 +19,17 @@ SHOWN_LAYERS = 40
 class Plan:
     """A program at known shapes: its gradient programs, its formulas, and what the user expects.
 
-    ``node`` has one operation a layer and a guard for every domain. ``closed`` holds the second form of each gradient
-    and its output: the one formula that is shown, else the fused kernels. ``formulas`` are those formulas as text,
-    ``lines`` the gradient program as text, ``locals`` the derivatives of each layer by itself.
+    ``node`` has one operation a layer and a guard for every domain; ``domains`` are these, in order, with their
+    reasons. ``closed`` holds the second form of each gradient and its output: the one formula that is shown, else the
+    fused kernels. ``formulas`` are those formulas as text, ``lines`` the gradient program as text, ``locals`` the
+    derivatives of each layer by itself.
     """
 
     program: Program
     wrt: tuple[str, ...]
     shapes: dict[str, Shape]
     node: Pullback
+    domains: list[tuple[Node, str]]
     closed: dict[str, tuple[Core, str]]
     formulas: dict[str, str | None]
     lines: list[str]
@@ -37,7 +39,7 @@ class Plan:
     @staticmethod
     def make(program: Program, shapes: dict[str, Shape], wrt: tuple[str, ...], expect: Sequence[str]) -> Plan:
         """Differentiate ``program`` at these shapes; the work is done once for all points that have them."""
-        core = lower(program, shapes)
+        core, nodes = lower(program, shapes), lower(program, shapes, nodes=True)
         forms = pull_back(core, wrt)
         composed = {
             name: closed_form(forms, output, name) for name, output in zip(wrt, forms.program.outputs, strict=True)
@@ -47,7 +49,8 @@ class Plan:
             program=program,
             wrt=wrt,
             shapes=core.shapes,
-            node=pull_back(lower(program, shapes, nodes=True), wrt, guarded=True),
+            node=pull_back(nodes, wrt, guarded=True),
+            domains=[found for layer in nodes.program.layers for found in domains(layer.expression)],
             closed={
                 name: (forms.core, output)
                 if formula is None
@@ -62,11 +65,6 @@ class Plan:
             locals={layer.name: local_derivatives(layer, core.shapes) for layer in shown},
             expect=expectations(expect, wrt, program, shapes),
         )
-
-    def domains(self) -> list[tuple[Node, str]]:
-        """Return where each operation of the forward pass is defined, in order, with the reason it gives elsewhere."""
-        core = lower(self.program, self.inputs(), nodes=True)
-        return [found for layer in core.program.layers for found in domains(layer.expression)]
 
     def rounding(self) -> Pullback:
         """Return the gradient program whose rounding errors are torch's."""

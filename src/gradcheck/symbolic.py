@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 from itertools import chain, count
+from typing import TypeGuard
 
 from gradcheck import kernels
-from gradcheck.functions import DETACH, ELEMENTWISE, GUARD, TENSOR
+from gradcheck.functions import COMPARISONS, DETACH, ELEMENTWISE, GUARD, TENSOR, WHERE
 from gradcheck.functions.params import broadcast
 from gradcheck.kernels import ONE, ZERO
 from gradcheck.lower import Core, lower
@@ -199,6 +200,13 @@ class _Sweep:
                 alone = Name(f"{arg.id}:{position}")
                 args = (*kernel.args[:position], alone, *kernel.args[position + 1 :])
                 yield arg.id, substitute(self.slope(replace(kernel, args=args), alone.id), {alone.id: arg})
+        if self.guarded and kernel.op == WHERE:
+            # What decides between the branches has the slope 0, but none on the border, where the value may jump.
+            comparisons = [one for one in postorder(kernel.args[0]) if _is_comparison(one)]
+            apart = reduce(_both, [call("ne", *one.args) for one in comparisons])
+            for leaf in names(kernel.args[0]):
+                if leaf in self.active:
+                    yield leaf, call(GUARD, ZERO, apart, reason="jump where")
 
     def slope(self, kernel: Node, leaf: str) -> Node:
         if self.as_torch and isinstance(kernel, Call) and (row := ELEMENTWISE.get(kernel.op)) and row.as_torch:
@@ -271,6 +279,14 @@ class _Sweep:
         if node.op == "reshape" and shape == args[0].shape:
             return args[0]
         return self.emit(f"d_{self.current}", Call(node.op, tuple(one.node for one in args), node.params), shape)
+
+
+def _both(a: Call, b: Call) -> Call:
+    return call("logical_and", a, b)
+
+
+def _is_comparison(node: Node) -> TypeGuard[Call]:
+    return isinstance(node, Call) and node.op in COMPARISONS
 
 
 def _plus(a: Node, b: Node) -> Node:

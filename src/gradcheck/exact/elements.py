@@ -18,7 +18,14 @@ Values = dict[str, Array]
 
 
 class Zero:
-    """The zero of a branch that was not taken: nothing behind it, not even a nan, comes through."""
+    """The zero of a branch that was not taken: nothing behind it, not even a nan, comes through.
+
+    A ``soft`` one comes from a condition on the very argument behind it (relu, maximum, ...): where that jumps, the
+    condition may be another on the other side, so that a jump does come through.
+    """
+
+    def __init__(self, soft: bool = False) -> None:
+        self.soft = soft
 
     def __add__(self, other: Any) -> Any:
         return other
@@ -28,8 +35,10 @@ class Zero:
     def __sub__(self, other: Any) -> Any:
         return -other
 
-    def __mul__(self, _other: Any) -> Zero:
-        return self
+    def __mul__(self, other: Any) -> Any:
+        if isinstance(other, Undefined) and other.through(self):
+            return other
+        return self if not isinstance(other, Zero) or other.soft else other
 
     __rmul__ = __truediv__ = __mul__
 
@@ -49,8 +58,12 @@ class Undefined:
     def _keep(self, _other: Any) -> Any:
         return self
 
+    def through(self, zero: Zero) -> bool:
+        """Tell whether this shows in spite of a zero in front of it."""
+        return zero.soft and self.reason.startswith("jump")
+
     def _times(self, other: Any) -> Any:
-        return other if isinstance(other, Zero) else self
+        return other if isinstance(other, Zero) and not self.through(other) else self
 
     __add__ = __radd__ = __sub__ = __rsub__ = __truediv__ = _keep
     __mul__ = __rmul__ = __rtruediv__ = _times
@@ -60,6 +73,7 @@ class Undefined:
 
 
 ZERO = Zero()
+SOFT_ZERO = Zero(soft=True)
 NAN = arb("nan")
 UNDECIDED = Undefined("undecided")
 """What a condition gives that the enclosure is too wide to decide."""

@@ -10,7 +10,7 @@ import flint
 import numpy as np
 from flint import arb, fmpq
 
-from gradcheck.exact.elements import UNDECIDED, ZERO, Array, Undefined, Values, as_ball
+from gradcheck.exact.elements import SOFT_ZERO, UNDECIDED, ZERO, Array, Undefined, Values, as_ball
 from gradcheck.functions import CONDITIONS, DETACH, ELEMENTWISE, GUARD, MASK, PATCH, TENSOR, WHERE
 from gradcheck.lower import Core
 from gradcheck.program import Call, Name, Node, Number, postorder
@@ -73,6 +73,8 @@ def operation(node: Call, args: list[Any]) -> Any:
         return row.exact(*args)
     if node.op == GUARD:
         return _guard(str(node.param("reason")))(*args)
+    if node.op == MASK:
+        return _mask(bool(node.param("soft")))(*args)
     return _ufunc(node.op)(*args)
 
 
@@ -80,7 +82,7 @@ def operation(node: Call, args: list[Any]) -> Any:
 def _ufunc(op: str) -> Callable[..., Any]:
     """Return the elementwise function of an operation on arrays of balls."""
     if op in _CHOICES:
-        return over_arrays(_CHOICES[op], 2 if op == MASK else 3)
+        return over_arrays(_CHOICES[op], 3)
     row = ELEMENTWISE.get(op) or CONDITIONS[op]
     return over_arrays(row.exact if op.startswith("logical") else _on_balls(row.exact), len(row.args))
 
@@ -105,9 +107,14 @@ def _on_balls(function: Callable[..., Any]) -> Callable[..., Any]:
 
 _CHOICES: dict[str, Callable[..., Any]] = {
     WHERE: lambda c, a, b: a if c is True else b if c is False else UNDECIDED,
-    MASK: lambda a, c: a if c is True else ZERO if c is False else UNDECIDED,
     PATCH: lambda a, c, b: b if c is True else a if c is False else UNDECIDED,
 }
+
+
+@cache
+def _mask(soft: bool) -> Callable[..., Any]:
+    zero = SOFT_ZERO if soft else ZERO
+    return over_arrays(lambda a, c: a if c is True else zero if c is False else UNDECIDED, 2)
 
 
 @cache

@@ -47,7 +47,7 @@ def sides(
 ) -> Sides | None:
     """Return the one-sided derivatives by element ``k`` of input ``name``, from the first form that has a number there.
 
-    ``value`` is the layer of the output, which some form must hold. None means that one of the sides has no derivative:
+    ``value`` is the layer of the output in the first form. None means that one of the sides has no derivative:
     it is outside the domain, or the slope grows without bound. The enclosures hold the limit wherever the gradient is
     smooth beside the point.
     """
@@ -72,13 +72,11 @@ def _side(forms: Sequence[Form], value: str, point: Mapping[str, Any], shift: tu
 
 def _slope(forms: Sequence[Form], value: str, point: Mapping[str, Any], shift: tuple[str, int, int], hair: int) -> Any:
     name, k, sign = shift
-    for core, output in forms:
-        values = enclose(core, point, SIDE_BITS, (name, k, sign * arb(2) ** -hair))
-        slope = as_ball(values[output].ravel()[k])
-        if slope.is_finite() and value in values:
-            heights = [as_ball(one) for one in values[value].ravel()]
-            return (slope, heights) if all(one.is_finite() for one in heights) else None
-    return None
+    found = [enclose(core, point, SIDE_BITS, (name, k, sign * arb(2) ** -hair)) for core, _ in forms]
+    heights = [as_ball(one) for one in found[0][value].ravel()]
+    slopes = [as_ball(values[output].ravel()[k]) for values, (_, output) in zip(found, forms, strict=True)]
+    slope = next((one for one in slopes if one.is_finite()), None)
+    return None if slope is None or not all(one.is_finite() for one in heights) else (slope, heights)
 
 
 def _near(a: Any, b: Any) -> bool:

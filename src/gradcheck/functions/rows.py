@@ -20,7 +20,7 @@ class Elementwise:
     function stays opaque to SymPy, and ``partials`` give its derivatives, one text of the language for each argument.
     ``as_torch`` gives the partials as torch evaluates them, where that loses more digits than SymPy's form.
     ``domain`` and ``kinks`` are conditions in the language on the arguments: where the value exists, and where within
-    the domain the derivative does not. ``removable`` gives, for each partial, where its text is 0/0 and its value there.
+    the domain the derivative does not; with ``jumps`` the function itself may be discontinuous there. ``removable`` gives, for each partial, where its text is 0/0 and its value there.
     ``native`` rows evaluate whole arrays of balls at once. ``budget`` is what torch's result may be off by, in unit roundoffs
     (half ULPs). ``oracle`` is an independent mpmath function, used by the tests alone.
     """
@@ -39,6 +39,7 @@ class Elementwise:
     budget: float = 4.0
     domain: str | Callable[[Call], str | None] | None = None
     kinks: str | None = None
+    jumps: bool = False
     outside: tuple[Sample, ...] = ()
     summary: str = ""
 

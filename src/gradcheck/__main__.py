@@ -13,6 +13,9 @@ def main() -> NoReturn:
     """Run the command line on ``sys.argv`` and leave with its exit code."""
     # Loading torch makes a million objects that all stay: looking for garbage among them costs a third of the start.
     gc.disable()
+    sys.stdin = sys.stdin or open(os.devnull, encoding="utf-8")  # noqa: SIM115 - Python has None for a closed stream
+    sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
     code = run(sys.argv[1:])
     for stream in (sys.stdout, sys.stderr):
         try:

@@ -325,7 +325,7 @@ class _Elements:
         """Judge every element by the one reason why there is no derivative, unless it has one of its own."""
         self.kinks = []
         for k, found in enumerate(self.judgements):
-            if found is None or found.verdict is not Verdict.UNDEFINED:
+            if reason == "infinite" or found is None or found.verdict is not Verdict.UNDEFINED:
                 self.balls[k], self.judgements[k] = None, Judgement(Verdict.UNDEFINED, note=_reason(reason))
 
     def aside(self, k: int, sides: exact.Sides, fmt: Format, ulps: float) -> None:

@@ -30,6 +30,8 @@ def expectations(
                 f"--expect does not say which derivative it is: the program has {len(wrt)} inputs",
                 hint=f"write --expect {wrt[0]}=..., or choose one with --wrt {wrt[0]}",
             )
+        if name in found:
+            raise UsageProblem(f"--expect is given twice for {name}")
         found[name] = _expectation(text[named.end() :] if named else text, name, program, shapes)
     return found
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache, lru_cache, reduce
@@ -290,7 +291,8 @@ def _partial(kernel: _Kernel, name: str) -> Node:
     if isinstance(kernel.node, Name):
         return ONE if kernel.node.id == name else ZERO
     leaves = {leaf: sympy.Symbol(leaf, real=True) for leaf in names(kernel.node)}
-    return lift(_shortest(sympy.diff(to_sympy(kernel.node, leaves), leaves[name])))
+    with _closed_forms_only():
+        return lift(_shortest(sympy.diff(to_sympy(kernel.node, leaves), leaves[name])))
 
 
 MAX_EXPANDED_DEGREE = 8
@@ -315,4 +317,14 @@ def _is_high(power: Any) -> bool:
 def tidy(node: Node) -> Node:
     """Return an elementwise expression as SymPy would write it, multiplied out where that is shorter."""
     leaves = {leaf: sympy.Symbol(leaf, real=True) for leaf in names(node)}
-    return lift(_shortest(to_sympy(node, leaves)))
+    with _closed_forms_only():
+        return lift(_shortest(to_sympy(node, leaves)))
+
+
+@contextmanager
+def _closed_forms_only() -> Iterator[None]:
+    """Turn what SymPy raises on infinities and very deep expressions into NoClosedForm: the nodes decide there."""
+    try:
+        yield
+    except (TypeError, ValueError, AttributeError, ZeroDivisionError, RecursionError) as problem:
+        raise NoClosedForm(str(problem)) from None

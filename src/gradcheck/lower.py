@@ -130,6 +130,11 @@ class _Lowering:
             raise problem.located(self.program.source, node.span) if node.span != NOWHERE else problem from None
         except ValueError as problem:
             raise ShapeProblem(str(problem), source=self.program.source, span=node.span) from None
+        if 0 in piece.shape:
+            raise ShapeProblem(
+                f"this tensor is empty ({shape_text(piece.shape)}): there is nothing in it to differentiate by",
+                source=self.program.source, span=node.span,
+            )  # fmt: skip
         if prod(piece.shape) > MAX_ELEMENTS:
             raise LimitProblem(
                 f"a tensor of {shape_text(piece.shape)} has {prod(piece.shape):,} elements; "

@@ -288,12 +288,26 @@ class _Parser:
 
     def function(self, node: ast.Call, depth: int) -> Node:
         name, place, receiver = self._callee(node)
+        self._refuse_other_meanings(name, node)
         op = resolve(name, len(node.args) + (receiver is not None), bool(node.keywords))
         if op is None:
             raise self._unknown_function(name, place, node)
         given: list[ast.expr] = [*([receiver] if receiver is not None else []), *node.args]
         arguments = _Arguments(self, node, name, op, given, depth + 1)
         return arguments.call()
+
+    def _refuse_other_meanings(self, name: str, node: ast.Call) -> None:
+        """Refuse what torch reads in another way than a formula would: ``x.max(0)`` is a maximum over dim 0."""
+        pasted = isinstance(node.func, ast.Attribute)
+        if name in ("max", "min"):
+            over_dim = any(one.arg in ("dim", "axis", "keepdim") for one in node.keywords)
+            if over_dim or (pasted and node.args and isinstance(node.args[-1], ast.Constant)):
+                hint = f"write a{name}(x, dim=...) for a dim, or {name}imum(x, y) for the {name}imum of two"
+                raise self.fail(f"torch's {name} over a dim returns two tensors", node, hint)
+        if name == "norm" and pasted and (node.args[1:] or node.keywords) and "linalg" in ast.unparse(node.func):
+            raise self.fail(
+                "torch.linalg.norm is a matrix norm for matrices", node, "write norm(x, p=...) for the vector norm"
+            )
 
     def _callee(self, node: ast.Call) -> tuple[str, Span, ast.expr | None]:
         """Return the function's name, its place, and the tensor in front of a method."""

@@ -30,6 +30,7 @@ def prepare(text: str) -> str:
     source = textwrap.dedent(text).strip(" \t\r\n;\f")
     if not re.sub(r"#.*", "", source).strip(" \t\r\n;\f"):
         raise SyntaxProblem("the program is empty", hint='write an expression, as in gradcheck "x**2" --at 3')
+    _check_signs(source)
     _check_brackets(source)
     for match in re.finditer(rf"[\w.]{{{MAX_LITERAL_LENGTH + 1},}}", source):
         raise LimitProblem(
@@ -38,6 +39,23 @@ def prepare(text: str) -> str:
             source=source, span=Span(match.start(), match.start() + 1),
         )  # fmt: skip
     return source
+
+
+_SIGNS = {
+    "·": "*", "×": "*", "⋅": "*", "∙": "*", "÷": "/", "−": "-", "–": "-", "²": "**2", "³": "**3", "√": "sqrt(...)",
+    "≤": "<=", "≥": ">=", "≠": "!=", "∞": "inf",
+}  # fmt: skip
+"""Signs of printed formulas, with what is written here instead."""
+
+
+def _check_signs(source: str) -> None:
+    """Answer the signs of printed formulas; some of them are letters to Python, and would make up names."""
+    code = re.sub(r"#[^\n]*", lambda comment: " " * len(comment[0]), source)
+    for match in re.finditer(f"[{''.join(_SIGNS)}]", code):
+        raise SyntaxProblem(
+            f"{match[0]} is no sign of the language",
+            source=source, span=Span(match.start(), match.end()), hint=f"write {_SIGNS[match[0]]}",
+        )  # fmt: skip
 
 
 def _check_brackets(source: str) -> None:

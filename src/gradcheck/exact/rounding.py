@@ -14,7 +14,7 @@ from gradcheck.exact.evaluate import START_BITS, as_array, evaluate, from_float,
 from gradcheck.formats import Format
 from gradcheck.functions import ELEMENTWISE, GUARD, MASK, PATCH, TENSOR, WHERE
 from gradcheck.lower import Core
-from gradcheck.program import Call, Name, Node, Number
+from gradcheck.program import Call, Name, Node, Number, postorder
 
 
 def enclose_rounded(
@@ -45,12 +45,20 @@ class _Loss:
         self.smallest = arb(fmt.smallest_subnormal if fmt.name == "float16" else fmt.smallest_normal)
 
     def evaluate(self, node: Node, values: Values) -> Any:
-        if isinstance(node, Number):
-            made, held = evaluate(node, values), self.fmt.round(node.value)
-            return made if held == node.value else self.widened(made, 1)
-        if isinstance(node, Name):
-            return values[node.id]
-        args = [as_array(self.evaluate(one, values)) for one in node.args]
+        done: list[Any] = []
+        for part in postorder(node):
+            if isinstance(part, Name):
+                done.append(values[part.id])
+            elif isinstance(part, Number):
+                made = evaluate(part, values)
+                done.append(made if self.fmt.round(part.value) == part.value else self.widened(made, 1))
+            else:
+                args = [as_array(one) for one in done[len(done) - len(part.args) :]]
+                del done[len(done) - len(part.args) :]
+                done.append(self.operation(part, args))
+        return done[-1]
+
+    def operation(self, node: Call, args: list[Array]) -> Any:
         if node.op in TENSOR:
             return self.tensor(node, args)
         if node.op in _HULLS:

@@ -25,8 +25,10 @@ def _mean(x: Shape, dim: Param = None, keepdim: Param = False) -> str:
 
 def _variance(x: Shape, dim: Param = None, correction: Param = 1, keepdim: Param = False) -> str:
     count = _count(x, dim)
+    if not isinstance(correction, int) or isinstance(correction, bool):
+        raise ValueError("correction must be an integer; write correction=0 for the variance of a whole population")
     # torch divides by zero, not by a negative number, where there are fewer elements than the correction
-    divisor = max(count - int(str(correction)), 0)
+    divisor = max(count - correction, 0)
     return f"sum((x - sum(x{_over(x, dim, True)})/{count})**2{_over(x, dim, keepdim)})/{divisor}"
 
 
@@ -207,7 +209,9 @@ def _torch_over(name: str) -> Any:
 
 
 def _torch_prod(m: Any, x: Any, dim: Any = None, keepdim: Any = False) -> Any:
-    return m.prod(x) if dim is None else m.prod(x, dim, keepdim)
+    if dim is None:  # torch has no keepdim here; the language has it everywhere
+        return m.prod(x).reshape((1,) * x.dim()) if keepdim else m.prod(x)
+    return m.prod(x, dim, keepdim)
 
 
 # fmt: off

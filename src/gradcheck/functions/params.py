@@ -102,6 +102,8 @@ def key(given: Param, rank: int) -> Param:
         raise ValueError("only one list of indices is supported in an index")
     if any(isinstance(item, tuple) for item in items) and any(isinstance(item, int) for item in items):
         raise ValueError("a list of indices and an integer in one index are not supported; index twice")
+    if any(isinstance(item, int) and abs(item) >= 2**31 for item in items):
+        raise ValueError("an index is out of range")
     used = sum(item is not None and item != "..." for item in items)
     if used > rank:
         raise ValueError(f"too many indices: {used} for a tensor of {rank} dimension{'s' * (rank != 1)}")

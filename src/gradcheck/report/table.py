@@ -135,7 +135,7 @@ def _scalar_tables(run: Run, view: View) -> Iterator[object]:
     for name in first.point:
         table.add_column(name, justify="right", overflow="fold")
     if several_dtypes:
-        table.add_column("dtype")
+        table.add_column("dtype", overflow="fold")
     table.add_column("value", justify="right", overflow="fold")
     if len(first.gradients) > 1:
         table.add_column("by")

@@ -205,11 +205,11 @@ class _Case:
         if not any(one.disagreements() for one in gradients):
             return
         pullback = self.plan.rounding()
-        values = exact.enclose_rounded(pullback.core, self.arrays, self.format, self.bits)
+        values, overflow = exact.enclose_rounded(pullback.core, self.arrays, self.format, self.bits)
         for k, one in enumerate(gradients):
             at = one.disagreements()
             for index, element in zip(at, self.elements(pullback, k, values, at), strict=True):
-                one.explain(index, element if isinstance(element, Ball) else None, self.format)
+                one.explain(index, element if isinstance(element, Ball) else None, self.format, overflow)
 
     def elements(self, pullback: Pullback, k: int, values: exact.Values, at: Sequence[int]) -> list[Element]:
         return exact.balls(values[pullback.program.outputs[k]], self.bits, at)
@@ -345,11 +345,11 @@ class _Elements:
         wrong = [k for k, one in enumerate(self.judgements) if one is not None and one.verdict is Verdict.DISAGREE]
         return [k for k in wrong if k not in self.kinks]  # beside a kink, rounding may take either branch
 
-    def explain(self, k: int, rounding: Ball | None, fmt: Format) -> None:
+    def explain(self, k: int, rounding: Ball | None, fmt: Format, overflow: str | None) -> None:
         """Replace a judgement by what the rounding enclosure makes of it."""
         found = self.judgements[k]
         if found is not None and self.torch is not None:
-            self.judgements[k] = explain(found, rounding, self.torch[k], fmt)
+            self.judgements[k] = explain(found, rounding, self.torch[k], fmt, overflow)
 
     def give_up(self, pole: str | None, bits: int, fmt: Format, ulps: float) -> None:
         """Judge what no precision decided."""

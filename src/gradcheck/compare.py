@@ -102,16 +102,26 @@ def between(left: Ball, right: Ball, value: float, fmt: Format, tolerance: float
     return Judgement(Verdict.DISAGREE, note=f"{slopes}; torch's {fmt.text(value)} is not between them")
 
 
-def explain(found: Judgement, rounding: Ball | None, value: float, fmt: Format) -> Judgement:
+def explain(found: Judgement, rounding: Ball | None, value: float, fmt: Format, overflow: str | None) -> Judgement:
     """Return the judgement on a value beyond the tolerance, given its rounding enclosure (None: unbounded).
+
+    ``overflow`` is an operation on the way whose value the format cannot hold.
 
     Outside the enclosure it is wrong, whatever the rounding. Inside, at least half of the significand is right, or
     the formula is unstable: it cannot be evaluated this way in this dtype.
     """
+    largest = f"{fmt.name}, whose largest number is {fmt.largest:.6g}"
     if not isfinite(value):
-        return found
+        cause = (
+            f"; {overflow} on the way is too large for {largest}"
+            if overflow and "too large" not in str(found.note)
+            else ""
+        )
+        return Judgement(found.verdict, found.ulps, f"{found.note}{cause}")
     if rounding is not None and not rounding.contains(value):
-        return Judgement(found.verdict, found.ulps, f"outside what rounding in {fmt.name} can explain")
+        cause = f"{overflow} on the way is too large for {largest}"
+        outside = f"outside what rounding in {fmt.name} can explain"
+        return Judgement(found.verdict, found.ulps, cause if overflow else outside)
     if found.ulps is not None and found.ulps <= 2 ** (fmt.precision / 2):
         return Judgement(Verdict.AGREE, found.ulps, f"rounding in {fmt.name} explains the difference")
     lost = f"more than half of the digits are lost to rounding: this formula cannot be evaluated in {fmt.name} here"

@@ -19,8 +19,11 @@ from gradcheck.program import Call, Name, Node, Number, postorder
 
 def enclose_rounded(
     core: Core, point: Mapping[str, np.ndarray[Any, Any]], fmt: Format, bits: int = START_BITS
-) -> Values:
+) -> tuple[Values, str | None]:
     """Return balls that contain whatever an honest evaluation in ``fmt`` can return for every layer.
+
+    The second result names the first operation whose value is certainly larger than ``fmt`` can hold: balls do not
+    overflow, floats do.
 
     ``core`` has one operation a layer. After each, the ball is widened by the row's budget: so many unit roundoffs of
     the result, and as many of the smallest number that no kernel flushes to zero. A sum of n terms may lose n roundoffs
@@ -32,14 +35,16 @@ def enclose_rounded(
         for layer in core.program.layers:
             made = as_array(loss.evaluate(layer.expression, values))
             values[layer.name] = np.broadcast_to(made, core.shapes[layer.name])
-    return values
+    return values, loss.overflow
 
 
 class _Loss:
-    """What floats of one format lose, operation by operation."""
+    """What floats of one format lose, operation by operation; ``overflow`` is the first that they cannot hold."""
 
     def __init__(self, fmt: Format) -> None:
         self.fmt = fmt
+        self.largest = arb(fmt.largest)
+        self.overflow: str | None = None
         self.roundoff = arb(fmt.unit_roundoff)
         # Kernels may flush subnormals to zero; those of float16 compute in float32, where its subnormals are normal.
         self.smallest = arb(fmt.smallest_subnormal if fmt.name == "float16" else fmt.smallest_normal)
@@ -67,7 +72,12 @@ class _Loss:
             return args[0]
         made = operation(node, args)
         row = ELEMENTWISE.get(node.op)
+        if self.overflow is None and row is not None and any(self.too_large(one) for one in as_array(made).ravel()):
+            self.overflow = node.op
         return self.widened(made, row.budget) if row is not None and row.budget else made
+
+    def too_large(self, element: Any) -> bool:
+        return bool(abs(as_ball(element)) > self.largest)
 
     def tensor(self, node: Call, args: list[Array]) -> Any:
         row = TENSOR[node.op]

@@ -292,6 +292,8 @@ def exact_text(ball: Ball | None, fmt: Format) -> str:
     """Return the middle of an enclosure with a little more digits than the dtype has."""
     if ball is None:
         return "-"
+    if ball.contains(0.0):
+        return "0"  # no digit of it is known to be another
     middle = ball.midpoint
     digits = EXACT_DIGITS[fmt.name]
     # Rounded to the nearest, which no proof rests on; the json report has the enclosure itself.

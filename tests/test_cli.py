@@ -32,6 +32,9 @@ CODES = [
     (["where(x > 0, sqrt(x), 0*x)", "--at", "-4"], Exit.FAIL),
     (["exp(x)", "--at", "100"], Exit.FAIL),
     (["log(x)", "--at", "-1"], Exit.PASS),
+    (["*".join("x" * 500), "--at", "1.01"], Exit.PASS),
+    (["logsigmoid(atan(x/x/sign(0)))", "--at", "1"], Exit.PASS),
+    (["x.prod(keepdim=True)[0]", "--at", "[2,3]"], Exit.PASS),
     (["2 + 3"], Exit.NOTHING),
     (["2x", "--at", "1"], Exit.USAGE),
     (["x"], Exit.USAGE),
@@ -78,6 +81,20 @@ MESSAGES = [
     (["sum(x)", "--at", "ones(2)", "--expect", "[1]"],
      "gradcheck: a list stands for tensors only in cat and stack\n  [1]\n  ^^^\n"
      'give tensors as inputs: --at "x=[[1,2],[3,4]]"\n'),
+    (["x.max(0)", "--at", "[1,2]"],
+     "gradcheck: torch's max over a dim returns two tensors\n  x.max(0)\n  ^^^^^^^^\n"
+     "write amax(x, dim=...) for a dim, or maximum(x, y) for the maximum of two\n"),
+    (["torch.linalg.norm(x, 2)", "--at", "[1,2]"],
+     "gradcheck: torch.linalg.norm is a matrix norm for matrices\n"
+     "  torch.linalg.norm(x, 2)\n  ^^^^^^^^^^^^^^^^^^^^^^^\n"
+     "write norm(x, p=...) for the vector norm\n"),
+    (["x[1:0].sum()", "--at", "[1,2]"],
+     "gradcheck: this tensor is empty (0): there is nothing in it to differentiate by\n  x[1:0].sum()\n  ^^^^^^\n"),
+    (["std(x, correction=1/2)", "--at", "[1,2]"],
+     "gradcheck: correction must be an integer; write correction=0 for the variance of a whole population\n"
+     "  std(x, correction=1/2)\n  ^^^^^^^^^^^^^^^^^^^^^^\n"),
+    (["x·y", "--at", "1"], "gradcheck: · is no sign of the language\n  x·y\n   ^\nwrite *\n"),
+    (["x", "--at", "1", "--expect", "1", "--expect", "2"], "gradcheck: --expect is given twice for x\n"),
     (["2 + 3"], "nothing was checked: the program has no input to differentiate by\n"),
     (["x", "--at", "1", "-o", "/no/such/folder/report"],
      "gradcheck: cannot write /no/such/folder/report: No such file or directory\n"),
@@ -196,6 +213,12 @@ def test_a_closed_pipe_ends_quietly() -> None:
     done = subprocess.run(["bash", "-c", f"set -o pipefail; {command}"], capture_output=True, text=True, check=False)
     assert done.stderr == ""
     assert len(done.stdout.splitlines()) == 1
+
+
+def test_closed_standard_streams_are_no_fault() -> None:
+    for closed in (">&-", "2>&-", "<&-"):
+        done = subprocess.run(["bash", "-c", f"{sys.executable} -m gradcheck x --at 1 {closed}"], check=False)
+        assert done.returncode == Exit.PASS, closed
 
 
 def test_ctrl_c_ends_at_once_with_130() -> None:

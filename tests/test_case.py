@@ -75,6 +75,7 @@ VERDICTS: list[tuple[str, str, str, Verdict, str | None]] = [
     ("norm(x, p=inf)", "x=[2,-2]", "float32", Verdict.KINK, SIDES.format(0, 1, 0.5)),
     ("sum(maximum(x, y))", "x=[1,2],y=[1,3]", "bfloat16", Verdict.KINK, SIDES.format(0, 1, 0.5)),
     ("relu(x) - relu(-x)", "x=0", "float32", Verdict.DISAGREE, None),
+    ("cos(y/4) - atan2(maximum(x, x), x/0.63)", "x=0.4836174081,y=0.92337397", "bfloat16", Verdict.UNSTABLE, None),
     ("abs(x)**3", "x=0", "float32", Verdict.AGREE, None),
     ("x*abs(x)", "x=0", "float32", Verdict.AGREE, None),
     ("where(x > 0, x**2, 0)", "x=0", "float32", Verdict.AGREE, None),

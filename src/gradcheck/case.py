@@ -342,12 +342,13 @@ class _Elements:
         """Return the elements where torch's gradient is beyond the tolerance and rounding may be the reason."""
         if self.torch is None:
             return []
-        wrong = [k for k, one in enumerate(self.judgements) if one is not None and one.verdict is Verdict.DISAGREE]
-        return [k for k in wrong if k not in self.kinks]  # beside a kink, rounding may take either branch
+        return [k for k, one in enumerate(self.judgements) if one is not None and one.verdict is Verdict.DISAGREE]
 
     def explain(self, k: int, rounding: Ball | None, fmt: Format, overflow: str | None) -> None:
         """Replace a judgement by what the rounding enclosure makes of it."""
-        found = self.judgements[k]
+        found, truth = self.judgements[k], self.balls[k]
+        if rounding is not None and truth is not None and not rounding.overlaps(truth):
+            return  # at a kink the branch that torch takes may lead away from the derivative, whatever the rounding
         if found is not None and self.torch is not None:
             self.judgements[k] = explain(found, rounding, self.torch[k], fmt, overflow)
 

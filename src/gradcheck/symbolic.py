@@ -209,8 +209,10 @@ class _Sweep:
                     yield leaf, call(GUARD, ZERO, apart, reason="jump where")
 
     def slope(self, kernel: Node, leaf: str) -> Node:
-        if self.as_torch and isinstance(kernel, Call) and (row := ELEMENTWISE.get(kernel.op)) and row.as_torch:
-            return substitute(kernels.expression(row.as_torch[0]), dict(zip(row.args, kernel.args, strict=True)))
+        row = ELEMENTWISE.get(kernel.op) if self.as_torch and isinstance(kernel, Call) else None
+        if row is not None and row.as_torch and isinstance(kernel, Call):
+            position = next(k for k, arg in enumerate(kernel.args) if isinstance(arg, Name) and arg.id == leaf)
+            return substitute(kernels.expression(row.as_torch[position]), dict(zip(row.args, kernel.args, strict=True)))
         try:
             slope = kernels.partial(kernel, leaf)
         except kernels.NoClosedForm:

@@ -120,9 +120,9 @@ HOSTILE = [
 
 @pytest.mark.parametrize("program", HOSTILE, ids=lambda program: repr(program[:20]))
 def test_hostile_text_is_refused_at_once(program: str, capsys: pytest.CaptureFixture[str]) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     assert run([program, "--at", "1"]) == Exit.USAGE
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
     out, err = capsys.readouterr()
     assert not out
     assert len(err) < 1_000

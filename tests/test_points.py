@@ -406,19 +406,19 @@ HUGE = {
 
 @pytest.mark.parametrize("name", HUGE)
 def test_a_huge_text_is_refused_at_once(name: str) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(GradcheckError) as caught:
         read(HUGE[name])
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 2
     assert len(str(caught.value)) < 600
     assert caught.value.span is not None
 
 
 def test_a_million_elements_are_cheap() -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     value = parse_points(["randn(1000,1000)"], ["x"])[0]["x"]
     assert value.array(float, lambda numbers: numbers).shape == (1000, 1000)
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 2
 
 
 # --- any text -----------------------------------------------------------------------------------

@@ -27,7 +27,7 @@ from gradcheck.symbolic import Pullback
 CROSS_CHECK_ELEMENTS = 4_096
 """Elements of a gradient up to which the fused closed forms are evaluated everywhere, beside the node-level program."""
 MAX_KINKS = 64
-"""Elements of a gradient whose one-sided derivatives are worked out; each takes four evaluations."""
+"""Elements of a gradient whose one-sided derivatives are worked out; each takes four evaluations of both forms."""
 SHOWN_ELEMENTS = 64
 """Elements of a layer up to which its enclosure is kept for the report."""
 
@@ -215,9 +215,8 @@ class _Case:
         return exact.balls(values[pullback.program.outputs[k]], self.bits, at)
 
     def closed(self, gradients: list[_Elements], found: list[list[Element]]) -> list[list[Element]]:
-        """Return the same elements from the fused closed forms, or nothing where a large tensor needs none."""
-        size = sum(len(one) for one in found)
-        if size > CROSS_CHECK_ELEMENTS and all(isinstance(element, Ball) for one in found for element in one):
+        """Return the same elements from the fused closed forms, the cross-check of small tensors."""
+        if sum(map(len, found)) > CROSS_CHECK_ELEMENTS:
             return [[None] * len(one) for one in found]
         values: dict[int, exact.Values] = {}
         closed = []
@@ -307,9 +306,10 @@ class _Elements:
         if isinstance(node, str) or (node is None and outside is not None):
             # Whether the point is inside the domain is for a higher precision to say, or said already.
             return None, None if outside is None else Judgement(Verdict.UNDEFINED, note=_reason(outside))
-        # Where the nodes meet 0/0 on the way, the closed form may still be a number; an exact form is sharpest.
-        ball = form if node is None or (isinstance(form, Ball) and form.exact) else node
-        return (ball, self.compared(k, ball, fmt, ulps)) if isinstance(ball, Ball) else (None, None)
+        if node is None:
+            return None, None
+        ball = form if isinstance(form, Ball) and form.exact else node  # an exact form is sharpest
+        return ball, self.compared(k, ball, fmt, ulps)
 
     def compared(self, k: int, ball: Ball, fmt: Format, ulps: float) -> Judgement | None:
         if self.torch is not None:
@@ -359,7 +359,9 @@ class _Elements:
             if ball is not None and (found := self.compared(k, ball, fmt, ulps + SLACK)) is not None:
                 self.judgements[k] = found
                 continue
-            if pole is not None and self.balls[k] is None:
+            if ball is None:
+                self.kinks.append(k)  # 0/0 on the way; the derivative may exist all the same
+            if pole is not None and ball is None:
                 self.judgements[k] = Judgement(Verdict.UNDEFINED, note=_reason(pole))
             else:
                 self.judgements[k] = Judgement(

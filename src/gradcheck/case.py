@@ -25,7 +25,7 @@ from gradcheck.settings import Settings
 from gradcheck.symbolic import Pullback
 
 CROSS_CHECK_ELEMENTS = 4_096
-"""Elements of a gradient up to which the fused closed forms are evaluated everywhere, beside the node-level program."""
+"""Elements up to which the fused closed forms are evaluated too, as a cross-check of the node-level program."""
 MAX_KINKS = 64
 """Elements of a gradient whose one-sided derivatives are worked out; each takes four evaluations of both forms."""
 SHOWN_ELEMENTS = 64

@@ -29,11 +29,10 @@ _IDENTITIES = frozenset({"reshape", "expand", "sum"})
 
 @dataclass(frozen=True, slots=True)
 class Core:
-    """A lowered program with the shape of every name; ``home`` tells which layer of the user's each one serves."""
+    """A lowered program with the shape of every name."""
 
     program: Program
     shapes: dict[str, Shape]
-    home: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +71,6 @@ class _Lowering:
         self.nodes = nodes
         self.as_torch = as_torch
         self.layers: list[Layer] = []
-        self.home: dict[str, str] = {}
         self.taken = {*program.inputs, *(layer.name for layer in program.layers)}
         self.current = ""
         self.numbers = count(1)
@@ -84,7 +82,7 @@ class _Lowering:
             piece = self.expression(layer.expression, {}, None)
             self.emit(layer.name, piece, layer.span)
         program = replace(self.program, layers=tuple(self.layers))
-        return Core(program, self.shapes, self.home)
+        return Core(program, self.shapes)
 
     def emit(self, name: str, piece: _Piece, span: Span) -> _Piece:
         """Add a layer and return its name as a piece."""
@@ -92,11 +90,10 @@ class _Lowering:
         if isinstance(piece.node, Name) and piece.node.id == last and last in self.temporary:
             # The value was made for this very layer: it takes the layer's name instead of a copy.
             self.layers[-1] = replace(self.layers[-1], name=name)
-            del self.shapes[last], self.home[last]
+            del self.shapes[last]
         else:
             self.layers.append(Layer(name, piece.node, span))
         self.shapes[name] = piece.shape
-        self.home[name] = self.current
         return _Piece(Name(name, span), piece.shape)
 
     def layer(self, piece: _Piece) -> _Piece:

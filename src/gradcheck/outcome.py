@@ -57,15 +57,6 @@ class GradientOutcome:
         """Return the largest error in ULP that could be measured."""
         return max((one.ulps for one in self.judgements if one.ulps is not None), default=None)
 
-    def ranked(self) -> list[int]:
-        """Return the indices of the elements, the worst first."""
-
-        def badness(k: int) -> tuple[int, float]:
-            pair = [self.judgements[k], *([self.expectations[k]] if self.expectations else [])]
-            return worst(one.verdict for one in pair).severity, max(one.ulps or 0.0 for one in pair)
-
-        return sorted(range(len(self.judgements)), key=badness, reverse=True)
-
 
 @dataclass(frozen=True, slots=True)
 class Outcome:

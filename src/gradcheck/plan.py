@@ -79,4 +79,4 @@ def _alone(formula: Node, program: Program, name: str, shapes: Mapping[str, Shap
     """Return the gradient by ``name`` as a core program of one layer."""
     output = f"d_{name}"
     inputs = {one: shapes[one] for one in program.inputs}
-    return Core(Program(program.inputs, (Layer(output, formula),), (output,)), {**inputs, output: shapes[name]}, {})
+    return Core(Program(program.inputs, (Layer(output, formula),), (output,)), {**inputs, output: shapes[name]})

@@ -102,7 +102,6 @@ class _Sweep:
         self.last_resort = last_resort
         self.layers = list(core.program.layers)
         self.shapes = dict(core.shapes)
-        self.home = dict(core.home)
         self.flows: dict[str, list[_Part]] = {}
         self.cotangents: dict[str, str] = {}
         self.active = self._active()
@@ -124,7 +123,7 @@ class _Sweep:
                 self.pull(layer, self.cotangent(layer.name))
         outputs = tuple(self.gradient(name) for name in self.wrt)
         program = Program(self.core.program.inputs, tuple(self.layers), outputs, self.core.program.source)
-        return Pullback(Core(program, self.shapes, self.home), self.cotangents)
+        return Pullback(Core(program, self.shapes), self.cotangents)
 
     # --- layers ---
 
@@ -132,7 +131,6 @@ class _Sweep:
         name = next(one for one in chain([name], (f"{name}_{k}" for k in count(1))) if one not in self.shapes)
         self.layers.append(Layer(name, node))
         self.shapes[name] = shape
-        self.home[name] = self.home.get(self.current, self.current)
         return _Part(Name(name), shape)
 
     def cotangent(self, name: str) -> _Part:

@@ -85,7 +85,6 @@ class Composite:
     as_torch: Callable[..., str] | None = None
     defaults: dict[str, Param] = field(default_factory=dict)
     torch: Callable[..., Any] | None = None
-    oracle: Callable[..., Any] | None = None
     summary: str = ""
 
 

@@ -122,8 +122,9 @@ class _Case:
     def run(self) -> Outcome:
         try:
             torch = autograd.backward(
-                self.plan.program, self.arrays, self.plan.wrt, dtype=self.dtype, device=self.settings.device
-            )
+                self.plan.program, self.arrays, self.plan.wrt, dtype=self.dtype, device=self.settings.device,
+                under_test=self.settings.under_test,
+            )  # fmt: skip
         except LaneProblem as problem:
             return self.outcome([], [], str(problem))
         gradients = [_Elements(name, self.plan.shapes[name], torch.gradients[name]) for name in self.plan.wrt]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import IntEnum
 from math import isfinite
 from pathlib import Path
+from typing import Any
 
 from gradcheck.errors import NameProblem, UsageProblem
 from gradcheck.formats import FORMATS
@@ -35,7 +36,13 @@ class Exit(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How to check: dtypes, device, inputs to differentiate by (None: all), tolerance, and what the user believes."""
+    """How to check: dtypes, device, inputs to differentiate by (None: all), tolerance, and what the user believes.
+
+    With ``assertion`` whatever is not known to be right fails too; ``allow`` names verdicts that pass all the same.
+    ``nondet`` is how often torch runs again, to see whether it returns the same. ``under_test`` holds callables that
+    run in place of torch's own, by the operation's name: this is how a custom autograd Function is checked against
+    the operation that it implements. They get the arguments that torch's function would get.
+    """
 
     dtypes: tuple[str, ...] = ("float32",)
     device: str = "cpu"
@@ -44,6 +51,10 @@ class Settings:
     expect: tuple[str, ...] = ()
     seed: int = 0
     directory: Path | None = None
+    assertion: bool = False
+    allow: tuple[str, ...] = ()
+    nondet: int = 0
+    under_test: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
 
     def validate(self, inputs: Sequence[str]) -> None:
         """Raise NameProblem or UsageProblem for an input, a dtype or a tolerance that makes no sense."""

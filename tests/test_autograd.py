@@ -21,15 +21,15 @@ DTYPES = sorted(autograd.DTYPES)
 EVERY_DTYPE = pytest.mark.parametrize("dtype", DTYPES)
 
 
-def run(text: str, dtype: str = "float64", *, nodes: bool = False, **point: object) -> Backward:
+def run(text: str, dtype: str = "float64", *, traced: bool = False, **point: object) -> Backward:
     program = parse(text)
     at = {name: np.array(one, dtype=np.float64) for name, one in point.items()}
-    return autograd.backward(program, at, program.inputs, dtype=dtype, nodes=nodes)
+    return autograd.backward(program, at, program.inputs, dtype=dtype, traced=traced)
 
 
 def gradient(text: str, dtype: str = "float64", **point: object) -> list[float] | None:
     """Return the gradient by the first input."""
-    found = next(iter(run(text, dtype, nodes=False, **point).gradients.values()))
+    found = next(iter(run(text, dtype, traced=False, **point).gradients.values()))
     return None if found is None else found.elements
 
 
@@ -113,20 +113,22 @@ def test_only_the_inputs_asked_for_are_tracked() -> None:
 
 
 def test_every_node_has_its_value_and_cotangent() -> None:
-    found = run("y = sin(x)*3; y**2 + detach(y)", nodes=True, x=2.0).nodes
+    found = run("y = sin(x)*3; y**2 + detach(y)", traced=True, x=2.0).operations
     y = 3 * math.sin(2.0)
     values = {"sin": math.sin(2.0), "mul": y, "pow": y**2, "detach": y, "add": y**2 + y}
     cotangents = {"sin": 6 * y, "mul": 2 * y, "pow": 1.0, "detach": None, "add": 1.0}
-    assert [node.op for node in found] == list(values)
-    for node in found:
-        assert node.value.elements == pytest.approx([values[node.op]])
-        cotangent = None if node.cotangent is None else node.cotangent.elements[0]
-        assert cotangent == (cotangents[node.op] and pytest.approx(cotangents[node.op]))
+    pulled = {"sin": 6 * y * math.cos(2.0), "mul": 6 * y, "pow": 2 * y, "detach": None, "add": 1.0}
+    assert [one.call.op for one in found] == list(values)
+    for one in found:
+        assert one.value.elements == pytest.approx([values[one.call.op]])
+        for numbers, expected in ((one.cotangent, cotangents), (one.pulled[0], pulled)):
+            number = None if numbers is None else numbers.elements[0]
+            assert number == (expected[one.call.op] and pytest.approx(expected[one.call.op]))
 
 
 def test_a_node_has_the_span_of_the_text_it_came_from() -> None:
     text = "y = sin(x)*3; y**2"
-    spans = [node.span for node in run(text, nodes=True, x=2.0).nodes]
+    spans = [one.call.span for one in run(text, traced=True, x=2.0).operations]
     assert [text[span.start : span.end] for span in spans] == ["sin(x)", "sin(x)*3", "y**2"]
 
 
@@ -134,7 +136,7 @@ def test_the_same_point_gives_the_same_bytes_and_stays_as_it_is() -> None:
     at = {"x": np.array([0.1, 0.2, 0.3])}
     before = at["x"].copy()
     program = parse("y = x; sum(exp(y)*y)")
-    found = [repr(autograd.backward(program, at, ["x"], dtype="float32", nodes=True)) for _ in range(2)]
+    found = [repr(autograd.backward(program, at, ["x"], dtype="float32", traced=True)) for _ in range(2)]
     assert found[0] == found[1]
     np.testing.assert_array_equal(at["x"], before)
 

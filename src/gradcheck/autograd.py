@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from gradcheck.errors import LaneProblem, Span, UsageProblem
+from gradcheck.errors import LaneProblem, UsageProblem
 from gradcheck.functions import COMPOSITE, CONDITIONS, DETACH, ELEMENTWISE, TENSOR, WHERE
 from gradcheck.program import Call, Name, Node, Number, Param, Program, Shape, postorder
 
@@ -39,22 +39,30 @@ class TorchValue:
 
 
 @dataclass(frozen=True, slots=True)
-class NodeValue:
-    """The value and the cotangent of one operation of the user's tree; no cotangent where torch tracked none."""
+class Operation:
+    """One operation of the user's tree as torch ran it: all that went in and came out, forward and backward.
 
-    op: str
-    span: Span
+    ``args`` holds its tensors, None where an argument is a plain number. ``tracked`` says for each argument whether it
+    carries a graph, ``made_tracked`` whether the result does. ``pulled`` holds what flowed back to each argument from
+    this operation alone, ``cotangent`` what flowed into its result from all that read it.
+    """
+
+    call: Call
+    args: tuple[TorchValue | None, ...]
+    tracked: tuple[bool, ...]
     value: TorchValue
+    made_tracked: bool
     cotangent: TorchValue | None
+    pulled: tuple[TorchValue | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Backward:
-    """What torch returned: every layer, the gradient of every input asked for (None: no gradient), and the nodes."""
+    """What torch returned: every layer, the gradient of every input asked for (None: no gradient), and the operations."""
 
     layers: dict[str, TorchValue]
     gradients: dict[str, TorchValue | None]
-    nodes: tuple[NodeValue, ...]
+    operations: tuple[Operation, ...]
 
 
 def backward(
@@ -64,31 +72,29 @@ def backward(
     *,
     dtype: str = "float32",
     device: str = "cpu",
-    nodes: bool = False,
+    traced: bool = False,
     under_test: Mapping[str, Callable[..., Any]] | None = None,
 ) -> Backward:
     """Run ``program`` forward and backward in torch and return what came out.
 
     ``point`` holds float64 arrays whose numbers ``dtype`` can hold. An output of several elements is seeded with ones,
-    as ``out.sum().backward()`` does. With ``nodes`` the value and cotangent of every operation are kept.
+    as ``out.sum().backward()`` does. With ``traced`` every operation is kept with all that went in and came out.
     ``under_test`` holds callables that run in place of torch's own, by operation.
     Raises LaneProblem, with the span of the operation, where torch refuses one.
     """
     leaves = {name: _leaf(point[name], dtype, device, name in wrt) for name in program.inputs}
-    lane = _Lane(leaves, DTYPES[dtype], device, program.source, under_test or {})
+    lane = _Lane(leaves, DTYPES[dtype], device, program.source, under_test or {}, traced)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch's advice is for the author of the code; here it is data
         layers = lane.run(program)
-        output = layers[program.output]
-        kept = [(node, value) for node, value in lane.made if isinstance(value, torch.Tensor)] if nodes else []
-        gradients = _gradients(output, [leaves[name] for name in wrt] + [value for _, value in kept], program)
+        tensors = [leaves[name] for name in wrt]
+        tensors += [one for made in lane.steps for one in (made.value, *made.args) if isinstance(one, torch.Tensor)]
+        gradients = _gradients(layers[program.output], tensors, program)
+    pulled = {id(tensor): gradient for tensor, gradient in zip(tensors, gradients, strict=True)}
     return Backward(
         {name: _value(tensor, True) for name, tensor in layers.items()},
         {name: _optional(grad) for name, grad in zip(wrt, gradients, strict=False)},
-        tuple(
-            NodeValue(node.op, node.span, _value(value), _optional(grad))
-            for (node, value), grad in zip(kept, gradients[len(wrt) :], strict=True)
-        ),
+        tuple(step.operation(pulled) for step in lane.steps),
     )
 
 
@@ -119,8 +125,29 @@ def _gradients(output: torch.Tensor, tensors: list[torch.Tensor], program: Progr
     return [by_id.get(id(tensor)) for tensor in tensors]
 
 
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """One operation on the way forward."""
+
+    call: Call
+    args: list[Any]
+    value: torch.Tensor
+
+    def operation(self, pulled: Mapping[int, torch.Tensor | None]) -> Operation:
+        tensors = [one if isinstance(one, torch.Tensor) else None for one in self.args]
+        return Operation(
+            self.call,
+            tuple(None if one is None else _value(one) for one in tensors),
+            tuple(one is not None and one.requires_grad for one in tensors),
+            _value(self.value),
+            self.value.requires_grad,
+            _optional(pulled[id(self.value)]),
+            tuple(None if one is None else _optional(pulled[id(one)]) for one in tensors),
+        )
+
+
 class _Lane:
-    """Evaluates the user's tree; the state is the layers, and every operation's result in order."""
+    """Evaluates the user's tree; the state is the layers, and where it is traced every operation in order."""
 
     def __init__(
         self,
@@ -129,13 +156,15 @@ class _Lane:
         device: str,
         source: str,
         under_test: Mapping[str, Callable[..., Any]],
+        traced: bool,
     ) -> None:
         self.values: dict[str, Any] = dict(leaves)
         self.under_test = under_test
+        self.traced = traced
         self.dtype = dtype
         self.device = device
         self.source = source
-        self.made: list[tuple[Call, Any]] = []
+        self.steps: list[_Step] = []
 
     def run(self, program: Program) -> dict[str, torch.Tensor]:
         layers = {}
@@ -157,12 +186,15 @@ class _Lane:
         return done[-1]
 
     def operation(self, node: Call, args: list[Any]) -> Any:
+        if self.traced:
+            args = [_edge(one) for one in args]
         try:
             made = self.call(node, args)
         except _TORCH_ERRORS as problem:
             message = f"torch could not run {node.op}: {_first_line(problem)}"
             raise LaneProblem(message, source=self.source, span=node.span) from problem
-        self.made.append((node, made))
+        if self.traced and isinstance(made, torch.Tensor):
+            self.steps.append(_Step(node, args, made))
         return made
 
     def call(self, node: Call, args: list[Any]) -> Any:
@@ -193,6 +225,11 @@ class _Lane:
 
     def truth(self, value: Any) -> torch.Tensor:
         return value if isinstance(value, torch.Tensor) else torch.tensor(bool(value), device=self.device)
+
+
+def _edge(value: Any) -> Any:
+    """Return a tensor of its own for one reader of ``value``, so that what flows back from that reader can be told."""
+    return value.view_as(value) if isinstance(value, torch.Tensor) and value.requires_grad else value
 
 
 def _of_a_kind(args: list[Any], lane: _Lane) -> list[Any]:

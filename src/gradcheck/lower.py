@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import lru_cache
 from itertools import count
@@ -29,10 +29,14 @@ _IDENTITIES = frozenset({"reshape", "expand", "sum"})
 
 @dataclass(frozen=True, slots=True)
 class Core:
-    """A lowered program with the shape of every name."""
+    """A lowered program with the shape of every name.
+
+    ``homes`` says what became of each operation that the user wrote: the layer that holds its value, or a constant.
+    """
 
     program: Program
     shapes: dict[str, Shape]
+    homes: Mapping[Call, Name | Number] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +79,8 @@ class _Lowering:
         self.current = ""
         self.numbers = count(1)
         self.temporary: set[str] = set()
+        self.homes: dict[Call, Name | Number] = {}
+        self.renamed: dict[str, str] = {}
 
     def run(self) -> Core:
         for layer in self.program.layers:
@@ -82,7 +88,11 @@ class _Lowering:
             piece = self.expression(layer.expression, {}, None)
             self.emit(layer.name, piece, layer.span)
         program = replace(self.program, layers=tuple(self.layers))
-        return Core(program, self.shapes)
+        return Core(program, self.shapes, {call: self.home(made) for call, made in self.homes.items()})
+
+    def home(self, made: Name | Number) -> Name | Number:
+        """Return a name as it is called in the end."""
+        return Name(self.renamed[made.id], made.span) if isinstance(made, Name) and made.id in self.renamed else made
 
     def emit(self, name: str, piece: _Piece, span: Span) -> _Piece:
         """Add a layer and return its name as a piece."""
@@ -90,6 +100,7 @@ class _Lowering:
         if isinstance(piece.node, Name) and piece.node.id == last and last in self.temporary:
             # The value was made for this very layer: it takes the layer's name instead of a copy.
             self.layers[-1] = replace(self.layers[-1], name=name)
+            self.renamed[last] = name
             del self.shapes[last]
         else:
             self.layers.append(Layer(name, piece.node, span))
@@ -118,6 +129,8 @@ class _Lowering:
                 args = done[len(done) - len(part.args) :]
                 del done[len(done) - len(part.args) :]
                 done.append(self._located(part if span is None else replace(part, span=span), args))
+                if span is None and isinstance(done[-1].node, Name | Number):
+                    self.homes[part] = done[-1].node
         return done[-1]
 
     def _located(self, node: Call, args: list[_Piece]) -> _Piece:

@@ -36,12 +36,12 @@ NO_NUMBER = call("div", ONE, ZERO)
 class Pullback:
     """A gradient program in core form: the forward layers, then the reverse sweep.
 
-    ``cotangents`` names the layer that holds the cotangent of each input and forward layer on the way; an input without
-    one has no path to the output.
+    ``cotangents`` holds the cotangent of each input and forward layer on the way, a layer's name or a constant; it may
+    still lack axes along which it is the same. An input without one has no path to the output.
     """
 
     core: Core
-    cotangents: dict[str, str]
+    cotangents: dict[str, Node]
 
     @property
     def program(self) -> Program:
@@ -65,20 +65,27 @@ def differentiate(
 
 
 def pull_back(
-    core: Core, wrt: Sequence[str] | None = None, *, guarded: bool = False, as_torch: bool = False
+    core: Core,
+    wrt: Sequence[str] | None = None,
+    *,
+    guarded: bool = False,
+    as_torch: bool = False,
+    seed: str | None = None,
 ) -> Pullback:
     """Return the reverse sweep through a core program.
+
+    ``seed`` names an input that holds the cotangent of the output; without one it is 1 everywhere.
 
     With ``guarded`` every partial holds only inside the domain of its operation, so that a point outside has no number.
     With ``as_torch`` single operations take the partial that torch evaluates.
     """
     by = tuple(wrt if wrt is not None else core.program.inputs)
     try:
-        return _Sweep(core, by, guarded, as_torch).run()
+        return _Sweep(core, by, guarded, as_torch, seed).run()
     except kernels.NoClosedForm:
         # Single operations always have a partial; their fused form need not.
         again = lower(core.program, {name: core.shapes[name] for name in core.program.inputs}, nodes=True)
-        return _Sweep(again, by, guarded, as_torch, last_resort=True).run()
+        return _Sweep(again, by, guarded, as_torch, seed, last_resort=True).run()
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,17 +100,24 @@ class _Sweep:
     """The reverse sweep; the state is the layers so far and what flows into every name."""
 
     def __init__(
-        self, core: Core, wrt: tuple[str, ...], guarded: bool, as_torch: bool, last_resort: bool = False
+        self,
+        core: Core,
+        wrt: tuple[str, ...],
+        guarded: bool,
+        as_torch: bool,
+        seed: str | None,
+        last_resort: bool = False,
     ) -> None:
         self.core = core
         self.wrt = wrt
         self.guarded = guarded
         self.as_torch = as_torch
+        self.seed = _Part(ONE, ()) if seed is None else _Part(Name(seed), core.shapes[seed])
         self.last_resort = last_resort
         self.layers = list(core.program.layers)
         self.shapes = dict(core.shapes)
         self.flows: dict[str, list[_Part]] = {}
-        self.cotangents: dict[str, str] = {}
+        self.cotangents: dict[str, Node] = {}
         self.active = self._active()
 
     def _active(self) -> set[str]:
@@ -116,7 +130,7 @@ class _Sweep:
 
     def run(self) -> Pullback:
         for output in self.core.program.outputs:
-            self.flows.setdefault(output, []).append(_Part(ONE, ()))
+            self.flows.setdefault(output, []).append(self.seed)
         for layer in reversed(self.core.program.layers):
             if layer.name in self.active and layer.name in self.flows:
                 self.current = layer.name
@@ -139,7 +153,7 @@ class _Sweep:
         total = _Part(reduce(_plus, (part.node for part in parts)), broadcast(*(part.shape for part in parts)))
         named = isinstance(total.node, Number | Name)
         made = total if named else self.emit(f"d_{name}", total.node, total.shape)
-        self.cotangents[name] = made.node.id if isinstance(made.node, Name) else ""
+        self.cotangents[name] = made.node
         return made
 
     def gradient(self, name: str) -> str:
@@ -154,7 +168,7 @@ class _Sweep:
         made = self.emit(f"d_{name}", node, self.shapes[name]).node
         assert isinstance(made, Name)
         if parts:
-            self.cotangents[name] = made.id
+            self.cotangents[name] = made
         return made.id
 
     def full(self, part: _Part, shape: Shape) -> _Part:

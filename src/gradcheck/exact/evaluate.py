@@ -24,12 +24,15 @@ def enclose(
     point: Mapping[str, np.ndarray[Any, Any]],
     bits: int = START_BITS,
     shift: tuple[str, int, Any] | None = None,
+    instead: Mapping[str, np.ndarray[Any, Any]] | None = None,
 ) -> Values:
     """Return an enclosure of every input and layer of a core program, computed with ``bits`` bits.
 
-    ``point`` holds float64 arrays; floats are rational numbers, so they enter exactly. ``shift`` moves one element of
-    one input by a ball: the input's name, the element's index in row-major order, and how far.
+    ``point`` holds float64 arrays; floats are rational numbers, so they enter exactly. So do arrays of balls. ``shift``
+    moves one element of one input by a ball: the input's name, the element's index in row-major order, and how far.
+    ``instead`` gives values to layers in place of those that they would have.
     """
+    instead = instead or {}
     with flint.ctx.workprec(bits):
         values: Values = {name: as_array(from_float(point[name])) for name in core.program.inputs}
         if shift is not None:
@@ -38,6 +41,9 @@ def enclose(
             moved.reshape(-1)[k] += distance
             values[name] = moved
         for layer in core.program.layers:
+            if layer.name in instead:
+                values[layer.name] = as_array(from_float(instead[layer.name]))
+                continue
             made = as_array(evaluate(layer.expression, values))
             values[layer.name] = (
                 made if made.shape == core.shapes[layer.name] else np.broadcast_to(made, core.shapes[layer.name])
@@ -123,7 +129,7 @@ def _guard(reason: str) -> Callable[..., Any]:
     return over_arrays(lambda a, c: a if c is True else nothing if c is False else UNDECIDED, 2)
 
 
-from_float: Callable[..., Any] = np.frompyfunc(arb, 1, 1)
+from_float: Callable[..., Any] = np.frompyfunc(lambda value: arb(as_ball(value)), 1, 1)
 
 
 def as_array(value: Any) -> Array:

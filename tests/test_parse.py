@@ -63,6 +63,17 @@ def operands(draw: st.DrawFn) -> str:
     return draw(st.sampled_from(forms)).format(name) + draw(st.sampled_from(powers))
 
 
+@st.composite
+def integer_operations(draw: st.DrawFn) -> str:
+    """Draw operators between integers, ``%`` among them."""
+    text = draw(st.sampled_from("xyz"))
+    for _ in range(draw(st.integers(1, 5))):
+        sign = draw(st.sampled_from([" + ", " - ", "*", " % ", " % "]))
+        text = f"{text}{sign}{draw(st.sampled_from(['x', '-y', 'z', '(3*x)', 'y**2', '-x**2', '(z - 1)']))}"
+        text = draw(st.sampled_from([text, text, f"({text})", f"-({text})"]))
+    return text
+
+
 @given(operations())
 @example("-x**2")
 @example("x - y - z")
@@ -79,6 +90,26 @@ def test_operators_mean_what_they_mean_in_python(text: str) -> None:
     point = {name: MATRICES[name].astype(np.float64) for name in program.inputs}
     core = lower(program, dict.fromkeys(program.inputs, (2, 2)))
     assert_close(numbers(core, "out", point), [Fraction(one) for one in wanted.ravel()], text)
+
+
+@given(integer_operations())
+@example("-x % y")
+@example("x % y*z")
+@example("x*y % z")
+@example("x - y % z**2")
+@example("-(x % y)")
+@example("x % (y % z)")
+@example("-x**2 % -y")
+def test_the_remainder_binds_and_rounds_as_in_python(text: str) -> None:
+    """Between integers, whose quotients are whole or clearly are not."""
+    point = {"x": 7, "y": -3, "z": 5}
+    try:
+        wanted = eval(text, {"__builtins__": {}}, dict(point))
+    except ZeroDivisionError:
+        return
+    program = parse(text)
+    assert structure(parse(str(program))) == structure(program)
+    assert numbers(lower(program), "out", {name: np.array(float(point[name])) for name in program.inputs}) == [wanted]
 
 
 @pytest.mark.parametrize("text", ["x < y", "x + 1 <= y*2", "-x > y**2", "(x < y) & (y >= x)", "(x == y) | (y != 2*x)"])
@@ -151,7 +182,7 @@ def parses_to(text: str, wanted: list[object]) -> bool:
 @pytest.mark.parametrize(
     "value", [Fraction(2), Fraction(-2), Fraction(1, 3), Fraction(-1, 3), Fraction(1, 8192), Fraction(-1, 8192)]
 )
-@pytest.mark.parametrize("op", ["add", "sub", "mul", "div", "pow"])
+@pytest.mark.parametrize("op", ["add", "sub", "mul", "div", "remainder", "pow"])
 def test_a_constant_keeps_its_value_beside_any_operator(value: Fraction, op: str) -> None:
     """Lowering folds constants into numbers that nobody typed: negative ones and fractions need brackets."""
     for args in ((Number(value), Name("x")), (Name("x"), Number(value))):
@@ -306,7 +337,6 @@ ERRORS: dict[str, tuple[str, ...]] = {
     "...": ("this is no number", "  ...", "  ^^^"),
     "2j*x": ("complex numbers are not part of the language", "  2j*x", "  ^^"),
     "inf*x": ("inf is no number of the language", "  inf*x", "  ^^^", "an input may be inf: --at x=inf"),
-    "x % 2": ("% is no operator here", "  x % 2", "    ^"),
     "x // 2": ("// is no operator here", "  x // 2", "    ^^", "write floor(a/b)"),
     "x, y": ("a program has one output", "  x, y", "  ^^^^", "write one expression, or use stack or cat"),
     "[x, y]": ("a list stands for tensors only in cat and stack", "  [x, y]", "  ^^^^^^",

@@ -44,7 +44,7 @@ def to_sympy(node: Node, leaves: Mapping[str, Any], choose: str = WHERE) -> Any:
         else:
             args = done[len(done) - len(part.args) :]
             del done[len(done) - len(part.args) :]
-            args += [sympy.Symbol(str(part.param("reason")))] if part.op == GUARD else []
+            args += [sympy.Symbol(str(part.param("reason")))] if part.op in (GUARD, PATCH) else []
             args += [sympy.true if part.param("soft") else sympy.false] if part.op == MASK else []
             done.append(_construct(choose if part.op == WHERE else part.op, args))
     return done[-1]
@@ -89,7 +89,9 @@ def _row_derivative(self: Any, argindex: int = 1) -> Any:
     partial = to_sympy(expression(row.partials[argindex - 1]), leaves, "pick")
     if row.removable:
         where, value = row.removable[argindex - 1]
-        partial = _opaque(PATCH)(partial, to_sympy(condition(where), leaves), to_sympy(expression(value), leaves))
+        reason = sympy.Symbol(f"kink {row.name}")
+        patch = to_sympy(condition(where), leaves), to_sympy(expression(value), leaves)
+        partial = _opaque(PATCH)(partial, *patch, reason)
     if row.kinks is None:
         return partial
     return _guarded(
@@ -100,8 +102,8 @@ def _row_derivative(self: Any, argindex: int = 1) -> Any:
 
 
 def _patch_derivative(self: Any, symbol: Any) -> Any:
-    value, where, _ = self.args
-    return _guarded(value.diff(symbol), _opaque("logical_not")(where), "kink pow")
+    value, where, _, reason = self.args
+    return _guarded(value.diff(symbol), _opaque("logical_not")(where), reason.name)
 
 
 def _choice_derivative(self: Any, symbol: Any) -> Any:
@@ -215,9 +217,9 @@ def _lift_power(base: Any, exponent: Any) -> Node:
 
 def _lift_function(expression: Any) -> Node:
     op = {"Abs": "abs"}.get(type(expression).__name__, type(expression).__name__)
-    if op == GUARD:
-        value, smooth, reason = expression.args
-        return call(GUARD, lift(value), lift(smooth), reason=reason.name)
+    if op in (GUARD, PATCH):
+        *args, reason = expression.args
+        return call(op, *map(lift, args), reason=reason.name)
     if op == MASK:
         value, taken, soft = expression.args
         return call(MASK, lift(value), lift(taken), soft=soft is sympy.true)
@@ -229,7 +231,7 @@ def _lift_function(expression: Any) -> Node:
         return _opposite(args[0])
     if op in _DERIVED_CHOICES:
         return _lift_choice(op == "pick", *args)
-    known = op in ELEMENTWISE or op in CONDITIONS or op in (WHERE, MASK, PATCH)
+    known = op in ELEMENTWISE or op in CONDITIONS or op in (WHERE, MASK)
     if not known or not args:
         raise NoClosedForm(str(expression))
     return Call(op, args)

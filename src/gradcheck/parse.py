@@ -22,14 +22,13 @@ MAX_LITERAL_EXPONENT = 5_000
 """Decimal exponent of one number; float64 ends at 308."""
 
 _OPERATORS: dict[type[ast.AST], str] = {
-    ast.Add: "add", ast.Sub: "sub", ast.Mult: "mul", ast.Div: "div", ast.Pow: "pow", ast.MatMult: "matmul",
-    ast.BitAnd: "logical_and", ast.BitOr: "logical_or",
+    ast.Add: "add", ast.Sub: "sub", ast.Mult: "mul", ast.Div: "div", ast.Mod: "remainder",
+    ast.MatMult: "matmul", ast.Pow: "pow", ast.BitAnd: "logical_and", ast.BitOr: "logical_or",
     ast.Lt: "lt", ast.LtE: "le", ast.Gt: "gt", ast.GtE: "ge", ast.Eq: "eq", ast.NotEq: "ne",
 }  # fmt: skip
 
 _REFUSED: dict[type[ast.AST], tuple[str, str | None]] = {
     ast.BitXor: ("^ is no operator here", "write ** for a power, as in x**2"),
-    ast.Mod: ("% is no operator here", None),
     ast.FloorDiv: ("// is no operator here", "write floor(a/b)"),
     ast.BoolOp: ("`and` and `or` do not work on tensors", "write & and |, with brackets around each comparison"),
     ast.Not: ("`not` does not work on tensors", "write ~ with brackets around the comparison"),

@@ -134,7 +134,8 @@ def number(value: int | Fraction, span: Span = NOWHERE) -> Number:
 _BINARY = {
     "logical_or": ("|", 1), "logical_and": ("&", 2),
     "lt": ("<", 3), "le": ("<=", 3), "gt": (">", 3), "ge": (">=", 3), "eq": ("==", 3), "ne": ("!=", 3),
-    "add": ("+", 4), "sub": ("-", 4), "mul": ("*", 5), "div": ("/", 5), "matmul": ("@", 5), "pow": ("**", 7),
+    "add": ("+", 4), "sub": ("-", 4), "mul": ("*", 5), "div": ("/", 5), "remainder": ("%", 5),
+    "matmul": ("@", 5), "pow": ("**", 7),
 }  # fmt: skip
 """Operators with their precedence, loosest first; unary minus has 6, an atom 9."""
 

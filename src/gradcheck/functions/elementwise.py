@@ -43,6 +43,17 @@ def _native_power(_m: Any, x: Any, y: Any) -> Any:
     return x**y if y.is_Rational or (x.is_number and x.is_positive) else None
 
 
+def _log_add_exp(x: Any, y: Any) -> Any:
+    """Return log(exp(x) + exp(y)) for balls, with the larger taken out: nothing grows on the way."""
+    return x.max(y) + (-abs(x - y)).exp().log1p()
+
+
+def _fmod(x: Any, y: Any) -> Any:
+    """Return the remainder with the sign of x for balls; it is odd in x, and even in y."""
+    size = abs(x) - abs(y) * (abs(x) / abs(y)).floor()
+    return size * x.sgn()
+
+
 def _of_two(_m: Any, x: Any, y: Any) -> Any:
     """Return what the greater or lesser of two equal expressions is; two different ones stay opaque."""
     return x if x == y else None
@@ -89,7 +100,10 @@ ROWS: tuple[Elementwise, ...] = (
     row("atanh", "x", UNIT, exact=lambda x: x.atanh(), sympy=lambda m, x: m.atanh(x), oracle=lambda m, x: m.atanh(x), domain="(x > -1) & (x < 1)", outside="1 -1 2"),
     row("atan2", "y x", PAIRS, exact=lambda y, x: y.atan2(y, x), oracle=lambda m, y, x: m.atan2(y, x), domain="(x != 0) | (y != 0)", outside="0,0",
         partials=("x/(x**2 + y**2)", "-y/(x**2 + y**2)"), kinks="(y == 0) & (x < 0)", jumps=True),
+    row("sinc", "x", WIDE, exact=lambda x: x.sinc_pi(), oracle=lambda m, x: m.sincpi(x), partials=("(cos(pi*x) - sinc(x))/x",), removable=(("x == 0", "0"),),
+        as_torch=("where(pi*x**2 == 0, 0, (pi*x*cos(pi*x) - sin(pi*x))/(pi*x**2))",), summary="sin(pi*x)/(pi*x), and 1 at 0"),
     row("hypot", "x y", PAIRS, exact=lambda x, y: (x * x + y * y).sqrt(), sympy=lambda m, x, y: m.sqrt(x**2 + y**2), oracle=lambda m, x, y: m.hypot(x, y)),
+    row("logaddexp", "x y", PAIRS, exact=_log_add_exp, oracle=lambda m, x, y: m.log(m.exp(x) + m.exp(y)), partials=("1/(1 + exp(y - x))", "1/(1 + exp(x - y))"), summary="log(exp(x) + exp(y))"),
 
     # --- special functions and activations ----------------------------------------------------------------------------
     row("erf",  "x", WIDE, budget=16, exact=lambda x: x.erf(),  sympy=lambda m, x: m.erf(x),  oracle=lambda m, x: m.erf(x)),
@@ -102,6 +116,10 @@ ROWS: tuple[Elementwise, ...] = (
     row("sign",  "x", WIDE, budget=0, exact=lambda x: x.sgn(),   oracle=lambda m, x: m.sign(x),  partials=("0",), jumps=True, kinks="x == 0"),
     row("floor", "x", WIDE, budget=0, exact=lambda x: x.floor(), oracle=lambda m, x: m.floor(x), partials=("0",), jumps=True, kinks="x == floor(x)"),
     row("ceil",  "x", WIDE, budget=0, exact=lambda x: x.ceil(),  oracle=lambda m, x: m.ceil(x),  partials=("0",), jumps=True, kinks="x == floor(x)"),
+    row("remainder", "x y", PAIRS, budget=1, exact=lambda x, y: x - y * (x / y).floor(), oracle=lambda m, x, y: x - y * m.floor(x / y), partials=("1", "-floor(x/y)"), jumps=True, kinks="x/y == floor(x/y)",
+        domain="y != 0", outside="1,0 0,0", summary="x - y*floor(x/y), as the sign % has it"),
+    row("fmod", "x y", "0.3,2 -1.5,0.7 4,-2.5 -3,-0.7", budget=0, exact=_fmod, oracle=lambda m, x, y: x - y * int(x / y), partials=("1", "-where(x/y > 0, floor(x/y), ceil(x/y))"), jumps=True, kinks="(x/y == floor(x/y)) & (x != 0)",
+        domain="y != 0", outside="1,0 0,0", summary="the remainder of a division rounded towards 0"),
     row("maximum", "x y", PAIRS, budget=0, exact=lambda x, y: x.max(y), sympy=_of_two, oracle=lambda m, x, y: max(x, y), partials=("where(x > y, 1, 0)", "where(x < y, 1, 0)"), kinks="x == y",
         as_torch=("where(x == y, 1/2, where(x > y, 1, 0))", "where(x == y, 1/2, where(x < y, 1, 0))")),
     row("minimum", "x y", PAIRS, budget=0, exact=lambda x, y: x.min(y), sympy=_of_two, oracle=lambda m, x, y: min(x, y), partials=("where(x < y, 1, 0)", "where(x > y, 1, 0)"), kinks="x == y",

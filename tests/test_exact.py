@@ -12,11 +12,13 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from gradcheck import exact
+from gradcheck.exact.sides import Beside, beside, limit, sides
 from gradcheck.formats import Ball
 from gradcheck.functions import GUARD, MASK, PATCH
 from gradcheck.lower import lower
 from gradcheck.parse import parse
 from gradcheck.program import Layer, Node, Program, call, number
+from gradcheck.symbolic import pull_back
 from oracles import enclosures, numbers, shapes
 from strategies import Case, cases
 
@@ -190,3 +192,89 @@ def test_a_smooth_program_has_no_pole(case: Case) -> None:
     core = lower(case.program, shapes(case.point), nodes=True)
     assume(all(isinstance(one, Ball) for one in enclosures(core, case.program.output, case.point, 128)))
     assert exact.pole(core, exact.enclose(core, case.point, 128)) is None
+
+
+# --- both sides of a point --------------------------------------------------------------------------------
+
+
+Wanted = Fraction | float | None
+"""The number that a ball is to hold, or that there is none."""
+
+
+def around(text: str, at: float = 0.0, y: float | None = None) -> Beside:
+    """Return what the derivative by x does beside ``at``; a program of y too has that at ``y``."""
+    point = {"x": np.array(at)} if y is None else {"x": np.array(at), "y": np.array(y)}
+    program = parse(text)
+    nodes = pull_back(lower(program, shapes(point), nodes=True), ["x"], guarded=True)
+    fused = pull_back(lower(program, shapes(point)), ["x"])
+    forms = [(one.core, one.program.outputs[0]) for one in (nodes, fused)]
+    found = beside(forms, program.output, point, "x", 0)
+    assert sides(forms, program.output, point, "x", 0) == found.sides
+    assert limit(forms, program.output, point, "x", 0) == found.limit
+    return found
+
+
+def holds(ball: Ball | None, wanted: Wanted) -> bool:
+    """Tell whether a ball is a narrow one around a number, and None where there is none."""
+    if ball is None or wanted is None:
+        return ball is None and wanted is None
+    low, high = (Fraction(man) * Fraction(2) ** exp for man, exp in (ball.lower, ball.upper))
+    return ball.contains(Fraction(wanted)) and high - low < Fraction(1, 2**50)
+
+
+LIMITS: list[tuple[str, float, Wanted]] = [
+    ("sin(x)/x", 0, 0), ("(1 - cos(x))/x**2", 0, 0), ("(exp(x) - 1)/x", 0, 0.5),
+    ("(exp(x) - 1 - x)/x**2", 0, Fraction(1, 6)),
+    ("(x**2 - 1)/(x - 1)", 1, 1), ("(x**3 - 8)/(x - 2)", 2, 6), ("log(1 + x)/x", 0, -0.5), ("x**2*log(abs(x))", 0, 0),
+    ("tanh(x)/x", 0, 0), ("x/(exp(x) - 1)", 0, -0.5), ("1e-40*(exp(x) - 1)/x", 0, Fraction(1, 2 * 10**40)),
+    ("(exp(x - 1e9) - 1)/(x - 1e9)", 1e9, 0.5), ("where(x == 0, 5, x)", 0, 1), ("x*abs(x)/x", 0, None),
+    ("x*log(x)", 0, None), ("sqrt(x)", 0, None), ("1/x", 0, None), ("1/x**2", 0, None), ("x*sin(1/x)", 0, None),
+    ("x**2*sin(1/x)", 0, None), ("abs(x)/x", 0, None), ("x + abs(x)/x", 0, None), ("log(abs(x))", 0, None),
+    ("sqrt(abs(x))", 0, None), ("abs(x)", 0, None),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "at", "wanted"), LIMITS)
+def test_the_limit_of_a_derivative_where_the_formula_has_no_value(text: str, at: float, wanted: Wanted) -> None:
+    assert holds(around(text, at).limit, wanted)
+
+
+ENDS: list[tuple[str, tuple[Wanted, int], tuple[Wanted, int]]] = [
+    ("abs(x)", (-1, 0), (1, 0)), ("sqrt(x)", (None, 0), (None, 1)), ("where(x > 0, sqrt(x), 0*x)", (0, 0), (None, 1)),
+    ("-sqrt(abs(x))", (None, 1), (None, -1)), ("x*log(x)", (None, 0), (None, -1)), ("1/x", (None, -1), (None, -1)),
+    ("x**1.5", (None, 0), (0, 0)), ("x*sin(1/x)", (None, 0), (None, 0)),
+    ("1e-60*sqrt(abs(x))", (None, -1), (None, 1)),
+    ("1e-60*abs(x)", (Fraction(-1, 10**60), 0), (Fraction(1, 10**60), 0)),
+    ("where(x < 0, log(-x), x)", (None, -1), (1, 0)),
+    ("relu(x) + detach(x)", (0, 0), (1, 0)), ("floor(x)", (0, 0), (0, 0)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "left", "right"), ENDS)
+def test_each_side_has_a_slope_or_none_and_may_be_seen_to_grow(
+    text: str, left: tuple[Wanted, int], right: tuple[Wanted, int]
+) -> None:
+    found = around(text)
+    for side, (slope, infinite) in ((found.left, left), (found.right, right)):
+        assert holds(side.slope, slope)
+        assert side.infinite == infinite
+
+
+@pytest.mark.parametrize(
+    ("text", "smooth", "jump"),
+    [
+        ("abs(x)", False, False), ("x*abs(x)", True, False), ("sign(x)", True, True), ("1e-60*sign(x)", True, True),
+        ("1e-60*abs(x)", False, False), ("where(x == 0, 5, x)", True, True), ("sign(x)**2", True, True),
+        ("relu(x) + detach(sign(x))", False, False), ("where(x > 0, x + 1, 2*x)", False, True),
+        ("clamp(x, 0, 1e-80)", False, False), ("x*abs(x) + 1e-80*x", True, False), ("round(x/2 + 1/2)", True, True),
+    ],
+)  # fmt: skip
+def test_slopes_that_differ_and_values_that_jump_show_at_any_scale(text: str, smooth: bool, jump: bool) -> None:
+    found = around(text).sides
+    assert found is not None
+    assert (found.smooth, found.jump) == (smooth, jump)
+
+
+@pytest.mark.parametrize("text", ["relu(x*y)", "maximum(x*y, 0)*x", "abs(y)*x", "abs(y)*detach(x) + relu(x*y)"])
+def test_on_a_kink_that_goes_on_beside_the_point_the_values_say_what_the_slope_is(text: str) -> None:
+    assert holds(around(text, at=2.0, y=0.0).limit, 0)

@@ -44,8 +44,9 @@ class Color(StrEnum):
 _OPTIONS = {"add_completion": False, "pretty_exceptions_enable": False, "rich_markup_mode": None}
 checker = typer.Typer(**_OPTIONS)  # type: ignore[arg-type]
 lister = typer.Typer(**_OPTIONS)  # type: ignore[arg-type]
+tester = typer.Typer(**_OPTIONS)  # type: ignore[arg-type]
 
-COMMANDS = {"functions": lister}
+COMMANDS = {"functions": lister, "selftest": tester}
 """The words that are subcommands; anything else in the first place is a program to check."""
 
 
@@ -180,3 +181,20 @@ def list_functions(
     from gradcheck.report.functions import write
 
     write(name, sys.stdout)
+
+
+@tester.command("selftest", context_settings={"help_option_names": ["-h", "--help"]})
+def run_selftest(
+    text: Annotated[str, typer.Option(
+        "-k", metavar="TEXT", help="Only faults and programs with this in the name or the formula.",
+        show_default=False)] = "",
+    format: Annotated[Format, typer.Option(help="What to write.")] = Format.TABLE,  # noqa: A002 - the option's name
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only what goes wrong, and the summary.")] = False,
+) -> None:  # fmt: skip
+    """Plant faults in PyTorch's operations, and tell whether each is found and no correct program is called wrong."""
+    from gradcheck.report.selftest import WRITERS
+    from gradcheck.selftest import selftest
+
+    tally = selftest(text)
+    WRITERS[format](tally, sys.stdout, View(quiet=quiet))
+    raise typer.Exit(tally.exit)

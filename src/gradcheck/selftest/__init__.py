@@ -1,0 +1,108 @@
+"""The check checked: planted faults that it must find, and correct programs that it must not call wrong."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from gradcheck.case import check, environment
+from gradcheck.compare import Verdict
+from gradcheck.outcome import GradientOutcome, Run
+from gradcheck.selftest.controls import Control, controls
+from gradcheck.selftest.faults import FAULTS
+from gradcheck.selftest.planting import Fault
+from gradcheck.settings import Exit, Settings
+
+RIGHT = frozenset({Verdict.AGREE, Verdict.UNTRACKED, Verdict.KINK, Verdict.UNDEFINED, Verdict.UNSTABLE})
+"""The verdicts that a correct program may have."""
+BLAMES = hasattr(GradientOutcome, "blames")
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A planted fault, and what the check made of it."""
+
+    fault: Fault
+    verdict: Verdict
+    cause: str | None
+    operation: str | None
+
+    @property
+    def found(self) -> bool:
+        """Return whether the verdict, the cause and the operation are the expected ones."""
+        fault = self.fault
+        named = not BLAMES or (self.cause, self.operation) == (fault.cause, fault.op)
+        return self.verdict is fault.verdict and named
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """A correct program that the check called wrong in one dtype, or could not decide."""
+
+    control: Control
+    dtype: str
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Everything that came out: a trial for every fault, and the verdicts on the correct programs."""
+
+    trials: tuple[Trial, ...]
+    programs: int
+    verdicts: Counter[Verdict]
+    alarms: tuple[Alarm, ...]
+    environment: dict[str, str]
+
+    @property
+    def missed(self) -> tuple[Trial, ...]:
+        """Return the trials whose fault was not found, or not for what it is."""
+        return tuple(one for one in self.trials if not one.found)
+
+    @property
+    def exit(self) -> Exit:
+        """Return the exit code: nothing tried is never green."""
+        if not self.trials and not self.programs:
+            return Exit.NOTHING
+        return Exit.FAIL if self.missed or self.alarms else Exit.PASS
+
+
+def selftest(text: str = "") -> Tally:
+    """Try every fault and every correct program, or those alone whose name or program contains ``text``."""
+    faults = [fault for fault in FAULTS if text in fault.name or text in fault.program]
+    chosen = [control for control in controls() if text in control.program]
+    runs = [checked(control) for control in chosen]
+    return Tally(
+        tuple(map(tried, faults)),
+        len(chosen),
+        Counter(outcome.verdict for run in runs for outcome in run),
+        tuple(alarm for pair in zip(chosen, runs, strict=True) for alarm in alarms(*pair)),
+        environment("cpu"),
+    )
+
+
+def tried(fault: Fault) -> Trial:
+    """Return what the check makes of a planted fault."""
+    settings = Settings(dtypes=(fault.dtype,), under_test={fault.op: fault.operation})
+    run = check(fault.program, fault.at, settings=settings)
+    return Trial(fault, run.verdict, *blamed(run))
+
+
+def blamed(run: Run) -> tuple[str | None, str | None]:
+    """Return the cause of the worst verdict, and the operation that is at fault."""
+    for gradient in (one for outcome in run for one in outcome.gradients):
+        for blame in getattr(gradient, "blames", ()):
+            if gradient.judgements[blame.element].verdict is run.verdict:
+                return str(blame.cause), blame.operation
+    return None, None
+
+
+def checked(control: Control) -> Run:
+    """Return the run of a correct program."""
+    settings = Settings(dtypes=control.dtypes, under_test=control.under_test)
+    return check(control.program, control.at, settings=settings)
+
+
+def alarms(control: Control, run: Run) -> list[Alarm]:
+    """Return the false alarms of one correct program."""
+    return [Alarm(control, one.dtype, one.verdict) for one in run if one.verdict not in RIGHT]

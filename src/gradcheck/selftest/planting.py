@@ -1,0 +1,99 @@
+"""What a planted fault is, and the ways to plant one: in the backward pass, in what it remembers, in its precision."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from gradcheck.compare import Verdict
+
+Operation = Callable[..., Any]
+"""What runs in place of torch's function: it gets that function's arguments, tensors, and its static parameters."""
+Pullback = Callable[..., Any]
+"""The cotangents of the arguments, from the cotangent of the result, the result, the arguments and the parameters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A wrong implementation of an operation, a program and a point that show it, and what must be found there."""
+
+    name: str
+    op: str
+    program: str
+    at: str
+    dtype: str
+    operation: Operation
+    cause: str = "wrong-gradient"
+    verdict: Verdict = Verdict.DISAGREE
+
+
+def planted(forward: Operation, pullback: Pullback) -> Operation:
+    """Return an autograd Function with the value of ``forward`` and the gradient of ``pullback``."""
+
+    class Planted(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, params: dict[str, Any], *args: torch.Tensor) -> torch.Tensor:
+            made: torch.Tensor = forward(*args, **params)
+            ctx.params = params
+            ctx.save_for_backward(made, *args)
+            return made
+
+        @staticmethod
+        def backward(ctx: Any, g: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+            made, *args = ctx.saved_tensors
+            pulled = pullback(g, made, *args, **ctx.params)
+            return (None, *pulled) if isinstance(pulled, tuple) else (None, pulled)
+
+    def run(*args: Any, **params: Any) -> Any:
+        like = next(one for one in args if isinstance(one, torch.Tensor))
+        tensors = (torch.as_tensor(one, dtype=like.dtype) for one in args)
+        return Planted.apply(params, *tensors)  # type: ignore[no-untyped-call]
+
+    return run
+
+
+def distorted(function: Operation, change: Callable[[torch.Tensor], torch.Tensor]) -> Operation:
+    """Return torch's function with the cotangents of its arguments changed: the right ones, and then this mistake."""
+
+    def pullback(g: torch.Tensor, _made: torch.Tensor, *args: torch.Tensor, **params: Any) -> tuple[torch.Tensor, ...]:
+        with torch.enable_grad():
+            leaves = [one.detach().requires_grad_() for one in args]
+            pulled = torch.autograd.grad(function(*leaves, **params), leaves, g)
+        return tuple(map(change, pulled))
+
+    return planted(function, pullback)
+
+
+def shared(function: Operation, pullback: Pullback) -> Operation:
+    """Return a Function that keeps its argument in a place that all its calls share, so that the last call wins."""
+    last: list[torch.Tensor] = []
+
+    def forward(x: torch.Tensor) -> Any:
+        last[:] = [x]
+        return function(x)
+
+    return planted(forward, lambda g, y, _x: pullback(g, y, last[0]))
+
+
+def overwritten(function: Operation, change: Callable[[torch.Tensor], object]) -> Operation:
+    """Return torch's function of a tensor that is changed behind its back, after it was saved for the backward pass."""
+
+    def run(x: torch.Tensor) -> Any:
+        saved = x.clone()
+        made = function(saved)
+        change(saved.data)
+        return made
+
+    return run
+
+
+def within(dtype: torch.dtype, function: Operation) -> Operation:
+    """Return torch's function computed in another precision, value and gradient, as autocast would."""
+
+    def run(*args: torch.Tensor, **params: Any) -> Any:
+        return function(*(one.to(dtype) for one in args), **params).to(args[0].dtype)
+
+    return run

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 from math import prod
 from typing import Any
 
-from gradcheck.functions.params import arguments, axes, axis, reduced
+from gradcheck.functions.params import arguments, axes, axis, broadcast, reduced
 from gradcheck.functions.rows import Composite
+from gradcheck.functions.sorting import sort
 from gradcheck.program import Param, Shape
 
 
@@ -32,6 +34,23 @@ def _variance(x: Shape, dim: Param = None, correction: Param = 1, keepdim: Param
     return f"sum((x - sum(x{_over(x, dim, True)})/{count})**2{_over(x, dim, keepdim)})/{divisor}"
 
 
+def _variance_stored(x: Shape, dim: Param = None, correction: Param = 1, keepdim: Param = False) -> str:
+    """Return var with torch's slope, 2/(n - correction)*(x - mean(x)), which does not add up to 0 by itself."""
+    if not x:
+        return _variance(x, dim, correction, keepdim)
+    variance = _variance(x, dim, correction, keepdim)
+    divisor = variance.rpartition("/")[2]
+    return "\n".join([
+        f"m = detach({variance})", f"d = detach(x - sum(x{_over(x, dim, True)})/{_count(x, dim)})",
+        f"m + 2/{divisor}*sum((x - detach(x))*d{_over(x, dim, keepdim)})",
+    ])  # fmt: skip
+
+
+def _deviation_stored(x: Shape, dim: Param = None, correction: Param = 1, keepdim: Param = False) -> str:
+    *lines, last = _variance_stored(x, dim, correction, keepdim).splitlines()
+    return "\n".join([*lines, f"sqrt({last})"])
+
+
 def _deviation(x: Shape, dim: Param = None, correction: Param = 1, keepdim: Param = False) -> str:
     return f"sqrt({_variance(x, dim, correction, keepdim)})"
 
@@ -47,6 +66,22 @@ def _norm(x: Shape, p: Param = 2, dim: Param = None, keepdim: Param = False) -> 
     if isinstance(p, str) or p is None or p <= 0:  # type: ignore[operator]
         raise ValueError(f"norm of order {p} is not supported; p is a positive number or inf")
     return f"sum(abs(x)**({p}){over})**(1/({p}))"
+
+
+def _norm_stored(x: Shape, p: Param = 2, dim: Param = None, keepdim: Param = False) -> str:
+    """Return norm with torch's slope, which divides by powers of the stored norm."""
+    norm = _norm(x, p, dim, True)
+    if p in (1, "inf") or not x:
+        return _norm(x, p, dim, keepdim)
+    slope, below = ("x/m", "1") if p in (2, "fro") else ("x*abs(x)**({p} - 2)", "m**({p} - 1)")
+    if p not in (2, "fro") and p < 2:  # type: ignore[operator]
+        slope = "sign(x)*abs(x)**({p} - 1)"
+    slope, below = slope.format(p=p), below.format(p=p)
+    shape = reduced(x, axes(dim, len(x)), bool(keepdim))
+    return "\n".join([
+        f"m = detach({norm})", f"q = detach({slope})",
+        f"reshape(m + sum((x - detach(x))*q{_over(x, dim, True)})/{below}, {shape})",
+    ])  # fmt: skip
 
 
 def _tree(pair: str) -> Any:
@@ -80,15 +115,30 @@ def _tree(pair: str) -> Any:
 
 
 def _prod_stored(x: Shape, dim: Param = None, keepdim: Param = False) -> str:
-    """Return prod with the gradient prod(x)/x of its stored value, as torch has it where no factor is 0."""
+    """Return prod with torch's slope: prod(x)/x of the stored value, or the product of the others where x is 0.
+
+    ``up`` and ``down`` hold the largest and smallest products on the way in any order: where one of them is no number
+    of the format, neither is the product.
+    """
     if not x:
         return "x"
-    *lines, last = _tree("{}*{}")(x, dim, True).splitlines()
-    shape = reduced(x, axes(dim, len(x)), bool(keepdim))
+    shape, over = reduced(x, axes(dim, len(x)), bool(keepdim)), _over(x, dim, True)
+    of = _tree("{}*{}")
+    lines = ["y = where(x == 0, 1, x)", "large = maximum(abs(y), 1)", "small = minimum(abs(y), 1)"]
+    for name, factor in (("others", "y"), ("up", "large"), ("down", "small")):
+        lines += _renamed(of(x, dim, True), factor, name)
     return "\n".join([
-        *lines, f"m = detach({last})", "q = detach(where(x == 0, 0, m/where(x == 0, 1, x)))",
-        f"reshape(m + sum((x - detach(x))*q{_over(x, dim, True)}), {shape})",
+        *lines, f"zeros = sum(where(x == 0, 1, 0){over})",
+        "p = where((up > 0) & (down > 0), others, 1/0)", "m = detach(where(zeros > 0, 0, p))",
+        "q = detach(where(x == 0, where(zeros > 1, 0, p), m/y))",
+        f"reshape(m + sum((x - detach(x))*q{over}), {shape})",
     ])  # fmt: skip
+
+
+def _renamed(text: str, x: str, result: str) -> list[str]:
+    """Return the lines of a reduction of ``x``, with names of their own and a name for the result."""
+    *lines, last = re.sub(r"\b(y|with|odd)(?=[_\b ]|\[|$)", rf"{result}_\1", text).splitlines()
+    return [re.sub(r"\bx\b", x, line) for line in (*lines, f"{result} = {last}")]
 
 
 def _swap(x: Shape, dim0: Param, dim1: Param) -> str:
@@ -166,22 +216,32 @@ def _logsumexp(x: Shape, dim: Param = None, keepdim: Param = False) -> str:
     return f"log(sum(exp(x){_over(x, dim, keepdim)}))"
 
 
-def _logsumexp_shifted(x: Shape, dim: Param = None, keepdim: Param = False) -> str:
-    """Return logsumexp with its own value taken out, as torch's backward has it: exp(x - logsumexp(x))."""
+def _logsumexp_stored(x: Shape, dim: Param = None, keepdim: Param = False) -> str:
+    """Return logsumexp as torch has it: the greatest element is taken out, and the slope is exp(x - logsumexp(x))."""
+    if not x:
+        return _logsumexp(x, dim, keepdim)
+    over = _over(x, dim, True)
     shape = reduced(x, axes(dim, len(x)), bool(keepdim))
-    return f"m = detach({_logsumexp(x, dim, True)})\nreshape(m + log(sum(exp(x - m){_over(x, dim, True)})), {shape})"
+    return "\n".join([
+        f"k = detach(amax(x{over}))", f"m = detach(k + log(sum(exp(x - k){over})))", "q = detach(exp(x - m))",
+        f"reshape(m + sum((x - detach(x))*q{over}), {shape})",
+    ])  # fmt: skip
 
 
-def _softmax_shifted(x: Shape, dim: Param) -> str:
-    """Return softmax with the greatest element taken out, as torch has it: x - max loses digits where it is large."""
-    over = _over(x, axis(dim, len(x)), True)
-    return f"m = detach(amax(x{over}))\nexp(x - m)/sum(exp(x - m){over})"
+def _softmax_stored(text: str) -> Any:
+    """Return softmax, or its logarithm, with the greatest element taken out and the slope of the stored result."""
+
+    def definition(x: Shape, dim: Param) -> str:
+        over = _over(x, axis(dim, len(x)), True)
+        lines = [f"k = detach(amax(x{over}))", "d = x - detach(x)", "z = detach(exp(x - k))", f"s = sum(z{over})", text]
+        return "\n".join(lines).format(over=over)
+
+    return definition
 
 
-def _log_softmax_shifted(x: Shape, dim: Param) -> str:
-    """Return log_softmax through its own stored value, as torch's backward has it: exp(log_softmax(x))."""
-    over = _over(x, axis(dim, len(x)), True)
-    return f"m = detach({_logsumexp(x, axis(dim, len(x)), True)})\nx - m - log(sum(exp(x - m){over}))"
+def _mse_stored(a: Shape, b: Shape) -> str:
+    """Return mse_loss with torch's slope: 2/n, times the difference, times the cotangent."""
+    return f"d = a - b\ny = detach(d)\nmean(y**2) + sum((d - y)*({Fraction(2, prod(broadcast(a, b)))}*y))"
 
 
 def _all_dims(m: Any, x: Any, dim: Any = None, keepdim: Any = False) -> Any:
@@ -218,15 +278,16 @@ def _torch_prod(m: Any, x: Any, dim: Any = None, keepdim: Any = False) -> Any:
 ROWS: tuple[Composite, ...] = (
     # --- reductions ---------------------------------------------------------------------------------------------------
     Composite("mean", ("x",), ("dim", "keepdim"), _mean, ("mean(a)", "mean(a, dim=0)", "mean(c, dim=(0, 1), keepdim=True)"), torch=_torch_over("mean"), summary="the arithmetic mean"),
-    Composite("var",  ("x",), ("dim", "correction", "keepdim"), _variance, ("var(a)", "var(a, dim=1)", "var(a, dim=1, correction=0, keepdim=True)"), torch=_torch_over("var"), summary="the variance, divided by n - correction"),
-    Composite("std",  ("x",), ("dim", "correction", "keepdim"), _deviation, ("std(a)", "std(a, dim=0)", "std(v, correction=0)"), torch=_torch_over("std"), summary="the standard deviation"),
-    Composite("norm", ("x",), ("p", "dim", "keepdim"), _norm, ("norm(a)", "norm(a, p=1)", "norm(a, p=3, dim=1)", "norm(v, p=inf)", "norm(v, p=1.5)"), torch=_torch_norm, summary="the vector norm of order p"),
+    Composite("var",  ("x",), ("dim", "correction", "keepdim"), _variance, ("var(a)", "var(a, dim=1)", "var(a, dim=1, correction=0, keepdim=True)"), as_torch=_variance_stored, torch=_torch_over("var"), summary="the variance, divided by n - correction"),
+    Composite("std",  ("x",), ("dim", "correction", "keepdim"), _deviation, ("std(a)", "std(a, dim=0)", "std(v, correction=0)"), as_torch=_deviation_stored, torch=_torch_over("std"), summary="the standard deviation"),
+    Composite("norm", ("x",), ("p", "dim", "keepdim"), _norm, ("norm(a)", "norm(a, p=1)", "norm(a, p=3, dim=1)", "norm(v, p=inf)", "norm(v, p=1.5)"), as_torch=_norm_stored, torch=_torch_norm, summary="the vector norm of order p"),
     Composite("prod", ("x",), ("dim", "keepdim"), _tree("{}*{}"), ("prod(a)", "prod(a, dim=1)", "prod(v, dim=0, keepdim=True)"), as_torch=_prod_stored, torch=_torch_prod, summary="the product of the elements"),
     Composite("amax", ("x",), ("dim", "keepdim"), _tree("maximum({}, {})"), ("amax(a)", "amax(a, dim=1)", "amax(c, dim=(0, 2), keepdim=True)"), torch=_torch_extreme("amax"), summary="the greatest element"),
     Composite("amin", ("x",), ("dim", "keepdim"), _tree("minimum({}, {})"), ("amin(a)", "amin(a, dim=0)"), torch=_torch_extreme("amin"), summary="the least element"),
-    Composite("logsumexp", ("x",), ("dim", "keepdim"), _logsumexp, ("logsumexp(a, dim=1)", "logsumexp(a, dim=(0, 1))", "logsumexp(v, 0, keepdim=True)"), as_torch=_logsumexp_shifted, torch=_all_dims, summary="log(sum(exp(x)))"),
-    Composite("softmax", ("x",), ("dim",), _along("exp(x)/sum(exp(x){over})"), ("softmax(a, dim=1)", "softmax(v, 0)"), as_torch=_softmax_shifted, summary="exp(x)/sum(exp(x))"),
-    Composite("log_softmax", ("x",), ("dim",), _along("x - log(sum(exp(x){over}))"), ("log_softmax(a, dim=1)", "log_softmax(c, -1)"), as_torch=_log_softmax_shifted, summary="log(softmax(x))"),
+    Composite("sort", ("x",), ("dim", "descending"), sort, ("sort(v)", "sort(a, 0)", "sort(a, descending=True)", "sort(c, dim=1)"), torch=lambda m, x, dim=-1, descending=False: m.sort(x, dim=dim, descending=descending).values, summary="the elements in order along dim, values alone"),
+    Composite("logsumexp", ("x",), ("dim", "keepdim"), _logsumexp, ("logsumexp(a, dim=1)", "logsumexp(a, dim=(0, 1))", "logsumexp(v, 0, keepdim=True)"), as_torch=_logsumexp_stored, torch=_all_dims, summary="log(sum(exp(x)))"),
+    Composite("softmax", ("x",), ("dim",), _along("exp(x)/sum(exp(x){over})"), ("softmax(a, dim=1)", "softmax(v, 0)"), as_torch=_softmax_stored("y = detach(z/s)\ny + y*(d - sum(y*d{over}))"), summary="exp(x)/sum(exp(x))"),
+    Composite("log_softmax", ("x",), ("dim",), _along("x - log(sum(exp(x){over}))"), ("log_softmax(a, dim=1)", "log_softmax(c, -1)"), as_torch=_softmax_stored("y = detach(x - k - log(s))\ny + (d - sum(detach(exp(y))*d{over}))"), summary="log(softmax(x))"),
 
     # --- shapes -------------------------------------------------------------------------------------------------------
     Composite("transpose", ("x",), ("dim0", "dim1"), _swap, ("transpose(a, 0, 1)", "transpose(c, 0, -1)"), summary="two axes swapped"),
@@ -245,13 +306,19 @@ ROWS: tuple[Composite, ...] = (
               defaults={"beta": 1, "threshold": 20}, torch=lambda m, x, beta=1, threshold=20: m.nn.functional.softplus(x, beta, threshold), summary="log(1 + exp(beta*x))/beta, and x itself above the threshold"),
     Composite("round", ("x",), (), "where(x - floor(x) == 1/2, 2*floor((x + 1/2)/2), floor(x + 1/2))", ("round(v)", "round(3*a)"), summary="the nearest integer, ties to even"),
     Composite("trunc", ("x",), (), "where(x >= 0, floor(x), ceil(x))", ("trunc(3*v)",), summary="the integer part"),
-    Composite("logsigmoid", ("x",), (), "-log1p(exp(-x))", ("logsigmoid(v)",), torch=lambda m, x: m.nn.functional.logsigmoid(x), summary="log(sigmoid(x))"),
-    Composite("silu", ("x",), (), "x*sigmoid(x)", ("silu(v)",), torch=lambda m, x: m.nn.functional.silu(x), summary="x*sigmoid(x)"),
-    Composite("gelu", ("x",), (), "x*(1 + erf(x/sqrt(2)))/2", ("gelu(v)",), torch=lambda m, x: m.nn.functional.gelu(x), summary="x times the normal distribution function"),
+    Composite("logsigmoid", ("x",), (), "-log1p(exp(-x))", ("logsigmoid(v)",), as_torch="minimum(x, 0) - log1p(exp(-abs(x)))", torch=lambda m, x: m.nn.functional.logsigmoid(x), summary="log(sigmoid(x))"),
+    Composite("silu", ("x",), (), "x*sigmoid(x)", ("silu(v)",), as_torch="s = detach(sigmoid(x))\ny = detach(x)\ny*s + (x - y)*(s*(1 + y*(1 - s)))", torch=lambda m, x: m.nn.functional.silu(x), summary="x*sigmoid(x)"),
+    Composite("gelu", ("x",), (), "x*(1 + erf(x/sqrt(2)))/2", ("gelu(v)",),
+              as_torch="y = detach(x)\nc = detach(erf(x*0.7071067811865476) + 1)\ny/2*c + (x - y)*(c/2 + y*(0.3989422804014327*exp(-y*y/2)))",
+              torch=lambda m, x: m.nn.functional.gelu(x), summary="x times the normal distribution function"),
     Composite("elu", ("x",), ("alpha",), "where(x > 0, x, alpha*expm1(x))", ("elu(v)", "elu(v, alpha=2)"), defaults={"alpha": 1},
+              as_torch="y = detach(x)\nwhere(x > 0, x, alpha*expm1(y) + (x - y)*exp(y)*alpha)",
               torch=lambda m, x, alpha=1: m.nn.functional.elu(x, alpha), summary="x above 0, alpha*(exp(x) - 1) below"),
     Composite("leaky_relu", ("x",), ("negative_slope",), "where(x > 0, x, negative_slope*x)", ("leaky_relu(v)", "leaky_relu(v, 0.2)"),
               defaults={"negative_slope": Fraction(1, 100)}, torch=lambda m, x, negative_slope=0.01: m.nn.functional.leaky_relu(x, negative_slope), summary="x above 0, negative_slope*x below"),
-    Composite("mse_loss", ("a", "b"), (), "mean((a - b)**2)", ("mse_loss(v, a[0])",), torch=lambda m, a, b: m.nn.functional.mse_loss(a, b), summary="the mean of the squared differences"),
+    Composite("hardtanh", ("x",), ("min_val", "max_val"), "clamp(x, min_val, max_val)", ("hardtanh(v)", "hardtanh(v, -0.5, 1.5)"), defaults={"min_val": -1, "max_val": 1},
+              torch=lambda m, x, min_val=-1, max_val=1: m.nn.functional.hardtanh(x, min_val, max_val), summary="x between min_val and max_val"),
+    Composite("relu6", ("x",), (), "clamp(x, 0, 6)", ("relu6(v)", "relu6(5*a)"), torch=lambda m, x: m.nn.functional.relu6(x), summary="x between 0 and 6"),
+    Composite("mse_loss", ("a", "b"), (), "mean((a - b)**2)", ("mse_loss(v, a[0])",), as_torch=_mse_stored, torch=lambda m, a, b: m.nn.functional.mse_loss(a, b), summary="the mean of the squared differences"),
 )
 # fmt: on

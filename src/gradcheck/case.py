@@ -5,13 +5,15 @@ from __future__ import annotations
 import platform
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from gradcheck import autograd, exact, kernels
-from gradcheck.autograd import TorchValue
+from gradcheck.autograd import Backward, TorchValue
 from gradcheck.compare import SLACK, Judgement, Verdict, between, explain, judge
+from gradcheck.diagnose import Graph, diagnose, graph
 from gradcheck.errors import LaneProblem, PointProblem, UsageProblem
 from gradcheck.exact import MAX_BITS, START_BITS
 from gradcheck.formats import FORMATS, Ball, Format
@@ -28,6 +30,12 @@ CROSS_CHECK_ELEMENTS = 4_096
 """Elements up to which the fused closed forms are evaluated too, as a cross-check of the node-level program."""
 MAX_KINKS = 64
 """Elements of a gradient whose one-sided derivatives are worked out; each takes four evaluations of both forms."""
+MAX_DIAGNOSED = 16
+"""Outcomes of a run, the worst, for which the operation at fault is looked for."""
+MAX_BLAMES = 4
+"""Kinds of bad elements of one gradient that are looked into."""
+MAX_DIAGNOSED_NUMBERS = 100_000
+"""Numbers on the way of a program up to which the operation at fault is looked for."""
 SHOWN_ELEMENTS = 64
 """Elements of a layer up to which its enclosure is kept for the report."""
 
@@ -83,14 +91,18 @@ def check_program(program: Program, points: Sequence[Point], settings: Settings)
     if settings.device != "cpu":
         autograd.check_device(settings.device)
     plans: dict[tuple[tuple[str, Shape], ...], Plan] = {}
-    outcomes = []
+    cases = []
     for point in points if program.inputs else ():
         shapes = {name: value.shape for name, value in point.items()}
         key = tuple(shapes.items())
         if key not in plans:
             wrt = program.inputs if settings.wrt is None else settings.wrt
             plans[key] = Plan.make(program, shapes, wrt, settings.expect)
-        outcomes += [_Case(plans[key], point, dtype, settings).run() for dtype in settings.dtypes]
+        cases += [_Case(plans[key], point, dtype, settings) for dtype in settings.dtypes]
+    outcomes = [case.run() for case in cases]
+    worst = sorted(range(len(cases)), key=lambda k: -outcomes[k].verdict.severity)
+    for k in worst[:MAX_DIAGNOSED]:
+        outcomes[k] = cases[k].diagnosed(outcomes[k])
     return Run(tuple(outcomes), settings.ulps, settings.seed, environment(settings.device))
 
 
@@ -121,10 +133,7 @@ class _Case:
 
     def run(self) -> Outcome:
         try:
-            torch = autograd.backward(
-                self.plan.program, self.arrays, self.plan.wrt, dtype=self.dtype, device=self.settings.device,
-                under_test=self.settings.under_test,
-            )  # fmt: skip
+            torch = self.backward()
         except LaneProblem as problem:
             return self.outcome([], [], str(problem))
         gradients = [_Elements(name, self.plan.shapes[name], torch.gradients[name]) for name in self.plan.wrt]
@@ -136,6 +145,12 @@ class _Case:
         self.explain(gradients)
         layers = [self.layer(layer, torch.layers[layer.name], values) for layer in self.plan.program.layers]
         return self.outcome(layers, [self.gradient(one) for one in gradients], None)
+
+    def backward(self, *, traced: bool = False) -> Backward:
+        return autograd.backward(
+            self.plan.program, self.arrays, self.plan.wrt, dtype=self.dtype, device=self.settings.device,
+            under_test=self.settings.under_test, traced=traced,
+        )  # fmt: skip
 
     def outcome(self, layers: list[LayerOutcome], gradients: list[GradientOutcome], error: str | None) -> Outcome:
         rounded = {name: array.ravel().tolist() for name, array in self.arrays.items()}
@@ -167,6 +182,31 @@ class _Case:
         if output.size > 1 or isinstance(exact.balls(output, self.bits)[0], Ball):
             return None
         return exact.outside(self.plan.domains, values, self.bits)
+
+    # --- what is at fault ---
+
+    def diagnosed(self, outcome: Outcome) -> Outcome:
+        """Return the outcome with what is at fault for its bad elements."""
+        if outcome.error is not None or not any(map(_kinds, outcome.gradients)):
+            return outcome
+        if sum(len(layer.values) for layer in outcome.layers) > MAX_DIAGNOSED_NUMBERS:
+            return outcome
+        values = exact.enclose(self.plan.node.core, self.arrays, outcome.bits)
+        traced = graph(
+            self.plan.program, self.plan.node, values, self.arrays, self.backward(traced=True).operations, self.format,
+            outcome.bits,
+        )  # fmt: skip
+        return replace(outcome, gradients=[self.blamed(one, traced) for one in outcome.gradients])
+
+    def blamed(self, gradient: GradientOutcome, traced: Graph) -> GradientOutcome:
+        found = [
+            diagnose(
+                traced, self.plan.node, gradient.input, k, gradient.judgements[k], gradient.exact[k],
+                None if gradient.torch is None else gradient.torch[k],
+            )
+            for k in _kinds(gradient)
+        ]  # fmt: skip
+        return replace(gradient, blames=[one for one in found if one is not None])
 
     # --- gradients ---
 
@@ -373,6 +413,23 @@ class _Elements:
     def settled(self) -> list[Judgement]:
         """Return the judgements, all made by now."""
         return [one for one in self.judgements if one is not None]
+
+
+_LOOKED_INTO = frozenset({Verdict.KINK, Verdict.UNDEFINED, Verdict.UNSTABLE, Verdict.DISAGREE})
+
+
+def _kinds(gradient: GradientOutcome) -> list[int]:
+    """Return the worst element of each kind of bad ones, the worst first."""
+    worst: dict[tuple[Verdict, str | None], int] = {}
+    for k in sorted(range(len(gradient.judgements)), key=lambda k: _badness(gradient.judgements[k])):
+        one = gradient.judgements[k]
+        if one.verdict in _LOOKED_INTO:
+            worst.setdefault((one.verdict, one.note), k)
+    return list(worst.values())[:MAX_BLAMES]
+
+
+def _badness(one: Judgement) -> tuple[int, float]:
+    return -one.verdict.severity, -(np.inf if one.ulps is None else one.ulps)
 
 
 def _reason(reason: str) -> str:

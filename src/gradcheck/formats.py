@@ -88,6 +88,16 @@ class Ball:
         """Return whether the ball is one point."""
         return self.lower == self.upper
 
+    @classmethod
+    def around(cls, value: float) -> Ball:
+        """Return the ball that is one finite number."""
+        return cls(Dyadic.of(value), Dyadic.of(value))
+
+    @property
+    def nearest(self) -> float:
+        """Return the float64 next to the midpoint."""
+        return FORMATS["float64"].round_dyadic(self.midpoint)
+
     @property
     def midpoint(self) -> Dyadic:
         """Return the number halfway; where one end is negligible beside the other, half of the greater one.
@@ -279,6 +289,34 @@ FORMATS = {
     "float16":  Format("float16",  11, -14,   15),
 }  # fmt: skip
 """The formats of torch's real dtypes, by name."""
+
+
+EXACT_DIGITS = {"float64": 18, "float32": 10, "bfloat16": 5, "float16": 6}
+"""Digits of an exact number: one or two more than the dtype has."""
+
+
+def exact_text(ball: Ball | None, fmt: Format, digits: int | None = None) -> str:
+    """Return the middle of an enclosure, with a little more digits than the dtype has where none are asked for.
+
+    >>> exact_text(Ball(Dyadic(1, 0), Dyadic(1, 0)), FORMATS["float32"]), exact_text(None, FORMATS["float32"])
+    ('1', '-')
+    """
+    if ball is None:
+        return "-"
+    if ball.contains(0.0):
+        return "0"  # no digit of it is known to be another
+    middle = ball.midpoint
+    digits = digits or EXACT_DIGITS[fmt.name]
+    # Rounded to the nearest, which no proof rests on; the json report has the enclosure itself.
+    near = Context(prec=digits, Emin=MIN_EMIN, Emax=MAX_EMAX).create_decimal(
+        Ball(middle, middle).decimals(digits + 8)[0]
+    )
+    if not near:
+        return "0"
+    plain = -6 < near.adjusted() < digits
+    text = f"{near:f}" if plain else f"{near:e}"
+    head, sign, tail = text.partition("e")
+    return (head.rstrip("0").rstrip(".") if "." in head else head) + sign + tail
 
 
 def _upward(n: int, shift: int) -> float:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from gradcheck.blame import Blame
 from gradcheck.compare import Judgement, Verdict, worst
 from gradcheck.formats import Ball
 from gradcheck.points import Point
@@ -35,7 +36,8 @@ class GradientOutcome:
 
     ``exact`` is None where there is no enclosure, ``torch`` is None where torch returned no gradient. ``expected`` and
     ``expectations`` are there when the user stated a derivative; a number is None where that has no value. ``formula``
-    is the composed closed form, where short.
+    is the composed closed form, where short. ``blames`` say what is at fault, one for each kind of bad element, the worst
+    first.
     """
 
     input: str
@@ -46,6 +48,12 @@ class GradientOutcome:
     judgements: list[Judgement]
     expected: list[float | None] | None = None
     expectations: list[Judgement] | None = None
+    blames: list[Blame] = field(default_factory=list)
+
+    @property
+    def blame(self) -> Blame | None:
+        """Return what is at fault for the worst element, where that was looked for and found."""
+        return self.blames[0] if self.blames else None
 
     @property
     def verdict(self) -> Verdict:

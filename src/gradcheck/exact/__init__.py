@@ -5,7 +5,7 @@ from __future__ import annotations
 import flint
 
 from gradcheck.exact.elements import Values, ball, balls
-from gradcheck.exact.evaluate import START_BITS, enclose
+from gradcheck.exact.evaluate import START_BITS, constant, enclose
 from gradcheck.exact.reasons import outside, pole
 from gradcheck.exact.rounding import enclose_rounded
 from gradcheck.exact.sides import Sides, sides
@@ -16,6 +16,6 @@ MAX_BITS = 2048
 VERSION = flint.__version__
 
 __all__ = [
-    "MAX_BITS", "START_BITS", "VERSION", "Sides", "Values", "ball", "balls", "enclose", "enclose_rounded", "outside",
+    "MAX_BITS", "START_BITS", "VERSION", "Sides", "Values", "ball", "balls", "constant", "enclose", "enclose_rounded", "outside",
     "pole", "sides",
 ]  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from fractions import Fraction
 from functools import cache
 from typing import Any
 
@@ -13,7 +14,7 @@ from flint import arb, fmpq
 from gradcheck.exact.elements import SOFT_ZERO, UNDECIDED, ZERO, Array, Undefined, Values, as_ball
 from gradcheck.functions import CONDITIONS, DETACH, ELEMENTWISE, GUARD, MASK, PATCH, TENSOR, WHERE
 from gradcheck.lower import Core
-from gradcheck.program import Call, Name, Node, Number, postorder
+from gradcheck.program import Call, Name, Node, Number, Shape, postorder
 
 START_BITS = 128
 """Working precision of the first attempt, in bits."""
@@ -130,6 +131,12 @@ def _guard(reason: str) -> Callable[..., Any]:
 
 
 from_float: Callable[..., Any] = np.frompyfunc(lambda value: arb(as_ball(value)), 1, 1)
+
+
+def constant(value: Fraction, shape: Shape) -> Array:
+    """Return a rational number as an array of one ball, at the precision of the first attempt."""
+    with flint.ctx.workprec(START_BITS):
+        return np.broadcast_to(as_array(arb(fmpq(value.numerator, value.denominator))), shape)
 
 
 def as_array(value: Any) -> Array:

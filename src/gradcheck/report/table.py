@@ -17,7 +17,7 @@ from rich.text import Text
 
 from gradcheck.compare import Judgement, Verdict
 from gradcheck.errors import printable
-from gradcheck.formats import FORMATS, Ball, Format
+from gradcheck.formats import FORMATS, Ball, Format, exact_text
 from gradcheck.outcome import GradientOutcome, Outcome, Run
 from gradcheck.program import Shape
 from gradcheck.report import View
@@ -34,9 +34,6 @@ MAX_ONE_LINE = 36
 """Characters of a matrix in one line."""
 FILE_WIDTH = 120
 """Columns where the output is no terminal."""
-EXACT_DIGITS = {"float64": 18, "float32": 10, "bfloat16": 5, "float16": 6}
-"""Digits of an exact number: one or two more than the dtype has."""
-
 MANY_DIGITS = Context(prec=60, Emin=MIN_EMIN, Emax=MAX_EMAX)
 """Enough to subtract the ends of an enclosure of the first working precision."""
 
@@ -286,26 +283,6 @@ def _number(value: float | None, fmt: Format) -> str:
 
 def _verdict(verdict: Verdict) -> Text:
     return Text(f"{SIGNS.get(verdict, '·')} {verdict}", style=STYLES[verdict])
-
-
-def exact_text(ball: Ball | None, fmt: Format) -> str:
-    """Return the middle of an enclosure with a little more digits than the dtype has."""
-    if ball is None:
-        return "-"
-    if ball.contains(0.0):
-        return "0"  # no digit of it is known to be another
-    middle = ball.midpoint
-    digits = EXACT_DIGITS[fmt.name]
-    # Rounded to the nearest, which no proof rests on; the json report has the enclosure itself.
-    near = Context(prec=digits, Emin=MIN_EMIN, Emax=MAX_EMAX).create_decimal(
-        Ball(middle, middle).decimals(digits + 8)[0]
-    )
-    if not near:
-        return "0"
-    plain = -6 < near.adjusted() < digits
-    text = f"{near:f}" if plain else f"{near:e}"
-    head, sign, tail = text.partition("e")
-    return (head.rstrip("0").rstrip(".") if "." in head else head) + sign + tail
 
 
 def _radius(ball: Ball | None) -> str:

@@ -1,0 +1,103 @@
+"""What is at fault where a verdict is bad: the cause by name, the place, and the numbers of both lanes there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from gradcheck.errors import Span
+from gradcheck.formats import Ball
+from gradcheck.program import Shape
+
+
+class Cause(StrEnum):
+    """Why a gradient is wrong, lost, or not there."""
+
+    OVERFLOW = "overflow"
+    """A number on the way is larger than the dtype can hold."""
+    UNDERFLOW = "underflow"
+    """A number on the way is smaller than the dtype can hold."""
+    CANCELLATION = "cancellation"
+    """Nearly equal numbers are subtracted: their common digits go, their rounding errors stay."""
+    ILL_CONDITIONED = "ill-conditioned"
+    """An operation magnifies the rounding errors of its arguments."""
+    STORED_OUTPUT = "stored-output"
+    """Torch computes a gradient from the stored, rounded result, which no longer has the digits for it."""
+    ROUNDING = "rounding"
+    """Many small roundings add up; no single operation stands out."""
+    NAN_FROM_MASKED_BRANCH = "nan-from-masked-branch"
+    """A branch that ``where`` does not take is differentiated all the same, and 0 times its nan or inf is nan."""
+    ZERO_TIMES_INF = "zero-times-inf"
+    """An infinite slope meets a zero on the way back."""
+    DIVISION_BY_ZERO = "division-by-zero"
+    """A denominator is exactly zero."""
+    OUTSIDE_DOMAIN = "outside-domain"
+    """An argument is where the operation has no value."""
+    POLE = "pole"
+    """The operation, or its slope, is infinite at this argument."""
+    KINK = "kink"
+    """The slopes from the left and from the right differ."""
+    JUMP = "jump"
+    """The operation is not continuous at this argument."""
+    INACCURATE_OPERATION = "inaccurate-operation"
+    """Torch's own result, or its formula for the gradient, has fewer right digits than an operation should have."""
+    LOWER_PRECISION = "lower-precision"
+    """The numbers have only the digits of a smaller dtype."""
+    WRONG_VALUE = "wrong-value"
+    """An operation returned what no rounding of its inputs can give."""
+    WRONG_GRADIENT = "wrong-gradient"
+    """An operation's backward pass returned what no rounding can give, from right inputs."""
+    DETACHED = "detached"
+    """An operation returned its result without a graph, so that autograd cannot see through it."""
+    NONDETERMINISTIC = "nondeterministic"
+    """The same program at the same point gave another gradient when it ran again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One number in both lanes: the value of an operation, or the cotangent of its result.
+
+    ``text`` is the operation as the user wrote it, ``index`` the element where it is a tensor. ``exact`` is None where
+    there is no such number.
+    """
+
+    text: str
+    quantity: str
+    shape: Shape
+    index: tuple[int, ...]
+    torch: float | None
+    exact: Ball | None
+    culprit: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Fix:
+    """A rewritten program that came out better in both lanes at the same point.
+
+    ``bits`` are the right bits of the gradient's element before and after; ``same`` tells whether the two programs are
+    the same function everywhere.
+    """
+
+    name: str
+    before: str
+    after: str
+    program: str
+    bits: tuple[int, int]
+    same: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Blame:
+    """The operation at fault for one element of a gradient, and how its error travelled to the input.
+
+    ``span`` points into the program's source, and is None where no single operation is at fault. ``readings`` go
+    forward from the operation to the output, then back to the input.
+    """
+
+    element: int
+    cause: Cause
+    operation: str | None
+    span: Span | None
+    message: str
+    readings: tuple[Reading, ...] = ()
+    fix: Fix | None = None

@@ -1,0 +1,117 @@
+"""Why a verdict is bad: the operation at fault, the cause by name, and how its error reached the gradient."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import isfinite
+
+import numpy as np
+
+from gradcheck.autograd import TorchValue
+from gradcheck.blame import Blame, Cause, Reading
+from gradcheck.compare import Judgement, Verdict
+from gradcheck.diagnose.graph import Balls, Graph, Site, graph
+from gradcheck.diagnose.search import Finding, Search, reaches
+from gradcheck.diagnose.words import message
+from gradcheck.formats import Ball
+from gradcheck.symbolic import Pullback
+
+MAX_READINGS = 8
+"""Numbers shown on the way of an error from the operation at fault to the input."""
+
+__all__ = ["Graph", "diagnose", "graph"]
+
+
+def diagnose(
+    traced: Graph, pullback: Pullback, name: str, element: int, judgement: Judgement, truth: Ball | None, torch: float | None
+) -> Blame | None:
+    """Return what is at fault for one bad element of the gradient by ``name``, or None where nothing can be said.
+
+    ``traced`` holds torch's run beside the exact values of the node-level ``pullback``; ``truth`` is the enclosure of
+    the derivative, ``torch`` what torch returned for it.
+    """
+    search = Search(traced, pullback, name, element, truth)
+    finding = _find(search, judgement, torch)
+    if finding is None:
+        return None
+    site = finding.site
+    return Blame(
+        element,
+        finding.cause,
+        site.call.op if site is not None else None,
+        site.call.span if site is not None else None,
+        message(finding, traced),
+        tuple(_readings(finding, traced, name, element, truth, torch)),
+    )
+
+
+def _find(search: Search, judgement: Judgement, torch: float | None) -> Finding | None:
+    if torch is None:
+        return search.detached()
+    if judgement.verdict in (Verdict.KINK, Verdict.UNDEFINED):
+        masked = None if isfinite(torch) else search.not_finite()
+        if masked is not None and masked.cause is Cause.NAN_FROM_MASKED_BRANCH:
+            return masked
+        found = search.without_derivative(judgement.verdict is Verdict.KINK)
+        if found is not None and judgement.verdict is Verdict.KINK:
+            # Where a slope is 0/0 or infinite and both sides have one all the same, it is a corner: norm and std at 0.
+            return replace(found, cause=Cause.KINK)
+        return found
+    if judgement.verdict is Verdict.UNSTABLE:
+        return search.lost_digits(judgement.ulps or 0.0) or Finding(Cause.ROUNDING)
+    if judgement.verdict is Verdict.DISAGREE:
+        found = search.wrong() if isfinite(torch) else search.not_finite()
+        return found or search.without_derivative(True) or search.lost_digits(judgement.ulps or 0.0)
+    return None
+
+
+# --- the way of an error ----------------------------------------------------------------------------
+
+
+def _readings(
+    finding: Finding, traced: Graph, name: str, element: int, truth: Ball | None, torch: float | None
+) -> list[Reading]:
+    """Return the numbers of both lanes from the operation at fault to the output, and back to the input."""
+    site = finding.site
+    if site is None:
+        return []
+    forward = [one for one in traced.sites if one is not site and one.smooth and reaches(site, one) and _off(traced, one.value, one.torch.value)]
+    back = [
+        one for one in reversed(traced.sites)
+        if one is not site and name in one.inputs and one.smooth and _off(traced, one.cotangent, one.torch.cotangent)
+    ]  # fmt: skip
+    readings = [replace(_reading(traced, site, "value", site.value, site.torch.value), culprit=not finding.backward)]
+    readings += [_reading(traced, one, "value", one.value, one.torch.value) for one in forward]
+    readings += [_reading(traced, one, "cotangent", one.cotangent, one.torch.cotangent) for one in back]
+    if finding.backward:
+        own = _reading(traced, site, "cotangent", site.cotangent, site.torch.cotangent)
+        readings.append(replace(own, culprit=True))
+    shape = traced.point[name].shape
+    index = tuple(map(int, np.unravel_index(element, shape))) if shape else ()
+    return [*_shortened(readings), Reading(name, "gradient", shape, index, torch, truth)]
+
+
+def _shortened(readings: list[Reading]) -> list[Reading]:
+    if len(readings) < MAX_READINGS:
+        return readings
+    kept = [one for one in readings if one.culprit]
+    rest = [one for one in readings if not one.culprit]
+    first, last = rest[: MAX_READINGS // 2], rest[-(MAX_READINGS // 2 - 2) :]
+    return [one for one in readings if one in (*kept, *first, *last)]
+
+
+def _off(traced: Graph, exact: Balls | None, torch: TorchValue | None) -> bool:
+    return any(gap is not None and gap > 16 for gap in traced.gaps(exact, torch))
+
+
+def _reading(traced: Graph, site: Site, quantity: str, exact: Balls | None, torch: TorchValue | None) -> Reading:
+    """Return the number of an operation's tensor that is furthest off."""
+    shape = site.torch.value.shape
+    gaps = [gap if gap is not None else -1.0 for gap in traced.gaps(exact, torch)]
+    k = int(np.argmax(gaps)) if gaps else 0
+    index = tuple(map(int, np.unravel_index(k, shape))) if shape else ()
+    ball = traced.balls(exact)[k] if exact is not None else None
+    return Reading(
+        traced.text(site), quantity, shape, index, None if torch is None else torch.elements[k],
+        ball if isinstance(ball, Ball) else None,
+    )  # fmt: skip

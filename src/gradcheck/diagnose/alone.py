@@ -1,0 +1,105 @@
+"""One operation by itself, at the very numbers that torch had there: is what it returned right, forward and back?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from gradcheck import exact
+from gradcheck.autograd import Operation, TorchValue
+from gradcheck.diagnose.graph import Balls, Element, Floats
+from gradcheck.errors import GradcheckError
+from gradcheck.formats import Format
+from gradcheck.functions import WHERE
+from gradcheck.lower import lower
+from gradcheck.program import Layer, Name, Node, Program, Shape, call, number
+from gradcheck.symbolic import Pullback, pull_back
+
+SEED, RESULT = "seed", "out"
+
+
+@dataclass(frozen=True, slots=True)
+class Alone:
+    """What comes out of one operation: its value, and the cotangent of each argument that is a tensor.
+
+    ``overflow`` names the first step inside the operation whose value the format cannot hold, in a rounding enclosure.
+    """
+
+    value: list[Element]
+    pulled: dict[int, list[Element]]
+    overflow: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Isolated:
+    """The gradient programs of one operation with a given cotangent of its result: proven, and as torch rounds it."""
+
+    positions: tuple[int, ...]
+    proven: Pullback
+    rounded: Pullback
+
+    def at(self, args: Iterable[Balls | Floats], cotangent: Balls | Floats, bits: int) -> Alone:
+        """Return the enclosures at these arguments and this cotangent."""
+        values = exact.enclose(self.proven.core, self._point(args, cotangent), bits)
+        return self._alone(self.proven, values, bits, None)
+
+    def in_floats(self, args: Iterable[Floats], cotangent: Floats, fmt: Format, bits: int) -> Alone:
+        """Return all that an honest evaluation in floats can return there."""
+        values, overflow = exact.enclose_rounded(self.rounded.core, self._point(args, cotangent), fmt, bits)
+        return self._alone(self.rounded, values, bits, overflow)
+
+    def _point(self, args: Iterable[Balls | Floats], cotangent: Balls | Floats) -> dict[str, Balls | Floats]:
+        return {**dict(zip(map(_argument, self.positions), args, strict=True)), SEED: cotangent}
+
+    def _alone(self, pullback: Pullback, values: exact.Values, bits: int, overflow: str | None) -> Alone:
+        pulled = {
+            position: list(exact.balls(values[output], bits))
+            for position, output in zip(self.positions, pullback.program.outputs, strict=True)
+        }
+        return Alone(list(exact.balls(values[RESULT], bits)), pulled, overflow)
+
+
+def isolate(one: Operation) -> Isolated | None:
+    """Return the programs of one traced operation, or None where it cannot stand alone."""
+    positions = tuple(k for k, arg in enumerate(one.args) if arg is not None)
+    if not positions:
+        return None
+    args = tuple(_placed(one, k) for k in range(len(one.args)))
+    names = tuple(map(_argument, positions))
+    program = Program((*names, SEED), (Layer(RESULT, replace(one.call, args=args)),), (RESULT,))
+    shapes: dict[str, Shape] = {_argument(k): arg.shape for k, arg in enumerate(one.args) if arg is not None}
+    try:
+        core = lower(program, {**shapes, SEED: one.value.shape}, nodes=True)
+        torchs = lower(program, {**shapes, SEED: one.value.shape}, nodes=True, as_torch=True)
+        return Isolated(
+            positions,
+            pull_back(core, names, guarded=True, seed=SEED),
+            pull_back(torchs, names, as_torch=True, seed=SEED),
+        )
+    except GradcheckError:
+        return None
+
+
+def _argument(position: int) -> str:
+    return f"a_{position}"
+
+
+def _placed(one: Operation, position: int) -> Node:
+    """Return an argument as a name, a plain number as it is; the condition of ``where`` is 1 where it holds."""
+    if one.args[position] is None:
+        return one.call.args[position]
+    name = Name(_argument(position))
+    return call("ne", name, number(0)) if one.call.op == WHERE and position == 0 else name
+
+
+def array(value: TorchValue) -> Floats:
+    """Return a tensor of torch as an array of its shape."""
+    return np.array(value.elements, dtype=np.float64).reshape(value.shape)
+
+
+def tensors(one: Operation) -> list[Floats]:
+    """Return the arguments of an operation that are tensors, as torch had them."""
+    return [array(arg) for arg in one.args if arg is not None]
+

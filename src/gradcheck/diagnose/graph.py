@@ -1,0 +1,139 @@
+"""The user's operations as a graph, with the numbers of both lanes at each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import inf, isfinite
+from typing import Any
+
+import numpy as np
+
+from gradcheck import exact
+from gradcheck.autograd import Operation, TorchValue
+from gradcheck.exact import Values
+from gradcheck.formats import Ball, Format
+from gradcheck.functions import CONDITIONS, DETACH
+from gradcheck.program import Call, Name, Node, Number, Program, Shape
+from gradcheck.symbolic import Pullback
+
+Element = Ball | str | None
+Balls = np.ndarray[Any, np.dtype[np.object_]]
+Floats = np.ndarray[Any, np.dtype[np.float64]]
+
+
+@dataclass(eq=False, slots=True)
+class Site:
+    """One operation of the user's tree in both lanes; ``sources`` says where each argument comes from.
+
+    ``home`` is its layer in the node-level program, None where it has none (a condition, a constant). ``value`` and
+    ``cotangent`` are the exact lane's arrays, in the shape of the result.
+    """
+
+    torch: Operation
+    sources: tuple[Site | str | None, ...]
+    home: str | None
+    value: Balls | None
+    cotangent: Balls | None
+    inputs: frozenset[str]
+    readers: list[tuple[Site, int]] = field(default_factory=list)
+
+    @property
+    def call(self) -> Call:
+        """Return the operation as the user wrote it."""
+        return self.torch.call
+
+    @property
+    def smooth(self) -> bool:
+        """Return whether gradients are to flow through: not through conditions, nor through a detach."""
+        return self.call.op not in CONDITIONS and self.call.op != DETACH
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """All operations of one run in the order in which torch ran them, and who reads each input."""
+
+    program: Program
+    point: Mapping[str, Floats]
+    format: Format
+    bits: int
+    sites: tuple[Site, ...]
+    readers: Mapping[str, list[tuple[Site, int]]]
+
+    def balls(self, array: Balls | None) -> list[Element]:
+        """Return the elements of an array of the exact lane."""
+        return [] if array is None else list(exact.balls(array, self.bits))
+
+    def text(self, site: Site) -> str:
+        """Return the operation as the user wrote it."""
+        span = site.call.span
+        return self.program.source[span.start : span.end]
+
+    def argument(self, site: Site, position: int) -> Balls | Floats | None:
+        """Return the exact lane's numbers for one argument of an operation."""
+        source = site.sources[position]
+        return source.value if isinstance(source, Site) else None if source is None else self.point[source]
+
+    def gaps(self, array: Balls | None, torch: TorchValue | None) -> list[float | None]:
+        """Return how far each of torch's elements is from the exact one, in ULP; None where there is no exact one."""
+        if torch is None:
+            return []
+        return [self.gap(ball, value) for ball, value in zip(self.balls(array), torch.elements, strict=False)]
+
+    def gap(self, ball: Element, value: float) -> float | None:
+        """Return the distance of one number in ULP, infinite where torch's is not finite."""
+        if not isinstance(ball, Ball):
+            return None
+        return self.format.distance(value, ball.midpoint) if isfinite(value) else inf
+
+
+def graph(
+    program: Program,
+    pullback: Pullback,
+    values: Values,
+    point: Mapping[str, Floats],
+    operations: Sequence[Operation],
+    fmt: Format,
+    bits: int,
+) -> Graph:
+    """Return the graph of a traced run; ``values`` are those of the node-level ``pullback``."""
+    layers = {layer.name: layer.expression for layer in program.layers}
+    sites: dict[Call, Site] = {}
+    readers: dict[str, list[tuple[Site, int]]] = {name: [] for name in program.inputs}
+    for one in operations:
+        sources = tuple(_source(arg, layers, sites) for arg in one.call.args)
+        home = pullback.core.homes.get(one.call)
+        name = home.id if isinstance(home, Name) else None
+        site = Site(
+            one, sources, name, _shaped(home, values, one.value.shape),
+            _shaped(pullback.cotangents.get(name or ""), values, one.value.shape),
+            frozenset(_inputs(sources)),
+        )  # fmt: skip
+        sites[one.call] = site
+        for position, source in enumerate(sources):
+            if source is not None:
+                (source.readers if isinstance(source, Site) else readers[source]).append((site, position))
+    return Graph(program, point, fmt, bits, tuple(sites.values()), readers)
+
+
+def _source(node: Node, layers: Mapping[str, Node], sites: Mapping[Call, Site]) -> Site | str | None:
+    while isinstance(node, Name):
+        if node.id not in layers:
+            return node.id
+        node = layers[node.id]
+    return sites.get(node) if isinstance(node, Call) else None
+
+
+def _inputs(sources: Sequence[Site | str | None]) -> Iterator[str]:
+    for source in sources:
+        if isinstance(source, Site):
+            yield from source.inputs
+        elif source is not None:
+            yield source
+
+
+def _shaped(node: Node | None, values: Values, shape: Shape) -> Balls | None:
+    """Return the numbers of a layer or a constant in full shape."""
+    if isinstance(node, Name):
+        return np.broadcast_to(values[node.id], shape)
+    return exact.constant(node.value, shape) if isinstance(node, Number) else None

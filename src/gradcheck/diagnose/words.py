@@ -1,0 +1,312 @@
+"""What a finding says to a person: one sentence on what happened at the operation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import isfinite
+
+from gradcheck.blame import Cause
+from gradcheck.diagnose.graph import Element, Graph, Site
+from gradcheck.diagnose.search import Finding
+from gradcheck.formats import Ball, exact_text
+
+DIGITS = 6
+"""Digits of a number in a sentence."""
+
+
+def message(finding: Finding, graph: Graph) -> str:
+    """Return what happened, in one sentence."""
+    return _SENTENCES[finding.cause](finding, graph)
+
+
+def _text(graph: Graph, site: Site | str | None, otherwise: str = "a constant") -> str:
+    """Return what a person calls a value: the operation as written, or the input's name."""
+    return graph.text(site) if isinstance(site, Site) else site or otherwise
+
+
+def _argument(finding: Finding, graph: Graph) -> str:
+    site = finding.site
+    if site is None or finding.argument is None:
+        return "the argument"
+    return _text(graph, site.sources[finding.argument])
+
+
+def _exact(graph: Graph, ball: Element) -> str:
+    return exact_text(ball, graph.format, DIGITS) if isinstance(ball, Ball) else "not a number"
+
+
+def _torch(graph: Graph, value: float) -> str:
+    return graph.format.text(value)
+
+
+def _worst_pair(graph: Graph, exact: Sequence[Element], torch: Sequence[float]) -> tuple[Element, float] | None:
+    """Return the pair of numbers that are furthest apart."""
+    pairs = [(ball, value) for ball, value in zip(exact, torch, strict=False) if isinstance(ball, Ball)]
+    return max(pairs, key=lambda pair: graph.gap(*pair) or 0.0, default=None)
+
+
+def _value_pair(finding: Finding, graph: Graph) -> tuple[Element, float] | None:
+    if finding.backward and finding.torch is not None:
+        return _worst_pair(graph, finding.exact, finding.torch.elements)
+    if finding.site is None:
+        return None
+    exact = finding.exact or graph.balls(finding.site.value)
+    return _worst_pair(graph, exact, finding.site.torch.value.elements)
+
+
+def _smallest_pair(finding: Finding, graph: Graph) -> tuple[Element, float] | None:
+    """Return the pair with the smallest exact number that is not 0."""
+    if finding.site is None:
+        return None
+    back = finding.backward and finding.torch is not None
+    exact = finding.exact if back or finding.exact else graph.balls(finding.site.value)
+    torch = finding.torch if back and finding.torch is not None else finding.site.torch.value
+    pairs = [(one, value) for one, value in zip(exact, torch.elements, strict=False) if isinstance(one, Ball)]
+    return min((pair for pair in pairs if not pair[0].contains(0.0)), key=lambda pair: abs(pair[0].nearest), default=None)
+
+
+def _subject(finding: Finding, graph: Graph) -> str:
+    """Return what the number is: the value of the operation, or what flows back to its argument."""
+    if finding.backward:
+        return f"the cotangent of {_argument(finding, graph)}"
+    return _text(graph, finding.site)
+
+
+def _overflow(finding: Finding, graph: Graph) -> str:
+    limit = f"the largest number of {graph.format.name} is {graph.format.largest:.6g}"
+    pair = _value_pair(finding, graph)
+    if pair is not None and isinstance(pair[0], Ball) and not isfinite(graph.format.round_dyadic(pair[0].midpoint)):
+        return f"{_subject(finding, graph)} is {_exact(graph, pair[0])}, and {limit}: it becomes {_torch(graph, pair[1])}"
+    return f"a number inside {finding.site.call.op if finding.site else 'it'} becomes too large: {limit}"
+
+
+def _underflow(finding: Finding, graph: Graph) -> str:
+    pair = _smallest_pair(finding, graph)
+    limit = f"{graph.format.name} has few digits or none below {graph.format.smallest_normal:.6g}"
+    if pair is None:
+        return f"{_subject(finding, graph)} is too small: {limit}"
+    return f"{_subject(finding, graph)} is {_exact(graph, pair[0])}, and {limit}: it becomes {_torch(graph, pair[1])}"
+
+
+def _cancellation(finding: Finding, graph: Graph) -> str:
+    site = finding.site
+    assert site is not None
+    if finding.backward:
+        paths = " and through ".join(f"`{graph.text(one)}`" for one in finding.other[:3])
+        return f"what flows back to it through {paths} nearly cancels, and only rounding errors are left"
+    pair = _value_pair(finding, graph)
+    numbers = "" if pair is None else f": it is {_exact(graph, pair[0])}, and torch has {_torch(graph, pair[1])}"
+    if site.call.op in ("add", "sub"):
+        return f"nearly equal numbers cancel here, and only their rounding errors are left{numbers}"
+    return f"the terms of {site.call.op} nearly cancel, and only their rounding errors are left{numbers}"
+
+
+def _ill_conditioned(finding: Finding, graph: Graph) -> str:
+    op = finding.site.call.op if finding.site else "it"
+    what = f"the slope of {op} changes" if finding.backward else f"{op} changes"
+    return f"{what} so fast here that the rounding of its argument is magnified"
+
+
+def _stored_output(finding: Finding, graph: Graph) -> str:
+    site = finding.site
+    assert site is not None
+    return (
+        f"torch computes the gradient of {site.call.op} from its stored result {_torch(graph, site.torch.value.elements[0])}, "
+        f"which is rounded: the digits that the gradient needs are no longer in it"
+    )
+
+
+def _inaccurate(finding: Finding, graph: Graph) -> str:
+    site = finding.site
+    assert site is not None
+    if finding.backward:
+        return f"torch's own formula for the gradient of {site.call.op} loses digits at this argument"
+    pair = _value_pair(finding, graph)
+    off = graph.gap(*pair) if pair is not None else None
+    return f"torch's {site.call.op} is off by {off or 0:.3g} ULP here, more than an operation should be"
+
+
+def _masked(finding: Finding, graph: Graph) -> str:
+    [mask] = finding.other
+    op = finding.site.call.op if finding.site else "it"
+    value = next((one for one in finding.site.torch.value.elements if not isfinite(one)), 0.0) if finding.site else 0.0
+    broken = f"its value is {value}" if not finding.backward else f"the slope of {op} is infinite here"
+    return (
+        f"`{graph.text(mask)}` does not take this branch, but torch differentiates it all the same: "
+        f"{broken}, and 0 times that is nan"
+    )
+
+
+def _zero_times_inf(finding: Finding, graph: Graph) -> str:
+    op = finding.site.call.op if finding.site else "it"
+    return (
+        f"the slope of {op} is infinite at {_argument_value(finding, graph)}; "
+        "where it meets a zero further back, inf*0 is nan"
+    )
+
+
+def _argument_value(finding: Finding, graph: Graph) -> str:
+    """Return the arguments of an operation: the number where there is one, each with its name where there are more."""
+    site = finding.site
+    if site is None:
+        return "this point"
+    given = [(source, arg) for source, arg in zip(site.sources, site.torch.args, strict=True) if arg is not None]
+    if any(len(set(arg.elements)) > 1 for _, arg in given):
+        return "these elements"
+    numbers = [_torch(graph, arg.elements[0]) for _, arg in given]
+    if len(given) == 1:
+        return numbers[0]
+    return ", ".join(f"{_text(graph, source)} = {number}" for (source, _), number in zip(given, numbers, strict=True))
+
+
+def _division(finding: Finding, graph: Graph) -> str:
+    site = finding.site
+    assert site is not None
+    divisor = site.sources[-1]
+    return f"the divisor {_text(graph, divisor, '')} is exactly 0 here".replace("  ", " ")
+
+
+def _outside(finding: Finding, graph: Graph) -> str:
+    op = finding.site.call.op if finding.site else "it"
+    return f"{op} is not defined at {_argument_value(finding, graph)}"
+
+
+def _pole(finding: Finding, graph: Graph) -> str:
+    site = finding.site
+    assert site is not None
+    what = "value" if finding.argument is None else "slope"
+    by = f" by {_argument(finding, graph)}" if what == "slope" and len(site.torch.args) > 1 else ""
+    return f"the {what} of {site.call.op}{by} is infinite at {_argument_value(finding, graph)}"
+
+
+def _kink(finding: Finding, graph: Graph) -> str:
+    op = finding.site.call.op if finding.site else "it"
+    return f"{op} has a corner here: its slopes from the left and from the right differ"
+
+
+def _jump(finding: Finding, graph: Graph) -> str:
+    op = finding.site.call.op if finding.site else "it"
+    return f"{op} jumps here"
+
+
+def _lower_precision(finding: Finding, graph: Graph) -> str:
+    op = finding.site.call.op if finding.site else "it"
+    what = f"the gradient of {op}" if finding.backward else f"the value of {op}"
+    return f"{what} has only the digits of a smaller dtype: something inside is not computed in {graph.format.name}"
+
+
+def _wrong_value(finding: Finding, graph: Graph) -> str:
+    op = finding.site.call.op if finding.site else "it"
+    pair = _value_pair(finding, graph)
+    numbers = "" if pair is None else f": it is {_torch(graph, pair[1])}, and must be {_exact(graph, pair[0])}"
+    return f"the value of {op} is wrong, whatever the rounding{numbers}"
+
+
+def _wrong_gradient(finding: Finding, graph: Graph) -> str:
+    op = finding.site.call.op if finding.site else "it"
+    if finding.torch is None:
+        return f"the gradient of {op} is wrong, whatever the rounding"
+    return f"the gradient of {op} by {_argument(finding, graph)} {how_wrong(finding.torch.elements, finding.exact, finding.torch.shape)}"
+
+
+def _detached(finding: Finding, graph: Graph) -> str:
+    op = finding.site.call.op if finding.site else "it"
+    if finding.backward:
+        return f"{op} sends nothing back to {_argument(finding, graph)}, although its value depends on it"
+    return f"{op} returns its result without a graph: autograd sees a constant"
+
+
+def _rounding(_finding: Finding, _graph: Graph) -> str:
+    return "no single operation stands out: the rounding errors of all of them add up"
+
+
+def _nondeterministic(_finding: Finding, _graph: Graph) -> str:
+    return "torch returned another gradient when it ran again"
+
+
+_SENTENCES: dict[Cause, Callable[[Finding, Graph], str]] = {
+    Cause.OVERFLOW: _overflow, Cause.UNDERFLOW: _underflow, Cause.CANCELLATION: _cancellation,
+    Cause.ILL_CONDITIONED: _ill_conditioned, Cause.STORED_OUTPUT: _stored_output, Cause.ROUNDING: _rounding,
+    Cause.NAN_FROM_MASKED_BRANCH: _masked, Cause.ZERO_TIMES_INF: _zero_times_inf, Cause.DIVISION_BY_ZERO: _division,
+    Cause.OUTSIDE_DOMAIN: _outside, Cause.POLE: _pole, Cause.KINK: _kink, Cause.JUMP: _jump,
+    Cause.INACCURATE_OPERATION: _inaccurate, Cause.LOWER_PRECISION: _lower_precision, Cause.WRONG_VALUE: _wrong_value,
+    Cause.WRONG_GRADIENT: _wrong_gradient, Cause.DETACHED: _detached, Cause.NONDETERMINISTIC: _nondeterministic,
+}  # fmt: skip
+
+
+# --- how a gradient is wrong ------------------------------------------------------------------------
+
+
+def how_wrong(torch: Sequence[float], exact: Sequence[Element], shape: Sequence[int]) -> str:
+    """Return in what way numbers differ from the right ones, as the end of a sentence.
+
+    >>> one = Ball.around(0.5)
+    >>> how_wrong([-0.5], [one], ()), how_wrong([1.0], [one], ())
+    ('has the wrong sign', 'is 2 times the right one')
+    """
+    right = [ball.nearest if isinstance(ball, Ball) else 0.0 for ball in exact]
+    for describe in (_not_finite, _missing, _sign, _factor, _few, _order, _offset, _cut):
+        if (found := describe(list(torch), right, tuple(shape))) is not None:
+            return found
+    return "is wrong"
+
+
+def _near(a: float, b: float) -> bool:
+    return abs(a - b) <= 1e-6 * max(abs(a), abs(b))
+
+
+def _not_finite(torch: list[float], _right: list[float], _shape: tuple[int, ...]) -> str | None:
+    broken = [value for value in torch if not isfinite(value)]
+    return f"is {broken[0]}, and every number on the way is finite" if broken else None
+
+
+def _missing(torch: list[float], right: list[float], _shape: tuple[int, ...]) -> str | None:
+    return "is 0, and must not be" if not any(torch) and any(right) else None
+
+
+def _sign(torch: list[float], right: list[float], _shape: tuple[int, ...]) -> str | None:
+    return "has the wrong sign" if all(_near(a, -b) for a, b in zip(torch, right, strict=True)) else None
+
+
+def _factor(torch: list[float], right: list[float], _shape: tuple[int, ...]) -> str | None:
+    ratios = [a / b for a, b in zip(torch, right, strict=True) if b]
+    same = ratios and all(_near(one, ratios[0]) for one in ratios)
+    return f"is {_plain(ratios[0])} times the right one" if same and all(b or not a for a, b in zip(torch, right, strict=True)) else None
+
+
+def _plain(ratio: float) -> str:
+    """Return a factor with the digits that tell it from 1."""
+    return f"1 {'+' if ratio > 1 else '-'} {abs(ratio - 1):.3g}" if 0 < abs(ratio - 1) < 1e-3 else f"{ratio:.6g}"
+
+
+def _few(torch: list[float], right: list[float], _shape: tuple[int, ...]) -> str | None:
+    wrong = [k for k, (a, b) in enumerate(zip(torch, right, strict=True)) if not _near(a, b)]
+    return f"is wrong in {len(wrong)} of {len(torch)} elements" if 0 < len(wrong) <= len(torch) // 4 else None
+
+
+def _order(torch: list[float], right: list[float], shape: tuple[int, ...]) -> str | None:
+    if len(torch) < 2:
+        return None
+    if len(shape) == 2:
+        rows, columns = shape
+        if columns == rows and all(_near(torch[k], right[k % columns * rows + k // columns]) for k in range(len(torch))):
+            return "is transposed"
+    for step in (1, -1):
+        if all(_near(a, right[(k - step) % len(right)]) for k, a in enumerate(torch)):
+            return "is shifted by one place"
+    if all(_near(a, b) for a, b in zip(sorted(torch), sorted(right), strict=True)):
+        return "has its elements in another order"
+    return None
+
+
+def _offset(torch: list[float], right: list[float], _shape: tuple[int, ...]) -> str | None:
+    steps = [a - b for a, b in zip(torch, right, strict=True)]
+    same = len(steps) > 1 and all(abs(one - steps[0]) <= 1e-3 * abs(steps[0]) for one in steps)
+    return f"is off by {steps[0]:.6g} everywhere" if same else None
+
+
+def _cut(torch: list[float], right: list[float], _shape: tuple[int, ...]) -> str | None:
+    top = max(map(abs, torch))
+    wrong = [(a, b) for a, b in zip(torch, right, strict=True) if not _near(a, b)]
+    cut = len(torch) > 1 and all(abs(a) == top and abs(b) > top for a, b in wrong)
+    return f"is cut off at {top:.6g}" if cut else None

@@ -259,6 +259,7 @@ def test_what_people_paste_in_front_of_a_function_is_dropped(prefix: str) -> Non
 @pytest.mark.parametrize(
     ("method", "function"),
     [("x.sum(dim=0)", "sum(x, dim=0)"), ("(x + 1).mean()", "mean(x + 1)"), ("x.max()", "max(x)"), ("x.T", "T(x)"),
+     ("torch.sort(x, descending=True).values[0]", "sort(x, descending=True)[0]"), ("x.sort().values", "sort(x)"),
      ("x.reshape(2, 3)", "reshape(x, (2, 3))"), ("x.clamp(min=0)", "clamp(x, min=0)"), ("max(x, y)", "x.max(y)")],
 )  # fmt: skip
 def test_methods_are_functions(method: str, function: str) -> None:
@@ -337,6 +338,8 @@ ERRORS: dict[str, tuple[str, ...]] = {
     "...": ("this is no number", "  ...", "  ^^^"),
     "2j*x": ("complex numbers are not part of the language", "  2j*x", "  ^^"),
     "inf*x": ("inf is no number of the language", "  inf*x", "  ^^^", "an input may be inf: --at x=inf"),
+    "torch.sort(x)[0]": ("torch's sort returns two tensors", "  torch.sort(x)[0]", "  ^^^^^^^^^^^^^^^^",
+                         "write .values[...] for the sorted elements"),
     "x // 2": ("// is no operator here", "  x // 2", "    ^^", "write floor(a/b)"),
     "x, y": ("a program has one output", "  x, y", "  ^^^^", "write one expression, or use stack or cat"),
     "[x, y]": ("a list stands for tensors only in cat and stack", "  [x, y]", "  ^^^^^^",

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from itertools import chain, count
+from typing import TypeGuard
 
 from gradcheck import functions
 from gradcheck.constants import check_growth, constant_value
@@ -188,6 +189,8 @@ class _Parser:
             case ast.Call():
                 return self.function(node, depth)
             case ast.Subscript():
+                if _is_sort(node.value) and isinstance(node.value.func, ast.Attribute):
+                    raise self.fail("torch's sort returns two tensors", node, "write .values[...] for the sorted elements")
                 key = self.key(node.slice)
                 return Call("index", (self.real(node.value, depth + 1),), (("key", key),), self.span(node))
             case ast.Attribute():
@@ -279,6 +282,8 @@ class _Parser:
     def attribute(self, node: ast.Attribute, depth: int) -> Node:
         if node.attr in CONSTANTS and isinstance(node.value, ast.Name) and node.value.id in _PREFIXES:
             return Call(node.attr, (), (), self.span(node))
+        if node.attr == "values" and _is_sort(node.value):
+            return self.expression(node.value, depth + 1)
         if node.attr not in _ATTRIBUTES:
             raise self.fail(f".{node.attr} is not part of the language", node, _attribute_hint(node.attr))
         return Call(node.attr, (self.real(node.value, depth + 1),), (), self.span(node))
@@ -446,6 +451,12 @@ class _Arguments:
 
 def _is_condition(node: Node) -> bool:
     return isinstance(node, Call) and node.op in CONDITIONS
+
+
+def _is_sort(node: ast.expr) -> TypeGuard[ast.Call]:
+    if not isinstance(node, ast.Call):
+        return False
+    return getattr(node.func, "attr", None) == "sort" or getattr(node.func, "id", None) == "sort"
 
 
 def _is_prefix(node: ast.expr) -> bool:

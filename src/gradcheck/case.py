@@ -12,7 +12,7 @@ import numpy as np
 
 from gradcheck import autograd, exact, kernels
 from gradcheck.autograd import Backward, TorchValue
-from gradcheck.compare import SLACK, Judgement, Verdict, between, explain, judge
+from gradcheck.compare import SLACK, Judgement, Verdict, between, explain, failing, judge
 from gradcheck.diagnose import Graph, diagnose, graph
 from gradcheck.errors import LaneProblem, PointProblem, UsageProblem
 from gradcheck.exact import MAX_BITS, START_BITS
@@ -88,6 +88,7 @@ def _points(program: Program, texts: list[str], given: Mapping[str, object], set
 def check_program(program: Program, points: Sequence[Point], settings: Settings) -> Run:
     """Return the outcomes of a parsed program at its points, each in every dtype."""
     settings.validate(program.inputs)
+    fails = failing(settings.assertion, settings.allow)
     if settings.device != "cpu":
         autograd.check_device(settings.device)
     plans: dict[tuple[tuple[str, Shape], ...], Plan] = {}
@@ -103,7 +104,7 @@ def check_program(program: Program, points: Sequence[Point], settings: Settings)
     worst = sorted(range(len(cases)), key=lambda k: -outcomes[k].verdict.severity)
     for k in worst[:MAX_DIAGNOSED]:
         outcomes[k] = cases[k].diagnosed(outcomes[k])
-    return Run(tuple(outcomes), settings.ulps, settings.seed, environment(settings.device))
+    return Run(tuple(outcomes), settings.ulps, settings.seed, environment(settings.device), fails)
 
 
 def environment(device: str) -> dict[str, str]:

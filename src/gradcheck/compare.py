@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from math import isfinite, isnan
 
+from gradcheck.errors import UsageProblem
 from gradcheck.formats import Ball, Dyadic, Format
 
 
@@ -29,8 +30,28 @@ class Verdict(StrEnum):
 
     @property
     def fails(self) -> bool:
-        """Return whether this verdict always makes a run fail."""
+        """Return whether this verdict makes a run fail unless it is allowed."""
         return self in (Verdict.DISAGREE, Verdict.ERROR)
+
+
+UNPROVEN = frozenset({Verdict.UNDEFINED, Verdict.UNDECIDED, Verdict.UNSTABLE})
+"""What fails an assertion: nobody has shown that these are right."""
+
+
+def failing(assertion: bool, allow: Iterable[str]) -> frozenset[Verdict]:
+    """Return the verdicts that make a run fail; ``allow`` names some that pass all the same.
+
+    Raises UsageProblem for a word that is no verdict.
+
+    >>> sorted(failing(True, ["undefined"]))
+    ['disagree', 'error', 'undecided', 'unstable']
+    """
+    words = set(allow)
+    strange = sorted(words - {*Verdict})
+    if strange:
+        raise UsageProblem(f"{strange[0]!r} is no verdict", hint=f"choose from {', '.join(Verdict)}")
+    always = {verdict for verdict in Verdict if verdict.fails}
+    return frozenset(always | (UNPROVEN if assertion else set())) - {Verdict(word) for word in words}
 
 
 _SEVERITIES = {verdict: place for place, verdict in enumerate(Verdict)}

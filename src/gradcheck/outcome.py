@@ -108,12 +108,13 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Run(Sequence[Outcome]):
-    """All the outcomes of one call, with the environment that they came from."""
+    """All the outcomes of one call, the verdicts that make it fail, and the environment that they came from."""
 
     outcomes: tuple[Outcome, ...]
     ulps: float
     seed: int | None
     environment: dict[str, str]
+    failing: frozenset[Verdict] = frozenset({Verdict.DISAGREE, Verdict.ERROR})
 
     def __getitem__(self, index):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN204
         return self.outcomes[index]
@@ -144,4 +145,4 @@ class Run(Sequence[Outcome]):
         counts = self.counts()
         if not sum(counts.values()):
             return Exit.NOTHING
-        return Exit.FAIL if any(verdict.fails for verdict in counts) else Exit.PASS
+        return Exit.FAIL if self.failing & {verdict for verdict in counts if counts[verdict]} else Exit.PASS

@@ -189,10 +189,7 @@ class _Parser:
             case ast.Call():
                 return self.function(node, depth)
             case ast.Subscript():
-                if _is_sort(node.value) and isinstance(node.value.func, ast.Attribute):
-                    raise self.fail("torch's sort returns two tensors", node, "write .values[...] for the sorted elements")
-                key = self.key(node.slice)
-                return Call("index", (self.real(node.value, depth + 1),), (("key", key),), self.span(node))
+                return self.subscript(node, depth)
             case ast.Attribute():
                 return self.attribute(node, depth)
         message, hint = _REFUSED.get(type(node), ("this is not part of the language", None))
@@ -278,6 +275,14 @@ class _Parser:
             raise self.fail("this comparison is not part of the language", node, "write <, <=, >, >=, == or !=")
         sides = (self.real(node.left, depth + 1), self.real(node.comparators[0], depth + 1))
         return Call(op, sides, (), self.span(node))
+
+    def subscript(self, node: ast.Subscript, depth: int) -> Node:
+        pasted = _is_sort(node.value) and isinstance(node.value.func, ast.Attribute)
+        if pasted:
+            hint = "write .values[...] for the sorted elements"
+            raise self.fail("torch's sort returns two tensors", node, hint)
+        key = self.key(node.slice)
+        return Call("index", (self.real(node.value, depth + 1),), (("key", key),), self.span(node))
 
     def attribute(self, node: ast.Attribute, depth: int) -> Node:
         if node.attr in CONSTANTS and isinstance(node.value, ast.Name) and node.value.id in _PREFIXES:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from math import isfinite, isnan
+from math import isfinite, isnan, log2
 
 from gradcheck.errors import UsageProblem
 from gradcheck.formats import Ball, Dyadic, Format
@@ -79,6 +79,18 @@ class Judgement:
     note: str | None = None
 
 
+def right_bits(found: Judgement, fmt: Format) -> int:
+    """Return how many bits of the significand are right; all where a verdict passes without an error to measure.
+
+    >>> from gradcheck.formats import FORMATS
+    >>> [right_bits(Judgement(Verdict.UNSTABLE, ulps), FORMATS["float32"]) for ulps in (0.5, 1024.0, 2.0**30, None)]
+    [24, 14, 0, 0]
+    """
+    if found.ulps is None:
+        return fmt.precision if found.verdict in (Verdict.AGREE, Verdict.KINK, Verdict.UNTRACKED) else 0
+    return max(0, int(fmt.precision - log2(max(found.ulps, 1.0)))) if isfinite(found.ulps) else 0
+
+
 def judge(ball: Ball, value: float, fmt: Format, tolerance: float) -> Judgement | None:
     """Return the judgement on ``value``, a number of ``fmt``, or None where the ball is too wide to decide.
 
@@ -129,21 +141,19 @@ def explain(found: Judgement, rounding: Ball | None, value: float, fmt: Format, 
     ``overflow`` is an operation on the way whose value the format cannot hold.
 
     Outside the enclosure it is wrong, whatever the rounding. Inside, at least half of the significand is right, or
-    the formula is unstable: it cannot be evaluated this way in this dtype.
+    the formula is unstable: it cannot be evaluated this way in this dtype. Behind an overflow any number may come out,
+    but nan or infinity where the derivative is finite is wrong all the same.
     """
     largest = f"{fmt.name}, whose largest number is {fmt.largest:.6g}"
     if not isfinite(value):
-        cause = (
-            f"; {overflow} on the way is too large for {largest}"
-            if overflow and "too large" not in str(found.note)
-            else ""
-        )
+        told = overflow is None or "too large" in str(found.note)
+        cause = "" if told else f"; {overflow} on the way is too large for {largest}"
         return Judgement(found.verdict, found.ulps, f"{found.note}{cause}")
     if rounding is not None and not rounding.contains(value):
-        cause = f"{overflow} on the way is too large for {largest}"
-        outside = f"outside what rounding in {fmt.name} can explain"
-        return Judgement(found.verdict, found.ulps, cause if overflow else outside)
+        return Judgement(found.verdict, found.ulps, f"outside what rounding in {fmt.name} can explain")
     if found.ulps is not None and found.ulps <= 2 ** (fmt.precision / 2):
         return Judgement(Verdict.AGREE, found.ulps, f"rounding in {fmt.name} explains the difference")
-    lost = f"more than half of the digits are lost to rounding: this formula cannot be evaluated in {fmt.name} here"
-    return Judgement(Verdict.UNSTABLE, found.ulps, lost)
+    lost = "more than half of the digits are lost to rounding"
+    if rounding is None and overflow is not None:
+        lost = f"{overflow} on the way leaves the range of {largest}"
+    return Judgement(Verdict.UNSTABLE, found.ulps, f"{lost}: this formula cannot be evaluated in {fmt.name} here")

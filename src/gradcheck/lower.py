@@ -23,6 +23,10 @@ MAX_KERNEL_NODES = 120
 MAX_INLINE_NODES = 12
 """Nodes of an argument that a definition may repeat; a larger one becomes a layer."""
 
+_SCALARS = frozenset({"pi", "e", "neg", "add", "sub", "mul", "div", "pow"})
+"""Operations that Python does itself on plain numbers, before torch sees the result."""
+_NUMBER_OVER_TENSOR = "reciprocal(x)*number"
+"""How torch divides a plain number by a tensor."""
 _IDENTITIES = frozenset({"reshape", "expand", "sum"})
 """Tensor operations that do nothing when they keep the shape."""
 
@@ -79,6 +83,7 @@ class _Lowering:
         self.current = ""
         self.numbers = count(1)
         self.temporary: set[str] = set()
+        self.plain: set[str] = set()
         self.homes: dict[Call, Name | Number] = {}
         self.renamed: dict[str, str] = {}
 
@@ -166,6 +171,8 @@ class _Lowering:
         constant = fold(node.op, [piece.node.value if isinstance(piece.node, Number) else None for piece in args])
         if constant is not None:
             return _Piece(Number(constant, node.span), ())
+        if self.as_torch and node.op == "div" and self.is_plain(args[0]) and not self.is_plain(args[1]):
+            return self.define(_NUMBER_OVER_TENSOR, ("number", "x"), node, args)
         shape = _broadcast([piece.shape for piece in args])
         if sum(piece.size for piece in args) >= MAX_KERNEL_NODES:
             args = [self.layer(piece) if piece.size > 1 and not _is_condition(piece) else piece for piece in args]
@@ -173,7 +180,17 @@ class _Lowering:
             replace(node, args=tuple(piece.node for piece in args)), shape, 1 + sum(piece.size for piece in args)
         )
         # A condition stays inside the choice that it makes, so that the choice knows its own border.
-        return self.layer(made) if self.nodes and args and not _is_condition(made) else made
+        if not (self.nodes and args) or _is_condition(made):
+            return made
+        held = self.layer(made)
+        if isinstance(held.node, Name) and node.op in _SCALARS and all(map(self.is_plain, args)):
+            self.plain.add(held.node.id)
+        return held
+
+    def is_plain(self, piece: _Piece) -> bool:
+        """Tell whether a piece is a plain number in torch, and no tensor."""
+        node = piece.node
+        return node.id in self.plain if isinstance(node, Name) else isinstance(node, Number) or not node.args
 
     def tensor(self, row: Tensor, node: Call, args: list[_Piece]) -> _Piece:
         shapes = [piece.shape for piece in args]

@@ -77,7 +77,7 @@ def pull_back(
     ``seed`` names an input that holds the cotangent of the output; without one it is 1 everywhere.
 
     With ``guarded`` every partial holds only inside the domain of its operation, so that a point outside has no number.
-    With ``as_torch`` single operations take the partial that torch evaluates.
+    With ``as_torch`` single operations take the formulas that torch evaluates.
     """
     by = tuple(wrt if wrt is not None else core.program.inputs)
     try:
@@ -137,7 +137,7 @@ class _Sweep:
                 self.pull(layer, self.cotangent(layer.name))
         outputs = tuple(self.gradient(name) for name in self.wrt)
         program = Program(self.core.program.inputs, tuple(self.layers), outputs, self.core.program.source)
-        return Pullback(Core(program, self.shapes), self.cotangents)
+        return Pullback(Core(program, self.shapes, self.core.homes), self.cotangents)
 
     # --- layers ---
 
@@ -191,40 +191,48 @@ class _Sweep:
     # --- kernels ---
 
     def pull_kernel(self, name: str, kernel: Node, ct: _Part) -> None:
-        for leaf, slope in self.slopes(kernel):
-            if isinstance(slope, Number) and slope.value == 0 and not self.guarded:
-                continue  # with guards, no number times zero must stay no number
-            shape = broadcast(ct.shape, *(self.shapes[one] for one in names(slope)))
-            part = self.fold(_Part(_product(ct.node, slope), shape), self.shapes[name], self.shapes[leaf])
+        for leaf, pulled in self.pulled(kernel, ct.node):
+            if pulled is None:
+                continue
+            shape = broadcast(ct.shape, *(self.shapes[one] for one in names(pulled)))
+            part = self.fold(_Part(pulled, shape), self.shapes[name], self.shapes[leaf])
             self.flows.setdefault(leaf, []).append(part)
 
-    def slopes(self, kernel: Node) -> Iterator[tuple[str, Node]]:
-        """Yield the names that a kernel reads, with its partials; single operations have one for each argument.
+    def pulled(self, kernel: Node, ct: Node) -> Iterator[tuple[str, Node | None]]:
+        """Yield the names that a kernel reads, with what flows into them; single operations have one for each argument.
 
         So ``x/x`` as a node keeps both of its terms, as torch does, and does not become 1 before it is differentiated.
         """
         single = (self.guarded or self.as_torch) and isinstance(kernel, Call)
         if not single or not isinstance(kernel, Call):
-            yield from ((leaf, self.slope(kernel, leaf)) for leaf in names(kernel) if leaf in self.active)
+            yield from ((leaf, self.product(kernel, leaf, ct)) for leaf in names(kernel) if leaf in self.active)
             return
         for position, arg in enumerate(kernel.args):
             if isinstance(arg, Name) and arg.id in self.active:
                 alone = Name(f"{arg.id}:{position}")
                 args = (*kernel.args[:position], alone, *kernel.args[position + 1 :])
-                yield arg.id, substitute(self.slope(replace(kernel, args=args), alone.id), {alone.id: arg})
+                product = self.product(replace(kernel, args=args), alone.id, ct)
+                yield arg.id, None if product is None else substitute(product, {alone.id: arg})
         if self.guarded and kernel.op == WHERE:
             # What decides between the branches has the slope 0, but none on the border, where the value may jump.
             comparisons = [one for one in postorder(kernel.args[0]) if _is_comparison(one)]
             apart = reduce(_both, [call("ne", *one.args) for one in comparisons])
             for leaf in names(kernel.args[0]):
                 if leaf in self.active:
-                    yield leaf, call(GUARD, ZERO, apart, reason="jump where")
+                    yield leaf, _product(ct, call(GUARD, ZERO, apart, reason="jump where"))
 
-    def slope(self, kernel: Node, leaf: str) -> Node:
+    def product(self, kernel: Node, leaf: str, ct: Node) -> Node | None:
+        """Return what flows into ``leaf``; None where that is nothing. Guards stay: no number times 0 is no number."""
         row = ELEMENTWISE.get(kernel.op) if self.as_torch and isinstance(kernel, Call) else None
         if row is not None and row.as_torch and isinstance(kernel, Call):
             position = next(k for k, arg in enumerate(kernel.args) if isinstance(arg, Name) and arg.id == leaf)
-            return substitute(kernels.expression(row.as_torch[position]), dict(zip(row.args, kernel.args, strict=True)))
+            given = {"grad": ct, **dict(zip(row.args, kernel.args, strict=True))}
+            return substitute(kernels.expression(row.as_torch[position]), given)
+        slope = self.slope(kernel, leaf)
+        nothing = isinstance(slope, Number) and slope.value == 0 and not self.guarded
+        return None if nothing else _product(ct, slope)
+
+    def slope(self, kernel: Node, leaf: str) -> Node:
         try:
             slope = kernels.partial(kernel, leaf)
         except kernels.NoClosedForm:
@@ -237,6 +245,8 @@ class _Sweep:
 
     def fold(self, part: _Part, full: Shape, shape: Shape) -> _Part:
         """Sum a cotangent over the axes along which its leaf was broadcast to the kernel's ``full`` shape."""
+        if self.as_torch and full != shape:
+            part = self.full(part, full)  # torch adds up what is constant, too, and rounds at every step
         lead = len(full) - len(shape)
         padded = (1,) * (len(full) - len(part.shape)) + part.shape
         skipped = len(full) - len(part.shape)

@@ -137,7 +137,7 @@ def _prod_stored(x: Shape, dim: Param = None, keepdim: Param = False) -> str:
 
 def _renamed(text: str, x: str, result: str) -> list[str]:
     """Return the lines of a reduction of ``x``, with names of their own and a name for the result."""
-    *lines, last = re.sub(r"\b(y|with|odd)(?=[_\b ]|\[|$)", rf"{result}_\1", text).splitlines()
+    *lines, last = re.sub(r"\b(y|odd|with)(?![a-z])", rf"{result}_\1", text).splitlines()
     return [re.sub(r"\bx\b", x, line) for line in (*lines, f"{result} = {last}")]
 
 

@@ -18,11 +18,13 @@ class Elementwise:
 
     ``exact`` gets the arguments as balls. ``sympy`` gets the SymPy module and expressions; where it is, or returns, None the
     function stays opaque to SymPy, and ``partials`` give its derivatives, one text of the language for each argument.
-    ``as_torch`` gives the partials as torch evaluates them, where that loses more digits than SymPy's form.
+    ``as_torch`` gives what torch adds to each argument's gradient, a formula of ``grad`` and the arguments as in its
+    derivatives.yaml, where that loses other digits than the product with SymPy's form; the rounding enclosure uses it.
     ``domain`` and ``kinks`` are conditions in the language on the arguments: where the value exists, and where within
     the domain the derivative does not; with ``jumps`` the function itself may be discontinuous there. ``removable`` gives, for each partial, where its text is 0/0 and its value there.
     ``native`` rows evaluate whole arrays of balls at once. ``budget`` is what torch's result may be off by, in unit roundoffs
-    (half ULPs). ``oracle`` is an independent mpmath function, used by the tests alone.
+    (half ULPs); 1 says that it is rounded correctly. ``coarse`` is an absolute error that comes on top of it below float64, and ``forward``
+    a formula for the value, where no relative error is small because torch subtracts on the way. ``oracle`` is an independent mpmath function, used by the tests alone.
     """
 
     name: str
@@ -37,6 +39,8 @@ class Elementwise:
     removable: tuple[tuple[str, str], ...] = ()
     native: bool = False
     budget: float = 4.0
+    coarse: float = 0.0
+    forward: str | None = None
     domain: str | Callable[[Call], str | None] | None = None
     kinks: str | None = None
     jumps: bool = False
@@ -74,7 +78,8 @@ class Composite:
 
     ``definition`` is the text, or a callable that gets the params (static arguments) and the argument shapes and
     returns it. The exact lane expands it; torch runs its own function. ``as_torch`` is an equal definition that loses as
-    many digits as torch's own formula does, where ``definition`` would lose fewer; the rounding enclosure uses it.
+    many digits as torch's own formulas do, forward and backward, where ``definition`` would lose others; the rounding
+    enclosure uses it. In it ``value + (x - detach(x))*slope`` has a value and a slope that torch computes apart.
     """
 
     name: str
@@ -82,7 +87,7 @@ class Composite:
     params: tuple[str, ...]
     definition: str | Callable[..., str]
     samples: tuple[str, ...]
-    as_torch: Callable[..., str] | None = None
+    as_torch: str | Callable[..., str] | None = None
     defaults: dict[str, Param] = field(default_factory=dict)
     torch: Callable[..., Any] | None = None
     summary: str = ""

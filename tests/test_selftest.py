@@ -12,6 +12,7 @@ import pytest
 
 from gradcheck import case
 from gradcheck.__main__ import run
+from gradcheck.blame import Cause
 from gradcheck.case import check
 from gradcheck.compare import Judgement, Verdict
 from gradcheck.functions import lookup
@@ -25,7 +26,7 @@ from gradcheck.selftest.faults import FAULTS
 from gradcheck.selftest.planting import Fault
 from gradcheck.settings import Exit, Settings
 
-CAUSES = {"wrong-gradient", "wrong-value", "detached", "lower-precision"}
+CAUSES = {Cause.WRONG_GRADIENT, Cause.WRONG_VALUE, Cause.DETACHED, Cause.LOWER_PRECISION, Cause.KINK}
 """What somebody's code can be blamed for; the other causes lie in the formula and the point."""
 
 SOME = "sum(exp"
@@ -119,6 +120,14 @@ def test_a_check_that_agrees_with_nothing_is_found_out(
     assert "✗ false alarm: " in capsys.readouterr().out
 
 
+def test_a_wrong_cause_and_a_wrong_operation_are_misses() -> None:
+    fault = FAULTS[0]
+    assert Trial(fault, fault.verdict, fault.cause, fault.op).found
+    assert not Trial(fault, fault.verdict, Cause.WRONG_VALUE, fault.op).found
+    assert not Trial(fault, fault.verdict, fault.cause, "tanh").found
+    assert not Trial(fault, Verdict.UNSTABLE, fault.cause, fault.op).found
+
+
 def test_the_verdicts_that_a_correct_program_may_have_do_not_fail() -> None:
     assert not any(verdict.fails for verdict in RIGHT)
     assert Verdict.UNDECIDED not in RIGHT
@@ -134,7 +143,7 @@ def made() -> Tally:
         for name, op in (("half of it", "exp"), ("twice", "sin"))
     )
     return Tally(
-        (Trial(good, Verdict.DISAGREE, "wrong-gradient", "exp"), Trial(bad, Verdict.UNSTABLE, None, None)),
+        (Trial(good, Verdict.DISAGREE, Cause.WRONG_GRADIENT, "exp"), Trial(bad, Verdict.UNSTABLE, None, None)),
         1_000,
         Counter({Verdict.AGREE: 3_999, Verdict.ERROR: 1}),
         (Alarm(Control("x*y", ("x=1", "y=2")), "float16", Verdict.ERROR),),

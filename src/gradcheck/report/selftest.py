@@ -17,6 +17,7 @@ from gradcheck.report.table import STYLES
 from gradcheck.settings import Exit
 
 if TYPE_CHECKING:
+    from gradcheck.blame import Cause
     from gradcheck.selftest import Alarm, Tally, Trial
 
 GOOD, BAD = STYLES[Verdict.AGREE], STYLES[Verdict.DISAGREE]
@@ -71,7 +72,7 @@ def _table(trials: Iterable[Trial]) -> Table:
     return table
 
 
-def _finding(verdict: Verdict, cause: str | None, operation: str | None) -> str:
+def _finding(verdict: Verdict, cause: Cause | None, operation: str | None) -> str:
     """Return ``disagree, wrong-gradient in sin``, as far as it is known."""
     named = "" if cause is None else f", {cause}"
     return f"{verdict}{named}" + ("" if operation is None else f" in {operation}")

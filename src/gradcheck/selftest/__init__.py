@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
+from gradcheck.blame import Cause
 from gradcheck.case import check, environment
 from gradcheck.compare import Verdict
-from gradcheck.outcome import GradientOutcome, Run
+from gradcheck.outcome import Run
 from gradcheck.selftest.controls import Control, controls
 from gradcheck.selftest.faults import FAULTS
 from gradcheck.selftest.planting import Fault
@@ -15,7 +16,6 @@ from gradcheck.settings import Exit, Settings
 
 RIGHT = frozenset({Verdict.AGREE, Verdict.UNTRACKED, Verdict.KINK, Verdict.UNDEFINED, Verdict.UNSTABLE})
 """The verdicts that a correct program may have."""
-BLAMES = hasattr(GradientOutcome, "blames")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,15 +24,14 @@ class Trial:
 
     fault: Fault
     verdict: Verdict
-    cause: str | None
+    cause: Cause | None
     operation: str | None
 
     @property
     def found(self) -> bool:
         """Return whether the verdict, the cause and the operation are the expected ones."""
         fault = self.fault
-        named = not BLAMES or (self.cause, self.operation) == (fault.cause, fault.op)
-        return self.verdict is fault.verdict and named
+        return (self.verdict, self.cause, self.operation) == (fault.verdict, fault.cause, fault.op)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,16 +84,20 @@ def tried(fault: Fault) -> Trial:
     """Return what the check makes of a planted fault."""
     settings = Settings(dtypes=(fault.dtype,), under_test={fault.op: fault.operation})
     run = check(fault.program, fault.at, settings=settings)
-    return Trial(fault, run.verdict, *blamed(run))
+    return Trial(fault, run.verdict, *blamed(run, fault))
 
 
-def blamed(run: Run) -> tuple[str | None, str | None]:
-    """Return the cause of the worst verdict, and the operation that is at fault."""
-    for gradient in (one for outcome in run for one in outcome.gradients):
-        for blame in getattr(gradient, "blames", ()):
-            if gradient.judgements[blame.element].verdict is run.verdict:
-                return str(blame.cause), blame.operation
-    return None, None
+def blamed(run: Run, fault: Fault) -> tuple[Cause | None, str | None]:
+    """Return what is blamed for the worst verdict, cause and operation: the expected ones if nothing else is."""
+    found = [
+        (blame.cause, blame.operation)
+        for outcome in run
+        for gradient in outcome.gradients
+        for blame in gradient.blames
+        if gradient.judgements[blame.element].verdict is run.verdict
+    ]
+    others = [one for one in found if one != (fault.cause, fault.op)]
+    return next(iter(others or found), (None, None))
 
 
 def checked(control: Control) -> Run:

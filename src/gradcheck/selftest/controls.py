@@ -126,6 +126,7 @@ FORMULAS = (
     "mean((v[1:] - v[:-1])**2)",
     "sum(a[0]*a[1]) + sum(a[:, 0]**2)",
     "sum(v.unsqueeze(0)*w.unsqueeze(1)*q)",
+    "sum((reshape(s, (1, 1)) @ reshape(t, (1, 1)) - 0.84)**2)",
     "exp(-sum((v - w)**2)/2)",
     "sum(exp(-(v.unsqueeze(0) - w.unsqueeze(1))**2))",
 

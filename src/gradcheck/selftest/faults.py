@@ -7,6 +7,7 @@ from __future__ import annotations
 import torch
 from torch.nn import functional
 
+from gradcheck.blame import Cause
 from gradcheck.selftest.planting import Fault, distorted, overwritten, planted, shared, within
 
 MLP = "h = tanh(x @ w + b)\nmean((h @ u - t)**2)"
@@ -18,7 +19,7 @@ SQUARE, OTHER = "[[0.3,-1.1],[1.9,0.45]]", "[[0.6,-0.2],[-0.9,1.3]]"
 VECTOR = "[0.3,-1.1,1.9,0.45]"
 POSITIVE = "[0.3,1.1,1.9,0.45]"
 
-VALUE, DETACHED, PRECISION = "wrong-value", "detached", "lower-precision"
+VALUE, DETACHED, PRECISION = Cause.WRONG_VALUE, Cause.DETACHED, Cause.LOWER_PRECISION
 
 
 def last_is_zero(gradient: torch.Tensor) -> torch.Tensor:
@@ -115,7 +116,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault("abs without its sign", "abs", "sum(abs(x))", f"x={VECTOR}", "float16", planted(torch.abs, lambda g, y, x: g)),
     Fault("leaky_relu without its slope", "leaky_relu", "sum(leaky_relu(x, 0.2))", f"x={VECTOR}", "float32", planted(functional.leaky_relu, lambda g, y, x, **_: g * (x > 0))),
     Fault("round with a straight-through gradient", "round", "sum(x*round(x))", f"x={VECTOR}", "float32", planted(torch.round, lambda g, y, x: g)),
-    Fault("a slope of 2 at the kink of relu", "relu", "sum(relu(x))", "x=[0,1]", "float32", planted(torch.relu, lambda g, y, x: g * torch.where(x == 0, 2, x > 0))),
+    Fault("a slope of 2 at the kink of relu", "relu", "sum(relu(x))", "x=[0,1]", "float32", planted(torch.relu, lambda g, y, x: g * torch.where(x == 0, 2, x > 0)), Cause.KINK),
 
     # --- arguments ----------------------------------------------------------------------------------------------------
     Fault("only the first row of a broadcast argument", "add", "sum((x + b)**2)", f"x={SQUARE},b=[0.7,-0.2]", "float32", planted(torch.add, lambda g, y, x, b: (g, g[0]))),
@@ -144,6 +145,8 @@ FAULTS: tuple[Fault, ...] = (
     Fault("erf to seven digits", "erf", "sum(erf(x)**2)", f"x={VECTOR}", "float64", planted(erf_by_polynomial, lambda g, y, x: g * 2 / torch.pi**0.5 * torch.exp(-(x**2))), VALUE),
     Fault("log1p that forgets small numbers", "log1p", "sum(log1p(x)**2)", "x=[1e-10,0.5]", "float64", planted(lambda x: torch.log(1 + x), lambda g, y, x: g / (1 + x)), VALUE),
     Fault("sigmoid that overflows", "sigmoid", "sum(x*sigmoid(x))", "x=[100,0.5]", "float32", planted(lambda x: x.exp() / (1 + x.exp()), lambda g, y, x: g * y * (1 - y)), VALUE),
+    Fault("softplus that overflows", "softplus", "sum(exp(-softplus(x)/100))", "x=[100,0.5]", "float32", planted(lambda x: torch.log(1 + x.exp()), lambda g, y, x: g * x.sigmoid()), VALUE),
+    Fault("matmul with the ten bits of TF32", "matmul", "sum((a @ b)**2)", f"a={SQUARE},b={OTHER}", "float32", planted(lambda a, b: rounded_to_ten_bits(a) @ rounded_to_ten_bits(b), lambda g, y, a, b: (rounded_to_ten_bits(g) @ rounded_to_ten_bits(b).mT, rounded_to_ten_bits(a).mT @ rounded_to_ten_bits(g))), VALUE),
 
     # --- the graph ----------------------------------------------------------------------------------------------------
     Fault("detached", "exp", "sum(exp(x))", f"x={VECTOR}", "float32", lambda x: torch.exp(x.detach()), DETACHED),
@@ -156,6 +159,5 @@ FAULTS: tuple[Fault, ...] = (
     Fault("a backward pass in single precision", "exp", "sum(exp(x))", f"x={VECTOR}", "float64", planted(torch.exp, lambda g, y, x: g.float() * y.float()), PRECISION),
     Fault("matmul in bfloat16, as autocast does", "matmul", MLP, MLP_AT, "float32", within(torch.bfloat16, torch.matmul), PRECISION),
     Fault("matmul in half precision", "matmul", "sum((a @ b)**2)", f"a={SQUARE},b={OTHER}", "float32", within(torch.float16, torch.matmul), PRECISION),
-    Fault("matmul with the ten bits of TF32", "matmul", "sum((a @ b)**2)", f"a={SQUARE},b={OTHER}", "float32", planted(lambda a, b: rounded_to_ten_bits(a) @ rounded_to_ten_bits(b), lambda g, y, a, b: (rounded_to_ten_bits(g) @ rounded_to_ten_bits(b).mT, rounded_to_ten_bits(a).mT @ rounded_to_ten_bits(g))), PRECISION),
 )
 # fmt: on

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from gradcheck.blame import Cause
 from gradcheck.compare import Verdict
 
 Operation = Callable[..., Any]
@@ -26,7 +27,7 @@ class Fault:
     at: str
     dtype: str
     operation: Operation
-    cause: str = "wrong-gradient"
+    cause: Cause = Cause.WRONG_GRADIENT
     verdict: Verdict = Verdict.DISAGREE
 
 

@@ -121,8 +121,8 @@ def test_every_node_has_its_value_and_cotangent() -> None:
     assert [one.call.op for one in found] == list(values)
     for one in found:
         assert one.value.elements == pytest.approx([values[one.call.op]])
-        for numbers, expected in ((one.cotangent, cotangents), (one.pulled[0], pulled)):
-            number = None if numbers is None else numbers.elements[0]
+        for found_one, expected in ((one.cotangent, cotangents), (one.pulled[0], pulled)):
+            number = None if found_one is None else found_one.elements[0]
             assert number == (expected[one.call.op] and pytest.approx(expected[one.call.op]))
 
 

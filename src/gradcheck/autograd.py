@@ -58,7 +58,7 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class Backward:
-    """What torch returned: every layer, the gradient of every input asked for (None: no gradient), and the operations."""
+    """What torch returned: every layer, the gradient of every input asked for (None: no gradient), the operations."""
 
     layers: dict[str, TorchValue]
     gradients: dict[str, TorchValue | None]

@@ -74,16 +74,17 @@ class Reading:
 class Fix:
     """A rewritten program that came out better in both lanes at the same point.
 
-    ``bits`` are the right bits of the gradient's element before and after; ``same`` tells whether the two programs are
-    the same function everywhere.
+    ``after`` stands in place of ``before``. ``verdicts`` and ``bits``, the right bits of the gradient's element, are
+    those of before and after. ``unlike`` says in what the two programs are not the same function, where they are not.
     """
 
     name: str
     before: str
     after: str
     program: str
+    verdicts: tuple[str, str]
     bits: tuple[int, int]
-    same: bool = True
+    unlike: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,8 @@ class Blame:
     """The operation at fault for one element of a gradient, and how its error travelled to the input.
 
     ``span`` points into the program's source, and is None where no single operation is at fault. ``readings`` go
-    forward from the operation to the output, then back to the input.
+    forward from the operation to the output, then back to the input. Where there is no derivative, ``beside`` says what
+    it does on both sides of the point, and ``limit`` is its limit where it has one.
     """
 
     element: int
@@ -100,4 +102,6 @@ class Blame:
     span: Span | None
     message: str
     readings: tuple[Reading, ...] = ()
+    beside: str | None = None
+    limit: Ball | None = None
     fix: Fix | None = None

@@ -77,6 +77,15 @@ def check(  # noqa: PLR0913, PLR0917 - one parameter an option
         metavar="[INPUT=]EXPR", help="The derivative you believe in; it is compared too.", show_default=False)] = None,
     ulps: Annotated[float, typer.Option(metavar="N", help="Tolerance in ULP of the dtype.")] = DEFAULT_ULPS,
     seed: Annotated[int, typer.Option(metavar="N", help="Seed of randn and rand.")] = 0,
+    assertion: Annotated[bool, typer.Option(
+        "--assert", help="Fail on whatever is not shown to be right: unstable, undefined and undecided too.")] = False,
+    allow: Annotated[list[str] | None, typer.Option(
+        metavar="VERDICT,...", help="Let these verdicts pass.", show_default=False)] = None,
+    nondet: Annotated[int, typer.Option(
+        metavar="N", min=0, help="Run torch N more times, and report what differs.")] = 0,
+    emit_repro: Annotated[Path | None, typer.Option(
+        "--emit-repro", metavar="FILE", help="Write a script of torch alone that shows the worst failure.",
+        show_default=False)] = None,
     everything: Annotated[bool, typer.Option(
         "--all", help="Show every point and element, not only the worst.")] = False,
     format: Annotated[Format, typer.Option(help="What to write.")] = Format.TABLE,  # noqa: A002 - the option's name
@@ -94,12 +103,14 @@ def check(  # noqa: PLR0913, PLR0917 - one parameter an option
     """Tell whether the gradient PyTorch computes for PROGRAM is right, by how much it is off, and why."""
     settings = Settings(
         dtypes=_listed([dtype]), device=device, wrt=_listed(wrt) if wrt else None, ulps=ulps,
-        expect=tuple(expect or ()), seed=seed,
+        expect=tuple(expect or ()), seed=seed, assertion=assertion, allow=_listed(allow or ()), nondet=nondet,
     )
     run = _run(_program_text(program), at or [], settings)
     shades = {Color.AUTO: None, Color.ALWAYS: True, Color.NEVER: False}
-    view = View(everything=everything, quiet=quiet, verbose=verbose, color=shades[color])
+    view = View(everything=everything, quiet=quiet or assertion, verbose=verbose, color=shades[color])
     _report(run, lambda file: REPORTERS[format](run, file, view), output)
+    if emit_repro is not None:
+        _emit(run, emit_repro)
     raise typer.Exit(run.exit)
 # fmt: on
 
@@ -150,6 +161,17 @@ def _report(run: Run, write: Callable[[IO[str]], None], output: Path | None) -> 
         _write_whole(output, write)
     if run.exit is Exit.NOTHING:
         typer.echo("nothing was checked: the program has no input to differentiate by", err=True)
+
+
+def _emit(run: Run, path: Path) -> None:
+    """Write the script that shows the worst failure, or say that there is none."""
+    from gradcheck.repro import worst_script
+
+    text = worst_script(run)
+    if text is None:
+        typer.echo(f"nothing fails: {path} is not written", err=True)
+    else:
+        _write_whole(path, lambda file: file.writelines([text]))
 
 
 def _write_whole(path: Path, write: Callable[[IO[str]], None]) -> None:

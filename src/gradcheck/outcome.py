@@ -36,8 +36,8 @@ class GradientOutcome:
 
     ``exact`` is None where there is no enclosure, ``torch`` is None where torch returned no gradient. ``expected`` and
     ``expectations`` are there when the user stated a derivative; a number is None where that has no value. ``formula``
-    is the composed closed form, where short. ``blames`` say what is at fault, one for each kind of bad element, the worst
-    first.
+    is the composed closed form, where short. ``blames`` say what is at fault, one for each kind of bad element,
+    the worst first.
     """
 
     input: str

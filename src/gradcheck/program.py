@@ -129,6 +129,19 @@ def number(value: int | Fraction, span: Span = NOWHERE) -> Number:
     return Number(Fraction(value), span)
 
 
+def unravel(shape: Shape, k: int) -> tuple[int, ...]:
+    """Return the index of the element at ``k`` in row-major order.
+
+    >>> unravel((2, 3), 4)
+    (1, 1)
+    """
+    place = []
+    for size in reversed(shape):
+        k, at = divmod(k, size)
+        place.append(at)
+    return tuple(reversed(place))
+
+
 # --- back to text -------------------------------------------------------------------------------
 
 _BINARY = {

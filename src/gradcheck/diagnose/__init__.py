@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from math import isfinite
 
 import numpy as np
 
-from gradcheck.autograd import TorchValue
+from gradcheck.autograd import Operation, TorchValue
 from gradcheck.blame import Blame, Cause, Reading
 from gradcheck.compare import Judgement, Verdict
 from gradcheck.diagnose.graph import Balls, Graph, Site, graph
@@ -19,11 +20,17 @@ from gradcheck.symbolic import Pullback
 MAX_READINGS = 8
 """Numbers shown on the way of an error from the operation at fault to the input."""
 
-__all__ = ["Graph", "diagnose", "graph"]
+__all__ = ["Graph", "diagnose", "graph", "unsteady"]
 
 
 def diagnose(
-    traced: Graph, pullback: Pullback, name: str, element: int, judgement: Judgement, truth: Ball | None, torch: float | None
+    traced: Graph,
+    pullback: Pullback,
+    name: str,
+    element: int,
+    judgement: Judgement,
+    truth: Ball | None,
+    torch: float | None,
 ) -> Blame | None:
     """Return what is at fault for one bad element of the gradient by ``name``, or None where nothing can be said.
 
@@ -47,7 +54,7 @@ def diagnose(
 
 def _find(search: Search, judgement: Judgement, torch: float | None) -> Finding | None:
     if torch is None:
-        return search.detached()
+        return search.detached() or search.wrong()
     if judgement.verdict in (Verdict.KINK, Verdict.UNDEFINED):
         masked = None if isfinite(torch) else search.not_finite()
         if masked is not None and masked.cause is Cause.NAN_FROM_MASKED_BRANCH:
@@ -60,8 +67,8 @@ def _find(search: Search, judgement: Judgement, torch: float | None) -> Finding 
     if judgement.verdict is Verdict.UNSTABLE:
         return search.lost_digits(judgement.ulps or 0.0) or Finding(Cause.ROUNDING)
     if judgement.verdict is Verdict.DISAGREE:
-        found = search.wrong() if isfinite(torch) else search.not_finite()
-        return found or search.without_derivative(True) or search.lost_digits(judgement.ulps or 0.0)
+        found = search.detached() or search.wrong() if isfinite(torch) else search.not_finite()
+        return found or search.at_a_corner() or search.lost_digits(judgement.ulps or 0.0)
     return None
 
 
@@ -75,11 +82,11 @@ def _readings(
     site = finding.site
     if site is None:
         return []
-    forward = [one for one in traced.sites if one is not site and one.smooth and reaches(site, one) and _off(traced, one.value, one.torch.value)]
+    others = [one for one in traced.sites if one is not site and one.smooth]
+    forward = [one for one in others if reaches(site, one) and _off(traced, one.value, one.torch.value)]
     back = [
-        one for one in reversed(traced.sites)
-        if one is not site and name in one.inputs and one.smooth and _off(traced, one.cotangent, one.torch.cotangent)
-    ]  # fmt: skip
+        one for one in reversed(others) if name in one.inputs and _off(traced, one.cotangent, one.torch.cotangent)
+    ]
     readings = [replace(_reading(traced, site, "value", site.value, site.torch.value), culprit=not finding.backward)]
     readings += [_reading(traced, one, "value", one.value, one.torch.value) for one in forward]
     readings += [_reading(traced, one, "cotangent", one.cotangent, one.torch.cotangent) for one in back]
@@ -115,3 +122,32 @@ def _reading(traced: Graph, site: Site, quantity: str, exact: Balls | None, torc
         traced.text(site), quantity, shape, index, None if torch is None else torch.elements[k],
         ball if isinstance(ball, Ball) else None,
     )  # fmt: skip
+
+
+# --- runs that differ -------------------------------------------------------------------------------
+
+
+def unsteady(traced: Graph, again: Sequence[Operation], element: int) -> Blame | None:
+    """Return the operation that gave something else when the same run was made again, from the very same numbers."""
+    pairs = [(site, other) for site, other in zip(traced.sites, again, strict=False) if site.call is other.call]
+    for site, other in pairs:
+        if _same(site.torch.args, other.args) and not _same([site.torch.value], [other.value]):
+            return _unsteady(traced, site, element, backward=False)
+    for site, other in reversed(pairs):
+        if _same([site.torch.cotangent], [other.cotangent]) and not _same(site.torch.pulled, other.pulled):
+            return _unsteady(traced, site, element, backward=True)
+    return None
+
+
+def _unsteady(traced: Graph, site: Site, element: int, *, backward: bool) -> Blame:
+    said = message(Finding(Cause.NONDETERMINISTIC, site, backward), traced)
+    return Blame(element, Cause.NONDETERMINISTIC, site.call.op, site.call.span, said)
+
+
+def _same(some: Sequence[TorchValue | None], others: Sequence[TorchValue | None]) -> bool:
+    """Return whether tensors are the same to the bit; nan is the same as nan."""
+    return all(_bits(one) == _bits(other) for one, other in zip(some, others, strict=True))
+
+
+def _bits(value: TorchValue | None) -> list[str] | None:
+    return None if value is None else [number.hex() for number in value.elements]

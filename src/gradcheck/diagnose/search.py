@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from math import inf, isfinite
 
@@ -13,8 +13,8 @@ from gradcheck import exact
 from gradcheck.autograd import TorchValue
 from gradcheck.blame import Cause
 from gradcheck.diagnose.alone import Alone, Isolated, array, isolate, tensors
-from gradcheck.diagnose.graph import Element, Graph, Site
-from gradcheck.formats import Ball
+from gradcheck.diagnose.graph import Balls, Element, Floats, Graph, Site
+from gradcheck.formats import FORMATS, Ball, Dyadic, Format
 from gradcheck.functions import ELEMENTWISE, WHERE, lookup
 from gradcheck.program import Name
 from gradcheck.symbolic import Pullback
@@ -60,9 +60,15 @@ class Search:
     def detached(self) -> Finding | None:
         """Return the first operation whose result carries no graph although its arguments do."""
         for site in self.on_path:
-            if any(site.torch.tracked) and not site.torch.made_tracked:
+            if any(site.torch.tracked) and not site.torch.made_tracked and self._has_slope(site):
                 return Finding(Cause.DETACHED, site)
         return None
+
+    def _has_slope(self, site: Site) -> bool:
+        """Return whether the exact gradient flows through an operation at all."""
+        made = self.at_exact(site)
+        slopes = made is not None and any(_not_zero(one) for elements in made.pulled.values() for one in elements)
+        return slopes and any(map(_not_zero, self.graph.balls(site.cotangent)))
 
     # --- points without a derivative ----------------------------------------------------------------
 
@@ -74,6 +80,24 @@ class Search:
         found = [one for site in self.on_path if (one := self.singular(site)) is not None]
         order = _CORNERS_FIRST if kinks_first else _CORNERS_LAST
         return min(found, key=lambda one: order.index((one.cause in _CORNERS, one.argument is not None)), default=None)
+
+    def at_a_corner(self) -> Finding | None:
+        """Return the corner at which torch's choice is not the derivative; a choice beyond both sides is wrong."""
+        found = self.without_derivative(True)
+        if found is None or found.site is None or found.cause is not Cause.KINK or found.argument is None:
+            return found
+        if self._beyond(found.site, found.argument):
+            return replace(found, cause=Cause.WRONG_GRADIENT, backward=True)
+        return found
+
+    def _beyond(self, site: Site, position: int) -> bool:
+        """Return whether torch's slope at a corner lies outside those from the left and from the right."""
+        isolated, incoming, pulled = self.isolated(site), site.torch.cotangent, site.torch.pulled[position]
+        if isolated is None or incoming is None or pulled is None:
+            return False
+        at = self.element if len(pulled.elements) > self.element else 0
+        sides = isolated.sides(tensors(site.torch), array(incoming), position, at)
+        return sides is not None and not sides.left.hull(sides.right).contains(pulled.elements[at])
 
     def singular(self, site: Site) -> Finding | None:
         """Return why one operation has no derivative at its exact arguments, where it has none."""
@@ -107,14 +131,19 @@ class Search:
         isolated = self.isolated(site)
         if isolated is None:
             return None
-        args = [self.graph.argument(site, k) for k in isolated.positions]
-        if any(one is None for one in args):
-            return None
+        args = self._exact_arguments(site, isolated)
         # A cotangent that is no number, or 0, would hide the operation's own slope, or show another's: 1 shows it.
-        own = np.ones(site.torch.value.shape)
-        shapes = [one.shape for one in site.torch.args if one is not None]
-        spread = [np.broadcast_to(one, shape) for one, shape in zip(args, shapes, strict=True) if one is not None]
-        return isolated.at(spread, own, self.graph.bits)
+        return None if args is None else isolated.at(args, np.ones(site.torch.value.shape), self.graph.bits)
+
+    def _exact_arguments(self, site: Site, isolated: Isolated) -> list[Balls | Floats] | None:
+        """Return the exact lane's arguments of an operation in full shape, None where one is not known."""
+        args: list[Balls | Floats] = []
+        for position in isolated.positions:
+            exact_one, torch = self.graph.argument(site, position), site.torch.args[position]
+            if exact_one is None or torch is None:
+                return None
+            args.append(np.broadcast_to(exact_one, torch.shape))  # type: ignore[arg-type]  # of either kind
+        return args
 
     # --- nan and inf -------------------------------------------------------------------------------
 
@@ -129,7 +158,7 @@ class Search:
         site, position = origin
         root = self._root(site)
         if root is not None:
-            return self._why_not_finite(root, site)
+            return self._why_not_finite(root)
         return self._why_back(site, position)
 
     def _origin(self) -> tuple[Site, int] | None:
@@ -154,7 +183,7 @@ class Search:
                 return self._root(source)
         return site if _broken(site.torch.value) else None
 
-    def _why_not_finite(self, root: Site, site: Site) -> Finding:
+    def _why_not_finite(self, root: Site) -> Finding:
         mask = self._mask(root)
         if mask is not None:
             return Finding(Cause.NAN_FROM_MASKED_BRANCH, root, other=(mask,))
@@ -255,7 +284,8 @@ class Search:
         wrong = [k for k in wrong if isinstance(proven[k], Ball)]
         if not wrong:
             return None
-        return Finding(self._kind(site.torch.value, proven, wrong, Cause.WRONG_VALUE), site, torch=site.torch.value, exact=tuple(proven))
+        cause = self._kind(site.torch.value, proven, wrong, Cause.WRONG_VALUE)
+        return Finding(cause, site, torch=site.torch.value, exact=tuple(proven))
 
     def _wrong_gradient(self, site: Site) -> Finding | None:
         isolated, incoming = self.isolated(site), site.torch.cotangent
@@ -270,19 +300,21 @@ class Search:
             source = site.sources[position]
             if not site.torch.tracked[position] or self.name not in _inputs(source):
                 continue
-            torch = site.torch.pulled[position]
+            torch, right = site.torch.pulled[position], proven[position]
             values = [0.0] * len(elements) if torch is None else torch.elements
-            wrong = [k for k, value in enumerate(values) if _outside(elements[k], value) and isinstance(proven[position][k], Ball)]
-            if wrong:
-                made = torch or TorchValue(site.torch.args[position].shape, values)  # type: ignore[union-attr]
-                cause = Cause.DETACHED if torch is None else self._kind(made, proven[position], wrong, Cause.WRONG_GRADIENT)
-                return Finding(cause, site, True, position, made, tuple(proven[position]))
+            wrong = [k for k, one in enumerate(right) if isinstance(one, Ball) and _outside(elements[k], values[k])]
+            if wrong and torch is None:
+                return Finding(Cause.DETACHED, site, True, position)
+            if wrong and torch is not None:
+                cause = self._kind(torch, right, wrong, Cause.WRONG_GRADIENT)
+                return Finding(cause, site, True, position, torch, tuple(right))
         return None
 
     def _kind(self, torch: TorchValue, proven: list[Element], wrong: list[int], otherwise: Cause) -> Cause:
         """Return what kind of wrong these numbers are: those of a smaller dtype, inaccurate, or plainly wrong."""
         gaps = [self.graph.gap(proven[k], torch.elements[k]) or 0.0 for k in wrong]
-        if lower_precision(torch.elements, self.graph.format.name) and max(gaps) < inf:
+        pairs = [(one, torch.elements[k]) for k in wrong if isinstance(one := proven[k], Ball)]
+        if max(gaps) < inf and lower_precision(pairs, self.graph.format.name):
             return Cause.LOWER_PRECISION
         if otherwise is Cause.WRONG_VALUE and max(gaps) <= 2 ** (self.graph.format.precision / 2):
             return Cause.INACCURATE_OPERATION
@@ -327,15 +359,14 @@ class Search:
     def _grows(self, site: Site) -> bool:
         """Return whether an operation's value is much worse than its arguments."""
         own = _worst(self.graph.gaps(site.value, site.torch.value))
-        before = [
-            _worst(self.graph.gaps(source.value, source.torch.value)) for source in site.sources if isinstance(source, Site)
-        ]
+        sources = [source for source in site.sources if isinstance(source, Site)]
+        before = [_worst(self.graph.gaps(one.value, one.torch.value)) for one in sources]
         return NOTICEABLE + 4 * max(before, default=0.0) < own < inf
 
     def _lost_by(self, site: Site) -> Cause:
-        pairs = zip(self.graph.balls(site.value), site.torch.value.elements, strict=False)
-        if any(isinstance(ball, Ball) and not ball.contains(0.0) and self._too_small(ball) and self.graph.gap(ball, value) for ball, value in pairs):
-            return Cause.UNDERFLOW
+        for ball, value in zip(self.graph.balls(site.value), site.torch.value.elements, strict=False):
+            if _not_zero(ball) and isinstance(ball, Ball) and self._too_small(ball) and self.graph.gap(ball, value):
+                return Cause.UNDERFLOW
         return self._amplifier(site)
 
     def _amplifier(self, site: Site) -> Cause:
@@ -359,12 +390,10 @@ class Search:
         worst: tuple[float, Finding] | None = None
         for site, position in readers:
             isolated, torch = self.isolated(site), site.torch.pulled[position]
-            args = None if isolated is None else [self.graph.argument(site, k) for k in isolated.positions]
-            if isolated is None or torch is None or args is None or site.cotangent is None or any(one is None for one in args):
+            args = None if isolated is None else self._exact_arguments(site, isolated)
+            if isolated is None or torch is None or args is None or site.cotangent is None:
                 continue
-            shapes = [one.shape for one in site.torch.args if one is not None]
-            spread = [np.broadcast_to(one, shape) for one, shape in zip(args, shapes, strict=True) if one is not None]
-            proven = isolated.at(spread, site.cotangent, self.graph.bits).pulled[position]
+            proven = isolated.at(args, site.cotangent, self.graph.bits).pulled[position]
             gap = _worst([self.graph.gap(ball, value) for ball, value in zip(proven, torch.elements, strict=True)])
             if gap > NOTICEABLE and (worst is None or gap > worst[0]):
                 worst = gap, Finding(self._lost_in(site, position, gap), site, True, position, torch, tuple(proven))
@@ -443,29 +472,38 @@ def _outside(ball: Element, value: float) -> bool:
     return isinstance(ball, Ball) and not ball.contains(value)
 
 
+def _not_zero(ball: Element) -> bool:
+    return isinstance(ball, Ball) and not ball.contains(0.0)
+
+
 def _worst(gaps: Iterable[float | None]) -> float:
     return max((gap for gap in gaps if gap is not None), default=0.0)
 
 
-SMALLER = {"float64": "float32", "float32": "bfloat16"}
-"""The smaller dtype that numbers of a dtype may pass through unnoticed."""
+SMALLER = {"float64": ("float32",), "float32": ("bfloat16", "float16")}
+"""The smaller dtypes that numbers of a dtype may have passed through unnoticed."""
+NEAR = 16.0
+"""ULP of the smaller dtype within which such numbers are right."""
 
 
-def lower_precision(values: Iterable[float], dtype: str) -> bool:
-    """Return whether numbers of a dtype all fit into the smaller one, and are not merely short.
+def lower_precision(pairs: Sequence[tuple[Ball, float]], dtype: str) -> bool:
+    """Return whether wrong numbers are all numbers of a smaller dtype, and right there, and not merely short.
 
-    >>> lower_precision([0.10000000149011612], "float64"), lower_precision([0.5, 3.0], "float64")
+    >>> third = Ball(Dyadic(1431655765, -32), Dyadic(1431655766, -32))
+    >>> lower_precision([(third, 0.3333333432674408)], "float64"), lower_precision([(third, 0.5)], "float64")
     (True, False)
     """
-    if dtype not in SMALLER:
+    return any(_are_of(FORMATS[name], pairs) for name in SMALLER.get(dtype, ()))
+
+
+def _are_of(fmt: Format, pairs: Sequence[tuple[Ball, float]]) -> bool:
+    if not all(fmt.round_dyadic(Dyadic.of(value)) == value for _, value in pairs):
         return False
-    bits = {"float32": 24, "bfloat16": 8}[SMALLER[dtype]]
-    lengths = [_length(value) for value in values if isfinite(value) and value]
-    return bool(lengths) and bits // 2 < max(lengths) <= bits
+    near = all(fmt.distance(value, ball.midpoint) <= NEAR for ball, value in pairs)
+    return near and any(_length(value) > fmt.precision // 2 for _, value in pairs)
 
 
 def _length(value: float) -> int:
     """Return the bits from the first to the last that is set."""
     numerator = abs(value.as_integer_ratio()[0])
     return numerator.bit_length() - ((numerator & -numerator).bit_length() - 1)
-

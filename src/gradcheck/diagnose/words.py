@@ -8,7 +8,8 @@ from math import isfinite
 from gradcheck.blame import Cause
 from gradcheck.diagnose.graph import Element, Graph, Site
 from gradcheck.diagnose.search import Finding
-from gradcheck.formats import Ball, exact_text
+from gradcheck.exact import Beside, Side
+from gradcheck.formats import Ball, Format, exact_text
 
 DIGITS = 6
 """Digits of a number in a sentence."""
@@ -17,6 +18,25 @@ DIGITS = 6
 def message(finding: Finding, graph: Graph) -> str:
     """Return what happened, in one sentence."""
     return _SENTENCES[finding.cause](finding, graph)
+
+
+def in_words(found: Beside, cause: Cause, fmt: Format) -> str | None:
+    """Return what the derivative does on both sides of a point where it has no value; None where that says nothing."""
+    if found.limit is not None:
+        return f"the limit of the derivative here is {exact_text(found.limit, fmt, DIGITS)}"
+    if cause in (Cause.JUMP, Cause.OUTSIDE_DOMAIN):
+        return None
+    if found.sides is not None and not found.meets:
+        return "the function jumps here: its values from the left and from the right do not meet"
+    sides = [("left", found.left), ("right", found.right)]
+    said = [f"from the {name} the slope {_slope(side, fmt)}" for name, side in sides if side.slope or side.infinite]
+    return ", ".join(said) or None
+
+
+def _slope(side: Side, fmt: Format) -> str:
+    if side.slope is None:
+        return f"goes to {'-' if side.infinite < 0 else ''}inf"
+    return f"is {exact_text(side.slope, fmt, DIGITS)}"
 
 
 def _text(graph: Graph, site: Site | str | None, otherwise: str = "a constant") -> str:
@@ -62,7 +82,8 @@ def _smallest_pair(finding: Finding, graph: Graph) -> tuple[Element, float] | No
     exact = finding.exact if back or finding.exact else graph.balls(finding.site.value)
     torch = finding.torch if back and finding.torch is not None else finding.site.torch.value
     pairs = [(one, value) for one, value in zip(exact, torch.elements, strict=False) if isinstance(one, Ball)]
-    return min((pair for pair in pairs if not pair[0].contains(0.0)), key=lambda pair: abs(pair[0].nearest), default=None)
+    nonzero = [pair for pair in pairs if not pair[0].contains(0.0)]
+    return min(nonzero, key=lambda pair: abs(pair[0].nearest), default=None)
 
 
 def _subject(finding: Finding, graph: Graph) -> str:
@@ -76,7 +97,8 @@ def _overflow(finding: Finding, graph: Graph) -> str:
     limit = f"the largest number of {graph.format.name} is {graph.format.largest:.6g}"
     pair = _value_pair(finding, graph)
     if pair is not None and isinstance(pair[0], Ball) and not isfinite(graph.format.round_dyadic(pair[0].midpoint)):
-        return f"{_subject(finding, graph)} is {_exact(graph, pair[0])}, and {limit}: it becomes {_torch(graph, pair[1])}"
+        becomes = f"it becomes {_torch(graph, pair[1])}"
+        return f"{_subject(finding, graph)} is {_exact(graph, pair[0])}, and {limit}: {becomes}"
     return f"a number inside {finding.site.call.op if finding.site else 'it'} becomes too large: {limit}"
 
 
@@ -92,8 +114,7 @@ def _cancellation(finding: Finding, graph: Graph) -> str:
     site = finding.site
     assert site is not None
     if finding.backward:
-        paths = " and through ".join(f"`{graph.text(one)}`" for one in finding.other[:3])
-        return f"what flows back to it through {paths} nearly cancels, and only rounding errors are left"
+        return f"the slopes through {_parts(finding, graph)} nearly cancel, and only their rounding errors are left"
     pair = _value_pair(finding, graph)
     numbers = "" if pair is None else f": it is {_exact(graph, pair[0])}, and torch has {_torch(graph, pair[1])}"
     if site.call.op in ("add", "sub"):
@@ -101,7 +122,17 @@ def _cancellation(finding: Finding, graph: Graph) -> str:
     return f"the terms of {site.call.op} nearly cancel, and only their rounding errors are left{numbers}"
 
 
-def _ill_conditioned(finding: Finding, graph: Graph) -> str:
+def _parts(finding: Finding, graph: Graph) -> str:
+    """Return the operations that send back what cancels, each with its number where it is one."""
+    said = []
+    for site in finding.other[:3]:
+        pulled = [one for one in site.torch.pulled if one is not None and len(one.elements) == 1]
+        number = f" ({_torch(graph, pulled[-1].elements[0])})" if len(pulled) == 1 else ""
+        said.append(f"`{graph.text(site)}`{number}")
+    return " and ".join([", ".join(said[:-1]), said[-1]] if len(said) > 1 else said)
+
+
+def _ill_conditioned(finding: Finding, _graph: Graph) -> str:
     op = finding.site.call.op if finding.site else "it"
     what = f"the slope of {op} changes" if finding.backward else f"{op} changes"
     return f"{what} so fast here that the rounding of its argument is magnified"
@@ -111,8 +142,8 @@ def _stored_output(finding: Finding, graph: Graph) -> str:
     site = finding.site
     assert site is not None
     return (
-        f"torch computes the gradient of {site.call.op} from its stored result {_torch(graph, site.torch.value.elements[0])}, "
-        f"which is rounded: the digits that the gradient needs are no longer in it"
+        f"torch computes the gradient of {site.call.op} from its stored result "
+        f"{_torch(graph, site.torch.value.elements[0])}, and the digits that the gradient needs are not in it"
     )
 
 
@@ -179,12 +210,12 @@ def _pole(finding: Finding, graph: Graph) -> str:
     return f"the {what} of {site.call.op}{by} is infinite at {_argument_value(finding, graph)}"
 
 
-def _kink(finding: Finding, graph: Graph) -> str:
+def _kink(finding: Finding, _graph: Graph) -> str:
     op = finding.site.call.op if finding.site else "it"
     return f"{op} has a corner here: its slopes from the left and from the right differ"
 
 
-def _jump(finding: Finding, graph: Graph) -> str:
+def _jump(finding: Finding, _graph: Graph) -> str:
     op = finding.site.call.op if finding.site else "it"
     return f"{op} jumps here"
 
@@ -205,8 +236,9 @@ def _wrong_value(finding: Finding, graph: Graph) -> str:
 def _wrong_gradient(finding: Finding, graph: Graph) -> str:
     op = finding.site.call.op if finding.site else "it"
     if finding.torch is None:
-        return f"the gradient of {op} is wrong, whatever the rounding"
-    return f"the gradient of {op} by {_argument(finding, graph)} {how_wrong(finding.torch.elements, finding.exact, finding.torch.shape)}"
+        return f"torch's slope of {op} at this corner does not lie between those from the left and from the right"
+    how = how_wrong(finding.torch.elements, finding.exact, finding.torch.shape)
+    return f"the gradient of {op} by {_argument(finding, graph)} {how}"
 
 
 def _detached(finding: Finding, graph: Graph) -> str:
@@ -220,8 +252,9 @@ def _rounding(_finding: Finding, _graph: Graph) -> str:
     return "no single operation stands out: the rounding errors of all of them add up"
 
 
-def _nondeterministic(_finding: Finding, _graph: Graph) -> str:
-    return "torch returned another gradient when it ran again"
+def _nondeterministic(finding: Finding, _graph: Graph) -> str:
+    op, what = finding.site.call.op if finding.site else "it", "gradient" if finding.backward else "value"
+    return f"{op} gave another {what} for the very same numbers when it ran again"
 
 
 _SENTENCES: dict[Cause, Callable[[Finding, Graph], str]] = {
@@ -271,7 +304,8 @@ def _sign(torch: list[float], right: list[float], _shape: tuple[int, ...]) -> st
 def _factor(torch: list[float], right: list[float], _shape: tuple[int, ...]) -> str | None:
     ratios = [a / b for a, b in zip(torch, right, strict=True) if b]
     same = ratios and all(_near(one, ratios[0]) for one in ratios)
-    return f"is {_plain(ratios[0])} times the right one" if same and all(b or not a for a, b in zip(torch, right, strict=True)) else None
+    same = same and all(b or not a for a, b in zip(torch, right, strict=True))
+    return f"is {_plain(ratios[0])} times the right one" if same else None
 
 
 def _plain(ratio: float) -> str:
@@ -289,7 +323,8 @@ def _order(torch: list[float], right: list[float], shape: tuple[int, ...]) -> st
         return None
     if len(shape) == 2:
         rows, columns = shape
-        if columns == rows and all(_near(torch[k], right[k % columns * rows + k // columns]) for k in range(len(torch))):
+        across = [right[k % columns * rows + k // columns] for k in range(len(torch))] if rows == columns else right
+        if rows == columns and all(map(_near, torch, across)):
             return "is transposed"
     for step in (1, -1):
         if all(_near(a, right[(k - step) % len(right)]) for k, a in enumerate(torch)):

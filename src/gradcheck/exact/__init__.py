@@ -8,7 +8,7 @@ from gradcheck.exact.elements import Values, ball, balls
 from gradcheck.exact.evaluate import START_BITS, constant, enclose
 from gradcheck.exact.reasons import outside, pole
 from gradcheck.exact.rounding import enclose_rounded
-from gradcheck.exact.sides import Sides, sides
+from gradcheck.exact.sides import Beside, Form, Side, Sides, beside, sides
 
 MAX_BITS = 2048
 """Working precision after which an element is left undecided."""
@@ -16,6 +16,6 @@ MAX_BITS = 2048
 VERSION = flint.__version__
 
 __all__ = [
-    "MAX_BITS", "START_BITS", "VERSION", "Sides", "Values", "ball", "balls", "constant", "enclose", "enclose_rounded", "outside",
-    "pole", "sides",
+    "MAX_BITS", "START_BITS", "VERSION", "Beside", "Form", "Side", "Sides", "Values", "ball", "balls", "beside",
+    "constant", "enclose", "enclose_rounded", "outside", "pole", "sides",
 ]  # fmt: skip

@@ -9,10 +9,12 @@ from itertools import product
 from math import isfinite
 from typing import Any
 
+from gradcheck.blame import Blame, Fix, Reading
 from gradcheck.compare import Judgement, Verdict
 from gradcheck.formats import Ball
 from gradcheck.outcome import GradientOutcome, LayerOutcome, Outcome, Run
-from gradcheck.program import Program, to_text
+from gradcheck.program import Program, to_text, unravel
+from gradcheck.repro import command, hexadecimal
 
 SCHEMA_VERSION = 1
 """Raised whenever a reader of the old document could misread the new one."""
@@ -34,19 +36,21 @@ def document(run: Run) -> Object:
         "verdict": run.verdict.value,
         "exit_code": int(run.exit),
         "counts": _counts(run.counts()),
+        "failing": sorted(run.failing),
         "tolerance_ulps": _finite(run.ulps),
         "seed": run.seed,
         "environment": dict(sorted(run.environment.items())),
-        "outcomes": [_outcome(outcome) for outcome in run],
+        "outcomes": [_outcome(run, outcome) for outcome in run],
     }
 
 
-def _outcome(outcome: Outcome) -> Object:
+def _outcome(run: Run, outcome: Outcome) -> Object:
     return {
         "verdict": outcome.verdict.value,
         "counts": _counts(outcome.counts()),
         "error": outcome.error,
         "notes": list(outcome.notes),
+        "command": command(run, outcome),
         "dtype": outcome.dtype,
         "device": outcome.device,
         "bits": outcome.bits,
@@ -93,7 +97,40 @@ def _gradient(gradient: GradientOutcome) -> Object:
         "verdict": gradient.verdict.value,
         "worst_ulps": _finite(gradient.worst_ulps),
         "elements": list(_elements(gradient)),
+        "blames": [_blame(one, gradient) for one in gradient.blames],
     }
+
+
+def _blame(blame: Blame, gradient: GradientOutcome) -> Object:
+    return {
+        "index": list(unravel(gradient.shape, blame.element)),
+        "cause": blame.cause.value,
+        "operation": blame.operation,
+        "span": None if blame.span is None else [blame.span.start, blame.span.end],
+        "message": blame.message,
+        "readings": [_reading(one) for one in blame.readings],
+        "beside": blame.beside,
+        "limit": _enclosure(blame.limit),
+        "fix": None if blame.fix is None else _fix(blame.fix),
+    }
+
+
+def _reading(one: Reading) -> Object:
+    return {
+        "text": one.text,
+        "quantity": one.quantity,
+        "index": list(one.index),
+        "torch": None if one.torch is None else _number(one.torch),
+        "enclosure": _enclosure(one.exact),
+        "culprit": one.culprit,
+    }
+
+
+def _fix(fix: Fix) -> Object:
+    return {
+        "name": fix.name, "before": fix.before, "after": fix.after, "program": fix.program,
+        "verdicts": list(fix.verdicts), "bits": list(fix.bits), "unlike": fix.unlike,
+    }  # fmt: skip
 
 
 def _elements(gradient: GradientOutcome) -> Iterator[Object]:
@@ -140,8 +177,7 @@ def _numbers(values: Sequence[float]) -> list[Object]:
 
 def _number(value: float) -> Object:
     """Return the number, null where it is not finite, and all its bits for ``float.fromhex``."""
-    mantissa, p, exponent = value.hex().partition("p")
-    return {"value": _finite(value), "hex": f"{mantissa.rstrip('0').rstrip('.')}{p}{exponent}"}
+    return {"value": _finite(value), "hex": hexadecimal(value)}
 
 
 def _finite(value: float | None) -> float | None:

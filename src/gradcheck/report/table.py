@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from decimal import MAX_EMAX, MIN_EMIN, Context
 from io import StringIO
 from itertools import compress
@@ -15,17 +15,21 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from gradcheck.blame import Blame
 from gradcheck.compare import Judgement, Verdict
 from gradcheck.errors import printable
 from gradcheck.formats import FORMATS, Ball, Format, exact_text
 from gradcheck.outcome import GradientOutcome, Outcome, Run
-from gradcheck.program import Shape
+from gradcheck.program import Shape, unravel
 from gradcheck.report import View
+from gradcheck.report.blame import block, headline
 
 SHOWN_ROWS = 12
 """Rows of one table; more are cut to the worst ones, unless everything is asked for."""
 SHOWN_OUTCOMES = 6
 """Tensor checks shown in full; of more, the worst ones."""
+SHOWN_BLAMES = 4
+"""Kinds of bad elements for which all is shown that is known about the fault; of more, the worst ones."""
 SHOWN_VALUES = 8
 """Elements of a layer's value."""
 MAX_LINE = 240
@@ -83,7 +87,7 @@ def _body(run: Run, view: View) -> Iterator[object]:
         yield from _scalar_tables(run, view)
     else:
         yield from _tensor_tables(run, view)
-    yield from _notes(run)
+    yield from _notes(run, view)
 
 
 # --- formulas -------------------------------------------------------------------------------------
@@ -222,16 +226,7 @@ def _elements(outcome: Outcome, gradient: GradientOutcome, view: View) -> Iterat
 
 
 def _element(name: str, shape: Shape, k: int) -> str:
-    return f"{name}[{', '.join(map(str, _unravel(shape, k)))}]" if shape else name
-
-
-def _unravel(shape: Shape, k: int) -> tuple[int, ...]:
-    """Return the index of the element at ``k`` in row-major order."""
-    place = []
-    for size in reversed(shape):
-        k, at = divmod(k, size)
-        place.append(at)
-    return tuple(reversed(place))
+    return f"{name}[{', '.join(map(str, unravel(shape, k)))}]" if shape else name
 
 
 def _numbers(values: Sequence[float], shape: Shape, dtype: str) -> str:
@@ -333,19 +328,69 @@ def _cut(judgements: list[Judgement], what: str) -> Text:
 # --- below the tables -----------------------------------------------------------------------------
 
 
-def _notes(run: Run) -> Iterator[Text]:
-    """Return what there is to say about elements, each thing once, with the first place and how often."""
-    places: dict[tuple[Verdict, str], list[str]] = {}
+@dataclass(slots=True)
+class _Kind:
+    """Elements of which the same is to be said: the verdict, the words, the first place, how many, what is at fault."""
+
+    verdict: Verdict
+    note: str
+    place: str
+    outcome: Outcome
+    blame: Blame | None = None
+    count: int = 0
+
+
+def _kinds(run: Run) -> list[_Kind]:
+    """Return what there is to say about elements, each thing once, mildest first; elements with a known fault lead."""
+    kinds: dict[tuple[Verdict, str, str], _Kind] = {}
+    known: dict[tuple[Verdict, str], _Kind] = {}
+    for outcome, gradient, k, one in _elements_with_notes(run):
+        blame = next((blame for blame in gradient.blames if blame.element == k), None) if gradient else None
+        note = one.note or ""
+        place = _place(outcome, gradient, k) if gradient else _point(outcome)
+        if blame is None and (one.verdict, note) in known:
+            known[one.verdict, note].count += 1
+            continue
+        key = (one.verdict, note, f"{blame.cause} {blame.span}" if blame else "")
+        kind = kinds.setdefault(key, _Kind(one.verdict, note, place, outcome, blame))
+        kind.count += 1
+        known.setdefault((one.verdict, note), kind)
+    return sorted(kinds.values(), key=lambda kind: kind.verdict.severity)
+
+
+def _elements_with_notes(run: Run) -> Iterator[tuple[Outcome, GradientOutcome | None, int, Judgement]]:
+    """Yield the elements that something is to be said about, those whose fault is known first."""
+    found: list[tuple[Outcome, GradientOutcome | None, int, Judgement, bool]] = []
     for outcome in run:
         if outcome.error is not None:
-            places.setdefault((Verdict.ERROR, outcome.error), []).append(_point(outcome))
-        for gradient in outcome.gradients:
-            for k, one in (*enumerate(gradient.judgements), *enumerate(gradient.expectations or ())):
+            found.append((outcome, None, 0, Judgement(Verdict.ERROR, note=outcome.error), True))
+        for each in outcome.gradients:
+            blamed = {blame.element for blame in each.blames}
+            for k, one in enumerate(each.judgements):
+                if one.note is not None or k in blamed:
+                    found.append((outcome, each, k, one, k in blamed))
+            for k, one in enumerate(each.expectations or ()):
                 if one.note is not None:
-                    places.setdefault((one.verdict, one.note), []).append(_place(outcome, gradient, k))
-    for (verdict, note), where in sorted(places.items(), key=lambda item: item[0][0].severity):
-        more = f" (and {len(where) - 1:,} more)" if len(where) > 1 else ""
-        yield Text.assemble((f"{SIGNS.get(verdict, '·')} {verdict}", STYLES[verdict]), f" at {where[0]}{more}: {note}")
+                    found.append((outcome, replace(each, blames=[]), k, one, False))
+    for outcome, gradient, k, one, _ in sorted(found, key=lambda item: not item[4]):
+        yield outcome, gradient, k, one
+
+
+def _notes(run: Run, view: View) -> Iterator[object]:
+    kinds = _kinds(run)
+    shown = kinds if view.everything else [kind for kind in kinds if kind.blame is not None][-SHOWN_BLAMES:]
+    for kind in kinds:
+        more = f" (and {kind.count - 1:,} more)" if kind.count > 1 else ""
+        sign = (f"{SIGNS.get(kind.verdict, '·')} {kind.verdict}", STYLES[kind.verdict])
+        blame = kind.blame
+        if blame is None:
+            yield Text.assemble(sign, f" at {kind.place}{more}: {kind.note}")
+        elif kind not in shown:
+            yield Text.assemble(sign, f" at {kind.place}{more}: {headline(kind.outcome, blame)}")
+        else:
+            yield Text.assemble(sign, f" at {kind.place}{more}{f': {kind.note}' if kind.note else ''}")
+            yield block(run, kind.outcome, blame, kind.verdict in run.failing)
+            yield Text()
     for note in dict.fromkeys(note for outcome in run for note in outcome.notes):
         yield Text(f"note: {note}", style="dim")
 
@@ -376,13 +421,15 @@ def _failures(run: Run) -> Iterator[Text]:
         fmt = FORMATS[outcome.dtype]
         for gradient in outcome.gradients:
             for k, one in enumerate(gradient.judgements):
-                if one.verdict.fails:
+                if one.verdict in run.failing:
                     torch = _number(None if gradient.torch is None else gradient.torch[k], fmt)
                     exact = exact_text(gradient.exact[k], fmt)
-                    line = f"✗ {one.verdict} at {_place(outcome, gradient, k)}: autograd {torch}, exact {exact}"
+                    blame = next((blame for blame in gradient.blames if blame.element == k), None)
+                    cause = f": {headline(outcome, blame)}" if blame else ""
+                    line = f"✗ {one.verdict} at {_place(outcome, gradient, k)}: autograd {torch}, exact {exact}{cause}"
                     yield Text(line, style=STYLES[one.verdict])
             for k, one in enumerate(gradient.expectations or ()):
-                if one.verdict.fails and gradient.expected is not None:
+                if one.verdict in run.failing and gradient.expected is not None:
                     line = f"✗ expected {_number(gradient.expected[k], fmt)} at {_place(outcome, gradient, k)}"
                     yield Text(f"{line}: exact {exact_text(gradient.exact[k], fmt)}", style=STYLES[one.verdict])
 

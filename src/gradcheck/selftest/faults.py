@@ -116,7 +116,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault("abs without its sign", "abs", "sum(abs(x))", f"x={VECTOR}", "float16", planted(torch.abs, lambda g, y, x: g)),
     Fault("leaky_relu without its slope", "leaky_relu", "sum(leaky_relu(x, 0.2))", f"x={VECTOR}", "float32", planted(functional.leaky_relu, lambda g, y, x, **_: g * (x > 0))),
     Fault("round with a straight-through gradient", "round", "sum(x*round(x))", f"x={VECTOR}", "float32", planted(torch.round, lambda g, y, x: g)),
-    Fault("a slope of 2 at the kink of relu", "relu", "sum(relu(x))", "x=[0,1]", "float32", planted(torch.relu, lambda g, y, x: g * torch.where(x == 0, 2, x > 0)), Cause.KINK),
+    Fault("a slope of 2 at the kink of relu", "relu", "sum(relu(x))", "x=[0,1]", "float32", planted(torch.relu, lambda g, y, x: g * torch.where(x == 0, 2, x > 0))),
 
     # --- arguments ----------------------------------------------------------------------------------------------------
     Fault("only the first row of a broadcast argument", "add", "sum((x + b)**2)", f"x={SQUARE},b=[0.7,-0.2]", "float32", planted(torch.add, lambda g, y, x, b: (g, g[0]))),

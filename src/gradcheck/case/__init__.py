@@ -1,0 +1,96 @@
+"""One program at its points through both lanes: the check itself."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping, Sequence
+
+from gradcheck import autograd, exact, kernels
+from gradcheck.case.inquiry import Inquiry
+from gradcheck.case.one import Case
+from gradcheck.compare import failing
+from gradcheck.errors import PointProblem, UsageProblem
+from gradcheck.outcome import Run
+from gradcheck.parse import parse
+from gradcheck.plan import Plan
+from gradcheck.points import Point, assigned_constants, parse_points, to_value
+from gradcheck.program import Program, Shape
+from gradcheck.settings import Settings
+
+MAX_DIAGNOSED = 16
+"""Outcomes of a run, the worst, for which the operation at fault is looked for."""
+
+
+def check(
+    program: str,
+    at: str | Sequence[str] | Mapping[str, object] | None = None,
+    *,
+    settings: Settings | None = None,
+    **points: object,
+) -> Run:
+    """Return the outcomes of one program; see ``gradcheck.check``."""
+    settings = settings or Settings()
+    texts = [at] if isinstance(at, str) else list(at) if at is not None and not isinstance(at, Mapping) else []
+    given = {**(at if isinstance(at, Mapping) else {}), **points}
+    parsed = parse(program, assigned_constants([*texts, *(f"{name}=" for name in given)]))
+    return check_program(parsed, _points(parsed, texts, given, settings), settings)
+
+
+def _points(program: Program, texts: list[str], given: Mapping[str, object], settings: Settings) -> list[Point]:
+    if not given:
+        return parse_points(texts, program.inputs, seed=settings.seed, directory=settings.directory)
+    if texts:
+        raise UsageProblem("give the points either as texts or by name, not both")
+    unknown = [name for name in given if name not in program.inputs]
+    if unknown:
+        raise PointProblem(
+            f"the program has no input {unknown[0]}", hint=f"it needs {', '.join(program.inputs) or 'none'}"
+        )
+    missing = [name for name in program.inputs if name not in given]
+    if missing:
+        raise PointProblem(
+            f"the program needs a point for {' and '.join(program.inputs)}; missing: {', '.join(missing)}"
+        )
+    texts = [f"{name}={value}" for name, value in given.items() if isinstance(value, str)]
+    values = {name: to_value(value, name) for name, value in given.items() if not isinstance(value, str)}
+    if not texts:
+        return [{name: values[name] for name in program.inputs}]
+    written = tuple(name for name in program.inputs if name not in values)
+    return [
+        {name: point.get(name) or values[name] for name in program.inputs}
+        for point in parse_points(texts, written, seed=settings.seed, directory=settings.directory)
+    ]
+
+
+def check_program(program: Program, points: Sequence[Point], settings: Settings) -> Run:
+    """Return the outcomes of a parsed program at its points, each in every dtype."""
+    settings.validate(program.inputs)
+    fails = failing(settings.assertion, settings.allow)
+    if settings.device != "cpu":
+        autograd.check_device(settings.device)
+    plans: dict[tuple[tuple[str, Shape], ...], Plan] = {}
+    cases = []
+    for point in points if program.inputs else ():
+        shapes = {name: value.shape for name, value in point.items()}
+        key = tuple(shapes.items())
+        if key not in plans:
+            wrt = program.inputs if settings.wrt is None else settings.wrt
+            plans[key] = Plan.make(program, shapes, wrt, settings.expect)
+        cases += [Case(plans[key], point, dtype, settings) for dtype in settings.dtypes]
+    outcomes = [case.run() for case in cases]
+    worst = sorted(range(len(cases)), key=lambda k: -outcomes[k].verdict.severity)
+    for k in worst[:MAX_DIAGNOSED]:
+        outcomes[k] = Inquiry(cases[k], outcomes[k]).run()
+    return Run(tuple(outcomes), settings.ulps, settings.seed, environment(settings.device), fails)
+
+
+def environment(device: str) -> dict[str, str]:
+    """Return the versions that an outcome depends on."""
+    from gradcheck import __version__
+
+    return {
+        "gradcheck": __version__, "torch": autograd.VERSION, "sympy": kernels.VERSION, "python-flint": exact.VERSION,
+        "python": platform.python_version(), "platform": platform.platform(terse=True), "device": device,
+    }  # fmt: skip
+
+

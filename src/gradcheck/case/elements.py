@@ -1,0 +1,186 @@
+"""The elements of one gradient on their way to a verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import inf, isfinite
+
+import numpy as np
+
+from gradcheck import exact
+from gradcheck.autograd import TorchValue
+from gradcheck.compare import SLACK, Judgement, Verdict, between, explain, judge
+from gradcheck.formats import Ball, Dyadic, Format
+from gradcheck.program import Shape, unravel
+
+Element = Ball | str | None
+"""An enclosure; the reason why there is none; or None where this precision, or this form, gives no number."""
+
+
+class Elements:
+    """The elements of the gradient by one input; the state is what is decided, and which elements are still open."""
+
+    def __init__(self, name: str, shape: Shape, torch: TorchValue | None) -> None:
+        self.name = name
+        self.shape = shape
+        self.torch = torch.elements if torch is not None else None
+        count = int(np.prod(shape, dtype=np.int64))
+        self.balls: list[Ball | None] = [None] * count
+        self.judgements: list[Judgement | None] = [None] * count
+        self.open = list(range(count))
+        self.kinks: list[int] = []
+
+    @property
+    def lacks_numbers(self) -> bool:
+        """Whether every open element has no enclosure at all, as at a pole."""
+        return all(self.balls[k] is None for k in self.open)
+
+    def settle(self, nodes: list[Element], forms: list[Element], outside: str | None, fmt: Format, ulps: float) -> None:
+        """Judge the open elements by what the node-level program and the closed forms enclose.
+
+        ``outside`` tells where the point leaves a domain; then a closed form without a trace of that proves nothing.
+        """
+        still = []
+        for k, node, form in zip(self.open, nodes, forms, strict=True):
+            self.balls[k], self.judgements[k] = self.judged(k, node, form, outside, fmt, ulps)
+            if self.judgements[k] is None:
+                still.append(k)
+        self.open = still
+
+    def judged(
+        self, k: int, node: Element, form: Element, outside: str | None, fmt: Format, ulps: float
+    ) -> tuple[Ball | None, Judgement | None]:
+        """Return the enclosure of one element and its judgement, each None where this precision gives none."""
+        if isinstance(node, Ball) and isinstance(form, Ball) and not node.overlaps(form):
+            return node, Judgement(
+                Verdict.ERROR,
+                note="oracle conflict: the closed form and the node-level program enclose different numbers",
+            )
+        if isinstance(node, str) and node.startswith("domain"):
+            return None, Judgement(Verdict.UNDEFINED, note=_reason(node))
+        if isinstance(node, str) and node != "undecided":
+            self.kinks.append(k)
+            return None, Judgement(Verdict.UNDEFINED, note=_reason(node))
+        if isinstance(node, str) or (node is None and outside is not None):
+            # Whether the point is inside the domain is for a higher precision to say, or said already.
+            return None, None if outside is None else Judgement(Verdict.UNDEFINED, note=_reason(outside))
+        if node is None:
+            return None, None
+        ball = form if isinstance(form, Ball) and form.exact else node  # an exact form is sharpest
+        return ball, self.compared(k, ball, fmt, ulps)
+
+    def compared(self, k: int, ball: Ball, fmt: Format, ulps: float) -> Judgement | None:
+        """Return the judgement on torch's number, or on there being none; None where the ball is too wide."""
+        if self.torch is not None:
+            return judge(ball, self.torch[k], fmt, ulps)
+        found = judge(ball, 0.0, fmt, ulps)
+        if found is None:
+            return None
+        if found.verdict is Verdict.AGREE:
+            return Judgement(Verdict.UNTRACKED, note="torch tracks no gradient here, and the derivative is 0")
+        return Judgement(Verdict.DISAGREE, note="torch tracks no gradient here, and the derivative is not 0")
+
+    def repeat(self, runs: Sequence[Sequence[float]], fmt: Format, ulps: float) -> set[int]:
+        """Take the worst of what several runs returned for each element; return the elements that differed."""
+        if self.torch is None or not runs:
+            return set()
+        differ = {k for k in range(len(self.torch)) if len({run[k].hex() for run in runs}) > 1}
+        for k in differ:
+            ball = self.balls[k]
+            if ball is None:
+                continue
+            self.torch[k] = max((run[k] for run in runs), key=lambda value: _distance(value, ball, fmt))
+            self.judgements[k] = self.compared(k, ball, fmt, ulps) or self.judgements[k]
+        return differ
+
+    def void(self, reason: str) -> None:
+        """Judge every element by the one reason why there is no derivative, unless it has one of its own."""
+        self.kinks = []
+        for k, found in enumerate(self.judgements):
+            if reason == "infinite" or found is None or found.verdict is not Verdict.UNDEFINED:
+                self.balls[k], self.judgements[k] = None, Judgement(Verdict.UNDEFINED, note=_reason(reason))
+
+    def aside(self, k: int, sides: exact.Sides, fmt: Format, ulps: float) -> None:
+        """Judge an element at a kink by its one-sided derivatives."""
+        if sides.jump:
+            self.judgements[k] = Judgement(Verdict.UNDEFINED, note="the function jumps at this point")
+        elif sides.smooth:
+            self.balls[k] = sides.common
+            self.judgements[k] = self.compared(k, sides.common, fmt, ulps)
+        else:
+            self.judgements[k] = between(sides.left, sides.right, self.torch[k] if self.torch else 0.0, fmt, ulps)
+
+    def disagreements(self) -> list[int]:
+        """Return the elements where torch's gradient is beyond the tolerance and rounding may be the reason."""
+        if self.torch is None:
+            return []
+        return [k for k, one in enumerate(self.judgements) if one is not None and one.verdict is Verdict.DISAGREE]
+
+    def explain(self, k: int, rounding: Ball | None, fmt: Format, overflow: str | None) -> None:
+        """Replace a judgement by what the rounding enclosure makes of it."""
+        found, truth = self.judgements[k], self.balls[k]
+        if rounding is not None and truth is not None and not rounding.overlaps(truth):
+            return  # at a kink the branch that torch takes may lead away from the derivative, whatever the rounding
+        if found is not None and self.torch is not None:
+            self.judgements[k] = explain(found, rounding, self.torch[k], fmt, overflow)
+
+    def give_up(self, pole: str | None, bits: int, fmt: Format, ulps: float) -> None:
+        """Judge what no precision decided."""
+        for k in self.open:
+            ball = self.balls[k]
+            if ball is not None and (found := self.compared(k, ball, fmt, ulps + SLACK)) is not None:
+                self.judgements[k] = found
+                continue
+            if ball is None:
+                self.kinks.append(k)  # 0/0 on the way; the derivative may exist all the same
+            if pole is not None and ball is None:
+                self.judgements[k] = Judgement(Verdict.UNDEFINED, note=_reason(pole))
+            else:
+                self.judgements[k] = Judgement(
+                    Verdict.UNDECIDED, note=f"the enclosure is still too wide at {bits} bits"
+                )
+        self.open = []
+
+    def settled(self) -> list[Judgement]:
+        """Return the judgements, all made by now."""
+        return [one for one in self.judgements if one is not None]
+
+
+def _distance(value: float, ball: Ball, fmt: Format) -> float:
+    return fmt.distance(value, ball.midpoint) if isfinite(value) else inf
+
+
+def spread(name: str, runs: Sequence[Sequence[float]], differ: set[int], fmt: Format, shape: Shape) -> str:
+    """Return how far apart several runs were, where they differed most."""
+    far = {k: _range([run[k] for run in runs], fmt) for k in differ}
+    k = max(far, key=lambda k: far[k][0])
+    ulps, low, high = far[k]
+    index = f"[{', '.join(map(str, unravel(shape, k)))}]" if shape else ""
+    apart = f", {ulps:.6g} ULP apart" if isfinite(ulps) else ""
+    more = f", and {len(differ) - 1:,} more elements differ" if len(differ) > 1 else ""
+    return (
+        f"torch is not deterministic: {len(runs)} runs gave the gradient by {name}{index} "
+        f"from {fmt.text(low)} to {fmt.text(high)}{apart}{more}"
+    )
+
+
+def _range(values: Sequence[float], fmt: Format) -> tuple[float, float, float]:
+    """Return how far apart some numbers are in ULP, infinite where one is not finite, the least, and the greatest."""
+    strange = [value for value in values if not isfinite(value)]
+    finite = [value for value in values if isfinite(value)]
+    if strange:
+        return inf, finite[0] if finite else strange[0], strange[-1]
+    low, high = min(finite), max(finite)
+    return fmt.distance(low, Dyadic.of(high)), low, high
+
+
+def _reason(reason: str) -> str:
+    """Return in words why there is no derivative."""
+    kind, _, operation = reason.partition(" ")
+    return {
+        "infinite": "the point is infinite in this dtype, and the derivative has no value there",
+        "domain": f"the point is outside the domain of {operation}",
+        "kink": f"{operation} is not differentiable at this point",
+        "jump": f"{operation} is not differentiable at this point",
+        "pole": f"the derivative is infinite or 0/0 here: {operation} meets a pole",
+    }[kind]

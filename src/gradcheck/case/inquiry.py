@@ -1,0 +1,149 @@
+"""What is at fault for the bad elements of an outcome, and what could be written instead."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import islice
+from math import inf
+
+from gradcheck import exact
+from gradcheck.blame import Blame, Fix
+from gradcheck.case.one import Case
+from gradcheck.compare import Judgement, Verdict, right_bits
+from gradcheck.diagnose import Graph, diagnose, graph, unsteady
+from gradcheck.diagnose.words import in_words
+from gradcheck.errors import GradcheckError
+from gradcheck.formats import Format
+from gradcheck.outcome import GradientOutcome, Outcome
+from gradcheck.plan import Plan
+from gradcheck.program import Program
+from gradcheck.rewrites import Rewrite, rewrites
+
+MAX_BLAMES = 4
+"""Kinds of bad elements of one gradient that are looked into."""
+MAX_REWRITES = 12
+"""Rewritten programs that are tried for one bad element."""
+MAX_NUMBERS = 100_000
+"""Numbers on the way of a program up to which the operation at fault is looked for."""
+
+_LOOKED_INTO = frozenset({Verdict.KINK, Verdict.UNDEFINED, Verdict.UNSTABLE, Verdict.DISAGREE})
+_REPAIRABLE = _LOOKED_INTO - {Verdict.KINK}
+_NO_ANSWER = frozenset({Verdict.UNDEFINED, Verdict.UNDECIDED, Verdict.ERROR})
+
+
+class Inquiry:
+    """The inquiry into one outcome; the state is what was tried."""
+
+    def __init__(self, case: Case, outcome: Outcome) -> None:
+        self.case = case
+        self.outcome = outcome
+        self.tried: dict[str, Outcome | None] = {}
+
+    def run(self) -> Outcome:
+        """Return the outcome with what is at fault for its bad elements."""
+        outcome, case = self.outcome, self.case
+        if outcome.error is not None or not any(map(_kinds, outcome.gradients)):
+            return outcome
+        if sum(len(layer.values) for layer in outcome.layers) > MAX_NUMBERS:
+            return outcome
+        values = exact.enclose(case.plan.node.core, case.arrays, outcome.bits)
+        operations = case.backward(traced=True).operations
+        traced = graph(
+            case.plan.program, case.plan.node, values, case.arrays, operations, case.format, outcome.bits
+        )
+        return replace(outcome, gradients=[self.gradient(one, traced) for one in outcome.gradients])
+
+    def gradient(self, gradient: GradientOutcome, traced: Graph) -> GradientOutcome:
+        """Return a gradient with what is at fault for the worst element of each kind."""
+        found = (self.blame(gradient, traced, k) for k in _kinds(gradient))
+        return replace(gradient, blames=[one for one in found if one is not None])
+
+    def blame(self, gradient: GradientOutcome, traced: Graph, k: int) -> Blame | None:
+        """Return what is at fault for one element, and a fix where there is one."""
+        torch = None if gradient.torch is None else gradient.torch[k]
+        judgement, truth = gradient.judgements[k], gradient.exact[k]
+        found = None
+        if k in self.case.unsteady.get(gradient.input, ()):
+            found = unsteady(traced, self.case.backward(traced=True).operations, k)
+        found = found or diagnose(traced, self.case.plan.node, gradient.input, k, judgement, truth, torch)
+        return None if found is None else replace(self.beside(gradient, found), fix=self.fix(gradient, k))
+
+    def beside(self, gradient: GradientOutcome, blame: Blame) -> Blame:
+        """Return the blame with what the derivative does beside a point that has none."""
+        case = self.case
+        if gradient.judgements[blame.element].verdict is not Verdict.UNDEFINED or case.infinite:
+            return blame
+        forms = case.forms(gradient.input)
+        found = exact.beside(forms, case.plan.program.output, case.arrays, gradient.input, blame.element)
+        return replace(blame, beside=in_words(found, blame.cause, case.format), limit=found.limit)
+
+    # --- what could be written instead ---
+
+    def fix(self, gradient: GradientOutcome, k: int) -> Fix | None:
+        """Return the rewritten program whose gradient came out best in both lanes, where one did come out better."""
+        if gradient.judgements[k].verdict not in _REPAIRABLE:
+            return None
+        plan = self.case.plan
+        made = (self.attempt(one, gradient, k) for one in islice(rewrites(plan.program, plan.inputs()), MAX_REWRITES))
+        found = [one for one in made if one is not None]
+        return max(found, key=lambda one: (-Verdict(one.verdicts[1]).severity, one.bits[1]), default=None)
+
+    def attempt(self, one: Rewrite, gradient: GradientOutcome, k: int) -> Fix | None:
+        """Return a rewrite as a fix where it is better for one element of the gradient."""
+        outcome = self.checked(one.program)
+        again = [] if outcome is None else [each for each in outcome.gradients if each.input == gradient.input]
+        if outcome is None or not again or (one.note is None and not _same_value(self.outcome, outcome)):
+            return None
+        before, after = gradient.judgements[k], again[0].judgements[k]
+        if not _better(after, before, self.case.format):
+            return None
+        bits = right_bits(before, self.case.format), right_bits(after, self.case.format)
+        verdicts = before.verdict.value, after.verdict.value
+        return Fix(one.name, one.before, one.after, one.program.source, verdicts, bits, one.note)
+
+    def checked(self, program: Program) -> Outcome | None:
+        """Return the outcome of another program at the same point, None where it cannot be checked there."""
+        if program.source not in self.tried:
+            self.tried[program.source] = self.check(program)
+        return self.tried[program.source]
+
+    def check(self, program: Program) -> Outcome | None:
+        """Return the outcome of another program, run as torch runs it."""
+        case = self.case
+        point = {name: value for name, value in case.point.items() if name in program.inputs}
+        wrt = tuple(name for name in case.plan.wrt if name in point)
+        try:
+            plan = Plan.make(program, {name: value.shape for name, value in point.items()}, wrt, ())
+            outcome = Case(plan, point, case.dtype, replace(case.settings, under_test={}, nondet=0)).run()
+        except GradcheckError:
+            return None
+        return outcome if outcome.error is None else None
+
+
+def _same_value(one: Outcome, other: Outcome) -> bool:
+    """Return whether two programs enclose the same value, as far as both have one."""
+    balls = [outcome.layers[-1].exact or [] for outcome in (one, other)]
+    return all(a is None or b is None or a.overlaps(b) for a, b in zip(*balls, strict=False))
+
+
+def _better(after: Judgement, before: Judgement, fmt: Format) -> bool:
+    """Return whether a judgement is worth a rewrite: a milder verdict, or at least two bits more."""
+    if after.verdict in _NO_ANSWER:
+        return False
+    if after.verdict is before.verdict:
+        return right_bits(after, fmt) >= right_bits(before, fmt) + 2
+    return after.verdict.severity < before.verdict.severity or before.verdict is Verdict.UNDEFINED
+
+
+def _kinds(gradient: GradientOutcome) -> list[int]:
+    """Return the worst element of each kind of bad ones, the worst first."""
+    worst: dict[tuple[Verdict, str | None], int] = {}
+    for k in sorted(range(len(gradient.judgements)), key=lambda k: _badness(gradient.judgements[k])):
+        one = gradient.judgements[k]
+        if one.verdict in _LOOKED_INTO:
+            worst.setdefault((one.verdict, one.note), k)
+    return list(worst.values())[:MAX_BLAMES]
+
+
+def _badness(one: Judgement) -> tuple[int, float]:
+    return -one.verdict.severity, -(inf if one.ulps is None else one.ulps)

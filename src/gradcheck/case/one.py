@@ -1,0 +1,239 @@
+"""One point in one dtype on its way through both lanes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from gradcheck import autograd, exact
+from gradcheck.autograd import Backward, TorchValue
+from gradcheck.case.elements import Element, Elements, spread
+from gradcheck.compare import Judgement, Verdict, judge
+from gradcheck.errors import LaneProblem
+from gradcheck.exact import MAX_BITS, START_BITS
+from gradcheck.formats import FORMATS, Ball
+from gradcheck.lower import lower
+from gradcheck.outcome import GradientOutcome, LayerOutcome, Outcome
+from gradcheck.plan import Plan
+from gradcheck.points import Point
+from gradcheck.program import Layer
+from gradcheck.settings import Settings
+from gradcheck.symbolic import Pullback
+
+CROSS_CHECK_ELEMENTS = 4_096
+"""Elements up to which the fused closed forms are evaluated too, as a cross-check of the node-level program."""
+MAX_KINKS = 64
+"""Elements of a gradient whose one-sided derivatives are worked out; each takes four evaluations of both forms."""
+SHOWN_ELEMENTS = 64
+"""Elements of a layer up to which its enclosure is kept for the report."""
+
+
+Floats = np.ndarray[Any, np.dtype[np.float64]]
+
+
+class Case:
+    """One point in one dtype on its way through both lanes; the state is the working precision and what is decided."""
+
+    def __init__(self, plan: Plan, point: Point, dtype: str, settings: Settings) -> None:
+        self.plan = plan
+        self.point = point
+        self.dtype = dtype
+        self.settings = settings
+        self.format = FORMATS[dtype]
+        self.arrays = {name: value.array(self.format.round, _rounding(dtype)) for name, value in point.items()}
+        self.bits = START_BITS
+        self.unsteady: dict[str, set[int]] = {}
+        self.notes: list[str] = []
+
+    @property
+    def infinite(self) -> bool:
+        """Return whether the point itself is infinite in this dtype."""
+        return any(not np.isfinite(array).all() for array in self.arrays.values())
+
+    def forms(self, name: str) -> list[exact.Form]:
+        """Return both programs of the gradient by one input, each with its layer."""
+        output = self.plan.node.program.outputs[self.plan.wrt.index(name)]
+        return [(self.plan.node.core, output), self.plan.closed[name]]
+
+    def run(self) -> Outcome:
+        """Return what came out of both lanes."""
+        try:
+            torch = self.backward()
+        except LaneProblem as problem:
+            return self.outcome([], [], str(problem))
+        gradients = [Elements(name, self.plan.shapes[name], torch.gradients[name]) for name in self.plan.wrt]
+        values = self.decide(gradients)
+        if self.settings.nondet:
+            self.repeat(gradients, torch)
+        if (nothing := self.no_value(values)) is not None:
+            for one in gradients:
+                one.void(nothing)
+        self.look_aside(gradients)
+        self.explain(gradients)
+        layers = [self.layer(layer, torch.layers[layer.name], values) for layer in self.plan.program.layers]
+        return self.outcome(layers, [self.gradient(one) for one in gradients], None)
+
+    def backward(self, *, traced: bool = False) -> Backward:
+        """Return what torch made of the program here."""
+        return autograd.backward(
+            self.plan.program, self.arrays, self.plan.wrt, dtype=self.dtype, device=self.settings.device,
+            under_test=self.settings.under_test, traced=traced,
+        )  # fmt: skip
+
+    def outcome(self, layers: list[LayerOutcome], gradients: list[GradientOutcome], error: str | None) -> Outcome:
+        """Return the outcome of these parts."""
+        rounded = {name: array.ravel().tolist() for name, array in self.arrays.items()}
+        notes = list(self.notes)
+        if layers and len(layers[-1].values) > 1:
+            notes.append(
+                f"the output has {len(layers[-1].values):,} elements; "
+                "the gradient is that of their sum, as out.sum().backward() has it"
+            )
+        return Outcome(
+            self.plan.program, self.point, rounded, self.dtype, self.settings.device, layers, gradients,
+            self.plan.lines, self.bits, notes, error,
+        )  # fmt: skip
+
+    def repeat(self, gradients: list[Elements], first: Backward) -> None:
+        """Run torch again and again, and judge each element by the worst that came out."""
+        runs = [first, *(self.backward() for _ in range(self.settings.nondet))]
+        for name in first.layers:
+            if len({tuple(map(float.hex, run.layers[name].elements)) for run in runs}) > 1:
+                self.notes.append(f"torch is not deterministic: the value of {name} differs in {len(runs)} runs")
+        for one in gradients:
+            found = [run.gradients[one.name] for run in runs]
+            values = [value.elements for value in found if value is not None]
+            self.unsteady[one.name] = one.repeat(values, self.format, self.settings.ulps)
+            if self.unsteady[one.name]:
+                self.notes.append(spread(one.name, values, self.unsteady[one.name], self.format, one.shape))
+
+    def layer(self, layer: Layer, torch: TorchValue, values: exact.Values) -> LayerOutcome:
+        """Return one layer in both lanes."""
+        source = self.plan.program.source[layer.span.start : layer.span.end]
+        text = re.sub(rf"^{re.escape(layer.name)}\s*=\s*", "", source)
+        balls = None
+        if len(torch.elements) <= SHOWN_ELEMENTS:
+            balls = [one if isinstance(one, Ball) else None for one in exact.balls(values[layer.name], self.bits)]
+        derivatives = self.plan.locals.get(layer.name, {})
+        return LayerOutcome(layer.name, text, torch.shape, torch.elements, balls, torch.grad_fn, derivatives)
+
+    def no_value(self, values: exact.Values) -> str | None:
+        """Return why there is nothing to differentiate: the point is infinite, or a single output has no value."""
+        if self.infinite:
+            return "infinite"
+        output = values[self.plan.program.output]
+        if output.size > 1 or isinstance(exact.balls(output, self.bits)[0], Ball):
+            return None
+        return exact.outside(self.plan.domains, values, self.bits)
+
+    # --- gradients ---
+
+    def decide(self, gradients: list[Elements]) -> exact.Values:
+        """Judge every element, raising the precision while one is open; return the values of the last evaluation."""
+        pole = None
+        while True:
+            values = exact.enclose(self.plan.node.core, self.arrays, self.bits)
+            found = [self.elements(self.plan.node, k, values, one.open) for k, one in enumerate(gradients)]
+            closed = self.closed(gradients, found)
+            all_numbers = all(isinstance(element, Ball) for elements in found for element in elements)
+            outside = None if all_numbers else exact.outside(self.plan.domains, values, self.bits)
+            for one, nodes, forms in zip(gradients, found, closed, strict=True):
+                one.settle(nodes, forms, outside, self.format, self.settings.ulps)
+            if all(not one.open for one in gradients):
+                return values
+            if all(one.lacks_numbers for one in gradients) and self.bits > START_BITS:
+                pole = self.pole()
+            if pole is not None or self.bits >= MAX_BITS:
+                break
+            self.bits *= 2
+        for one in gradients:
+            one.give_up(pole, self.bits, self.format, self.settings.ulps)
+        return values
+
+    def look_aside(self, gradients: list[Elements]) -> None:
+        """Take the one-sided derivatives at kinks: equal ones mean that the function is smooth in spite of them."""
+        for one in gradients:
+            forms = self.forms(one.name)
+            for k in one.kinks[:MAX_KINKS]:
+                sides = exact.sides(forms, self.plan.program.output, self.arrays, one.name, k)
+                if sides is not None:
+                    one.aside(k, sides, self.format, self.settings.ulps)
+
+    def explain(self, gradients: list[Elements]) -> None:
+        """Ask of every disagreement whether rounding explains it; the ordinary check never comes here."""
+        if not any(one.disagreements() for one in gradients):
+            return
+        pullback = self.plan.rounding()
+        values, overflow = exact.enclose_rounded(pullback.core, self.arrays, self.format, self.bits)
+        for k, one in enumerate(gradients):
+            at = one.disagreements()
+            for index, element in zip(at, self.elements(pullback, k, values, at), strict=True):
+                one.explain(index, element if isinstance(element, Ball) else None, self.format, overflow)
+
+    def elements(self, pullback: Pullback, k: int, values: exact.Values, at: Sequence[int]) -> list[Element]:
+        """Return the enclosures of some elements of the gradient by the input at place ``k``."""
+        return exact.balls(values[pullback.program.outputs[k]], self.bits, at)
+
+    def closed(self, gradients: list[Elements], found: list[list[Element]]) -> list[list[Element]]:
+        """Return the same elements from the fused closed forms, the cross-check of small tensors."""
+        if sum(map(len, found)) > CROSS_CHECK_ELEMENTS:
+            return [[None] * len(one) for one in found]
+        values: dict[int, exact.Values] = {}
+        closed = []
+        for one in gradients:
+            core, output = self.plan.closed[one.name]
+            if id(core) not in values:
+                values[id(core)] = exact.enclose(core, self.arrays, self.bits)
+            closed.append(exact.balls(values[id(core)][output], self.bits, one.open))
+        return closed
+
+    def pole(self) -> str | None:
+        """Return the pole that the point lies on exactly, where it does: no precision finds a number there."""
+        shapes = {name: array.shape for name, array in self.arrays.items()}
+        split = lower(self.plan.node.program, shapes, nodes=True)
+        operation = exact.pole(split, exact.enclose(split, self.arrays, self.bits))
+        return None if operation is None else f"pole {operation}"
+
+    def gradient(self, one: Elements) -> GradientOutcome:
+        """Return one gradient with its verdicts, and those on what the user expects."""
+        expected, expectations = self.expectation(one)
+        return GradientOutcome(
+            one.name, one.shape, self.plan.formulas[one.name], one.balls, one.torch,
+            [judgement or Judgement(Verdict.UNDECIDED) for judgement in one.judgements], expected, expectations,
+        )  # fmt: skip
+
+    def expectation(self, one: Elements) -> tuple[list[float | None] | None, list[Judgement] | None]:
+        """Return what the user expects, rounded to the dtype, and the verdicts on it."""
+        core = self.plan.expect.get(one.name)
+        if core is None:
+            return None, None
+        values = exact.enclose(core, self.arrays, self.bits)[core.program.output]
+        balls = exact.balls(np.broadcast_to(values, one.shape), self.bits)
+        numbers = [self.format.round_dyadic(ball.midpoint) if isinstance(ball, Ball) else None for ball in balls]
+        return numbers, [self.expected(*pair) for pair in zip(numbers, one.balls, one.settled(), strict=True)]
+
+    def expected(self, number: float | None, truth: Ball | None, found: Judgement) -> Judgement:
+        """Return the judgement on an expected number; where there is no derivative, none can be right or wrong."""
+        if truth is None:
+            return Judgement(found.verdict, note=found.note)
+        if number is None:
+            return Judgement(Verdict.DISAGREE, note="the expected derivative has no value here")
+        return judge(truth, number, self.format, self.settings.ulps) or Judgement(Verdict.UNDECIDED)
+
+
+def _rounding(dtype: str) -> Any:
+    """Return how NumPy rounds whole float64 arrays to the dtype, where it can."""
+    if dtype == "float64":
+        return lambda array: array
+    if dtype == "bfloat16":
+        return None
+    with_errors = {"over": "ignore", "under": "ignore"}
+
+    def rounded(array: Floats) -> Floats:
+        with np.errstate(**with_errors):  # type: ignore[arg-type]
+            return array.astype(dtype).astype(np.float64)
+
+    return rounded

@@ -1,0 +1,84 @@
+"""What is at fault, laid out as compilers do: the line, a caret, the cause, the numbers, what to write instead."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Group
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from gradcheck.blame import Blame, Cause, Fix, Reading
+from gradcheck.errors import printable, underline
+from gradcheck.formats import FORMATS, Format, exact_text
+from gradcheck.outcome import Outcome, Run
+from gradcheck.repro import command
+
+QUIET_CAUSES = frozenset({Cause.KINK, Cause.JUMP, Cause.POLE, Cause.OUTSIDE_DOMAIN, Cause.DIVISION_BY_ZERO})
+"""Causes that one number shows: how it travelled to the input is no news."""
+MARGIN = 2
+
+
+def block(run: Run, outcome: Outcome, blame: Blame, failing: bool) -> Padding:
+    """Return all there is to say about one bad element, below its headline."""
+    return Padding(Group(*_parts(run, outcome, blame, failing)), (0, 0, 0, MARGIN))
+
+
+def headline(outcome: Outcome, blame: Blame) -> str:
+    """Return the cause and the place in a few words.
+
+    >>> from gradcheck import check
+    >>> run = check("log(1+exp(x))", x=100)
+    >>> headline(run[0], run[0].gradients[0].blames[0])
+    'overflow at exp(x)'
+    """
+    if blame.span is None:
+        return blame.cause.value
+    text = outcome.program.source[blame.span.start : blame.span.end]
+    return f"{blame.cause} at {printable(' '.join(text.split()))}"
+
+
+def _parts(run: Run, outcome: Outcome, blame: Blame, failing: bool) -> Iterator[Text | Table]:
+    if blame.span is not None:
+        yield Text(underline(outcome.program.source, blame.span))
+    yield Text.assemble((blame.cause.value, "bold"), f": {printable(blame.message)}")
+    if blame.beside is not None:
+        yield Text(blame.beside)
+    if blame.readings and blame.cause not in QUIET_CAUSES:
+        yield _readings(blame, FORMATS[outcome.dtype])
+    if blame.fix is not None:
+        yield from _fix(blame.fix, FORMATS[outcome.dtype])
+    if failing:
+        yield Text.assemble(("again: ", "dim"), printable(command(run, outcome)))
+
+
+def _readings(blame: Blame, fmt: Format) -> Table:
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="dim", show_edge=False)
+    table.add_column("operation", overflow="fold")
+    table.add_column("", no_wrap=True)
+    table.add_column("exact", justify="right", overflow="fold")
+    table.add_column("autograd", justify="right", overflow="fold")
+    table.add_column("", no_wrap=True)
+    for one in blame.readings:
+        torch = "none" if one.torch is None else fmt.text(one.torch)
+        mark = Text("← here", style="bold") if one.culprit else Text()
+        quantity = Text(one.quantity, style="dim")
+        table.add_row(Text(_name(one)), quantity, Text(exact_text(one.exact, fmt)), Text(torch), mark)
+    return table
+
+
+def _name(one: Reading) -> str:
+    index = f"[{', '.join(map(str, one.index))}]" if one.index else ""
+    text = printable(" ".join(one.text.split()))
+    return f"{text}{index}"
+
+
+def _fix(fix: Fix, fmt: Format) -> Iterator[Text]:
+    (before, after), (few, many) = fix.verdicts, fix.bits
+    yield Text.assemble(("fix: ", "green"), "write ", (printable(fix.after), "bold"), f" for {printable(fix.before)}")
+    bits = f"{before} with {few} of {fmt.precision} bits right, then {after} with {many}"
+    yield Text(f"     at this point: {bits}", "dim")
+    if fix.unlike is not None:
+        yield Text(f"     {printable(fix.unlike)}", "dim")

@@ -1,0 +1,274 @@
+"""How to see a failure again: the command with every bit of the point, and a script of torch alone."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from math import inf, isfinite
+from typing import Any
+
+from gradcheck.errors import printable
+from gradcheck.formats import FORMATS, exact_text
+from gradcheck.functions import CONDITIONS, DETACH, WHERE, lookup
+from gradcheck.lower import lower
+from gradcheck.outcome import GradientOutcome, Outcome, Run
+from gradcheck.program import Call, Name, Node, Number, Param, Program, Shape, postorder, unravel
+from gradcheck.settings import DEFAULT_ULPS
+
+MAX_WRITTEN = 64
+"""Elements of a point that are written out; a larger one keeps the text that it came from."""
+
+
+def command(run: Run, outcome: Outcome) -> str:
+    """Return the command line that checks one outcome again: hexadecimal floats lose nothing.
+
+    >>> from gradcheck import check
+    >>> run = check("log(1+exp(x))", x=100)
+    >>> command(run, run[0])
+    "gradcheck 'log(1+exp(x))' --at x=0x1.9p+6 --dtype float32"
+    """
+    words = ["gradcheck", outcome.program.source]
+    for text in _points(outcome):
+        words += ["--at", text]
+    words += ["--dtype", outcome.dtype]
+    wrt = tuple(one.input for one in outcome.gradients)
+    options = {
+        "--wrt": ",".join(wrt) if wrt != outcome.program.inputs else None,
+        "--device": outcome.device if outcome.device != "cpu" else None,
+        "--ulps": f"{run.ulps:g}" if run.ulps != DEFAULT_ULPS else None,
+        "--seed": str(run.seed) if run.seed and _is_drawn(outcome) else None,
+    }
+    words += [word for option, value in options.items() if value is not None for word in (option, value)]
+    return shlex.join(words)
+
+
+def _points(outcome: Outcome) -> list[str]:
+    if sum(map(len, outcome.rounded.values())) > MAX_WRITTEN:
+        return [f"{name}={value.text}" for name, value in outcome.point.items()]
+    written = [f"{name}={_nested(outcome.rounded[name], value.shape)}" for name, value in outcome.point.items()]
+    return [",".join(written)] if not any(value.shape for value in outcome.point.values()) else written
+
+
+def _is_drawn(outcome: Outcome) -> bool:
+    return sum(map(len, outcome.rounded.values())) > MAX_WRITTEN
+
+
+def _nested(values: Sequence[float], shape: Shape, number: Any = None) -> str:
+    """Return numbers in row-major order as nested lists."""
+    texts = [(number or hexadecimal)(value) for value in values]
+    for size in reversed(shape):
+        texts = [f"[{','.join(texts[k : k + size])}]" for k in range(0, len(texts), size)]
+    return texts[0]
+
+
+def hexadecimal(value: float) -> str:
+    """Return all bits of a float, without trailing zeros.
+
+    >>> hexadecimal(100.0), hexadecimal(-0.1), hexadecimal(inf)
+    ('0x1.9p+6', '-0x1.999999999999ap-4', 'inf')
+    """
+    mantissa, p, exponent = value.hex().partition("p")
+    return f"{mantissa.rstrip('0').rstrip('.')}{p}{exponent}" if isfinite(value) else repr(value)
+
+
+def worst_script(run: Run) -> str | None:
+    """Return the script of the worst element that fails, None where none does."""
+    worst: tuple[tuple[int, float], str] | None = None
+    for outcome in run:
+        for gradient in outcome.gradients:
+            for k, one in enumerate(gradient.judgements):
+                rank = one.verdict.severity, inf if one.ulps is None else one.ulps
+                if one.verdict in run.failing and (worst is None or rank > worst[0]):
+                    worst = rank, script(outcome, gradient, k)
+    return None if worst is None else worst[1]
+
+
+# --- a script ---------------------------------------------------------------------------------------
+
+
+def script(outcome: Outcome, gradient: GradientOutcome, k: int) -> str:
+    """Return a program of torch alone that prints the gradient's element ``k`` beside the exact one."""
+    fmt, name = FORMATS[outcome.dtype], gradient.input
+    exact, torch = exact_text(gradient.exact[k], fmt), gradient.torch
+    index = _index(gradient.shape, k)
+    got = "no gradient" if torch is None else fmt.text(torch[k])
+    wrt = {one.input for one in outcome.gradients}
+    lines = [
+        *(f"# {printable(line)}" for line in outcome.program.source.strip().splitlines()),
+        f"# The gradient by {name}{index} in {outcome.dtype}: torch returns {got}, the derivative is {exact}.",
+        "import torch",
+        "",
+        *(
+            _leaf(_safe(one), _nested(outcome.rounded[one], value.shape, _literal), outcome, one in wrt)
+            for one, value in outcome.point.items()
+        ),
+        *_layers(outcome),
+        f"{_safe(outcome.program.output)}.sum().backward()",
+        'print("torch   ", torch.__version__)',
+        f'print("autograd", {_safe(name)}.grad if {_safe(name)}.grad is None else {_safe(name)}.grad{index}.item())',
+        f'print("exact   ", "{exact}")',
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _leaf(name: str, numbers: str, outcome: Outcome, tracked: bool) -> str:
+    device = f", device={outcome.device!r}" if outcome.device != "cpu" else ""
+    return f"{name} = torch.tensor({numbers}, dtype=torch.{outcome.dtype}{device}{', requires_grad=True' * tracked})"
+
+
+def _index(shape: Shape, k: int) -> str:
+    return f"[{', '.join(map(str, unravel(shape, k)))}]" if shape else ""
+
+
+def _layers(outcome: Outcome) -> list[str]:
+    shapes = {name: value.shape for name, value in outcome.point.items()}
+    writer = _Writer(outcome.program, shapes, outcome.dtype, outcome.device)
+    return [
+        f"{_safe(layer.name)} = {_written(writer.tensor(writer.write(layer.expression)))}"
+        for layer in outcome.program.layers
+    ]
+
+
+class _Code:
+    """A piece of Python text that grows as it is used: what a row does with torch and tensors becomes its text."""
+
+    def __init__(self, text: str, rank: int = 0) -> None:
+        self._text = text
+        self._rank = rank
+
+    def dim(self) -> int:
+        return self._rank
+
+    def __getattr__(self, name: str) -> _Code:
+        return _Code(f"{self._text}.{name}", self._rank)
+
+    def __call__(self, *args: Any, **params: Any) -> _Code:
+        written = [*map(_written, args), *(f"{key}={_written(value)}" for key, value in params.items())]
+        return _Code(f"{self._text}({', '.join(written)})", self._rank)
+
+    def __getitem__(self, key: Any) -> _Code:
+        return _Code(f"{self._text}[{_key(key)}]")
+
+    def __neg__(self) -> _Code:
+        return _Code(f"(-{self._text})")
+
+    def __invert__(self) -> _Code:
+        return _Code(f"(~{self._text})")
+
+
+def _operator(sign: str) -> tuple[Any, Any]:
+    return (
+        lambda self, other: _Code(f"({_written(self)} {sign} {_written(other)})"),
+        lambda self, other: _Code(f"({_written(other)} {sign} {_written(self)})"),
+    )
+
+
+_SIGNS = {
+    "add": "+", "sub": "-", "mul": "*", "truediv": "/", "mod": "%", "pow": "**", "matmul": "@", "and": "&", "or": "|",
+}  # fmt: skip
+for _name, _sign in _SIGNS.items():
+    for _prefix, _function in zip(("", "r"), _operator(_sign), strict=True):
+        setattr(_Code, f"__{_prefix}{_name}__", _function)
+for _name, _sign in {"lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!="}.items():
+    setattr(_Code, f"__{_name}__", _operator(_sign)[0])
+
+
+class _Writer:
+    """Writes the user's tree as the autograd lane runs it."""
+
+    def __init__(self, program: Program, shapes: Mapping[str, Shape], dtype: str, device: str) -> None:
+        self.core = lower(program, shapes, nodes=True)
+        self.dtype = dtype
+        self.device = device
+
+    def rank(self, node: Node) -> int:
+        home = node if isinstance(node, Name) else self.core.homes.get(node) if isinstance(node, Call) else None
+        return len(self.core.shapes[home.id]) if isinstance(home, Name) else 0
+
+    def write(self, node: Node) -> Any:
+        """Return the code of an expression, or a number that Python can hold."""
+        done: list[Any] = []
+        for part in postorder(node):
+            if isinstance(part, Name):
+                done.append(_Code(_safe(part.id), self.rank(part)))
+            elif isinstance(part, Number):
+                done.append(_plain(part.value))
+            else:
+                args = done[len(done) - len(part.args) :]
+                del done[len(done) - len(part.args) :]
+                made = self.operation(part, args)
+                done.append(_Code(made._text, self.rank(part)) if isinstance(made, _Code) else made)
+        return done[-1]
+
+    def operation(self, node: Call, args: list[Any]) -> Any:
+        torch = _Code("torch")
+        if node.op in ("pi", "e"):
+            return getattr(torch, node.op)
+        if node.op == DETACH:
+            return self.tensor(args[0]).detach()
+        if node.op == WHERE:
+            plain = not any(isinstance(one, _Code) for one in args[1:])
+            return torch.where(args[0], *(map(self.tensor, args[1:]) if plain else args[1:]))
+        row = lookup(node.op)
+        assert row is not None
+        function = row.torch or (lambda m, *args, **params: getattr(m, node.op)(*args, **params))
+        if node.op in _OPERATORS:
+            if not any(isinstance(one, _Code) for one in args):
+                args = [_Code(_written(args[0])), *args[1:]]
+            return function(torch, *args)
+        bounds = node.op.startswith("clamp") and not any(isinstance(one, _Code) for one in args[1:])
+        tensors = [one if bounds and k else self.tensor(one) for k, one in enumerate(args)]
+        return function(torch, *tensors, **{name: _param(name, value) for name, value in node.params})
+
+    def tensor(self, value: Any) -> Any:
+        """Return code that is a tensor."""
+        if isinstance(value, _Code) and value._text not in ("torch.pi", "torch.e"):
+            return value
+        device = {"device": self.device} if self.device != "cpu" else {}
+        return _Code("torch").tensor(value, dtype=_Code(f"torch.{self.dtype}"), **device)
+
+
+_OPERATORS = frozenset({"neg", "add", "sub", "mul", "div", "pow", *CONDITIONS})
+_TAKEN = frozenset({"torch", "print"})
+
+
+def _safe(name: str) -> str:
+    return f"{name}_" if name in _TAKEN else name
+
+
+def _plain(value: Fraction) -> int | float:
+    return value.numerator if value.denominator == 1 and abs(value) < 2**53 else float(value)
+
+
+def _param(name: str, value: Param) -> Any:
+    if isinstance(value, Fraction):
+        return float(value)
+    if value == "inf":
+        return inf
+    return (value,) if name in ("shape", "dims") and not isinstance(value, tuple) else value
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, _Code):
+        return value._text
+    if isinstance(value, tuple | list):
+        inner = ", ".join(map(_written, value))
+        return f"[{inner}]" if isinstance(value, list) else f"({inner}{',' if len(value) == 1 else ''})"
+    return _literal(value) if isinstance(value, float) else repr(value)
+
+
+def _literal(value: float) -> str:
+    return repr(value) if isfinite(value) else f"float({str(value)!r})"
+
+
+def _key(key: Any) -> str:
+    items = key if isinstance(key, tuple) else (key,)
+    return ", ".join(_item(one) for one in items)
+
+
+def _item(item: Any) -> str:
+    if isinstance(item, slice):
+        parts = ["" if one is None else str(one) for one in (item.start, item.stop, item.step)]
+        return ":".join(parts if parts[2] else parts[:2])
+    return "..." if item is ... else _written(item)

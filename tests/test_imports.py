@@ -23,7 +23,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("symbolic",),
     ("display",),
     ("plan", "outcome", "diagnose"),
-    ("case", "repro"),
+    ("case", "repro", "suite"),
     ("selftest",),
     ("report",),
     ("cli",),

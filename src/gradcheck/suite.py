@@ -1,0 +1,133 @@
+"""Checks of expression files and what came out of them: plain data between the loader, the workers and the reports."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from gradcheck.blame import Cause
+from gradcheck.compare import Verdict, worst
+from gradcheck.outcome import Outcome, Run
+from gradcheck.settings import Exit, Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """What the author of a check says comes out; what is None is not stated.
+
+    ``value`` is a text of the language for the output. ``verdict`` and ``cause`` turn a known bad point into a check
+    that passes: they must come out exactly so.
+    """
+
+    value: str | None = None
+    verdict: Verdict | None = None
+    cause: Cause | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing to check: a program at its points, as a file or the command line states it.
+
+    ``at`` holds texts as ``--at`` takes them, ``settings`` all else that the command line could say, the expected
+    gradients included. ``path`` is as the user named it, ``line`` counts from 1; both are None on the command line.
+    ``source`` is a citation, ``why`` the reason for an exception.
+    """
+
+    name: str
+    program: str
+    at: tuple[str, ...]
+    settings: Settings
+    path: str | None = None
+    line: int | None = None
+    expect: Expectation = Expectation()
+    source: str | None = None
+    why: str | None = None
+
+    @property
+    def id(self) -> str:
+        """Return what tells this check from all others: ``path::name``."""
+        return self.name if self.path is None else f"{self.path}::{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What came out of one check: its run, or why there is none; the seconds it took.
+
+    ``problem`` is one message: the program was refused, the check ran out of time, its worker was killed. ``unmet`` says
+    which expectations of the check were not met, in words.
+    """
+
+    check: Check
+    run: Run | None
+    problem: str | None = None
+    unmet: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+    @property
+    def verdict(self) -> Verdict:
+        """Return the worst verdict of the run, ``error`` where there is none."""
+        return Verdict.ERROR if self.run is None else self.run.verdict
+
+    @property
+    def passed(self) -> bool:
+        """Return whether nothing fails, or all is as the check expects it."""
+        if self.run is None or self.unmet:
+            return False
+        return self.check.expect.verdict is not None or self.run.passed
+
+    @property
+    def outcomes(self) -> Sequence[Outcome]:
+        """Return the outcomes of the run, none where there is no run."""
+        return () if self.run is None else self.run.outcomes
+
+
+@dataclass(frozen=True, slots=True)
+class Batch(Sequence[Result]):
+    """The results of many checks in the order of their files, with all that they depend on.
+
+    ``problems`` are files that could not be read, each with its whole message; ``interrupted`` says that the rest is
+    missing. ``seed`` and ``environment`` are those of the runs.
+    """
+
+    results: tuple[Result, ...]
+    environment: dict[str, str]
+    seed: int | None = None
+    problems: tuple[str, ...] = ()
+    interrupted: bool = False
+    notes: list[str] = field(default_factory=list)
+
+    def __getitem__(self, index):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN204
+        return self.results[index]
+
+    def __len__(self) -> int:
+        return len(self.results)
+
+    def __iter__(self) -> Iterator[Result]:
+        return iter(self.results)
+
+    def counts(self) -> Counter[Verdict]:
+        """Return how many checks have each verdict."""
+        return Counter(result.verdict for result in self.results)
+
+    @property
+    def failures(self) -> list[Result]:
+        """Return the results that did not pass, worst last."""
+        failed = [result for result in self.results if not result.passed]
+        return sorted(failed, key=lambda result: result.verdict.severity)
+
+    @property
+    def verdict(self) -> Verdict:
+        """Return the worst verdict of all."""
+        return worst([Verdict.AGREE, *(result.verdict for result in self.results)])
+
+    @property
+    def exit(self) -> Exit:
+        """Return the exit code of the batch: nothing that was checked is never green."""
+        if self.interrupted:
+            return Exit.INTERRUPTED
+        if self.problems:
+            return Exit.USAGE
+        if not self.results:
+            return Exit.NOTHING
+        return Exit.FAIL if any(not result.passed for result in self.results) else Exit.PASS

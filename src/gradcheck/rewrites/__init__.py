@@ -1,0 +1,171 @@
+"""What could be written instead: formulas of a program that are known to lose digits, rewritten in the user's text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+
+from gradcheck.errors import GradcheckError, Span
+from gradcheck.functions import CONSTANTS, WHERE
+from gradcheck.lower import lower
+from gradcheck.parse import parse
+from gradcheck.program import Call, Layer, Node, Number, Program, Shape, postorder, rebuild
+from gradcheck.rewrites.forms import Forms
+from gradcheck.rewrites.found import Binding
+from gradcheck.rewrites.guards import guarded
+from gradcheck.rewrites.match import Matcher
+from gradcheck.rewrites.table import ROWS, Row
+from gradcheck.rewrites.write import Writer, fill
+
+
+@dataclass(frozen=True, slots=True)
+class Rewrite:
+    """One place of a program rewritten: ``before``, at ``span`` of its source, becomes ``after`` in ``program``.
+
+    ``name`` is stable. ``note`` says where the two are different functions; None where they are equal wherever
+    ``before`` has a value.
+    """
+
+    name: str
+    span: Span
+    before: str
+    after: str
+    program: Program
+    note: str | None = None
+
+
+def rewrites(program: Program, shapes: Mapping[str, Shape] | None = None) -> Iterator[Rewrite]:
+    """Yield what the table knows to write instead, layer by layer, outermost first and most specific first.
+
+    Without ``shapes`` of the inputs, what is right for some shapes only is left out. Nothing here says that a rewrite
+    is better at some point: run both programs there. A program without source has none.
+
+    >>> one = next(rewrites(parse("y = exp(x); z = 3*y/(1 + y)")))
+    >>> print(one.name, "|", one.before, "|", one.after, "|", one.program.source)
+    sigmoid-quotient | 3*y/(1 + y) | 3*sigmoid(x) | y = exp(x); z = 3*sigmoid(x)
+    """
+    if not program.source:
+        return
+    search = _Search(program, shapes)
+    seen = {str(program)}
+    for place, layer in enumerate(program.layers):
+        parts = [part for part in postorder(layer.expression) if isinstance(part, Call) and part.args]
+        for node in sorted(parts, key=lambda part: part.span.start - part.span.end):
+            for name, made, literals, note in search.replacements(node, place):
+                found = search.written(node, made, literals)
+                if found is not None and str(found.program) not in seen:
+                    seen.add(str(found.program))
+                    yield replace(found, name=name, note=note)
+
+
+@dataclass(frozen=True, slots=True)
+class _Compiled:
+    """A row as nodes; ``literals`` are the replacement's numbers as they are written, ``constants`` pi and e in it."""
+
+    row: Row
+    pattern: Node
+    template: Node
+    literals: Mapping[Node, str]
+    constants: frozenset[str]
+
+
+@cache
+def _compiled() -> tuple[_Compiled, ...]:
+    """Return the table, largest patterns first."""
+    rows = [_compile(row) for row in ROWS]
+    return tuple(sorted(rows, key=lambda one: -sum(1 for _ in postorder(one.pattern))))
+
+
+def _compile(row: Row) -> _Compiled:
+    template = parse(row.after).layers[-1].expression
+    parts = list(postorder(template))
+    numbers = (part for part in parts if isinstance(part, Number))
+    literals: dict[Node, str] = {part: row.after[part.span.start : part.span.end] for part in numbers}
+    constants = frozenset(part.op for part in parts if isinstance(part, Call)) & CONSTANTS
+    return _Compiled(row, parse(row.before).layers[-1].expression, template, literals, constants)
+
+
+class _Search:
+    """The search in one program."""
+
+    def __init__(self, program: Program, shapes: Mapping[str, Shape] | None) -> None:
+        self.program = program
+        self.shapes = shapes
+        self.names = {*program.inputs, *(layer.name for layer in program.layers)}
+        self.forms = Forms(program.layers)
+        self.matcher = Matcher(self.forms)
+
+    def replacements(self, node: Call, place: int) -> Iterator[tuple[str, Node, Mapping[Node, str], str | None]]:
+        """Yield what may stand for ``node`` in the layer at ``place``, by the name of the rewrite."""
+        if node.op == WHERE:
+            yield from (("double-where", made, {}, None) for made in guarded(node, self.forms))
+        for one in _compiled():
+            if one.constants & self.names:
+                continue  # the user's pi is another one
+            for found in self.matcher.find(one.pattern, node):
+                binding = self.along(found.binding, place) if one.row.along else found.binding
+                if binding is not None:
+                    yield one.row.name, found.around(fill(one.template, binding)), one.literals, one.row.note
+                    break
+
+    def along(self, binding: Binding, place: int) -> Binding | None:
+        """Return the binding with the one dim that a sum and a softmax have in common, or None where there is none."""
+        params = dict(binding.params or ())
+        dim = params.get("dim")
+        dim = dim[0] if isinstance(dim, tuple) and len(dim) == 1 else dim
+        shape = self.shape(binding.nodes["a"], place)
+        if shape is not None and len(shape) == 1 and dim in (None, (), 0, -1):
+            dim = 0
+        elif "keepdim" not in params:
+            return None
+        return replace(binding, params=(("dim", dim),)) if isinstance(dim, int) else None
+
+    def shape(self, node: Node, place: int) -> Shape | None:
+        if self.shapes is None:
+            return None
+        return _shape(replace(self.program, layers=(*self.program.layers[:place], Layer("", node))), self.shapes)
+
+    def written(self, node: Call, made: Node, literals: Mapping[Node, str]) -> Rewrite | None:
+        """Return the program with ``made`` in the place of ``node``, in brackets where it needs them, or None."""
+        source, span = self.program.source, node.span
+        words = Writer(source, literals).text(made)
+        layers = [
+            replace(layer, expression=rebuild(layer.expression, lambda part: made if part is node else part))
+            for layer in self.program.layers
+        ]
+        wanted = str(replace(self.program, layers=tuple(layers)))
+        wider = span if words.startswith("-") else _with_brackets(source, span)
+        for place, after in ((wider, words), (span, words), (span, f"({words})")):
+            program = self.parsed(source[: place.start] + after + source[place.end :])
+            if program is not None and str(program) == wanted:
+                return Rewrite("", place, source[place.start : place.end], after, program)
+        return None
+
+    def parsed(self, text: str) -> Program | None:
+        """Return a rewritten text as a program, where it is one of the same inputs and of the same shape."""
+        try:
+            program = parse(text, self.program.inputs)
+        except GradcheckError:
+            return None
+        if set(program.inputs) != set(self.program.inputs):
+            return None
+        if self.shapes is not None and _shape(program, self.shapes) != _shape(self.program, self.shapes):
+            return None
+        return replace(program, inputs=self.program.inputs)
+
+
+def _with_brackets(source: str, span: Span) -> Span:
+    """Return the span with the brackets right around it, which the replacement may not need any more."""
+    bracketed = source[: span.start].endswith("(") and source[span.end :].startswith(")")
+    return Span(span.start - 1, span.end + 1) if bracketed else span
+
+
+def _shape(program: Program, shapes: Mapping[str, Shape] | None) -> Shape | None:
+    try:
+        return lower(program, shapes).shapes[program.layers[-1].name]
+    except GradcheckError:
+        return None
+
+
+__all__ = ["Rewrite", "rewrites"]

@@ -15,7 +15,7 @@ from gradcheck.blame import Cause
 from gradcheck.diagnose.alone import Alone, Isolated, array, isolate, tensors
 from gradcheck.diagnose.graph import Balls, Element, Floats, Graph, Site
 from gradcheck.formats import FORMATS, Ball, Dyadic, Format
-from gradcheck.functions import ELEMENTWISE, WHERE, lookup
+from gradcheck.functions import COMPOSITE, ELEMENTWISE, WHERE
 from gradcheck.program import Name
 from gradcheck.symbolic import Pullback
 
@@ -424,7 +424,7 @@ class Search:
         local = _worst([self.graph.gap(ball, value) for ball, value in zip(own, pulled.elements, strict=True)])
         if 4 * local < gap:
             return Cause.ILL_CONDITIONED
-        return Cause.STORED_OUTPUT if getattr(lookup(site.call.op), "stored", False) else Cause.INACCURATE_OPERATION
+        return Cause.STORED_OUTPUT if is_stored(site.call.op) else Cause.INACCURATE_OPERATION
 
     def _infinite(self) -> Finding | None:
         """Return the first value that overflowed, though the gradient came out finite."""
@@ -438,6 +438,12 @@ _CORNERS = (Cause.KINK, Cause.JUMP)
 _CORNERS_FIRST = [(True, True), (True, False), (False, False), (False, True)]
 _CORNERS_LAST = [(False, False), (False, True), (True, False), (True, True)]
 """Orders of findings: whether it is a corner or jump, and whether an argument has no slope where the value exists."""
+
+
+def is_stored(op: str) -> bool:
+    """Return whether torch computes the gradient of an operation from its stored result."""
+    row = ELEMENTWISE.get(op) or COMPOSITE.get(op)
+    return row is not None and row.stored
 
 
 def reaches(site: Site, other: Site) -> bool:

@@ -279,15 +279,15 @@ ROWS: tuple[Composite, ...] = (
     # --- reductions ---------------------------------------------------------------------------------------------------
     Composite("mean", ("x",), ("dim", "keepdim"), _mean, ("mean(a)", "mean(a, dim=0)", "mean(c, dim=(0, 1), keepdim=True)"), torch=_torch_over("mean"), summary="the arithmetic mean"),
     Composite("var",  ("x",), ("dim", "correction", "keepdim"), _variance, ("var(a)", "var(a, dim=1)", "var(a, dim=1, correction=0, keepdim=True)"), as_torch=_variance_stored, torch=_torch_over("var"), summary="the variance, divided by n - correction"),
-    Composite("std",  ("x",), ("dim", "correction", "keepdim"), _deviation, ("std(a)", "std(a, dim=0)", "std(v, correction=0)"), as_torch=_deviation_stored, torch=_torch_over("std"), summary="the standard deviation"),
-    Composite("norm", ("x",), ("p", "dim", "keepdim"), _norm, ("norm(a)", "norm(a, p=1)", "norm(a, p=3, dim=1)", "norm(v, p=inf)", "norm(v, p=1.5)"), as_torch=_norm_stored, torch=_torch_norm, summary="the vector norm of order p"),
-    Composite("prod", ("x",), ("dim", "keepdim"), _tree("{}*{}"), ("prod(a)", "prod(a, dim=1)", "prod(v, dim=0, keepdim=True)"), as_torch=_prod_stored, torch=_torch_prod, summary="the product of the elements"),
+    Composite("std",  ("x",), ("dim", "correction", "keepdim"), _deviation, ("std(a)", "std(a, dim=0)", "std(v, correction=0)"), stored=True, as_torch=_deviation_stored, torch=_torch_over("std"), summary="the standard deviation"),
+    Composite("norm", ("x",), ("p", "dim", "keepdim"), _norm, ("norm(a)", "norm(a, p=1)", "norm(a, p=3, dim=1)", "norm(v, p=inf)", "norm(v, p=1.5)"), stored=True, as_torch=_norm_stored, torch=_torch_norm, summary="the vector norm of order p"),
+    Composite("prod", ("x",), ("dim", "keepdim"), _tree("{}*{}"), ("prod(a)", "prod(a, dim=1)", "prod(v, dim=0, keepdim=True)"), stored=True, as_torch=_prod_stored, torch=_torch_prod, summary="the product of the elements"),
     Composite("amax", ("x",), ("dim", "keepdim"), _tree("maximum({}, {})"), ("amax(a)", "amax(a, dim=1)", "amax(c, dim=(0, 2), keepdim=True)"), torch=_torch_extreme("amax"), summary="the greatest element"),
     Composite("amin", ("x",), ("dim", "keepdim"), _tree("minimum({}, {})"), ("amin(a)", "amin(a, dim=0)"), torch=_torch_extreme("amin"), summary="the least element"),
     Composite("sort", ("x",), ("dim", "descending"), sort, ("sort(v)", "sort(a, 0)", "sort(a, descending=True)", "sort(c, dim=1)"), torch=lambda m, x, dim=-1, descending=False: m.sort(x, dim=dim, descending=descending).values, summary="the elements in order along dim, values alone"),
-    Composite("logsumexp", ("x",), ("dim", "keepdim"), _logsumexp, ("logsumexp(a, dim=1)", "logsumexp(a, dim=(0, 1))", "logsumexp(v, 0, keepdim=True)"), as_torch=_logsumexp_stored, torch=_all_dims, summary="log(sum(exp(x)))"),
-    Composite("softmax", ("x",), ("dim",), _along("exp(x)/sum(exp(x){over})"), ("softmax(a, dim=1)", "softmax(v, 0)"), as_torch=_softmax_stored("y = detach(z/s)\ny + y*(d - sum(y*d{over}))"), summary="exp(x)/sum(exp(x))"),
-    Composite("log_softmax", ("x",), ("dim",), _along("x - log(sum(exp(x){over}))"), ("log_softmax(a, dim=1)", "log_softmax(c, -1)"), as_torch=_softmax_stored("y = detach(x - k - log(s))\ny + (d - sum(detach(exp(y))*d{over}))"), summary="log(softmax(x))"),
+    Composite("logsumexp", ("x",), ("dim", "keepdim"), _logsumexp, ("logsumexp(a, dim=1)", "logsumexp(a, dim=(0, 1))", "logsumexp(v, 0, keepdim=True)"), stored=True, as_torch=_logsumexp_stored, torch=_all_dims, summary="log(sum(exp(x)))"),
+    Composite("softmax", ("x",), ("dim",), _along("exp(x)/sum(exp(x){over})"), ("softmax(a, dim=1)", "softmax(v, 0)"), stored=True, as_torch=_softmax_stored("y = detach(z/s)\ny + y*(d - sum(y*d{over}))"), summary="exp(x)/sum(exp(x))"),
+    Composite("log_softmax", ("x",), ("dim",), _along("x - log(sum(exp(x){over}))"), ("log_softmax(a, dim=1)", "log_softmax(c, -1)"), stored=True, as_torch=_softmax_stored("y = detach(x - k - log(s))\ny + (d - sum(detach(exp(y))*d{over}))"), summary="log(softmax(x))"),
 
     # --- shapes -------------------------------------------------------------------------------------------------------
     Composite("transpose", ("x",), ("dim0", "dim1"), _swap, ("transpose(a, 0, 1)", "transpose(c, 0, -1)"), summary="two axes swapped"),

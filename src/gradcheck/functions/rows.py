@@ -47,6 +47,11 @@ class Elementwise:
     outside: tuple[Sample, ...] = ()
     summary: str = ""
 
+    @property
+    def stored(self) -> bool:
+        """Return whether torch computes the gradient from the stored, rounded result."""
+        return any(f"{self.name}(" in text for text in self.as_torch)
+
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
@@ -80,6 +85,7 @@ class Composite:
     returns it. The exact lane expands it; torch runs its own function. ``as_torch`` is an equal definition that loses as
     many digits as torch's own formulas do, forward and backward, where ``definition`` would lose others; the rounding
     enclosure uses it. In it ``value + (x - detach(x))*slope`` has a value and a slope that torch computes apart.
+    ``stored`` says that torch computes the gradient from the stored, rounded result.
     """
 
     name: str
@@ -88,6 +94,7 @@ class Composite:
     definition: str | Callable[..., str]
     samples: tuple[str, ...]
     as_torch: str | Callable[..., str] | None = None
+    stored: bool = False
     defaults: dict[str, Param] = field(default_factory=dict)
     torch: Callable[..., Any] | None = None
     summary: str = ""

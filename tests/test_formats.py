@@ -14,7 +14,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gradcheck.formats import FORMATS, LEAST_DISTANCE, Ball, Dyadic, Format, order
+from gradcheck.formats import EXACT_DIGITS, FORMATS, LEAST_DISTANCE, Ball, Dyadic, Format, exact_text, order
 
 LAYOUTS = {"float64": ("d", "Q", 64), "float32": ("f", "I", 32), "bfloat16": ("f", "I", 16), "float16": ("e", "H", 16)}
 """How ``struct`` reads each format, and its bits; bfloat16 is the upper half of a float32."""
@@ -434,6 +434,14 @@ def test_text_examples(name: str, value: float, text: str) -> None:
 def test_text_of_a_number_of_another_format_is_refused() -> None:
     with pytest.raises(ValueError, match=r"0\.1 is not a number of float32"):
         FORMATS["float32"].text(0.1)
+
+
+@ALL
+def test_an_astronomic_number_is_shown_by_the_last_decimal(fmt: Format) -> None:
+    digits = "9." + "9" * (EXACT_DIGITS[fmt.name] - 1)
+    for man, sign in ((1, ""), (-1, "-")):
+        beyond = Dyadic(man, 10**19)
+        assert exact_text(Ball(beyond, beyond), fmt) == f"{sign}{digits}e+999999999999999999"
 
 
 def test_the_names_are_the_keys() -> None:

@@ -308,11 +308,13 @@ def exact_text(ball: Ball | None, fmt: Format, digits: int | None = None) -> str
     middle = ball.midpoint
     digits = digits or EXACT_DIGITS[fmt.name]
     # Rounded to the nearest, which no proof rests on; the json report has the enclosure itself.
-    near = Context(prec=digits, Emin=MIN_EMIN, Emax=MAX_EMAX).create_decimal(
+    near = Context(prec=digits, Emin=MIN_EMIN, Emax=MAX_EMAX, traps=[]).create_decimal(
         Ball(middle, middle).decimals(digits + 8)[0]
     )
     if not near:
         return "0"
+    if not near.is_finite():  # it rounds up beyond the last decimal
+        return Ball(middle, middle).decimals(digits)[middle.man < 0]
     plain = -6 < near.adjusted() < digits
     text = f"{near:f}" if plain else f"{near:e}"
     head, sign, tail = text.partition("e")

@@ -19,6 +19,10 @@ class Span:
         """Return the span that covers both."""
         return Span(min(self.start, other.start), max(self.end, other.end))
 
+    def overlaps(self, other: Span) -> bool:
+        """Return whether the two have a character in common."""
+        return self.start < other.end and other.start < self.end
+
 
 class GradcheckError(Exception):
     """Base of every error that the user's input can cause.

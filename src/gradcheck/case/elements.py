@@ -110,6 +110,14 @@ class Elements:
         else:
             self.judgements[k] = between(sides.left, sides.right, self.torch[k] if self.torch else 0.0, fmt, ulps)
 
+    def off_axis(self, k: int, around: Ball | None, fmt: Format) -> None:
+        """Take a slope that lies among the gradients beside the point: its branches may meet off the axes alone."""
+        if around is None or self.torch is None or not isfinite(self.torch[k]) or not around.contains(self.torch[k]):
+            return
+        low, high = (fmt.text(fmt.round_dyadic(end)) for end in (around.lower, around.upper))
+        note = f"the derivative beside the point goes from {low} to {high}; torch chose {fmt.text(self.torch[k])}"
+        self.judgements[k] = Judgement(Verdict.KINK, note=note)
+
     def disagreements(self) -> list[int]:
         """Return the elements where torch's gradient is beyond the tolerance and rounding may be the reason."""
         if self.torch is None:

@@ -12,7 +12,7 @@ from gradcheck.case.one import Case
 from gradcheck.compare import Judgement, Verdict, right_bits
 from gradcheck.diagnose import Graph, diagnose, graph, unsteady
 from gradcheck.diagnose.words import in_words
-from gradcheck.errors import GradcheckError
+from gradcheck.errors import GradcheckError, Span
 from gradcheck.formats import Format
 from gradcheck.outcome import GradientOutcome, Outcome
 from gradcheck.plan import Plan
@@ -23,6 +23,8 @@ MAX_BLAMES = 4
 """Kinds of bad elements of one gradient that are looked into."""
 MAX_REWRITES = 12
 """Rewritten programs that are tried for one bad element."""
+MAX_FOUND = 200
+"""Rewrites that are looked for in one program."""
 MAX_NUMBERS = 100_000
 """Numbers on the way of a program up to which the operation at fault is looked for."""
 
@@ -37,7 +39,7 @@ class Inquiry:
     def __init__(self, case: Case, outcome: Outcome) -> None:
         self.case = case
         self.outcome = outcome
-        self.tried: dict[str, Outcome | None] = {}
+        self.tried: dict[tuple[str, tuple[str, int]], Outcome | None] = {}
 
     def run(self) -> Outcome:
         """Return the outcome with what is at fault for its bad elements."""
@@ -66,7 +68,7 @@ class Inquiry:
         if k in self.case.unsteady.get(gradient.input, ()):
             found = unsteady(traced, self.case.backward(traced=True).operations, k)
         found = found or diagnose(traced, self.case.plan.node, gradient.input, k, judgement, truth, torch)
-        return None if found is None else replace(self.beside(gradient, found), fix=self.fix(gradient, k))
+        return None if found is None else replace(self.beside(gradient, found), fix=self.fix(gradient, k, found.span))
 
     def beside(self, gradient: GradientOutcome, blame: Blame) -> Blame:
         """Return the blame with what the derivative does beside a point that has none."""
@@ -79,18 +81,22 @@ class Inquiry:
 
     # --- what could be written instead ---
 
-    def fix(self, gradient: GradientOutcome, k: int) -> Fix | None:
-        """Return the rewritten program whose gradient came out best in both lanes, where one did come out better."""
+    def fix(self, gradient: GradientOutcome, k: int, place: Span | None) -> Fix | None:
+        """Return the rewritten program whose gradient came out best in both lanes, where one did come out better.
+
+        Rewrites at the ``place`` of the fault are tried first; among equals the first one stands.
+        """
         if gradient.judgements[k].verdict not in _REPAIRABLE:
             return None
         plan = self.case.plan
-        made = (self.attempt(one, gradient, k) for one in islice(rewrites(plan.program, plan.inputs()), MAX_REWRITES))
-        found = [one for one in made if one is not None]
+        known = list(islice(rewrites(plan.program, plan.inputs()), MAX_FOUND))
+        known.sort(key=lambda one: place is None or not one.span.overlaps(place))
+        found = [one for one in (self.attempt(each, gradient, k) for each in known[:MAX_REWRITES]) if one is not None]
         return max(found, key=lambda one: (-Verdict(one.verdicts[1]).severity, one.bits[1]), default=None)
 
     def attempt(self, one: Rewrite, gradient: GradientOutcome, k: int) -> Fix | None:
         """Return a rewrite as a fix where it is better for one element of the gradient."""
-        outcome = self.checked(one.program)
+        outcome = self.checked(one.program, (gradient.input, k))
         again = [] if outcome is None else [each for each in outcome.gradients if each.input == gradient.input]
         if outcome is None or not again or (one.note is None and not _same_value(self.outcome, outcome)):
             return None
@@ -101,20 +107,21 @@ class Inquiry:
         verdicts = before.verdict.value, after.verdict.value
         return Fix(one.name, one.before, one.after, one.program.source, verdicts, bits, one.note)
 
-    def checked(self, program: Program) -> Outcome | None:
+    def checked(self, program: Program, asked: tuple[str, int]) -> Outcome | None:
         """Return the outcome of another program at the same point, None where it cannot be checked there."""
-        if program.source not in self.tried:
-            self.tried[program.source] = self.check(program)
-        return self.tried[program.source]
+        key = program.source, asked
+        if key not in self.tried:
+            self.tried[key] = self.check(program, asked)
+        return self.tried[key]
 
-    def check(self, program: Program) -> Outcome | None:
+    def check(self, program: Program, asked: tuple[str, int]) -> Outcome | None:
         """Return the outcome of another program, run as torch runs it."""
         case = self.case
         point = {name: value for name, value in case.point.items() if name in program.inputs}
         wrt = tuple(name for name in case.plan.wrt if name in point)
         try:
             plan = Plan.make(program, {name: value.shape for name, value in point.items()}, wrt, ())
-            outcome = Case(plan, point, case.dtype, replace(case.settings, under_test={}, nondet=0)).run()
+            outcome = Case(plan, point, case.dtype, replace(case.settings, under_test={}, nondet=0), asked).run()
         except GradcheckError:
             return None
         return outcome if outcome.error is None else None

@@ -25,7 +25,7 @@ from gradcheck.symbolic import Pullback
 
 CROSS_CHECK_ELEMENTS = 4_096
 """Elements up to which the fused closed forms are evaluated too, as a cross-check of the node-level program."""
-MAX_KINKS = 64
+MAX_KINKS = 256
 """Elements of a gradient whose one-sided derivatives are worked out; each takes four evaluations of both forms."""
 SHOWN_ELEMENTS = 64
 """Elements of a layer up to which its enclosure is kept for the report."""
@@ -35,9 +35,14 @@ Floats = np.ndarray[Any, np.dtype[np.float64]]
 
 
 class Case:
-    """One point in one dtype on its way through both lanes; the state is the working precision and what is decided."""
+    """One point in one dtype on its way through both lanes; the state is the working precision and what is decided.
 
-    def __init__(self, plan: Plan, point: Point, dtype: str, settings: Settings) -> None:
+    ``asked`` is the only element whose one-sided derivatives are of interest; without it all of them are.
+    """
+
+    def __init__(
+        self, plan: Plan, point: Point, dtype: str, settings: Settings, asked: tuple[str, int] | None = None
+    ) -> None:
         self.plan = plan
         self.point = point
         self.dtype = dtype
@@ -45,6 +50,7 @@ class Case:
         self.format = FORMATS[dtype]
         self.arrays = {name: value.array(self.format.round, _rounding(dtype)) for name, value in point.items()}
         self.bits = START_BITS
+        self.asked = asked
         self.unsteady: dict[str, set[int]] = {}
         self.notes: list[str] = []
 
@@ -157,10 +163,15 @@ class Case:
         """Take the one-sided derivatives at kinks: equal ones mean that the function is smooth in spite of them."""
         for one in gradients:
             forms = self.forms(one.name)
-            for k in one.kinks[:MAX_KINKS]:
+            asked = [k for k in one.kinks if self.asked in (None, (one.name, k))][:MAX_KINKS]
+            for k in asked:
                 sides = exact.sides(forms, self.plan.program.output, self.arrays, one.name, k)
                 if sides is not None:
                     one.aside(k, sides, self.format, self.settings.ulps)
+            off = set(asked).intersection(one.disagreements())
+            around = exact.nearby(forms, self.arrays, self.plan.wrt) if off else []
+            for k in off:
+                one.off_axis(k, around[k], self.format)
 
     def explain(self, gradients: list[Elements]) -> None:
         """Ask of every disagreement whether rounding explains it; the ordinary check never comes here."""

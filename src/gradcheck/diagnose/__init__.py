@@ -11,9 +11,13 @@ import numpy as np
 from gradcheck.autograd import Operation, TorchValue
 from gradcheck.blame import Blame, Cause, Reading
 from gradcheck.compare import Judgement, Verdict
+from gradcheck.diagnose.corners import at_a_corner, without_derivative
 from gradcheck.diagnose.graph import Balls, Graph, Site, graph
-from gradcheck.diagnose.search import Finding, Search, reaches
+from gradcheck.diagnose.lost import lost_digits
+from gradcheck.diagnose.nonfinite import not_finite
+from gradcheck.diagnose.scene import Finding, Scene, reaches
 from gradcheck.diagnose.words import message
+from gradcheck.diagnose.wrong import detached, wrong
 from gradcheck.formats import Ball
 from gradcheck.symbolic import Pullback
 
@@ -37,8 +41,8 @@ def diagnose(
     ``traced`` holds torch's run beside the exact values of the node-level ``pullback``; ``truth`` is the enclosure of
     the derivative, ``torch`` what torch returned for it.
     """
-    search = Search(traced, pullback, name, element, truth)
-    finding = _find(search, judgement, torch)
+    scene = Scene(traced, pullback, name, element, truth)
+    finding = _find(scene, judgement, torch)
     if finding is None:
         return None
     site = finding.site
@@ -52,23 +56,23 @@ def diagnose(
     )
 
 
-def _find(search: Search, judgement: Judgement, torch: float | None) -> Finding | None:
+def _find(scene: Scene, judgement: Judgement, torch: float | None) -> Finding | None:
     if torch is None:
-        return search.detached() or search.wrong()
+        return detached(scene) or wrong(scene)
     if judgement.verdict in (Verdict.KINK, Verdict.UNDEFINED):
-        masked = None if isfinite(torch) else search.not_finite()
+        masked = None if isfinite(torch) else not_finite(scene)
         if masked is not None and masked.cause is Cause.NAN_FROM_MASKED_BRANCH:
             return masked
-        found = search.without_derivative(judgement.verdict is Verdict.KINK)
+        found = without_derivative(scene, judgement.verdict is Verdict.KINK)
         if found is not None and judgement.verdict is Verdict.KINK:
             # Where a slope is 0/0 or infinite and both sides have one all the same, it is a corner: norm and std at 0.
             return replace(found, cause=Cause.KINK)
         return found
     if judgement.verdict is Verdict.UNSTABLE:
-        return search.lost_digits(judgement.ulps or 0.0) or Finding(Cause.ROUNDING)
+        return lost_digits(scene, judgement.ulps or 0.0) or Finding(Cause.ROUNDING)
     if judgement.verdict is Verdict.DISAGREE:
-        found = search.detached() or search.wrong() if isfinite(torch) else search.not_finite()
-        return found or search.at_a_corner() or search.lost_digits(judgement.ulps or 0.0)
+        found = detached(scene) or wrong(scene) if isfinite(torch) else not_finite(scene)
+        return found or at_a_corner(scene) or lost_digits(scene, judgement.ulps or 0.0)
     return None
 
 
@@ -84,9 +88,7 @@ def _readings(
         return []
     others = [one for one in traced.sites if one is not site and one.smooth]
     forward = [one for one in others if reaches(site, one) and _off(traced, one.value, one.torch.value)]
-    back = [
-        one for one in reversed(others) if name in one.inputs and _off(traced, one.cotangent, one.torch.cotangent)
-    ]
+    back = [one for one in reversed(others) if name in one.inputs and _off(traced, one.cotangent, one.torch.cotangent)]
     readings = [replace(_reading(traced, site, "value", site.value, site.torch.value), culprit=not finding.backward)]
     readings += [_reading(traced, one, "value", one.value, one.torch.value) for one in forward]
     readings += [_reading(traced, one, "cotangent", one.cotangent, one.torch.cotangent) for one in back]

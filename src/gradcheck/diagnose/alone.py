@@ -107,4 +107,3 @@ def array(value: TorchValue) -> Floats:
 def tensors(one: Operation) -> list[Floats]:
     """Return the arguments of an operation that are tensors, as torch had them."""
     return [array(arg) for arg in one.args if arg is not None]
-

@@ -7,7 +7,7 @@ from math import isfinite
 
 from gradcheck.blame import Cause
 from gradcheck.diagnose.graph import Element, Graph, Site
-from gradcheck.diagnose.search import Finding
+from gradcheck.diagnose.scene import Finding
 from gradcheck.exact import Beside, Side
 from gradcheck.formats import Ball, Format, exact_text
 
@@ -114,7 +114,7 @@ def _cancellation(finding: Finding, graph: Graph) -> str:
     site = finding.site
     assert site is not None
     if finding.backward:
-        return f"the slopes through {_parts(finding, graph)} nearly cancel, and only their rounding errors are left"
+        return f"{_ways(finding, graph)}: they nearly cancel, and only their rounding errors are left"
     pair = _value_pair(finding, graph)
     numbers = "" if pair is None else f": it is {_exact(graph, pair[0])}, and torch has {_torch(graph, pair[1])}"
     if site.call.op in ("add", "sub"):
@@ -122,20 +122,21 @@ def _cancellation(finding: Finding, graph: Graph) -> str:
     return f"the terms of {site.call.op} nearly cancel, and only their rounding errors are left{numbers}"
 
 
-def _parts(finding: Finding, graph: Graph) -> str:
-    """Return the operations that send back what cancels, each with its number where it is one."""
-    said = []
-    for site in finding.other[:3]:
-        pulled = [one for one in site.torch.pulled if one is not None and len(one.elements) == 1]
-        number = f" ({_torch(graph, pulled[-1].elements[0])})" if len(pulled) == 1 else ""
-        said.append(f"`{graph.text(site)}`{number}")
-    return " and ".join([", ".join(said[:-1]), said[-1]] if len(said) > 1 else said)
+def _ways(finding: Finding, graph: Graph) -> str:
+    """Return what comes back through each argument of the operation where the ways meet."""
+    site = finding.site
+    assert site is not None
+    numbers = {way: "none" if one is None else _torch(graph, one) for way, one in sorted(finding.ways)[:3]}
+    return ", ".join(f"the slope through `{_text(graph, site.sources[way])}` is {one}" for way, one in numbers.items())
 
 
-def _ill_conditioned(finding: Finding, _graph: Graph) -> str:
+def _ill_conditioned(finding: Finding, graph: Graph) -> str:
     op = finding.site.call.op if finding.site else "it"
     what = f"the slope of {op} changes" if finding.backward else f"{op} changes"
-    return f"{what} so fast here that the rounding of its argument is magnified"
+    sources = finding.site.sources if finding.site else ()
+    position = finding.argument if finding.argument is not None else 0
+    given = f"`{_text(graph, sources[position])}`" if sources else "its argument"
+    return f"{what} so fast here that the rounding of {given} is magnified"
 
 
 def _stored_output(finding: Finding, graph: Graph) -> str:
@@ -143,7 +144,7 @@ def _stored_output(finding: Finding, graph: Graph) -> str:
     assert site is not None
     return (
         f"torch computes the gradient of {site.call.op} from its stored result "
-        f"{_torch(graph, site.torch.value.elements[0])}, and the digits that the gradient needs are not in it"
+        f"{_torch(graph, site.torch.value.elements[0])}, which no longer has the digits for it"
     )
 
 
@@ -158,12 +159,11 @@ def _inaccurate(finding: Finding, graph: Graph) -> str:
 
 
 def _masked(finding: Finding, graph: Graph) -> str:
-    [mask] = finding.other
     op = finding.site.call.op if finding.site else "it"
     value = next((one for one in finding.site.torch.value.elements if not isfinite(one)), 0.0) if finding.site else 0.0
     broken = f"its value is {value}" if not finding.backward else f"the slope of {op} is infinite here"
     return (
-        f"`{graph.text(mask)}` does not take this branch, but torch differentiates it all the same: "
+        f"`{_text(graph, finding.mask)}` does not take this branch, but torch differentiates it all the same: "
         f"{broken}, and 0 times that is nan"
     )
 
@@ -212,12 +212,14 @@ def _pole(finding: Finding, graph: Graph) -> str:
 
 def _kink(finding: Finding, _graph: Graph) -> str:
     op = finding.site.call.op if finding.site else "it"
+    if finding.smooth:
+        return f"{op} has a corner here, but the whole is smooth: the slope that torch takes is not its derivative"
     return f"{op} has a corner here: its slopes from the left and from the right differ"
 
 
-def _jump(finding: Finding, _graph: Graph) -> str:
+def _jump(finding: Finding, graph: Graph) -> str:
     op = finding.site.call.op if finding.site else "it"
-    return f"{op} jumps here"
+    return f"{op} jumps at {_argument_value(finding, graph)}"
 
 
 def _lower_precision(finding: Finding, graph: Graph) -> str:

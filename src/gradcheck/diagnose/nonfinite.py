@@ -1,0 +1,133 @@
+"""Gradients that are nan or inf: where they first stopped being numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from math import isfinite
+
+import numpy as np
+
+from gradcheck.blame import Cause
+from gradcheck.diagnose.alone import array, tensors
+from gradcheck.diagnose.corners import no_value
+from gradcheck.diagnose.graph import Site
+from gradcheck.diagnose.lost import amplifier
+from gradcheck.diagnose.scene import (
+    Finding,
+    Scene,
+    broken,
+)
+from gradcheck.formats import Ball
+from gradcheck.functions import ELEMENTWISE, WHERE
+
+
+def not_finite(scene: Scene) -> Finding | None:
+    """Return where a gradient that is nan or inf first stopped being a number.
+
+    From the input towards the output, along what is not finite, to the operation whose own cotangent still is.
+    """
+    origin = _origin(scene)
+    if origin is None:
+        return None
+    site, position = origin
+    root = _root(scene, site)
+    if root is not None:
+        return _why_not_finite(scene, root)
+    return _why_back(scene, site, position)
+
+
+def _origin(scene: Scene) -> tuple[Site, int] | None:
+    readers: Iterable[tuple[Site, int]] = scene.graph.readers[scene.name]
+    at: int | None = scene.element
+    while True:
+        step = next((one for one in readers if broken(one[0].torch.pulled[one[1]], at)), None)
+        if step is None:
+            return None
+        site, position = step
+        same = site.torch.args[position]
+        elementwise = site.call.op in ELEMENTWISE or site.call.op == WHERE
+        at = at if elementwise and same is not None and same.shape == site.torch.value.shape else None
+        if not broken(site.torch.cotangent, at):
+            return site, position
+        readers = site.readers
+
+
+def _root(scene: Scene, site: Site) -> Site | None:
+    """Return the first operation on the way to ``site``, or it, whose value is not finite from finite arguments."""
+    for source in site.sources:
+        if isinstance(source, Site) and broken(source.torch.value):
+            return _root(scene, source)
+    return site if broken(site.torch.value) else None
+
+
+def _why_not_finite(scene: Scene, root: Site) -> Finding:
+    mask = _mask(root)
+    if mask is not None:
+        return Finding(Cause.NAN_FROM_MASKED_BRANCH, root, mask=mask)
+    lost = _lost_argument(scene, root)
+    if lost is not None:
+        return lost
+    isolated = scene.isolated(root)
+    if isolated is not None:
+        ones = np.ones(root.torch.value.shape)
+        made = isolated.in_floats(tensors(root.torch), ones, scene.graph.format, scene.graph.bits)
+        proven = isolated.at(tensors(root.torch), ones, scene.graph.bits)
+        if any(scene.too_large(one) for one in proven.value):
+            return Finding(Cause.OVERFLOW, root)
+        if all(isinstance(one, Ball) for one in made.value):
+            return Finding(Cause.WRONG_VALUE, root, torch=root.torch.value, exact=tuple(proven.value))
+        if all(isinstance(one, Ball) for one in proven.value):
+            return Finding(Cause.OVERFLOW, root)
+    return Finding(no_value(root), root)
+
+
+def _why_back(scene: Scene, site: Site, position: int) -> Finding:
+    """Return why finite numbers gave a cotangent that is nan or inf."""
+    pulled, incoming = site.torch.pulled[position], site.torch.cotangent
+    assert pulled is not None
+    mask = _mask(site)
+    if mask is not None and incoming is not None and 0.0 in incoming.elements:
+        return Finding(Cause.NAN_FROM_MASKED_BRANCH, site, backward=True, argument=position, mask=mask)
+    lost = _lost_argument(scene, site)
+    if lost is not None:
+        return lost
+    isolated = scene.isolated(site)
+    if isolated is not None and incoming is not None:
+        proven = isolated.at(tensors(site.torch), array(incoming), scene.graph.bits).pulled[position]
+        made = isolated.in_floats(tensors(site.torch), array(incoming), scene.graph.format, scene.graph.bits)
+        broken = [k for k, one in enumerate(pulled.elements) if not isfinite(one)]
+        if any(scene.too_large(proven[k]) for k in broken):
+            return Finding(Cause.OVERFLOW, site, True, position, pulled, tuple(proven))
+        if all(isinstance(proven[k], Ball) for k in broken):
+            honest = any(not isinstance(made.pulled[position][k], Ball) for k in broken)
+            cause = Cause.OVERFLOW if honest else Cause.WRONG_GRADIENT
+            return Finding(cause, site, True, position, pulled, tuple(proven))
+    return Finding(Cause.ZERO_TIMES_INF, site, True, position, pulled)
+
+
+def _lost_argument(scene: Scene, site: Site) -> Finding | None:
+    """Return the operation that made an argument exactly 0 which is not 0."""
+    for source in site.sources:
+        if not isinstance(source, Site):
+            continue
+        for ball, value in zip(scene.graph.balls(source.value), source.torch.value.elements, strict=False):
+            if value == 0 and isinstance(ball, Ball) and not ball.contains(0.0):
+                small = scene.too_small(ball)
+                return Finding(Cause.UNDERFLOW if small else amplifier(source), source)
+    return None
+
+
+def _mask(site: Site) -> Site | None:
+    """Return the first ``where`` behind an operation that does not take the branch through it, somewhere."""
+    seen, todo = {site}, [site]
+    while todo:
+        for reader, position in todo.pop(0).readers:
+            condition = reader.torch.args[0]
+            if reader.call.op == WHERE and position and condition is not None:
+                taken = 1.0 if position == 1 else 0.0
+                if any(one != taken for one in condition.elements):
+                    return reader
+            if reader not in seen:
+                seen.add(reader)
+                todo.append(reader)
+    return None

@@ -1,26 +1,36 @@
 """Rounding enclosures: torch's values lie inside, what overflows is unbounded, and nothing else is."""
 
+# ruff: noqa: E501 - one row for one verdict
+
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from fractions import Fraction
 from math import isfinite
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from gradcheck import autograd, exact
+from gradcheck.case import check
+from gradcheck.compare import Verdict
 from gradcheck.exact.rounding import enclose_rounded
 from gradcheck.formats import FORMATS, Ball, Format
 from gradcheck.functions import ELEMENTWISE
 from gradcheck.functions.rows import Elementwise, Row
 from gradcheck.lower import lower
+from gradcheck.parse import parse
 from gradcheck.plan import Plan
 from gradcheck.program import Program
+from gradcheck.settings import Settings
 from gradcheck.symbolic import pull_back
 from oracles import Point, shapes
 from table import ON_TENSORS, each, point_of, program_of, weighted
 
+ROOT = Path(__file__).parents[1]
 ALL = pytest.mark.parametrize("fmt", FORMATS.values(), ids=FORMATS)
 ROWS = pytest.mark.parametrize("row", each(row for row in (*ELEMENTWISE.values(), *ON_TENSORS) if row.samples))
 
@@ -89,3 +99,205 @@ def test_torchs_value_and_gradient_lie_in_the_enclosure(row: Row, fmt: Format) -
                     assert ball.contains(value), (str(program), name, value, ball)
                 else:
                     assert fmt.name == "float16" or not isfinite(value), (str(program), name, value)
+
+
+@ALL
+@pytest.mark.parametrize(
+    "text",
+    ["3/x", "pi/x", "2*pi/x", "0.1*x", "x/3", "x - 0.7", "x**2", "x**3", "x**-1", "x**-2", "x**0.5", "x**1.7", "2**x"],
+)
+def test_arithmetic_with_a_plain_number_lies_in_the_enclosure(text: str, fmt: Format) -> None:
+    """torch divides a number by a tensor through a reciprocal, and multiplies small powers out."""
+    program, random = parse(text), np.random.default_rng(1)
+    point = rounded({"x": random.uniform(0.1, 3, 200)}, fmt)
+    torch = autograd.backward(program, point, ["x"], dtype=fmt.name)
+    gradient = torch.gradients["x"]
+    assert gradient is not None
+    found = gradients(program, point, fmt)
+    for name, elements in (("", torch.layers["out"].elements), ("x", gradient.elements)):
+        assert all(
+            isinstance(ball, Ball) and ball.contains(value) for ball, value in zip(found[name], elements, strict=True)
+        )
+
+
+# --- what is exact stays so -----------------------------------------------------------------------------
+
+
+def enclosed(text: str, fmt: str, name: str = "x", **point: object) -> list[Ball | None]:
+    """Return the rounding enclosure of the gradient by one input, or of the value where the name is empty."""
+    program = parse(text)
+    at = {one: np.array(point[one], dtype=float) for one in program.inputs}
+    return [one if isinstance(one, Ball) else None for one in gradients(program, at, FORMATS[fmt])[name]]
+
+
+@ALL
+@pytest.mark.parametrize(
+    ("text", "name", "wanted"),
+    [
+        ("2*x + 1", "x", 2),
+        ("x*x + 3", "", 5.25),
+        ("x*x + 3", "x", 3),
+        ("x**2", "x", 3),
+        ("x/4", "x", 0.25),
+        ("maximum(x, 0)", "x", 1),
+        ("where(x > 1, x, -x)", "x", 1),
+        ("sin(x) - sin(x)*1", "", None),
+        ("tanh(x) - detach(tanh(x))", "", None),
+        ("y = tanh(x)\ny - detach(y)", "", 0),
+    ],
+)
+def test_what_fits_the_format_is_not_widened(text: str, name: str, wanted: float | None, fmt: Format) -> None:
+    [found] = enclosed(text, fmt.name, name, x=1.5)
+    assert found is not None
+    assert found.exact is (wanted is not None)
+    assert wanted is None or found.contains(wanted)
+
+
+def test_a_sum_into_one_gradient_may_be_added_in_any_order() -> None:
+    """1e8 + 1 is 1e8 in float32: whether 1 survives depends on what is added first."""
+    [found] = enclosed("1e8*x + x - 1e8*x", "float32", x=1)
+    assert found is not None
+    assert found.contains(0.0)
+    assert found.contains(1.0)
+    assert found.contains(8.0)
+    assert not found.contains(64.0)
+
+
+@ALL
+def test_a_condition_that_rounding_leaves_open_may_take_either_branch(fmt: Format) -> None:
+    tenth = fmt.round(Fraction(1, 10))
+    [found] = enclosed("where(x*10 > 1, 2*x, 3*x)", fmt.name, x=tenth)
+    assert found is not None
+    assert found.contains(2.0)
+    assert found.contains(3.0)
+    [decided] = enclosed("where(x*10 > 1, 2*x, 3*x)", fmt.name, x=0.5)
+    assert decided is not None
+    assert decided.exact
+
+
+# --- out of range ---------------------------------------------------------------------------------------
+
+
+def overflow(text: str, fmt: str, **point: object) -> str | None:
+    program = parse(text)
+    at = {one: np.array(point[one], dtype=float) for one in program.inputs}
+    core = lower(program, shapes(at), nodes=True, as_torch=True)
+    pullback = pull_back(core, program.inputs, as_torch=True)
+    return enclose_rounded(pullback.core, at, FORMATS[fmt])[1]
+
+
+UNBOUNDED: list[tuple[str, str, dict[str, float], str, str | None]] = [
+    ("atan(x)", "float16", {"x": -260}, "x", "mul"),
+    ("exp(x)", "float32", {"x": 89}, "x", "exp"),
+    ("x*y", "float16", {"x": 192.25, "y": 340.75}, "", "mul"),
+    ("exp(exp(exp(x)))", "float64", {"x": 100}, "x", "exp"),
+    ("p*(q*(r*x))", "float16", {"p": 1000, "q": 1000, "r": 2**-10, "x": 1}, "x", "mul"),
+    ("x + 7e4", "float16", {"x": 1}, "", "constant"),
+    ("x/(y*y)", "float32", {"x": 1, "y": 1e-25}, "x", None),
+    ("log(x*x)", "float32", {"x": 1e-25}, "x", None),
+    ("1/(x - y)", "float32", {"x": 1e-39, "y": -1e-39}, "x", None),
+    ("sqrt(x*10 - 1)", "float32", {"x": 0.1}, "x", None),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "fmt", "point", "name", "op"), UNBOUNDED)
+def test_what_may_leave_the_range_is_unbounded(
+    text: str, fmt: str, point: dict[str, float], name: str, op: str | None
+) -> None:
+    """So is a division by what may have become 0, or what may have left the domain by a rounding."""
+    [found] = enclosed(text, fmt, name, **point)
+    assert found is None
+    assert overflow(text, fmt, **point) == op
+
+
+def test_the_certain_overflow_is_named_before_one_that_may_be() -> None:
+    """192.25*340.75 lies above the largest number of float16, and is rounded down to it."""
+    assert overflow("x*y + exp(z)", "float16", x=192.25, y=340.75, z=20) == "exp"
+    assert overflow("x*y + exp(z)", "float16", x=192.25, y=340.75, z=2) == "mul"
+    assert overflow("x*y + exp(z)", "float16", x=192.25, y=340, z=2) is None
+
+
+def test_partial_sums_may_overflow_where_the_sum_does_not() -> None:
+    assert enclosed("sum(x)", "float16", "", x=[40000, 40000, -40000]) == [None]
+    assert overflow("sum(x)", "float16", x=[40000, 40000, -40000]) == "sum"
+    [found] = enclosed("sum(x)", "float16", "", x=[4000, 4000, -4000])
+    assert found is not None
+    assert found.contains(4000.0)
+
+
+def test_only_what_depends_on_an_overflow_is_unbounded() -> None:
+    far, near = enclosed("sum(atan(x))", "float16", x=[-260, 1])
+    assert far is None
+    assert near is not None
+    assert near.contains(0.5)
+    assert None not in enclosed("p*(q*(r*x))", "float16", "p", p=1000, q=1000, r=2**-10, x=1)
+    assert None not in enclosed("exp(x) + y*y", "float16", "y", x=20, y=3)
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "point"),
+    [
+        ("where(x < 80, exp(x), x)", "x", {"x": 100}),
+        ("maximum(exp(x), y) - maximum(exp(x), y)", "y", {"x": 100, "y": 2}),
+        ("x*exp(y)", "y", {"x": 0, "y": 100}),
+        ("relu(x)*1e30 + relu(-x)*x*1e30*1e30", "x", {"x": 1}),
+    ],
+)
+def test_a_factor_of_zero_ends_what_stands_behind_an_overflow(text: str, name: str, point: dict[str, float]) -> None:
+    """A branch not taken, or a factor that is exactly 0: the float is finite there, or it is nan."""
+    [found] = enclosed(text, "float32", name, **point)
+    assert found is not None or name == "y"
+
+
+@ALL
+def test_what_is_flushed_to_zero_lies_in_the_enclosure(fmt: Format) -> None:
+    tiny = fmt.smallest_normal
+    [found] = enclosed("x*y", fmt.name, "", x=tiny, y=0.25)
+    assert found is not None
+    assert found.contains(tiny / 4)
+    assert found.contains(0.0) or fmt.name == "float16"
+
+
+# --- verdicts -------------------------------------------------------------------------------------------
+
+LEAVES = "{} on the way leaves the range of float16, whose largest number is 65504: this formula cannot be evaluated in float16 here"
+LOST = "more than half of the digits are lost to rounding: this formula cannot be evaluated in {} here"
+FINITE = "the value is {}, the derivative is finite"
+
+VERDICTS: list[tuple[str, str, str, list[tuple[Verdict, str | None]]]] = [
+    ("sum(atan(x))", "x=[-260,1]", "float16", [(Verdict.UNSTABLE, LEAVES.format("mul")), (Verdict.AGREE, None)]),
+    ("rsqrt(x*x + 1)", "x=300", "float16", [(Verdict.UNSTABLE, LEAVES.format("mul"))]),
+    ("rsqrt(x**2 + 1)", "x=300", "float16", [(Verdict.UNSTABLE, LEAVES.format("pow"))]),
+    ("tanh(x*x)", "x=300", "float16", [(Verdict.AGREE, None)]),
+    ("p*(q*(r*x))", "p=1000,q=1000,r=0.0009765625,x=1", "float16", [
+        (Verdict.AGREE, None), (Verdict.AGREE, None), (Verdict.DISAGREE, "the derivative is too large for float16, whose largest number is 65504"),
+        (Verdict.DISAGREE, FINITE.format("inf") + "; mul on the way is too large for float16, whose largest number is 65504"),
+    ]),
+    ("log(1 + exp(x))", "x=100", "float32", [(Verdict.DISAGREE, FINITE.format("nan") + "; exp on the way is too large for float32, whose largest number is 3.40282e+38")]),
+    ("sqrt(1 + x) - 1", "x=1e-4", "float32", [(Verdict.AGREE, None)]),
+    ("(exp(x) - 1)/x", "x=1e-5", "float32", [(Verdict.UNSTABLE, LOST.format("float32"))]),
+    ("where(x < 80, exp(x), x)", "x=100", "float32", [(Verdict.DISAGREE, FINITE.format("nan") + "; exp on the way is too large for float32, whose largest number is 3.40282e+38")]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "at", "dtype", "wanted"), VERDICTS)
+def test_verdicts_at_the_ends_of_the_range(
+    text: str, at: str, dtype: str, wanted: list[tuple[Verdict, str | None]]
+) -> None:
+    [outcome] = check(text, at, settings=Settings(dtypes=(dtype,)))
+    found = [judgement for one in outcome.gradients for judgement in one.judgements]
+    assert [one.verdict for one in found] == [verdict for verdict, _ in wanted]
+    for judgement, (_, note) in zip(found, wanted, strict=True):
+        assert note is None or judgement.note == note
+
+
+# --- the stress script ----------------------------------------------------------------------------------
+
+
+def test_no_promise_is_broken_on_random_programs() -> None:
+    """`benchmarks/verdicts.py` in small: no false alarm on correct programs, and every planted error found."""
+    command = [sys.executable, str(ROOT / "benchmarks" / "verdicts.py"), "--count", "150", "--jobs", "1"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "seed 0" in done.stdout
+    assert "broken promises: 0" in done.stdout

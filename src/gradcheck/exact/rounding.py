@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import lru_cache
+from functools import lru_cache, reduce
 from typing import Any
 
 import flint
@@ -13,10 +13,21 @@ from flint import arb
 from gradcheck.exact.elements import NAN, ZERO, Array, Values, Zero, as_ball
 from gradcheck.exact.evaluate import START_BITS, as_array, evaluate, from_float, operation, over_arrays
 from gradcheck.formats import FORMATS, Format
-from gradcheck.functions import CONSTANTS, DETACH, ELEMENTWISE, GUARD, MASK, PATCH, TENSOR, WHERE, Elementwise
+from gradcheck.functions import (
+    COMPARISONS,
+    CONSTANTS,
+    DETACH,
+    ELEMENTWISE,
+    GUARD,
+    MASK,
+    PATCH,
+    TENSOR,
+    WHERE,
+    Elementwise,
+)
 from gradcheck.lower import Core
 from gradcheck.parse import parse
-from gradcheck.program import Call, Name, Node, Number, postorder
+from gradcheck.program import Call, Name, Node, Number, names, postorder
 
 
 def enclose_rounded(
@@ -56,6 +67,9 @@ class _Loss:
         self.smallest = arb(fmt.smallest_subnormal if fmt.name == "float16" else fmt.smallest_normal)
 
     def evaluate(self, node: Node, values: Mapping[str, Any]) -> Any:
+        terms = _terms(node)
+        if len(terms) > 2:
+            return self.total([self.evaluate(one, values) for one in terms])
         done: list[Any] = []
         for part in postorder(node):
             if isinstance(part, Name):
@@ -79,10 +93,17 @@ class _Loss:
             return self.stored(node.op, operation(node, args), 1)
         row = ELEMENTWISE.get(node.op)
         if row is None:
-            return operation(node, [as_array(_as_balls(one)) for one in args])
+            return self.condition(node, args)
         if row.forward is not None:
             return self.evaluate(_expression(row.forward), dict(zip(row.args, args, strict=True)))
         return self.elementwise(row, node, args)
+
+    def condition(self, node: Call, args: list[Array]) -> Any:
+        made = operation(node, [as_array(_as_balls(one)) for one in args])
+        if node.op not in COMPARISONS:
+            return made
+        reflexive = node.op in ("le", "ge", "eq")
+        return over_arrays(lambda one, a, b: reflexive if _is_same(a, b) else one, 3)(made, *args)
 
     # --- elementwise ---
 
@@ -92,11 +113,12 @@ class _Loss:
             return _settled(made)
         if row.name in _SPARED:
             return over_arrays(lambda one, a, b: self.arithmetic(row.name, one, a, b), 3)(made, *args)
-        return over_arrays(lambda one: self.stored(row.name, one, row.budget, row.coarse), 1)(made)
+        budget = _power_budget(node.args[1], args[1], row.budget) if row.name == "pow" else row.budget
+        return over_arrays(lambda one: self.stored(row.name, one, budget, row.coarse), 1)(made)
 
     def arithmetic(self, op: str, made: Any, a: Any, b: Any) -> Any:
         """Return what is stored of a sum or product: what is the same number on both sides leaves nothing."""
-        if op == "sub" and a is b and isinstance(a, arb) and a.is_finite():
+        if op == "sub" and _is_same(a, b):
             return ZERO
         return self.stored(op, made, 0 if _SPARED[op](a, b) else 1)
 
@@ -120,7 +142,7 @@ class _Loss:
         """Return an element as it is widened, or no number where a ``size`` on its way may not fit the format."""
         if widened.is_finite() and size <= self.largest:
             return widened
-        if abs(made) > self.largest:
+        if abs(made) > self.largest * (1 + self.roundoff):  # no rounding leads back
             self.too_large = self.too_large or op
         elif not made.is_nan():
             self.maybe_too_large = self.maybe_too_large or op
@@ -138,6 +160,12 @@ class _Loss:
         sizes = row.exact(np, *(as_array(_magnitudes(one)) for one in args), **params, zero=ZERO)
         return over_arrays(lambda one, size: self.summed(node.op, one, size, roundings), 2)(made, sizes)
 
+    def total(self, parts: list[Array]) -> Any:
+        """Return the sum of what flows into one cotangent, in whatever order torch adds it up."""
+        made = reduce(np.add, parts)
+        sizes = reduce(np.add, map(_magnitudes, parts))
+        return over_arrays(lambda one, size: self.summed("add", one, size, len(parts) - 1), 2)(made, sizes)
+
     def summed(self, op: str, made: Any, size: Any, roundings: int) -> Any:
         """Return the ball of a sum, in any order, of terms whose magnitudes add up to ``size``."""
         if isinstance(made, Zero) or not roundings:
@@ -145,6 +173,15 @@ class _Loss:
         made, size = as_ball(made), as_ball(size)
         lost = ((1 + self.roundoff) ** roundings - 1) * size + self.smallest * roundings
         return self.bounded(op, made, made + arb(0, lost), size + lost)
+
+
+def _terms(node: Node) -> list[Node]:
+    """Return the terms of a sum that is one expression: only what flows into one cotangent is ever that long."""
+    terms: list[Node] = []
+    while isinstance(node, Call) and node.op == "add":
+        terms.append(node.args[1])
+        node = node.args[0]
+    return [*terms, node]
 
 
 @lru_cache(maxsize=256)
@@ -164,6 +201,11 @@ _as_balls = over_arrays(as_ball, 1)
 _magnitudes = over_arrays(lambda element: element if isinstance(element, Zero) else abs(as_ball(element)), 1)
 
 
+def _is_same(a: Any, b: Any) -> bool:
+    """Tell whether two elements are one stored number, whatever it is."""
+    return a is b and isinstance(a, arb) and a.is_finite()
+
+
 def _is_zero(element: Any) -> bool:
     return isinstance(element, Zero)
 
@@ -181,6 +223,15 @@ _SPARED: dict[str, Callable[[Any, Any], bool]] = {
     "div": lambda _a, b: _is_power_of_two(b),
 }
 """Arithmetic with a number on one side that leaves all the digits of the other: only its exponent may end."""
+
+
+_PRODUCTS = {0: 0.0, 1: 0.0, 2: 1.0, 3: 2.0, -1: 1.0}
+"""Powers that torch multiplies out where the exponent is a plain number, with the roundings that takes."""
+
+
+def _power_budget(exponent: Node, value: Array, budget: float) -> float:
+    number = as_ball(value[()]) if not names(exponent) else NAN
+    return next((roundings for power, roundings in _PRODUCTS.items() if number == power), budget)
 
 
 def _hull(a: Any, b: Any) -> Any:

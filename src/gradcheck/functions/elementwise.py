@@ -126,10 +126,11 @@ ROWS: tuple[Elementwise, ...] = (
         as_torch=("where(x == y, grad/2, where(x < y, grad, 0))", "where(x == y, grad/2, where(x > y, grad, 0))")),
     row("clamp", "x min max", "-3,-1,2 0.5,-1,2 5,-1,2 0.5,2,-1", budget=0, exact=lambda x, low, high: x.max(low).min(high), oracle=lambda m, x, low, high: min(max(x, low), high),
         partials=("where((x > min) & (x < max), 1, 0)", "where((x < min) & (min < max), 1, 0)", "where((x > max) | (min > max), 1, 0)"),
+        as_torch=("where((x >= min) & (x <= max), grad, 0)", "where((x < min) & (min < max), grad, 0)", "where((x > max) | (max < min), grad, 0)"),
         kinks="(x == min) | (x == max) | (min == max)"),
     row("clamp_min", "x min", PAIRS, budget=0, exact=lambda x, low: x.max(low), oracle=lambda m, x, low: max(x, low), partials=("where(x > min, 1, 0)", "where(x < min, 1, 0)"), kinks="x == min",
-        torch=lambda m, x, low: m.clamp(x, min=low)),
+        as_torch=("where(x >= min, grad, 0)", "where(x < min, grad, 0)"), torch=lambda m, x, low: m.clamp(x, min=low)),
     row("clamp_max", "x max", PAIRS, budget=0, exact=lambda x, high: x.min(high), oracle=lambda m, x, high: min(x, high), partials=("where(x < max, 1, 0)", "where(x > max, 1, 0)"), kinks="x == max",
-        torch=lambda m, x, high: m.clamp(x, max=high)),
+        as_torch=("where(x <= max, grad, 0)", "where(x > max, grad, 0)"), torch=lambda m, x, high: m.clamp(x, max=high)),
 )
 # fmt: on

@@ -1,5 +1,7 @@
 """Verdicts: planted faults at every magnitude, wide balls, values that are not finite."""
 
+# ruff: noqa: E501 - one row for one verdict
+
 import math
 from collections.abc import Callable, Iterator
 from math import inf, isfinite, nan
@@ -9,7 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gradcheck.compare import Judgement, Verdict, between, judge, worst
+from gradcheck.compare import Judgement, Verdict, between, explain, judge, worst
 from gradcheck.formats import FORMATS, Ball, Dyadic, Format
 
 ALL = pytest.mark.parametrize("fmt", FORMATS.values(), ids=FORMATS)
@@ -218,3 +220,64 @@ def test_at_a_kink_any_value_between_the_sides_is_right(value: float, verdict: V
         assert found.verdict is verdict
         assert found.note is not None
         assert found.note.endswith(said)
+
+
+# --- what rounding explains -----------------------------------------------------------------------
+
+NEAR = Ball(Dyadic(1, 0), Dyadic(3, 0))
+"""A rounding enclosure from 1 to 3, around a derivative of 2."""
+EXPLAINED: list[tuple[Ball | None, float, str | None, Verdict, str]] = [
+    (NEAR, 1.9999, None, Verdict.AGREE, "rounding in float32 explains the difference"),
+    (NEAR, 1.5, None, Verdict.UNSTABLE, "more than half of the digits are lost to rounding: this formula cannot be evaluated in float32 here"),
+    (NEAR, 3.5, None, Verdict.DISAGREE, "outside what rounding in float32 can explain"),
+    (NEAR, 3.5, "exp", Verdict.DISAGREE, "outside what rounding in float32 can explain"),
+    (None, 0.0, "exp", Verdict.UNSTABLE, "exp on the way leaves the range of float32, whose largest number is 3.40282e+38:"
+     " this formula cannot be evaluated in float32 here"),
+    (None, 0.0, None, Verdict.UNSTABLE, "more than half of the digits are lost to rounding: this formula cannot be evaluated in float32 here"),
+    (None, 1.9999, "exp", Verdict.AGREE, "rounding in float32 explains the difference"),
+    (None, nan, None, Verdict.DISAGREE, "the value is nan, the derivative is finite"),
+    (None, nan, "exp", Verdict.DISAGREE, "the value is nan, the derivative is finite; exp on the way is too large for float32,"
+     " whose largest number is 3.40282e+38"),
+    (NEAR, inf, "exp", Verdict.DISAGREE, "the value is inf, the derivative is finite; exp on the way is too large for float32,"
+     " whose largest number is 3.40282e+38"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("rounding", "value", "overflow", "verdict", "note"), EXPLAINED)
+def test_what_rounding_makes_of_a_disagreement(
+    rounding: Ball | None, value: float, overflow: str | None, verdict: Verdict, note: str
+) -> None:
+    fmt = FORMATS["float32"]
+    stored = float(torch.tensor(value, dtype=torch.float32))
+    found = judge(point(2.0), stored, fmt, TOLERANCE)
+    assert found is not None
+    assert found.verdict is Verdict.DISAGREE
+    explained = explain(found, rounding, stored, fmt, overflow)
+    assert (explained.verdict, explained.note, explained.ulps) == (verdict, note, found.ulps)
+
+
+@ALL
+def test_an_error_beyond_the_enclosure_is_wrong_by_however_little(fmt: Format) -> None:
+    """One number of the format outside is outside, and half of the digits right is not enough for more."""
+    one, steps = fmt.ordinal(1.0), 40
+    low, high = (number(fmt, one + sign * steps) for sign in (-1, 1))
+    rounding = Ball(Dyadic.of(low), Dyadic.of(high))
+    for value, inside in (
+        (low, True),
+        (high, True),
+        (number(fmt, one - steps - 1), False),
+        (number(fmt, one + steps + 1), False),
+    ):
+        found = judge(point(1.0), value, fmt, TOLERANCE)
+        assert found is not None
+        assert found.verdict is Verdict.DISAGREE
+        lost = steps > 2 ** (fmt.precision / 2)
+        within = Verdict.UNSTABLE if lost else Verdict.AGREE
+        assert explain(found, rounding, value, fmt, None).verdict is (within if inside else Verdict.DISAGREE)
+
+
+def test_too_large_a_derivative_needs_no_further_cause() -> None:
+    huge = Dyadic(1, 1000)
+    found = judge(Ball(huge, huge), inf, FORMATS["float32"], TOLERANCE)
+    assert found is not None
+    assert explain(found, None, inf, FORMATS["float32"], "exp") == found

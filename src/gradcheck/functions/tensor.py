@@ -144,6 +144,8 @@ def _swapped(node: Node, shape: Shape) -> Node:
 
 def _matmul_transpose(ct: Node, node: Call, shapes: Sequence[Shape], result: Shape, position: int) -> Node:
     left, right = node.args
+    if len(shapes[position]) == 2 < len(result):
+        return _matrix_transpose(ct, left if position else right, shapes[1 - position], result, position)
     if position == 0:
         pulled = call("matmul", ct, _swapped(right, shapes[1]))
         full = (*result[:-2], *shapes[0][-2:])
@@ -151,6 +153,19 @@ def _matmul_transpose(ct: Node, node: Call, shapes: Sequence[Shape], result: Sha
         pulled = call("matmul", _swapped(left, shapes[0]), ct)
         full = (*result[:-2], *shapes[1][-2:])
     return sum_to(pulled, full, shapes[position])
+
+
+def _matrix_transpose(ct: Node, other: Node, shape: Shape, result: Shape, position: int) -> Node:
+    """Return the cotangent of a matrix that meets a batch: one product over all of it, as torch has it."""
+    rank = len(result)
+    if position == 1:
+        rows = prod(shape[:-1])
+        folded = call("reshape", other, shape=(rows, shape[-1]))
+        return call("matmul", _swapped(folded, (rows, shape[-1])), call("reshape", ct, shape=(rows, result[-1])))
+    columns = prod(shape[:-2]) * shape[-1]
+    first = call("permute", ct, dims=(rank - 2, *range(rank - 2), rank - 1))
+    rows_of = call("reshape", _swapped(other, shape), shape=(columns, shape[-2]))
+    return call("matmul", call("reshape", first, shape=(result[-2], columns)), rows_of)
 
 
 def _index_transpose(ct: Node, node: Call, shapes: Sequence[Shape], _result: Shape, _position: int) -> Node:
@@ -213,7 +228,7 @@ ROWS: tuple[Tensor, ...] = (
            canonical=_matmul_canonical,
            shape=_matmul_shape,
            exact=lambda m, a, b, zero: m.matmul(a, b),
-           transpose=_matmul_transpose, samples=("a @ b", "v @ v", "a @ v", "u @ a", "c @ b", "matmul(c, c.mT)"),
+           transpose=_matmul_transpose, samples=("a @ b", "v @ v", "a @ v", "u @ a", "c @ b", "a @ c.mT", "matmul(c, c.mT)"),
            torch=lambda m, a, b: a @ b, terms=lambda a, b: a[-1], summary="the matrix product, batched as in torch"),
     Tensor("index", ("x",), ("key",),
            canonical=lambda x, key: {"key": params.key(key, len(x))},

@@ -230,7 +230,8 @@ class _Sweep:
             return substitute(kernels.expression(row.as_torch[position]), given)
         slope = self.slope(kernel, leaf)
         nothing = isinstance(slope, Number) and slope.value == 0 and not self.guarded
-        return None if nothing else _product(ct, slope)
+        # A product of two constants is rounded like any other.
+        return None if nothing else _product(ct, slope, fold=not self.as_torch)
 
     def slope(self, kernel: Node, leaf: str) -> Node:
         try:
@@ -317,13 +318,13 @@ def _plus(a: Node, b: Node) -> Node:
     return call("add", a, b)
 
 
-def _product(a: Node, b: Node) -> Node:
-    """Return the product without factors of one."""
-    if isinstance(a, Number) and isinstance(b, Number):
-        return number(a.value * b.value)
+def _product(a: Node, b: Node, *, fold: bool = True) -> Node:
+    """Return the product without factors of one; that of two numbers as a number where these ``fold``."""
     if isinstance(a, Number) and a.value == 1:
         return b
-    return a if isinstance(b, Number) and b.value == 1 else call("mul", a, b)
+    if isinstance(b, Number) and b.value == 1:
+        return a
+    return number(a.value * b.value) if fold and isinstance(a, Number) and isinstance(b, Number) else call("mul", a, b)
 
 
 def domains(kernel: Node) -> Iterator[tuple[Node, str]]:

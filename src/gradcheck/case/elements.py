@@ -23,7 +23,7 @@ class Elements:
     def __init__(self, name: str, shape: Shape, torch: TorchValue | None) -> None:
         self.name = name
         self.shape = shape
-        self.torch = torch.elements if torch is not None else None
+        self.torch = list(torch.elements) if torch is not None else None
         count = int(np.prod(shape, dtype=np.int64))
         self.balls: list[Ball | None] = [None] * count
         self.judgements: list[Judgement | None] = [None] * count

@@ -71,13 +71,17 @@ def _lost_backward(scene: Scene, error: float) -> Finding | None:
         layer = scene.pullback.cotangents.get(site.home)
         moved = scene.effect(layer.id if isinstance(layer, Name) else None, site.torch.cotangent)
         if moved is not None and 4 * moved >= error:
-            return _lost_at(scene, site.readers)
-    return _lost_at(scene, scene.graph.readers[scene.name])
+            return _lost_at(scene, site.readers, worst(scene.graph.gaps(site.cotangent, site.torch.cotangent)))
+    return _lost_at(scene, scene.graph.readers[scene.name], error)
 
 
-def _lost_at(scene: Scene, readers: list[tuple[Site, int]]) -> Finding | None:
-    """Return which reader of a tensor sent a bad cotangent back, or that good ones cancel."""
+def _lost_at(scene: Scene, readers: list[tuple[Site, int]], total: float) -> Finding | None:
+    """Return which reader of a tensor sent a bad cotangent back, or that good ones cancel.
+
+    ``total`` is the error of their sum in ULP.
+    """
     found: list[tuple[float, Finding]] = []
+    gaps = [0.0]
     for site, position in readers:
         isolated, torch = scene.isolated(site), site.torch.pulled[position]
         args = None if isolated is None else scene.exact_arguments(site, isolated)
@@ -85,12 +89,14 @@ def _lost_at(scene: Scene, readers: list[tuple[Site, int]]) -> Finding | None:
             continue
         proven = isolated.at(args, site.cotangent, scene.graph.bits).pulled[position]
         gap = worst([scene.graph.gap(ball, value) for ball, value in zip(proven, torch.elements, strict=True)])
-        if gap > NOTICEABLE:
+        gaps.append(gap)
+        if gap > NOTICEABLE + 4 * worst(scene.graph.gaps(site.cotangent, site.torch.cotangent)):
             cause = _lost_in(scene, site, position, gap)
             found.append((gap, Finding(cause, site, True, position, torch, tuple(proven))))
     if found:
         return max(found, key=lambda one: one[0])[1]
-    return _joined(scene, readers) if len(readers) > 1 else None
+    # Each sends back what is right, as far as it got that: either they cancel, or many small errors add up.
+    return _joined(scene, readers) if len(readers) > 1 and total > NOTICEABLE + 4 * max(gaps) else None
 
 
 def _joined(scene: Scene, readers: list[tuple[Site, int]]) -> Finding:

@@ -32,6 +32,16 @@ CODES = [
     (["where(x > 0, sqrt(x), 0*x)", "--at", "-4"], Exit.FAIL),
     (["exp(x)", "--at", "100"], Exit.FAIL),
     (["log(x)", "--at", "-1"], Exit.PASS),
+    (["log(x)", "--at", "-1", "--assert"], Exit.FAIL),
+    (["log(x)", "--at", "-1", "--assert", "--allow", "undefined"], Exit.PASS),
+    (["tanh(x)", "--at", "8"], Exit.PASS),
+    (["tanh(x)", "--at", "8", "--assert"], Exit.FAIL),
+    (["tanh(x)", "--at", "8", "--assert", "--allow", "unstable,undefined"], Exit.PASS),
+    (["sign(sin(pi))*x", "--at", "1", "--assert"], Exit.FAIL),
+    (["relu(x)", "--at", "0", "--assert"], Exit.PASS),
+    (["detach(x)*2", "--at", "1", "--assert"], Exit.PASS),
+    (["exp(x)", "--at", "100", "--allow", "disagree"], Exit.PASS),
+    (["x**2", "--at", "3", "--nondet", "2"], Exit.PASS),
     (["*".join("x" * 500), "--at", "1.01"], Exit.PASS),
     (["logsigmoid(atan(x/x/sign(0)))", "--at", "1"], Exit.PASS),
     (["x.prod(keepdim=True)[0]", "--at", "[2,3]"], Exit.PASS),
@@ -43,6 +53,8 @@ CODES = [
     (["x", "--at", "1", "--bogus"], Exit.USAGE),
     (["x", "--at", "1", "--format", "yaml"], Exit.USAGE),
     (["x", "--at", "1", "--ulps", "-1"], Exit.USAGE),
+    (["x", "--at", "1", "--allow", "wrong"], Exit.USAGE),
+    (["x", "--at", "1", "--nondet", "-1"], Exit.USAGE),
     (["x", "--at", "1", "--wrt", "y"], Exit.USAGE),
     (["x", "y", "--at", "1"], Exit.USAGE),
     (["functions"], Exit.PASS),
@@ -68,6 +80,9 @@ MESSAGES = [
     (["x*y", "--at", "x=1"],
      "gradcheck: the program needs a point for x and y; missing: y\n  x=1\n  ^^^\nadd --at y=...\n"),
     (["x", "--at", "1", "--dtype", "float31"], "gradcheck: unknown dtype 'float31'\ndid you mean `float32`?\n"),
+    (["x", "--at", "1", "--allow", "kink,wrong"],
+     "gradcheck: 'wrong' is no verdict\n"
+     "choose from agree, untracked, kink, undefined, undecided, unstable, disagree, error\n"),
     (["x", "--at", "1", "--wrt", "y"], "gradcheck: the program has no input y to differentiate by\nchoose from x\n"),
     (["x+y", "--at", "x=[1,2]", "--at", "y=[1,2,3]"],
      "gradcheck: these shapes do not broadcast: 2 and 3\n  x+y\n  ^^^\n"),
@@ -247,3 +262,49 @@ def test_colour_follows_the_options_and_the_environment() -> None:
     assert "\x1b[" in gradcheck(LAB, "--at", "2", "--color", "always").stdout
     assert "\x1b[" not in gradcheck(LAB, "--at", "2", "--color", "never", FORCE_COLOR="1").stdout
     assert "\x1b[" not in gradcheck("--help", GITHUB_ACTIONS="true").stdout
+
+
+# --- assertions, and failures to take along ---------------------------------------------------------------
+
+
+def test_an_assertion_prints_one_line_a_failure_and_the_summary(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["where(x > 0, sqrt(x), 0*x)", "--at", "-4,0,4", "--assert"]) == Exit.FAIL
+    out, err = capsys.readouterr()
+    *lines, summary = out.splitlines()
+    assert lines == [
+        "✗ disagree at x = -4 in float32: autograd nan, exact 0: nan-from-masked-branch at sqrt(x)",
+        "✗ undefined at x = 0 in float32: autograd nan, exact -: nan-from-masked-branch at sqrt(x)",
+    ]
+    assert summary.startswith("1 agree, 1 undefined, 1 disagree · ")
+    assert not err
+
+
+def test_an_assertion_that_holds_prints_the_summary_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([LAB, "--at", "2", "--assert"]) == Exit.PASS
+    out, _ = capsys.readouterr()
+    assert out.startswith("1 agree · worst 0 ULP · ")
+    assert len(out.splitlines()) == 1
+
+
+def test_a_script_of_the_failure_is_written_and_shows_it(tmp_path: Path) -> None:
+    path = tmp_path / "repro.py"
+    made = subprocess.run(
+        [sys.executable, "-m", "gradcheck", "log(1 + exp(x))", "--at", "100", "-q", "--emit-repro", str(path)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert made.returncode == Exit.FAIL
+    shown = subprocess.run([sys.executable, str(path)], capture_output=True, text=True, check=True)
+    assert [line.split()[-1] for line in shown.stdout.splitlines()[1:]] == ["nan", "1"]
+
+
+def test_where_nothing_fails_no_script_is_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "repro.py"
+    assert run(["x**2", "--at", "1", "-q", "--emit-repro", str(path)]) == Exit.PASS
+    assert capsys.readouterr().err == f"nothing fails: {path} is not written\n"
+    assert not path.exists()
+
+
+def test_a_script_that_cannot_be_written_is_a_usage_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "nowhere" / "repro.py"
+    assert run(["exp(x)", "--at", "100", "-q", "--emit-repro", str(path)]) == Exit.USAGE
+    assert capsys.readouterr().err == f"gradcheck: cannot write {path}: No such file or directory\n"

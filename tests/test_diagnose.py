@@ -379,3 +379,17 @@ def test_the_script_is_ten_lines_for_the_worst_failure() -> None:
 
 def test_there_is_no_script_where_nothing_fails() -> None:
     assert worst_script(check("x**2", x=1)) is None
+
+
+# --- what stress found ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "at", "dtype"),
+    [
+        ("y = tan(a[0])\nerfc(a/a)", "a=[[0.05,-0.02],[0.06,16]]", "float16"),
+        ("y0 = exp2(s)\ny1 = gelu(atan(v))\ny1*y0 - y1", "s=0.0072736772190425,v=[-0.29,0.0075,0.08]", "bfloat16"),
+    ],
+)
+def test_layers_that_nothing_reads_and_cotangents_of_one_element_are_no_hindrance(text: str, at: str, dtype: str) -> None:
+    assert check(text, at, settings=Settings(dtypes=(dtype,))).verdict in (Verdict.AGREE, Verdict.UNSTABLE)

@@ -96,13 +96,17 @@ def _lost_at(scene: Scene, readers: list[tuple[Site, int]], total: float) -> Fin
     if found:
         return max(found, key=lambda one: one[0])[1]
     # Each sends back what is right, as far as it got that: either they cancel, or many small errors add up.
-    return _joined(scene, readers) if len(readers) > 1 and total > NOTICEABLE + 4 * max(gaps) else None
+    live = [(site, position) for site, position in readers if site.torch.pulled[position] is not None]
+    return _joined(scene, live) if len(live) > 1 and total > NOTICEABLE + 4 * max(gaps) else None
 
 
-def _joined(scene: Scene, readers: list[tuple[Site, int]]) -> Finding:
+def _joined(scene: Scene, readers: list[tuple[Site, int]]) -> Finding | None:
     """Return the operation where the ways of several readers meet again, with what comes back along each."""
     sites = [site for site, _ in readers]
-    meeting = next(one for one in scene.graph.sites if all(one is site or reaches(site, one) for site in sites))
+    meet = (one for one in scene.graph.sites if all(one is site or reaches(site, one) for site in sites))
+    meeting = next(meet, None)
+    if meeting is None:
+        return None
     ways = []
     for site, position in readers:
         pulled = site.torch.pulled[position]

@@ -77,6 +77,8 @@ class Scene:
         """Return how far the gradient moves, in ULP, when one layer has torch's value and all else is exact."""
         if layer is None or self.truth is None or not all(map(isfinite, value.elements)):
             return None
+        if self.pullback.core.shapes[layer] != value.shape:  # what is constant along an axis may be one number there
+            return None
         made = exact.enclose(self.pullback.core, self.graph.point, self.graph.bits, instead={layer: array(value)})
         ball = exact.balls(made[self.output], self.graph.bits, [self.element])[0]
         if not isinstance(ball, Ball):

@@ -19,11 +19,13 @@ from gradcheck.repro import command
 QUIET_CAUSES = frozenset({Cause.KINK, Cause.JUMP, Cause.POLE, Cause.OUTSIDE_DOMAIN, Cause.DIVISION_BY_ZERO})
 """Causes that one number shows: how it travelled to the input is no news."""
 MARGIN = 2
+WIDE, NARROW, FEW_DIGITS = 120, 70, 6
+"""Columns where the window is not known, columns below which numbers have fewer digits, and how many."""
 
 
-def block(run: Run, outcome: Outcome, blame: Blame, failing: bool) -> Padding:
-    """Return all there is to say about one bad element, below its headline."""
-    return Padding(Group(*_parts(run, outcome, blame, failing)), (0, 0, 0, MARGIN))
+def block(run: Run, outcome: Outcome, blame: Blame, failing: bool, width: int = WIDE) -> Padding:
+    """Return all there is to say about one bad element, below its headline; with fewer digits in a narrow window."""
+    return Padding(Group(*_parts(run, outcome, blame, failing, width)), (0, 0, 0, MARGIN))
 
 
 def headline(outcome: Outcome, blame: Blame) -> str:
@@ -40,32 +42,34 @@ def headline(outcome: Outcome, blame: Blame) -> str:
     return f"{blame.cause} at {printable(' '.join(text.split()))}"
 
 
-def _parts(run: Run, outcome: Outcome, blame: Blame, failing: bool) -> Iterator[Text | Table]:
+def _parts(run: Run, outcome: Outcome, blame: Blame, failing: bool, width: int) -> Iterator[Text | Table]:
     if blame.span is not None:
         yield Text(underline(outcome.program.source, blame.span))
     yield Text.assemble((blame.cause.value, "bold"), f": {printable(blame.message)}")
     if blame.beside is not None:
         yield Text(blame.beside)
     if blame.readings and blame.cause not in QUIET_CAUSES:
-        yield _readings(blame, FORMATS[outcome.dtype])
+        yield _readings(blame, FORMATS[outcome.dtype], narrow=width < NARROW)
     if blame.fix is not None:
         yield from _fix(blame.fix, FORMATS[outcome.dtype])
     if failing:
         yield Text.assemble(("again: ", "dim"), printable(command(run, outcome)))
 
 
-def _readings(blame: Blame, fmt: Format) -> Table:
+def _readings(blame: Blame, fmt: Format, *, narrow: bool) -> Table:
     table = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="dim", show_edge=False)
-    table.add_column("operation", overflow="fold")
+    table.add_column("operation", overflow="fold", min_width=9)
     table.add_column("", no_wrap=True)
     table.add_column("exact", justify="right", overflow="fold")
-    table.add_column("autograd", justify="right", overflow="fold")
-    table.add_column("", no_wrap=True)
+    table.add_column("autograd", justify="right", overflow="fold", min_width=8)
+    if not narrow:
+        table.add_column("", no_wrap=True)
     for one in blame.readings:
         torch = "none" if one.torch is None else fmt.text(one.torch)
-        mark = Text("← here", style="bold") if one.culprit else Text()
-        quantity = Text(one.quantity, style="dim")
-        table.add_row(Text(_name(one)), quantity, Text(exact_text(one.exact, fmt)), Text(torch), mark)
+        exact = exact_text(one.exact, fmt, FEW_DIGITS if narrow else None)
+        marks = [] if narrow else [Text("← here" if one.culprit else "", style="bold")]
+        style = "bold" if one.culprit else ""
+        table.add_row(Text(_name(one), style), Text(one.quantity, "dim"), Text(exact), Text(torch), *marks)
     return table
 
 

@@ -389,7 +389,7 @@ def _notes(run: Run, view: View) -> Iterator[object]:
             yield Text.assemble(sign, f" at {kind.place}{more}: {headline(kind.outcome, blame)}")
         else:
             yield Text.assemble(sign, f" at {kind.place}{more}{f': {kind.note}' if kind.note else ''}")
-            yield block(run, kind.outcome, blame, kind.verdict in run.failing)
+            yield block(run, kind.outcome, blame, kind.verdict in run.failing, view.width or FILE_WIDTH)
             yield Text()
     for note in dict.fromkeys(note for outcome in run for note in outcome.notes):
         yield Text(f"note: {note}", style="dim")

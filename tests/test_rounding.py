@@ -102,6 +102,26 @@ def test_torchs_value_and_gradient_lie_in_the_enclosure(row: Row, fmt: Format) -
 
 
 @ALL
+@pytest.mark.parametrize("row", each(ELEMENTWISE.values()))
+def test_torch_lies_in_the_enclosure_at_random_points(row: Elementwise, fmt: Format) -> None:
+    """Small, large and close to 1: what a budget leaves out shows at one of them."""
+    random, shape = np.random.default_rng(7), (len(row.args), 300)
+    near, far = 1 + random.normal(0, 1e-3, shape), 10 ** random.uniform(-4, 2, shape)
+    numbers = np.where(random.random(shape) < 0.5, near, far) * random.choice((-1, 1), shape)
+    point = rounded(dict(zip(row.args, numbers, strict=True)), fmt)
+    torch = autograd.backward(program_of(row), point, row.args, dtype=fmt.name)
+    finite = 0
+    for name, balls in gradients(program_of(row), point, fmt).items():
+        tensor = torch.gradients[name] if name else torch.layers["out"]
+        for k, value in enumerate(tensor.elements if tensor is not None else []):
+            ball = balls[k]
+            if isfinite(value) and isinstance(ball, Ball):
+                finite += 1
+                assert ball.contains(value), (name, {one: array[k] for one, array in point.items()}, value, ball)
+    assert finite > 100
+
+
+@ALL
 @pytest.mark.parametrize(
     "text",
     ["3/x", "pi/x", "2*pi/x", "0.1*x", "x/3", "x - 0.7", "x**2", "x**3", "x**-1", "x**-2", "x**0.5", "x**1.7", "2**x"],

@@ -38,7 +38,7 @@ class Elementwise:
     torch: Callable[..., Any] | None = None
     removable: tuple[tuple[str, str], ...] = ()
     native: bool = False
-    budget: float = 4.0
+    budget: float = 4.0  # 2.7 is the most that was measured: sinh and cosh, over 6 million points in float32, 0.2 in float64
     coarse: float = 0.0
     forward: str | None = None
     domain: str | Callable[[Call], str | None] | None = None

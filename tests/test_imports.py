@@ -24,7 +24,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("display",),
     ("plan", "outcome", "diagnose"),
     ("case", "repro", "suite"),
-    ("selftest",),
+    ("selftest", "corpus"),
     ("report",),
     ("cli",),
     ("__main__",),

@@ -6,7 +6,7 @@ import ast
 import re
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
-from itertools import chain, count
+from itertools import accumulate, chain, count
 from typing import TypeGuard
 
 from gradcheck import functions
@@ -73,6 +73,35 @@ def parse(text: str, bound: Iterable[str] = ()) -> Program:
     return _Parser(source, frozenset(bound)).program(tree)
 
 
+class Places:
+    """Where the nodes of a syntax tree stand in its text."""
+
+    def __init__(self, source: str) -> None:
+        self.lines = source.split("\n")
+        self.starts = [0, *accumulate(len(line) + 1 for line in self.lines)]
+        self.columns: dict[int, list[int]] = {}
+
+    def span(self, node: ast.AST) -> Span:
+        """Return the characters of a node."""
+        start = self._position(node.lineno, node.col_offset)  # type: ignore[attr-defined]
+        end = self._position(node.end_lineno, node.end_col_offset)  # type: ignore[attr-defined]
+        return Span(start, end)
+
+    def _position(self, line: int, column: int) -> int:
+        """Return the index of a character; ast counts columns in UTF-8 bytes."""
+        if not self.lines[line - 1].isascii():
+            found = self._characters(line)
+            column = found[min(column, len(found) - 1)]
+        return self.starts[line - 1] + column
+
+    def _characters(self, line: int) -> list[int]:
+        """Return the column of the character at each byte of a line, found once for all its nodes."""
+        if line not in self.columns:
+            text = self.lines[line - 1]
+            self.columns[line] = [k for k, sign in enumerate(text) for _ in sign.encode()] + [len(text)]
+        return self.columns[line]
+
+
 class _Parser:
     """Turns one syntax tree into a program; the state is the text, and the names that were assigned so far."""
 
@@ -81,24 +110,7 @@ class _Parser:
         self.bound = bound
         self.assigned: dict[str, Span] = {}
         self.nodes = 0
-        self.starts = [0]
-        for line in source.split("\n"):
-            self.starts.append(self.starts[-1] + len(line) + 1)
-        self.lines = source.split("\n")
-        self.ascii = source.isascii()
-
-    # --- places ---
-
-    def _position(self, line: int, column: int) -> int:
-        """Return the index of a character; ast counts columns in UTF-8 bytes."""
-        if not self.ascii:
-            column = len(self.lines[line - 1].encode()[:column].decode(errors="ignore"))
-        return self.starts[line - 1] + column
-
-    def span(self, node: ast.AST) -> Span:
-        start = self._position(node.lineno, node.col_offset)  # type: ignore[attr-defined]
-        end = self._position(node.end_lineno, node.end_col_offset)  # type: ignore[attr-defined]
-        return Span(start, end)
+        self.span = Places(source).span
 
     def fail(self, message: str, node: ast.AST | Span, hint: str | None = None) -> SyntaxProblem:
         span = node if isinstance(node, Span) else self.span(node)

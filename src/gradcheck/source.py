@@ -27,7 +27,8 @@ def prepare(text: str) -> str:
         raise LimitProblem(
             f"the program has {len(text):,} characters; the limit (MAX_TEXT_LENGTH) is {MAX_TEXT_LENGTH:,}"
         )
-    source = textwrap.dedent(text).strip(" \t\r\n;\f")
+    lines = re.sub(r"\r\n?", "\n", text)  # Python's parser counts a lone return as a line too
+    source = textwrap.dedent(lines).strip(" \t\r\n;\f")
     if not re.sub(r"#.*", "", source).strip(" \t\r\n;\f"):
         raise SyntaxProblem("the program is empty", hint='write an expression, as in gradcheck "x**2" --at 3')
     _check_signs(source)

@@ -31,7 +31,7 @@ class Check:
 
     ``at`` holds texts as ``--at`` takes them, ``settings`` all else that the command line could say, the expected
     gradients included. ``path`` is as the user named it, ``line`` counts from 1; both are None on the command line.
-    ``source`` is a citation, ``why`` the reason for an exception.
+    ``source`` is a citation, ``why`` the reason for an exception, ``timeout`` the seconds that it may take.
     """
 
     name: str
@@ -43,6 +43,7 @@ class Check:
     expect: Expectation = Expectation()
     source: str | None = None
     why: str | None = None
+    timeout: float | None = None
 
     @property
     def id(self) -> str:

@@ -22,6 +22,7 @@ from gradcheck.points.limits import (
     MAX_POINTS,
     MAX_TOTAL_BITS,
     MAX_TOTAL_ELEMENTS,
+    Files,
     Session,
 )
 from gradcheck.points.objects import from_object
@@ -43,6 +44,7 @@ __all__ = [
     "MAX_TOTAL_BITS",
     "MAX_TOTAL_ELEMENTS",
     "Exact",
+    "Files",
     "Point",
     "Value",
     "assigned_constants",
@@ -52,12 +54,18 @@ __all__ = [
 
 
 def parse_points(
-    texts: Sequence[str], inputs: Sequence[str], *, seed: int = 0, directory: Path | None = None
+    texts: Sequence[str],
+    inputs: Sequence[str],
+    *,
+    seed: int = 0,
+    directory: Path | None = None,
+    files: Files = Files.ANY,
 ) -> list[Point]:
     """Return the points that the texts describe; each binds every input.
 
     Several values of an input make a grid, in which the last input varies fastest. Texts complete a point together;
-    one that names an input again, once all are given, begins the next. Files are relative to ``directory``.
+    one that names an input again, once all are given, begins the next. Files are relative to ``directory``; ``files``
+    says which may be read.
     Raises PointProblem, LimitProblem, FileProblem, and UsageProblem for a negative seed.
 
     >>> [(point["x"].text, point["y"].text) for point in parse_points(["x=1,1/3", "y=-1:1:2"], ["x", "y"])]
@@ -66,7 +74,7 @@ def parse_points(
     if not texts and inputs:
         hint = f"add --at {','.join(f'{name}=2' for name in inputs)}"
         raise PointProblem(f"at which point? the program needs {listed(inputs)}", hint=hint)
-    session = Session(seed, directory or Path())
+    session = Session(seed, directory or Path(), files)
     groups: list[dict[str, list[Value]]] = [{}]
     for text in texts:
         given = read_text(Cursor(text, session, inputs))

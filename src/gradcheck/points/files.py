@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gradcheck.errors import FileProblem, GradcheckError, LimitProblem
-from gradcheck.points.limits import MAX_FILE_BYTES, MAX_NESTING, Session
+from gradcheck.points.limits import MAX_FILE_BYTES, MAX_NESTING, Files, Session
 from gradcheck.points.numbers import literal
 from gradcheck.points.objects import check_dtype, from_array, from_object
 from gradcheck.points.value import Exact
@@ -23,11 +23,15 @@ if TYPE_CHECKING:
 
 def from_file(name: str, session: Session) -> tuple[Shape, tuple[Exact, ...] | Floats]:
     """Return the numbers of a file; whatever is wrong with it becomes one line."""
+    if session.files is Files.NONE:
+        raise FileProblem("a point of an expression file reads no other file", hint="allow it with --trust")
     read = {".npy": _from_npy, ".json": _from_json}.get(Path(name).suffix.lower())
     if read is None:
         raise FileProblem(f"cannot read `{short(name)}`: a point is an .npy or .json file")
     try:
         path = session.directory / name
+        if session.files is Files.INSIDE and not path.resolve().is_relative_to(session.directory.resolve()):
+            raise FileProblem("outside the directory of the expression file")
         _check_file(path)
         return read(path, session)
     except GradcheckError as error:

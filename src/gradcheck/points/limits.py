@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from enum import Enum, auto
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,12 +39,22 @@ MAX_BRACKETS = 50
 MAX_FILE_BYTES = 64 * 2**20
 
 
+class Files(Enum):
+    """Which files a point may read."""
+
+    ANY = auto()
+    INSIDE = auto()
+    """Those in the directory itself or below it, links followed."""
+    NONE = auto()
+
+
 @dataclass(slots=True)
 class Session:
-    """What the texts of one call share: the seed, and how much has been drawn and made so far."""
+    """What the texts of one call share: the seed, the files they may read, and how much has been made so far."""
 
     seed: int = 0
     directory: Path = Path()
+    files: Files = Files.ANY
     draws: int = 0
     bits: int = 0
     elements: int = 0

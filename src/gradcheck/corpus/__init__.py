@@ -1,0 +1,69 @@
+"""Expression files: TOML and plain text become checks; every mistake in them is told before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from gradcheck.corpus.files import STDIN, SUFFIXES, find, read
+from gradcheck.corpus.lines import read_lines
+from gradcheck.corpus.page import Page, message
+from gradcheck.corpus.tables import Terms, holds_checks, read_tables
+from gradcheck.errors import FileProblem, GradcheckError
+from gradcheck.points import Files
+from gradcheck.settings import Settings
+from gradcheck.suite import Check
+
+__all__ = ["Loaded", "load"]
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The checks of some files in their order, and one message for each thing that is wrong in them."""
+
+    checks: tuple[Check, ...]
+    problems: tuple[str, ...]
+
+
+def load(
+    paths: Sequence[str | Path],
+    *,
+    at: Sequence[str] = (),
+    settings: Settings | None = None,
+    trust: bool = False,
+) -> Loaded:
+    """Return the checks of files, directories, patterns and, for ``-``, standard input.
+
+    ``at`` and ``settings`` stand wherever a file says nothing of its own. Files are not trusted: their points read
+    other files only with ``trust``, and then only those beside or below them. A mistake, told as ``path:line: what``,
+    takes out one check, or one file whose text cannot be read as such; never another.
+    """
+    checks: list[Check] = []
+    problems: list[str] = []
+    for name, named in find(paths, problems):
+        try:
+            _check_suffix(name)
+            page = Page(name, read(name))
+        except GradcheckError as error:
+            problems.append(message(name, str(error)))
+            continue
+        checks += _read_page(page, named, _terms(name, tuple(at), settings or Settings(), trust))
+        problems += page.messages()
+    return Loaded(tuple(checks), tuple(problems))
+
+
+def _check_suffix(name: str) -> None:
+    if name != STDIN and not name.lower().endswith(SUFFIXES):
+        raise FileProblem("an expression file ends in .toml or .txt")
+
+
+def _terms(name: str, at: tuple[str, ...], settings: Settings, trust: bool) -> Terms:
+    if not trust:
+        return Terms(at, settings, Files.NONE, None)
+    return Terms(at, settings, Files.INSIDE, Path() if name == STDIN else Path(name).parent)
+
+
+def _read_page(page: Page, named: bool, terms: Terms) -> list[Check]:
+    tables = holds_checks(page) if page.path == STDIN else page.path.lower().endswith(".toml")
+    return read_tables(page, terms, named) if tables else read_lines(page, terms, named)

@@ -1,0 +1,142 @@
+"""Which files are meant, and their text: directories are walked, patterns matched, and only plain files read."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from gradcheck.corpus.limits import MAX_FILE_BYTES, MAX_FILES
+from gradcheck.corpus.page import message
+from gradcheck.errors import FileProblem, GradcheckError, LimitProblem
+
+STDIN = "-"
+SUFFIXES = (".toml", ".txt")
+_MAGIC = frozenset("*?[")
+
+
+def find(paths: Sequence[str | Path], problems: list[str]) -> Iterator[tuple[str, bool]]:
+    """Yield every file that the paths mean, each real file once, and whether the user named it.
+
+    What is not there or matches nothing is added to the problems.
+    """
+    seen: set[tuple[int, int] | str] = set()
+    for path in map(str, paths):
+        try:
+            for name, root in _meant(path):
+                if root is not None and _leads_out(name, root):
+                    problems.append(message(name, "this link leads out of the directory that is searched"))
+                elif _identity(name) not in seen:
+                    seen.add(_identity(name))
+                    _limit(len(seen))
+                    yield name, root is None
+        except GradcheckError as error:
+            problems.append(message(path, str(error)))
+
+
+def _limit(count: int) -> None:
+    if count > MAX_FILES:
+        raise LimitProblem(f"more than {MAX_FILES:,} files (the limit MAX_FILES)")
+
+
+def _meant(path: str) -> Iterator[tuple[str, str | None]]:
+    """Yield each file with the directory that it was found in, None where the user named it."""
+    if path == STDIN:
+        yield path, None
+    elif "\0" in path:
+        raise FileProblem("no such file or directory")
+    elif os.path.isdir(path):
+        yield from ((name, path) for name in _walk(path))
+    elif os.path.lexists(path):
+        yield path, None
+    elif _MAGIC & set(path):
+        yield from _matched(path)
+    else:
+        raise FileProblem("no such file or directory")
+
+
+def _identity(name: str) -> tuple[int, int] | str:
+    try:
+        status = os.stat(name)
+    except OSError:
+        return name
+    return (status.st_dev, status.st_ino) if name != STDIN else name
+
+
+def _walk(root: str) -> Iterator[str]:
+    """Yield the expression files below a directory in order; links to directories are not followed."""
+    found = False
+    for directory, directories, names in os.walk(root):
+        directories[:] = sorted(name for name in directories if not name.startswith("."))
+        for name in sorted(names):
+            if name.endswith(SUFFIXES) and not name.startswith("."):
+                found = True
+                yield os.path.join(directory, name)
+    if not found:
+        raise FileProblem("no .toml or .txt file in this directory")
+
+
+def _leads_out(path: str, root: str) -> bool:
+    return os.path.islink(path) and not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root))
+
+
+def _matched(pattern: str) -> Iterator[tuple[str, str]]:
+    """Yield the files that a pattern matches; ``**`` is any number of directories."""
+    parts = Path(pattern).parts
+    fixed = next(k for k, part in enumerate(parts) if _MAGIC & set(part))
+    root = Path(*parts[:fixed])
+    try:
+        found = sorted(path for path in root.glob(str(Path(*parts[fixed:]))) if not _hidden(path.relative_to(root)))
+    except (ValueError, OSError):
+        hint = "** stands alone between slashes, as in expressions/**/*.toml"
+        raise FileProblem("this is no pattern", hint=hint) from None
+    files = [str(path) for path in found if not path.is_dir()]
+    if not files:
+        raise FileProblem("no file matches")
+    yield from ((name, str(root)) for name in files)
+
+
+def _hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
+
+
+def read(name: str) -> str:
+    """Return the text of a file, or of standard input; raises FileProblem or LimitProblem."""
+    raw = _standard_input() if name == STDIN else _plain_file(name)
+    if len(raw) > MAX_FILE_BYTES:
+        raise LimitProblem(f"an expression file has at most {MAX_FILE_BYTES:,} bytes")
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise FileProblem(f"not UTF-8 text: line {line} holds the byte 0x{raw[error.start]:02x}") from None
+    return text.replace("\r\n", "\n")
+
+
+def _standard_input() -> bytes:
+    binary = getattr(sys.stdin, "buffer", None)
+    return bytes(binary.read(MAX_FILE_BYTES + 1)) if binary else sys.stdin.read(MAX_FILE_BYTES + 1).encode()
+
+
+def _plain_file(name: str) -> bytes:
+    """Return at most one byte more than the limit; a pipe or a device is neither waited for nor read."""
+    try:
+        _check_plain(os.stat(name))
+        with open(name, "rb", opener=_without_waiting) as file:
+            _check_plain(os.fstat(file.fileno()))
+            return file.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        raise FileProblem((error.strerror or "input/output error").lower()) from None
+
+
+def _without_waiting(name: str, flags: int) -> int:
+    return os.open(name, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def _check_plain(status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise FileProblem("not a plain file")
+    if status.st_size > MAX_FILE_BYTES:
+        raise LimitProblem(f"an expression file has at most {MAX_FILE_BYTES:,} bytes; this one has {status.st_size:,}")

@@ -1,0 +1,172 @@
+"""A check tried out before anything runs: its program, its points, its shapes and what it expects are understood."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from gradcheck.corpus.definitions import Definitions, Expansion, expand
+from gradcheck.corpus.limits import Budget
+from gradcheck.errors import GradcheckError, NameProblem, ShapeProblem, UsageProblem
+from gradcheck.expect import expectations
+from gradcheck.functions.params import shape_text
+from gradcheck.lower import lower
+from gradcheck.parse import parse
+from gradcheck.points import Files, Point, assigned_constants, parse_points
+from gradcheck.program import Program, Shape
+from gradcheck.settings import Settings
+
+Refuse = Callable[[GradcheckError, str], None]
+"""Takes what is wrong, and the key of the check that is at fault."""
+
+Shapes = Mapping[str, Shape]
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A check as it is written: a program in the words of its file, and all that goes with it.
+
+    ``at`` is None where the points themselves are at fault, and nothing more is to be said of them.
+    """
+
+    program: str
+    at: tuple[str, ...] | None
+    settings: Settings
+    value: str | None = None
+    files: Files = Files.ANY
+
+
+@dataclass(slots=True)
+class Trial:
+    """The trial of the drafts of one file, which share their definitions and a budget."""
+
+    definitions: Definitions = field(default_factory=dict)
+    budget: Budget = field(default_factory=Budget)
+
+    def run(self, draft: Draft, refuse: Refuse) -> Draft:
+        """Return the draft with all definitions written out; whatever is wrong with it is refused."""
+        try:
+            expansion, program = self._program(draft)
+        except GradcheckError as error:
+            refuse(error, "expression")
+            return draft
+        if not program.inputs:
+            refuse(UsageProblem("the program has no input: there is nothing to differentiate by"), "expression")
+            return draft
+        draft = self._expanded(replace(draft, program=expansion.text), refuse)
+        self._check_inputs(draft, program, refuse)
+        points = self._points(draft, program, refuse)
+
+        def refuse_there(error: GradcheckError, key: str) -> None:
+            refuse(expansion.relocated(error), key)
+
+        for shapes in {tuple((name, value.shape) for name, value in point.items()) for point in points}:
+            if not self._fits(draft, program, dict(shapes), refuse_there):
+                break
+        return draft
+
+    def _program(self, draft: Draft) -> tuple[Expansion, Program]:
+        expansion = self._read(draft.program)
+        try:
+            return expansion, parse(expansion.text, assigned_constants(draft.at or ()))
+        except GradcheckError as error:
+            raise expansion.relocated(error) from None
+
+    def _read(self, text: str) -> Expansion:
+        self.budget.read(text)
+        expansion = expand(text, self.definitions)
+        self.budget.read(expansion.text)
+        return expansion
+
+    def _expanded(self, draft: Draft, refuse: Refuse) -> Draft:
+        """Return the draft with the calls in what it expects written out."""
+        gradient, value = draft.settings.expect, draft.value
+        try:
+            gradient = tuple(self._read(text).text for text in gradient)
+        except GradcheckError as error:
+            refuse(error, "gradient")
+        try:
+            value = None if value is None else self._read(value).text
+        except GradcheckError as error:
+            refuse(error, "value")
+        return replace(draft, settings=replace(draft.settings, expect=gradient), value=value)
+
+    def _check_inputs(self, draft: Draft, program: Program, refuse: Refuse) -> None:
+        try:
+            draft.settings.validate(program.inputs)
+        except GradcheckError as error:
+            refuse(error, "wrt")
+
+    def _points(self, draft: Draft, program: Program, refuse: Refuse) -> list[Point]:
+        if draft.at is None:
+            return []
+        settings = draft.settings
+        try:
+            points = parse_points(
+                draft.at, program.inputs, seed=settings.seed, directory=settings.directory, files=draft.files
+            )
+            self.budget.visit(points)
+        except GradcheckError as error:
+            refuse(error, "at")
+            return []
+        return points
+
+    def _fits(self, draft: Draft, program: Program, shapes: Shapes, refuse: Refuse) -> bool:
+        """Tell whether the program and what it expects fit these shapes; several shapes rarely have a fault each."""
+        steps: Sequence[tuple[str, Callable[[], None]]] = (
+            ("expression", lambda: self._lower(program, shapes)),
+            ("gradient", lambda: _check_gradient(draft, program, shapes)),
+            ("value", lambda: _check_value(draft, program, shapes)),
+        )
+        fits = True
+        for key, step in steps:
+            try:
+                step()
+            except GradcheckError as error:
+                refuse(error, key)
+                fits = False
+                if key == "expression":
+                    break
+        return fits
+
+    def _lower(self, program: Program, shapes: Shapes) -> None:
+        self.budget.read(program.source)
+        lower(program, shapes)
+
+
+def _check_gradient(draft: Draft, program: Program, shapes: Shapes) -> None:
+    wrt = draft.settings.wrt or program.inputs
+    if set(wrt) <= set(program.inputs):
+        expectations(draft.settings.expect, wrt, program, shapes)
+
+
+def _check_value(draft: Draft, program: Program, shapes: Shapes) -> None:
+    if draft.value is None:
+        return
+    parsed = parse(draft.value, program.inputs)
+    strange = [name for name in parsed.inputs if name not in shapes]
+    if strange:
+        hint = f"it has {', '.join(shapes)}"
+        raise NameProblem(f"the value reads {strange[0]}, which is no input of the program", hint=hint)
+    mine, its = lower(parsed, shapes).shapes[parsed.output], lower(program, shapes).shapes[program.output]
+    if mine not in ((), its):
+        raise ShapeProblem(f"the value is {shape_text(mine)}, and the output is {shape_text(its)}")
+
+
+_OPTION = re.compile(r'--(at|expect|wrt) "?(?!out$)([^\s"]*[^\s",])"?(?=$|[\s,])')
+"""An option of the command line with its value, as hints write it."""
+
+
+def in_words_of_the_file(error: GradcheckError) -> GradcheckError:
+    """Return the error with keys of the file in place of options of the command line."""
+    error.message = error.message.replace("--expect", "expect.gradient")
+    if error.hint is not None:
+        error.hint = re.sub(r"^add --at (\S+=\.\.\.)$", r"add \1 to at", error.hint)
+        error.hint = _OPTION.sub(_as_key, error.hint).replace("leave --at out", "leave at out")
+    return error
+
+
+def _as_key(option: re.Match[str]) -> str:
+    key = "expect.gradient" if option[1] == "expect" else option[1]
+    return f'{key} = "{option[2]}"'

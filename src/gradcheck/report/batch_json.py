@@ -1,0 +1,74 @@
+"""A batch as one JSON document, or as a line for each check; ``schema/batch.schema.json`` describes both."""
+
+from __future__ import annotations
+
+from json import JSONEncoder
+from typing import IO
+
+from gradcheck.compare import Verdict
+from gradcheck.report import View
+from gradcheck.report.json import SCHEMA_VERSION, Object, _written, document
+from gradcheck.suite import Batch, Check, Result
+
+_encode = JSONEncoder(allow_nan=False).encode
+
+
+def write(batch: Batch, file: IO[str], _view: View) -> None:
+    """Write one document: the summary, and all that every run holds, no number rounded."""
+    file.write(f"{_ascii(_written({**summary(batch), 'results': [result(one) for one in batch]}))}\n")
+
+
+def write_lines(batch: Batch, file: IO[str], _view: View) -> None:
+    """Write a document in one line for each check, and the summary as the last one."""
+    file.writelines(f"{_ascii(_encode(one))}\n" for one in (*map(result, batch), summary(batch)))
+
+
+def summary(batch: Batch) -> Object:
+    """Return what there is to say about the batch as a whole, ready for ``json.dumps``."""
+    counts, failed = batch.counts(), len(batch.failures)
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "verdict": batch.verdict.value,
+        "exit_code": int(batch.exit),
+        "counts": {verdict.value: counts[verdict] for verdict in Verdict},
+        "passed": len(batch) - failed,
+        "failed": failed,
+        "interrupted": batch.interrupted,
+        "seed": batch.seed,
+        "environment": dict(sorted(batch.environment.items())),
+        "notes": list(batch.notes),
+        "problems": list(batch.problems),
+    }
+
+
+def result(one: Result) -> Object:
+    """Return the check, what came out, and its run as the report of a single run has it."""
+    return {
+        "check": _check(one.check),
+        "verdict": one.verdict.value,
+        "passed": one.passed,
+        "problem": one.problem,
+        "unmet": list(one.unmet),
+        "seconds": one.seconds,
+        "run": None if one.run is None else document(one.run),
+    }
+
+
+def _check(check: Check) -> Object:
+    expect = check.expect
+    return {
+        "id": check.id,
+        "name": check.name,
+        "path": check.path,
+        "line": check.line,
+        "program": check.program,
+        "at": list(check.at),
+        "expect": {"value": expect.value, "verdict": expect.verdict, "cause": expect.cause},
+        "source": check.source,
+        "why": check.why,
+    }
+
+
+def _ascii(text: str) -> str:
+    """Return JSON that no terminal obeys: the encoder escapes every control character but one."""
+    return text.replace("\x7f", "\\u007f")

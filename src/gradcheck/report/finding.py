@@ -1,0 +1,313 @@
+"""What one check came to, in words: its worst element, where that is, and why; every format of a batch says this."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from hashlib import sha256
+from math import inf
+from pathlib import Path
+
+from gradcheck.blame import Blame
+from gradcheck.compare import UNPROVEN, Judgement, Verdict
+from gradcheck.errors import printable, underline
+from gradcheck.formats import FORMATS, exact_text
+from gradcheck.outcome import GradientOutcome, Outcome, Run
+from gradcheck.report.blame import headline
+from gradcheck.report.table import _place, _point
+from gradcheck.repro import command
+from gradcheck.suite import Batch, Result
+
+COMMAND_LINE = "<command line>"
+"""Stands for the path of a check that no file holds."""
+UNMET = "unmet"
+"""What a check is called whose author expects something else, whatever its verdict."""
+UNCHECKED = "unchecked"
+"""What a check is called that has nothing to check, which is never green."""
+SHOWN_LINES = 12
+"""Lines of a program."""
+MEASURED = frozenset({Verdict.DISAGREE, Verdict.UNSTABLE})
+"""Verdicts that two numbers explain."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check came to: ``message`` is one line about its worst element, ``where`` the element and the point.
+
+    ``verdict``, ``ulps``, ``outcome`` and ``blame`` are those of the worst element; None where nothing ran or nothing
+    is known. An element that makes the check fail is worse than any that does not.
+    """
+
+    result: Result
+    message: str
+    verdict: Verdict
+    where: str | None = None
+    ulps: float | None = None
+    outcome: Outcome | None = None
+    blame: Blame | None = None
+
+    @property
+    def label(self) -> str:
+        """Return the verdict, or that the check's own expectation is not met, or that there was nothing to check."""
+        if self.result.unmet:
+            return UNMET
+        return UNCHECKED if self.result.run is not None and self.outcome is None else self.verdict.value
+
+    @property
+    def sign(self) -> str:
+        """Return whether the check fails, is as it should be, or passes with something to tell."""
+        if not self.result.passed:
+            return "✗"
+        return "✓" if self.expected or self.verdict is Verdict.AGREE else "·"
+
+    @property
+    def rule(self) -> str:
+        """Return the name of the kind of finding: the cause where it is known."""
+        return self.label if self.result.unmet or self.blame is None else self.blame.cause.value
+
+    @property
+    def expected(self) -> bool:
+        """Return whether this is just what the author of the check says must come out."""
+        return self.result.passed and self.result.check.expect.verdict is not None
+
+    @property
+    def plain(self) -> bool:
+        """Return whether there is nothing to tell."""
+        return self.expected or (self.result.passed and self.verdict is Verdict.AGREE)
+
+    @property
+    def warns(self) -> bool:
+        """Return whether the check passes though nobody has shown that the gradient is right."""
+        return self.result.passed and not self.expected and self.verdict in UNPROVEN
+
+    @property
+    def rank(self) -> tuple[bool, int, float]:
+        """Return the place in an order from the mildest to the worst."""
+        return not self.result.passed, self.verdict.severity, _size(self.verdict, self.ulps)
+
+    @property
+    def name(self) -> str:
+        """Return the check's name as one line that no terminal obeys."""
+        return one_line(self.result.check.name)
+
+    @property
+    def id(self) -> str:
+        """Return the check's path and name as one line."""
+        return one_line(self.result.check.id)
+
+    @property
+    def place(self) -> str:
+        """Return ``path:line`` as far as there is one."""
+        check = self.result.check
+        path = COMMAND_LINE if check.path is None else one_line(check.path)
+        return path if check.line is None else f"{path}:{check.line}"
+
+    @property
+    def fingerprint(self) -> str:
+        """Return what stays the same over runs, machines and lines moved in the file."""
+        check = self.result.check
+        return fingerprint(relative(check.path or ""), check.name, self.rule)
+
+
+def findings(batch: Batch) -> list[Finding]:
+    """Return the finding of every check, in the order of the files."""
+    return [find(result) for result in batch]
+
+
+def find(result: Result) -> Finding:
+    """Return what one check came to.
+
+    >>> from gradcheck import Settings, check
+    >>> from gradcheck.suite import Check, Result
+    >>> program = "log(1+exp(x))"
+    >>> found = find(Result(Check("softplus", program, ("100",), Settings()), check(program, x=100)))
+    >>> found.label, found.where, found.message
+    ('disagree', 'x = 100 in float32', 'autograd nan, exact 1: overflow at exp(x)')
+    """
+    if result.run is None:
+        return Finding(result, one_line((result.problem or "it did not run").split("\n")[0]), Verdict.ERROR)
+    failing, unmet = result.run.failing, one_line("; ".join(result.unmet))
+    element = max(_elements(result.run), key=lambda one: one.rank(failing), default=None)
+    if element is None:
+        return Finding(result, unmet or "the program has no input to differentiate by", result.verdict)
+    found, message = element.judgement, unmet or element.message
+    return Finding(result, message, found.verdict, element.where, found.ulps, element.outcome, element.blame)
+
+
+# --- elements -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Element:
+    """One element of one gradient, judged against the enclosure or, where ``stated``, the user's derivative."""
+
+    outcome: Outcome
+    judgement: Judgement
+    gradient: GradientOutcome | None = None
+    k: int = 0
+    stated: bool = False
+
+    @property
+    def blame(self) -> Blame | None:
+        if self.gradient is None or self.stated:
+            return None
+        return next((one for one in self.gradient.blames if one.element == self.k), None)
+
+    def rank(self, failing: Collection[Verdict]) -> tuple[bool, int, bool, float]:
+        verdict = self.judgement.verdict
+        return verdict in failing, verdict.severity, self.blame is not None, _size(verdict, self.judgement.ulps)
+
+    @property
+    def where(self) -> str:
+        return one_line(_place(self.outcome, self.gradient, self.k) if self.gradient else _point(self.outcome))
+
+    @property
+    def message(self) -> str:
+        reason = headline(self.outcome, self.blame) if self.blame else one_line(self.judgement.note or "")
+        return ": ".join(part for part in (self._numbers(), reason) if part)
+
+    def _numbers(self) -> str:
+        if self.gradient is None or self.judgement.verdict not in MEASURED:
+            return ""
+        fmt, found = FORMATS[self.outcome.dtype], self.gradient.expected if self.stated else self.gradient.torch
+        value = None if found is None else found[self.k]
+        number = "none" if value is None else fmt.text(value)
+        exact = exact_text(self.gradient.exact[self.k], fmt)
+        return f"{'expected' if self.stated else 'autograd'} {number}, exact {exact}"
+
+
+def _elements(run: Run) -> Iterator[_Element]:
+    for outcome in run:
+        if outcome.error is not None:
+            yield _Element(outcome, Judgement(Verdict.ERROR, note=outcome.error))
+        for gradient in outcome.gradients:
+            for stated, judgements in enumerate((gradient.judgements, gradient.expectations or ())):
+                for k, one in enumerate(judgements):
+                    yield _Element(outcome, one, gradient, k, bool(stated))
+
+
+def _size(verdict: Verdict, ulps: float | None) -> float:
+    """Return an error to order by; nan and infinity, which no ULP measure, are the largest."""
+    if ulps is not None:
+        return ulps
+    return inf if verdict in MEASURED else 0.0
+
+
+# --- more about it --------------------------------------------------------------------------------
+
+
+def details(found: Finding) -> str:
+    """Return all there is to say in a few lines: the place in the program, the cause, the fix, how to see it again."""
+    return "\n".join(_details(found))
+
+
+def _details(found: Finding) -> Iterator[str]:
+    result = found.result
+    yield f"{found.label} {found.name}{f' at {found.where}' if found.where else ''}: {found.message}"
+    yield from remarks(found)
+    if found.outcome is not None and found.blame is not None:
+        yield from _fault(found.outcome, found.blame)
+    if not result.passed:
+        yield from (f"again: {one}" for one in again(found))
+
+
+def remarks(found: Finding) -> Iterator[str]:
+    """Yield what the first line has no room for: the rest of a problem or the program, and what its author says."""
+    rest = (found.result.problem or "").partition("\n")[2]
+    if rest:
+        yield visible(rest)
+    elif found.blame is None or found.blame.span is None:
+        yield _program(found.result.check.program)
+    for word, text in (("why", found.result.check.why), ("source", found.result.check.source)):
+        if text is not None:
+            yield f"{word}: {one_line(text)}"
+
+
+def again(found: Finding) -> Iterator[str]:
+    """Yield the command that checks the worst point again, if anything ran; it has the lines of the program."""
+    if found.result.run is not None and found.outcome is not None:
+        yield visible(command(found.result.run, found.outcome))
+
+
+def _fault(outcome: Outcome, blame: Blame) -> Iterator[str]:
+    if blame.span is not None:
+        yield underline(outcome.program.source, blame.span)
+    yield f"{blame.cause}: {one_line(blame.message)}"
+    if blame.beside is not None:
+        yield one_line(blame.beside)
+    if blame.fix is not None:
+        yield f"fix: write {one_line(blame.fix.after)} for {one_line(blame.fix.before)}"
+
+
+def _program(text: str) -> str:
+    """Return the first lines of a program, indented."""
+    lines = [f"  {printable(one)}".rstrip() for one in text.strip().splitlines()]
+    return "\n".join([*lines[:SHOWN_LINES], *(["  ..."] if len(lines) > SHOWN_LINES else [])])
+
+
+# --- the batch ------------------------------------------------------------------------------------
+
+
+def facts(batch: Batch) -> list[str]:
+    """Return the summary in pieces: how many passed and failed, the verdicts, seconds, seed, torch's version."""
+    failed = len(batch.failures)
+    counts = batch.counts()
+    verdicts = ", ".join(f"{counts[verdict]:,} {verdict}" for verdict in Verdict if counts[verdict])
+    return [
+        f"{number(len(batch), 'check')}: {len(batch) - failed:,} passed, {failed:,} failed"
+        if len(batch)
+        else "nothing checked",
+        *([verdicts] if verdicts else []),
+        *([number(len(batch.problems), "problem")] if batch.problems else []),
+        *(["interrupted"] if batch.interrupted else []),
+        f"{sum(result.seconds for result in batch):.1f} s",
+        *([f"seed {batch.seed}"] if batch.seed is not None else []),
+        f"torch {one_line(batch.environment['torch'])}",
+    ]
+
+
+def problems(batch: Batch) -> list[str]:
+    """Return what was not checked at all, each with its whole message."""
+    rest = ["interrupted: the rest was not checked"] if batch.interrupted else []
+    return [*map(visible, batch.problems), *rest]
+
+
+def located(problem: str) -> tuple[str | None, int | None, str]:
+    """Return the path, the line and the message of a problem that begins with ``path:line:``.
+
+    >>> located("a.toml:3: unknown key"), located("no such file")
+    (('a.toml', 3, 'unknown key'), (None, None, 'no such file'))
+    """
+    found = re.match(r"([^\n]+?):(\d+): ", problem)
+    return (found[1], int(found[2]), problem[found.end() :]) if found else (None, None, problem)
+
+
+def fingerprint(*parts: str) -> str:
+    """Return a name for texts that is the same everywhere."""
+    return sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def relative(path: str) -> str:
+    """Return a path as its repository has it: with slashes, and below the working directory where it lies there."""
+    found, here = Path(path), Path.cwd()
+    return (found.relative_to(here) if found.is_relative_to(here) else found).as_posix()
+
+
+def number(count: int, noun: str) -> str:
+    """Return a count with its noun.
+
+    >>> number(1, "check"), number(2000, "check")
+    ('1 check', '2,000 checks')
+    """
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def one_line(text: str) -> str:
+    """Return a text in one line that no terminal obeys."""
+    return printable(" ".join(text.split()))
+
+
+def visible(text: str) -> str:
+    """Return a text with its lines, of which no terminal obeys a character."""
+    return "\n".join(map(printable, text.splitlines()))

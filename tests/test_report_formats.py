@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from html import unescape
 from importlib.resources import files
 from io import StringIO
 from math import inf, nan
@@ -16,6 +17,7 @@ from xml.etree import ElementTree
 import pytest
 import xmlschema
 from jsonschema import Draft4Validator, Draft202012Validator
+from markdown_it import MarkdownIt
 from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
@@ -213,7 +215,7 @@ def test_no_terminal_obeys_any_character(name: str, batch: Batch) -> None:
 @pytest.mark.parametrize("name", BATCH_REPORTERS)
 def test_every_format_says_that_nothing_was_checked_or_that_it_was_interrupted(name: str, batch: Batch) -> None:
     stopped = replace(only(batch, "agree"), interrupted=True)
-    nothing = replace(batch, results=(), problems=(), notes=[])
+    nothing = replace(batch, results=(), problems=(), notes=[], environment={})
     texts = [written(one, name) for one in (stopped, nothing, only(batch, "agree"))]
     assert texts[0] != texts[2]
     assert "interrupted" in texts[0]
@@ -495,6 +497,14 @@ def test_every_row_of_a_markdown_table_has_its_cells(batch: Batch) -> None:
     assert len(rows) == len(batch.failures) + len(batch) + 4
     for row in rows:
         assert row.count("|") in (4, 6)
+
+
+def test_no_text_of_a_file_is_markup(batch: Batch) -> None:
+    """A CommonMark parser with tables finds the tags that the report wrote, and the hostile name as it stands."""
+    html = MarkdownIt("commonmark").enable("table").render(written(batch, "markdown"))
+    plain = {"h3", "p", "pre", "code", "table", "thead", "tbody", "tr", "th", "td", "details", "summary"}
+    assert set(re.findall(r"</?(\w+)", html)) == plain
+    assert find(named(batch, "hostile")).id in unescape(html)
 
 
 def test_markdown_stays_short_enough_for_a_comment(batch: Batch) -> None:

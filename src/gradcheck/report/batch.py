@@ -17,8 +17,9 @@ from rich.text import Text
 from gradcheck.compare import Verdict
 from gradcheck.report import View
 from gradcheck.report.blame import MARGIN, block
-from gradcheck.report.finding import Finding, again, facts, findings, number, problems, remarks, visible
+from gradcheck.report.finding import Finding, again, findings, remarks
 from gradcheck.report.table import FILE_WIDTH, STYLES, ulp_text
+from gradcheck.report.words import facts, number, problems, visible
 from gradcheck.suite import Batch
 
 SHOWN_CHECKS = 20

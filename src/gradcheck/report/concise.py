@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import IO
 
 from gradcheck.report import View
-from gradcheck.report.finding import Finding, findings, problems
+from gradcheck.report.finding import Finding, findings
+from gradcheck.report.words import problems
 from gradcheck.suite import Batch
 
 

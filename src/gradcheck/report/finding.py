@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from hashlib import sha256
 from math import inf
-from pathlib import Path
 
 from gradcheck.blame import Blame
 from gradcheck.compare import UNPROVEN, Judgement, Verdict
@@ -16,6 +13,7 @@ from gradcheck.formats import FORMATS, exact_text
 from gradcheck.outcome import GradientOutcome, Outcome, Run
 from gradcheck.report.blame import headline
 from gradcheck.report.table import _place, _point
+from gradcheck.report.words import fingerprint, one_line, relative, visible
 from gradcheck.repro import command
 from gradcheck.suite import Batch, Result
 
@@ -244,70 +242,3 @@ def _program(text: str) -> str:
     """Return the first lines of a program, indented."""
     lines = [f"  {printable(one)}".rstrip() for one in text.strip().splitlines()]
     return "\n".join([*lines[:SHOWN_LINES], *(["  ..."] if len(lines) > SHOWN_LINES else [])])
-
-
-# --- the batch ------------------------------------------------------------------------------------
-
-
-def facts(batch: Batch) -> list[str]:
-    """Return the summary in pieces: how many passed and failed, the verdicts, seconds, seed, torch's version."""
-    failed = len(batch.failures)
-    counts = batch.counts()
-    verdicts = ", ".join(f"{counts[verdict]:,} {verdict}" for verdict in Verdict if counts[verdict])
-    return [
-        f"{number(len(batch), 'check')}: {len(batch) - failed:,} passed, {failed:,} failed"
-        if len(batch)
-        else "nothing checked",
-        *([verdicts] if verdicts else []),
-        *([number(len(batch.problems), "problem")] if batch.problems else []),
-        *(["interrupted"] if batch.interrupted else []),
-        f"{sum(result.seconds for result in batch):.1f} s",
-        *([f"seed {batch.seed}"] if batch.seed is not None else []),
-        f"torch {one_line(batch.environment['torch'])}",
-    ]
-
-
-def problems(batch: Batch) -> list[str]:
-    """Return what was not checked at all, each with its whole message."""
-    rest = ["interrupted: the rest was not checked"] if batch.interrupted else []
-    return [*map(visible, batch.problems), *rest]
-
-
-def located(problem: str) -> tuple[str | None, int | None, str]:
-    """Return the path, the line and the message of a problem that begins with ``path:line:``.
-
-    >>> located("a.toml:3: unknown key"), located("no such file")
-    (('a.toml', 3, 'unknown key'), (None, None, 'no such file'))
-    """
-    found = re.match(r"([^\n]+?):(\d+): ", problem)
-    return (found[1], int(found[2]), problem[found.end() :]) if found else (None, None, problem)
-
-
-def fingerprint(*parts: str) -> str:
-    """Return a name for texts that is the same everywhere."""
-    return sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def relative(path: str) -> str:
-    """Return a path as its repository has it: with slashes, and below the working directory where it lies there."""
-    found, here = Path(path), Path.cwd()
-    return (found.relative_to(here) if found.is_relative_to(here) else found).as_posix()
-
-
-def number(count: int, noun: str) -> str:
-    """Return a count with its noun.
-
-    >>> number(1, "check"), number(2000, "check")
-    ('1 check', '2,000 checks')
-    """
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
-
-
-def one_line(text: str) -> str:
-    """Return a text in one line that no terminal obeys."""
-    return printable(" ".join(text.split()))
-
-
-def visible(text: str) -> str:
-    """Return a text with its lines, of which no terminal obeys a character."""
-    return "\n".join(map(printable, text.splitlines()))

@@ -8,7 +8,8 @@ from typing import IO
 
 from gradcheck.errors import FileProblem
 from gradcheck.report import View, markdown
-from gradcheck.report.finding import Finding, details, findings, located, number, one_line, problems, relative
+from gradcheck.report.finding import Finding, details, findings
+from gradcheck.report.words import located, number, one_line, problems, relative
 from gradcheck.suite import Batch
 
 MAX_SHOWN = 10

@@ -7,7 +7,8 @@ from typing import IO, Any
 
 from gradcheck.compare import Verdict
 from gradcheck.report import View
-from gradcheck.report.finding import COMMAND_LINE, Finding, findings, fingerprint, located, one_line, problems, relative
+from gradcheck.report.finding import COMMAND_LINE, Finding, findings
+from gradcheck.report.words import fingerprint, located, one_line, problems, relative
 from gradcheck.suite import Batch
 
 

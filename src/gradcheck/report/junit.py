@@ -14,7 +14,8 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from gradcheck.compare import Verdict
 from gradcheck.report import View
-from gradcheck.report.finding import Finding, details, findings, one_line, problems
+from gradcheck.report.finding import Finding, details, findings
+from gradcheck.report.words import one_line, problems
 from gradcheck.suite import Batch
 
 TOOL = "gradcheck"

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import IO
 
 from gradcheck.report import View
-from gradcheck.report.finding import Finding, details, facts, findings, number, problems
+from gradcheck.report.finding import Finding, details, findings
 from gradcheck.report.table import ulp_text
+from gradcheck.report.words import facts, number, problems
 from gradcheck.suite import Batch
 
 SHOWN_FAILURES = 30

@@ -12,9 +12,11 @@ from textwrap import dedent
 from typing import IO, Any
 from urllib.parse import quote
 
+from gradcheck import __version__
 from gradcheck.blame import Cause
 from gradcheck.report import View
-from gradcheck.report.finding import UNCHECKED, UNMET, Finding, details, findings, located, problems, relative
+from gradcheck.report.finding import UNCHECKED, UNMET, Finding, details, findings
+from gradcheck.report.words import located, problems, relative
 from gradcheck.suite import Batch
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
@@ -49,7 +51,7 @@ def _driver(batch: Batch) -> Object:
     described = [
         {"id": name, "shortDescription": {"text": text}, "help": {"text": text}} for name, text in rules().items()
     ]
-    return {"name": "gradcheck", "version": batch.environment["gradcheck"], "rules": described}
+    return {"name": "gradcheck", "version": batch.environment.get("gradcheck", __version__), "rules": described}
 
 
 @cache

@@ -4,12 +4,14 @@
 
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
 from collections.abc import Iterator
 from fractions import Fraction
 from math import isfinite
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +19,7 @@ import pytest
 from gradcheck import autograd, exact
 from gradcheck.case import check
 from gradcheck.compare import Verdict
+from gradcheck.exact import rounding
 from gradcheck.exact.rounding import enclose_rounded
 from gradcheck.formats import FORMATS, Ball, Format
 from gradcheck.functions import ELEMENTWISE
@@ -321,3 +324,19 @@ def test_no_promise_is_broken_on_random_programs() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert "seed 0" in done.stdout
     assert "broken promises: 0" in done.stdout
+
+
+@pytest.fixture
+def stress(monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    return importlib.import_module("verdicts")
+
+
+def test_the_stress_finds_roundings_that_are_left_out(stress: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rounding._Loss, "stored", lambda _self, _op, made, _budget, _coarse=0.0: made)
+    assert any(one.startswith("called wrong") for one in stress.tally(0, 0, 100).broken)
+
+
+def test_the_stress_finds_errors_that_are_missed(stress: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(stress.PLANTED, "float32", 2.0**-21)
+    assert any(one.startswith("missed") for one in stress.tally(0, 0, 40).broken)

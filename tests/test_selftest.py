@@ -10,10 +10,9 @@ from typing import Any
 
 import pytest
 
-from gradcheck import case
 from gradcheck.__main__ import run
 from gradcheck.blame import Cause
-from gradcheck.case import check
+from gradcheck.case import check, elements
 from gradcheck.compare import Judgement, Verdict
 from gradcheck.functions import lookup
 from gradcheck.parse import parse
@@ -26,7 +25,7 @@ from gradcheck.selftest.faults import FAULTS
 from gradcheck.selftest.planting import Fault
 from gradcheck.settings import Exit, Settings
 
-CAUSES = {Cause.WRONG_GRADIENT, Cause.WRONG_VALUE, Cause.DETACHED, Cause.LOWER_PRECISION, Cause.KINK}
+CAUSES = {Cause.WRONG_GRADIENT, Cause.WRONG_VALUE, Cause.DETACHED, Cause.LOWER_PRECISION, Cause.NONDETERMINISTIC}
 """What somebody's code can be blamed for; the other causes lie in the formula and the point."""
 
 SOME = "sum(exp"
@@ -100,7 +99,7 @@ def always(verdict: Verdict) -> Callable[..., Judgement]:
 def test_a_check_that_agrees_with_everything_is_found_out(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(case, "judge", always(Verdict.AGREE))
+    monkeypatch.setattr(elements, "judge", always(Verdict.AGREE))
     tally = selftest(SOME)
     assert len(tally.missed) == len(tally.trials) >= 5
     assert not tally.alarms
@@ -112,8 +111,8 @@ def test_a_check_that_agrees_with_everything_is_found_out(
 def test_a_check_that_agrees_with_nothing_is_found_out(
     verdict: Verdict, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(case, "judge", always(verdict))
-    monkeypatch.setattr(case, "explain", always(verdict))
+    monkeypatch.setattr(elements, "judge", always(verdict))
+    monkeypatch.setattr(elements, "explain", always(verdict))
     tally = selftest(SOME)
     assert len(tally.alarms) == tally.verdicts.total() >= 5
     assert run(["selftest", "-q", "-k", SOME]) == Exit.FAIL

@@ -67,6 +67,9 @@ def _find(scene: Scene, judgement: Judgement, torch: float | None) -> Finding | 
         if found is not None and judgement.verdict is Verdict.KINK:
             # Where a slope is 0/0 or infinite and both sides have one all the same, it is a corner: norm and std at 0.
             return replace(found, cause=Cause.KINK)
+        if found is not None and found.cause is Cause.KINK:
+            # A corner has a slope on each side, so that a point without a derivative is a jump.
+            return replace(found, cause=Cause.JUMP)
         return found
     if judgement.verdict is Verdict.UNSTABLE:
         return lost_digits(scene, judgement.ulps or 0.0) or Finding(Cause.ROUNDING)

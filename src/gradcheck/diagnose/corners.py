@@ -5,14 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from math import inf, isfinite
 
+import numpy as np
+
+from gradcheck import exact
 from gradcheck.blame import Cause
 from gradcheck.diagnose.alone import array, tensors
-from gradcheck.diagnose.graph import Element, Site
-from gradcheck.diagnose.scene import (
-    Finding,
-    Scene,
-    inputs,
-)
+from gradcheck.diagnose.graph import Balls, Element, Site
+from gradcheck.diagnose.scene import Finding, Scene, inputs
+from gradcheck.formats import Ball
+from gradcheck.functions import COMPARISONS, WHERE
+from gradcheck.program import Number
 
 _CORNERS = (Cause.KINK, Cause.JUMP)
 _CORNERS_FIRST = [(True, True), (True, False), (False, False), (False, True)]
@@ -26,6 +28,11 @@ def without_derivative(scene: Scene, kinks_first: bool) -> Finding | None:
     Corners come first where ``kinks_first``, and else last.
     """
     found = [one for site in scene.on_path if (one := singular(scene, site)) is not None]
+    if not found:  # a value elsewhere may be missing: then nothing has a derivative
+        found = [Finding(no_value(site), site) for site in scene.graph.sites if _has_no_value(scene, site)][:1]
+    if not found and kinks_first:
+        # What ties only nearly, as far as the enclosures tell, is a corner all the same where both sides are known.
+        found = [Finding(Cause.KINK, site) for site in scene.on_path if _open(scene, site)][:1]
     order = _CORNERS_FIRST if kinks_first else _CORNERS_LAST
     return min(found, key=lambda one: order.index((one.cause in _CORNERS, one.argument is not None)), default=None)
 
@@ -33,11 +40,11 @@ def without_derivative(scene: Scene, kinks_first: bool) -> Finding | None:
 def at_a_corner(scene: Scene) -> Finding | None:
     """Return the corner at which torch's choice is not the derivative; a choice beyond both sides is wrong."""
     found = without_derivative(scene, True)
-    if found is None or found.site is None or found.cause is not Cause.KINK or found.argument is None:
+    if found is None or found.site is None or found.cause not in _CORNERS:
         return found
-    if _beyond(scene, found.site, found.argument):
+    if found.argument is not None and _beyond(scene, found.site, found.argument):
         return replace(found, cause=Cause.WRONG_GRADIENT, backward=True)
-    return replace(found, smooth=scene.truth is not None)
+    return replace(found, cause=Cause.KINK, smooth=scene.truth is not None)
 
 
 def _beyond(scene: Scene, site: Site, position: int) -> bool:
@@ -52,6 +59,8 @@ def _beyond(scene: Scene, site: Site, position: int) -> bool:
 
 def singular(scene: Scene, site: Site) -> Finding | None:
     """Return why one operation has no derivative at its exact arguments, where it has none."""
+    if site.call.op == WHERE and _ties(scene, site.sources[0]):
+        return Finding(Cause.KINK, site)
     made = scene.at_exact(site)
     if made is None:
         return None
@@ -62,6 +71,36 @@ def singular(scene: Scene, site: Site) -> Finding | None:
             inside = cause in (Cause.POLE, *_CORNERS) and all(map(isfinite, site.torch.value.elements))
             return Finding(cause, site, argument=position if inside else None)
     return None
+
+
+def _ties(scene: Scene, condition: Site | str | None) -> bool:
+    """Return whether two numbers that a condition compares are equal: the point lies on its border."""
+    if not isinstance(condition, Site):
+        return False
+    if condition.call.op not in COMPARISONS:
+        return any(_ties(scene, one) for one in condition.sources)
+    left, right = (_numbers(scene, condition, position) for position in (0, 1))
+    if left is None or right is None:
+        return False
+    pairs = zip(*(scene.graph.balls(side) for side in np.broadcast_arrays(left, right)), strict=True)
+    return any(isinstance(a, Ball) and isinstance(b, Ball) and a.exact and b.exact and a == b for a, b in pairs)
+
+
+def _numbers(scene: Scene, condition: Site, position: int) -> Balls | None:
+    given, node = scene.graph.argument(condition, position), condition.call.args[position]
+    if given is not None:
+        return np.asarray(exact.from_float(given), dtype=object)
+    return exact.constant(node.value, ()) if isinstance(node, Number) else None
+
+
+def _has_no_value(scene: Scene, site: Site) -> bool:
+    return site.smooth and any(not isinstance(one, Ball) for one in scene.graph.balls(site.value))
+
+
+def _open(scene: Scene, site: Site) -> bool:
+    """Return whether an operation's choice is not decided."""
+    made = scene.at_exact(site)
+    return made is not None and any("undecided" in elements for elements in made.pulled.values())
 
 
 def _no_slope(site: Site, elements: list[Element]) -> Cause | None:

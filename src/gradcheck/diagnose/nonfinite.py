@@ -61,6 +61,7 @@ def _root(scene: Scene, site: Site) -> Site | None:
 
 
 def _why_not_finite(scene: Scene, root: Site) -> Finding:
+    """Return why an operation gave nan or inf for finite arguments."""
     mask = _mask(root)
     if mask is not None:
         return Finding(Cause.NAN_FROM_MASKED_BRANCH, root, mask=mask)
@@ -72,11 +73,13 @@ def _why_not_finite(scene: Scene, root: Site) -> Finding:
         ones = np.ones(root.torch.value.shape)
         made = isolated.in_floats(tensors(root.torch), ones, scene.graph.format, scene.graph.bits)
         proven = isolated.at(tensors(root.torch), ones, scene.graph.bits)
-        if any(scene.too_large(one) for one in proven.value):
+        broken_at = [k for k, one in enumerate(root.torch.value.elements) if not isfinite(one)]
+        known = [k for k in broken_at if isinstance(proven.value[k], Ball)]
+        if any(scene.too_large(proven.value[k]) for k in known):
             return Finding(Cause.OVERFLOW, root)
-        if all(isinstance(one, Ball) for one in made.value):
+        if any(isinstance(made.value[k], Ball) for k in known):
             return Finding(Cause.WRONG_VALUE, root, torch=root.torch.value, exact=tuple(proven.value))
-        if all(isinstance(one, Ball) for one in proven.value):
+        if known:
             return Finding(Cause.OVERFLOW, root)
     return Finding(no_value(root), root)
 
@@ -99,7 +102,8 @@ def _why_back(scene: Scene, site: Site, position: int) -> Finding:
         if any(scene.too_large(proven[k]) for k in broken):
             return Finding(Cause.OVERFLOW, site, True, position, pulled, tuple(proven))
         if all(isinstance(proven[k], Ball) for k in broken):
-            honest = any(not isinstance(made.pulled[position][k], Ball) for k in broken)
+            # A factor of 0 hides an overflow in the enclosure; in floats the two may be nan.
+            honest = made.overflow is not None or any(not isinstance(made.pulled[position][k], Ball) for k in broken)
             cause = Cause.OVERFLOW if honest else Cause.WRONG_GRADIENT
             return Finding(cause, site, True, position, pulled, tuple(proven))
     return Finding(Cause.ZERO_TIMES_INF, site, True, position, pulled)

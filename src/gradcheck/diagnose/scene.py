@@ -15,6 +15,7 @@ from gradcheck.blame import Cause
 from gradcheck.diagnose.alone import Alone, Isolated, array, isolate
 from gradcheck.diagnose.graph import Balls, Element, Floats, Graph, Site
 from gradcheck.formats import Ball
+from gradcheck.functions import CONDITIONS
 from gradcheck.program import Name
 from gradcheck.symbolic import Pullback
 
@@ -68,6 +69,9 @@ class Scene:
         args: list[Balls | Floats] = []
         for position in isolated.positions:
             exact_one, torch = self.graph.argument(site, position), site.torch.args[position]
+            source = site.sources[position]
+            if torch is not None and isinstance(source, Site) and source.call.op in CONDITIONS:
+                exact_one = array(torch)
             if exact_one is None or torch is None:
                 return None
             args.append(np.broadcast_to(exact_one, torch.shape))  # type: ignore[arg-type]  # of either kind

@@ -82,7 +82,7 @@ def selftest(text: str = "") -> Tally:
 
 def tried(fault: Fault) -> Trial:
     """Return what the check makes of a planted fault."""
-    settings = Settings(dtypes=(fault.dtype,), under_test={fault.op: fault.operation})
+    settings = Settings(dtypes=(fault.dtype,), under_test={fault.op: fault.operation}, nondet=fault.nondet)
     run = check(fault.program, fault.at, settings=settings)
     return Trial(fault, run.verdict, *blamed(run, fault))
 

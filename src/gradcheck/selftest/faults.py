@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from itertools import count
+
 import torch
 from torch.nn import functional
 
@@ -41,6 +43,14 @@ def one_is_off(gradient: torch.Tensor) -> torch.Tensor:
     changed = gradient.clone()
     changed.view(-1)[42] *= 1 + 1e-6
     return changed
+
+
+CALLS = count()
+
+
+def wandering(gradient: torch.Tensor) -> torch.Tensor:
+    """Return a gradient that is a little different at every call, as sums in an order of chance are."""
+    return gradient * (1 + 1e-3 * (next(CALLS) % 7))
 
 
 def rounded_to_ten_bits(x: torch.Tensor) -> torch.Tensor:
@@ -153,6 +163,9 @@ FAULTS: tuple[Fault, ...] = (
     Fault("detached on one of two paths", "exp", "sum(x*exp(x))", f"x={VECTOR}", "float32", lambda x: torch.exp(x).detach(), DETACHED),
     Fault("one argument detached", "mul", "sum(exp(a)*b)", "a=[0.3,-1.1],b=[0.4,2.5]", "float64", lambda a, b: a * b.detach(), DETACHED),
     Fault("a backward pass that returns nothing", "tanh", "sum(tanh(x))", f"x={VECTOR}", "float32", planted(torch.tanh, lambda g, y, x: None), DETACHED),
+
+    # --- chance -------------------------------------------------------------------------------------------------------
+    Fault("a backward pass that is not deterministic", "sin", "sum(sin(x)*x)", f"x={VECTOR}", "float32", planted(torch.sin, lambda g, y, x: wandering(g * x.cos())), Cause.NONDETERMINISTIC, nondet=2),
 
     # --- the precision ------------------------------------------------------------------------------------------------
     Fault("single precision inside double", "sin", "sum(sin(x)*x)", f"x={VECTOR}", "float64", within(torch.float32, torch.sin), PRECISION),

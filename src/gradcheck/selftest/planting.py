@@ -29,6 +29,7 @@ class Fault:
     operation: Operation
     cause: Cause = Cause.WRONG_GRADIENT
     verdict: Verdict = Verdict.DISAGREE
+    nondet: int = 0
 
 
 def planted(forward: Operation, pullback: Pullback) -> Operation:

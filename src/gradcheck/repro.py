@@ -34,7 +34,7 @@ def command(run: Run, outcome: Outcome) -> str:
     words += ["--dtype", outcome.dtype]
     wrt = tuple(one.input for one in outcome.gradients)
     options = {
-        "--wrt": ",".join(wrt) if wrt != outcome.program.inputs else None,
+        "--wrt": ",".join(wrt) if wrt and wrt != outcome.program.inputs else None,
         "--device": outcome.device if outcome.device != "cpu" else None,
         "--ulps": f"{run.ulps:g}" if run.ulps != DEFAULT_ULPS else None,
         "--seed": str(run.seed) if run.seed and _is_drawn(outcome) else None,

@@ -10,7 +10,7 @@ from gradcheck.corpus.files import STDIN, SUFFIXES, find, read
 from gradcheck.corpus.lines import read_lines
 from gradcheck.corpus.page import Page, message
 from gradcheck.corpus.tables import Terms, holds_checks, read_tables
-from gradcheck.errors import FileProblem, GradcheckError
+from gradcheck.errors import FileProblem, GradcheckError, printable
 from gradcheck.points import Files
 from gradcheck.settings import Settings
 from gradcheck.suite import Check
@@ -44,7 +44,7 @@ def load(
     for name, named in find(paths, problems):
         try:
             _check_suffix(name)
-            page = Page(name, read(name))
+            page = Page(printable(name), read(name))
         except GradcheckError as error:
             problems.append(message(name, str(error)))
             continue

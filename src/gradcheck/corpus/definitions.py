@@ -81,9 +81,11 @@ def expand(text: str, definitions: Definitions) -> Expansion:
         return Expansion(text, text)
     source = prepare(text)
     tree = syntax_tree(source)
-    if any(isinstance(node, ast.JoinedStr) for node in ast.walk(tree)):
-        return Expansion(source, source)  # no text of the language: the parser says so
-    return _Writer(source, tree, definitions).expansion()
+    writer = _Writer(source, tree, definitions)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr):  # Python 3.11 does not know where the calls in it stand
+            raise SyntaxProblem("a string is not part of the language", source=source, span=writer.span(node))
+    return writer.expansion()
 
 
 class _Writer:

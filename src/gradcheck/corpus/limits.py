@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from gradcheck.errors import LimitProblem
-from gradcheck.points import Point
+from gradcheck.points import Point, Value
 from gradcheck.points.value import bits
 
 MAX_FILES = 10_000
@@ -31,12 +31,12 @@ MAX_NONDET = 1_000
 """Repeated runs of torch."""
 MAX_SEED = 2**63 - 1
 
-MAX_CHARACTERS = 20_000_000
-"""Characters of all programs of a file, definitions expanded, each once for every shape of its inputs."""
+MAX_CHARACTERS = 5_000_000
+"""Characters of all programs of a file with definitions written out, once as text and once for every shape of inputs."""
 MAX_POINTS = 1_000_000
 """Points of all checks of a file."""
-MAX_POINT_BITS = 2_000_000_000
-"""Bits of the numbers of all points of a file."""
+MAX_POINT_BITS = 200_000_000
+"""Bits of the exact numbers of all points of a file, and one for each number that is a float from the start."""
 
 
 @dataclass(slots=True)
@@ -52,7 +52,8 @@ class Budget:
         self.characters -= len(text)
         if self.characters < 0:
             raise LimitProblem(
-                f"the programs of this file have more than {MAX_CHARACTERS:,} characters together, definitions expanded"
+                f"the programs of this file have more than {MAX_CHARACTERS:,} characters together "
+                "(the limit MAX_CHARACTERS)"
             )
 
     def visit(self, points: Iterable[Point]) -> None:
@@ -61,13 +62,16 @@ class Budget:
         for point in points:
             self.points -= 1
             values.update({id(value): value for value in point.values()})
-        self.bits -= sum(
-            sum(bits(n) if isinstance(n, Fraction) else 64 for n in value.numbers)
-            if isinstance(value.numbers, tuple)
-            else 64 * value.numbers.size
-            for value in values.values()
-        )
+        self.bits -= sum(map(_size, values.values()))
         if self.points < 0:
-            raise LimitProblem(f"the checks of this file have more than {MAX_POINTS:,} points together")
+            raise LimitProblem(f"the checks of this file have more than {MAX_POINTS:,} points (the limit MAX_POINTS)")
         if self.bits < 0:
-            raise LimitProblem(f"the points of this file have more than {MAX_POINT_BITS:,} bits together")
+            raise LimitProblem(
+                f"the points of this file have more than {MAX_POINT_BITS:,} bits (the limit MAX_POINT_BITS)"
+            )
+
+
+def _size(value: Value) -> int:
+    if not isinstance(value.numbers, tuple):
+        return value.numbers.size
+    return sum(bits(number) if isinstance(number, Fraction) else 1 for number in value.numbers)

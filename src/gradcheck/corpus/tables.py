@@ -67,7 +67,14 @@ def _document(toml: str) -> dict[str, Any]:
     except RecursionError:
         raise LimitProblem(f"lists and tables nest at most {MAX_NESTING} deep (the limit MAX_NESTING)") from None
     except ValueError:  # a whole number of more digits than Python converts
-        raise LimitProblem("a whole number has too many digits", hint='write it as a text: "1e5000"') from None
+        raise _too_long(toml) from None
+
+
+def _too_long(toml: str) -> LimitProblem:
+    number = re.search(r"(?<![\w.])[+-]?[0-9][0-9_]{4000,}", toml)
+    span = Span(*number.span()) if number else Span(0, 1)
+    hint = 'write it as a text with an exponent: "1e5000"'
+    return LimitProblem("this whole number has too many digits", source=toml, span=span, hint=hint)
 
 
 def _explained(toml: str, said: str) -> SyntaxProblem:
@@ -110,6 +117,7 @@ class _Reader:
 
     def refuse(self, error: GradcheckError, way: Key, *, at_key: bool = False) -> None:
         place = nearest_place(self.places, way)
+        error = in_words_of_the_file(error)
         span = place.key if place.value is None or (at_key and way in self.places) else place.value
         self.page.refuse(error, span, self._line(error, place))
 
@@ -179,7 +187,7 @@ class _Reader:
     def _definitions(self) -> dict[str, Definition]:
         table = self._table(("define",), self.document.get("define", {}))
         announced = self._announced(table)
-        bodies = {name: body for name, (_, body) in announced.items()}
+        bodies = {name: body for name, (_, body) in announced.items() if body is not None}
         sequence, circular = order(bodies)
         made = {name: definition for name, (definition, _) in announced.items()}
         for name in circular:
@@ -190,10 +198,10 @@ class _Reader:
                 made[name] = self._definition(made[name], bodies[name], made)
         return made
 
-    def _announced(self, table: Mapping[str, Any]) -> dict[str, tuple[Definition, str]]:
+    def _announced(self, table: Mapping[str, Any]) -> dict[str, tuple[Definition, str | None]]:
         """Return the functions with their expressions, before any is read."""
         self.keys: dict[str, str] = {}
-        announced: dict[str, tuple[Definition, str]] = {}
+        announced: dict[str, tuple[Definition, str | None]] = {}
         if len(table) > MAX_DEFINITIONS:
             message = f"a file has at most {MAX_DEFINITIONS:,} definitions (the limit MAX_DEFINITIONS)"
             self.refuse(LimitProblem(message), ("define",), at_key=True)
@@ -207,14 +215,13 @@ class _Reader:
                 self.refuse(error, ("define", key), at_key=True)
                 continue
             self.keys[definition.name] = key
-            announced[definition.name] = definition, self._try(text, value, ("define", key)) or ""
+            announced[definition.name] = definition, self._try(text, value, ("define", key))
         return announced
 
     def _definition(self, announced: Definition, body: str, made: Mapping[str, Definition]) -> Definition:
         try:
-            self.trial.budget.read(body)
             definition = complete(announced, body, made)
-            self.trial.budget.read("".join(part for part in definition.pieces or () if isinstance(part, str)))
+            self.trial.budget.read("".join(map(str, definition.pieces or ())))
         except GradcheckError as error:
             self.refuse(error, ("define", self.keys[announced.name]))
             return announced
@@ -267,4 +274,4 @@ class _Reader:
 
     def _refuse_draft(self, error: GradcheckError, key: str, way: Key) -> None:
         way = (*way, "expect", key) if key in EXPECT else (*way, key)
-        self.refuse(in_words_of_the_file(error), way)
+        self.refuse(error, way)

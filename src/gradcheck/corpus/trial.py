@@ -74,7 +74,6 @@ class Trial:
             raise expansion.relocated(error) from None
 
     def _read(self, text: str) -> Expansion:
-        self.budget.read(text)
         expansion = expand(text, self.definitions)
         self.budget.read(expansion.text)
         return expansion
@@ -161,6 +160,8 @@ _OPTION = re.compile(r'--(at|expect|wrt) "?(?!out$)([^\s"]*[^\s",])"?(?=$|[\s,])
 def in_words_of_the_file(error: GradcheckError) -> GradcheckError:
     """Return the error with keys of the file in place of options of the command line."""
     error.message = error.message.replace("--expect", "expect.gradient")
+    if error.message == "the program is empty":
+        error.hint = 'write an expression, as in expression = "x**2"'
     if error.hint is not None:
         error.hint = re.sub(r"^add --at (\S+=\.\.\.)$", r"add \1 to at", error.hint)
         error.hint = _OPTION.sub(_as_key, error.hint).replace("leave --at out", "leave at out")

@@ -60,10 +60,10 @@ def _find(scene: Scene, judgement: Judgement, torch: float | None) -> Finding | 
     if torch is None:
         return detached(scene) or wrong(scene)
     if judgement.verdict in (Verdict.KINK, Verdict.UNDEFINED):
-        masked = None if isfinite(torch) else not_finite(scene)
+        found = without_derivative(scene, judgement.verdict is Verdict.KINK)
+        masked = None if isfinite(torch) or (found is not None and found.no_value) else not_finite(scene)
         if masked is not None and masked.cause is Cause.NAN_FROM_MASKED_BRANCH:
             return masked
-        found = without_derivative(scene, judgement.verdict is Verdict.KINK)
         if found is not None and judgement.verdict is Verdict.KINK:
             # Where a slope is 0/0 or infinite and both sides have one all the same, it is a corner: norm and std at 0.
             return replace(found, cause=Cause.KINK)

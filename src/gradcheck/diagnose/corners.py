@@ -11,7 +11,7 @@ from gradcheck import exact
 from gradcheck.blame import Cause
 from gradcheck.diagnose.alone import array, tensors
 from gradcheck.diagnose.graph import Balls, Element, Site
-from gradcheck.diagnose.scene import Finding, Scene, inputs
+from gradcheck.diagnose.scene import Finding, Scene, inputs, masking
 from gradcheck.formats import Ball
 from gradcheck.functions import COMPARISONS, WHERE
 from gradcheck.program import Number
@@ -23,11 +23,12 @@ _CORNERS_LAST = [(False, False), (False, True), (True, False), (True, True)]
 
 
 def without_derivative(scene: Scene, kinks_first: bool) -> Finding | None:
-    """Return the first operation that has no value at its exact arguments, or else no derivative.
+    """Return the first operation that has no value at its exact arguments, or else no derivative, and is not masked.
 
     Corners come first where ``kinks_first``, and else last.
     """
-    found = [one for site in scene.on_path if (one := singular(scene, site)) is not None]
+    seen = [site for site in scene.on_path if masking(site) is None]
+    found = [one for site in seen if (one := singular(scene, site)) is not None]
     if not found:  # a value elsewhere may be missing: then nothing has a derivative
         found = [Finding(no_value(site), site) for site in scene.graph.sites if _has_no_value(scene, site)][:1]
     if not found and kinks_first:
@@ -94,7 +95,8 @@ def _numbers(scene: Scene, condition: Site, position: int) -> Balls | None:
 
 
 def _has_no_value(scene: Scene, site: Site) -> bool:
-    return site.smooth and any(not isinstance(one, Ball) for one in scene.graph.balls(site.value))
+    missing = any(not isinstance(one, Ball) for one in scene.graph.balls(site.value))
+    return missing and site.smooth and masking(site) is None
 
 
 def _open(scene: Scene, site: Site) -> bool:

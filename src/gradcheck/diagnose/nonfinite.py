@@ -12,11 +12,7 @@ from gradcheck.diagnose.alone import array, tensors
 from gradcheck.diagnose.corners import no_value
 from gradcheck.diagnose.graph import Site
 from gradcheck.diagnose.lost import amplifier
-from gradcheck.diagnose.scene import (
-    Finding,
-    Scene,
-    broken,
-)
+from gradcheck.diagnose.scene import Finding, Scene, broken, masking
 from gradcheck.formats import Ball
 from gradcheck.functions import ELEMENTWISE, WHERE
 
@@ -62,7 +58,7 @@ def _root(scene: Scene, site: Site) -> Site | None:
 
 def _why_not_finite(scene: Scene, root: Site) -> Finding:
     """Return why an operation gave nan or inf for finite arguments."""
-    mask = _mask(root)
+    mask = masking(root)
     if mask is not None:
         return Finding(Cause.NAN_FROM_MASKED_BRANCH, root, mask=mask)
     lost = _lost_argument(scene, root)
@@ -88,7 +84,7 @@ def _why_back(scene: Scene, site: Site, position: int) -> Finding:
     """Return why finite numbers gave a cotangent that is nan or inf."""
     pulled, incoming = site.torch.pulled[position], site.torch.cotangent
     assert pulled is not None
-    mask = _mask(site)
+    mask = masking(site)
     if mask is not None and incoming is not None and 0.0 in incoming.elements:
         return Finding(Cause.NAN_FROM_MASKED_BRANCH, site, backward=True, argument=position, mask=mask)
     lost = _lost_argument(scene, site)
@@ -118,20 +114,4 @@ def _lost_argument(scene: Scene, site: Site) -> Finding | None:
             if value == 0 and isinstance(ball, Ball) and not ball.contains(0.0):
                 small = scene.too_small(ball)
                 return Finding(Cause.UNDERFLOW if small else amplifier(source), source)
-    return None
-
-
-def _mask(site: Site) -> Site | None:
-    """Return the first ``where`` behind an operation that does not take the branch through it, somewhere."""
-    seen, todo = {site}, [site]
-    while todo:
-        for reader, position in todo.pop(0).readers:
-            condition = reader.torch.args[0]
-            if reader.call.op == WHERE and position and condition is not None:
-                taken = 1.0 if position == 1 else 0.0
-                if any(one != taken for one in condition.elements):
-                    return reader
-            if reader not in seen:
-                seen.add(reader)
-                todo.append(reader)
     return None

@@ -15,7 +15,7 @@ from gradcheck.blame import Cause
 from gradcheck.diagnose.alone import Alone, Isolated, array, isolate
 from gradcheck.diagnose.graph import Balls, Element, Floats, Graph, Site
 from gradcheck.formats import Ball
-from gradcheck.functions import CONDITIONS
+from gradcheck.functions import CONDITIONS, WHERE
 from gradcheck.program import Name
 from gradcheck.symbolic import Pullback
 
@@ -41,6 +41,12 @@ class Finding:
     smooth: bool = False
     mask: Site | None = None
     ways: tuple[tuple[int, float | None], ...] = ()
+
+    @property
+    def no_value(self) -> bool:
+        """Return whether the operation has no value, so that nothing is left to differentiate."""
+        missing = self.cause in (Cause.OUTSIDE_DOMAIN, Cause.DIVISION_BY_ZERO, Cause.POLE)
+        return missing and self.argument is None
 
 
 class Scene:
@@ -116,6 +122,22 @@ def reaches(site: Site, other: Site) -> bool:
                 seen.add(reader)
                 todo.append(reader)
     return False
+
+
+def masking(site: Site) -> Site | None:
+    """Return the first ``where`` behind an operation that does not take the branch through it, somewhere."""
+    seen, todo = {site}, [site]
+    while todo:
+        for reader, position in todo.pop(0).readers:
+            condition = reader.torch.args[0]
+            if reader.call.op == WHERE and position and condition is not None:
+                taken = 1.0 if position == 1 else 0.0
+                if any(one != taken for one in condition.elements):
+                    return reader
+            if reader not in seen:
+                seen.add(reader)
+                todo.append(reader)
+    return None
 
 
 def broken(value: TorchValue | None, at: int | None = None) -> bool:

@@ -7,7 +7,7 @@ from typing import IO
 
 from gradcheck.compare import Verdict
 from gradcheck.report import View
-from gradcheck.report.json import SCHEMA_VERSION, Object, _written, document
+from gradcheck.report.json import SCHEMA_VERSION, Object, document, written
 from gradcheck.suite import Batch, Check, Result
 
 _encode = JSONEncoder(allow_nan=False).encode
@@ -15,7 +15,7 @@ _encode = JSONEncoder(allow_nan=False).encode
 
 def write(batch: Batch, file: IO[str], _view: View) -> None:
     """Write one document: the summary, and all that every run holds, no number rounded."""
-    file.write(f"{_ascii(_written({**summary(batch), 'results': [result(one) for one in batch]}))}\n")
+    file.write(f"{_ascii(written({**summary(batch), 'results': [result(one) for one in batch]}))}\n")
 
 
 def write_lines(batch: Batch, file: IO[str], _view: View) -> None:

@@ -14,6 +14,7 @@ from gradcheck.blame import Blame, Cause, Fix, Reading
 from gradcheck.errors import printable, underline
 from gradcheck.formats import FORMATS, Format, exact_text
 from gradcheck.outcome import Outcome, Run
+from gradcheck.report.words import visible
 from gradcheck.repro import command
 
 QUIET_CAUSES = frozenset({Cause.KINK, Cause.JUMP, Cause.POLE, Cause.OUTSIDE_DOMAIN, Cause.DIVISION_BY_ZERO})
@@ -53,7 +54,7 @@ def _parts(run: Run, outcome: Outcome, blame: Blame, failing: bool, width: int) 
     if blame.fix is not None:
         yield from _fix(blame.fix, FORMATS[outcome.dtype])
     if failing:
-        yield Text.assemble(("again: ", "dim"), printable(command(run, outcome)))
+        yield Text.assemble(("again: ", "dim"), visible(command(run, outcome)))
 
 
 def _readings(blame: Blame, fmt: Format, *, narrow: bool) -> Table:

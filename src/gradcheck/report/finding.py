@@ -12,7 +12,7 @@ from gradcheck.errors import printable, underline
 from gradcheck.formats import FORMATS, exact_text
 from gradcheck.outcome import GradientOutcome, Outcome, Run
 from gradcheck.report.blame import headline
-from gradcheck.report.table import _place, _point
+from gradcheck.report.table import place, point_text
 from gradcheck.report.words import fingerprint, one_line, relative, visible
 from gradcheck.repro import command
 from gradcheck.suite import Batch, Result
@@ -158,7 +158,7 @@ class _Element:
 
     @property
     def where(self) -> str:
-        return one_line(_place(self.outcome, self.gradient, self.k) if self.gradient else _point(self.outcome))
+        return one_line(place(self.outcome, self.gradient, self.k) if self.gradient else point_text(self.outcome))
 
     @property
     def message(self) -> str:

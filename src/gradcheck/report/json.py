@@ -26,7 +26,7 @@ Object = dict[str, Any]
 
 def render(run: Run) -> str:
     """Return the document as printable ASCII with one line for each element; the same run gives the same bytes."""
-    return _written(document(run)).replace("\x7f", "\\u007f") + "\n"
+    return written(document(run)).replace("\x7f", "\\u007f") + "\n"
 
 
 def document(run: Run) -> Object:
@@ -196,16 +196,16 @@ def _enclosure(ball: Ball | None) -> Object | None:
 _encode = json.JSONEncoder(allow_nan=False).encode  # all beyond ASCII is escaped, whatever the terminal reads
 
 
-def _written(value: Any, margin: str = "\n") -> str:
+def written(value: Any, margin: str = "\n") -> str:
     """Return JSON with what holds a list of anything but integers spread over lines, and all else on one line."""
     if _is_flat(value):
         return _encode(value)
     inner = f"{margin}  "
     if isinstance(value, dict):
-        return _spread((f"{_encode(key)}: {_written(part, inner)}" for key, part in value.items()), "{}", margin)
+        return _spread((f"{_encode(key)}: {written(part, inner)}" for key, part in value.items()), "{}", margin)
     if _is_flat(value[0]):  # and so is the rest: the items of a list are alike, and there may be many
         return _spread(map(_encode, value), "[]", margin)
-    return _spread((_written(part, inner) for part in value), "[]", margin)
+    return _spread((written(part, inner) for part in value), "[]", margin)
 
 
 def _spread(parts: Iterable[str], brackets: str, margin: str) -> str:

@@ -347,12 +347,12 @@ def _kinds(run: Run) -> list[_Kind]:
     for outcome, gradient, k, one in _elements_with_notes(run):
         blame = next((blame for blame in gradient.blames if blame.element == k), None) if gradient else None
         note = one.note or ""
-        place = _place(outcome, gradient, k) if gradient else _point(outcome)
+        where = place(outcome, gradient, k) if gradient else point_text(outcome)
         if blame is None and (one.verdict, note) in known:
             known[one.verdict, note].count += 1
             continue
         key = (one.verdict, note, f"{blame.cause} {blame.span}" if blame else "")
-        kind = kinds.setdefault(key, _Kind(one.verdict, note, place, outcome, blame))
+        kind = kinds.setdefault(key, _Kind(one.verdict, note, where, outcome, blame))
         kind.count += 1
         known.setdefault((one.verdict, note), kind)
     return sorted(kinds.values(), key=lambda kind: kind.verdict.severity)
@@ -395,14 +395,16 @@ def _notes(run: Run, view: View) -> Iterator[object]:
         yield Text(f"note: {note}", style="dim")
 
 
-def _place(outcome: Outcome, gradient: GradientOutcome, k: int) -> str:
+def place(outcome: Outcome, gradient: GradientOutcome, k: int) -> str:
+    """Return where one element of a gradient is, in words."""
     if gradient.shape:
         value = FORMATS[outcome.dtype].text(outcome.rounded[gradient.input][k])
         return f"{_element(gradient.input, gradient.shape, k)} = {value}{_dtype_suffix(outcome)}"
-    return _point(outcome)
+    return point_text(outcome)
 
 
-def _point(outcome: Outcome) -> str:
+def point_text(outcome: Outcome) -> str:
+    """Return a point in words: its numbers, and the names of its tensors."""
     fmt = FORMATS[outcome.dtype]
     scalars = [f"{name} = {fmt.text(outcome.rounded[name][0])}" for name, one in outcome.point.items() if not one.shape]
     tensors = [name for name, one in outcome.point.items() if one.shape]
@@ -417,7 +419,7 @@ def _failures(run: Run) -> Iterator[Text]:
     """Return one line for every element that fails."""
     for outcome in run:
         if outcome.error is not None:
-            yield Text(f"✗ error at {_point(outcome)}: {outcome.error}", style=STYLES[Verdict.ERROR])
+            yield Text(f"✗ error at {point_text(outcome)}: {outcome.error}", style=STYLES[Verdict.ERROR])
         fmt = FORMATS[outcome.dtype]
         for gradient in outcome.gradients:
             for k, one in enumerate(gradient.judgements):
@@ -426,11 +428,11 @@ def _failures(run: Run) -> Iterator[Text]:
                     exact = exact_text(gradient.exact[k], fmt)
                     blame = next((blame for blame in gradient.blames if blame.element == k), None)
                     cause = f": {headline(outcome, blame)}" if blame else ""
-                    line = f"✗ {one.verdict} at {_place(outcome, gradient, k)}: autograd {torch}, exact {exact}{cause}"
+                    line = f"✗ {one.verdict} at {place(outcome, gradient, k)}: autograd {torch}, exact {exact}{cause}"
                     yield Text(line, style=STYLES[one.verdict])
             for k, one in enumerate(gradient.expectations or ()):
                 if one.verdict in run.failing and gradient.expected is not None:
-                    line = f"✗ expected {_number(gradient.expected[k], fmt)} at {_place(outcome, gradient, k)}"
+                    line = f"✗ expected {_number(gradient.expected[k], fmt)} at {place(outcome, gradient, k)}"
                     yield Text(f"{line}: exact {exact_text(gradient.exact[k], fmt)}", style=STYLES[one.verdict])
 
 

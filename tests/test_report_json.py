@@ -289,7 +289,7 @@ def test_every_element_has_its_line() -> None:
     assert [element["torch"]["value"] for element in found] == [15.0, 24.0, 33.0, 42.0]
 
 
-def test_the_whole_report_of_the_polynomial() -> None:
+def test_the_whole_report_of_the_polynomial(golden: Callable[[str, str], None]) -> None:
     run = check(POLYNOMIAL, x=2)
     masked = replace(run, environment=dict.fromkeys(run.environment, "..."))
-    assert render(masked) == GOLDEN.read_text(encoding="utf-8")
+    golden(GOLDEN.name, render(masked))

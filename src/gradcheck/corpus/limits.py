@@ -32,7 +32,7 @@ MAX_NONDET = 1_000
 MAX_SEED = 2**63 - 1
 
 MAX_CHARACTERS = 5_000_000
-"""Characters of all programs of a file with definitions written out, once as text and once for every shape of inputs."""
+"""Characters of all programs of a file, definitions written out: once, and once for every shape of the inputs."""
 MAX_POINTS = 1_000_000
 """Points of all checks of a file."""
 MAX_POINT_BITS = 200_000_000
@@ -47,28 +47,32 @@ class Budget:
     points: int = MAX_POINTS
     bits: int = MAX_POINT_BITS
 
+    @property
+    def spent(self) -> bool:
+        """Return whether nothing more is to be read of the file."""
+        return min(self.characters, self.points, self.bits) < 0
+
     def read(self, text: str) -> None:
-        """Count a program that is about to be read."""
+        """Count a program; raises LimitProblem where it was one too many."""
         self.characters -= len(text)
         if self.characters < 0:
-            raise LimitProblem(
-                f"the programs of this file have more than {MAX_CHARACTERS:,} characters together "
-                "(the limit MAX_CHARACTERS)"
-            )
+            raise _exceeded(f"the programs of this file have more than {MAX_CHARACTERS:,} characters", "MAX_CHARACTERS")
 
     def visit(self, points: Iterable[Point]) -> None:
-        """Count points that were made."""
+        """Count points that were made; raises LimitProblem where they were too many."""
         values = {}
         for point in points:
             self.points -= 1
             values.update({id(value): value for value in point.values()})
         self.bits -= sum(map(_size, values.values()))
         if self.points < 0:
-            raise LimitProblem(f"the checks of this file have more than {MAX_POINTS:,} points (the limit MAX_POINTS)")
+            raise _exceeded(f"the checks of this file have more than {MAX_POINTS:,} points", "MAX_POINTS")
         if self.bits < 0:
-            raise LimitProblem(
-                f"the points of this file have more than {MAX_POINT_BITS:,} bits (the limit MAX_POINT_BITS)"
-            )
+            raise _exceeded(f"the points of this file have more than {MAX_POINT_BITS:,} bits", "MAX_POINT_BITS")
+
+
+def _exceeded(message: str, limit: str) -> LimitProblem:
+    return LimitProblem(f"{message} (the limit {limit})", hint="the rest of the file is not read; split it")
 
 
 def _size(value: Value) -> int:

@@ -110,7 +110,7 @@ class _Reader:
         self.trial.definitions = self._definitions()
         shared = self._values(("defaults",), defaults, own=False)
         self.names.claim(table.get("name") for table in tables)
-        made = [self._check(k, table, shared) for k, table in enumerate(tables)]
+        made = (self._check(k, table, shared) for k, table in enumerate(tables) if not self.trial.budget.spent)
         return [check for check in made if check is not None]
 
     # --- problems ---
@@ -194,7 +194,7 @@ class _Reader:
             error = NameProblem(f"the definition of {name} uses itself")
             self.refuse(error, ("define", self.keys[name]))
         for name in sequence:
-            if name not in circular:
+            if name not in circular and not self.trial.budget.spent:
                 made[name] = self._definition(made[name], bodies[name], made)
         return made
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from gradcheck.__main__ import FLAGS, VALUED, run, with_program_apart
-from gradcheck.cli import check
+from gradcheck.cli.check import check
 from gradcheck.settings import Exit
 
 LAB = "2*x**4+x**3+3*x**2+5*x+1"

@@ -95,7 +95,7 @@ def with_program_apart(argv: list[str]) -> list[str]:
 
 VALUED = frozenset({
     "--at", "--dtype", "--device", "--wrt", "--expect", "--ulps", "--seed", "--format", "--output", "-o", "--color",
-    "--allow", "--nondet", "--emit-repro",
+    "--allow", "--nondet", "--emit-repro", "--report",
 })  # fmt: skip
 """Options that take the next word, whatever it begins with."""
 FLAGS = frozenset({"-q", "-v", "-h", "-o"})

@@ -1,0 +1,191 @@
+"""The command that checks many programs: `gradcheck batch PATHS...`."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gradcheck.cli.options import (
+    APP,
+    CONTEXT,
+    Allow,
+    Assertion,
+    At,
+    Color,
+    Device,
+    Dtype,
+    Everything,
+    ExitZero,
+    Format,
+    Nondet,
+    Output,
+    Quiet,
+    Reports,
+    Seed,
+    Shade,
+    Ulps,
+    Verbose,
+    listed,
+    view,
+)
+from gradcheck.cli.output import check_writable, deliver, extra_reports
+from gradcheck.errors import UsageProblem, printable
+from gradcheck.settings import DEFAULT_ULPS, Exit, Settings
+
+if TYPE_CHECKING:
+    from gradcheck.corpus import Loaded
+    from gradcheck.suite import Batch, Check
+
+EPILOG = (
+    "A directory stands for all its .toml and .txt files, - for standard input. "
+    "Exit codes: 0 all pass, 1 something fails, 2 a file or an option is unusable, 5 nothing was checked, "
+    "130 interrupted."
+)
+
+batcher = typer.Typer(**APP)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """Which checks of the files run."""
+
+    expression: str | None
+    last_failed: bool
+    shard: tuple[int, int] | None
+
+    def of(self, checks: Sequence[Check]) -> list[Check]:
+        from gradcheck.batch import last_failed, matching, shard
+
+        chosen = list(checks) if self.expression is None else list(matching(checks, self.expression))
+        chosen = last_failed(chosen) if self.last_failed else chosen
+        return chosen if self.shard is None else list(shard(chosen, *self.shard))
+
+
+# fmt: off
+@batcher.command("batch", epilog=EPILOG, no_args_is_help=True, context_settings=CONTEXT)
+def batch(  # noqa: PLR0913, PLR0917 - one parameter an option
+    paths: Annotated[list[str], typer.Argument(
+        metavar="PATHS...", help="Expression files, directories of them, patterns, or -.", show_default=False)],
+    workers: Annotated[str, typer.Option(
+        "--workers", "-n", metavar="N", help="Worker processes; auto is one for each core.")] = "auto",
+    expression: Annotated[str | None, typer.Option(
+        "-k", metavar="EXPR", help="Only checks whose name matches: -k 'softmax and not float16'.",
+        show_default=False)] = None,
+    first: Annotated[bool, typer.Option("--exitfirst", "-x", help="Stop at the first failure.")] = False,
+    maxfail: Annotated[int | None, typer.Option(
+        metavar="N", min=1, help="Stop after N failures.", show_default=False)] = None,
+    lf: Annotated[bool, typer.Option("--lf", "--last-failed", help="Only what failed last time.")] = False,
+    collect_only: Annotated[bool, typer.Option("--collect-only", help="List the checks and run none.")] = False,
+    durations: Annotated[int, typer.Option(metavar="N", min=0, help="Name the N slowest checks.")] = 0,
+    shard: Annotated[str | None, typer.Option(
+        metavar="I/N", help="Only the I-th of N equal parts, the same on every machine.", show_default=False)] = None,
+    timeout: Annotated[float, typer.Option(
+        metavar="SECONDS", help="How long one check may take; 0 is no limit.")] = 60.0,
+    baseline: Annotated[Path | None, typer.Option(
+        metavar="FILE", help="Fail only on what got worse since.", show_default=False)] = None,
+    write_baseline: Annotated[Path | None, typer.Option(
+        metavar="FILE", help="Write down how things are now.", show_default=False)] = None,
+    trust: Annotated[bool, typer.Option(
+        "--trust", help="Let expression files read points from files beside them.")] = False,
+    at: At = None,
+    dtype: Dtype = "float32",
+    device: Device = "cpu",
+    ulps: Ulps = DEFAULT_ULPS,
+    seed: Seed = 0,
+    assertion: Assertion = False,
+    allow: Allow = None,
+    exit_zero: ExitZero = False,
+    nondet: Nondet = 0,
+    format: Annotated[Format | None, typer.Option(  # noqa: A002 - the option's name
+        help="What to write: a table, or github where GITHUB_ACTIONS is true.", show_default=False)] = None,
+    output: Output = None,
+    report: Reports = None,
+    everything: Everything = False,
+    color: Shade = Color.AUTO,
+    quiet: Quiet = False,
+    verbose: Verbose = 0,
+) -> None:
+    """Check every program of expression files, in worker processes, and report on all of them together."""
+    settings = Settings(
+        dtypes=listed([dtype]), device=device, ulps=ulps, seed=seed, assertion=assertion, allow=listed(allow or ()),
+        nondet=nondet,
+    )
+    from gradcheck.batch import Bar, BatchOptions, compare_baseline, run_batch, write_last_failed
+    from gradcheck.batch import write_baseline as save_baseline
+    from gradcheck.report.formats import BATCH_REPORTERS
+
+    more = extra_reports(report or ())
+    check_writable([output, write_baseline, *(path for _, path in more)])
+    limit = 1 if first else maxfail
+    options = BatchOptions(_workers(workers), timeout or None, limit, seed=seed)
+    found = _load(paths, at or (), settings, trust)
+    chosen = _Choice(expression, lf, _part(shard)).of(found.checks)
+    if collect_only:
+        raise typer.Exit(_list(chosen, found.problems))
+    made = replace(run_batch(chosen, options, Bar()), problems=found.problems)
+    write_last_failed(made)
+    made = made if baseline is None else compare_baseline(made, baseline)
+    if write_baseline is not None:
+        save_baseline(made, write_baseline)
+    made = replace(made, notes=[*made.notes, *_slowest(made, durations)])
+    shown = view(color, everything=everything, quiet=quiet or assertion, verbose=verbose)
+    chosen_format = format or (Format.GITHUB if os.environ.get("GITHUB_ACTIONS") == "true" else Format.TABLE)
+    for one, path in [(chosen_format, output), *more]:
+        deliver(lambda file, one=one: BATCH_REPORTERS[one](made, file, shown), path)  # type: ignore[misc]
+    raise typer.Exit(Exit.PASS if exit_zero and made.exit is Exit.FAIL else made.exit)
+# fmt: on
+
+
+def _load(paths: Sequence[str], at: Sequence[str], settings: Settings, trust: bool) -> Loaded:
+    from gradcheck.compare import failing
+    from gradcheck.corpus import load
+
+    failing(settings.assertion, settings.allow)
+    settings.validate(())
+    return load(paths, at=at, settings=settings, trust=trust)
+
+
+def _workers(text: str) -> int | None:
+    if text == "auto":
+        return None
+    if not text.isdecimal() or int(text) < 1:
+        raise UsageProblem(f"the number of workers is auto or 1 or more, not {text!r}")
+    return int(text)
+
+
+def _part(text: str | None) -> tuple[int, int] | None:
+    """Return a part of the checks: ``2/3`` is the second of three.
+
+    >>> _part("2/3")
+    (2, 3)
+    """
+    if text is None:
+        return None
+    found = re.fullmatch(r"([0-9]{1,6})/([0-9]{1,6})", text)
+    if found is None:
+        raise UsageProblem(f"a shard is I/N, not {text!r}", hint="write --shard 1/3 for the first of three")
+    return int(found[1]), int(found[2])
+
+
+def _list(checks: Sequence[Check], problems: Sequence[str]) -> Exit:
+    """Print the checks and return the exit code."""
+    for check in checks:
+        typer.echo(printable(check.id))
+    for problem in problems:
+        typer.echo(f"gradcheck: {problem}", err=True)
+    typer.echo(f"{len(checks):,} check{'s' * (len(checks) != 1)}", err=True)
+    if problems:
+        return Exit.USAGE
+    return Exit.PASS if checks else Exit.NOTHING
+
+
+def _slowest(made: Batch, count: int) -> list[str]:
+    """Return a line for each of the slowest checks."""
+    slow = sorted(made, key=lambda result: -result.seconds)[:count]
+    return [f"{result.seconds:.2f} s {result.check.id}" for result in slow]

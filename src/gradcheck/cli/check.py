@@ -1,0 +1,172 @@
+"""The command that checks one program: `gradcheck PROGRAM --at POINT`."""
+
+from __future__ import annotations
+
+import gc
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Annotated
+
+import typer
+
+from gradcheck.cli.options import (
+    APP,
+    CONTEXT,
+    Allow,
+    Assertion,
+    At,
+    Color,
+    Device,
+    Dtype,
+    Everything,
+    ExitZero,
+    Format,
+    Nondet,
+    Output,
+    Quiet,
+    Reports,
+    Seed,
+    Shade,
+    Ulps,
+    Verbose,
+    listed,
+    view,
+)
+from gradcheck.cli.output import Writer, check_writable, deliver, extra_reports, write_whole
+from gradcheck.errors import FileProblem
+from gradcheck.report import REPORTERS, View
+from gradcheck.settings import DEFAULT_ULPS, Exit, Settings
+
+if TYPE_CHECKING:
+    from gradcheck.outcome import Run
+
+EPILOG = (
+    "`gradcheck -` reads the program from standard input. `gradcheck batch` checks files of programs, "
+    "`gradcheck functions` lists the functions of the language, `gradcheck selftest` plants faults to test gradcheck."
+)
+
+checker = typer.Typer(**APP)  # type: ignore[arg-type]
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from gradcheck.case import environment
+
+        found = environment("cpu")
+        names = ("gradcheck", "torch", "sympy", "python-flint", "python")
+        typer.echo("\n".join(f"{name} {found[name]}" for name in names))
+        raise typer.Exit
+
+
+# fmt: off
+@checker.command(epilog=EPILOG, no_args_is_help=True, context_settings=CONTEXT)
+def check(  # noqa: PLR0913, PLR0917 - one parameter an option
+    program: Annotated[str, typer.Argument(
+        metavar="PROGRAM", help='A formula, or layers: "y = 3*x + 2; z = y**2; mean(z)".', show_default=False)],
+    at: At = None,
+    dtype: Dtype = "float32",
+    device: Device = "cpu",
+    wrt: Annotated[list[str] | None, typer.Option(
+        metavar="INPUT,...", help="Differentiate by these inputs only.", show_default=False)] = None,
+    expect: Annotated[list[str] | None, typer.Option(
+        metavar="[INPUT=]EXPR", help="The derivative you believe in; it is compared too.", show_default=False)] = None,
+    ulps: Ulps = DEFAULT_ULPS,
+    seed: Seed = 0,
+    assertion: Assertion = False,
+    allow: Allow = None,
+    exit_zero: ExitZero = False,
+    nondet: Nondet = 0,
+    emit_repro: Annotated[Path | None, typer.Option(
+        "--emit-repro", metavar="FILE", help="Write a script of torch alone that shows the worst failure.",
+        show_default=False)] = None,
+    everything: Everything = False,
+    format: Annotated[Format, typer.Option(help="What to write.")] = Format.TABLE,  # noqa: A002 - the option's name
+    output: Output = None,
+    report: Reports = None,
+    color: Shade = Color.AUTO,
+    quiet: Quiet = False,
+    verbose: Verbose = 0,
+    _version: Annotated[bool, typer.Option(
+        "--version", callback=_show_version, is_eager=True, help="Show the versions of gradcheck and its libraries.",
+    )] = False,
+) -> None:
+    """Tell whether the gradient PyTorch computes for PROGRAM is right, by how much it is off, and why."""
+    settings = Settings(
+        dtypes=listed([dtype]), device=device, wrt=listed(wrt) if wrt else None, ulps=ulps,
+        expect=tuple(expect or ()), seed=seed, assertion=assertion, allow=listed(allow or ()), nondet=nondet,
+    )
+    more = extra_reports(report or ())
+    check_writable([output, emit_repro, *(path for _, path in more)])
+    text = _program_text(program)
+    run = _run(text, at or [], settings)
+    shown = view(color, everything=everything, quiet=quiet or assertion, verbose=verbose)
+    for one, path in [(format, output), *more]:
+        deliver(_writer(one, run, (text, at or [], settings), shown), path)
+    if emit_repro is not None:
+        _emit(run, emit_repro)
+    if run.exit is Exit.NOTHING:
+        typer.echo("nothing was checked: the program has no input to differentiate by", err=True)
+    raise typer.Exit(Exit.PASS if exit_zero and run.exit is Exit.FAIL else run.exit)
+# fmt: on
+
+
+def _run(text: str, at: Sequence[str], settings: Settings) -> Run:
+    """Return the run; whatever can be wrong with the texts is found before the heavy libraries are loaded."""
+    from gradcheck.compare import failing
+    from gradcheck.expect import expectations
+    from gradcheck.lower import lower
+    from gradcheck.parse import parse
+    from gradcheck.points import assigned_constants, parse_points
+
+    failing(settings.assertion, settings.allow)
+    program = parse(text, assigned_constants(at))
+    settings.validate(program.inputs)
+    points = parse_points(at, program.inputs, seed=settings.seed)
+    for shapes in {tuple((name, one.shape) for name, one in point.items()) for point in points}:
+        lower(program, dict(shapes))
+        expectations(settings.expect, settings.wrt or program.inputs, program, dict(shapes))
+    from gradcheck.case import check_program
+
+    gc.freeze()  # what the libraries made stays for good: no collection needs to look at it
+    gc.enable()
+    return check_program(program, points, settings)
+
+
+def _writer(format: Format, run: Run, asked: tuple[str, Sequence[str], Settings], shown: View) -> Writer:  # noqa: A002
+    """Return what writes a run in one format; most of them know batches alone, of which one check is the smallest."""
+    if format.value in REPORTERS:
+        return lambda file: REPORTERS[format](run, file, shown)
+
+    def write(file: IO[str]) -> None:
+        from gradcheck.report.formats import BATCH_REPORTERS
+        from gradcheck.suite import Batch, Check, Result
+
+        text, at, settings = asked
+        one = Check(" ".join(text.split()), text, tuple(at), settings)
+        BATCH_REPORTERS[format](Batch((Result(one, run),), run.environment, run.seed), file, shown)
+
+    return write
+
+
+def _program_text(program: str) -> str:
+    from gradcheck.source import MAX_TEXT_LENGTH
+
+    if program != "-":
+        return program
+    try:
+        # One character more than the limit is enough for the parser to refuse it.
+        return sys.stdin.read(MAX_TEXT_LENGTH + 1)
+    except UnicodeDecodeError:
+        raise FileProblem("standard input is not UTF-8 text") from None
+
+
+def _emit(run: Run, path: Path) -> None:
+    """Write the script that shows the worst failure, or say that there is none."""
+    from gradcheck.repro import worst_script
+
+    text = worst_script(run)
+    if text is None:
+        typer.echo(f"nothing fails: {path} is not written", err=True)
+    else:
+        write_whole(path, lambda file: file.writelines([text]))

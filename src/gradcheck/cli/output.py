@@ -1,0 +1,75 @@
+"""Reports on their way out: to standard output, and to files that are either whole or not there."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import IO
+
+from gradcheck.cli.options import Format
+from gradcheck.errors import FileProblem, UsageProblem
+from gradcheck.functions import nearest
+
+Writer = Callable[[IO[str]], None]
+
+
+def deliver(write: Writer, output: Path | None) -> None:
+    """Write a report to a file, or to standard output where none is named."""
+    if output is not None:
+        write_whole(output, write)
+        return
+    write(sys.stdout)
+    sys.stdout.flush()
+
+
+def write_whole(path: Path, write: Writer) -> None:
+    """Write a file so that it is either whole or not there; raises FileProblem."""
+    try:
+        with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as file:
+            try:
+                write(file)
+            except BaseException:
+                os.unlink(file.name)
+                raise
+        os.chmod(file.name, 0o666 & ~_umask())
+        os.replace(file.name, path)
+    except OSError as problem:
+        raise FileProblem(f"cannot write {path}: {problem.strerror or problem}") from None
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def extra_reports(texts: Sequence[str]) -> list[tuple[Format, Path]]:
+    """Return the further reports of ``--report FORMAT=FILE``; raises UsageProblem.
+
+    >>> extra_reports(["junit=out/report.xml"])
+    [(<Format.JUNIT: 'junit'>, PosixPath('out/report.xml'))]
+    """
+    found = []
+    for text in texts:
+        word, equals, file = text.partition("=")
+        if word not in list(Format):
+            closest = nearest(word, list(Format))
+            raise UsageProblem(
+                f"--report names no format: {word!r}",
+                hint=f"did you mean `{closest}`?" if closest else f"choose from {', '.join(Format)}",
+            )
+        if not equals or not file:
+            raise UsageProblem(f"--report {text} names no file", hint=f"write --report {word}=FILE")
+        found.append((Format(word), Path(file)))
+    return found
+
+
+def check_writable(paths: Sequence[Path | None]) -> None:
+    """Raise FileProblem for a file that cannot be written, before the work begins."""
+    for path in paths:
+        if path is not None and not os.access(path.parent, os.W_OK):
+            reason = "No such file or directory" if not path.parent.exists() else "Permission denied"
+            raise FileProblem(f"cannot write {path}: {reason}")

@@ -24,7 +24,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("display",),
     ("plan", "outcome", "diagnose"),
     ("case", "repro", "suite"),
-    ("selftest", "corpus"),
+    ("selftest", "corpus", "batch"),
     ("report",),
     ("cli",),
     ("__main__",),
@@ -34,8 +34,8 @@ ORDER: tuple[tuple[str, ...], ...] = (
 DOORS: dict[str, tuple[str, ...]] = {
     "sympy": ("kernels",),
     "flint": ("exact",),
-    "torch": ("autograd", "selftest"),  # the faults of the self-test are autograd Functions
-    "rich": ("report",),
+    "torch": ("autograd", "selftest", "batch"),  # planted faults are autograd Functions; workers set the seed
+    "rich": ("report", "batch"),  # tables, and the bar that shows how far a batch is
     "typer": ("cli",),
 }
 """The only files or packages that import a library."""

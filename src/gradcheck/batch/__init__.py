@@ -1,0 +1,29 @@
+"""Many checks in worker processes: what runs them, chooses among them, and compares them with an earlier run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gradcheck.batch.baseline import compare_baseline, write_baseline
+from gradcheck.batch.examine import examine
+from gradcheck.batch.last_failed import last_failed, write_last_failed
+from gradcheck.batch.options import DEFAULT_MEMORY, DEFAULT_TIMEOUT, BatchOptions
+from gradcheck.batch.pool import supervise
+from gradcheck.batch.progress import Bar, Progress
+from gradcheck.batch.select import matching, shard
+from gradcheck.suite import Batch, Check
+
+__all__ = [
+    "DEFAULT_MEMORY", "DEFAULT_TIMEOUT", "Bar", "BatchOptions", "Progress", "compare_baseline", "last_failed",
+    "matching", "run_batch", "shard", "write_baseline", "write_last_failed",
+]  # fmt: skip
+
+
+def run_batch(checks: Sequence[Check], options: BatchOptions | None = None, progress: Progress | None = None) -> Batch:
+    """Return what comes out of many checks, in their order, whatever the number of workers.
+
+    Every check runs in a worker process. Whatever happens to it there is that check's problem, and the others go on:
+    it is refused, runs out of time or memory, or takes its worker down. What a check prints is dropped. Ctrl-C,
+    SIGTERM and SIGHUP end the batch: it holds what is done, and is marked as interrupted.
+    """
+    return supervise(checks, options or BatchOptions(), examine, progress)

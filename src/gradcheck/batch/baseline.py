@@ -1,0 +1,122 @@
+"""What an earlier batch came to: known findings pass, and only what got worse since fails."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from math import inf, isfinite
+from pathlib import Path
+from typing import Any
+
+from gradcheck.batch.whole import write_whole
+from gradcheck.compare import Verdict
+from gradcheck.errors import FileProblem, UsageProblem
+from gradcheck.suite import Batch, Result
+
+VERSION = 1
+"""The version of the file's form."""
+DEFAULT_FACTOR = 2.0
+"""How many times larger an error may be than it was."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a check came to: ``problem`` is the first line of why there was no run, ``ulps`` the largest error."""
+
+    verdict: Verdict
+    passed: bool
+    ulps: float | None = None
+    problem: str | None = None
+
+    @staticmethod
+    def of(result: Result) -> Known:
+        """Return what one result came to."""
+        found = [gradient.worst_ulps for outcome in result.outcomes for gradient in outcome.gradients]
+        ulps = max((one for one in found if one is not None), default=None)
+        problem = None if result.problem is None else result.problem.split("\n")[0]
+        return Known(result.verdict, result.passed, ulps, problem)
+
+    def fields(self) -> dict[str, Any]:
+        """Return this as JSON has it: a number that is not finite is null, with what is None left out."""
+        ulps = {} if self.ulps is None else {"ulps": self.ulps if isfinite(self.ulps) else None}
+        problem = {} if self.problem is None else {"problem": self.problem}
+        return {"verdict": self.verdict, "passed": self.passed, **ulps, **problem}
+
+    @staticmethod
+    def read(fields: Any) -> Known:
+        """Return what JSON says of one check; raises ValueError, TypeError or KeyError."""
+        ulps = fields.get("ulps", "none")
+        number = None if ulps == "none" else inf if ulps is None else float(ulps)
+        return Known(Verdict(fields["verdict"]), bool(fields["passed"]), number, fields.get("problem"))
+
+
+def write_baseline(batch: Batch, path: Path) -> None:
+    """Write what every check of a batch came to; raises FileProblem."""
+    checks = {result.check.id: Known.of(result).fields() for result in batch}
+    text = json.dumps({"gradcheck_baseline": VERSION, "checks": checks}, indent=1, sort_keys=True, ensure_ascii=False)
+    try:
+        write_whole(path, f"{text}\n")
+    except OSError as problem:
+        raise FileProblem(f"cannot write {path}: {problem.strerror or problem}") from None
+
+
+def compare_baseline(batch: Batch, path: Path, factor: float = DEFAULT_FACTOR) -> Batch:
+    """Return the batch as seen from a baseline: what it knows passes, unless it got worse since.
+
+    Worse is a more severe verdict, an error beyond the tolerance that grew by more than ``factor``, another problem, or
+    a failure where there was none. Checks that the baseline does not know are judged as ever.
+    """
+    if not factor >= 1:
+        raise UsageProblem(f"an error may grow by a factor of 1 or more, not {factor}")
+    baseline = _read(path)
+    results = tuple(_seen(result, baseline.get(result.check.id), factor) for result in batch)
+    return replace(batch, results=results, notes=[*batch.notes, *_notes(results, baseline)])
+
+
+def _seen(result: Result, known: Known | None, factor: float) -> Result:
+    if known is None:
+        return result
+    worse = _worse(Known.of(result), known, result.check.settings.ulps, factor)
+    if worse is not None:
+        return replace(result, unmet=(*result.unmet, worse))
+    return result if result.passed else replace(result, known=True)
+
+
+def _worse(now: Known, then: Known, tolerance: float, factor: float) -> str | None:
+    """Return in what a check got worse, None if in nothing."""
+    if now.verdict.severity > then.verdict.severity:
+        return f"the baseline has verdict {then.verdict}, now it is {now.verdict}"
+    if now.ulps is not None and then.ulps is not None and now.ulps > max(tolerance, factor * then.ulps):
+        return f"the baseline has an error of {then.ulps:,.6g} ULP, now it is {now.ulps:,.6g}"
+    if now.problem != then.problem and now.problem is not None:
+        return f"the baseline has {then.problem or 'no such problem'}"
+    return "it passes in the baseline" if then.passed and not now.passed else None
+
+
+def _notes(results: tuple[Result, ...], baseline: dict[str, Known]) -> list[str]:
+    """Return what is stale in a baseline."""
+    found = {result.check.id: result for result in results}
+    absent = [one for one in baseline if one not in found]
+    gone = [one for one, known in baseline.items() if one in found and not known.passed and found[one].passed]
+    gone = [one for one in gone if not found[one].known]
+    return [
+        *_note(absent, "in the baseline and not in this run"),
+        *_note(gone, "a known finding no more: write the baseline again"),
+    ]
+
+
+def _note(ids: list[str], what: str) -> list[str]:
+    more = f" and {len(ids) - 3} more" if len(ids) > 3 else ""
+    return [f"{', '.join(ids[:3])}{more}: {what}"] if ids else []
+
+
+def _read(path: Path) -> dict[str, Known]:
+    try:
+        found = json.loads(path.read_text("utf-8"))
+        if found["gradcheck_baseline"] != VERSION:
+            raise FileProblem(f"{path} has a form that this gradcheck does not know", hint="write the baseline again")
+        return {one: Known.read(fields) for one, fields in found["checks"].items()}
+    except OSError as problem:
+        raise FileProblem(f"cannot read {path}: {problem.strerror or problem}") from None
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        raise FileProblem(f"{path} is no baseline of gradcheck", hint="write the baseline again") from None

@@ -1,0 +1,105 @@
+"""One check in a worker: its run, and the expectations of its author that were not met."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from gradcheck.errors import NameProblem, ShapeProblem
+from gradcheck.formats import FORMATS, Ball, Format, exact_text
+from gradcheck.outcome import Outcome, Run
+from gradcheck.suite import Check
+
+NOTHING = "none"
+"""What is found where there is nothing."""
+
+
+def examine(check: Check) -> tuple[Run, tuple[str, ...]]:
+    """Return the run of one check and what in it is not as expected, in words."""
+    from gradcheck import case
+
+    if check.settings.under_test:
+        _seed(check.settings.seed)
+    run = case.check(check.program, check.at, settings=check.settings)
+    environment = {name: str(version) for name, version in run.environment.items()}  # torch's is no plain text
+    return replace(run, environment=environment), tuple(_unmet(check, run))
+
+
+def _seed(seed: int) -> None:
+    """Seed torch, so that the user's code does not depend on what its worker did before."""
+    import torch
+
+    torch.manual_seed(seed)
+
+
+def _unmet(check: Check, run: Run) -> list[str]:
+    expect, words = check.expect, []
+    if expect.verdict is not None and run.verdict is not expect.verdict:
+        words.append(f"expected verdict {expect.verdict}, found {run.verdict}")
+    if expect.cause is not None and expect.cause not in (found := _causes(run)):
+        words.append(f"expected cause {expect.cause}, found {' and '.join(found) or NOTHING}")
+    if expect.value is not None:
+        said = [_value(expect.value, outcome) for outcome in run]
+        words += [*dict.fromkeys(one for one in said if one is not None)]
+    return words
+
+
+def _causes(run: Run) -> list[str]:
+    """Return what was blamed for the elements with the run's verdict."""
+    gradients = [gradient for outcome in run for gradient in outcome.gradients]
+    blames = [(gradient.judgements[blame.element], blame) for gradient in gradients for blame in gradient.blames]
+    return sorted({blame.cause for judgement, blame in blames if judgement.verdict is run.verdict})
+
+
+# --- the value ------------------------------------------------------------------------------------
+
+
+def _value(text: str, outcome: Outcome) -> str | None:
+    """Return how the output differs from the value that ``text`` writes, None where it does not."""
+    layer, fmt = outcome.value, FORMATS[outcome.dtype]
+    if layer is None:
+        return f"expected value {text}, found {NOTHING}"
+    if layer.exact is None:
+        return f"the expected value {text} cannot be compared: the output has {len(layer.values):,} elements"
+    expected = _expected(text, outcome)
+    for found, wanted in zip(layer.exact, expected, strict=True):
+        if not _same(found, wanted, fmt):
+            return f"expected value {_shown(wanted, fmt)}, found {_shown(found, fmt)}"
+    return None
+
+
+def _expected(text: str, outcome: Outcome) -> Sequence[Ball | None]:
+    """Return the elements of a program over the same inputs at the same point, spread over the output's shape."""
+    import numpy as np
+
+    from gradcheck import exact
+    from gradcheck.functions.params import shape_text
+    from gradcheck.lower import lower
+    from gradcheck.parse import parse
+
+    program = parse(text, outcome.program.inputs)
+    for name in program.inputs:
+        if name not in outcome.point:
+            strange = f"the expected value reads {name}, which is no input of the program"
+            raise NameProblem(strange, hint=f"it has {', '.join(outcome.point)}")
+    shapes = {name: value.shape for name, value in outcome.point.items()}
+    core, shape = lower(program, shapes), outcome.layers[-1].shape
+    if core.shapes[program.output] not in ((), shape):
+        made = shape_text(core.shapes[program.output])
+        raise ShapeProblem(f"the expected value is {made}, and the output is {shape_text(shape)}")
+    point = {name: np.reshape(np.array(outcome.rounded[name]), shapes[name]) for name in shapes}
+    bits = max(outcome.bits, exact.START_BITS)
+    values = exact.enclose(core, point, bits)[program.output]
+    return [one if isinstance(one, Ball) else None for one in exact.balls(np.broadcast_to(values, shape), bits)]
+
+
+def _same(found: Ball | None, wanted: Ball | None, fmt: Format) -> bool:
+    """Return whether two enclosures overlap, or round to the same number; what has no value is like nothing."""
+    if found is None or wanted is None:
+        return False
+    overlap = found.lower <= wanted.upper and wanted.lower <= found.upper
+    return overlap or fmt.round_dyadic(found.midpoint) == fmt.round_dyadic(wanted.midpoint)
+
+
+def _shown(ball: Ball | None, fmt: Format) -> str:
+    return NOTHING if ball is None else exact_text(ball, fmt)

@@ -1,0 +1,141 @@
+"""A worker process: it takes one check after the other, and gives one answer for each."""
+
+from __future__ import annotations
+
+import io
+import multiprocessing
+import os
+import pickle
+import re
+import signal
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from time import perf_counter
+from typing import Any
+
+from gradcheck.errors import GradcheckError
+from gradcheck.outcome import Run
+from gradcheck.parse import parse
+from gradcheck.program import Program
+from gradcheck.suite import Check
+
+STDOUT, STDERR = 1, 2
+
+Examine = Callable[[Check], tuple[Run | None, tuple[str, ...]]]
+"""What a worker does with a check: it returns the run and the expectations that were not met."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a worker has to say of one check. With ``broken`` something failed that may have left its mark."""
+
+    run: Run | None = None
+    unmet: tuple[str, ...] = ()
+    problem: str | None = None
+    seconds: float = 0.0
+    broken: bool = False
+
+
+def serve(pipe: Connection, examine: Examine, memory: int | None, log: str, devices: str) -> None:
+    """Answer checks until the pipe is closed; the first message is the environment of the runs."""
+    _end_with_parent()
+    try:
+        _print_to(log)
+    except FileNotFoundError:  # the batch is over already
+        return
+    import gradcheck.batch.preload  # noqa: F401 - is there already where a fork server is
+    from gradcheck.case import environment
+
+    _limit(memory)
+    pipe.send({name: str(version) for name, version in environment(devices).items()})
+    with suppress(EOFError, ConnectionError):
+        while True:
+            received = pipe.recv_bytes()
+            os.ftruncate(STDOUT, 0)
+            pipe.send_bytes(answer(received, examine, memory))
+
+
+def answer(received: bytes, examine: Examine, memory: int | None) -> bytes:
+    """Return the pickled answer to a pickled check, whatever the check raises."""
+    start = perf_counter()
+    try:
+        run, unmet = examine(pickle.loads(received))
+        return pack(Answer(run, unmet, seconds=perf_counter() - start))
+    except GradcheckError as refused:
+        problem, broken = str(refused), False
+    except MemoryError:
+        problem, broken = out_of_memory(memory), True
+    except Exception as unforeseen:
+        words = f"internal error: {type(unforeseen).__name__}: {unforeseen}"
+        problem, broken = out_of_memory(memory) if tells_of_memory(words) else words, True
+    return pack(Answer(problem=problem, seconds=perf_counter() - start, broken=broken))
+
+
+def tells_of_memory(words: str) -> bool:
+    """Return whether this is how torch, GMP, FLINT or C++ say that there is no memory left."""
+    return (
+        re.search(r"(can't|cannot|unable to) (re)?allocate|out of memory|MemoryError|bad_alloc", words, re.I)
+        is not None
+    )
+
+
+def out_of_memory(memory: int | None) -> str:
+    """Return the problem of a check that needs more memory than there is.
+
+    >>> out_of_memory(3 * 2**29)
+    'ran out of memory (limit 1.5 GiB)'
+    """
+    return "ran out of memory" if memory is None else f"ran out of memory (limit {memory / 2**30:.3g} GiB)"
+
+
+class _Pickler(pickle.Pickler):
+    """Sends a program as its text: the tree of a long one is deeper than what pickle can go down."""
+
+    def reducer_override(self, obj: Any) -> Any:
+        return (parse, (obj.source, obj.inputs)) if isinstance(obj, Program) else NotImplemented
+
+
+def pack(value: Answer) -> bytes:
+    """Return a pickled answer."""
+    file = io.BytesIO()
+    _Pickler(file, pickle.HIGHEST_PROTOCOL).dump(value)
+    return file.getvalue()
+
+
+# --- the process ----------------------------------------------------------------------------------
+
+
+def _end_with_parent() -> None:
+    """Let the kernel kill this process when the one that started it ends: a hung worker takes note of nothing."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+    if sys.platform == "linux":
+        import fcntl
+
+        fcntl.fcntl(parent.sentinel, fcntl.F_SETOWN, os.getpid())
+        fcntl.fcntl(parent.sentinel, fcntl.F_SETSIG, signal.SIGKILL)
+        fcntl.fcntl(parent.sentinel, fcntl.F_SETFL, os.O_ASYNC)
+    if wait([parent.sentinel], 0):
+        sys.exit()
+
+
+def _print_to(log: str) -> None:
+    """Let all that is printed go to a file, whose last line may tell why the process died."""
+    file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    for stream in (STDOUT, STDERR):
+        os.dup2(file, stream)
+    os.close(file)
+
+
+def _limit(memory: int | None) -> None:
+    """Limit what the process writes to. The address space is no measure: CUDA reserves more than any machine has."""
+    if memory is not None and sys.platform == "linux":
+        import resource
+
+        hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
+        soft = memory if hard == resource.RLIM_INFINITY else min(memory, hard)
+        resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))

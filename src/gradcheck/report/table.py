@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -388,7 +389,9 @@ def _notes(run: Run, view: View) -> Iterator[object]:
         elif kind not in shown:
             yield Text.assemble(sign, f" at {kind.place}{more}: {headline(kind.outcome, blame)}")
         else:
-            yield Text.assemble(sign, f" at {kind.place}{more}{f': {kind.note}' if kind.note else ''}")
+            # What leaves the range on the way is named below, with its place.
+            note = re.sub(r"; \w+ on the way is too large .*", "", kind.note)
+            yield Text.assemble(sign, f" at {kind.place}{more}{f': {note}' if note else ''}")
             yield block(run, kind.outcome, blame, kind.verdict in run.failing, view.width or FILE_WIDTH)
             yield Text()
     for note in dict.fromkeys(note for outcome in run for note in outcome.notes):

@@ -55,8 +55,9 @@ class Check:
 class Result:
     """What came out of one check: its run, or why there is none; the seconds it took.
 
-    ``problem`` is one message: the program was refused, the check ran out of time, its worker was killed. ``unmet`` says
-    which expectations of the check were not met, in words. ``known`` says that it failed before: a baseline has it.
+    ``problem`` is one message: the program was refused, the check ran out of time, its worker was killed. ``unmet``
+    says which expectations of the check were not met, in words. ``known`` says that it failed before: a baseline has
+    it.
     """
 
     check: Check

@@ -365,6 +365,14 @@ def test_what_is_stale_is_noted(tmp_path: Path) -> None:
     assert batch.exit is Exit.PASS
 
 
+def test_a_baseline_written_again_still_knows_what_failed(tmp_path: Path) -> None:
+    path = tmp_path / "baseline.json"
+    write_baseline(batch_of(result("a", "disagree")), path)
+    before = path.read_text()
+    write_baseline(compare_baseline(batch_of(result("a", "disagree")), path), path)
+    assert path.read_text() == before
+
+
 def test_a_baseline_is_small_sorted_and_whole(tmp_path: Path) -> None:
     path = tmp_path / "baseline.json"
     write_baseline(batch_of(result("ü", "disagree", float("inf")), Result(check("a"), None, "one\ntwo")), path)

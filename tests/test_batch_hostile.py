@@ -400,6 +400,18 @@ def test_a_batch_in_another_thread_needs_no_signals() -> None:
     assert [result.problem for result in batches[0]] == [None, "the worker ended with exit code 3"]
 
 
+def test_a_process_that_leaves_at_once_can_clean_up(tmp_path: Path) -> None:
+    script = (
+        "import os; from gradcheck.batch import clean_up, run_batch; from gradcheck.suite import Check; "
+        "from gradcheck.settings import Settings; run_batch([Check('a', 'x', ('x=1',), Settings())]); "
+        "print(len(os.listdir(os.environ['TMPDIR']))); clean_up(); os.sys.stdout.flush(); os._exit(0)"
+    )
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("1\n", "")
+    assert not list(tmp_path.iterdir())
+
+
 def test_the_signals_of_the_parent_are_as_they_were() -> None:
     before = [signal.getsignal(number) for number in SIGNALS]
     misbehave([check("fine")])

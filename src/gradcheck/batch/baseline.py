@@ -34,7 +34,7 @@ class Known:
         found = [gradient.worst_ulps for outcome in result.outcomes for gradient in outcome.gradients]
         ulps = max((one for one in found if one is not None), default=None)
         problem = None if result.problem is None else result.problem.split("\n")[0]
-        return Known(result.verdict, result.passed, ulps, problem)
+        return Known(result.verdict, result.passed and not result.known, ulps, problem)
 
     def fields(self) -> dict[str, Any]:
         """Return this as JSON has it: a number that is not finite is null, with what is None left out."""

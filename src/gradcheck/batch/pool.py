@@ -10,31 +10,26 @@ what an earlier one left behind, and the result does not depend on which worker 
 
 from __future__ import annotations
 
-import multiprocessing
 import pickle
-import signal
 import tempfile
-import threading
 from bisect import insort
 from collections import deque
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import count
 from multiprocessing.connection import Connection, wait
-from multiprocessing.context import ForkServerContext, SpawnContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from time import monotonic
-from typing import Any, NoReturn
+from typing import Any
 
 from gradcheck.batch.options import BatchOptions
+from gradcheck.batch.processes import death, ends_are_interrupts, make_context, start_server
 from gradcheck.batch.progress import Progress
-from gradcheck.batch.worker import Answer, Examine, out_of_memory, serve, tells_of_memory
-from gradcheck.errors import UsageProblem, printable
+from gradcheck.batch.worker import Answer, Examine, serve
+from gradcheck.errors import UsageProblem
 from gradcheck.suite import Batch, Check, Result
-
-Context = ForkServerContext | SpawnContext
 
 MAX_STILLBORN = 3
 """Workers in a row that may end before they are ready."""
@@ -50,7 +45,7 @@ def supervise(checks: Sequence[Check], options: BatchOptions, examine: Examine, 
         pool = Pool(checks, options, examine, progress, Path(logs))
         interrupted = False
         try:
-            with _ends_are_interrupts():
+            with ends_are_interrupts():
                 pool.run()
         except KeyboardInterrupt:
             interrupted = True
@@ -88,7 +83,7 @@ class Pool:
 
     def __post_init__(self) -> None:
         self.waiting = deque(range(len(self.checks)))
-        self.context = _context()
+        self.context = make_context()
         self.numbers = count()
 
     def run(self) -> None:
@@ -152,7 +147,7 @@ class Pool:
         """Start a worker; ``first`` is the check that it will run first."""
         log = self.logs / str(next(self.numbers))
         devices = ", ".join(dict.fromkeys(check.settings.device for check in self.checks))
-        _start_server(self.context)
+        start_server(self.context)
         ours, theirs = self.context.Pipe()
         given = theirs, self.examine, self.options.memory, str(log), devices
         process = self.context.Process(target=serve, args=given, daemon=True)
@@ -262,7 +257,7 @@ class Pool:
     def bury(self, worker: Worker) -> None:
         """Take note of a death: that of a worker without a check matters only if none ever gets ready."""
         worker.process.join(TICK)
-        words = _death(worker, self.options.memory)
+        words = death(worker.process.exitcode, worker.log, self.options.memory)
         if worker.ready and worker.check is not None and worker.since is not None:
             self.blame(worker, words, monotonic() - worker.since)
             return
@@ -284,82 +279,3 @@ class Pool:
             self.start(k)
         else:
             self.settle(k, Result(self.checks[k], None, problem, seconds=seconds))
-
-
-def _death(worker: Worker, memory: int | None) -> str:
-    """Return how a worker ended, with the last line that it printed."""
-    code = worker.process.exitcode
-    last = _last_line(worker.log)
-    if tells_of_memory(last):
-        return out_of_memory(memory)
-    if code is not None and code < 0:
-        ending = f"the worker was killed ({_signal_name(-code)})"
-    else:
-        ending = "the worker closed its pipe" if code is None else f"the worker ended with exit code {code}"
-    return f"{ending}: {last}" if last else ending
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
-
-
-def _last_line(log: Path) -> str:
-    """Return the last line of a file, none where there is no such file."""
-    with suppress(OSError), log.open("rb") as file:
-        file.seek(max(0, log.stat().st_size - 1_000))
-        lines = file.read().decode("utf-8", "replace").split("\n")
-        return next((printable(line.strip()) for line in reversed(lines) if line.strip()), "")
-    return ""
-
-
-# --- processes and signals ------------------------------------------------------------------------
-
-
-def _context() -> Context:
-    """Return how processes are started: forked from a server that has all libraries loaded, where that can be."""
-    if "forkserver" not in multiprocessing.get_all_start_methods():
-        return multiprocessing.get_context("spawn")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["gradcheck.batch.preload"])
-    return context
-
-
-def _start_server(context: Context) -> None:
-    """Start the fork server if it does not run. It and the workers inherit that Ctrl-C is not for them."""
-    if context.get_start_method() == "forkserver":
-        from multiprocessing import forkserver, resource_tracker
-
-        resource_tracker.ensure_running()  # first, because it unblocks signals when it starts
-        with _blocked(signal.SIGINT, signal.SIGHUP):
-            forkserver.ensure_running()
-
-
-@contextmanager
-def _blocked(*signals: signal.Signals) -> Iterator[None]:
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-@contextmanager
-def _ends_are_interrupts() -> Iterator[None]:
-    """Treat SIGTERM and a closed terminal like Ctrl-C, so that workers are killed and what is done is kept."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # signals are the business of the main thread
-        return
-    ends = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    before = {one: signal.signal(one, _interrupt) for one in ends}
-    try:
-        yield
-    finally:
-        for one, handler in before.items():
-            signal.signal(one, handler)
-
-
-def _interrupt(*_: object) -> NoReturn:
-    raise KeyboardInterrupt

@@ -22,6 +22,8 @@ def main() -> NoReturn:
             stream.flush()
         except (OSError, ValueError):
             code = code or 1
+    if "gradcheck.batch" in sys.modules:
+        sys.modules["gradcheck.batch"].clean_up()
     # Nothing is left to be saved, and taking torch down in order would cost as much as a check.
     os._exit(code)
 
@@ -66,8 +68,10 @@ def _dispatch(argv: list[str]) -> int:
     from gradcheck import cli
 
     if argv and argv[0] in cli.COMMANDS:
-        cli.COMMANDS[argv[0]](argv[1:], prog_name=f"gradcheck {argv[0]}")
-    cli.checker(with_program_apart(argv), prog_name="gradcheck")
+        app, words, name = cli.COMMANDS[argv[0]], argv[1:], f"gradcheck {argv[0]}"
+    else:
+        app, words, name = cli.checker, with_program_apart(argv), "gradcheck"
+    app(words, prog_name=name, default_map=cli.settings_for(app))
     return 0
 
 

@@ -17,7 +17,7 @@ from gradcheck.functions import COMPOSITE, CONDITIONS, DETACH, ELEMENTWISE, TENS
 from gradcheck.program import Call, Name, Node, Number, Param, Program, Shape, postorder
 
 DTYPES = {"float64": torch.float64, "float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-VERSION = torch.__version__
+VERSION = str(torch.__version__)
 
 _TORCH_ERRORS = (RuntimeError, NotImplementedError, TypeError, IndexError, ValueError, OverflowError)
 """What torch raises when it cannot run an operation."""

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
+import typer
+
 from gradcheck.cli.batch import batcher
 from gradcheck.cli.check import checker
 from gradcheck.cli.lists import lister, tester
@@ -9,4 +14,15 @@ from gradcheck.cli.lists import lister, tester
 COMMANDS = {"batch": batcher, "functions": lister, "selftest": tester}
 """The words that are subcommands; anything else in the first place is a program to check."""
 
-__all__ = ["COMMANDS", "checker"]
+
+
+def settings_for(app: typer.Typer) -> dict[str, Any]:
+    """Return what the project's settings say about a command; the commands that list have none."""
+    if app not in (checker, batcher):
+        return {}
+    from gradcheck.cli.config import defaults
+
+    return defaults(app, [checker, batcher], Path.cwd())
+
+
+__all__ = ["COMMANDS", "checker", "settings_for"]

@@ -10,6 +10,8 @@ import pytest
 import torch
 from hypothesis import settings
 
+pytest_plugins = ["pytester"]  # runs pytest within a test: the plugin is tested so
+
 settings.register_profile("gradcheck", deadline=None, derandomize="CI" in os.environ, print_blob=True)
 settings.load_profile("gradcheck")
 

@@ -26,7 +26,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("case", "repro", "suite"),
     ("selftest", "corpus", "batch"),
     ("report",),
-    ("cli",),
+    ("cli", "pytest_plugin"),
     ("__main__",),
 )
 """Groups of files and packages, from left to right; a file imports from groups to its left, or from its own package."""
@@ -37,6 +37,7 @@ DOORS: dict[str, tuple[str, ...]] = {
     "torch": ("autograd", "selftest", "batch"),  # planted faults are autograd Functions; workers set the seed
     "rich": ("report", "batch"),  # tables, and the bar that shows how far a batch is
     "typer": ("cli",),
+    "pytest": ("pytest_plugin",),
 }
 """The only files or packages that import a library."""
 

@@ -1,0 +1,248 @@
+"""The pytest plugin: `pytest --gradcheck` collects checks from expression files, the fixture `gradcheck` is one.
+
+Every pytest run loads this file, so all else is imported where it is needed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from gradcheck.outcome import Run
+    from gradcheck.report.finding import Finding
+    from gradcheck.settings import Settings
+    from gradcheck.suite import Check, Result
+
+
+# --- options --------------------------------------------------------------------------------------
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options and the keys of the configuration."""
+    group = parser.getgroup("gradcheck", "gradients of PyTorch against proven enclosures")
+    flag = {"action": "store_true", "default": False}
+    group.addoption("--gradcheck", help="collect the checks of expression files", **flag)
+    group.addoption("--gradcheck-at", metavar="POINT", action="append", help="points of checks that state none")
+    group.addoption("--gradcheck-assert", help="fail on whatever is not shown to be right", **flag)
+    group.addoption("--gradcheck-dtype", metavar="DTYPE,...", help="dtypes of checks that state none (float32)")
+    group.addoption("--gradcheck-trust", help="let expression files read points from files beside them", **flag)
+    parser.addini("gradcheck_files", "patterns of expression files", type="args", default=["*.toml", "*.txt"])
+    parser.addini("gradcheck_at", "as --gradcheck-at, one a line", type="linelist", default=[])
+    parser.addini("gradcheck_assert", "as --gradcheck-assert", type="bool", default=False)
+    parser.addini("gradcheck_dtype", "as --gradcheck-dtype", type="string", default="float32")
+    parser.addini("gradcheck_trust", "as --gradcheck-trust", type="bool", default=False)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Refuse settings that make no sense before anything is collected."""
+    if not config.getoption("gradcheck"):
+        return
+    from gradcheck.errors import GradcheckError
+
+    try:
+        _settings(config).validate(())
+    except GradcheckError as problem:
+        raise pytest.UsageError(str(problem)) from None
+
+
+def _settings(config: pytest.Config) -> Settings:
+    from gradcheck.settings import Settings
+
+    return Settings(dtypes=_words(_value(config, "gradcheck_dtype")), assertion=_value(config, "gradcheck_assert"))
+
+
+def _value(config: pytest.Config, name: str) -> Any:
+    """Return what the command line says, or else the configuration."""
+    return config.getoption(name) or config.getini(name)
+
+
+def _words(texts: str | Sequence[str]) -> tuple[str, ...]:
+    """Return the words of one text or of several, with commas between them.
+
+    >>> _words("float64, bfloat16"), _words(["x", "y"])
+    (('float64', 'bfloat16'), ('x', 'y'))
+    """
+    listed = [texts] if isinstance(texts, str) else texts
+    return tuple(word.strip() for text in listed for word in text.split(",") if word.strip())
+
+
+# --- expression files -----------------------------------------------------------------------------
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> CheckFile | None:
+    """Return the collector of an expression file: any that is named, and those that are meant as such."""
+    if not parent.config.getoption("gradcheck"):
+        return None
+    from gradcheck.corpus.files import SUFFIXES
+
+    if not file_path.name.lower().endswith(SUFFIXES):
+        return None
+    if not parent.session.isinitpath(file_path) and not _meant(file_path, parent.config.getini("gradcheck_files")):
+        return None
+    return CheckFile.from_parent(parent, path=file_path)
+
+
+def _meant(path: Path, patterns: Sequence[str]) -> bool:
+    """Tell whether a file that nobody named holds checks; one that cannot be read is to say so itself."""
+    from gradcheck.corpus.files import read
+    from gradcheck.corpus.page import Page
+    from gradcheck.corpus.tables import holds_checks
+    from gradcheck.errors import GradcheckError
+
+    if not any(path.match(pattern) for pattern in patterns):
+        return False
+    try:
+        page = Page(str(path), read(str(path)))
+    except GradcheckError:
+        return True
+    if path.suffix.lower() == ".toml":
+        return holds_checks(page)
+    return any(line.strip() and not line.strip().startswith("#") for line in page.text.split("\n"))
+
+
+class CheckFile(pytest.File):
+    """An expression file: a collector of its checks."""
+
+    def collect(self) -> list[CheckItem]:
+        """Return an item for each check; a mistake in the file is an error of the collection, told in full."""
+        from gradcheck.corpus import load
+        from gradcheck.report.words import relative
+
+        at, trust = (_value(self.config, f"gradcheck_{name}") for name in ("at", "trust"))
+        loaded = load([relative(str(self.path))], at=at, settings=_settings(self.config), trust=trust)
+        if loaded.problems:
+            raise self.CollectError("\n".join(map(_in_words_of_pytest, loaded.problems)))
+        return [self._item(check) for check in loaded.checks]
+
+    def _item(self, check: Check) -> CheckItem:
+        # With its id as text a name such as `x[0]` is found again: pytest reads it as it will from its cache.
+        return CheckItem.from_parent(self, name=check.name, nodeid=f"{self.nodeid}::{check.name}", check=check)
+
+
+def _in_words_of_pytest(problem: str) -> str:
+    """Return a problem with the plugin's options where a hint has those of the command.
+
+    >>> _in_words_of_pytest("a.txt:1: at which point? the program needs x\\nadd --at x=2")
+    'a.txt:1: at which point? the program needs x\\nadd --gradcheck-at x=2'
+    """
+    return re.sub(r"(?m)^(add|allow it with) --(?=at|trust)", r"\1 --gradcheck-", problem)
+
+
+class CheckItem(pytest.Item):
+    """One check of an expression file."""
+
+    def __init__(self, *, check: Check, **more: Any) -> None:
+        super().__init__(**more)
+        self.check = check
+
+    def reportinfo(self) -> tuple[Path, int | None, str]:
+        """Return the file, the line counted from 0, and the name."""
+        return self.path, None if self.check.line is None else self.check.line - 1, self.name
+
+    def runtest(self) -> None:
+        """Run the check; where it fails, the test fails with all there is to say about it, and no traceback."""
+        from gradcheck.report.finding import details, find
+
+        found = find(_result(self.check))
+        self.user_properties += _properties(found)
+        if not found.result.passed:
+            pytest.fail(details(found), pytrace=False)
+        if not found.plain:
+            self.add_report_section("call", "gradcheck", details(found))
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        """Return the failure as pytest shows it, at the place of the check and not of the line above that raises it."""
+        shown: Any = super().repr_failure(excinfo, style)
+        crash = getattr(shown, "reprcrash", None)
+        if isinstance(excinfo.value, pytest.fail.Exception) and crash is not None:
+            crash.path, crash.lineno = str(self.path), self.check.line or 1
+        return shown
+
+
+def _result(check: Check) -> Result:
+    from gradcheck.batch.examine import examine
+    from gradcheck.errors import GradcheckError
+    from gradcheck.suite import Result
+
+    try:
+        run, unmet = examine(check)
+    except GradcheckError as refused:
+        return Result(check, None, str(refused))
+    return Result(check, run, unmet=unmet)
+
+
+def _properties(found: Finding) -> list[tuple[str, object]]:
+    """Return what JUnit XML is to say of a check: plain texts and numbers, which travel between processes."""
+    ulps = [] if found.ulps is None else [("worst_ulps", found.ulps)]
+    cause = [] if found.blame is None else [("cause", found.blame.cause.value)]
+    return [("verdict", found.verdict.value), *ulps, *cause]
+
+
+# --- the fixture ----------------------------------------------------------------------------------
+
+
+@pytest.fixture(name="gradcheck", scope="session")
+def gradcheck_fixture() -> Callable[..., Run]:
+    """Check a gradient: `gradcheck("x**2", x=3)` fails the test with the report where torch is not right."""
+    return check_gradient
+
+
+def check_gradient(  # noqa: PLR0913 - one parameter a setting
+    program: str,
+    at: str | Sequence[str] | Mapping[str, object] | None = None,
+    *,
+    dtype: str | Sequence[str] = "float32",
+    device: str = "cpu",
+    ulps: float | None = None,
+    wrt: str | Sequence[str] | None = None,
+    expect: str | Sequence[str] | None = None,
+    assertion: bool = True,
+    allow: str | Sequence[str] = (),
+    under_test: Mapping[str, Callable[..., Any]] | None = None,
+    **points: object,
+) -> Run:
+    """Return the run of one program, as ``gradcheck.check`` does, unless something in it fails.
+
+    ``at`` and ``points`` say where, as there. All else is as the options of the command: dtypes, the device, the
+    tolerance in ULP, the inputs to differentiate by, the derivative that you believe in, verdicts that pass all the
+    same. With ``assertion``, the default, whatever is not shown to be right fails. ``under_test`` holds your own
+    functions by the names of the operations that they stand for. Raises AssertionError with the printed report, and
+    GradcheckError for a program or a point that cannot be understood.
+    """
+    __tracebackhide__ = True
+    from gradcheck import case
+    from gradcheck.errors import GradcheckError
+    from gradcheck.settings import DEFAULT_ULPS, Settings
+
+    settings = Settings(
+        dtypes=_words(dtype), device=device, ulps=DEFAULT_ULPS if ulps is None else ulps,
+        wrt=None if wrt is None else _words(wrt), expect=(expect,) if isinstance(expect, str) else tuple(expect or ()),
+        assertion=assertion, allow=_words(allow), under_test=under_test or {},
+    )  # fmt: skip
+    try:
+        run = case.check(program, at, settings=settings, **points)
+    except GradcheckError as problem:
+        raise problem.with_traceback(None) from None
+    if not run.passed:
+        raise AssertionError(_report(program, run, settings))
+    return run
+
+
+def _report(program: str, run: Run, settings: Settings) -> str:
+    """Return the worst element in one line, and below it what the command prints."""
+    from io import StringIO
+
+    from gradcheck.report import View, table
+    from gradcheck.report.finding import find
+    from gradcheck.suite import Check, Result
+
+    found = find(Result(Check(program, program, (), settings), run))
+    file = StringIO()
+    table.write(run, file, View(color=False))
+    where = f" at {found.where}" if found.where else ""
+    return f"{found.label}{where}: {found.message}\n\n{file.getvalue()}".rstrip()

@@ -1,0 +1,368 @@
+"""What an explanation is: formulas, numbers and sentences that every form shows and none computes again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+from gradcheck.formats import Ball
+from gradcheck.program import Call, Name, Node, Number, Program, Shape, call, rebuild, to_text
+
+# --- formulas -------------------------------------------------------------------------------------
+
+D = "D"
+"""The operation of a derivative still to be taken: ``Call(D, (body,), (("by", "x"),))``, written ``D[body]``."""
+POINT = "point"
+"""The operation of a number of the point in a name's place: ``Call(POINT, (Number,), (("name", "x"), ("text", "2")))``,
+written ``(2)``, in brackets; ``text`` is the number as its dtype writes it (0.1). It is only ever printed."""
+
+
+def derivative(body: Node, by: str) -> Call:
+    """Return the derivative of an expression by a name, still to be taken."""
+    return call(D, body, by=by)
+
+
+@dataclass(frozen=True, slots=True)
+class Formula:
+    """An expression to be shown: IR, in which ``D`` and ``POINT`` may stand, and the indices of its names.
+
+    ``indices`` holds the letters or numbers of each name that is written with some: ``{"y": ("i", "j")}`` for
+    ``y[i, j]``; a name that is not there is written by itself. ``str()`` of it is the text in the language.
+    """
+
+    node: Node
+    indices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return to_text(rebuild(self.node, lambda part: _in_words(part, self.renamed)), self.renamed)
+
+    def renamed(self, name: str) -> str:
+        """Return a name with its indices."""
+        letters = self.indices.get(name, ())
+        return f"{name}[{', '.join(letters)}]" if letters else name
+
+
+def _in_words(part: Node, rename: Callable[[str], str]) -> Node:
+    """Return a node of explanations as a name that reads as it does."""
+    if isinstance(part, Call) and part.op == D:
+        return Name(f"D[{to_text(part.args[0], rename)}]")
+    if isinstance(part, Call) and part.op == POINT:
+        return Name(f"({part.param('text')})")
+    return part
+
+
+# --- numbers --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """A tensor in both lanes, element by element in row-major order.
+
+    ``exact`` has None where there is no enclosure, and is None where the exact lane does not know the tensor; ``torch``
+    is None where torch has none; ``ulps`` is the distance of the two, None where there is none to tell.
+    """
+
+    shape: Shape
+    exact: tuple[Ball | None, ...] | None
+    torch: tuple[float, ...] | None
+    ulps: tuple[float | None, ...] = ()
+
+    @property
+    def worst(self) -> float | None:
+        """Return the largest distance in ULP that could be measured."""
+        return max((one for one in self.ulps if one is not None), default=None)
+
+
+# --- the forward pass -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """One term of a sum at the point: ``2*x**4``, ``2*(2)**4`` and 32; ``sign`` is -1 where it is taken away."""
+
+    sign: int
+    formula: Formula
+    substituted: Formula
+    value: Numbers
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """A scalar formula at the point: ``2*(2)**4 + (2)**3 = 32 + 8 = 40``. ``title`` is ``f`` or ``d f/d x``."""
+
+    title: str
+    formula: Formula
+    substituted: Formula
+    terms: tuple[Term, ...]
+    value: Numbers
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """An input."""
+
+    name: str
+    numbers: Numbers
+    dtype: str
+    requires_grad: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One layer on the way forward; ``grad_fn`` is None where torch tracks nothing. ``text`` is what the user wrote."""
+
+    name: str
+    text: str
+    formula: Formula
+    numbers: Numbers
+    dtype: str
+    grad_fn: str | None
+    reads: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Forward:
+    """The forward pass: leaves, then layers in order; the evaluation where the program is one scalar formula."""
+
+    leaves: tuple[Leaf, ...]
+    stages: tuple[Stage, ...]
+    evaluation: Evaluation | None
+
+
+# --- the derivation -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A rule of differentiation: ``D[u*v] = D[u]*v + u*D[v]``, with a sentence for students.
+
+    ``left`` and ``right`` are None where the rule is none of differentiation (collecting like terms).
+    """
+
+    name: str
+    title: str
+    sentence: str
+    left: Formula | None = None
+    right: Formula | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """One use of a rule in a step: what stood there, what stands there now, and what the rule's letters stand for."""
+
+    before: Formula
+    after: Formula
+    lets: tuple[tuple[str, Formula], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One line of a derivation: the rule, where it was used, and the whole right-hand side that it leaves.
+
+    ``value`` is the enclosure of that line at the point: it overlaps the derivative's, or the line would not be here.
+    """
+
+    rule: Rule
+    uses: tuple[Use, ...]
+    result: Formula
+    value: tuple[Ball | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Derivation:
+    """The derivative of one elementwise layer by one name that it reads, step by step.
+
+    ``title`` is ``d f/d x`` or ``d z[i, j]/d y[i, j]``; ``start`` is ``D[...]`` of the layer, and ``result`` the
+    derivative that the check uses, which the last step leaves.
+    """
+
+    title: str
+    layer: str
+    by: str
+    start: Formula
+    steps: tuple[Step, ...]
+    result: Formula
+    numbers: Numbers
+    evaluation: Evaluation | None = None
+
+
+# --- the chain rule through layers ----------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """What flows from one layer to one name that it reads.
+
+    ``partial`` is the derivative of an element (``4*y[i]``), ``elementwise``; else it is the cotangent of the whole
+    tensor, written with ``ct`` for the cotangent of the layer (``ct @ w.T``). None where there is no short formula.
+    ``flow`` is what this link alone adds to the cotangent of ``below``: ``d out/d above * partial``.
+    """
+
+    above: str
+    below: str
+    title: str
+    partial: Formula | None
+    elementwise: bool
+    flow: Formula | None
+    why_not: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """The cotangent of one name: the sum of what its links bring, both lanes' numbers beside it.
+
+    ``title`` is ``d out/d y[i, j]``; ``total`` is its closed form where that is short.
+    """
+
+    name: str
+    title: str
+    links: tuple[Link, ...]
+    total: Formula | None
+    numbers: Numbers
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """The chain rule from the output back to one input: arrivals in the order of the reverse sweep, the input last.
+
+    ``product`` holds the partials along the way where the way is one path of elementwise links and full reductions:
+    ``1/6``, ``4*y[i]``, ``3``. ``closed`` is the closed form by the input, ``gradient`` its numbers (torch's are what
+    autograd accumulated in ``.grad``), ``point`` those of the input itself.
+    """
+
+    output: str
+    input: str
+    title: str
+    arrivals: tuple[Arrival, ...]
+    product: tuple[Link, ...]
+    closed: Formula | None
+    point: Numbers
+    gradient: Numbers
+
+
+# --- the dynamic graph ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A tensor that a function keeps for its backward pass: its name in the function and its shape."""
+
+    name: str
+    shape: Shape
+
+
+@dataclass(frozen=True, slots=True)
+class GraphNode:
+    """A leaf (an input), a function (an operation of the user's program) or a constant of the dynamic graph.
+
+    ``label`` is what the user wrote, ``grad_fn`` torch's name of the function, ``layer`` the layer whose value it is.
+    """
+
+    id: str
+    kind: str
+    label: str
+    grad_fn: str | None
+    value: Numbers
+    cotangent: Numbers | None
+    tracked: bool
+    saved: tuple[Saved, ...] = ()
+    layer: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GraphEdge:
+    """An argument: data flows from ``source`` to ``target``, and ``pulled`` flows back along it. Ids of nodes."""
+
+    source: str
+    target: str
+    position: int
+    tracked: bool
+    pulled: Numbers | None
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """The dynamic graph of one run: nodes in the order in which torch ran them, leaves first; ``output`` is an id."""
+
+    nodes: tuple[GraphNode, ...]
+    edges: tuple[GraphEdge, ...]
+    output: str
+
+
+# --- the rest of the lab --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """One backward pass without zeroing: the gradient there, and what ``.grad`` holds after it; exact is the sum."""
+
+    point: Mapping[str, Numbers]
+    gradient: Numbers
+    accumulated: Numbers
+
+
+@dataclass(frozen=True, slots=True)
+class Accumulation:
+    """What several passes add up to in ``.grad`` of one input."""
+
+    input: str
+    passes: tuple[Pass, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Tracking:
+    """A place where tracking is switched off: ``kind`` is detach, no_grad or freeze, ``place`` what stands there.
+
+    ``input`` is the input whose gradient loses a part: ``whole`` is the gradient without the cut, ``kept`` what is
+    left, ``lost`` the difference; None where there is no short formula. ``sentence`` says why, ``backward`` what
+    ``backward()`` says where nothing is tracked any more.
+    """
+
+    kind: str
+    place: str
+    input: str
+    whole: Formula | None
+    kept: Formula | None
+    lost: Formula | None
+    whole_numbers: Numbers
+    kept_numbers: Numbers
+    sentence: str
+    backward: str | None = None
+
+
+# --- all of it ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """One program at one point, explained. ``meaning`` is a sentence: the slope at (2, 63).
+
+    ``notes`` say what was left out and why. ``writers`` turn it into a document of a form (``html``, ``latex``,
+    ``markdown``), for notebooks.
+    """
+
+    program: Program
+    dtype: str
+    device: str
+    forward: Forward
+    derivations: tuple[Derivation, ...]
+    chains: tuple[Chain, ...]
+    graph: Graph
+    meaning: str | None
+    accumulations: tuple[Accumulation, ...] = ()
+    trackings: tuple[Tracking, ...] = ()
+    notes: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    writers: Mapping[str, Callable[[Explanation], str]] = field(default_factory=dict, repr=False, compare=False)
+
+    def _repr_html_(self) -> str | None:
+        return self.writers["html"](self) if "html" in self.writers else None
+
+    def _repr_latex_(self) -> str | None:
+        return self.writers["latex"](self) if "latex" in self.writers else None
+
+
+def point(value: Fraction, name: str, text: str) -> Call:
+    """Return a number of the point that stands in a name's place."""
+    return call(POINT, Number(value), name=name, text=text)

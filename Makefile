@@ -9,7 +9,7 @@ INSTALL := $(BIN)/python -m pip install --quiet -c constraints.txt
 export PIP_CONSTRAINT := constraints.txt $(PIP_CONSTRAINT)
 export PIP_BUILD_CONSTRAINT := constraints.txt $(PIP_BUILD_CONSTRAINT)
 
-.PHONY: demo test docs bench clean
+.PHONY: demo test docs bench fuzz clean
 
 demo: .venv/installed
 	$(BIN)/gradcheck "2*x**4+x**3+3*x**2+5*x+1" --at 2
@@ -25,6 +25,15 @@ docs: .venv/installed
 
 bench: .venv/installed
 	$(BIN)/python benchmarks/bench.py
+
+# Seconds for each target; a finding ends the run and is left here as crash-* or timeout-*.
+FUZZ_SECONDS ?= 60
+
+fuzz: .venv/installed
+	$(INSTALL) -e ".[fuzz]"
+	for target in program points file; do \
+		$(BIN)/python fuzz/run.py $$target -max_total_time=$(FUZZ_SECONDS) || exit 1; \
+	done
 
 clean:
 	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -365,6 +365,8 @@ ERRORS: dict[str, tuple[str, ...]] = {
     "(3*x)**1e9": ("the constants of this expression grow beyond 100,000 bits (the limit MAX_CONSTANT_BITS)",
                    "  (3*x)**1e9", "  ^^^^^^^^^^"),
     "1e99999*x": ("an exponent beyond 5,000 (the limit MAX_LITERAL_EXPONENT)", "  1e99999*x", "  ^^^^^^^"),
+    "sum(x, dim=1e5000)": ("an argument of more than 1100 bits (the limit MAX_PARAM_BITS)", "  sum(x, dim=1e5000)",
+                           "             ^^^^^^"),
     "x\0 + y": ("the text holds a character that no program can hold", "  x� + y", "   ^"),
     "x + \ud800": ("the text holds a character that no program can hold", "  x + �", "      ^"),
     "x + '\ud800'": ("the text holds a character that no program can hold", "  x + '�'", "       ^"),

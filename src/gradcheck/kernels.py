@@ -174,7 +174,7 @@ def _lift_sum(terms: Sequence[Any]) -> Node:
 def _lift_product(product: Any) -> Node:
     coefficient, _ = product.as_coeff_Mul()
     if coefficient.is_negative:
-        return _negated(lift(-product))
+        return negated(lift(-product))
     above, below = [], []
     for factor in product.as_ordered_factors():
         if factor.is_Rational:
@@ -192,7 +192,7 @@ def _times(a: Node, b: Node) -> Node:
     return call("mul", a, b)
 
 
-def _negated(node: Node) -> Node:
+def negated(node: Node) -> Node:
     """Return ``-node`` with the sign at its leading factor: ``-2*x``, ``-x*y``."""
     spine: list[Call] = []
     head = node
@@ -284,7 +284,7 @@ def _key(node: Node) -> str:
         if isinstance(part, Call):
             words.append(f"{part.op}/{len(part.args)}/{part.param('reason')}/{part.param('soft')}")
         else:
-            words.append(part.id if isinstance(part, Name) else str(part.value))
+            words.append(part.id if isinstance(part, Name) else f"{part.value.numerator:x}/{part.value.denominator:x}")
     return " ".join(words)
 
 

@@ -19,6 +19,8 @@ from gradcheck.source import MAX_NESTING, prepare, syntax_tree, too_deep
 
 MAX_NODES = 100_000
 """Operations, names and numbers of a program."""
+MAX_PARAM_BITS = 1_100
+"""Bits of a static argument such as a dim or a beta; every float64 has fewer."""
 MAX_LITERAL_EXPONENT = 5_000
 """Decimal exponent of one number; float64 ends at 308."""
 
@@ -367,6 +369,9 @@ class _Parser:
         value = constant_value(self.expression(node, 0))
         if value is None:
             raise self.fail("this argument must be a constant", node)
+        if max(abs(value.numerator), value.denominator).bit_length() > MAX_PARAM_BITS:
+            message = f"an argument of more than {MAX_PARAM_BITS} bits (the limit MAX_PARAM_BITS)"
+            raise LimitProblem(message, source=self.source, span=self.span(node))
         return int(value) if value.denominator == 1 else value
 
     def key(self, node: ast.expr) -> Param:

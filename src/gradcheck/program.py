@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from fractions import Fraction
 
 from gradcheck.errors import Span
@@ -153,6 +154,8 @@ _BINARY = {
 """Operators with their precedence, loosest first; unary minus has 6, an atom 9."""
 
 _PREFIX = {"neg": ("-", 6), "logical_not": ("~", 6)}
+MANY_BITS = 200
+"""Bits of a numerator or denominator from which a number is written with an exponent."""
 _COMPARISON, _NEGATION, _POWER, _ATOM = 3, 6, 7, 9
 
 
@@ -173,12 +176,40 @@ def to_text(node: Node, rename: Callable[[str], str] = str) -> str:
 
 
 def _number_text(value: Fraction) -> tuple[str, int]:
+    if max(abs(value.numerator), value.denominator).bit_length() > MANY_BITS and (text := _scientific(value)):
+        return text, _ATOM if value >= 0 else _NEGATION
     if value.denominator == 1:
-        return str(value.numerator), _ATOM if value >= 0 else _NEGATION
+        return _integer_text(value.numerator), _ATOM if value >= 0 else _NEGATION
     decimal = _short_decimal(value)
     if decimal is not None:
         return decimal, _ATOM if value >= 0 else _NEGATION
-    return f"{value.numerator}/{value.denominator}", _BINARY["div"][1] if value >= 0 else _NEGATION - 1
+    quotient = f"{_integer_text(value.numerator)}/{_integer_text(value.denominator)}"
+    return quotient, _BINARY["div"][1] if value >= 0 else _NEGATION - 1
+
+
+def _integer_text(n: int) -> str:
+    """Return an integer of any length; Python's own limit is there for servers, and Decimal has none."""
+    return str(n) if n.bit_length() < MANY_BITS else f"{Decimal(n):f}"
+
+
+def _scientific(value: Fraction) -> str | None:
+    """Return a very large or very small decimal as ``digits e exponent``, None for a fraction that is no decimal."""
+    places = max(_multiplicity(value.denominator, 2), _multiplicity(value.denominator, 5))
+    digits = value * Fraction(10) ** places
+    if digits.denominator != 1:
+        return None
+    zeros = min(_multiplicity(digits.numerator, 2), _multiplicity(digits.numerator, 5))
+    text = _integer_text(abs(digits.numerator) // 10**zeros)
+    sign, exponent = "-" if value < 0 else "", len(text) - 1 + zeros - places
+    return f"{sign}{text[0]}{'.' if text[1:] else ''}{text[1:]}e{exponent}"
+
+
+def _multiplicity(n: int, prime: int) -> int:
+    """Return how often a prime divides a number."""
+    count = 0
+    while n and n % prime == 0:
+        n, count = n // prime, count + 1
+    return count
 
 
 def _short_decimal(value: Fraction) -> str | None:
@@ -242,6 +273,8 @@ def param_text(value: Param) -> str:
         return f"({', '.join(map(param_text, value))}{',' if len(value) == 1 else ''})"
     if isinstance(value, slice):
         return _slice_text(value)
+    if isinstance(value, Fraction):
+        return _number_text(value)[0]
     return repr(value) if value == "fro" else str(value)
 
 

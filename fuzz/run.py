@@ -1,4 +1,4 @@
-"""Coverage-guided fuzzing of all that reads untrusted text: `make fuzz`, or `python fuzz/run.py TARGET [libFuzzer options]`.
+"""Coverage-guided fuzzing of all that reads untrusted text: `make fuzz`, or `python fuzz/run.py TARGET [OPTIONS]`.
 
 Whatever the bytes, a reader returns or raises a GradcheckError; anything else, or a hang, is a finding. The inputs in
 ``fuzz/corpus`` are where it starts; a finding is written to the working directory as ``crash-*`` or ``timeout-*``.

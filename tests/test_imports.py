@@ -24,7 +24,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("display",),
     ("plan", "outcome", "diagnose"),
     ("case", "repro", "suite"),
-    ("selftest", "corpus", "batch"),
+    ("selftest", "corpus", "batch", "explain"),
     ("report",),
     ("cli", "pytest_plugin"),
     ("__main__",),

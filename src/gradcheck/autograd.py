@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -21,6 +21,9 @@ VERSION = str(torch.__version__)
 
 _TORCH_ERRORS = (RuntimeError, NotImplementedError, TypeError, IndexError, ValueError, OverflowError)
 """What torch raises when it cannot run an operation."""
+
+MAX_FUNCTIONS = 16
+"""Backward functions of one operation that are named."""
 
 _OPERATORS = frozenset({"neg", "add", "sub", "mul", "div", "pow", *CONDITIONS})
 """What Python writes with a sign: these take plain numbers as they are, as in ``2*x``."""
@@ -39,12 +42,27 @@ class TorchValue:
 
 
 @dataclass(frozen=True, slots=True)
+class Saved:
+    """A tensor that autograd keeps for the way back.
+
+    ``name`` is torch's (``self``, ``other``, ``result``), ``argument`` the place of the argument that it is, ``number``
+    its value where it is none and holds a single number, such as the 2 of ``2*x``.
+    """
+
+    name: str
+    shape: Shape
+    argument: int | None
+    number: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Operation:
     """One operation of the user's tree as torch ran it: all that went in and came out, forward and backward.
 
     ``args`` holds its tensors, None where an argument is a plain number. ``tracked`` says for each argument whether it
     carries a graph, ``made_tracked`` whether the result does. ``pulled`` holds what flowed back to each argument from
-    this operation alone, ``cotangent`` what flowed into its result from all that read it.
+    this operation alone, ``cotangent`` what flowed into its result from all that read it. ``functions`` names what runs
+    on the way back through it (``MulBackward0``), from the result to the arguments, and ``saved`` is what they keep.
     """
 
     call: Call
@@ -54,6 +72,8 @@ class Operation:
     made_tracked: bool
     cotangent: TorchValue | None
     pulled: tuple[TorchValue | None, ...]
+    functions: tuple[str, ...] = ()
+    saved: tuple[Saved, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +118,55 @@ def backward(
     )
 
 
+def accumulate(
+    program: Program,
+    points: Sequence[Mapping[str, np.ndarray[Any, Any]]],
+    wrt: Sequence[str],
+    *,
+    dtype: str = "float32",
+    device: str = "cpu",
+) -> list[dict[str, TorchValue | None]]:
+    """Return what ``.grad`` of every input holds after each of several backward passes; nothing is zeroed between.
+
+    The leaves stay the same tensors; their numbers are those of each point in turn. All points have the same shapes.
+    """
+    leaves = {name: _leaf(points[0][name], dtype, device, name in wrt) for name in program.inputs}
+    held = []
+    for point in points:
+        with torch.no_grad():
+            for name, leaf in leaves.items():
+                leaf.copy_(_leaf(point[name], dtype, device, False))
+        lane = _Lane(dict(leaves), DTYPES[dtype], device, program.source, {}, False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            output = lane.run(program)[program.output]
+            if output.requires_grad:
+                output.sum().backward()  # type: ignore[no-untyped-call]
+        held.append({name: _optional(leaves[name].grad) for name in wrt})
+    return held
+
+
+def untracked_message(
+    program: Program,
+    point: Mapping[str, np.ndarray[Any, Any]],
+    wrt: Sequence[str],
+    *,
+    dtype: str = "float32",
+    device: str = "cpu",
+) -> str | None:
+    """Return what ``backward()`` says where the output carries no graph, or None where it does carry one."""
+    leaves = {name: _leaf(point[name], dtype, device, name in wrt) for name in program.inputs}
+    lane = _Lane(dict(leaves), DTYPES[dtype], device, program.source, {}, False)
+    output = lane.run(program)[program.output]
+    if output.requires_grad:
+        return None
+    try:
+        output.sum().backward()  # type: ignore[no-untyped-call]
+    except RuntimeError as problem:
+        return _first_line(problem)
+    return None
+
+
 def check_device(device: str) -> None:
     """Raise UsageProblem where torch has no such device."""
     try:
@@ -127,11 +196,13 @@ def _gradients(output: torch.Tensor, tensors: list[torch.Tensor], program: Progr
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """One operation on the way forward."""
+    """One operation on the way forward; what it saves is gone after the way back."""
 
     call: Call
     args: list[Any]
     value: torch.Tensor
+    functions: tuple[str, ...]
+    saved: tuple[Saved, ...]
 
     def operation(self, pulled: Mapping[int, torch.Tensor | None]) -> Operation:
         tensors = [one if isinstance(one, torch.Tensor) else None for one in self.args]
@@ -143,6 +214,8 @@ class _Step:
             self.value.requires_grad,
             _optional(pulled[id(self.value)]),
             tuple(None if one is None else _optional(pulled[id(one)]) for one in tensors),
+            self.functions,
+            self.saved,
         )
 
 
@@ -194,7 +267,10 @@ class _Lane:
             message = f"torch could not run {node.op}: {_first_line(problem)}"
             raise LaneProblem(message, source=self.source, span=node.span) from problem
         if self.traced and isinstance(made, torch.Tensor):
-            self.steps.append(_Step(node, args, made))
+            functions = _functions(made, args)
+            # The backward pass frees what was saved: it is read here.
+            saved = tuple(one for function in functions for one in _saved(function, args))
+            self.steps.append(_Step(node, args, made, tuple(type(one).__name__ for one in functions), saved))
         return made
 
     def call(self, node: Call, args: list[Any]) -> Any:
@@ -230,6 +306,34 @@ class _Lane:
 def _edge(value: Any) -> Any:
     """Return a tensor of its own for one reader of ``value``, so that what flows back from that reader can be told."""
     return value.view_as(value) if isinstance(value, torch.Tensor) and value.requires_grad else value
+
+
+def _functions(made: torch.Tensor, args: list[Any]) -> list[Any]:
+    """Return the backward functions of one operation, from its result to its arguments."""
+    ends = [one.grad_fn for one in args if isinstance(one, torch.Tensor)]
+    found: list[Any] = []
+    todo = [made.grad_fn]
+    while todo and len(found) < MAX_FUNCTIONS:
+        function = todo.pop(0)
+        if function is not None and function not in ends and function not in found:
+            found.append(function)
+            todo += [following for following, _ in function.next_functions]
+    return found
+
+
+def _saved(function: Any, args: list[Any]) -> Iterator[Saved]:
+    """Yield the tensors that a backward function keeps."""
+    names = [name for name in dir(function) if name.startswith("_saved_")]
+    try:
+        kept = {name.removeprefix("_saved_"): getattr(function, name) for name in names}
+        kept |= {f"saved_tensors[{k}]": one for k, one in enumerate(getattr(function, "saved_tensors", ()))}
+    except _TORCH_ERRORS:  # functions that are not torch's own may refuse
+        return
+    for name, one in kept.items():
+        if isinstance(one, torch.Tensor):
+            argument = next((k for k, arg in enumerate(args) if arg is one), None)
+            number = float(one.item()) if argument is None and one.dim() == 0 and name != "result" else None
+            yield Saved(name, tuple(one.shape), argument, number)
 
 
 def _of_a_kind(args: list[Any], lane: _Lane) -> list[Any]:

@@ -59,10 +59,17 @@ def indexed(formula: Node, shapes: Mapping[str, Shape], like: str) -> str:
 
 
 def _indices(shape: Shape, rank: int) -> str:
-    letters = "ijklmnopqrstuvw"[rank - len(shape) : rank]
-    return (
-        f"[{', '.join('0' if size == 1 else one for one, size in zip(letters, shape, strict=True))}]" if shape else ""
-    )
+    return f"[{', '.join(letters(shape, rank))}]" if shape else ""
+
+
+def letters(shape: Shape, rank: int) -> tuple[str, ...]:
+    """Return the indices of a tensor that broadcasts to ``rank`` axes: a letter for each axis, 0 along one of size 1.
+
+    >>> letters((3, 1), 3)
+    ('j', '0')
+    """
+    named = "ijklmnopqrstuvw"[rank - len(shape) : rank]
+    return tuple("0" if size == 1 else one for one, size in zip(named, shape, strict=True))
 
 
 def local_derivatives(layer: Layer, shapes: Mapping[str, Shape]) -> dict[str, str]:
@@ -71,12 +78,17 @@ def local_derivatives(layer: Layer, shapes: Mapping[str, Shape]) -> dict[str, st
     An elementwise layer and a full reduction have a partial (``4*y``, ``1/6``). Any other layer has a pullback,
     written for a cotangent ``ct`` of the layer: ``ct @ w.T``. What has no short text is left out.
     """
+    texts = {name: to_text(node) for name, node in local_formulas(layer, shapes).items()}
+    return {name: text for name, text in texts.items() if len(text) <= MAX_LOCAL}
+
+
+def local_formulas(layer: Layer, shapes: Mapping[str, Shape]) -> dict[str, Node]:
+    """Return the derivative of one layer by each name it reads, where it has one in closed form."""
     reads = tuple(names(layer.expression))
     single = Program(reads, (layer,), (layer.name,))
     core = lower(single, shapes)
     made = {name: _local(single, core, name) for name in reads}
-    texts = {name: to_text(node) for name, node in made.items() if node is not None}
-    return {name: text for name, text in texts.items() if len(text) <= MAX_LOCAL}
+    return {name: node for name, node in made.items() if node is not None}
 
 
 def _local(program: Program, core: Core, name: str) -> Node | None:

@@ -30,10 +30,20 @@ def check(
 ) -> Run:
     """Return the outcomes of one program; see ``gradcheck.check``."""
     settings = settings or Settings()
+    return check_program(*read(program, at, points, settings), settings)
+
+
+def read(
+    program: str,
+    at: str | Sequence[str] | Mapping[str, object] | None,
+    points: Mapping[str, object],
+    settings: Settings,
+) -> tuple[Program, list[Point]]:
+    """Return a program and its points, which are given as texts or by name."""
     texts = [at] if isinstance(at, str) else list(at) if at is not None and not isinstance(at, Mapping) else []
     given = {**(at if isinstance(at, Mapping) else {}), **points}
     parsed = parse(program, assigned_constants([*texts, *(f"{name}=" for name in given)]))
-    return check_program(parsed, _points(parsed, texts, given, settings), settings)
+    return parsed, _points(parsed, texts, given, settings)
 
 
 def _points(program: Program, texts: list[str], given: Mapping[str, object], settings: Settings) -> list[Point]:

@@ -1,1 +1,150 @@
 """Explanations: where a gradient comes from, told from the very objects that the check uses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from gradcheck.case import environment, read
+from gradcheck.case.inquiry import Inquiry
+from gradcheck.case.one import Case
+from gradcheck.errors import LaneProblem, LimitProblem, UsageProblem
+from gradcheck.explain.accumulation import accumulation
+from gradcheck.explain.chain import chains
+from gradcheck.explain.derivation import NoDerivation, derive
+from gradcheck.explain.forward import evaluate, forward
+from gradcheck.explain.lanes import Lanes
+from gradcheck.explain.model import Derivation, Explanation
+from gradcheck.explain.told import tell
+from gradcheck.explain.tracking import tracking
+from gradcheck.explain.words import derivation_title, meaning
+from gradcheck.outcome import Outcome
+from gradcheck.plan import Plan
+from gradcheck.points import Point
+from gradcheck.program import Program, names
+from gradcheck.settings import Settings
+
+MAX_NUMBERS = 20_000
+"""Numbers on the way of a program up to which it is explained."""
+MAX_LAYERS = 60
+"""Layers of a program that is explained."""
+
+__all__ = ["Explanation", "explain", "explain_program"]
+
+
+def explain(
+    program: str,
+    at: str | Sequence[str] | Mapping[str, object] | None = None,
+    *,
+    settings: Settings | None = None,
+    accumulate: bool = False,
+    freeze: Sequence[str] = (),
+    **points: object,
+) -> Explanation:
+    """Return the explanation of one program; see ``gradcheck.explain``."""
+    settings = settings or Settings()
+    parsed, given = read(program, at, points, settings)
+    return explain_program(parsed, given, settings, accumulate=accumulate, freeze=freeze)
+
+
+def explain_program(
+    program: Program,
+    points: Sequence[Point],
+    settings: Settings,
+    *,
+    accumulate: bool = False,
+    freeze: Sequence[str] = (),
+) -> Explanation:
+    """Return the explanation of a parsed program at the first of its points; further ones are for ``accumulate``."""
+    wrt = _tracked(program, settings, freeze)
+    if not points or not program.inputs:
+        raise UsageProblem("there is no input to differentiate by: a constant has nothing to explain")
+    if len(points) > 1 and not accumulate:
+        raise UsageProblem(
+            f"{len(points)} points are given, and one is explained at a time",
+            hint="give one point, or --accumulate to let the gradients of all of them add up",
+        )
+    cases = _cases(program, points, wrt, settings)
+    outcomes = [case.run() for case in cases]
+    lanes = _lanes(program, cases[0], outcomes[0])
+    made = _explanation(lanes, freeze, settings)
+    return replace(made, accumulations=accumulation(cases, outcomes)) if accumulate else made
+
+
+def _tracked(program: Program, settings: Settings, freeze: Sequence[str]) -> tuple[str, ...]:
+    """Return the inputs to differentiate by, without those that are frozen."""
+    settings.validate(program.inputs)
+    replace(settings, wrt=tuple(freeze)).validate(program.inputs)
+    if len(settings.dtypes) > 1:
+        raise UsageProblem("one dtype is explained at a time")
+    wrt = program.inputs if settings.wrt is None else settings.wrt
+    return tuple(name for name in wrt if name not in freeze)
+
+
+def _cases(program: Program, points: Sequence[Point], wrt: tuple[str, ...], settings: Settings) -> list[Case]:
+    plans: dict[object, Plan] = {}
+    cases = []
+    for point in points:
+        shapes = {name: value.shape for name, value in point.items()}
+        key = tuple(shapes.items())
+        if key not in plans:
+            plans[key] = Plan.make(program, shapes, wrt, ())
+        cases.append(Case(plans[key], point, settings.dtypes[0], settings))
+    return cases
+
+
+def _lanes(program: Program, case: Case, outcome: Outcome) -> Lanes:
+    told = tell(program, {name: array.shape for name, array in case.arrays.items()})
+    count = sum(len(layer.values) for layer in outcome.layers)
+    if count > MAX_NUMBERS or len(told.program.layers) > MAX_LAYERS:
+        raise LimitProblem(
+            f"a program of {len(told.program.layers)} layers with {count:,} numbers is too large to be explained; "
+            f"the limits are {MAX_LAYERS} (MAX_LAYERS) and {MAX_NUMBERS:,} (MAX_NUMBERS)",
+            hint="gradcheck without explain checks it",
+        )
+    return Lanes(case, outcome, told)
+
+
+def _explanation(lanes: Lanes, freeze: Sequence[str], settings: Settings) -> Explanation:
+    from gradcheck.explain.graphs.build import dynamic_graph
+
+    notes = list(lanes.outcome.notes)
+    derivations = tuple(_derivations(lanes, notes))
+    try:
+        graph = dynamic_graph(lanes.case, Inquiry(lanes.case, lanes.outcome).run())
+    except (LimitProblem, LaneProblem) as problem:
+        graph = None
+        notes.append(problem.message)
+    back = chains(lanes)
+    return Explanation(
+        lanes.case.plan.program, lanes.case.dtype, settings.device, forward(lanes), derivations, back, graph,
+        meaning(lanes, back), trackings=tracking(lanes, freeze), notes=tuple(notes),
+        environment=environment(settings.device),
+    )  # fmt: skip
+
+
+def _derivations(lanes: Lanes, notes: list[str]) -> list[Derivation]:
+    """Return the derivation of every elementwise layer by each name that it reads and that leads to an input."""
+    leads = set(lanes.case.plan.wrt)
+    found = []
+    for layer in lanes.told.program.layers:
+        reads = [one for one in names(layer.expression) if one in leads]
+        site = lanes.site(layer.name)
+        if reads and (site is None or site.torch.made_tracked):
+            leads.add(layer.name)
+        for by in reads if layer.name in lanes.told.elementwise else ():
+            if lanes.root(layer.name) == layer.name:
+                title = derivation_title(lanes, layer.name, by)
+                try:
+                    found.append(_worked_out(lanes, derive(lanes, layer, by, title)))
+                except NoDerivation as why:
+                    notes.append(f"{title}: the steps are not shown: {why}")
+    return found
+
+
+def _worked_out(lanes: Lanes, made: Derivation) -> Derivation:
+    """Return a derivation with its result worked out at the point, where all is numbers."""
+    reads = names(made.result.node)
+    if any(lanes.told.shapes[one] for one in (*reads, made.layer)) or not reads:
+        return made
+    return replace(made, evaluation=evaluate(lanes, made.title, made.result.node))

@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 from gradcheck.formats import Ball
 from gradcheck.program import Call, Name, Node, Number, Program, Shape, call, rebuild, to_text
+
+if TYPE_CHECKING:
+    from gradcheck.explain.graphs.model import DynamicGraph
 
 # --- formulas -------------------------------------------------------------------------------------
 
@@ -110,7 +114,11 @@ class Leaf:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One layer on the way forward; ``grad_fn`` is None where torch tracks nothing. ``text`` is what the user wrote."""
+    """One layer on the way forward; ``grad_fn`` is None where torch tracks nothing. ``text`` is what the user wrote.
+
+    A tensor operation inside of a layer of the user is told as a layer of its own (``out_1``). ``evaluation`` is there
+    where all that the layer reads is a number.
+    """
 
     name: str
     text: str
@@ -119,6 +127,7 @@ class Stage:
     dtype: str
     grad_fn: str | None
     reads: tuple[str, ...]
+    evaluation: Evaluation | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +205,8 @@ class Link:
 
     ``partial`` is the derivative of an element (``4*y[i]``), ``elementwise``; else it is the cotangent of the whole
     tensor, written with ``ct`` for the cotangent of the layer (``ct @ w.T``). None where there is no short formula.
-    ``flow`` is what this link alone adds to the cotangent of ``below``: ``d out/d above * partial``.
+    ``flow`` is what this link alone adds to the cotangent of ``below``: ``d out/d above * partial``, summed over the
+    indices ``over`` along which ``below`` was broadcast. ``why_not`` says why there is no partial.
     """
 
     above: str
@@ -205,6 +215,7 @@ class Link:
     partial: Formula | None
     elementwise: bool
     flow: Formula | None
+    over: tuple[str, ...] = ()
     why_not: str | None = None
 
 
@@ -228,7 +239,7 @@ class Chain:
 
     ``product`` holds the partials along the way where the way is one path of elementwise links and full reductions:
     ``1/6``, ``4*y[i]``, ``3``. ``closed`` is the closed form by the input, ``gradient`` its numbers (torch's are what
-    autograd accumulated in ``.grad``), ``point`` those of the input itself.
+    autograd accumulated in ``.grad``), ``point`` those of the input itself, ``verdicts`` what the check says of each.
     """
 
     output: str
@@ -239,55 +250,7 @@ class Chain:
     closed: Formula | None
     point: Numbers
     gradient: Numbers
-
-
-# --- the dynamic graph ----------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Saved:
-    """A tensor that a function keeps for its backward pass: its name in the function and its shape."""
-
-    name: str
-    shape: Shape
-
-
-@dataclass(frozen=True, slots=True)
-class GraphNode:
-    """A leaf (an input), a function (an operation of the user's program) or a constant of the dynamic graph.
-
-    ``label`` is what the user wrote, ``grad_fn`` torch's name of the function, ``layer`` the layer whose value it is.
-    """
-
-    id: str
-    kind: str
-    label: str
-    grad_fn: str | None
-    value: Numbers
-    cotangent: Numbers | None
-    tracked: bool
-    saved: tuple[Saved, ...] = ()
-    layer: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class GraphEdge:
-    """An argument: data flows from ``source`` to ``target``, and ``pulled`` flows back along it. Ids of nodes."""
-
-    source: str
-    target: str
-    position: int
-    tracked: bool
-    pulled: Numbers | None
-
-
-@dataclass(frozen=True, slots=True)
-class Graph:
-    """The dynamic graph of one run: nodes in the order in which torch ran them, leaves first; ``output`` is an id."""
-
-    nodes: tuple[GraphNode, ...]
-    edges: tuple[GraphEdge, ...]
-    output: str
+    verdicts: tuple[str, ...] = ()
 
 
 # --- the rest of the lab --------------------------------------------------------------------------
@@ -348,7 +311,7 @@ class Explanation:
     forward: Forward
     derivations: tuple[Derivation, ...]
     chains: tuple[Chain, ...]
-    graph: Graph
+    graph: DynamicGraph | None
     meaning: str | None
     accumulations: tuple[Accumulation, ...] = ()
     trackings: tuple[Tracking, ...] = ()

@@ -1,0 +1,189 @@
+"""The chain rule through layers: what flows back along every link, and what it adds up to, proved at the point."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import reduce
+from math import prod
+
+from gradcheck import kernels
+from gradcheck.display import letters, local_formulas
+from gradcheck.explain.lanes import Lanes, check_equal, formula
+from gradcheck.explain.model import Arrival, Chain, Formula, Link, Numbers
+from gradcheck.functions import DETACH, TENSOR
+from gradcheck.outcome import GradientOutcome
+from gradcheck.program import Call, Layer, Name, Node, Shape, call, names, number, postorder, to_text
+
+MAX_SHOWN = 120
+"""Characters of a formula that is still shown."""
+PROVED = 4096
+"""Elements of a tensor up to which a formula of the whole of it is proved."""
+
+
+def chains(lanes: Lanes) -> tuple[Chain, ...]:
+    """Return the chain rule from the output back to every input that is differentiated by."""
+    reverse = _Reverse(lanes)
+    return tuple(_chain(lanes, reverse, one) for one in lanes.outcome.gradients)
+
+
+def _chain(lanes: Lanes, reverse: _Reverse, gradient: GradientOutcome) -> Chain:
+    name, plan = gradient.input, lanes.case.plan
+    on_the_way = _between(lanes, name)
+    arrivals = tuple(reverse.arrival(one) for one in reverse.order if one in on_the_way)
+    straight = all(
+        len(one.links) == 1 and one.links[0].elementwise and one.links[0].partial and not one.links[0].over
+        for one in arrivals[1:]
+    )
+    closed = None
+    if plan.formulas[name] is not None:
+        closed = formula(plan.closed[name][0].program.layers[0].expression, lanes.told.shapes, len(gradient.shape))
+    torch = None if gradient.torch is None else tuple(gradient.torch)
+    numbers = Numbers(gradient.shape, tuple(gradient.exact), torch, tuple(one.ulps for one in gradient.judgements))
+    return Chain(
+        lanes.told.output, name, reverse.title(name), arrivals,
+        tuple(one.links[0] for one in arrivals[1:]) if straight else (), closed, lanes.value(name), numbers,
+        tuple(one.verdict.value for one in gradient.judgements),
+    )  # fmt: skip
+
+
+def _between(lanes: Lanes, name: str) -> set[str]:
+    """Return the names on the way from an input to the output, as far as torch follows it."""
+    layers = lanes.told.program.layers
+    forth = {name}
+    for layer in layers:
+        if not _cut(layer) and forth.intersection(names(layer.expression)):
+            forth.add(layer.name)
+    back = {lanes.told.output}
+    for layer in reversed(layers):
+        if layer.name in back and not _cut(layer):
+            back.update(names(layer.expression))
+    return (forth & back) | {lanes.told.output, name}
+
+
+def _cut(layer: Layer) -> bool:
+    return isinstance(layer.expression, Call) and layer.expression.op == DETACH
+
+
+class _Reverse:
+    """The reverse sweep over the told layers; the state is the closed forms of cotangents, where there are any."""
+
+    def __init__(self, lanes: Lanes) -> None:
+        self.lanes = lanes
+        self.shapes: Mapping[str, Shape] = lanes.told.shapes
+        self.layers = {layer.name: layer for layer in lanes.told.program.layers}
+        self.output = lanes.told.output
+        self.order = [*reversed(self.layers), *lanes.told.program.inputs]
+        self.locals = {name: local_formulas(layer, self.shapes) for name, layer in self.layers.items()}
+        self.totals: dict[str, Node] = {self.output: kernels.ONE}
+        self.readers: dict[str, list[str]] = {}
+        for layer in reversed(lanes.told.program.layers):
+            for one in names(layer.expression) if not _cut(layer) else ():
+                self.readers.setdefault(one, []).append(layer.name)
+        self.links = {name: self.incoming(name) for name in self.order}
+
+    # --- words ---
+
+    def title(self, below: str) -> str:
+        """Return ``d out/d y[i, j]``; an output of several elements is differentiated as their sum."""
+        output = f"sum({self.output})" if self.shapes[self.output] else self.output
+        return f"d {output}/d {self.at(below)}"
+
+    def near(self, name: str) -> list[str]:
+        return self.readers.get(name, [])
+
+    def at(self, name: str, rank: int | None = None) -> str:
+        shape = self.shapes[name]
+        return str(Formula(Name(name), {name: letters(shape, len(shape) if rank is None else rank)}))
+
+    # --- links and arrivals ---
+
+    def incoming(self, below: str) -> tuple[Link, ...]:
+        """Return the links through which a name gets its cotangent, and keep the closed form of their sum."""
+        found = [self.link(above, below) for above in self.near(below) if self.reaches(above)]
+        parts = [flow for _, flow in found]
+        if parts and all(one is not None for one in parts):
+            total = _tidy(reduce(lambda a, b: call("add", a, b), [one for one in parts if one is not None]))
+            if total is not None:
+                self.totals[below] = total
+                self.prove(below, total)
+        return tuple(link for link, _ in found)
+
+    def reaches(self, above: str) -> bool:
+        return above == self.output or any(self.reaches(one) for one in self.near(above))
+
+    def link(self, above: str, below: str) -> tuple[Link, Node | None]:
+        """Return what flows from a layer to a name that it reads, and its closed form where that can be composed."""
+        partial = self.locals[above].get(below)
+        rank = max(len(self.shapes[above]), len(self.shapes[below]))
+        title = f"d {self.at(above, rank)}/d {self.at(below, rank)}"
+        if partial is None or len(to_text(partial)) > MAX_SHOWN:
+            why = "there is no short formula of it"
+            return Link(above, below, title, None, above in self.lanes.told.elementwise, None, why_not=why), None
+        whole = any(isinstance(one, Call) and (one.op in TENSOR or one.op == DETACH) for one in postorder(partial))
+        elementwise = above in self.lanes.told.elementwise or (self.shapes[above] == () and not whole)
+        if not elementwise:
+            return Link(above, below, title, Formula(partial), False, None), None
+        over = self.over(above, below)
+        flow = self.flow(above, partial, over)
+        shown = None if flow is None else self.formula(flow, rank)
+        if over and flow is None and above in self.totals:
+            inside = _tidy(call("mul", self.totals[above], partial)) or partial
+            shown = self.formula(call("sum", inside, dim=tuple(over.values())), rank)
+        return Link(above, below, title, self.formula(partial, rank), True, shown, tuple(over.values())), flow
+
+    def over(self, above: str, below: str) -> dict[int, str]:
+        """Return the axes along which a name is broadcast to a layer, counted from the right, with their letters."""
+        wide, narrow = self.shapes[above], self.shapes[below]
+        found = {}
+        for k, letter in enumerate(letters(wide, len(wide))):
+            axis = k - len(wide)
+            if wide[axis] != 1 and (-axis > len(narrow) or narrow[axis] == 1):
+                found[axis] = letter
+        return found
+
+    def flow(self, above: str, partial: Node, over: Mapping[int, str]) -> Node | None:
+        """Return the closed form of what flows along a link; a sum of equal terms is their multiple."""
+        if above not in self.totals:
+            return None
+        made = call("mul", self.totals[above], partial)
+        depends = any(self.varies(one, axis) for one in names(made) for axis in over)
+        repeats = prod(self.shapes[above][axis] for axis in over)
+        return None if depends else _tidy(call("mul", number(repeats), made))
+
+    def varies(self, name: str, axis: int) -> bool:
+        shape = self.shapes[name]
+        return -axis <= len(shape) and shape[axis] != 1
+
+    def formula(self, node: Node, rank: int) -> Formula:
+        used = [len(self.shapes[one]) for one in names(node) if one in self.shapes]
+        return formula(node, self.shapes, max([rank, *used]))
+
+    def prove(self, name: str, total: Node) -> None:
+        """Check the closed form of a cotangent against the check's own enclosure of it."""
+        truth = self.lanes.cotangents(name)
+        if truth is None or prod(self.shapes[name]) > PROVED:
+            return
+        point = {one: self.lanes.array(one) for one in names(total)}
+        if not point or all(len(array.shape) <= len(self.shapes[name]) for array in point.values()):
+            found = self.lanes.evaluate(total, point, self.shapes[name])
+            check_equal(found, self.lanes.enclosures(truth), f"d {self.output}/d {name} = {to_text(total)}")
+
+    def arrival(self, name: str) -> Arrival:
+        """Return the cotangent of a name with all that flows into it."""
+        numbers = self.lanes.cotangent(name)
+        if numbers is None:
+            size = prod(self.shapes[name])
+            numbers = Numbers(self.shapes[name], (None,) * size, None, (None,) * size)
+        total = self.totals.get(name)
+        shown = None
+        if total is not None and len(to_text(total)) <= MAX_SHOWN:
+            shown = self.formula(total, len(self.shapes[name]))
+        links = () if name == self.output else self.links[name]
+        return Arrival(name, self.title(name), links, shown, numbers)
+
+
+def _tidy(node: Node) -> Node | None:
+    try:
+        return kernels.tidy(node)
+    except kernels.NoClosedForm:
+        return None

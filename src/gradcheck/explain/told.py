@@ -1,0 +1,86 @@
+"""The program as it is told: every tensor operation is a layer of its own, and so is every formula between two."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from itertools import count
+
+from gradcheck.explain.definitions import is_elementwise
+from gradcheck.lower import lower
+from gradcheck.program import Call, Layer, Name, Node, Program, Shape, postorder
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A program cut at its tensor operations, with the shape of every name.
+
+    ``origins`` says which expression of the user each layer holds the value of; ``elementwise`` names the layers that
+    are formulas of one element.
+    """
+
+    program: Program
+    shapes: Mapping[str, Shape]
+    origins: Mapping[str, Node]
+    elementwise: frozenset[str]
+
+    @property
+    def output(self) -> str:
+        """Return what the output is called: ``f`` where the program is one expression without a name."""
+        return self.program.output
+
+
+def tell(program: Program, shapes: Mapping[str, Shape]) -> Told:
+    """Return ``program`` as it is told, for inputs of these shapes.
+
+    >>> from gradcheck.parse import parse
+    >>> print(tell(parse("mean((x - 1)**2)"), {"x": (3,)}).program)
+    out_1 = (x - 1)**2
+    out = mean(out_1)
+    """
+    cutting = _Cutting(program)
+    for layer in program.layers:
+        cutting.layer(layer)
+    told = replace(program, layers=tuple(cutting.layers))
+    plain = frozenset(layer.name for layer in told.layers if is_elementwise(layer.expression))
+    return Told(told, lower(told, shapes).shapes, cutting.origins, plain)
+
+
+class _Cutting:
+    """The layers so far."""
+
+    def __init__(self, program: Program) -> None:
+        self.taken = {*program.inputs, *(layer.name for layer in program.layers)}
+        self.layers: list[Layer] = []
+        self.origins: dict[str, Node] = {}
+
+    def layer(self, layer: Layer) -> None:
+        self.current, self.numbers = layer.name, count(1)
+        made = self.cut(layer.expression)
+        self.layers.append(replace(layer, expression=made))
+        self.origins[layer.name] = layer.expression
+
+    def cut(self, root: Node) -> Node:
+        """Return an expression with every tensor operation inside of it, and each of its arguments, as a name."""
+        done: list[tuple[Node, Node]] = []
+        for part in postorder(root):
+            if not isinstance(part, Call) or not part.args:
+                done.append((part, part))
+                continue
+            args = done[len(done) - len(part.args) :]
+            del done[len(done) - len(part.args) :]
+            whole = not is_elementwise(Call(part.op, tuple(Name("x") for _ in part.args), part.params))
+            made = [self.named(*one) if whole else one[1] for one in args]
+            rebuilt = replace(part, args=tuple(made))
+            done.append((part, self.named(part, rebuilt) if whole and part is not root else rebuilt))
+        return done[-1][1]
+
+    def named(self, origin: Node, made: Node) -> Node:
+        """Return a name for a value, made a layer where it has none; numbers stay."""
+        if not isinstance(made, Call) or not made.args:
+            return made
+        name = next(name for name in (f"{self.current}_{k}" for k in self.numbers) if name not in self.taken)
+        self.taken.add(name)
+        self.layers.append(Layer(name, made, made.span))
+        self.origins[name] = origin
+        return Name(name, made.span)

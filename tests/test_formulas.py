@@ -400,7 +400,15 @@ def same(node: Node, at: tuple[float, ...]) -> bool:
     return True
 
 
-CONSTANTS = [number(0), number(3), number(-2), number(Fraction(1, 2)), number(Fraction(-2, 3)), call("pi"), call("e")]
+CONSTANTS: list[Node] = [
+    number(0),
+    number(3),
+    number(-2),
+    number(Fraction(1, 2)),
+    number(Fraction(-2, 3)),
+    call("pi"),
+    call("e"),
+]
 LEAVES: st.SearchStrategy[Node] = st.one_of(st.sampled_from(NAMES).map(Name), st.sampled_from(CONSTANTS))
 ARITHMETIC = ("neg", "add", "sub", "mul", "div", "pow", "square", "abs", "sqrt", "exp", "sin")
 """Operations that are drawn more often than others: they are where the brackets are."""

@@ -62,13 +62,14 @@ def _value(config: pytest.Config, name: str) -> Any:
 
 
 def _words(texts: str | Sequence[str]) -> tuple[str, ...]:
-    """Return the words of one text or of several, with commas between them.
+    """Return the words of one text or of several, with commas between them, each once.
 
-    >>> _words("float64, bfloat16"), _words(["x", "y"])
+    >>> _words("float64, bfloat16"), _words(["x", "y,x"])
     (('float64', 'bfloat16'), ('x', 'y'))
     """
     listed = [texts] if isinstance(texts, str) else texts
-    return tuple(word.strip() for text in listed for word in text.split(",") if word.strip())
+    words = [word.strip() for text in listed for word in text.split(",")]
+    return tuple(dict.fromkeys(word for word in words if word))
 
 
 # --- expression files -----------------------------------------------------------------------------

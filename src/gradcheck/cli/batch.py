@@ -11,29 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gradcheck.cli.options import (
-    APP,
-    CONTEXT,
-    Allow,
-    Assertion,
-    At,
-    Color,
-    Device,
-    Dtype,
-    Everything,
-    ExitZero,
-    Format,
-    Nondet,
-    Output,
-    Quiet,
-    Reports,
-    Seed,
-    Shade,
-    Ulps,
-    Verbose,
-    listed,
-    view,
-)
+from gradcheck.cli import options
 from gradcheck.cli.output import check_writable, deliver, extra_reports
 from gradcheck.errors import UsageProblem, printable
 from gradcheck.settings import DEFAULT_ULPS, Exit, Settings
@@ -48,7 +26,7 @@ EPILOG = (
     "130 interrupted."
 )
 
-batcher = typer.Typer(**APP)  # type: ignore[arg-type]
+batcher = typer.Typer(**options.APP)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +46,7 @@ class _Choice:
 
 
 # fmt: off
-@batcher.command("batch", epilog=EPILOG, no_args_is_help=True, context_settings=CONTEXT)
+@batcher.command("batch", epilog=EPILOG, no_args_is_help=True, context_settings=options.CONTEXT)
 def batch(  # noqa: PLR0913, PLR0917 - one parameter an option
     paths: Annotated[list[str], typer.Argument(
         metavar="PATHS...", help="Expression files, directories of them, patterns, or -.", show_default=False)],
@@ -93,28 +71,28 @@ def batch(  # noqa: PLR0913, PLR0917 - one parameter an option
         metavar="FILE", help="Write down how things are now.", show_default=False)] = None,
     trust: Annotated[bool, typer.Option(
         "--trust", help="Let expression files read points from files beside them.")] = False,
-    at: At = None,
-    dtype: Dtype = "float32",
-    device: Device = "cpu",
-    ulps: Ulps = DEFAULT_ULPS,
-    seed: Seed = 0,
-    assertion: Assertion = False,
-    allow: Allow = None,
-    exit_zero: ExitZero = False,
-    nondet: Nondet = 0,
-    format: Annotated[Format | None, typer.Option(  # noqa: A002 - the option's name
+    at: options.At = None,
+    dtype: options.Dtype = "float32",
+    device: options.Device = "cpu",
+    ulps: options.Ulps = DEFAULT_ULPS,
+    seed: options.Seed = 0,
+    assertion: options.Assertion = False,
+    allow: options.Allow = None,
+    exit_zero: options.ExitZero = False,
+    nondet: options.Nondet = 0,
+    format: Annotated[options.Format | None, typer.Option(  # noqa: A002 - the option's name
         help="What to write: a table, or github where GITHUB_ACTIONS is true.", show_default=False)] = None,
-    output: Output = None,
-    report: Reports = None,
-    everything: Everything = False,
-    color: Shade = Color.AUTO,
-    quiet: Quiet = False,
-    verbose: Verbose = 0,
+    output: options.Output = None,
+    report: options.Reports = None,
+    everything: options.Everything = False,
+    color: options.Shade = options.Color.AUTO,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = 0,
 ) -> None:
     """Check every program of expression files, in worker processes, and report on all of them together."""
     settings = Settings(
-        dtypes=listed([dtype]), device=device, ulps=ulps, seed=seed, assertion=assertion, allow=listed(allow or ()),
-        nondet=nondet,
+        dtypes=options.listed([dtype]), device=device, ulps=ulps, seed=seed, assertion=assertion,
+        allow=options.listed(allow or ()), nondet=nondet,
     )
     from gradcheck.batch import Bar, BatchOptions, compare_baseline, run_batch, write_last_failed
     from gradcheck.batch import write_baseline as save_baseline
@@ -123,20 +101,20 @@ def batch(  # noqa: PLR0913, PLR0917 - one parameter an option
     more = extra_reports(report or ())
     check_writable([output, write_baseline, *(path for _, path in more)])
     limit = 1 if first else maxfail
-    options = BatchOptions(_workers(workers), timeout or None, limit, seed=seed)
+    limits = BatchOptions(_workers(workers), timeout or None, limit, seed=seed)
     found = _load(paths, at or (), settings, trust)
     chosen = _Choice(expression, lf, _part(shard)).of(found.checks)
     if collect_only:
         raise typer.Exit(_list(chosen, found.problems))
-    made = replace(run_batch(chosen, options, Bar()), problems=found.problems)
+    made = replace(run_batch(chosen, limits, Bar()), problems=found.problems)
     write_last_failed(made)
     made = made if baseline is None else compare_baseline(made, baseline)
     if write_baseline is not None:
         save_baseline(made, write_baseline)
     made = replace(made, notes=[*made.notes, *_slowest(made, durations)])
-    shown = view(color, everything=everything, quiet=quiet or assertion, verbose=verbose)
-    chosen_format = format or (Format.GITHUB if os.environ.get("GITHUB_ACTIONS") == "true" else Format.TABLE)
-    for one, path in [(chosen_format, output), *more]:
+    shown = options.view(color, everything=everything, quiet=quiet or assertion, verbose=verbose)
+    usual = options.Format.GITHUB if os.environ.get("GITHUB_ACTIONS") == "true" else options.Format.TABLE
+    for one, path in [(format or usual, output), *more]:
         deliver(lambda file, one=one: BATCH_REPORTERS[one](made, file, shown), path)  # type: ignore[misc]
     raise typer.Exit(Exit.PASS if exit_zero and made.exit is Exit.FAIL else made.exit)
 # fmt: on

@@ -10,29 +10,7 @@ from typing import IO, TYPE_CHECKING, Annotated
 
 import typer
 
-from gradcheck.cli.options import (
-    APP,
-    CONTEXT,
-    Allow,
-    Assertion,
-    At,
-    Color,
-    Device,
-    Dtype,
-    Everything,
-    ExitZero,
-    Format,
-    Nondet,
-    Output,
-    Quiet,
-    Reports,
-    Seed,
-    Shade,
-    Ulps,
-    Verbose,
-    listed,
-    view,
-)
+from gradcheck.cli import options
 from gradcheck.cli.output import Writer, check_writable, deliver, extra_reports, write_whole
 from gradcheck.errors import FileProblem
 from gradcheck.report import REPORTERS, View
@@ -46,7 +24,7 @@ EPILOG = (
     "`gradcheck functions` lists the functions of the language, `gradcheck selftest` plants faults to test gradcheck."
 )
 
-checker = typer.Typer(**APP)  # type: ignore[arg-type]
+checker = typer.Typer(**options.APP)  # type: ignore[arg-type]
 
 
 def _show_version(wanted: bool) -> None:
@@ -60,47 +38,47 @@ def _show_version(wanted: bool) -> None:
 
 
 # fmt: off
-@checker.command(epilog=EPILOG, no_args_is_help=True, context_settings=CONTEXT)
+@checker.command(epilog=EPILOG, no_args_is_help=True, context_settings=options.CONTEXT)
 def check(  # noqa: PLR0913, PLR0917 - one parameter an option
     program: Annotated[str, typer.Argument(
         metavar="PROGRAM", help='A formula, or layers: "y = 3*x + 2; z = y**2; mean(z)".', show_default=False)],
-    at: At = None,
-    dtype: Dtype = "float32",
-    device: Device = "cpu",
+    at: options.At = None,
+    dtype: options.Dtype = "float32",
+    device: options.Device = "cpu",
     wrt: Annotated[list[str] | None, typer.Option(
         metavar="INPUT,...", help="Differentiate by these inputs only.", show_default=False)] = None,
     expect: Annotated[list[str] | None, typer.Option(
         metavar="[INPUT=]EXPR", help="The derivative you believe in; it is compared too.", show_default=False)] = None,
-    ulps: Ulps = DEFAULT_ULPS,
-    seed: Seed = 0,
-    assertion: Assertion = False,
-    allow: Allow = None,
-    exit_zero: ExitZero = False,
-    nondet: Nondet = 0,
+    ulps: options.Ulps = DEFAULT_ULPS,
+    seed: options.Seed = 0,
+    assertion: options.Assertion = False,
+    allow: options.Allow = None,
+    exit_zero: options.ExitZero = False,
+    nondet: options.Nondet = 0,
     emit_repro: Annotated[Path | None, typer.Option(
         "--emit-repro", metavar="FILE", help="Write a script of torch alone that shows the worst failure.",
         show_default=False)] = None,
-    everything: Everything = False,
-    format: Annotated[Format, typer.Option(help="What to write.")] = Format.TABLE,  # noqa: A002 - the option's name
-    output: Output = None,
-    report: Reports = None,
-    color: Shade = Color.AUTO,
-    quiet: Quiet = False,
-    verbose: Verbose = 0,
+    everything: options.Everything = False,
+    format: Annotated[options.Format, typer.Option(help="What to write.")] = options.Format.TABLE,  # noqa: A002 - the option's name
+    output: options.Output = None,
+    report: options.Reports = None,
+    color: options.Shade = options.Color.AUTO,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = 0,
     _version: Annotated[bool, typer.Option(
         "--version", callback=_show_version, is_eager=True, help="Show the versions of gradcheck and its libraries.",
     )] = False,
 ) -> None:
     """Tell whether the gradient PyTorch computes for PROGRAM is right, by how much it is off, and why."""
     settings = Settings(
-        dtypes=listed([dtype]), device=device, wrt=listed(wrt) if wrt else None, ulps=ulps,
-        expect=tuple(expect or ()), seed=seed, assertion=assertion, allow=listed(allow or ()), nondet=nondet,
+        dtypes=options.listed([dtype]), device=device, wrt=options.listed(wrt) if wrt else None, ulps=ulps,
+        expect=tuple(expect or ()), seed=seed, assertion=assertion, allow=options.listed(allow or ()), nondet=nondet,
     )
     more = extra_reports(report or ())
     check_writable([output, emit_repro, *(path for _, path in more)])
-    text = _program_text(program)
+    text = program_text(program)
     run = _run(text, at or [], settings)
-    shown = view(color, everything=everything, quiet=quiet or assertion, verbose=verbose)
+    shown = options.view(color, everything=everything, quiet=quiet or assertion, verbose=verbose)
     for one, path in [(format, output), *more]:
         deliver(_writer(one, run, (text, at or [], settings), shown), path)
     if emit_repro is not None:
@@ -133,7 +111,7 @@ def _run(text: str, at: Sequence[str], settings: Settings) -> Run:
     return check_program(program, points, settings)
 
 
-def _writer(format: Format, run: Run, asked: tuple[str, Sequence[str], Settings], shown: View) -> Writer:  # noqa: A002
+def _writer(format: options.Format, run: Run, asked: tuple[str, Sequence[str], Settings], shown: View) -> Writer:  # noqa: A002
     """Return what writes a run in one format; most of them know batches alone, of which one check is the smallest."""
     if format.value in REPORTERS:
         return lambda file: REPORTERS[format](run, file, shown)
@@ -149,7 +127,8 @@ def _writer(format: Format, run: Run, asked: tuple[str, Sequence[str], Settings]
     return write
 
 
-def _program_text(program: str) -> str:
+def program_text(program: str) -> str:
+    """Return the program's text, from standard input where it is called ``-``."""
     from gradcheck.source import MAX_TEXT_LENGTH
 
     if program != "-":

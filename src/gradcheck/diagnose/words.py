@@ -39,6 +39,11 @@ def _slope(side: Side, fmt: Format) -> str:
     return f"is {exact_text(side.slope, fmt, DIGITS)}"
 
 
+def _op(finding: Finding) -> str:
+    """Return the function's name."""
+    return finding.site.call.op if finding.site is not None else "it"
+
+
 def _text(graph: Graph, site: Site | str | None, otherwise: str = "a constant") -> str:
     """Return what a person calls a value: the operation as written, or the input's name."""
     return graph.text(site) if isinstance(site, Site) else site or otherwise
@@ -99,7 +104,7 @@ def _overflow(finding: Finding, graph: Graph) -> str:
     if pair is not None and isinstance(pair[0], Ball) and not isfinite(graph.format.round_dyadic(pair[0].midpoint)):
         becomes = f"it becomes {_torch(graph, pair[1])}"
         return f"{_subject(finding, graph)} is {_exact(graph, pair[0])}, and {limit}: {becomes}"
-    return f"a number inside {finding.site.call.op if finding.site else 'it'} becomes too large: {limit}"
+    return f"a number inside {_op(finding)} becomes too large: {limit}"
 
 
 def _underflow(finding: Finding, graph: Graph) -> str:
@@ -131,7 +136,7 @@ def _ways(finding: Finding, graph: Graph) -> str:
 
 
 def _ill_conditioned(finding: Finding, graph: Graph) -> str:
-    op = finding.site.call.op if finding.site else "it"
+    op = _op(finding)
     what = f"the slope of {op} changes" if finding.backward else f"{op} changes"
     sources = finding.site.sources if finding.site else ()
     position = finding.argument if finding.argument is not None else 0
@@ -159,7 +164,7 @@ def _inaccurate(finding: Finding, graph: Graph) -> str:
 
 
 def _masked(finding: Finding, graph: Graph) -> str:
-    op = finding.site.call.op if finding.site else "it"
+    op = _op(finding)
     value = next((one for one in finding.site.torch.value.elements if not isfinite(one)), 0.0) if finding.site else 0.0
     broken = f"its value is {value}" if not finding.backward else f"the slope of {op} is infinite here"
     return (
@@ -169,7 +174,7 @@ def _masked(finding: Finding, graph: Graph) -> str:
 
 
 def _zero_times_inf(finding: Finding, graph: Graph) -> str:
-    op = finding.site.call.op if finding.site else "it"
+    op = _op(finding)
     return (
         f"the slope of {op} is infinite at {_argument_value(finding, graph)}; "
         "where it meets a zero further back, inf*0 is nan"
@@ -198,7 +203,7 @@ def _division(finding: Finding, graph: Graph) -> str:
 
 
 def _outside(finding: Finding, graph: Graph) -> str:
-    op = finding.site.call.op if finding.site else "it"
+    op = _op(finding)
     return f"{op} is not defined at {_argument_value(finding, graph)}"
 
 
@@ -211,32 +216,32 @@ def _pole(finding: Finding, graph: Graph) -> str:
 
 
 def _kink(finding: Finding, _graph: Graph) -> str:
-    op = finding.site.call.op if finding.site else "it"
+    op = _op(finding)
     if finding.smooth:
         return f"{op} has a corner here, but the whole is smooth: the slope that torch takes is not its derivative"
     return f"{op} has a corner here: its slopes from the left and from the right differ"
 
 
 def _jump(finding: Finding, graph: Graph) -> str:
-    op = finding.site.call.op if finding.site else "it"
+    op = _op(finding)
     return f"{op} jumps at {_argument_value(finding, graph)}"
 
 
 def _lower_precision(finding: Finding, graph: Graph) -> str:
-    op = finding.site.call.op if finding.site else "it"
+    op = _op(finding)
     what = f"the gradient of {op}" if finding.backward else f"the value of {op}"
     return f"{what} has only the digits of a smaller dtype: something inside is not computed in {graph.format.name}"
 
 
 def _wrong_value(finding: Finding, graph: Graph) -> str:
-    op = finding.site.call.op if finding.site else "it"
+    op = _op(finding)
     pair = _value_pair(finding, graph)
     numbers = "" if pair is None else f": it is {_torch(graph, pair[1])}, and must be {_exact(graph, pair[0])}"
     return f"the value of {op} is wrong, whatever the rounding{numbers}"
 
 
 def _wrong_gradient(finding: Finding, graph: Graph) -> str:
-    op = finding.site.call.op if finding.site else "it"
+    op = _op(finding)
     if finding.torch is None:
         return f"torch's slope of {op} at this corner does not lie between those from the left and from the right"
     how = how_wrong(finding.torch.elements, finding.exact, finding.torch.shape)
@@ -244,7 +249,7 @@ def _wrong_gradient(finding: Finding, graph: Graph) -> str:
 
 
 def _detached(finding: Finding, graph: Graph) -> str:
-    op = finding.site.call.op if finding.site else "it"
+    op = _op(finding)
     if finding.backward:
         return f"{op} sends nothing back to {_argument(finding, graph)}, although its value depends on it"
     return f"{op} returns its result without a graph: autograd sees a constant"
@@ -255,7 +260,7 @@ def _rounding(_finding: Finding, _graph: Graph) -> str:
 
 
 def _nondeterministic(finding: Finding, _graph: Graph) -> str:
-    op, what = finding.site.call.op if finding.site else "it", "gradient" if finding.backward else "value"
+    op, what = _op(finding), "gradient" if finding.backward else "value"
     return f"{op} gave another {what} for the very same numbers when it ran again"
 
 

@@ -9,15 +9,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from typing import TYPE_CHECKING
 
-from gradcheck.errors import GradcheckError
-from gradcheck.settings import DEFAULT_ULPS, Settings
-
 if TYPE_CHECKING:
+    from gradcheck.errors import GradcheckError
     from gradcheck.outcome import Run
+    from gradcheck.settings import DEFAULT_ULPS, Settings
 
 __version__ = "0.1.0"
+
+_HOMES = {"GradcheckError": "errors", "DEFAULT_ULPS": "settings", "Settings": "settings"}
+
+
+def __getattr__(name: str) -> object:
+    """Return what is imported on first use: whoever only finds the package installed pays for none of it."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"gradcheck.{_HOMES[name]}"), name)
 
 
 def check(

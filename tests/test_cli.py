@@ -308,3 +308,20 @@ def test_a_script_that_cannot_be_written_is_a_usage_error(tmp_path: Path, capsys
     path = tmp_path / "nowhere" / "repro.py"
     assert run(["exp(x)", "--at", "100", "-q", "--emit-repro", str(path)]) == Exit.USAGE
     assert capsys.readouterr().err == f"gradcheck: cannot write {path}: No such file or directory\n"
+
+
+def test_a_fault_of_gradcheck_itself_has_its_own_code_and_no_traceback() -> None:
+    broken = (
+        "import sys, gradcheck.case as case\n"
+        "from gradcheck.__main__ import run\n"
+        "def broken(*_): raise RuntimeError('no such luck')\n"
+        "case.check_program = broken\n"
+        "sys.exit(run(['x**2', '--at', '1']))\n"
+    )
+    made = subprocess.run([sys.executable, "-c", broken], capture_output=True, text=True, check=False)
+    assert made.returncode == Exit.INTERNAL
+    assert not made.stdout
+    assert made.stderr == (
+        "gradcheck: internal error: RuntimeError: no such luck\n"
+        "this is a fault of gradcheck, not of your program; GRADCHECK_TRACEBACK=1 shows where\n"
+    )

@@ -9,9 +9,10 @@ import typer
 
 from gradcheck.cli.batch import batcher
 from gradcheck.cli.check import checker
+from gradcheck.cli.explain import explainer
 from gradcheck.cli.lists import lister, tester
 
-COMMANDS = {"batch": batcher, "functions": lister, "selftest": tester}
+COMMANDS = {"batch": batcher, "explain": explainer, "functions": lister, "selftest": tester}
 """The words that are subcommands; anything else in the first place is a program to check."""
 
 

@@ -10,11 +10,12 @@ from gradcheck import kernels
 from gradcheck.display import letters, local_formulas
 from gradcheck.explain.lanes import Lanes, check_equal, formula
 from gradcheck.explain.model import Arrival, Chain, Formula, Link, Numbers
+from gradcheck.explain.words import output_name
 from gradcheck.functions import DETACH, TENSOR
 from gradcheck.outcome import GradientOutcome
 from gradcheck.program import Call, Layer, Name, Node, Shape, call, names, number, postorder, to_text
 
-MAX_SHOWN = 120
+MAX_SHOWN = 160
 """Characters of a formula that is still shown."""
 PROVED = 4096
 """Elements of a tensor up to which a formula of the whole of it is proved."""
@@ -85,7 +86,10 @@ class _Reverse:
 
     def title(self, below: str) -> str:
         """Return ``d out/d y[i, j]``; an output of several elements is differentiated as their sum."""
-        output = f"sum({self.output})" if self.shapes[self.output] else self.output
+        name = output_name(self.lanes)
+        output = f"sum({name})" if self.shapes[self.output] else name
+        if below == self.output and not self.shapes[below]:
+            return f"d {output}/d {output}"
         return f"d {output}/d {self.at(below)}"
 
     def near(self, name: str) -> list[str]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from fractions import Fraction
 
+from gradcheck.constants import fold
 from gradcheck.explain.lanes import Array, Lanes, formula
-from gradcheck.explain.model import Evaluation, Formula, Forward, Leaf, Numbers, Stage, Term, point
+from gradcheck.explain.model import POINT, Evaluation, Formula, Forward, Leaf, Numbers, Stage, Term, point
 from gradcheck.explain.rules import flat_sum
 from gradcheck.formats import Ball, Dyadic, exact_text
-from gradcheck.program import Layer, Name, Node, names, rebuild, to_text
+from gradcheck.program import Call, Layer, Name, Node, Number, names, postorder, rebuild, to_text
 
 MAX_EXPONENT = 4096
 """Binary exponent up to which a number of the point is put into a formula."""
@@ -59,6 +60,19 @@ def evaluate(lanes: Lanes, title: str, node: Node) -> Evaluation | None:
 
 def _value(lanes: Lanes, node: Node, arrays: Mapping[str, Array]) -> Numbers:
     return Numbers((), lanes.evaluate(node, {name: arrays[name] for name in names(node)}, ()), None)
+
+
+def rational(node: Node) -> Fraction | None:
+    """Return a formula with the point put in as the fraction that it is, None where it is none."""
+    done: list[Fraction | None] = []
+    for part in postorder(node):
+        if isinstance(part, Call):
+            args = done[len(done) - len(part.args) :]
+            del done[len(done) - len(part.args) :]
+            done.append(args[0] if part.op == POINT else fold(part.op, args))
+        else:
+            done.append(part.value if isinstance(part, Number) else None)
+    return done[-1]
 
 
 def _number(lanes: Lanes, name: str, array: Array) -> Node | None:

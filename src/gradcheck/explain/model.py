@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -39,7 +40,8 @@ class Formula:
     indices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        return to_text(rebuild(self.node, lambda part: _in_words(part, self.renamed)), self.renamed)
+        text = to_text(rebuild(self.node, lambda part: _in_words(part, self.renamed)), self.renamed)
+        return re.sub(r"\((\(-?[\w.+-]+\))\)", r"\1", text)  # sin((2)) is sin(2)
 
     def renamed(self, name: str) -> str:
         """Return a name with its indices."""

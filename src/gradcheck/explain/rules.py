@@ -170,6 +170,7 @@ def _sum(body: Node, by: str) -> Match | None:
 
 def _multiple(body: Node, by: str) -> Match | None:
     above, below = _factors(body)
+    above = [one for one in above if not (isinstance(one, Number) and one.value == 1)]
     fixed = [[one for one in side if _free(one, by)] for side in (above, below)]
     moving = [[one for one in side if not _free(one, by)] for side in (above, below)]
     if not any(fixed):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from fractions import Fraction
 from typing import TypeGuard
 
 from gradcheck.kernels import ONE, ZERO, negated
@@ -74,15 +75,35 @@ def _mul(a: Node, b: Node) -> Node:
         inner = _negative(one)
         if inner is not None:
             return _neg(_mul(inner, other) if one is a else _mul(other, inner))
-    if isinstance(b, Number):
-        return number(a.value * b.value) if isinstance(a, Number) else _mul(b, a)
-    if isinstance(b, Call) and b.op == "mul" and isinstance(b.args[0], Number):
-        return _mul(_mul(b.args[0], a), b.args[1])
-    if isinstance(b, Call) and b.op == "div" and _is(b.args[0], 1):
-        return call("div", a, b.args[1])
-    if isinstance(a, Call) and a.op == "mul" and isinstance(a.args[0], Number) and isinstance(b, Number):
-        return _mul(number(a.args[0].value * b.value), a.args[1])
-    return call("mul", a, b)
+    (m, x), (n, y) = _split(a), _split(b)
+    if isinstance(y, Call) and y.op == "div" and _is(y.args[0], 1):
+        made = y if x is None else call("div", x, y.args[1])
+    else:
+        made = call("mul", x, y) if x is not None and y is not None else x or y or ONE
+    return _in_front(m * n, made, x is None and y is None)
+
+
+def _split(node: Node) -> tuple[Fraction, Node | None]:
+    """Return the number in front of a product, and the rest."""
+    if isinstance(node, Number):
+        return node.value, None
+    if isinstance(node, Call) and node.op == "mul":
+        value, rest = _split(node.args[0])
+        return value, node.args[1] if rest is None else call("mul", rest, node.args[1])
+    return Fraction(1), node
+
+
+def _in_front(value: Fraction, rest: Node, alone: bool) -> Node:
+    """Return a number times the rest, at the front of its factors."""
+    if alone or value == 1:
+        return number(value) if alone else rest
+    if isinstance(rest, Call) and rest.op == "mul":
+        return call("mul", _in_front(value, rest.args[0], False), rest.args[1])
+    if isinstance(rest, Call) and rest.op == "div":
+        return call(
+            "div", number(value) if _is(rest.args[0], 1) else _in_front(value, rest.args[0], False), rest.args[1]
+        )
+    return call("mul", number(value), rest)
 
 
 def _div(a: Node, b: Node) -> Node:

@@ -54,5 +54,7 @@ def _slope(lanes: Lanes, chain: Chain, slope: str) -> str | None:
     x = lanes.format.text((chain.point.torch or (0.0,))[0])
     y = exact_text(value, lanes.format)
     name = output_name(lanes)
-    near = f"near {chain.input} = {x}, {name} is about {y} + {slope}*({chain.input} - {x})"
+    sign = "-" if slope.startswith("-") else "+"
+    step = f"({chain.input} + {x[1:]})" if x.startswith("-") else f"({chain.input} - {x})"
+    near = f"near {chain.input} = {x}, {name} is about {y} {sign} {slope.lstrip('-')}*{step}"
     return f"{slope} is the slope at ({x}, {y}): {near}"

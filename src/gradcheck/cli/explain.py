@@ -1,0 +1,114 @@
+"""The command that explains one program: `gradcheck explain PROGRAM --at POINT`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gradcheck.cli.check import program_text
+from gradcheck.cli.options import APP, CONTEXT, At, Color, Device, Output, Seed, Shade, listed, view
+from gradcheck.cli.output import Writer, check_writable, deliver, write_whole
+from gradcheck.errors import UsageProblem
+from gradcheck.settings import Exit, Settings
+
+if TYPE_CHECKING:
+    from gradcheck.explain.model import Explanation
+    from gradcheck.report import View
+
+explainer = typer.Typer(**APP)  # type: ignore[arg-type]
+
+
+class Form(StrEnum):
+    """The forms of an explanation."""
+
+    TERMINAL = "terminal"
+    MARKDOWN = "markdown"
+    LATEX = "latex"
+    HTML = "html"
+
+
+# fmt: off
+@explainer.command("explain", no_args_is_help=True, context_settings=CONTEXT)
+def explain_program(  # noqa: PLR0913, PLR0917 - one parameter an option
+    program: Annotated[str, typer.Argument(
+        metavar="PROGRAM", help='A formula, or layers: "y = 3*x + 2; z = y**2; mean(z)".', show_default=False)],
+    at: At = None,
+    dtype: Annotated[str, typer.Option(metavar="DTYPE", help="float64, float32, bfloat16 or float16.")] = "float32",
+    device: Device = "cpu",
+    wrt: Annotated[list[str] | None, typer.Option(
+        metavar="INPUT,...", help="Differentiate by these inputs only.", show_default=False)] = None,
+    freeze: Annotated[list[str] | None, typer.Option(
+        metavar="INPUT,...", help="Let these inputs have requires_grad=False.", show_default=False)] = None,
+    accumulate: Annotated[bool, typer.Option(
+        "--accumulate", help="Run backward() at every point without zeroing, and follow what adds up.")] = False,
+    steps: Annotated[bool, typer.Option("--steps", help="One step at a time: Enter goes on.")] = False,
+    hint: Annotated[bool, typer.Option(
+        "--hint", help="Name the next rule before its result; without --steps, leave the results out.")] = False,
+    graph: Annotated[Path | None, typer.Option(
+        metavar="FILE", help="Draw the dynamic graph to a file: .svg, .dot or .mmd.", show_default=False)] = None,
+    seed: Seed = 0,
+    format: Annotated[Form, typer.Option(help="What to write.")] = Form.TERMINAL,  # noqa: A002 - the option's name
+    output: Output = None,
+    color: Shade = Color.AUTO,
+) -> None:
+    """Tell where the gradient of PROGRAM comes from, step by step, and what autograd makes of it."""
+    settings = Settings(dtypes=listed([dtype]), device=device, wrt=listed(wrt) if wrt else None, seed=seed)
+    if steps and (format is not Form.TERMINAL or output is not None):
+        raise UsageProblem("--steps is for the terminal", hint="leave out --format and --output, or --steps")
+    check_writable([output, graph])
+    found = _explained(program_text(program), at or [], settings, accumulate, listed(freeze or ()))
+    if graph is not None:
+        _draw(found, graph)
+    deliver(_writer(format, found, view(color), steps, hint), output)
+    raise typer.Exit(Exit.FAIL if _disagrees(found) else Exit.PASS)
+# fmt: on
+
+
+def _explained(
+    text: str, at: Sequence[str], settings: Settings, accumulate: bool, freeze: Sequence[str]
+) -> Explanation:
+    """Return the explanation; what can be wrong with the texts is found before the heavy libraries are loaded."""
+    from gradcheck.parse import parse
+    from gradcheck.points import assigned_constants, parse_points
+
+    program = parse(text, assigned_constants(at))
+    settings.validate(program.inputs)
+    points = parse_points(at, program.inputs, seed=settings.seed)
+    from gradcheck.explain import explain_program as explained
+
+    return explained(program, points, settings, accumulate=accumulate, freeze=freeze)
+
+
+def _writer(form: Form, found: Explanation, shown: View, steps: bool, hint: bool) -> Writer:
+    if form is not Form.TERMINAL:
+        from gradcheck.report.explanations import DOCUMENTS
+
+        return lambda file: file.writelines([DOCUMENTS[form](found)])
+    from gradcheck.report.explain import write
+
+    return lambda file: write(found, file, shown, pause=_wait if steps else None, hint=hint)
+
+
+def _wait() -> None:
+    """Wait for Enter, as long as there is anybody to press it."""
+    sys.stdout.flush()
+    sys.stdin.readline()
+
+
+def _draw(found: Explanation, path: Path) -> None:
+    from gradcheck.explain.graphs import drawing
+
+    draw = drawing(str(path))
+    if found.graph is None:
+        raise UsageProblem("there is no graph to draw", hint="; ".join(found.notes) or None)
+    text = draw(found.graph)
+    write_whole(path, lambda file: file.writelines([text]))
+
+
+def _disagrees(found: Explanation) -> bool:
+    return any(verdict in ("disagree", "error") for chain in found.chains for verdict in chain.verdicts)

@@ -194,6 +194,13 @@ def test_every_node_has_its_kind(text: str, kinds: str) -> None:
     assert made.output == made.nodes[0 if kinds == "leaf" else -1].id
 
 
+def test_a_condition_has_no_exact_number_and_an_exact_zero_no_sign() -> None:
+    condition = node(graph("where(x > 1, x, 0)", "x=2"), "x > 1")
+    assert (condition.value, condition.cotangent) == (Lanes(None, "1"), None)
+    zero = node(graph("(-x)*0", "x=[1,0.5]"), "(-x)*0")
+    assert [(row.name, row.text) for row in rows(zero)][:2] == [("value", "[-0, -0]"), ("cotangent", "[1, 1]")]
+
+
 def test_what_is_long_is_shortened() -> None:
     made = graph("softmax(sin(x) + cos(x) + tan(x) + log(x), dim=0)*(0.1 + 2)", "x=rand(1000)")
     last, inner = made.nodes[-1], made.nodes[-2]

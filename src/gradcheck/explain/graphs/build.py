@@ -21,7 +21,7 @@ from gradcheck.program import Call, Layer, Name, Node, Number, Shape, names, to_
 
 MAX_OPERATIONS = 200
 """Operations up to which each is a node; of a larger program, each layer is one."""
-MAX_NODES = 500
+MAX_NODES = 300
 """Nodes of a graph."""
 MAX_LABEL, MAX_TEXT = 36, 400
 """Characters of an expression as a label, and in full."""
@@ -200,8 +200,9 @@ class _Drawing:
 
     def lanes(self, array: Balls | None, torch: TorchValue | None) -> Lanes:
         balls = [one if isinstance(one, Ball) else None for one in self.traced.balls(array)]
-        shape = torch.shape if torch is not None else () if array is None else array.shape
-        proven = _tensor((exact_text(one, self.format) for one in balls), shape, MAX_NUMBERS) if balls else "-"
+        proven = None
+        if array is not None:
+            proven = _tensor((exact_text(one, self.format) for one in balls), array.shape, MAX_NUMBERS)
         if torch is None:
             return Lanes(proven, "none", bad=any(one is not None and not one.contains(0.0) for one in balls))
         gaps = [self.traced.gap(ball, value) for ball, value in zip(balls, torch.elements, strict=False)]

@@ -80,11 +80,12 @@ class Layout:
 
 @dataclass(eq=False, slots=True)
 class _Slot:
-    """A place in a rank: a node, or where an edge passes."""
+    """A place in a rank: a node, or where an edge passes; ``pull`` is how much it counts with its neighbours."""
 
     size: Size
     rank: int
     passing: bool
+    pull: float = 1.0
     above: list[_Slot] = field(default_factory=list)
     below: list[_Slot] = field(default_factory=list)
     place: int = 0
@@ -130,10 +131,9 @@ def _ranks(names: Sequence[str], links: Sequence[Link]) -> dict[str, int]:
 
 def _chain(source: _Slot, target: _Slot, label: Size) -> list[_Slot]:
     """Return the slots of an edge, joined to each other."""
-    between = [
-        _Slot(label if rank == target.rank - 1 else Size(0, 0), rank, True)
-        for rank in range(source.rank + 1, target.rank)
-    ]
+    ranks = range(source.rank + 1, target.rank)
+    pull = 1 / len(ranks)  # nodes stay near those next to them, and long edges bend
+    between = [_Slot(label if rank == ranks[-1] else Size(0, 0), rank, True, pull) for rank in ranks]
     chain = [source, *between, target]
     for upper, lower in pairwise(chain):
         upper.below.append(lower)
@@ -233,7 +233,7 @@ def _settle(rank: Sequence[_Slot], neighbours: Sequence[Sequence[_Slot]]) -> Non
 
 
 def _wanted(slot: _Slot, others: Sequence[_Slot]) -> float:
-    return sum(one.x for one in others) / len(others) if others else slot.x
+    return sum(one.pull * one.x for one in others) / sum(one.pull for one in others) if others else slot.x
 
 
 def _weight(slot: _Slot, others: Sequence[_Slot]) -> float:

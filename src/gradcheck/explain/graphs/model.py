@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -37,13 +38,13 @@ class Grade(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Lanes:
-    """One tensor in both lanes, as text.
+    """One tensor in both lanes, as text; ``exact`` is None where the exact lane has no such tensor (a condition).
 
     ``error`` is the largest distance of an element in ULP, None where there is none to measure; ``bad`` says that torch
     has more than half of some element's digits wrong, or no number where there is one.
     """
 
-    exact: str
+    exact: str | None
     torch: str
     error: float | None = None
     bad: bool = False
@@ -164,7 +165,8 @@ def rows(node: GraphNode) -> list[Row]:
 def _lanes(name: str, lanes: Lanes) -> Iterator[Row]:
     yield Row(f"{SIGNS[lanes.grade]}{name}", lanes.torch, lanes.grade)
     error = lanes.error or 0.0
-    if lanes.exact != lanes.torch or error > NEGLIGIBLE:
+    unsigned = re.sub(r"-0(?![\d.])", "0", lanes.torch)  # the exact zero has no sign
+    if lanes.exact is not None and (lanes.exact != unsigned or error > NEGLIGIBLE):
         yield Row("exact", f"{lanes.exact} ({ulps(error)})" if NEGLIGIBLE < error < inf else lanes.exact)
 
 

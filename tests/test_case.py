@@ -75,6 +75,7 @@ VERDICTS: list[tuple[str, str, str, Verdict, str | None]] = [
     ("norm(x, p=inf)", "x=[2,-2]", "float32", Verdict.KINK, SIDES.format(0, 1, 0.5)),
     ("sum(maximum(x, y))", "x=[1,2],y=[1,3]", "bfloat16", Verdict.KINK, SIDES.format(0, 1, 0.5)),
     ("relu(x) - relu(-x)", "x=0", "float32", Verdict.DISAGREE, None),
+    ("\n".join(["y0 = x*1.003", *(f"y{k} = y{k - 1}*1.003" for k in range(1, 60))]), "x=1", "bfloat16", Verdict.UNSTABLE, None),
     ("cos(y/4) - atan2(maximum(x, x), x/0.63)", "x=0.4836174081,y=0.92337397", "bfloat16", Verdict.UNSTABLE, None),
     ("abs(x)**3", "x=0", "float32", Verdict.AGREE, None),
     ("x*abs(x)", "x=0", "float32", Verdict.AGREE, None),
@@ -477,3 +478,17 @@ def test_a_folded_constant_is_a_number_of_no_gradient() -> None:
     run = check("0*x + 1", x=2)
     assert run.verdict is Verdict.AGREE
     assert isinstance(run[0].program.layers[0].expression, Call | Number)
+
+
+def test_an_expected_derivative_of_exactly_zero_is_decided() -> None:
+    at = "x=1,t=0.5"
+    for expected, verdict in (("t=0", Verdict.AGREE), ("t=1e-300", Verdict.DISAGREE)):
+        how = Settings(dtypes=("float64",), wrt=("t",), expect=(expected,))
+        [gradient] = check("exp(-x**2/(4*t))/sqrt(4*pi*t)", at, settings=how)[0].gradients
+        assert gradient.expectations is not None
+        assert [one.verdict for one in gradient.expectations] == [verdict]
+
+
+def test_an_expected_derivative_may_be_a_program_of_layers() -> None:
+    how = Settings(expect=("p = softmax(x, dim=0); stack([p[0]*(1 - p[0]), -p[0]*p[1]])",))
+    assert check("softmax(x, dim=0)[0]", x=[1, 2], settings=how).verdict is Verdict.AGREE

@@ -104,6 +104,12 @@ KNOWN: list[tuple[str, str, str, str, str, str, str]] = [
      "the slope of cos changes so fast here that the rounding of `1e4*x` is magnified"),
     ("a=x*x;b=a*a;c=b*b;sum(c)", "x=[300,2]", "float16", "disagree", "overflow", "x*x",
      "x*x is 90000, and the largest number of float16 is 65504: it becomes inf"),
+    ("sqrt(x**2 + y**2)", "x=3e30,y=4e30", "float32", "unstable", "overflow", "x**2",
+     "x**2 is 9e+60, and the largest number of float32 is 3.40282e+38: it becomes inf"),
+    ("where(s == 0, 0, s)", "s=0", "float32", "disagree", "kink", "where(s == 0, 0, s)",
+     "where has a corner here, but the whole is smooth: the slope that torch takes is not its derivative"),
+    ("where(x > 0, x + 1, x)", "x=0", "float32", "undefined", "jump", "where(x > 0, x + 1, x)",
+     "where jumps here, on the border of `x > 0`"),
 ]
 """Program, point, dtype, verdict, cause, the place as text, and what is said."""
 
@@ -267,6 +273,7 @@ def test_how_a_gradient_is_wrong(torchs: list[float], right: list[float], shape:
 # --- what to write instead -------------------------------------------------------------------------------
 
 FIXES: list[tuple[str, str, str, str | None]] = [
+    ("sqrt(x**2 + y**2)", "x=3e30,y=4e30", "float32", "hypot(x, y)"),
     ("log(1+exp(x))", "x=100", "float32", "softplus(x)"),
     ("3 + log(sum(exp(x)))", "x=[1000,1]", "float64", "logsumexp(x)"),
     ("exp(x)/sum(exp(x))", "x=[100,0]", "float32", "softmax(x, dim=0)"),

@@ -97,7 +97,7 @@ def test_nearly_every_check_states_what_comes_out() -> None:
 
 
 def test_the_lab_is_there_as_plain_text_too() -> None:
-    found = load([HERE / "lab.txt"], at=["x=[[1,2,3],[3,2,1]]"])
+    found = load([HERE.parent / "docs" / "lab.txt"], at=["x=[[1,2,3],[3,2,1]]"])
     assert found.problems == ()
     programs = [check.program for check in found.checks]
     assert programs == ["2*x**4+x**3+3*x**2+5*x+1", "y = 3*x + 2; z = 2*y**2; out = mean(z)"]

@@ -22,6 +22,8 @@ def expectations(
     found = {}
     for text in texts:
         named = re.match(r"\s*([^\W\d]\w*)\s*=(?!=)\s*", text)
+        if named and named[1] not in wrt and re.search(r"[;\n]", text):
+            named = None  # the first layer of a program, not an input
         name = named[1] if named else wrt[0]
         if named and name not in wrt:
             raise NameProblem(f"--expect names {name}, and the gradient is by {' and '.join(wrt)}")

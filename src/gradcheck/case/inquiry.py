@@ -92,10 +92,10 @@ class Inquiry:
         known = list(islice(rewrites(plan.program, plan.inputs()), MAX_FOUND))
         known.sort(key=lambda one: place is None or not one.span.overlaps(place))
         found = [one for one in (self.attempt(each, gradient, k) for each in known[:MAX_REWRITES]) if one is not None]
-        return max(found, key=lambda one: (-Verdict(one.verdicts[1]).severity, one.bits[1]), default=None)
+        return max(found, key=lambda one: one[0])[1] if found else None
 
-    def attempt(self, one: Rewrite, gradient: GradientOutcome, k: int) -> Fix | None:
-        """Return a rewrite as a fix where it is better for one element of the gradient."""
+    def attempt(self, one: Rewrite, gradient: GradientOutcome, k: int) -> tuple[tuple[int, int, int], Fix] | None:
+        """Return a rewrite as a fix where it is better for one element of the gradient, and how good it is in all."""
         outcome = self.checked(one.program, (gradient.input, k))
         again = [] if outcome is None else [each for each in outcome.gradients if each.input == gradient.input]
         if outcome is None or not again or (one.note is None and not _same_value(self.outcome, outcome)):
@@ -105,7 +105,8 @@ class Inquiry:
             return None
         bits = right_bits(before, self.case.format), right_bits(after, self.case.format)
         verdicts = before.verdict.value, after.verdict.value
-        return Fix(one.name, one.before, one.after, one.program.source, verdicts, bits, one.note)
+        rank = -outcome.verdict.severity, -after.verdict.severity, bits[1]
+        return rank, Fix(one.name, one.before, one.after, one.program.source, verdicts, bits, one.note)
 
     def checked(self, program: Program, asked: tuple[str, int]) -> Outcome | None:
         """Return the outcome of another program at the same point, None where it cannot be checked there."""

@@ -13,6 +13,7 @@ from gradcheck.diagnose.scene import (
     Scene,
     broken,
     leads,
+    masking,
     not_zero,
     reaches,
     worst,
@@ -29,7 +30,7 @@ SUMS = frozenset({"add", "sub", "sum", "mean", "matmul", "dot", "cumsum", "mse_l
 
 def lost_digits(scene: Scene, error: float) -> Finding | None:
     """Return the operation whose rounding explains most of an error of so many ULP."""
-    return _lost_forward(scene, error) or _lost_backward(scene, error) or _infinite(scene)
+    return _infinite(scene) or _lost_forward(scene, error) or _lost_backward(scene, error)
 
 
 def _lost_forward(scene: Scene, error: float) -> Finding | None:
@@ -138,9 +139,10 @@ def _lost_in(scene: Scene, site: Site, position: int, gap: float) -> Cause:
 
 
 def _infinite(scene: Scene) -> Finding | None:
-    """Return the first value that overflowed, though the gradient came out finite."""
+    """Return the first value that is too large and is read, though the gradient came out finite: 1/inf is 0."""
     for site in scene.graph.sites:
-        if site.smooth and broken(site.torch.value):
+        large = broken(site.torch.value) and any(map(scene.too_large, scene.graph.balls(site.value)))
+        if large and site.smooth and masking(site) is None:
             return Finding(Cause.OVERFLOW, site)
     return None
 

@@ -10,6 +10,7 @@ from gradcheck.diagnose.graph import Element, Graph, Site
 from gradcheck.diagnose.scene import Finding
 from gradcheck.exact import Beside, Side
 from gradcheck.formats import Ball, Format, exact_text
+from gradcheck.functions import WHERE
 
 DIGITS = 6
 """Digits of a number in a sentence."""

@@ -204,8 +204,7 @@ def _division(finding: Finding, graph: Graph) -> str:
 
 
 def _outside(finding: Finding, graph: Graph) -> str:
-    op = _op(finding)
-    return f"{op} is not defined at {_argument_value(finding, graph)}"
+    return f"{_op(finding)} is not defined at {_argument_value(finding, graph)}"
 
 
 def _pole(finding: Finding, graph: Graph) -> str:
@@ -224,8 +223,9 @@ def _kink(finding: Finding, _graph: Graph) -> str:
 
 
 def _jump(finding: Finding, graph: Graph) -> str:
-    op = _op(finding)
-    return f"{op} jumps at {_argument_value(finding, graph)}"
+    if finding.site is not None and finding.site.call.op == WHERE:
+        return f"where jumps here, on the border of `{_text(graph, finding.site.sources[0])}`"
+    return f"{_op(finding)} jumps at {_argument_value(finding, graph)}"
 
 
 def _lower_precision(finding: Finding, graph: Graph) -> str:

@@ -174,19 +174,22 @@ def test_every_option_that_takes_a_value_is_known_to_the_splitter() -> None:
     import inspect
     import typing
 
-    hints = typing.get_type_hints(check, include_extras=True)
+    from gradcheck.cli.explain import explain_program
+
     valued: set[str] = set()
     flags = {"-h"}
-    for name in inspect.signature(check).parameters:
-        option = hints[name].__metadata__[0]
-        if type(option).__name__ != "OptionInfo":
-            continue
-        # typer keeps the first declared name where a default would stand
-        texts = [text for text in (option.default, *(option.param_decls or ())) if str(text).startswith("-")] or [
-            f"--{name}"
-        ]
-        is_flag = typing.get_args(hints[name])[0] is bool or option.count
-        (flags if is_flag else valued).update(texts)
+    for command in (check, explain_program):
+        hints = typing.get_type_hints(command, include_extras=True)
+        for name in inspect.signature(command).parameters:
+            option = hints[name].__metadata__[0]
+            if type(option).__name__ != "OptionInfo":
+                continue
+            # typer keeps the first declared name where a default would stand
+            texts = [text for text in (option.default, *(option.param_decls or ())) if str(text).startswith("-")] or [
+                f"--{name}"
+            ]
+            is_flag = typing.get_args(hints[name])[0] is bool or option.count
+            (flags if is_flag else valued).update(texts)
     assert valued == VALUED
     assert {flag for flag in flags if not flag.startswith("--")} | {"-o"} == FLAGS
 

@@ -68,7 +68,8 @@ def _dispatch(argv: list[str]) -> int:
     from gradcheck import cli
 
     if argv and argv[0] in cli.COMMANDS:
-        app, words, name = cli.COMMANDS[argv[0]], argv[1:], f"gradcheck {argv[0]}"
+        words = with_program_apart(argv[1:]) if argv[0] in cli.PROGRAMS else argv[1:]
+        app, name = cli.COMMANDS[argv[0]], f"gradcheck {argv[0]}"
     else:
         app, words, name = cli.checker, with_program_apart(argv), "gradcheck"
     app(words, prog_name=name, default_map=cli.settings_for(app))
@@ -99,7 +100,7 @@ def with_program_apart(argv: list[str]) -> list[str]:
 
 VALUED = frozenset({
     "--at", "--dtype", "--device", "--wrt", "--expect", "--ulps", "--seed", "--format", "--output", "-o", "--color",
-    "--allow", "--nondet", "--emit-repro", "--report",
+    "--allow", "--nondet", "--emit-repro", "--report", "--freeze", "--graph",
 })  # fmt: skip
 """Options that take the next word, whatever it begins with."""
 FLAGS = frozenset({"-q", "-v", "-h", "-o"})

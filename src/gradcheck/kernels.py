@@ -323,6 +323,15 @@ def tidy(node: Node) -> Node:
         return lift(_shortest(to_sympy(node, leaves)))
 
 
+def difference(a: Node, b: Node) -> Node:
+    """Return ``a - b`` of two elementwise expressions, multiplied out where that is shorter."""
+    leaves = {leaf: sympy.Symbol(leaf, real=True) for leaf in (*names(a), *names(b))}
+    with _closed_forms_only():
+        made = to_sympy(a, leaves) - to_sympy(b, leaves)
+        expanded = sympy.expand(made)
+        return lift(expanded if len(str(expanded)) < len(str(made)) else made)
+
+
 @contextmanager
 def _closed_forms_only() -> Iterator[None]:
     """Turn what SymPy raises on infinities and very deep expressions into NoClosedForm: the nodes decide there."""

@@ -14,6 +14,8 @@ from gradcheck.cli.lists import lister, tester
 
 COMMANDS = {"batch": batcher, "explain": explainer, "functions": lister, "selftest": tester}
 """The words that are subcommands; anything else in the first place is a program to check."""
+PROGRAMS = frozenset({"explain"})
+"""The subcommands that take a program, which may begin with a minus."""
 
 
 
@@ -26,4 +28,4 @@ def settings_for(app: typer.Typer) -> dict[str, Any]:
     return defaults(app, [checker, batcher], Path.cwd())
 
 
-__all__ = ["COMMANDS", "checker", "settings_for"]
+__all__ = ["COMMANDS", "PROGRAMS", "checker", "settings_for"]

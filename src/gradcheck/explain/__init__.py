@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from math import prod
 
 from gradcheck.case import environment, read
 from gradcheck.case.inquiry import Inquiry
@@ -21,7 +22,7 @@ from gradcheck.explain.words import derivation_title, meaning
 from gradcheck.outcome import Outcome
 from gradcheck.plan import Plan
 from gradcheck.points import Point
-from gradcheck.program import Program, names
+from gradcheck.program import Call, Program, names
 from gradcheck.settings import Settings
 
 MAX_NUMBERS = 20_000
@@ -95,7 +96,7 @@ def _cases(program: Program, points: Sequence[Point], wrt: tuple[str, ...], sett
 
 def _lanes(program: Program, case: Case, outcome: Outcome) -> Lanes:
     told = tell(program, {name: array.shape for name, array in case.arrays.items()})
-    count = sum(len(layer.values) for layer in outcome.layers)
+    count = sum(prod(shape) for shape in told.shapes.values())
     if count > MAX_NUMBERS or len(told.program.layers) > MAX_LAYERS:
         raise LimitProblem(
             f"a program of {len(told.program.layers)} layers with {count:,} numbers is too large to be explained; "
@@ -115,10 +116,11 @@ def _explanation(lanes: Lanes, freeze: Sequence[str], settings: Settings) -> Exp
     except (LimitProblem, LaneProblem) as problem:
         graph = None
         notes.append(problem.message)
-    back = chains(lanes)
+    back, cuts = chains(lanes), tracking(lanes, freeze)
+    said = meaning(lanes, back) if all(one.kind == "freeze" for one in cuts) else None
     return Explanation(
         lanes.case.plan.program, lanes.case.dtype, settings.device, forward(lanes), derivations, back, graph,
-        meaning(lanes, back), trackings=tracking(lanes, freeze), notes=tuple(notes),
+        said, trackings=cuts, notes=tuple(notes),
         environment=environment(settings.device),
     )  # fmt: skip
 
@@ -145,6 +147,7 @@ def _derivations(lanes: Lanes, notes: list[str]) -> list[Derivation]:
 def _worked_out(lanes: Lanes, made: Derivation) -> Derivation:
     """Return a derivation with its result worked out at the point, where all is numbers."""
     reads = names(made.result.node)
-    if any(lanes.told.shapes[one] for one in (*reads, made.layer)) or not reads:
+    trivial = not isinstance(made.result.node, Call)
+    if any(lanes.told.shapes[one] for one in (*reads, made.layer)) or not reads or trivial:
         return made
     return replace(made, evaluation=evaluate(lanes, made.title, made.result.node))

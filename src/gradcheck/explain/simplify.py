@@ -77,7 +77,7 @@ def _mul(a: Node, b: Node) -> Node:
             return _neg(_mul(inner, other) if one is a else _mul(other, inner))
     (m, x), (n, y) = _split(a), _split(b)
     if isinstance(y, Call) and y.op == "div" and _is(y.args[0], 1):
-        made = y if x is None else call("div", x, y.args[1])
+        made: Node = y if x is None else call("div", x, y.args[1])
     else:
         made = call("mul", x, y) if x is not None and y is not None else x or y or ONE
     return _in_front(m * n, made, x is None and y is None)
@@ -87,6 +87,8 @@ def _split(node: Node) -> tuple[Fraction, Node | None]:
     """Return the number in front of a product, and the rest."""
     if isinstance(node, Number):
         return node.value, None
+    if isinstance(node, Call) and node.op == "div" and isinstance(node.args[0], Number):
+        return node.args[0].value, call("div", ONE, node.args[1])
     if isinstance(node, Call) and node.op == "mul":
         value, rest = _split(node.args[0])
         return value, node.args[1] if rest is None else call("mul", rest, node.args[1])

@@ -8,11 +8,24 @@ from dataclasses import replace
 import numpy as np
 
 from gradcheck import autograd, exact, kernels
+from gradcheck.display import compose
 from gradcheck.explain.lanes import Array, Lanes, formula
 from gradcheck.explain.model import Formula, Numbers, Tracking
 from gradcheck.functions import DETACH
+from gradcheck.lower import Core, lower
 from gradcheck.plan import Plan
-from gradcheck.program import Call, Node, Program, call, postorder, rebuild, to_text
+from gradcheck.program import (
+    Call,
+    Layer,
+    Name,
+    Node,
+    Program,
+    Shape,
+    postorder,
+    rebuild,
+    substitute,
+    to_text,
+)
 
 CUT = "{place} hands on the number and forgets where it came from: on the way back nothing flows through it."
 NO_GRAD = "inside of no_grad torch computes the number of {place} and records nothing: nothing flows back through it."
@@ -39,12 +52,13 @@ def _is_cut(part: Node) -> bool:
     return isinstance(part, Call) and part.op == DETACH
 
 
+def _inside(part: Node) -> Node:
+    return part.args[0] if isinstance(part, Call) and _is_cut(part) else part
+
+
 def _uncut(program: Program) -> Program:
     """Return the program as if nothing were switched off."""
-    layers = tuple(
-        replace(layer, expression=rebuild(layer.expression, lambda part: part.args[0] if _is_cut(part) else part))  # type: ignore[union-attr]
-        for layer in program.layers
-    )
+    layers = tuple(replace(layer, expression=rebuild(layer.expression, _inside)) for layer in program.layers)
     return replace(program, layers=layers)
 
 
@@ -59,7 +73,7 @@ def _cuts(lanes: Lanes, cuts: Sequence[Node], backward: str | None) -> Iterator[
     plan = Plan.make(_uncut(case.plan.program), case.plan.inputs(), case.plan.wrt, ())
     values = exact.enclose(plan.node.core, case.arrays, lanes.bits)
     for name, output in zip(plan.wrt, plan.node.program.outputs, strict=True):
-        whole, kept = _closed(lanes, plan, name), _closed(lanes, case.plan, name)
+        whole, kept = _closed(lanes, plan, name), _kept(lanes, plan, name)
         yield Tracking(
             kind, place, name, whole, kept, _difference(lanes, whole, kept, name),
             _numbers(lanes, values[output], name), lanes.cotangent(name) or _nothing(lanes, name), sentence, backward,
@@ -92,11 +106,58 @@ def _closed(lanes: Lanes, plan: Plan, name: str) -> Formula | None:
     return formula(node, lanes.told.shapes, len(lanes.told.shapes[name]))
 
 
+def _kept(lanes: Lanes, uncut: Plan, name: str) -> Formula | None:
+    """Return what flows back past the cuts: the derivative with every cut value as a constant, written out after it."""
+    program, shapes = lanes.case.plan.program, lanes.told.shapes
+    values: dict[str, Node] = {}
+
+    def constant(part: Node) -> Node:
+        if not _is_cut(part) or not isinstance(part, Call):
+            return part
+        values[f"cut_{len(values)}"] = part.args[0]
+        return Name(f"cut_{len(values) - 1}")
+
+    layers = tuple(replace(layer, expression=rebuild(layer.expression, constant)) for layer in program.layers)
+    cut = replace(program, inputs=(*program.inputs, *values), layers=layers)
+    whole = {one: _written_out(uncut, part) for one, part in values.items()}
+    if any(one is None for one in whole.values()):
+        return None
+    known = {one: node for one, node in whole.items() if node is not None}
+    sizes = {one: _shape(uncut, part) for one, part in values.items()}
+    plan = Plan.make(cut, {**uncut.inputs(), **sizes}, (name,), ())
+    if plan.formulas[name] is None:
+        return None
+    try:
+        made = kernels.tidy(substitute(plan.closed[name][0].program.layers[0].expression, known))
+    except kernels.NoClosedForm:
+        return None
+    return formula(made, shapes, len(shapes[name]))
+
+
+def _written_out(uncut: Plan, part: Node) -> Node | None:
+    """Return a part of the program as a formula of the inputs, None where it is no short elementwise one."""
+    core = _alone(uncut, part)
+    return compose(core, core.program.output)
+
+
+def _shape(uncut: Plan, part: Node) -> Shape:
+    core = _alone(uncut, part)
+    return core.shapes[core.program.output]
+
+
+def _alone(uncut: Plan, part: Node) -> Core:
+    """Return the program that ends with a part of it."""
+    program = uncut.program
+    clean = rebuild(part, _inside)
+    value = Layer("cut_value", clean)
+    return lower(replace(program, layers=(*program.layers, value), outputs=(value.name,)), uncut.inputs())
+
+
 def _difference(lanes: Lanes, whole: Formula | None, kept: Formula | None, name: str) -> Formula | None:
     if whole is None or kept is None:
         return None
     try:
-        lost = kernels.tidy(call("sub", whole.node, kept.node))
+        lost = kernels.difference(whole.node, kept.node)
     except kernels.NoClosedForm:
         return None
     return formula(lost, lanes.told.shapes, len(lanes.told.shapes[name]))

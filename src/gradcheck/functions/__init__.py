@@ -25,6 +25,8 @@ ALIASES = {
 """Other names for a row: NumPy's, SymPy's and torch's own synonyms."""
 
 DETACH = "detach"
+NO_GRAD = "no_grad"
+"""Another name of ``detach``: an expression computed inside of ``torch.no_grad()`` has the same value and no graph."""
 HIDDEN = frozenset({"scatter", MASK, GUARD, PATCH, "index"})
 """Rows that gradient programs use and nobody types by name."""
 
@@ -39,7 +41,7 @@ def lookup(name: str) -> Row | Condition | None:
 def known_names() -> list[str]:
     """Return every name that a user can call, sorted."""
     rows = {*ELEMENTWISE, *TENSOR, *COMPOSITE, *CONDITIONS} - HIDDEN
-    return sorted(rows | {WHERE, DETACH, "min", "max"} | set(ALIASES))
+    return sorted(rows | {WHERE, DETACH, NO_GRAD, "min", "max"} | set(ALIASES))
 
 
 def nearest(name: str, among: list[str]) -> str | None:
@@ -54,6 +56,6 @@ def nearest(name: str, among: list[str]) -> str | None:
 
 __all__ = [
     "ALIASES", "CHOICES", "COMPARISONS", "COMPOSITE", "CONDITIONS", "CONSTANTS", "DETACH", "ELEMENTWISE", "GUARD",
-    "HIDDEN", "MASK", "OPPOSITE", "PARAM_ALIASES", "PATCH", "TENSOR", "WHERE", "Composite", "Condition", "Elementwise", "Row", "Tensor",
+    "HIDDEN", "MASK", "NO_GRAD", "OPPOSITE", "PARAM_ALIASES", "PATCH", "TENSOR", "WHERE", "Composite", "Condition", "Elementwise", "Row", "Tensor",
     "known_names", "lookup", "nearest",
 ]  # fmt: skip

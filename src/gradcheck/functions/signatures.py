@@ -5,14 +5,14 @@ from __future__ import annotations
 import inspect
 from collections.abc import Sequence
 
-from gradcheck.functions import ALIASES, DETACH, HIDDEN, WHERE, lookup
+from gradcheck.functions import ALIASES, DETACH, HIDDEN, NO_GRAD, WHERE, lookup
 
 
 def resolve(name: str, given: int, keywords: bool) -> str | None:
     """Return the operation of a function's name; ``max`` of two is ``maximum``, of one ``amax``."""
     if name in ("max", "min"):
         return ("maximum" if name == "max" else "minimum") if given == 2 else f"a{name}" if not keywords else None
-    op = ALIASES.get(name, name)
+    op = DETACH if name == NO_GRAD else ALIASES.get(name, name)
     if op in (WHERE, DETACH):
         return op
     return op if op not in HIDDEN and lookup(op) is not None else None

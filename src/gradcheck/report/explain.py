@@ -75,7 +75,7 @@ def write(
         if k and pause is not None:
             pause()
         console.print(part)
-    if isinstance(text, StringIO):
+    if isinstance(text, StringIO) and text is not file:
         file.writelines(f"{line.rstrip()}\n" for line in text.getvalue().splitlines())
 
 
@@ -229,13 +229,15 @@ class _Page:
     def arrival(self, one: Arrival, chain: Chain) -> RenderableType:
         """Return what flows into one name: the partial of each link, the product with what flows in, and the sum."""
         several = len(one.links) > 1
+        if not one.links:
+            return Padding(_lines(one.title, [("=", "0: no path leads here from the output")]), (1, 0, 0, 2))
         note = f"{one.name} is used {len(one.links)} times: what flows back from each adds up"
         parts: list[RenderableType] = [Text(note, "dim")] if several else []
         parts += [_lines(link.title, [("=", self.partial(link))]) for link in one.links if self.stands_alone(link, one)]
         lines = [("=" if k == 0 else "+", self.product(link)) for k, link in enumerate(one.links)]
         if several and all(link.flow is not None for link in one.links):
-            lines.append(("=", " + ".join(_factor(str(link.flow)) for link in one.links)))
-        elif not several and one.links[0].elementwise:
+            lines.append(("=", _joined([(1, str(link.flow)) for link in one.links])))
+        elif len(one.links) == 1 and one.links[0].elementwise:
             lines += [("=", text) for text in self.put_in(one, chain)]
         lines += [("=", str(formula)) for formula in (one.total, self.closed(one, chain)) if formula is not None]
         different = [line for k, line in enumerate(lines) if line[1] not in [text for _, text in lines[:k]]]

@@ -1,0 +1,36 @@
+"""The forms of an explanation beside the terminal's: whole documents, and what a notebook shows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from gradcheck.explain.model import Explanation
+
+    Writer = Callable[[Explanation], str]
+
+
+def _writer(module: str, function: str) -> Writer:
+    """Return what writes one form; it is loaded when it runs."""
+
+    def write(explanation: Explanation) -> str:
+        made: str = getattr(import_module(f"gradcheck.report.{module}"), function)(explanation)
+        return made
+
+    return write
+
+
+DOCUMENTS: dict[str, Writer] = {
+    "html": _writer("explain_html", "render_html"),
+    "latex": _writer("explain_latex", "render_latex"),
+    "markdown": _writer("explain_markdown", "render_markdown"),
+}
+"""Whole documents, by the name of the form."""
+
+NOTEBOOK: dict[str, Writer] = {
+    "html": _writer("explain_html", "fragment"),
+    "latex": _writer("explain_latex", "formulas"),
+}
+"""What a notebook shows of an explanation: ``Explanation.writers``."""

@@ -1,0 +1,270 @@
+"""Explanations: the lab's programs and ten more as they are told, and the proof of every line of a derivation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from fractions import Fraction
+from io import StringIO
+
+import pytest
+
+from gradcheck.__main__ import run
+from gradcheck.case.one import Case
+from gradcheck.errors import GradcheckError
+from gradcheck.explain import derivation, explain, rules
+from gradcheck.explain.derivation import NoDerivation, derive
+from gradcheck.explain.lanes import Contradiction, Lanes
+from gradcheck.explain.model import D, Explanation
+from gradcheck.explain.rules import Match
+from gradcheck.explain.simplify import simplified
+from gradcheck.explain.told import tell
+from gradcheck.functions import ELEMENTWISE
+from gradcheck.kernels import ZERO
+from gradcheck.parse import parse
+from gradcheck.plan import Plan
+from gradcheck.points import parse_points
+from gradcheck.program import Call, names, postorder, to_text
+from gradcheck.report import View
+from gradcheck.report.explain import write
+from gradcheck.settings import Exit, Settings
+
+LAB = "y = 3*x + 2; z = 2*y**2; out = mean(z)"
+MATRIX = "x=[[1,2,3],[3,2,1]]"
+POLYNOMIAL = "2*x**4+x**3+3*x**2+5*x+1"
+
+PROGRAMS: dict[str, tuple[str, list[str]]] = {
+    "polynomial": (POLYNOMIAL, ["2"]),
+    "layers": (LAB, [MATRIX]),
+    "product": ("x**2*sin(x)", ["x=1.5"]),
+    "quotient": ("x/(1 + x**2)", ["x=2"]),
+    "nested-chain": ("exp(sin(x**2))", ["x=1.5"]),
+    "exponent": ("x**y + y**x", ["x=2,y=3"]),
+    "cross-entropy": (
+        "logp = log_softmax(z, dim=1); loss = -mean(sum(t*logp, dim=1))", ["z=[[1,2,3],[1,0,1]]", "t=[[0,0,1],[1,0,0]]"]
+    ),
+    "layer-norm": (
+        "m = mean(x); c = x - m; v = mean(c**2); y = c/sqrt(v + 0.5); out = sum(w*y)", ["x=[1,2,4]", "w=[1,0,2]"]
+    ),
+    "matmul": ("y = x @ w; out = sum(y**2)", ["x=[[1,2],[3,4]]", "w=[[1,0],[1,1]]"]),
+    "piecewise": ("where(x > 1, x**2, 2*x)", ["x=3"]),
+    "broadcasting": ("y = a*x + b; out = mean(y**2)", ["a=2", "b=[1,2,3]", "x=[[1,2,3],[4,5,6]]"]),
+    "used-three-times": ("y = x**2; a = 3*y; b = y**2; out = a*b + sin(y)", ["x=2"]),
+    "detached": ("y = x**2; out = detach(y)*x + y", ["x=3"]),
+    "untracked": ("no_grad(x)**2", ["x=3"]),
+}  # fmt: skip
+WRT = {"cross-entropy": ("z",)}
+
+
+def explained(name: str, **more: object) -> Explanation:
+    """Return the explanation of a program with versions that stay."""
+    text, at = PROGRAMS[name]
+    made = explain(text, at, settings=Settings(wrt=WRT.get(name)), **more)  # type: ignore[arg-type]
+    return replace(made, environment={"torch": "2.13.0", "sympy": "1.14.0"})
+
+
+def shown(one: Explanation, width: int = 100, **more: object) -> str:
+    file = StringIO()
+    write(one, file, View(color=False, width=width), **more)  # type: ignore[arg-type]
+    return file.getvalue()
+
+
+# --- what is told ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_a_program_is_told_as_it_was_read(name: str, golden: Callable[[str, str], None]) -> None:
+    golden(f"explain-{name}.txt", shown(explained(name)))
+
+
+@pytest.mark.parametrize("name", ["polynomial", "layers"])
+def test_a_narrow_window_shows_all_of_the_lab(name: str, golden: Callable[[str, str], None]) -> None:
+    text = shown(explained(name), width=60)
+    assert max(map(len, text.splitlines())) <= 60
+    golden(f"explain-{name}-narrow.txt", text)
+
+
+def test_gradients_that_accumulate_are_checked_against_the_sum(golden: Callable[[str, str], None]) -> None:
+    made = explain(POLYNOMIAL, ["x=2", "x=-1", "x=0.5"], accumulate=True)
+    (one,) = made.accumulations
+    assert one.passes[-1].accumulated.torch == (93 + (-6) + 9.75,) == (96.75,)
+    assert one.passes[-1].accumulated.ulps == (0.0,)
+    golden("explain-accumulate.txt", shown(replace(made, environment={"torch": "2.13.0"})))
+
+
+def test_a_frozen_input_gets_no_gradient(golden: Callable[[str, str], None]) -> None:
+    made = explain("w*x + b", ["w=3,x=2,b=1"], freeze=["w"])
+    assert [chain.input for chain in made.chains] == ["x", "b"]
+    assert str(made.trackings[0].lost) == "x"
+    golden("explain-freeze.txt", shown(replace(made, environment={"torch": "2.13.0"})))
+
+
+def test_the_lab_is_told_with_the_lab_s_own_numbers() -> None:
+    one = explained("polynomial")
+    text = shown(one)
+    for line in (
+        "f = 2*(2)**4 + (2)**3 + 3*(2)**2 + 5*(2) + 1", "= 32 + 8 + 12 + 10 + 1", "= 63",
+        "d f/d x = 8*(2)**3 + 3*(2)**2 + 6*(2) + 5", "= 64 + 12 + 12 + 5", "= 93", "93 is the slope at (2, 63)",
+    ):  # fmt: skip
+        assert line in text
+    (chain,) = explained("layers").chains
+    assert [str(link.partial) for link in chain.product] == ["1/6", "4*y[i, j]", "3"]
+    assert str(chain.closed) == "6*x[i, j] + 4"
+    assert chain.gradient.torch == (10.0, 16.0, 22.0, 22.0, 16.0, 10.0)
+
+
+def test_a_detached_value_takes_its_part_of_the_gradient_with_it() -> None:
+    (cut,) = explained("detached").trackings
+    assert (str(cut.kept), str(cut.lost)) == ("x**2 + 2*x", "2*x**2")
+    (nothing,) = explained("untracked").trackings
+    assert nothing.kind == "no_grad"
+    assert nothing.backward is not None
+    assert "does not require grad" in nothing.backward
+
+
+# --- the derivation -------------------------------------------------------------------------------
+
+
+def lanes(text: str, at: Sequence[str]) -> Lanes:
+    program = parse(text)
+    point = parse_points(at, program.inputs)[0]
+    shapes = {name: value.shape for name, value in point.items()}
+    case = Case(Plan.make(program, shapes, program.inputs, ()), point, "float64", Settings(dtypes=("float64",)))
+    return Lanes(case, case.run(), tell(program, shapes))
+
+
+@pytest.mark.parametrize("name", [name for name, row in ELEMENTWISE.items() if row.samples])
+def test_every_row_has_a_derivation_that_ends_in_the_check_s_own_formula(name: str) -> None:
+    row = ELEMENTWISE[name]
+    letters = [f"a_{k}" for k in range(len(row.args))]
+    text = f"3*{name}({', '.join(f'1*{letter}' for letter in letters)}) + 1"
+    at = [f"{letter}={value}" for letter, value in zip(letters, row.samples[0], strict=True)]
+    both = lanes(text, at)
+    (layer,) = both.told.program.layers
+    for by in names(layer.expression):
+        try:
+            made = derive(both, layer, by, "d")
+        except NoDerivation:
+            continue
+        assert not any(isinstance(one, Call) and one.op == D for one in postorder(made.result.node))
+        assert str(made.result) == both.case.plan.formulas[by]
+
+
+FORMULAS = (
+    "x**3*exp(-x)/(1 + x)", "log(1 + x**2)*x", "sqrt(x + sqrt(x))", "2**(x**2)", "x**x", "1/x**2", "gelu(x)",
+    "silu(2*x)", "-x*-x", "(x + 1)*(x + 2)*(x + 3)", "tanh(x/3)**2", "where(x > 0, log(x), x)", "abs(x - 5)",
+    "maximum(x, x**2)", "logaddexp(x, 2*x)", "x/3/x**2", "e**(2*x)", "pi*x**pi", "softplus(x)", "5",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("text", FORMULAS)
+def test_a_derivation_ends_in_the_formula_that_the_check_shows(text: str) -> None:
+    both = lanes(f"{text} + 0*x" if text == "5" else text, ["x=1.25"])
+    (layer,) = both.told.program.layers
+    made = derive(both, layer, "x", "d f/d x")
+    assert str(made.result) == both.case.plan.formulas["x"]
+    assert all(ball is not None for step in made.steps for ball in step.value)
+
+
+def test_a_wrong_rule_is_never_printed(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = rules.match
+
+    def wrong(body: object, by: str) -> Match:
+        found = real(body, by)  # type: ignore[arg-type]
+        return replace(found, after=ZERO) if found.rule.name == "power" else found
+
+    monkeypatch.setattr(derivation, "match", wrong)
+    with pytest.raises(Contradiction, match=r"2\*0 \+ 0"):
+        explain(POLYNOMIAL, ["2"])
+
+
+def test_a_derivation_that_cannot_be_proved_is_left_out() -> None:
+    made = explain("sqrt(x)", ["x=-4"])
+    assert made.derivations == ()
+    assert "could prove the steps" in made.notes[-1]
+
+
+def test_a_kink_is_proved_beside_the_point() -> None:
+    (made,) = explain("abs(x)", ["x=0"]).derivations
+    assert str(made.result) == "sign(x)"
+    assert made.steps[-1].value == (None,)
+
+
+def test_rules_have_names_of_their_own_and_a_sentence() -> None:
+    found = list(rules.rules())
+    assert len({rule.name for rule in found}) == len({rule.title for rule in found}) == len(found)
+    assert all(rule.sentence.endswith(".") for rule in found)
+
+
+@pytest.mark.parametrize(
+    ("text", "simple"),
+    [
+        ("1*x + 0", "x"), ("x*1*2", "2*x"), ("2*(3*x)", "6*x"), ("x*(2*y)", "2*x*y"), ("x - (-y)", "x + y"),
+        ("x*-y", "-x*y"), ("0*x + 3", "3"), ("x/1", "x"), ("x*(1/y)", "x/y"), ("-(-x)", "x"), ("x**1", "x"),
+        ("0 - x", "-x"), ("2*(1/y)", "2/y"), ("(2*x)*(3/y)", "6*x/y"), ("x + -2*y", "x - 2*y"),
+    ],
+)  # fmt: skip
+def test_arithmetic_is_done_and_the_order_stays(text: str, simple: str) -> None:
+    assert to_text(simplified(parse(text).layers[0].expression)) == simple
+
+
+# --- the command ----------------------------------------------------------------------------------
+
+
+def test_steps_wait_after_each_part_and_show_the_same() -> None:
+    one = explained("polynomial")
+    waits: list[int] = []
+    text = shown(one, pause=lambda: waits.append(1))
+    assert len(waits) == 11
+    assert [line.rstrip() for line in text.splitlines()] == shown(one).splitlines()
+
+
+def test_a_hint_names_the_rule_and_keeps_the_result_back(golden: Callable[[str, str], None]) -> None:
+    text = shown(explained("product"), hint=True)
+    assert "product rule: D[u*v] = D[u]*v + u*D[v]" in text
+    assert "cos(x) +" not in text
+    golden("explain-hint.txt", text)
+
+
+def test_the_command_prints_the_explanation(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["explain", "-x**2", "--at", "3", "--color", "never"]) == Exit.PASS
+    assert "-6 is the slope at (3, -9)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["x**2", "--at", "1,2"], "2 points are given, and one is explained at a time"),
+        (["x**2", "--at", "1", "--freeze", "y"], "the program has no input y"),
+        (["3"], "there is no input to differentiate by"),
+        (["x", "--at", "1", "--steps", "--format", "html"], "--steps is for the terminal"),
+        (["x", "--at", "1", "--dtype", "float32,float64"], "one dtype is explained at a time"),
+        (["sum(x)", "--at", "x=[1,2]", "--at", "x=[1]", "--accumulate"], "--accumulate needs points of one shape"),
+        (["x", "--at", "1", "--graph", "graph.txt"], "no graph can be written to"),
+    ],
+)
+def test_what_cannot_be_explained_is_said(argv: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["explain", *argv]) == Exit.USAGE
+    assert message in capsys.readouterr().err
+
+
+def test_the_graph_is_written_beside_the_explanation(tmp_path: object, capsys: pytest.CaptureFixture[str]) -> None:
+    path = f"{tmp_path}/graph.svg"
+    assert run(["explain", LAB, "--at", MATRIX, "--graph", path]) == Exit.PASS
+    assert "chain rule" in capsys.readouterr().out
+    with open(path, encoding="utf-8") as file:
+        assert "<svg" in file.read()
+
+
+def test_a_program_too_large_is_refused() -> None:
+    with pytest.raises(GradcheckError, match="too large to be explained"):
+        explain("sum(x**2)", x=[[1.0] * 200] * 200)
+
+
+def test_a_point_of_a_layer_is_told_as_a_fraction_or_a_rounded_number() -> None:
+    one = explain("x/3", ["x=1"]).forward.evaluation
+    assert one is not None
+    assert str(one.substituted) == "(1)/3"
+    from gradcheck.explain.forward import rational
+
+    assert rational(one.substituted.node) == Fraction(1, 3)

@@ -37,7 +37,7 @@ def _chain(lanes: Lanes, reverse: _Reverse, gradient: GradientOutcome) -> Chain:
     )
     closed = None
     if plan.formulas[name] is not None:
-        closed = formula(plan.closed[name][0].program.layers[0].expression, lanes.told.shapes, len(gradient.shape))
+        closed = formula(plan.closed[name][0].program.layers[0].expression, lanes.told.shapes, reverse.rank(name))
     torch = None if gradient.torch is None else tuple(gradient.torch)
     numbers = Numbers(gradient.shape, tuple(gradient.exact), torch, tuple(one.ulps for one in gradient.judgements))
     return Chain(
@@ -90,7 +90,12 @@ class _Reverse:
         output = f"sum({name})" if self.shapes[self.output] else name
         if below == self.output and not self.shapes[below]:
             return f"d {output}/d {output}"
-        return f"d {output}/d {self.at(below)}"
+        return f"d {output}/d {self.at(below, self.rank(below))}"
+
+    def rank(self, name: str) -> int:
+        """Return how many axes the indices of a name are counted from: those of the widest formula that reads it."""
+        plain = [one for one in self.near(name) if one in self.lanes.told.elementwise]
+        return max(len(self.shapes[one]) for one in (name, *plain))
 
     def near(self, name: str) -> list[str]:
         return self.readers.get(name, [])
@@ -181,7 +186,7 @@ class _Reverse:
         total = self.totals.get(name)
         shown = None
         if total is not None and len(to_text(total)) <= MAX_SHOWN:
-            shown = self.formula(total, len(self.shapes[name]))
+            shown = self.formula(total, self.rank(name))
         links = () if name == self.output else self.links[name]
         return Arrival(name, self.title(name), links, shown, numbers)
 

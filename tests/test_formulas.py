@@ -128,8 +128,11 @@ POSITIVE = call("gt", Name("x"), number(0))
         (point(Fraction(1, 10**7), "y", "1e-07"), r"(1 \cdot 10^{-7})"),
         (number(Fraction(-2, 3)), r"-\frac{2}{3}"),
         (call("pow", number(Fraction(3) * 10**90), number(2)), r"(3 \cdot 10^{90})^{2}"),
-        (titled("d z[i, j]/d y[i, j]"), r"\frac{dz_{i, j}}{dy_{i, j}}"),
-        (titled("f"), "f"),
+        (titled("d z[i, j]/d y[i, j]").node, r"\frac{dz_{i, j}}{dy_{i, j}}"),
+        (titled("d out/d theta_1").node, r"\frac{d\,\mathrm{out}}{d\theta_{1}}"),
+        (titled("d z/d y", partial=True).node, r"\frac{\partial z}{\partial y}"),
+        (titled("d sum(z)/d y").node, r"\frac{d}{dy}\left[ \sum z \right]"),
+        (titled("f").node, "f"),
     ],
     ids=str,
 )

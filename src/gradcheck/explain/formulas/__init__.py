@@ -20,7 +20,7 @@ def to_latex(node: Node, rename: Callable[[str], str] = str) -> str:
     >>> print(to_latex(parse("-x**2/(2*theta) + sqrt(y_1)").layers[0].expression))
     \frac{-x^{2}}{2\theta} + \sqrt{y_{1}}
     """
-    return typeset(node, LATEX, rename).strip()
+    return typeset(node, LATEX, rename).markup.strip()
 
 
 def to_mathml(node: Node, rename: Callable[[str], str] = str) -> str:
@@ -30,7 +30,7 @@ def to_mathml(node: Node, rename: Callable[[str], str] = str) -> str:
     >>> print(to_mathml(parse("x**2").layers[0].expression))
     <msup><mi>x</mi><mn>2</mn></msup>
     """
-    return typeset(node, MATHML, rename)
+    return typeset(node, MATHML, rename).markup
 
 
 __all__ = ["titled", "to_latex", "to_mathml"]

@@ -9,16 +9,16 @@ from gradcheck.explain.formulas.notation import Notation
 
 SIGNS = {
     "·": r"\cdot", "⊙": r"\odot", "⊗": r"\otimes", "×": r"\times", "mod": r"\bmod", "≤": r"\le", "≥": r"\ge",
-    "≠": r"\ne", "∧": r"\land", "∨": r"\lor", "¬": r"\lnot", "∑": r"\sum", "∏": r"\prod", "⊤": r"\top", "…": r"\ldots",
-    "∞": r"\infty", "⌊": r"\lfloor", "⌋": r"\rfloor", "⌈": r"\lceil", "⌉": r"\rceil", "⟨": r"\langle", "⟩": r"\rangle",
-    ":": "{:}",
+    "≠": r"\ne", "≈": r"\approx", "∧": r"\land", "∨": r"\lor", "¬": r"\lnot", "∑": r"\sum", "∏": r"\prod",
+    "⊤": r"\top", "…": r"\ldots", "∞": r"\infty", "∂": r"\partial ", "⌊": r"\lfloor", "⌋": r"\rfloor",
+    "⌈": r"\lceil", "⌉": r"\rceil", "⟨": r"\langle", "⟩": r"\rangle", ":": "{:}",
 }  # fmt: skip
 """Signs that are not written as they are."""
 BARS = {"|": (r"\lvert", r"\rvert"), "‖": (r"\lVert", r"\rVert")}
 """Signs that open and close alike: LaTeX has to be told which."""
 PLAIN = frozenset("+-=<>()[],;./")
 """Signs that are."""
-SPACED = frozenset("+-=<>·⊙⊗×≤≥≠∧∨") | {"mod"}
+SPACED = frozenset("+-=<>·⊙⊗×≤≥≠≈∧∨") | {"mod"}
 """Signs that have blanks around them in the source, for people who read it."""
 OPERATORS = frozenset({
     "sin", "cos", "tan", "sinh", "cosh", "tanh", "arcsin", "arccos", "arctan", "exp", "log", "max", "min",

@@ -29,15 +29,19 @@ def _word(text: str) -> str:
 def _sign(text: str) -> str:
     if text == ":":  # a slice, and no ratio
         return '<mo lspace="0" rspace="0">:</mo>'
-    return f"<mo>{MINUS if text == '-' else _text(text)}</mo>"
+    if text in ("+", "-"):  # at the beginning of a line too
+        return f'<mo form="infix">{MINUS if text == "-" else "+"}</mo>'
+    return f"<mo>{_text(text)}</mo>"
 
 
 def _big(sign: str, index: str) -> str:
     return f"<munder><mo>{sign}</mo>{_one(index)}</munder>" if index else f"<mo>{sign}</mo>"
 
 
-def _fence(left: str, body: str, right: str, _tall: bool) -> str:
-    return f'<mrow><mo form="prefix">{left}</mo>{body}<mo form="postfix">{right}</mo></mrow>'
+def _fence(left: str, body: str, right: str, tall: bool) -> str:
+    # Brackets that may grow are set apart by some fonts even where they do not.
+    fixed = "" if tall else ' stretchy="false"'
+    return f'<mrow><mo form="prefix"{fixed}>{left}</mo>{body}<mo form="postfix"{fixed}>{right}</mo></mrow>'
 
 
 def _cases(rows: Sequence[tuple[str, str]]) -> str:

@@ -28,6 +28,12 @@ def name(notation: Notation, text: str) -> str:
     return _plain(notation, text)
 
 
+def is_word(text: str) -> bool:
+    """Return whether a name begins with several upright letters."""
+    head = re.split(r"[_\[]", text)[0]
+    return len(GREEK.get(head, head)) > 1
+
+
 def _plain(notation: Notation, text: str) -> str:
     head, *rest = text.split("_")
     if not rest or not all((head, *rest)):

@@ -39,7 +39,9 @@ class Piece:
 
     ``first`` and ``last`` are what it begins and ends with. One that is ``signed`` begins with a minus, an ``open`` one
     ends with the operand of a large operator, a ``tall`` one needs tall brackets, a ``plain`` one is made of numbers
-    alone. ``size`` counts characters. An ``applied`` function keeps its name and its arguments apart, for its powers.
+    alone, a ``word`` begins with upright letters. ``size`` counts characters. An ``applied`` function keeps its name
+    and its arguments apart, for its powers. ``terms`` are the parts of a sum, each with its sign, between which a line
+    may break.
     """
 
     markup: str
@@ -50,8 +52,10 @@ class Piece:
     open: bool = False
     tall: bool = False
     plain: bool = False
+    word: bool = False
     size: int = 1
     applied: tuple[str, str] | None = None
+    terms: tuple[str, ...] = ()
 
     def fits(self, level: Level, *, first: bool = True, last: bool = True) -> bool:
         """Return whether it needs no brackets where ``level`` is asked for, as the first or the last operand."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from gradcheck.explain.formulas.names import literal, name, numeral
+from gradcheck.explain.formulas.names import is_word, literal, name, numeral
 from gradcheck.explain.formulas.notation import Notation
 from gradcheck.explain.formulas.pieces import Edge, Level, Piece, needs_dot
 from gradcheck.explain.model import POINT, D
@@ -23,7 +23,7 @@ BELOW = ("dim", "dims", "key", "shape")
 """Parameters that are set below a function's name, in this order."""
 
 
-def typeset(node: Node, notation: Notation, rename: Callable[[str], str]) -> str:
+def typeset(node: Node, notation: Notation, rename: Callable[[str], str]) -> Piece:
     """Return an expression in a notation, with the fewest brackets that keep its value.
 
     Where matrices are multiplied the elementwise product has a sign of its own, ⊙.
@@ -38,7 +38,7 @@ def typeset(node: Node, notation: Notation, rename: Callable[[str], str]) -> str
             done.append(printer.call(part, args))
         else:
             done.append(printer.name(part.id) if isinstance(part, Name) else printer.number(part.value))
-    return done[-1].markup
+    return done[-1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,8 @@ class Printer:
     def name(self, id_: str) -> Piece:
         """Return a name."""
         text = self.rename(id_)
-        return Piece(name(self.notation, text), first=Edge.LETTER, last=Edge.LETTER, size=len(text))
+        made, word = name(self.notation, text), is_word(text)
+        return Piece(made, first=Edge.LETTER, last=Edge.LETTER, size=len(text), word=word)
 
     def number(self, value: Fraction) -> Piece:
         """Return a constant: an integer, a decimal or a fraction."""
@@ -113,7 +114,7 @@ class Printer:
         markup = left.markup + sign + right.markup
         return Piece(
             markup, level, left.first, right.last, left.signed, right.open, left.tall or right.tall,
-            left.plain and right.plain, left.size + right.size + 1,
+            left.plain and right.plain, size=left.size + right.size + 1,
         )  # fmt: skip
 
     def product(self, _node: Call, args: list[Piece]) -> Piece:
@@ -278,14 +279,21 @@ class Printer:
                 yield self.notation.word(key) + self.notation.sign("=") + text
 
     def derivative(self, node: Call, args: list[Piece]) -> Piece:
-        """Return a derivative still to be taken: of a name as one fraction, of more in square brackets."""
-        d = self.notation.letter("d")
-        by = d + self.name(str(node.param("by"))).markup
+        """Return a derivative still to be taken: of a name as one fraction, of more in square brackets.
+
+        The parameter ``partial`` says that other names are held where they are: it has round d's.
+        """
+        d = self.notation.sign("∂") if node.param("partial") else self.notation.letter("d")
+        by = self.differential(d, self.name(str(node.param("by"))))
         if isinstance(node.args[0], Name):
-            made = self.notation.fraction(d + args[0].markup, by)
+            made = self.notation.fraction(self.differential(d, args[0]), by)
             return Piece(made, Level.POWER, Edge.FRACTION, Edge.FRACTION, tall=True, size=args[0].size + 5)
         made = self.notation.fraction(d, by) + self.notation.fence("[", args[0].markup, "]", True)
         return Piece(made, Level.APPLIED, Edge.FRACTION, Edge.BRACKET, tall=True, size=args[0].size + 5)
+
+    def differential(self, d: str, piece: Piece) -> str:
+        """Return a name with a d before it, apart from one that is a word."""
+        return d + (self.notation.space if piece.word else "") + piece.markup
 
 
 def _ratio(node: Node) -> Fraction | None:
@@ -324,7 +332,10 @@ def infix(sign: str, level: Level, *, chains: bool = False) -> Form:
     def form(printer: Printer, _node: Call, args: list[Piece]) -> Piece:
         left = printer.held(args[0], level if chains else above, last=level < Level.PRODUCT)
         right = printer.held(args[1], above, first=level < Level.SUM)
-        return printer.joined(printer.notation.sign(sign), level, left, right)
+        made = printer.joined(printer.notation.sign(sign), level, left, right)
+        if level is not Level.SUM:
+            return made
+        return replace(made, terms=(*(left.terms or (left.markup,)), printer.notation.sign(sign) + right.markup))
 
     return form
 

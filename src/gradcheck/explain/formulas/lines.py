@@ -1,0 +1,94 @@
+"""Lines of mathematics: formulas, numbers and the signs between them, in every notation and as text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from gradcheck.explain.formulas.latex import LATEX
+from gradcheck.explain.formulas.mathml import MATHML
+from gradcheck.explain.formulas.names import literal, numeral
+from gradcheck.explain.formulas.notation import Notation
+from gradcheck.explain.formulas.typeset import typeset
+from gradcheck.explain.model import Formula
+
+
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """A relation or an operator between two formulas."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Numeral:
+    """A number as its dtype writes it; a negative one that is ``inner`` has brackets."""
+
+    text: str
+    inner: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Over:
+    """The sum over some indices of what follows."""
+
+    indices: tuple[str, ...]
+
+
+Line = tuple[Formula | Sign | Numeral | Over, ...]
+
+
+def latex(line: Line) -> str:
+    r"""Return a line in LaTeX's mathematics.
+
+    >>> latex((Numeral("2"), Sign("·"), Numeral("-0.5", inner=True), Sign("="), Numeral("-1")))
+    '2 \\cdot (-0.5) = -1'
+    """
+    return " ".join("".join(_pieces(line, LATEX)).split())
+
+
+def mathml(line: Line) -> list[str]:
+    """Return a line in MathML, in pieces between which it may break."""
+    return list(_pieces(line, MATHML))
+
+
+def text(line: Line) -> str:
+    """Return a line in the language.
+
+    >>> text((Over(("i",)), Numeral("2"), Sign("≈"), Numeral("3")))
+    'sum over i of 2 ≈ 3'
+    """
+    words = []
+    for part in line:
+        if isinstance(part, Over):
+            words.append(f"sum over {', '.join(part.indices)} of")
+        elif isinstance(part, Numeral):
+            words.append(f"({part.text})" if part.inner and part.text.startswith("-") else part.text)
+        else:
+            words.append(part.text if isinstance(part, Sign) else str(part))
+    return " ".join(words)
+
+
+def _pieces(line: Line, notation: Notation) -> Iterator[str]:
+    """Yield the pieces of a line; a sign stands at the beginning of one."""
+    held = ""
+    for part in line:
+        if isinstance(part, Sign):
+            held += notation.sign(part.text)
+        elif isinstance(part, Over):
+            held += notation.big("∑", literal(notation, ", ".join(part.indices)))
+        else:
+            first, *rest = _terms(part, notation)
+            yield held + first
+            yield from rest
+            held = ""
+    if held:
+        yield held
+
+
+def _terms(part: Formula | Numeral, notation: Notation) -> tuple[str, ...]:
+    if isinstance(part, Numeral):
+        made = numeral(notation, part.text)
+        return (notation.fence("(", made, ")", False) if part.inner and part.text.startswith("-") else made,)
+    piece = typeset(part.node, notation, part.renamed)
+    return piece.terms or (piece.markup,)

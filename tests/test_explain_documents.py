@@ -19,9 +19,10 @@ from markdown_it import MarkdownIt
 
 from gradcheck.explain import explain
 from gradcheck.explain.model import Explanation
+from gradcheck.report.explain_blocks import Heading, Paragraph, Table
 from gradcheck.report.explain_html import ROOT, fragment, render_html
 from gradcheck.report.explain_latex import formulas, render_latex
-from gradcheck.report.explain_lesson import Heading, Paragraph, Table, lesson
+from gradcheck.report.explain_lesson import lesson
 from gradcheck.report.explain_markdown import render_markdown
 
 LAB = {

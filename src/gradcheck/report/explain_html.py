@@ -10,7 +10,7 @@ from gradcheck.explain.formulas import lines
 from gradcheck.explain.formulas.lines import Line
 from gradcheck.explain.graphs.svg import picture
 from gradcheck.explain.model import Explanation
-from gradcheck.report.explain_lesson import (
+from gradcheck.report.explain_blocks import (
     Block,
     Code,
     Drawing,
@@ -24,8 +24,8 @@ from gradcheck.report.explain_lesson import (
     Strong,
     Table,
     Words,
-    lesson,
 )
+from gradcheck.report.explain_lesson import lesson
 from gradcheck.report.table import SIGNS
 
 ROOT = "gradcheck-lesson"
@@ -78,7 +78,8 @@ STYLE = """
 @media (max-width: 32rem) {
   .R { padding: 1rem .75rem 2rem; }
   .R h1 { font-size: 1.35rem; }
-  .R th, .R td { padding: .35rem .5rem; }
+  .R table { font-size: .8rem; }
+  .R th, .R td { padding: .35rem .4rem; }
 }
 @media print {
   .R { --ink: #000; --dim: #444; --line: #bbb; --page: #fff; --tint: #fff; --mark: #000; max-width: none; padding: 0;
@@ -122,7 +123,7 @@ def _block(block: Block) -> str:
         case Equations(rows):
             return f'<div class="lines">{"".join(map(_equation, rows))}</div>'
         case Table():
-            return f'<div class="scroll">{_table(block)}</div>'
+            return f'<div class="scroll" tabindex="0">{_table(block)}</div>'
         case Drawing(graph):
             return f"<figure>{picture(graph)}</figure>"
 

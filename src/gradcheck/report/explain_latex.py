@@ -10,7 +10,7 @@ from gradcheck.explain.formulas.latex import LETTERS
 from gradcheck.explain.formulas.lines import Sign
 from gradcheck.explain.graphs.model import DynamicGraph, GraphNode, heading, rows
 from gradcheck.explain.model import Explanation
-from gradcheck.report.explain_lesson import (
+from gradcheck.report.explain_blocks import (
     Block,
     Code,
     Drawing,
@@ -24,8 +24,8 @@ from gradcheck.report.explain_lesson import (
     Strong,
     Table,
     Words,
-    lesson,
 )
+from gradcheck.report.explain_lesson import lesson
 
 HEAD = r"""\documentclass[11pt,a4paper]{article}
 \usepackage[margin=2.5cm]{geometry}

@@ -11,7 +11,7 @@ from gradcheck.explain.formulas import lines
 from gradcheck.explain.formulas.lines import Sign
 from gradcheck.explain.graphs.mermaid import mermaid
 from gradcheck.explain.model import Explanation
-from gradcheck.report.explain_lesson import (
+from gradcheck.report.explain_blocks import (
     Block,
     Code,
     Drawing,
@@ -25,8 +25,8 @@ from gradcheck.report.explain_lesson import (
     Strong,
     Table,
     Words,
-    lesson,
 )
+from gradcheck.report.explain_lesson import lesson
 from gradcheck.report.markdown import ACTIVE
 from gradcheck.report.table import SIGNS
 

@@ -65,7 +65,9 @@ def golden_one(name: str) -> Explanation:
 
 @pytest.mark.parametrize("name", LAB)
 @pytest.mark.parametrize(
-    ("ending", "render"), [("html", render_html), ("tex", render_latex), ("md", render_markdown)], ids=str
+    ("ending", "render"),
+    [("html", render_html), ("tex", render_latex), ("md", render_markdown)],
+    ids=["html", "latex", "markdown"],
 )
 def test_documents_in_whole_texts(
     name: str, ending: str, render: Callable[[Explanation], str], golden: Callable[[str, str], None]

@@ -12,13 +12,13 @@ import pytest
 from gradcheck.__main__ import run
 from gradcheck.case.one import Case
 from gradcheck.errors import GradcheckError
-from gradcheck.explain import derivation, explain, rules
-from gradcheck.explain.derivation import NoDerivation, derive
-from gradcheck.explain.lanes import Contradiction, Lanes
-from gradcheck.explain.model import D, Explanation
-from gradcheck.explain.rules import Match
-from gradcheck.explain.simplify import simplified
-from gradcheck.explain.told import tell
+from gradcheck.explanation import derivation, explain, rules
+from gradcheck.explanation.derivation import NoDerivation, derive
+from gradcheck.explanation.lanes import Contradiction, Lanes
+from gradcheck.explanation.model import D, Explanation
+from gradcheck.explanation.rules import Match
+from gradcheck.explanation.simplify import simplified
+from gradcheck.explanation.told import tell
 from gradcheck.functions import ELEMENTWISE
 from gradcheck.kernels import ZERO
 from gradcheck.parse import parse
@@ -265,6 +265,6 @@ def test_a_point_of_a_layer_is_told_as_a_fraction_or_a_rounded_number() -> None:
     one = explain("x/3", ["x=1"]).forward.evaluation
     assert one is not None
     assert str(one.substituted) == "(1)/3"
-    from gradcheck.explain.forward import rational
+    from gradcheck.explanation.forward import rational
 
     assert rational(one.substituted.node) == Fraction(1, 3)

@@ -17,8 +17,8 @@ from xml.etree import ElementTree
 import pytest
 from markdown_it import MarkdownIt
 
-from gradcheck.explain import explain
-from gradcheck.explain.model import Explanation
+from gradcheck.explanation import explain
+from gradcheck.explanation.model import Explanation
 from gradcheck.report.explain_blocks import Heading, Paragraph, Table
 from gradcheck.report.explain_html import ROOT, fragment, render_html
 from gradcheck.report.explain_latex import formulas, render_latex

@@ -16,10 +16,10 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from gradcheck.explain.formulas import titled, to_latex, to_mathml
-from gradcheck.explain.formulas.names import GREEK
-from gradcheck.explain.formulas.typeset import FORMS, FUNCTIONS
-from gradcheck.explain.model import POINT, D, derivative, point
+from gradcheck.explanation.formulas import titled, to_latex, to_mathml
+from gradcheck.explanation.formulas.names import GREEK
+from gradcheck.explanation.formulas.typeset import FORMS, FUNCTIONS
+from gradcheck.explanation.model import POINT, D, derivative, point
 from gradcheck.formats import Ball
 from gradcheck.functions import COMPARISONS, COMPOSITE, CONDITIONS, ELEMENTWISE, HIDDEN, TENSOR, WHERE, Elementwise
 from gradcheck.functions.rows import Sample

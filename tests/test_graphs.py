@@ -23,13 +23,13 @@ from gradcheck.autograd import Saved
 from gradcheck.case.inquiry import Inquiry
 from gradcheck.case.one import Case
 from gradcheck.errors import LaneProblem, LimitProblem, UsageProblem, printable
-from gradcheck.explain.graphs import DRAWINGS, DynamicGraph, drawing, dynamic_graph
-from gradcheck.explain.graphs import build as building
-from gradcheck.explain.graphs.dot import dot
-from gradcheck.explain.graphs.layout import Box, Layout, Link, Size, Stretch, layout
-from gradcheck.explain.graphs.mermaid import mermaid
-from gradcheck.explain.graphs.model import Grade, GraphEdge, GraphNode, Kind, Lanes, rows
-from gradcheck.explain.graphs.svg import picture, size
+from gradcheck.explanation.graphs import DRAWINGS, DynamicGraph, drawing, dynamic_graph
+from gradcheck.explanation.graphs import build as building
+from gradcheck.explanation.graphs.dot import dot
+from gradcheck.explanation.graphs.layout import Box, Layout, Link, Size, Stretch, layout
+from gradcheck.explanation.graphs.mermaid import mermaid
+from gradcheck.explanation.graphs.model import Grade, GraphEdge, GraphNode, Kind, Lanes, rows
+from gradcheck.explanation.graphs.svg import picture, size
 from gradcheck.parse import parse
 from gradcheck.plan import Plan
 from gradcheck.points import Point, parse_points, to_value

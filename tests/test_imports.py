@@ -24,7 +24,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("display",),
     ("plan", "outcome", "diagnose"),
     ("case", "repro", "suite"),
-    ("selftest", "corpus", "batch", "explain"),
+    ("selftest", "corpus", "batch", "explanation"),
     ("report",),
     ("cli", "pytest_plugin"),
     ("__main__",),

@@ -9,11 +9,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from gradcheck.errors import GradcheckError
+    from gradcheck.explanation.model import Explanation
     from gradcheck.outcome import Run
     from gradcheck.settings import DEFAULT_ULPS, Settings
 
@@ -53,4 +55,30 @@ def check(
     return case.check(program, at, settings=settings, **points)
 
 
-__all__ = ["DEFAULT_ULPS", "GradcheckError", "Settings", "check"]
+def explain(
+    program: str,
+    at: str | Sequence[str] | Mapping[str, object] | None = None,
+    *,
+    settings: Settings | None = None,
+    accumulate: bool = False,
+    freeze: Sequence[str] = (),
+    **points: object,
+) -> Explanation:
+    """Return where the gradient of a program comes from: forward pass, derivation, chain rule and graph at one point.
+
+    It takes what ``check`` takes, at a single point, and a single dtype. With ``accumulate`` several points follow each
+    other without zeroing; inputs in ``freeze`` have ``requires_grad=False``. A notebook shows the result as a page.
+    Raises GradcheckError for what cannot be understood or is too large to explain.
+
+    >>> found = explain("y = 3*x + 2; z = 2*y**2; out = mean(z)", x=[[1, 2, 3], [3, 2, 1]])
+    >>> str(found.chains[0].closed), "<math" in found._repr_html_()
+    ('6*x[i, j] + 4', True)
+    """
+    from gradcheck import explanation
+    from gradcheck.report.explanations import NOTEBOOK
+
+    made = explanation.explain(program, at, settings=settings, accumulate=accumulate, freeze=freeze, **points)
+    return replace(made, writers=NOTEBOOK)
+
+
+__all__ = ["DEFAULT_ULPS", "GradcheckError", "Settings", "check", "explain"]

@@ -18,14 +18,14 @@ PROGRAMS = frozenset({"explain"})
 """The subcommands that take a program, which may begin with a minus."""
 
 
-
 def settings_for(app: typer.Typer) -> dict[str, Any]:
     """Return what the project's settings say about a command; the commands that list have none."""
-    if app not in (checker, batcher):
+    readers = [checker, batcher, explainer]
+    if app not in readers:
         return {}
     from gradcheck.cli.config import defaults
 
-    return defaults(app, [checker, batcher], Path.cwd())
+    return defaults(app, readers, Path.cwd())
 
 
 __all__ = ["COMMANDS", "PROGRAMS", "checker", "settings_for"]

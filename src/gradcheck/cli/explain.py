@@ -17,7 +17,7 @@ from gradcheck.errors import UsageProblem
 from gradcheck.settings import Exit, Settings
 
 if TYPE_CHECKING:
-    from gradcheck.explain.model import Explanation
+    from gradcheck.explanation.model import Explanation
     from gradcheck.report import View
 
 explainer = typer.Typer(**APP)  # type: ignore[arg-type]
@@ -79,7 +79,7 @@ def _explained(
     program = parse(text, assigned_constants(at))
     settings.validate(program.inputs)
     points = parse_points(at, program.inputs, seed=settings.seed)
-    from gradcheck.explain import explain_program as explained
+    from gradcheck.explanation import explain_program as explained
 
     return explained(program, points, settings, accumulate=accumulate, freeze=freeze)
 
@@ -101,7 +101,7 @@ def _wait() -> None:
 
 
 def _draw(found: Explanation, path: Path) -> None:
-    from gradcheck.explain.graphs import drawing
+    from gradcheck.explanation.graphs import drawing
 
     draw = drawing(str(path))
     if found.graph is None:

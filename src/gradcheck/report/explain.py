@@ -17,8 +17,8 @@ from rich.text import Text
 
 from gradcheck.compare import Verdict
 from gradcheck.errors import printable
-from gradcheck.explain.forward import rational
-from gradcheck.explain.model import (
+from gradcheck.explanation.forward import rational
+from gradcheck.explanation.model import (
     Accumulation,
     Arrival,
     Chain,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gradcheck.explain.formulas.lines import Line
-from gradcheck.explain.graphs.model import DynamicGraph
+from gradcheck.explanation.formulas.lines import Line
+from gradcheck.explanation.graphs.model import DynamicGraph
 
 
 @dataclass(frozen=True, slots=True)

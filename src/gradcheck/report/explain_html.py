@@ -6,10 +6,10 @@ from html import escape
 
 from gradcheck.compare import Verdict
 from gradcheck.errors import printable
-from gradcheck.explain.formulas import lines
-from gradcheck.explain.formulas.lines import Line
-from gradcheck.explain.graphs.svg import picture
-from gradcheck.explain.model import Explanation
+from gradcheck.explanation.formulas import lines
+from gradcheck.explanation.formulas.lines import Line
+from gradcheck.explanation.graphs.svg import picture
+from gradcheck.explanation.model import Explanation
 from gradcheck.report.explain_blocks import (
     Block,
     Code,

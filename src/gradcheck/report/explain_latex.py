@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from gradcheck.compare import Verdict
-from gradcheck.explain.formulas import lines
-from gradcheck.explain.formulas.latex import LETTERS
-from gradcheck.explain.formulas.lines import Sign
-from gradcheck.explain.graphs.model import DynamicGraph, GraphNode, heading, rows
-from gradcheck.explain.model import Explanation
+from gradcheck.explanation.formulas import lines
+from gradcheck.explanation.formulas.latex import LETTERS
+from gradcheck.explanation.formulas.lines import Sign
+from gradcheck.explanation.graphs.model import DynamicGraph, GraphNode, heading, rows
+from gradcheck.explanation.model import Explanation
 from gradcheck.report.explain_blocks import (
     Block,
     Code,

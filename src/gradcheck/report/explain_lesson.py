@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
 
-from gradcheck.explain.formulas.lines import Line, Numeral, Over, Sign, text
-from gradcheck.explain.formulas.titles import titled
-from gradcheck.explain.model import (
+from gradcheck.explanation.formulas.lines import Line, Numeral, Over, Sign, text
+from gradcheck.explanation.formulas.titles import titled
+from gradcheck.explanation.model import (
     Accumulation,
     Arrival,
     Chain,

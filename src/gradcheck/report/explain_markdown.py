@@ -7,10 +7,10 @@ from collections.abc import Iterable
 
 from gradcheck.compare import Verdict
 from gradcheck.errors import printable
-from gradcheck.explain.formulas import lines
-from gradcheck.explain.formulas.lines import Sign
-from gradcheck.explain.graphs.mermaid import mermaid
-from gradcheck.explain.model import Explanation
+from gradcheck.explanation.formulas import lines
+from gradcheck.explanation.formulas.lines import Sign
+from gradcheck.explanation.graphs.mermaid import mermaid
+from gradcheck.explanation.model import Explanation
 from gradcheck.report.explain_blocks import (
     Block,
     Code,

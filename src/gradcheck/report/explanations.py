@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from gradcheck.explain.model import Explanation
+    from gradcheck.explanation.model import Explanation
 
     Writer = Callable[[Explanation], str]
 

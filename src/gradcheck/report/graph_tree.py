@@ -10,7 +10,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from gradcheck.errors import printable
-from gradcheck.explain.graphs.model import DynamicGraph, Grade, GraphNode, Row, heading, rows
+from gradcheck.explanation.graphs.model import DynamicGraph, Grade, GraphNode, Row, heading, rows
 
 STYLES = {Grade.GOOD: "", Grade.OFF: "yellow", Grade.BAD: "bold red"}
 GUIDE = 4

@@ -10,15 +10,15 @@ from gradcheck.case import environment, read
 from gradcheck.case.inquiry import Inquiry
 from gradcheck.case.one import Case
 from gradcheck.errors import LaneProblem, LimitProblem, UsageProblem
-from gradcheck.explain.accumulation import accumulation
-from gradcheck.explain.chain import chains
-from gradcheck.explain.derivation import NoDerivation, derive
-from gradcheck.explain.forward import evaluate, forward
-from gradcheck.explain.lanes import Lanes
-from gradcheck.explain.model import Derivation, Explanation
-from gradcheck.explain.told import tell
-from gradcheck.explain.tracking import tracking
-from gradcheck.explain.words import derivation_title, meaning
+from gradcheck.explanation.accumulation import accumulation
+from gradcheck.explanation.chain import chains
+from gradcheck.explanation.derivation import NoDerivation, derive
+from gradcheck.explanation.forward import evaluate, forward
+from gradcheck.explanation.lanes import Lanes
+from gradcheck.explanation.model import Derivation, Explanation
+from gradcheck.explanation.told import tell
+from gradcheck.explanation.tracking import tracking
+from gradcheck.explanation.words import derivation_title, meaning
 from gradcheck.outcome import Outcome
 from gradcheck.plan import Plan
 from gradcheck.points import Point
@@ -42,7 +42,7 @@ def explain(
     freeze: Sequence[str] = (),
     **points: object,
 ) -> Explanation:
-    """Return the explanation of one program; see ``gradcheck.explain``."""
+    """Return the explanation of one program; see ``gradcheck.explanation``."""
     settings = settings or Settings()
     parsed, given = read(program, at, points, settings)
     return explain_program(parsed, given, settings, accumulate=accumulate, freeze=freeze)
@@ -107,7 +107,7 @@ def _lanes(program: Program, case: Case, outcome: Outcome) -> Lanes:
 
 
 def _explanation(lanes: Lanes, freeze: Sequence[str], settings: Settings) -> Explanation:
-    from gradcheck.explain.graphs.build import dynamic_graph
+    from gradcheck.explanation.graphs.build import dynamic_graph
 
     notes = list(lanes.outcome.notes)
     derivations = tuple(_derivations(lanes, notes))

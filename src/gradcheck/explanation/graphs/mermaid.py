@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from gradcheck.errors import printable
-from gradcheck.explain.graphs.model import DynamicGraph, Grade, GraphEdge, GraphNode, Kind, heading, rows
+from gradcheck.explanation.graphs.model import DynamicGraph, Grade, GraphEdge, GraphNode, Kind, heading, rows
 
 _SAFE = re.compile(r"[^\w ,.()=:/·…↑→✗]|_|\.(?= )")
 """All but these characters are written by their numbers: none of them can be markup, a list or the end of a label."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from gradcheck.explain.formulas.notation import Notation
+from gradcheck.explanation.formulas.notation import Notation
 
 GREEK = {
     "alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "epsilon": "ε", "zeta": "ζ", "eta": "η", "theta": "θ",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gradcheck.display import letters
-from gradcheck.explain.lanes import Lanes
-from gradcheck.explain.model import Chain, Formula
+from gradcheck.explanation.lanes import Lanes
+from gradcheck.explanation.model import Chain, Formula
 from gradcheck.formats import Ball, exact_text
 from gradcheck.program import Name, unravel
 

@@ -8,9 +8,9 @@ from math import prod
 
 from gradcheck import kernels
 from gradcheck.display import letters, local_formulas
-from gradcheck.explain.lanes import Lanes, check_equal, formula
-from gradcheck.explain.model import Arrival, Chain, Formula, Link, Numbers
-from gradcheck.explain.words import output_name
+from gradcheck.explanation.lanes import Lanes, check_equal, formula
+from gradcheck.explanation.model import Arrival, Chain, Formula, Link, Numbers
+from gradcheck.explanation.words import output_name
 from gradcheck.functions import DETACH, TENSOR
 from gradcheck.outcome import GradientOutcome
 from gradcheck.program import Call, Layer, Name, Node, Shape, call, names, number, postorder, to_text

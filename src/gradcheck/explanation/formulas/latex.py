@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gradcheck.explain.formulas.names import GREEK
-from gradcheck.explain.formulas.notation import Notation
+from gradcheck.explanation.formulas.names import GREEK
+from gradcheck.explanation.formulas.notation import Notation
 
 SIGNS = {
     "·": r"\cdot", "⊙": r"\odot", "⊗": r"\otimes", "×": r"\times", "mod": r"\bmod", "≤": r"\le", "≥": r"\ge",

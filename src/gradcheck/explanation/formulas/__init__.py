@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from gradcheck.explain.formulas.latex import LATEX
-from gradcheck.explain.formulas.mathml import MATHML
-from gradcheck.explain.formulas.titles import titled
-from gradcheck.explain.formulas.typeset import typeset
+from gradcheck.explanation.formulas.latex import LATEX
+from gradcheck.explanation.formulas.mathml import MATHML
+from gradcheck.explanation.formulas.titles import titled
+from gradcheck.explanation.formulas.typeset import typeset
 from gradcheck.program import Node
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import count
 
-from gradcheck.explain.definitions import is_elementwise
+from gradcheck.explanation.definitions import is_elementwise
 from gradcheck.lower import lower
 from gradcheck.program import Call, Layer, Name, Node, Program, Shape, postorder
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from gradcheck import autograd, exact, kernels
 from gradcheck.display import compose
-from gradcheck.explain.lanes import Array, Lanes, formula
-from gradcheck.explain.model import Formula, Numbers, Tracking
+from gradcheck.explanation.lanes import Array, Lanes, formula
+from gradcheck.explanation.model import Formula, Numbers, Tracking
 from gradcheck.functions import DETACH
 from gradcheck.lower import Core, lower
 from gradcheck.plan import Plan

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gradcheck.errors import printable
-from gradcheck.explain.graphs.model import DynamicGraph, Grade, GraphEdge, GraphNode, Kind, heading, rows
+from gradcheck.explanation.graphs.model import DynamicGraph, Grade, GraphEdge, GraphNode, Kind, heading, rows
 
 _STYLES = {Kind.LEAF: "rounded", Kind.OPERATION: "solid", Kind.CONSTANT: "dashed", Kind.OUTPUT: "bold"}
 _COLORS = {Grade.GOOD: "#57606a", Grade.OFF: "#bf8700", Grade.BAD: "#cf222e"}

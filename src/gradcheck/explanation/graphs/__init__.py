@@ -6,11 +6,11 @@ from collections.abc import Callable
 from pathlib import PurePath
 
 from gradcheck.errors import UsageProblem
-from gradcheck.explain.graphs.build import dynamic_graph
-from gradcheck.explain.graphs.dot import dot
-from gradcheck.explain.graphs.mermaid import mermaid
-from gradcheck.explain.graphs.model import DynamicGraph
-from gradcheck.explain.graphs.svg import picture
+from gradcheck.explanation.graphs.build import dynamic_graph
+from gradcheck.explanation.graphs.dot import dot
+from gradcheck.explanation.graphs.mermaid import mermaid
+from gradcheck.explanation.graphs.model import DynamicGraph
+from gradcheck.explanation.graphs.svg import picture
 
 DRAWINGS: dict[str, Callable[[DynamicGraph], str]] = {".svg": picture, ".dot": dot, ".mmd": mermaid}
 """What a graph can be written as, by the ending of the file."""

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from fractions import Fraction
 
 from gradcheck.constants import fold
-from gradcheck.explain.lanes import Array, Lanes, formula
-from gradcheck.explain.model import POINT, Evaluation, Formula, Forward, Leaf, Numbers, Stage, Term, point
-from gradcheck.explain.rules import flat_sum
+from gradcheck.explanation.lanes import Array, Lanes, formula
+from gradcheck.explanation.model import POINT, Evaluation, Formula, Forward, Leaf, Numbers, Stage, Term, point
+from gradcheck.explanation.rules import flat_sum
 from gradcheck.formats import Ball, Dyadic, exact_text
 from gradcheck.program import Call, Layer, Name, Node, Number, names, postorder, rebuild, to_text
 

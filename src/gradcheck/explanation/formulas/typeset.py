@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from gradcheck.explain.formulas.names import is_word, literal, name, numeral
-from gradcheck.explain.formulas.notation import Notation
-from gradcheck.explain.formulas.pieces import Edge, Level, Piece, needs_dot
-from gradcheck.explain.model import POINT, D
+from gradcheck.explanation.formulas.names import is_word, literal, name, numeral
+from gradcheck.explanation.formulas.notation import Notation
+from gradcheck.explanation.formulas.pieces import Edge, Level, Piece, needs_dot
+from gradcheck.explanation.model import POINT, D
 from gradcheck.program import Call, Name, Node, Number, Param, call, param_text, postorder, to_text
 
 MAX_EXPONENT = 12

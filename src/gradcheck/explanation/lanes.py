@@ -14,8 +14,8 @@ from gradcheck.case.one import Case
 from gradcheck.diagnose.graph import Graph, Site, graph
 from gradcheck.display import letters
 from gradcheck.errors import LaneProblem
-from gradcheck.explain.model import Formula, Numbers
-from gradcheck.explain.told import Told
+from gradcheck.explanation.model import Formula, Numbers
+from gradcheck.explanation.told import Told
 from gradcheck.formats import Ball, Format
 from gradcheck.lower import Core
 from gradcheck.outcome import Outcome

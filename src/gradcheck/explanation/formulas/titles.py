@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from gradcheck.explain.model import D, Formula
+from gradcheck.explanation.model import D, Formula
 from gradcheck.program import Name, Node, call
 
 

@@ -14,7 +14,7 @@ from gradcheck.case.one import Case
 from gradcheck.compare import Verdict
 from gradcheck.diagnose.graph import Balls, Graph, Site, graph
 from gradcheck.errors import LimitProblem, Span, printable
-from gradcheck.explain.graphs.model import DynamicGraph, GraphEdge, GraphNode, Kind, Lanes
+from gradcheck.explanation.graphs.model import DynamicGraph, GraphEdge, GraphNode, Kind, Lanes
 from gradcheck.formats import FORMATS, Ball, Format, exact_text
 from gradcheck.outcome import Outcome
 from gradcheck.program import Call, Layer, Name, Node, Number, Shape, names, to_text

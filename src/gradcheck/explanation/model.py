@@ -12,7 +12,7 @@ from gradcheck.formats import Ball
 from gradcheck.program import Call, Name, Node, Number, Program, Shape, call, rebuild, to_text
 
 if TYPE_CHECKING:
-    from gradcheck.explain.graphs.model import DynamicGraph
+    from gradcheck.explanation.graphs.model import DynamicGraph
 
 # --- formulas -------------------------------------------------------------------------------------
 

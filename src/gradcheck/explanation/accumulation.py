@@ -8,7 +8,7 @@ from gradcheck import autograd
 from gradcheck.autograd import TorchValue
 from gradcheck.case.one import Case
 from gradcheck.errors import UsageProblem
-from gradcheck.explain.model import Accumulation, Numbers, Pass
+from gradcheck.explanation.model import Accumulation, Numbers, Pass
 from gradcheck.formats import FORMATS, Ball, Dyadic, Format
 from gradcheck.outcome import GradientOutcome, Outcome
 

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from gradcheck import kernels
-from gradcheck.explain.definitions import definition
-from gradcheck.explain.lanes import Array, Balls, Lanes, check_equal, formula
-from gradcheck.explain.model import D, Derivation, Formula, Numbers, Rule, Step, Use, derivative
-from gradcheck.explain.rules import COLLECT, KNOWN, SIMPLIFY, TRIVIAL, Match, match
-from gradcheck.explain.simplify import simplified
+from gradcheck.explanation.definitions import definition
+from gradcheck.explanation.lanes import Array, Balls, Lanes, check_equal, formula
+from gradcheck.explanation.model import D, Derivation, Formula, Numbers, Rule, Step, Use, derivative
+from gradcheck.explanation.rules import COLLECT, KNOWN, SIMPLIFY, TRIVIAL, Match, match
+from gradcheck.explanation.simplify import simplified
 from gradcheck.program import Call, Layer, Name, Node, Shape, names, rebuild, to_text
 
 MAX_STEPS = 60

@@ -8,8 +8,8 @@ from itertools import pairwise
 from xml.etree import ElementTree as ET
 
 from gradcheck.errors import printable
-from gradcheck.explain.graphs.layout import Box, Layout, Link, Route, Size, layout
-from gradcheck.explain.graphs.model import DynamicGraph, Grade, GraphEdge, GraphNode, Kind, Row, heading, rows
+from gradcheck.explanation.graphs.layout import Box, Layout, Link, Route, Size, layout
+from gradcheck.explanation.graphs.model import DynamicGraph, Grade, GraphEdge, GraphNode, Kind, Row, heading, rows
 
 LABEL, DETAIL = 13.0, 11.5
 """Sizes of text in pixels: the expression, and all the rest."""

@@ -8,8 +8,8 @@ from fractions import Fraction
 from functools import lru_cache, reduce
 
 from gradcheck import kernels
-from gradcheck.explain.definitions import definition
-from gradcheck.explain.model import Formula, Rule, derivative
+from gradcheck.explanation.definitions import definition
+from gradcheck.explanation.model import Formula, Rule, derivative
 from gradcheck.functions import ELEMENTWISE, WHERE
 from gradcheck.kernels import ONE, ZERO
 from gradcheck.program import Call, Name, Node, Number, call, names, number, rebuild, substitute

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from gradcheck.explain.formulas.latex import LATEX
-from gradcheck.explain.formulas.mathml import MATHML
-from gradcheck.explain.formulas.names import literal, numeral
-from gradcheck.explain.formulas.notation import Notation
-from gradcheck.explain.formulas.typeset import typeset
-from gradcheck.explain.model import Formula
+from gradcheck.explanation.formulas.latex import LATEX
+from gradcheck.explanation.formulas.mathml import MATHML
+from gradcheck.explanation.formulas.names import literal, numeral
+from gradcheck.explanation.formulas.notation import Notation
+from gradcheck.explanation.formulas.typeset import typeset
+from gradcheck.explanation.model import Formula
 
 
 @dataclass(frozen=True, slots=True)

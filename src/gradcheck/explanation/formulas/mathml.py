@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from html import escape
 
 from gradcheck.errors import printable
-from gradcheck.explain.formulas.notation import Notation
+from gradcheck.explanation.formulas.notation import Notation
 
 TIMES, MINUS = "\u2062", "\u2212"
 """The product that is not seen, and a minus as wide as a plus."""

@@ -130,7 +130,13 @@ def _guard(reason: str) -> Callable[..., Any]:
     return over_arrays(lambda a, c: a if c is True else nothing if c is False else UNDECIDED, 2)
 
 
-from_float: Callable[..., Any] = np.frompyfunc(lambda value: arb(as_ball(value)), 1, 1)
+_of_floats: Callable[..., Any] = np.frompyfunc(arb, 1, 1)
+_of_balls: Callable[..., Any] = np.frompyfunc(lambda value: arb(as_ball(value)), 1, 1)
+
+
+def from_float(values: np.ndarray[Any, Any]) -> Any:
+    """Return floats, or what an array of the exact lane holds, as balls."""
+    return _of_balls(values) if values.dtype == object else _of_floats(values)
 
 
 def constant(value: Fraction, shape: Shape) -> Array:

@@ -134,9 +134,9 @@ _of_floats: Callable[..., Any] = np.frompyfunc(arb, 1, 1)
 _of_balls: Callable[..., Any] = np.frompyfunc(lambda value: arb(as_ball(value)), 1, 1)
 
 
-def from_float(values: np.ndarray[Any, Any]) -> Any:
-    """Return floats, or what an array of the exact lane holds, as balls."""
-    return _of_balls(values) if values.dtype == object else _of_floats(values)
+def from_float(values: Any) -> Any:
+    """Return a float or an array of them as balls, or what the exact lane holds as balls alone."""
+    return _of_floats(values) if getattr(values, "dtype", None) == np.float64 else _of_balls(values)
 
 
 def constant(value: Fraction, shape: Shape) -> Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -157,3 +158,33 @@ def test_what_torch_refuses_is_said_with_the_place() -> None:
 def test_a_device_that_is_not_there_is_a_usage_problem() -> None:
     with pytest.raises(UsageProblem, match="torch cannot use the device 'nowhere'"):
         autograd.check_device("nowhere")
+
+
+# --- callables under test ------------------------------------------------------------------------------
+
+
+def refuses(*_args: object, **_params: object) -> None:
+    raise StopIteration("no more")
+
+
+TESTED = [
+    ("sum(cat([x, x*x], dim=0))", {"cat": torch.cat}, None),
+    ("sum(stack([x, x*x], dim=0))", {"stack": torch.stack}, None),
+    ("sum(clamp(x, -1, 1))", {"neg": torch.neg}, None),
+    ("sort(x)", {"sort": torch.sort},
+     "torch could not run sort: the callable under test returned sort, and a tensor is needed"),
+    ("sin(x)", {"sin": refuses}, "torch could not run sin: StopIteration: no more"),
+    ("x + x", {"add": refuses}, "torch could not run add: StopIteration: no more"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "tested", "said"), TESTED)
+def test_callables_under_test_get_what_torch_would_get(text: str, tested: dict[str, Any], said: str | None) -> None:
+    program = parse(text)
+    point = {"x": np.array([0.5, 2.0, -3.0])}
+    if said is None:
+        autograd.backward(program, point, ["x"], dtype="float64", under_test=tested)
+        return
+    with pytest.raises(LaneProblem) as problem:
+        autograd.backward(program, point, ["x"], dtype="float64", under_test=tested)
+    assert problem.value.message == said

@@ -328,3 +328,45 @@ def test_a_fault_of_gradcheck_itself_has_its_own_code_and_no_traceback() -> None
         "gradcheck: internal error: RuntimeError: no such luck\n"
         "this is a fault of gradcheck, not of your program; GRADCHECK_TRACEBACK=1 shows where\n"
     )
+
+
+def test_a_link_stays_and_its_target_is_written(tmp_path: Path) -> None:
+    target, link = tmp_path / "target.json", tmp_path / "link.json"
+    target.write_text("old", "utf-8")
+    link.symlink_to(target)
+    assert run(["x", "--at", "1", "--format", "json", "-o", str(link)]) == Exit.PASS
+    assert link.is_symlink()
+    assert json.loads(target.read_text("utf-8"))["exit_code"] == 0
+
+
+def test_a_pipe_is_written_and_not_replaced(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with subprocess.Popen(["cat", str(pipe)], stdout=subprocess.PIPE, text=True) as reader:
+        assert run(["x", "--at", "1", "--format", "json", "-o", str(pipe)]) == Exit.PASS
+        out, _ = reader.communicate(timeout=30)
+    assert json.loads(out)["exit_code"] == 0
+    assert pipe.is_fifo()
+
+
+PLACES = [
+    (["-o", "."], "gradcheck: cannot write .: it is a directory\n"),
+    (["--report", "json=r.txt", "-o", "r.txt"], "gradcheck: two reports go to the same file: {}/r.txt\n"),
+    (["--wrt", ","], "gradcheck: --wrt names no input\n"),
+]
+
+
+@pytest.mark.parametrize(("words", "said"), PLACES)
+def test_places_that_make_no_sense_are_told(
+    words: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(["x", "--at", "1", *words]) == Exit.USAGE
+    assert capsys.readouterr().err == said.format(os.path.realpath(tmp_path))
+
+
+def test_a_reader_that_leaves_does_not_change_the_exit_code() -> None:
+    for program, code in (("x**2", "0"), ("exp(x)", "1")):
+        line = f"{sys.executable} -m gradcheck '{program}' --at x=0:100:5000 --all | head -1; echo ${{PIPESTATUS[0]}}"
+        made = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=True)
+        assert (made.stdout.splitlines()[-1], made.stderr) == (code, "")

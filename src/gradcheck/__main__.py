@@ -20,6 +20,8 @@ def main() -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
+        except BrokenPipeError:
+            pass  # whoever read the output has seen enough
         except (OSError, ValueError):
             code = code or 1
     if "gradcheck.batch" in sys.modules:

@@ -283,11 +283,12 @@ class _Lane:
                 args[1:] if any(isinstance(one, torch.Tensor) for one in args[1:]) else map(self.tensor, args[1:])
             )
             return torch.where(self.truth(args[0]), *branches)
-        function = self.under_test.get(node.op) or _function(node.op)
+        tested = _as_given(node.op, self.under_test[node.op]) if node.op in self.under_test else None
         if node.op in _OPERATORS:
-            return (
-                _python(function, args) if not any(isinstance(one, torch.Tensor) for one in args) else function(*args)
-            )
+            if any(isinstance(one, torch.Tensor) for one in args):
+                return (tested or _function(node.op))(*args)
+            return _python(_function(node.op), args)  # numbers alone are Python's business
+        function = tested or _function(node.op)
         keep = node.op in _SCALARS_ALLOWED
         tensors = [
             one if keep and k and not isinstance(one, torch.Tensor) else self.tensor(one) for k, one in enumerate(args)
@@ -341,6 +342,21 @@ def _of_a_kind(args: list[Any], lane: _Lane) -> list[Any]:
     if any(isinstance(one, torch.Tensor) for one in args[1:]):
         return [lane.tensor(one) for one in args]
     return args
+
+
+def _as_given(op: str, tested: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a callable under test, given tensors in a list where torch takes one; it returns a tensor or raises."""
+
+    def run(*args: Any, **params: Any) -> torch.Tensor:
+        try:
+            made = tested(list(args), **params) if op in ("cat", "stack") else tested(*args, **params)
+        except Exception as problem:  # whatever somebody's code raises is an error of this case, and of no other
+            raise RuntimeError(f"{type(problem).__name__}: {_first_line(problem)}") from problem
+        if not isinstance(made, torch.Tensor):
+            raise TypeError(f"the callable under test returned {type(made).__name__}, and a tensor is needed")
+        return made
+
+    return run
 
 
 def _function(op: str) -> Callable[..., Any]:

@@ -40,7 +40,15 @@ def command(run: Run, outcome: Outcome) -> str:
         "--seed": str(run.seed) if run.seed and _is_drawn(outcome) else None,
     }
     words += [word for option, value in options.items() if value is not None for word in (option, value)]
-    return shlex.join(words)
+    return " ".join(map(_quoted, words))
+
+
+def _quoted(word: str) -> str:
+    """Return a word as a shell takes it, on one line; one of several lines as bash and zsh take it."""
+    if "\n" not in word:
+        return shlex.quote(word)
+    escaped = word.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n")
+    return f"$'{escaped}'"
 
 
 def _points(outcome: Outcome) -> list[str]:

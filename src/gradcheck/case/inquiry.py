@@ -7,7 +7,7 @@ from itertools import islice
 from math import inf
 
 from gradcheck import exact
-from gradcheck.blame import Blame, Fix
+from gradcheck.blame import Blame, Cause, Fix
 from gradcheck.case.one import Case
 from gradcheck.compare import Judgement, Verdict, right_bits
 from gradcheck.diagnose import Graph, diagnose, graph, unsteady
@@ -29,6 +29,10 @@ MAX_NUMBERS = 100_000
 """Numbers on the way of a program up to which the operation at fault is looked for."""
 
 _LOOKED_INTO = frozenset({Verdict.KINK, Verdict.UNDEFINED, Verdict.UNSTABLE, Verdict.DISAGREE})
+_NOT_THE_FORMULA = frozenset({
+    Cause.WRONG_GRADIENT, Cause.WRONG_VALUE, Cause.DETACHED, Cause.LOWER_PRECISION, Cause.NONDETERMINISTIC,
+})  # fmt: skip
+"""Causes that no rewrite mends: whoever implemented the operation has to."""
 _REPAIRABLE = _LOOKED_INTO - {Verdict.KINK}
 _NO_ANSWER = frozenset({Verdict.UNDEFINED, Verdict.UNDECIDED, Verdict.ERROR})
 
@@ -68,7 +72,9 @@ class Inquiry:
         if k in self.case.unsteady.get(gradient.input, ()):
             found = unsteady(traced, self.case.backward(traced=True).operations, k)
         found = found or diagnose(traced, self.case.plan.node, gradient.input, k, judgement, truth, torch)
-        return None if found is None else replace(self.beside(gradient, found), fix=self.fix(gradient, k, found.span))
+        if found is None or found.cause in _NOT_THE_FORMULA:
+            return found
+        return replace(self.beside(gradient, found), fix=self.fix(gradient, k, found.span))
 
     def beside(self, gradient: GradientOutcome, blame: Blame) -> Blame:
         """Return the blame with what the derivative does beside a point that has none."""
@@ -122,7 +128,7 @@ class Inquiry:
         wrt = tuple(name for name in case.plan.wrt if name in point)
         try:
             plan = Plan.make(program, {name: value.shape for name, value in point.items()}, wrt, ())
-            outcome = Case(plan, point, case.dtype, replace(case.settings, under_test={}, nondet=0), asked).run()
+            outcome = Case(plan, point, case.dtype, replace(case.settings, nondet=0), asked).run()
         except GradcheckError:
             return None
         return outcome if outcome.error is None else None
@@ -138,7 +144,7 @@ def _better(after: Judgement, before: Judgement, fmt: Format) -> bool:
     """Return whether a judgement is worth a rewrite: a milder verdict, or at least two bits more."""
     if after.verdict in _NO_ANSWER:
         return False
-    if after.verdict is before.verdict:
+    if after.verdict in (before.verdict, Verdict.UNSTABLE, Verdict.DISAGREE):
         return right_bits(after, fmt) >= right_bits(before, fmt) + 2
     return after.verdict.severity < before.verdict.severity or before.verdict is Verdict.UNDEFINED
 

@@ -12,7 +12,7 @@ import typer
 
 from gradcheck.cli import options
 from gradcheck.cli.output import Writer, check_writable, deliver, extra_reports, write_whole
-from gradcheck.errors import FileProblem
+from gradcheck.errors import FileProblem, UsageProblem
 from gradcheck.report import REPORTERS, View
 from gradcheck.settings import DEFAULT_ULPS, Exit, Settings
 
@@ -74,6 +74,8 @@ def check(  # noqa: PLR0913, PLR0917 - one parameter an option
         dtypes=options.listed([dtype]), device=device, wrt=options.listed(wrt) if wrt else None, ulps=ulps,
         expect=tuple(expect or ()), seed=seed, assertion=assertion, allow=options.listed(allow or ()), nondet=nondet,
     )
+    if settings.wrt == ():
+        raise UsageProblem("--wrt names no input")
     more = extra_reports(report or ())
     check_writable([output, emit_repro, *(path for _, path in more)])
     text = program_text(program)

@@ -21,13 +21,25 @@ def deliver(write: Writer, output: Path | None) -> None:
     if output is not None:
         write_whole(output, write)
         return
-    write(sys.stdout)
-    sys.stdout.flush()
+    try:
+        write(sys.stdout)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read the output has seen enough; the exit code is that of the run all the same.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def write_whole(path: Path, write: Writer) -> None:
-    """Write a file so that it is either whole or not there; raises FileProblem."""
+    """Write a file so that it is either whole or not there; raises FileProblem.
+
+    A link stays and its target is written; a pipe or a device is written as it is.
+    """
+    path = Path(os.path.realpath(path))
     try:
+        if path.exists() and not path.is_file():
+            with path.open("w", encoding="utf-8") as device:
+                write(device)
+            return
         with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as file:
             try:
                 write(file)
@@ -73,3 +85,9 @@ def check_writable(paths: Sequence[Path | None]) -> None:
         if path is not None and not os.access(path.parent, os.W_OK):
             reason = "No such file or directory" if not path.parent.exists() else "Permission denied"
             raise FileProblem(f"cannot write {path}: {reason}")
+        if path is not None and path.is_dir():
+            raise FileProblem(f"cannot write {path}: it is a directory")
+    named = [os.path.realpath(path) for path in paths if path is not None]
+    twice = next((path for path in named if named.count(path) > 1), None)
+    if twice is not None:
+        raise UsageProblem(f"two reports go to the same file: {twice}")

@@ -73,7 +73,7 @@ def _why_not_finite(scene: Scene, root: Site) -> Finding:
         known = [k for k in broken_at if isinstance(proven.value[k], Ball)]
         if any(scene.too_large(proven.value[k]) for k in known):
             return Finding(Cause.OVERFLOW, root)
-        if any(isinstance(made.value[k], Ball) for k in known):
+        if made.overflow is None and any(isinstance(made.value[k], Ball) for k in known):
             return Finding(Cause.WRONG_VALUE, root, torch=root.torch.value, exact=tuple(proven.value))
         if known:
             return Finding(Cause.OVERFLOW, root)

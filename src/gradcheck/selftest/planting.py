@@ -50,6 +50,7 @@ def planted(forward: Operation, pullback: Pullback) -> Operation:
             return (None, *pulled) if isinstance(pulled, tuple) else (None, pulled)
 
     def run(*args: Any, **params: Any) -> Any:
+        args = tuple(args[0]) if isinstance(args[0], list) else args
         like = next(one for one in args if isinstance(one, torch.Tensor))
         tensors = (torch.as_tensor(one, dtype=like.dtype) for one in args)
         return Planted.apply(params, *tensors)  # type: ignore[no-untyped-call]

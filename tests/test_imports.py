@@ -13,7 +13,7 @@ import pytest
 import gradcheck
 
 ORDER: tuple[tuple[str, ...], ...] = (
-    ("errors", "formats"),
+    ("errors", "formats", "whole"),
     ("program",),
     ("functions",),
     ("constants", "source"),

@@ -8,10 +8,10 @@ from math import inf, isfinite
 from pathlib import Path
 from typing import Any
 
-from gradcheck.batch.whole import write_whole
 from gradcheck.compare import Verdict
 from gradcheck.errors import FileProblem, UsageProblem
 from gradcheck.suite import Batch, Result
+from gradcheck.whole import write_whole
 
 VERSION = 1
 """The version of the file's form."""
@@ -55,7 +55,7 @@ def write_baseline(batch: Batch, path: Path) -> None:
     checks = {result.check.id: Known.of(result).fields() for result in batch}
     text = json.dumps({"gradcheck_baseline": VERSION, "checks": checks}, indent=1, sort_keys=True, ensure_ascii=False)
     try:
-        write_whole(path, f"{text}\n")
+        write_whole(path, lambda file: file.writelines([text, "\n"]))
     except OSError as problem:
         raise FileProblem(f"cannot write {path}: {problem.strerror or problem}") from None
 

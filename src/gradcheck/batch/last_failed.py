@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from gradcheck.batch.whole import write_whole
 from gradcheck.suite import Batch, Check
+from gradcheck.whole import write_whole
 
 CACHE = ".gradcheck_cache"
 FILE = "lastfailed.json"
@@ -28,7 +28,7 @@ def write_last_failed(batch: Batch, directory: Path | None = None) -> None:
     with suppress(OSError):
         folder.mkdir(exist_ok=True)
         (folder / ".gitignore").write_text("*\n", "utf-8")
-        write_whole(folder / FILE, json.dumps({"failed": sorted(failed)}, indent=1))
+        write_whole(folder / FILE, lambda file: json.dump({"failed": sorted(failed)}, file, indent=1))
 
 
 def _read(path: Path) -> set[str]:

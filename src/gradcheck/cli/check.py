@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, Annotated
 import typer
 
 from gradcheck.cli import options
-from gradcheck.cli.output import Writer, check_writable, deliver, extra_reports, write_whole
+from gradcheck.cli.output import Writer, check_writable, deliver, extra_reports, write_file
 from gradcheck.errors import FileProblem, UsageProblem
 from gradcheck.report import REPORTERS, View
 from gradcheck.settings import DEFAULT_ULPS, Exit, Settings
@@ -150,4 +150,4 @@ def _emit(run: Run, path: Path) -> None:
     if text is None:
         typer.echo(f"nothing fails: {path} is not written", err=True)
     else:
-        write_whole(path, lambda file: file.writelines([text]))
+        write_file(path, lambda file: file.writelines([text]))

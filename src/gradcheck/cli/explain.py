@@ -12,7 +12,7 @@ import typer
 
 from gradcheck.cli.check import program_text
 from gradcheck.cli.options import APP, CONTEXT, At, Color, Device, Output, Seed, Shade, listed, view
-from gradcheck.cli.output import Writer, check_writable, deliver, write_whole
+from gradcheck.cli.output import Writer, check_writable, deliver, write_file
 from gradcheck.errors import UsageProblem
 from gradcheck.settings import Exit, Settings
 
@@ -107,7 +107,7 @@ def _draw(found: Explanation, path: Path) -> None:
     if found.graph is None:
         raise UsageProblem("there is no graph to draw", hint="; ".join(found.notes) or None)
     text = draw(found.graph)
-    write_whole(path, lambda file: file.writelines([text]))
+    write_file(path, lambda file: file.writelines([text]))
 
 
 def _disagrees(found: Explanation) -> bool:

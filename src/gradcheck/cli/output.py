@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO
@@ -12,6 +11,7 @@ from typing import IO
 from gradcheck.cli.options import Format
 from gradcheck.errors import FileProblem, UsageProblem
 from gradcheck.functions import nearest
+from gradcheck.whole import write_whole
 
 Writer = Callable[[IO[str]], None]
 
@@ -19,7 +19,7 @@ Writer = Callable[[IO[str]], None]
 def deliver(write: Writer, output: Path | None) -> None:
     """Write a report to a file, or to standard output where none is named."""
     if output is not None:
-        write_whole(output, write)
+        write_file(output, write)
         return
     try:
         write(sys.stdout)
@@ -29,33 +29,12 @@ def deliver(write: Writer, output: Path | None) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def write_whole(path: Path, write: Writer) -> None:
-    """Write a file so that it is either whole or not there; raises FileProblem.
-
-    A link stays and its target is written; a pipe or a device is written as it is.
-    """
-    path = Path(os.path.realpath(path))
+def write_file(path: Path, write: Writer) -> None:
+    """Write a file so that it is either whole or not there; raises FileProblem."""
     try:
-        if path.exists() and not path.is_file():
-            with path.open("w", encoding="utf-8") as device:
-                write(device)
-            return
-        with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as file:
-            try:
-                write(file)
-            except BaseException:
-                os.unlink(file.name)
-                raise
-        os.chmod(file.name, 0o666 & ~_umask())
-        os.replace(file.name, path)
+        write_whole(path, write)
     except OSError as problem:
         raise FileProblem(f"cannot write {path}: {problem.strerror or problem}") from None
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def extra_reports(texts: Sequence[str]) -> list[tuple[Format, Path]]:

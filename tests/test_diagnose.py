@@ -110,6 +110,8 @@ KNOWN: list[tuple[str, str, str, str, str, str, str]] = [
      "where has a corner here, but the whole is smooth: the slope that torch takes is not its derivative"),
     ("where(x > 0, x + 1, x)", "x=0", "float32", "undefined", "jump", "where(x > 0, x + 1, x)",
      "where jumps here, on the border of `x > 0`"),
+    ("x**y", "x=-2,y=2", "float32", "undefined", "outside-domain", "x**y",
+     "the slope of pow by y is not defined at x = -2, y = 2"),
 ]
 """Program, point, dtype, verdict, cause, the place as text, and what is said."""
 

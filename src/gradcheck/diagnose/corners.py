@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from math import inf, isfinite
+from math import inf, isfinite, isinf, isnan
 
 import numpy as np
 
@@ -70,8 +70,18 @@ def singular(scene: Scene, site: Site) -> Finding | None:
     for position, elements in made.pulled.items():
         if scene.name in inputs(site.sources[position]) and (cause := _no_slope(site, elements)) is not None:
             inside = cause in (Cause.POLE, *_CORNERS) and all(map(isfinite, site.torch.value.elements))
+            if inside and cause is Cause.POLE and _is_nowhere(site, position):
+                cause = Cause.OUTSIDE_DOMAIN
             return Finding(cause, site, argument=position if inside else None)
     return None
+
+
+def _is_nowhere(site: Site, position: int) -> bool:
+    """Return whether a slope does not exist, rather than being infinite: torch has nan for it, from no zero."""
+    pulled, incoming = site.torch.pulled[position], site.torch.cotangent
+    if pulled is None or incoming is None or not all(one and isfinite(one) for one in incoming.elements):
+        return False
+    return any(map(isnan, pulled.elements)) and not any(map(isinf, pulled.elements))
 
 
 def _ties(scene: Scene, condition: Site | str | None) -> bool:

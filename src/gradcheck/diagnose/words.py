@@ -204,7 +204,8 @@ def _division(finding: Finding, graph: Graph) -> str:
 
 
 def _outside(finding: Finding, graph: Graph) -> str:
-    return f"{_op(finding)} is not defined at {_argument_value(finding, graph)}"
+    what = _op(finding) if finding.argument is None else f"the slope of {_op(finding)} by {_argument(finding, graph)}"
+    return f"{what} is not defined at {_argument_value(finding, graph)}"
 
 
 def _pole(finding: Finding, graph: Graph) -> str:

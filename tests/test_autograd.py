@@ -133,6 +133,39 @@ def test_a_node_has_the_span_of_the_text_it_came_from() -> None:
     assert [text[span.start : span.end] for span in spans] == ["sin(x)", "sin(x)*3", "y**2"]
 
 
+PLAIN = {
+    "(0.1 + 0.2 - 0.3)*x": [0.1 + 0.2, 0.1 + 0.2 - 0.3],
+    "(2**0.5)**2 - 2 + x": [2**0.5, (2**0.5) ** 2, (2**0.5) ** 2 - 2],
+    "x*(pi*2)": [math.pi, math.pi * 2],
+    "where(1 - 0.9 - 0.1 == 0, x, 2*x)": [1 - 0.9, 1 - 0.9 - 0.1, 0.0],
+    "where((1 < 2) & ~(2 <= 1), x, 1)": [1.0, 0.0, 1.0, 1.0],
+    "y = -(1/3); x*y": [1 / 3, -(1 / 3)],
+    "x**(1/0)": [math.inf],
+    "exp(0.1*3)*x": [0.1 * 3],
+}
+"""Programs with what Python makes of their plain numbers, in order."""
+
+
+@pytest.mark.parametrize(("text", "wanted"), PLAIN.items())
+@EVERY_DTYPE
+def test_operations_among_plain_numbers_are_python_s_in_float64(text: str, wanted: list[float], dtype: str) -> None:
+    """Whatever the dtype: the numbers are rounded to it once torch gets them."""
+    found = run(text, dtype, traced=True, x=1.5)
+    assert [one.value.elements for one in found.plain] == [[one] for one in wanted]
+    assert all(one.plain and one.cotangent is None and set(one.args) == {None} for one in found.plain if one.call.args)
+    assert not any(one.plain for one in found.operations)
+    assert run(text, dtype, x=1.5).plain == ()
+
+
+@EVERY_DTYPE
+def test_every_argument_is_a_tensor_or_a_number(dtype: str) -> None:
+    texts = [*PLAIN, "clamp(x, -1, 0.1)", "maximum(x, 0.1)", "where(x > 0.1, 0.2, x)", "exp(2)*x"]
+    for one in (one for text in texts for one in run(text, dtype, traced=True, x=1.5).operations):
+        assert [arg is None for arg in one.args] == [number is not None for number in one.numbers]
+    found = {one.call.op: one.numbers for one in run("0.1*x + 0.3", dtype, traced=True, x=1.5).operations}
+    assert found == {"mul": (0.1, None), "add": (None, 0.3)}
+
+
 def test_the_same_point_gives_the_same_bytes_and_stays_as_it_is() -> None:
     at = {"x": np.array([0.1, 0.2, 0.3])}
     before = at["x"].copy()

@@ -59,10 +59,13 @@ class Saved:
 class Operation:
     """One operation of the user's tree as torch ran it: all that went in and came out, forward and backward.
 
-    ``args`` holds its tensors, None where an argument is a plain number. ``tracked`` says for each argument whether it
+    ``args`` holds its tensors, None where an argument is a plain number; ``numbers`` holds those: what Python had there
+    in float64, before torch rounded it to the dtype, None for a tensor. ``tracked`` says for each argument whether it
     carries a graph, ``made_tracked`` whether the result does. ``pulled`` holds what flowed back to each argument from
     this operation alone, ``cotangent`` what flowed into its result from all that read it. ``functions`` names what runs
     on the way back through it (``MulBackward0``), from the result to the arguments, and ``saved`` is what they keep.
+    A ``plain`` operation is Python's own, on plain numbers alone: ``value`` is its result in float64 (a truth is 1 or
+    0), and nothing flows back.
     """
 
     call: Call
@@ -74,15 +77,22 @@ class Operation:
     pulled: tuple[TorchValue | None, ...]
     functions: tuple[str, ...] = ()
     saved: tuple[Saved, ...] = ()
+    numbers: tuple[float | None, ...] = ()
+    plain: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Backward:
-    """What torch returned: every layer, the gradient of every input asked for (None: no gradient), the operations."""
+    """What torch returned: every layer, the gradient of every input asked for (None: no gradient), the operations.
+
+    ``plain`` holds those among plain numbers, which Python runs in float64 before torch sees their result; a number
+    that the program writes, such as 0.1, is none.
+    """
 
     layers: dict[str, TorchValue]
     gradients: dict[str, TorchValue | None]
     operations: tuple[Operation, ...]
+    plain: tuple[Operation, ...] = ()
 
 
 def backward(
@@ -115,6 +125,7 @@ def backward(
         {name: _value(tensor, True) for name, tensor in layers.items()},
         {name: _optional(grad) for name, grad in zip(wrt, gradients, strict=False)},
         tuple(step.operation(pulled) for step in lane.steps),
+        tuple(lane.plain),
     )
 
 
@@ -216,6 +227,7 @@ class _Step:
             tuple(None if one is None else _optional(pulled[id(one)]) for one in tensors),
             self.functions,
             self.saved,
+            _numbers(self.args),
         )
 
 
@@ -238,6 +250,7 @@ class _Lane:
         self.device = device
         self.source = source
         self.steps: list[_Step] = []
+        self.plain: list[Operation] = []
 
     def run(self, program: Program) -> dict[str, torch.Tensor]:
         layers = {}
@@ -271,6 +284,8 @@ class _Lane:
             # The backward pass frees what was saved: it is read here.
             saved = tuple(one for function in functions for one in _saved(function, args))
             self.steps.append(_Step(node, args, made, tuple(type(one).__name__ for one in functions), saved))
+        elif self.traced:
+            self.plain.append(_plain(node, args, made))
         return made
 
     def call(self, node: Call, args: list[Any]) -> Any:
@@ -287,6 +302,8 @@ class _Lane:
         if node.op in _OPERATORS:
             if any(isinstance(one, torch.Tensor) for one in args):
                 return (tested or _function(node.op))(*args)
+            if node.op == "logical_not":
+                return not args[0]  # ~ of a truth is a number in Python: it works on tensors alone
             return _python(_function(node.op), args)  # numbers alone are Python's business
         function = tested or _function(node.op)
         keep = node.op in _SCALARS_ALLOWED
@@ -302,6 +319,18 @@ class _Lane:
 
     def truth(self, value: Any) -> torch.Tensor:
         return value if isinstance(value, torch.Tensor) else torch.tensor(bool(value), device=self.device)
+
+
+def _plain(call: Call, args: list[Any], made: Any) -> Operation:
+    """Return an operation that Python ran on plain numbers alone."""
+    nothing, no = (None,) * len(args), (False,) * len(args)
+    value = TorchValue((), [float(made)])
+    return Operation(call, nothing, no, value, False, None, nothing, numbers=_numbers(args), plain=True)
+
+
+def _numbers(args: list[Any]) -> tuple[float | None, ...]:
+    """Return the plain numbers among the arguments of an operation."""
+    return tuple(None if isinstance(one, torch.Tensor) else float(one) for one in args)
 
 
 def _edge(value: Any) -> Any:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from math import isfinite, isnan, log2
+from math import inf, isfinite, isinf, log2
 
 from gradcheck.errors import UsageProblem
-from gradcheck.formats import Ball, Dyadic, Format
+from gradcheck.formats import Ball, Format
 
 
 class Verdict(StrEnum):
@@ -17,9 +17,11 @@ class Verdict(StrEnum):
     AGREE = "agree"
     UNTRACKED = "untracked"
     KINK = "kink"
+    OVERFLOW = "overflow"
     UNDEFINED = "undefined"
     UNDECIDED = "undecided"
     UNSTABLE = "unstable"
+    LOSSY = "lossy"
     DISAGREE = "disagree"
     ERROR = "error"
 
@@ -34,7 +36,9 @@ class Verdict(StrEnum):
         return self in (Verdict.DISAGREE, Verdict.ERROR)
 
 
-UNPROVEN = frozenset({Verdict.UNDEFINED, Verdict.UNDECIDED, Verdict.UNSTABLE})
+UNPROVEN = frozenset({
+    Verdict.OVERFLOW, Verdict.UNDEFINED, Verdict.UNDECIDED, Verdict.UNSTABLE, Verdict.LOSSY,
+})  # fmt: skip
 """What fails an assertion: nobody has shown that these are right."""
 
 
@@ -44,7 +48,7 @@ def failing(assertion: bool, allow: Iterable[str]) -> frozenset[Verdict]:
     Raises UsageProblem for a word that is no verdict.
 
     >>> print(*sorted(failing(True, ["undefined"])))
-    disagree error undecided unstable
+    disagree error lossy overflow undecided unstable
     """
     words = set(allow)
     strange = sorted(words - {*Verdict})
@@ -83,19 +87,52 @@ def right_bits(found: Judgement, fmt: Format) -> int:
     """Return how many bits of the significand are right; all where a verdict passes without an error to measure.
 
     >>> from gradcheck.formats import FORMATS
-    >>> [right_bits(Judgement(Verdict.UNSTABLE, ulps), FORMATS["float32"]) for ulps in (0.5, 1024.0, 2.0**30, None)]
+    >>> [right_bits(Judgement(Verdict.LOSSY, ulps), FORMATS["float32"]) for ulps in (0.5, 1024.0, 2.0**30, None)]
     [24, 14, 0, 0]
     """
     if found.ulps is None:
-        return fmt.precision if found.verdict in (Verdict.AGREE, Verdict.KINK, Verdict.UNTRACKED) else 0
+        return fmt.precision if found.verdict in _PASSING else 0
     return max(0, int(fmt.precision - log2(max(found.ulps, 1.0)))) if isfinite(found.ulps) else 0
+
+
+_PASSING = frozenset({Verdict.AGREE, Verdict.UNTRACKED, Verdict.KINK, Verdict.OVERFLOW})
+
+
+def digits(truth: Ball, fmt: Format) -> int:
+    """Return how many binary digits the format has for a number: its precision, and fewer below the normal range.
+
+    >>> from gradcheck.formats import FORMATS
+    >>> [digits(Ball.around(value), FORMATS["float32"]) for value in (1.0, 2.0**-140, 0.0)]
+    [24, 10, 0]
+    """
+    middle = truth.midpoint
+    top = middle.man.bit_length() + middle.exp - 1
+    least = fmt.emin - fmt.precision + 1
+    return max(0, min(fmt.precision, top - least + 1)) if middle.man else 0
+
+
+def half_of_the_digits(truth: Ball, fmt: Format) -> float:
+    """Return the error in ULP at which half of the digits are lost that the format has there; one ULP at least.
+
+    Half is where a result stops being worth its format: float32 is then worse than bfloat16. It is a convention, as
+    every line between exact and useless must be one; what is proven is on which side of it a number lies. One ULP is
+    what a correctly rounded operation may be off by below the normal range, where it has no digit to lose.
+    """
+    return max(1.0, float(2.0 ** (digits(truth, fmt) / 2)))
+
+
+def exceeds(truth: Ball, fmt: Format, sign: int) -> bool:
+    """Return whether every number of an enclosure rounds to the infinity of this sign."""
+    return fmt.round_dyadic(truth.lower if sign > 0 else truth.upper) == sign * inf
 
 
 def judge(ball: Ball, value: float, fmt: Format, tolerance: float) -> Judgement | None:
     """Return the judgement on ``value``, a number of ``fmt``, or None where the ball is too wide to decide.
 
     It agrees when it lies within ``tolerance`` ULP of every point of the ball, and disagrees when it lies within
-    ``tolerance`` of none. The ULP are those of ``Format.distance``.
+    ``tolerance`` of none. The ULP are those of ``Format.distance``. Below the normal range, where fewer digits are
+    left, the tolerance leaves half of them. Infinity, or the largest number, for what the format cannot hold is an
+    overflow.
 
     >>> from gradcheck.formats import FORMATS, Dyadic
     >>> one = Ball(Dyadic(1, 0), Dyadic(1, 0))
@@ -104,22 +141,22 @@ def judge(ball: Ball, value: float, fmt: Format, tolerance: float) -> Judgement 
     >>> judge(Ball(Dyadic(1, 0), Dyadic(2, 0)), 1.0, FORMATS["float32"], tolerance=4) is None
     True
     """
+    if abs(value) >= fmt.largest and exceeds(ball, fmt, 1 if value > 0 else -1):
+        return Judgement(Verdict.OVERFLOW, note=f"the exact number is too large for {_range(fmt)}")
     if not isfinite(value):
-        return Judgement(Verdict.DISAGREE, note=_non_finite(ball, value, fmt))
+        reaches = isinf(value) and max(abs(fmt.round_dyadic(end)) for end in (ball.lower, ball.upper)) == inf
+        return None if reaches else Judgement(Verdict.DISAGREE, note=f"torch has {value}, the exact number is finite")
+    within = min(tolerance, half_of_the_digits(ball, fmt))
     ends = fmt.distance(value, ball.lower), fmt.distance(value, ball.upper)
-    if max(ends) <= tolerance:
+    if max(ends) <= within:
         return Judgement(Verdict.AGREE, max(ends))
-    if min(ends) > tolerance and not ball.contains(value):
+    if min(ends) > within and not ball.contains(value):
         return Judgement(Verdict.DISAGREE, max(ends))
     return None
 
 
-def _non_finite(ball: Ball, value: float, fmt: Format) -> str:
-    largest = Dyadic.of(fmt.largest)
-    beyond = ball.lower > largest if value > 0 else ball.upper < Dyadic.of(-fmt.largest)
-    if beyond and not isnan(value):
-        return f"the derivative is too large for {fmt.name}, whose largest number is {fmt.largest:.6g}"
-    return f"the value is {value}, the derivative is finite"
+def _range(fmt: Format) -> str:
+    return f"{fmt.name}, whose largest number is {fmt.largest:.6g}"
 
 
 def between(left: Ball, right: Ball, value: float, fmt: Format, tolerance: float) -> Judgement:
@@ -135,25 +172,42 @@ def between(left: Ball, right: Ball, value: float, fmt: Format, tolerance: float
     return Judgement(Verdict.DISAGREE, note=f"{slopes}; torch's {fmt.text(value)} is not between them")
 
 
-def explain(found: Judgement, rounding: Ball | None, value: float, fmt: Format, overflow: str | None) -> Judgement:
-    """Return the judgement on a value beyond the tolerance, given its rounding enclosure (None: unbounded).
+@dataclass(frozen=True, slots=True)
+class Rounding:
+    """What is known of the roundings behind a number that is beyond the tolerance.
 
-    ``overflow`` is an operation on the way whose value the format cannot hold.
-
-    Outside the enclosure it is wrong, whatever the rounding. Inside, at least half of the significand is right, or
-    the formula is unstable: it cannot be evaluated this way in this dtype. Behind an overflow any number may come out,
-    but nan or infinity where the derivative is finite is wrong all the same.
+    ``explains`` says that they can give it: every operation on the way returned what a rounding of its own inputs can
+    be, or the number lies in the rounding enclosure of the whole. ``wrong`` names the operation that did not.
+    ``overflow`` is one on the way whose value the format cannot hold; ``sensitive`` says that the exact number moves
+    by half of its digits or more where the point moves by half an ULP.
     """
-    largest = f"{fmt.name}, whose largest number is {fmt.largest:.6g}"
+
+    explains: bool
+    wrong: str | None = None
+    overflow: str | None = None
+    sensitive: bool = False
+
+
+def explain(found: Judgement, truth: Ball, value: float, fmt: Format, rounding: Rounding) -> Judgement:
+    """Return the judgement on a value beyond the tolerance, given what is known of the roundings behind it.
+
+    What they do not explain is wrong. What they explain has at least half of the digits that the format has there, or
+    it is lost: ``unstable`` where the point itself does not determine the digits, ``lossy`` where it does. Nan and
+    infinity where the exact number is finite are wrong all the same.
+    """
     if not isfinite(value):
-        told = overflow is None or "too large" in str(found.note)
-        cause = "" if told else f"; {overflow} on the way is too large for {largest}"
+        over = rounding.overflow
+        cause = "" if over is None else f"; {over} on the way is too large for {_range(fmt)}"
         return Judgement(found.verdict, found.ulps, f"{found.note}{cause}")
-    if rounding is not None and not rounding.contains(value):
-        return Judgement(found.verdict, found.ulps, f"outside what rounding in {fmt.name} can explain")
-    if found.ulps is not None and found.ulps <= 2 ** (fmt.precision / 2):
+    if not rounding.explains:
+        whose = "rounding" if rounding.wrong is None else f"a rounding of what {rounding.wrong} was given"
+        return Judgement(Verdict.DISAGREE, found.ulps, f"outside what {whose} in {fmt.name} can explain")
+    if found.ulps is not None and found.ulps <= half_of_the_digits(truth, fmt):
         return Judgement(Verdict.AGREE, found.ulps, f"rounding in {fmt.name} explains the difference")
-    lost = "more than half of the digits are lost to rounding"
-    if rounding is None and overflow is not None:
-        lost = f"{overflow} on the way leaves the range of {largest}"
-    return Judgement(Verdict.UNSTABLE, found.ulps, f"{lost}: this formula cannot be evaluated in {fmt.name} here")
+    if rounding.sensitive:
+        note = f"no {fmt.name} input determines it: half an ULP of the input moves more than half of the digits"
+        return Judgement(Verdict.UNSTABLE, found.ulps, note)
+    lost = f"more than half of the digits are lost in {fmt.name}, though the input determines them"
+    if rounding.overflow is not None:
+        lost = f"{rounding.overflow} on the way leaves the range of {_range(fmt)}"
+    return Judgement(Verdict.LOSSY, found.ulps, lost)

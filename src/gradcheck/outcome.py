@@ -18,7 +18,9 @@ from gradcheck.settings import Exit
 class LayerOutcome:
     """One layer of the user's program: what it is, what torch made of it, and the enclosure where it is small enough.
 
-    ``derivatives`` holds the local derivative by each name that the layer reads, as text.
+    ``derivatives`` holds the local derivative by each name that the layer reads, as text. ``judgements`` are those on
+    the elements of the output, in row-major order, and ``blames`` say what is at fault for its bad ones; other layers
+    have none, since the operations in them are judged one by one where the output is not right.
     """
 
     name: str
@@ -28,6 +30,19 @@ class LayerOutcome:
     exact: list[Ball | None] | None
     grad_fn: str | None
     derivatives: dict[str, str]
+    judgements: list[Judgement] = field(default_factory=list)
+    blames: list[Blame] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """An operation that returned what no rounding of its own inputs can give, in its value or on the way back.
+
+    ``blame`` says which one, and how it is wrong.
+    """
+
+    judgement: Judgement
+    blame: Blame
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +83,11 @@ class GradientOutcome:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One program at one point in one dtype."""
+    """One program at one point in one dtype.
+
+    ``ulps`` is the tolerance. ``faults`` are the operations that are proven wrong, those under test foremost; that one
+    leaves all the gradients right does not make it right.
+    """
 
     program: Program
     point: Point
@@ -81,23 +100,36 @@ class Outcome:
     bits: int
     notes: list[str] = field(default_factory=list)
     error: str | None = None
+    ulps: float = 0.0
+    faults: list[Fault] = field(default_factory=list)
 
     @property
     def verdict(self) -> Verdict:
-        """Return the worst verdict of all the gradients."""
-        return (
-            Verdict.ERROR
-            if self.error is not None
-            else worst([Verdict.AGREE, *(one.verdict for one in self.gradients)])
-        )
+        """Return the worst verdict of all: on the gradients, the value, the operations, and what the user stated."""
+        return worst([Verdict.AGREE, *self.verdicts(), *self.stated()])
 
     @property
     def value(self) -> LayerOutcome | None:
         """Return the output."""
         return self.layers[-1] if self.layers else None
 
+    def verdicts(self) -> set[Verdict]:
+        """Return all verdicts on torch: on the gradients, the value of the output, and the operations."""
+        if self.error is not None:
+            return {Verdict.ERROR}
+        values = self.value.judgements if self.value is not None else []
+        judgements = [*(one for each in self.gradients for one in each.judgements), *values]
+        return {one.verdict for one in (*judgements, *(fault.judgement for fault in self.faults))}
+
+    def stated(self) -> set[Verdict]:
+        """Return all verdicts on the derivatives that the user stated."""
+        return {one.verdict for each in self.gradients for one in each.expectations or ()}
+
     def counts(self) -> Counter[Verdict]:
-        """Return how many elements have each verdict; an outcome that is an error counts as one."""
+        """Return how many elements of the gradients have each verdict, those that the user stated included.
+
+        An outcome that is an error counts as one.
+        """
         if self.error is not None:
             return Counter({Verdict.ERROR: 1})
         found: Counter[Verdict] = Counter()
@@ -105,13 +137,17 @@ class Outcome:
             found.update(one.verdict for one in (*gradient.judgements, *(gradient.expectations or ())))
         return found
 
+    def value_counts(self) -> Counter[Verdict]:
+        """Return how many elements of the output's value have each verdict."""
+        return Counter(one.verdict for one in (self.value.judgements if self.value is not None else ()))
+
 
 @dataclass(frozen=True, slots=True)
 class Run(Sequence[Outcome]):
     """All the outcomes of one call, the verdicts that make it fail, and the environment that they came from."""
 
     outcomes: tuple[Outcome, ...]
-    ulps: float
+    ulps: float | None
     seed: int | None
     environment: dict[str, str]
     failing: frozenset[Verdict] = frozenset({Verdict.DISAGREE, Verdict.ERROR})
@@ -129,10 +165,18 @@ class Run(Sequence[Outcome]):
         """Return how many elements have each verdict."""
         return sum((outcome.counts() for outcome in self.outcomes), Counter())
 
+    def value_counts(self) -> Counter[Verdict]:
+        """Return how many elements of the outputs' values have each verdict."""
+        return sum((outcome.value_counts() for outcome in self.outcomes), Counter())
+
     @property
     def verdict(self) -> Verdict:
         """Return the worst verdict of all."""
         return worst([Verdict.AGREE, *(outcome.verdict for outcome in self.outcomes)])
+
+    def verdicts(self) -> set[Verdict]:
+        """Return all verdicts, on torch and on what the user stated."""
+        return {one for outcome in self.outcomes for one in (*outcome.verdicts(), *outcome.stated())}
 
     @property
     def passed(self) -> bool:
@@ -142,7 +186,6 @@ class Run(Sequence[Outcome]):
     @property
     def exit(self) -> Exit:
         """Return the exit code of the run."""
-        counts = self.counts()
-        if not sum(counts.values()):
+        if not sum(self.counts().values()):
             return Exit.NOTHING
-        return Exit.FAIL if self.failing & {verdict for verdict in counts if counts[verdict]} else Exit.PASS
+        return Exit.FAIL if self.failing & self.verdicts() else Exit.PASS

@@ -218,10 +218,10 @@ def check_gradient(  # noqa: PLR0913 - one parameter a setting
     __tracebackhide__ = True
     from gradcheck import case
     from gradcheck.errors import GradcheckError
-    from gradcheck.settings import DEFAULT_ULPS, Settings
+    from gradcheck.settings import Settings
 
     settings = Settings(
-        dtypes=_words(dtype), device=device, ulps=DEFAULT_ULPS if ulps is None else ulps,
+        dtypes=_words(dtype), device=device, ulps=ulps,
         wrt=None if wrt is None else _words(wrt), expect=(expect,) if isinstance(expect, str) else tuple(expect or ()),
         assertion=assertion, allow=_words(allow), under_test=under_test or {},
     )  # fmt: skip

@@ -14,7 +14,6 @@ from gradcheck.functions import CONDITIONS, DETACH, WHERE, lookup
 from gradcheck.lower import lower
 from gradcheck.outcome import GradientOutcome, Outcome, Run
 from gradcheck.program import Call, Name, Node, Number, Param, Program, Shape, postorder, unravel
-from gradcheck.settings import DEFAULT_ULPS
 
 MAX_WRITTEN = 64
 """Elements of a point that are written out; a larger one keeps the text that it came from."""
@@ -36,7 +35,7 @@ def command(run: Run, outcome: Outcome) -> str:
     options = {
         "--wrt": ",".join(wrt) if wrt and wrt != outcome.program.inputs else None,
         "--device": outcome.device if outcome.device != "cpu" else None,
-        "--ulps": f"{run.ulps:g}" if run.ulps != DEFAULT_ULPS else None,
+        "--ulps": f"{run.ulps:g}" if run.ulps is not None else None,
         "--seed": str(run.seed) if run.seed and _is_drawn(outcome) else None,
     }
     words += [word for option, value in options.items() if value is not None for word in (option, value)]

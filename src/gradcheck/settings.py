@@ -13,8 +13,8 @@ from gradcheck.errors import NameProblem, UsageProblem
 from gradcheck.formats import FORMATS
 from gradcheck.functions import nearest
 
-DEFAULT_ULPS = 16.0
-"""Tolerance in ULP where none is given."""
+DEFAULT_ULPS = {"float64": 16.0, "float32": 16.0, "bfloat16": 2.0, "float16": 2.0}
+"""Tolerance in ULP by dtype where none is given: 16 would be 6 to 12 % in bfloat16, whose ULP are large."""
 
 
 class Exit(IntEnum):
@@ -38,6 +38,7 @@ class Exit(IntEnum):
 class Settings:
     """How to check: dtypes, device, inputs to differentiate by (None: all), tolerance, and what the user believes.
 
+    ``ulps`` is the tolerance in ULP of the dtype; None takes DEFAULT_ULPS.
     With ``assertion`` whatever is not known to be right fails too; ``allow`` names verdicts that pass all the same.
     ``nondet`` is how often torch runs again, to see whether it returns the same. ``under_test`` holds callables that
     run in place of torch's own, by the operation's name: this is how a custom autograd Function is checked against
@@ -47,7 +48,7 @@ class Settings:
     dtypes: tuple[str, ...] = ("float32",)
     device: str = "cpu"
     wrt: tuple[str, ...] | None = None
-    ulps: float = DEFAULT_ULPS
+    ulps: float | None = None
     expect: tuple[str, ...] = ()
     seed: int = 0
     directory: Path | None = None
@@ -55,6 +56,14 @@ class Settings:
     allow: tuple[str, ...] = ()
     nondet: int = 0
     under_test: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
+
+    def tolerance(self, dtype: str) -> float:
+        """Return the tolerance in ULP of a dtype.
+
+        >>> Settings().tolerance("float32"), Settings().tolerance("float16"), Settings(ulps=4).tolerance("float16")
+        (16.0, 2.0, 4)
+        """
+        return DEFAULT_ULPS[dtype] if self.ulps is None else self.ulps
 
     def validate(self, inputs: Sequence[str]) -> None:
         """Raise NameProblem or UsageProblem for an input, a dtype or a tolerance that makes no sense."""
@@ -66,7 +75,7 @@ class Settings:
                 raise UsageProblem(f"unknown dtype {dtype!r}", hint=_choice(dtype, list(FORMATS)))
         if not self.dtypes:
             raise UsageProblem("no dtype is given", hint=f"choose from {', '.join(FORMATS)}")
-        if not (self.ulps >= 0 and isfinite(self.ulps)):
+        if self.ulps is not None and not (self.ulps >= 0 and isfinite(self.ulps)):
             raise UsageProblem(f"a tolerance is a number of ULP, 0 or more, not {self.ulps}")
 
 

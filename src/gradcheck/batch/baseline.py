@@ -76,10 +76,15 @@ def compare_baseline(batch: Batch, path: Path, factor: float = DEFAULT_FACTOR) -
 def _seen(result: Result, known: Known | None, factor: float) -> Result:
     if known is None:
         return result
-    worse = _worse(Known.of(result), known, result.check.settings.ulps, factor)
+    worse = _worse(Known.of(result), known, _tolerance(result), factor)
     if worse is not None:
         return replace(result, unmet=(*result.unmet, worse))
     return result if result.passed else replace(result, known=True)
+
+
+def _tolerance(result: Result) -> float:
+    settings = result.check.settings
+    return max(map(settings.tolerance, settings.dtypes))
 
 
 def _worse(now: Known, then: Known, tolerance: float, factor: float) -> str | None:

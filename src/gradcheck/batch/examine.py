@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from gradcheck.compare import Verdict, worst
 from gradcheck.errors import NameProblem, ShapeProblem
 from gradcheck.formats import FORMATS, Ball, Format, exact_text
-from gradcheck.outcome import Outcome, Run
+from gradcheck.outcome import GradientOutcome, LayerOutcome, Outcome, Run
 from gradcheck.suite import Check
 
 NOTHING = "none"
@@ -34,21 +35,40 @@ def _seed(seed: int) -> None:
 
 def _unmet(check: Check, run: Run) -> list[str]:
     expect, words = check.expect, []
-    if expect.verdict is not None and run.verdict is not expect.verdict:
-        words.append(f"expected verdict {expect.verdict}, found {run.verdict}")
-    if expect.cause is not None and expect.cause not in (found := _causes(run)):
+    lane = worst([Verdict.AGREE, *(verdict for outcome in run for verdict in outcome.verdicts())])
+    if expect.verdict is not None and lane is not expect.verdict:
+        words.append(f"expected verdict {expect.verdict}, found {lane}")
+    if expect.cause is not None and (found := _causes(run, lane)) != [expect.cause]:
         words.append(f"expected cause {expect.cause}, found {' and '.join(found) or NOTHING}")
+    if expect.verdict is not None:
+        words += _misstated(run)
     if expect.value is not None:
         said = [_value(expect.value, outcome) for outcome in run]
         words += [*dict.fromkeys(one for one in said if one is not None)]
     return words
 
 
-def _causes(run: Run) -> list[str]:
-    """Return what was blamed for the elements with the run's verdict."""
-    gradients = [gradient for outcome in run for gradient in outcome.gradients]
-    blames = [(gradient.judgements[blame.element], blame) for gradient in gradients for blame in gradient.blames]
-    return sorted({blame.cause for judgement, blame in blames if judgement.verdict is run.verdict})
+def _misstated(run: Run) -> Iterator[str]:
+    """Yield where the derivative that the author states is not the derivative, whatever torch made of it."""
+    for outcome in run:
+        for one in outcome.gradients:
+            wrong = [k for k, found in enumerate(one.expectations or ()) if found.verdict is Verdict.DISAGREE]
+            if wrong and one.expected is not None:
+                value, fmt = one.expected[wrong[0]], FORMATS[outcome.dtype]
+                stated = NOTHING if value is None else fmt.text(value)
+                yield f"expected gradient {stated} by {one.input}, found {exact_text(one.exact[wrong[0]], fmt)}"
+
+
+def _causes(run: Run, verdict: Verdict) -> list[str]:
+    """Return what was blamed for the elements with this verdict, of the gradients or else of the value."""
+    judged: list[list[GradientOutcome] | list[LayerOutcome]] = [
+        [one for outcome in run for one in outcome.gradients], [one for outcome in run for one in outcome.layers[-1:]]
+    ]  # fmt: skip
+    for some in judged:
+        blames = [(one.judgements[blame.element], blame) for one in some for blame in one.blames]
+        if found := {blame.cause for judgement, blame in blames if judgement.verdict is verdict}:
+            return sorted(found)
+    return sorted({fault.blame.cause for outcome in run for fault in outcome.faults})
 
 
 # --- the value ------------------------------------------------------------------------------------

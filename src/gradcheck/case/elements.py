@@ -9,7 +9,7 @@ import numpy as np
 
 from gradcheck import exact
 from gradcheck.autograd import TorchValue
-from gradcheck.compare import SLACK, Judgement, Verdict, between, explain, judge
+from gradcheck.compare import SLACK, Judgement, Rounding, Verdict, between, explain, judge
 from gradcheck.formats import Ball, Dyadic, Format
 from gradcheck.program import Shape, unravel
 
@@ -124,13 +124,11 @@ class Elements:
             return []
         return [k for k, one in enumerate(self.judgements) if one is not None and one.verdict is Verdict.DISAGREE]
 
-    def explain(self, k: int, rounding: Ball | None, fmt: Format, overflow: str | None) -> None:
-        """Replace a judgement by what the rounding enclosure makes of it."""
+    def explain(self, k: int, rounding: Rounding, fmt: Format) -> None:
+        """Replace a judgement by what the roundings on the way make of it."""
         found, truth = self.judgements[k], self.balls[k]
-        if rounding is not None and truth is not None and not rounding.overlaps(truth):
-            return  # at a kink the branch that torch takes may lead away from the derivative, whatever the rounding
-        if found is not None and self.torch is not None:
-            self.judgements[k] = explain(found, rounding, self.torch[k], fmt, overflow)
+        if found is not None and truth is not None and self.torch is not None:
+            self.judgements[k] = explain(found, truth, self.torch[k], fmt, rounding)
 
     def give_up(self, pole: str | None, bits: int, fmt: Format, ulps: float) -> None:
         """Judge what no precision decided."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import islice
 from math import inf
@@ -10,11 +11,11 @@ from gradcheck import exact
 from gradcheck.blame import Blame, Cause, Fix
 from gradcheck.case.one import Case
 from gradcheck.compare import Judgement, Verdict, right_bits
-from gradcheck.diagnose import Graph, diagnose, graph, unsteady
+from gradcheck.diagnose import Graph, diagnose, unsteady
 from gradcheck.diagnose.words import in_words
 from gradcheck.errors import GradcheckError, Span
 from gradcheck.formats import Format
-from gradcheck.outcome import GradientOutcome, Outcome
+from gradcheck.outcome import GradientOutcome, LayerOutcome, Outcome
 from gradcheck.plan import Plan
 from gradcheck.program import Program
 from gradcheck.rewrites import Rewrite, rewrites
@@ -25,10 +26,8 @@ MAX_REWRITES = 12
 """Rewritten programs that are tried for one bad element."""
 MAX_FOUND = 200
 """Rewrites that are looked for in one program."""
-MAX_NUMBERS = 100_000
-"""Numbers on the way of a program up to which the operation at fault is looked for."""
 
-_LOOKED_INTO = frozenset({Verdict.KINK, Verdict.UNDEFINED, Verdict.UNSTABLE, Verdict.DISAGREE})
+_LOOKED_INTO = frozenset({Verdict.KINK, Verdict.UNDEFINED, Verdict.UNSTABLE, Verdict.LOSSY, Verdict.DISAGREE})
 _NOT_THE_FORMULA = frozenset({
     Cause.WRONG_GRADIENT, Cause.WRONG_VALUE, Cause.DETACHED, Cause.LOWER_PRECISION, Cause.NONDETERMINISTIC,
 })  # fmt: skip
@@ -47,21 +46,30 @@ class Inquiry:
 
     def run(self) -> Outcome:
         """Return the outcome with what is at fault for its bad elements."""
-        outcome, case = self.outcome, self.case
-        if outcome.error is not None or not any(map(_kinds, outcome.gradients)):
+        outcome = self.outcome
+        value = outcome.value
+        bad = [gradient.judgements for gradient in outcome.gradients]
+        if outcome.error is not None or value is None or not any(map(_kinds, [*bad, value.judgements])):
             return outcome
-        if sum(len(layer.values) for layer in outcome.layers) > MAX_NUMBERS:
+        traced = None if self.case.evidence is None else self.case.evidence.graph
+        if traced is None:
             return outcome
-        values = exact.enclose(case.plan.node.core, case.arrays, outcome.bits)
-        operations = case.backward(traced=True).operations
-        traced = graph(
-            case.plan.program, case.plan.node, values, case.arrays, operations, case.format, outcome.bits
-        )
-        return replace(outcome, gradients=[self.gradient(one, traced) for one in outcome.gradients])
+        layers = [*outcome.layers[:-1], self.layer(value, traced)]
+        return replace(outcome, layers=layers, gradients=[self.gradient(one, traced) for one in outcome.gradients])
+
+    def layer(self, value: LayerOutcome, traced: Graph) -> LayerOutcome:
+        """Return the output with what is at fault for the worst element of each kind of its bad ones."""
+        assert self.case.value is not None
+        balls, node = self.case.value.balls, self.case.plan.node
+        found = [
+            diagnose(traced, node, None, k, value.judgements[k], balls[k], value.values[k])
+            for k in _kinds(value.judgements)
+        ]
+        return replace(value, blames=[one for one in found if one is not None])
 
     def gradient(self, gradient: GradientOutcome, traced: Graph) -> GradientOutcome:
         """Return a gradient with what is at fault for the worst element of each kind."""
-        found = (self.blame(gradient, traced, k) for k in _kinds(gradient))
+        found = (self.blame(gradient, traced, k) for k in _kinds(gradient.judgements))
         return replace(gradient, blames=[one for one in found if one is not None])
 
     def blame(self, gradient: GradientOutcome, traced: Graph, k: int) -> Blame | None:
@@ -144,16 +152,16 @@ def _better(after: Judgement, before: Judgement, fmt: Format) -> bool:
     """Return whether a judgement is worth a rewrite: a milder verdict, or at least two bits more."""
     if after.verdict in _NO_ANSWER:
         return False
-    if after.verdict in (before.verdict, Verdict.UNSTABLE, Verdict.DISAGREE):
+    if after.verdict in (before.verdict, Verdict.UNSTABLE, Verdict.LOSSY, Verdict.DISAGREE):
         return right_bits(after, fmt) >= right_bits(before, fmt) + 2
     return after.verdict.severity < before.verdict.severity or before.verdict is Verdict.UNDEFINED
 
 
-def _kinds(gradient: GradientOutcome) -> list[int]:
+def _kinds(judgements: Sequence[Judgement]) -> list[int]:
     """Return the worst element of each kind of bad ones, the worst first."""
     worst: dict[tuple[Verdict, str | None], int] = {}
-    for k in sorted(range(len(gradient.judgements)), key=lambda k: _badness(gradient.judgements[k])):
-        one = gradient.judgements[k]
+    for k in sorted(range(len(judgements)), key=lambda k: _badness(judgements[k])):
+        one = judgements[k]
         if one.verdict in _LOOKED_INTO:
             worst.setdefault((one.verdict, one.note), k)
     return list(worst.values())[:MAX_BLAMES]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,12 +12,13 @@ import numpy as np
 from gradcheck import autograd, exact
 from gradcheck.autograd import Backward, TorchValue
 from gradcheck.case.elements import Element, Elements, spread
+from gradcheck.case.evidence import Evidence
 from gradcheck.compare import SLACK, Judgement, Verdict, judge
 from gradcheck.errors import LaneProblem
 from gradcheck.exact import MAX_BITS, START_BITS
 from gradcheck.formats import FORMATS, Ball
 from gradcheck.lower import lower
-from gradcheck.outcome import GradientOutcome, LayerOutcome, Outcome
+from gradcheck.outcome import Fault, GradientOutcome, LayerOutcome, Outcome
 from gradcheck.plan import Plan
 from gradcheck.points import Point
 from gradcheck.program import Layer
@@ -48,11 +50,14 @@ class Case:
         self.dtype = dtype
         self.settings = settings
         self.format = FORMATS[dtype]
+        self.tolerance = settings.tolerance(dtype)
         self.arrays = {name: value.array(self.format.round, _rounding(dtype)) for name, value in point.items()}
         self.bits = START_BITS
         self.asked = asked
         self.unsteady: dict[str, set[int]] = {}
         self.notes: list[str] = []
+        self.evidence: Evidence | None = None
+        self.value: Elements | None = None
 
     @property
     def infinite(self) -> bool:
@@ -71,16 +76,20 @@ class Case:
         except LaneProblem as problem:
             return self.outcome([], [], str(problem))
         gradients = [Elements(name, self.plan.shapes[name], torch.gradients[name]) for name in self.plan.wrt]
-        values = self.decide(gradients)
+        output = torch.layers[self.plan.program.output]
+        value = self.value = Elements(self.plan.program.output, output.shape, output)
+        values = self.decide(gradients, value)
         if self.settings.nondet:
             self.repeat(gradients, torch)
         if (nothing := self.no_value(values)) is not None:
             for one in gradients:
                 one.void(nothing)
         self.look_aside(gradients)
-        self.explain(gradients)
+        self.evidence = Evidence(self, values, torch)
+        faults = self.explain(gradients, value, self.evidence)
         layers = [self.layer(layer, torch.layers[layer.name], values) for layer in self.plan.program.layers]
-        return self.outcome(layers, [self.gradient(one) for one in gradients], None)
+        layers[-1] = replace(layers[-1], judgements=value.settled())
+        return self.outcome(layers, [self.gradient(one) for one in gradients], None, faults)
 
     def backward(self, *, traced: bool = False) -> Backward:
         """Return what torch made of the program here."""
@@ -89,7 +98,13 @@ class Case:
             under_test=self.settings.under_test, traced=traced,
         )  # fmt: skip
 
-    def outcome(self, layers: list[LayerOutcome], gradients: list[GradientOutcome], error: str | None) -> Outcome:
+    def outcome(
+        self,
+        layers: list[LayerOutcome],
+        gradients: list[GradientOutcome],
+        error: str | None,
+        faults: Sequence[Fault] = (),
+    ) -> Outcome:
         """Return the outcome of these parts."""
         rounded = {name: array.ravel().tolist() for name, array in self.arrays.items()}
         notes = list(self.notes)
@@ -100,7 +115,7 @@ class Case:
             )
         return Outcome(
             self.plan.program, self.point, rounded, self.dtype, self.settings.device, layers, gradients,
-            self.plan.lines, self.bits, notes, error,
+            self.plan.lines, self.bits, notes, error, self.tolerance, list(faults),
         )  # fmt: skip
 
     def repeat(self, gradients: list[Elements], first: Backward) -> None:
@@ -112,7 +127,7 @@ class Case:
         for one in gradients:
             found = [run.gradients[one.name] for run in runs]
             values = [value.elements for value in found if value is not None]
-            self.unsteady[one.name] = one.repeat(values, self.format, self.settings.ulps)
+            self.unsteady[one.name] = one.repeat(values, self.format, self.tolerance)
             if self.unsteady[one.name]:
                 self.notes.append(spread(one.name, values, self.unsteady[one.name], self.format, one.shape))
 
@@ -137,26 +152,29 @@ class Case:
 
     # --- gradients ---
 
-    def decide(self, gradients: list[Elements]) -> exact.Values:
+    def decide(self, gradients: list[Elements], value: Elements) -> exact.Values:
         """Judge every element, raising the precision while one is open; return the values of the last evaluation."""
         pole = None
+        judged = [*gradients, value]
         while True:
             values = exact.enclose(self.plan.node.core, self.arrays, self.bits)
             found = [self.elements(self.plan.node, k, values, one.open) for k, one in enumerate(gradients)]
             closed = self.closed(gradients, found)
+            found.append(exact.balls(values[value.name], self.bits, value.open))
+            closed.append([None] * len(value.open))
             all_numbers = all(isinstance(element, Ball) for elements in found for element in elements)
             outside = None if all_numbers else exact.outside(self.plan.domains, values, self.bits)
-            for one, nodes, forms in zip(gradients, found, closed, strict=True):
-                one.settle(nodes, forms, outside, self.format, self.settings.ulps)
-            if all(not one.open for one in gradients):
+            for one, nodes, forms in zip(judged, found, closed, strict=True):
+                one.settle(nodes, forms, outside, self.format, self.tolerance)
+            if all(not one.open for one in judged):
                 return values
-            if all(one.lacks_numbers for one in gradients) and self.bits > START_BITS:
+            if all(one.lacks_numbers for one in judged) and self.bits > START_BITS:
                 pole = self.pole()
             if pole is not None or self.bits >= MAX_BITS:
                 break
             self.bits *= 2
-        for one in gradients:
-            one.give_up(pole, self.bits, self.format, self.settings.ulps)
+        for one in judged:
+            one.give_up(pole, self.bits, self.format, self.tolerance)
         return values
 
     def look_aside(self, gradients: list[Elements]) -> None:
@@ -167,22 +185,27 @@ class Case:
             for k in asked:
                 sides = exact.sides(forms, self.plan.program.output, self.arrays, one.name, k)
                 if sides is not None:
-                    one.aside(k, sides, self.format, self.settings.ulps)
+                    one.aside(k, sides, self.format, self.tolerance)
             off = set(asked).intersection(one.disagreements())
             around = exact.nearby(forms, self.arrays, self.plan.wrt) if off else []
             for k in off:
                 one.off_axis(k, around[k], self.format)
 
-    def explain(self, gradients: list[Elements]) -> None:
-        """Ask of every disagreement whether rounding explains it; the ordinary check never comes here."""
-        if not any(one.disagreements() for one in gradients):
-            return
-        pullback = self.plan.rounding()
-        values, overflow = exact.enclose_rounded(pullback.core, self.arrays, self.format, self.bits)
-        for k, one in enumerate(gradients):
-            at = one.disagreements()
-            for index, element in zip(at, self.elements(pullback, k, values, at), strict=True):
-                one.explain(index, element if isinstance(element, Ball) else None, self.format, overflow)
+    def explain(self, gradients: list[Elements], value: Elements, evidence: Evidence) -> list[Fault]:
+        """Ask of every disagreement whether rounding explains it, and return the operations that are wrong.
+
+        The ordinary check, all within the tolerance and nothing of the user's under test, never comes here.
+        """
+        if not self.settings.under_test and not any(one.disagreements() for one in (*gradients, value)):
+            return []
+        for one in (*gradients, value):
+            name = None if one is value else one.name
+            for k in one.disagreements():
+                truth = one.balls[k]
+                if truth is not None and one.torch is not None:
+                    smooth = one is value or k not in one.kinks
+                    one.explain(k, evidence.rounding(name, k, truth, one.torch[k], smooth=smooth), self.format)
+        return evidence.faults
 
     def elements(self, pullback: Pullback, k: int, values: exact.Values, at: Sequence[int]) -> list[Element]:
         """Return the enclosures of some elements of the gradient by the input at place ``k``."""
@@ -239,7 +262,7 @@ class Case:
             return Judgement(found.verdict, note=found.note)
         if number is None:
             return Judgement(Verdict.DISAGREE, note="the expected derivative has no value here")
-        ulps = self.settings.ulps
+        ulps = self.tolerance
         sure = judge(truth, number, self.format, ulps) or judge(truth, number, self.format, ulps + SLACK)
         return sure or Judgement(Verdict.UNDECIDED)
 

@@ -14,7 +14,7 @@ import typer
 from gradcheck.cli import options
 from gradcheck.cli.output import check_writable, deliver, extra_reports
 from gradcheck.errors import UsageProblem, printable
-from gradcheck.settings import DEFAULT_ULPS, Exit, Settings
+from gradcheck.settings import Exit, Settings
 
 if TYPE_CHECKING:
     from gradcheck.corpus import Loaded
@@ -74,7 +74,7 @@ def batch(  # noqa: PLR0913, PLR0917 - one parameter an option
     at: options.At = None,
     dtype: options.Dtype = "float32",
     device: options.Device = "cpu",
-    ulps: options.Ulps = DEFAULT_ULPS,
+    ulps: options.Ulps = None,
     seed: options.Seed = 0,
     assertion: options.Assertion = False,
     allow: options.Allow = None,

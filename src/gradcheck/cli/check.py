@@ -14,7 +14,7 @@ from gradcheck.cli import options
 from gradcheck.cli.output import Writer, check_writable, deliver, extra_reports, write_file
 from gradcheck.errors import FileProblem, UsageProblem
 from gradcheck.report import REPORTERS, View
-from gradcheck.settings import DEFAULT_ULPS, Exit, Settings
+from gradcheck.settings import Exit, Settings
 
 if TYPE_CHECKING:
     from gradcheck.outcome import Run
@@ -49,7 +49,7 @@ def check(  # noqa: PLR0913, PLR0917 - one parameter an option
         metavar="INPUT,...", help="Differentiate by these inputs only.", show_default=False)] = None,
     expect: Annotated[list[str] | None, typer.Option(
         metavar="[INPUT=]EXPR", help="The derivative you believe in; it is compared too.", show_default=False)] = None,
-    ulps: options.Ulps = DEFAULT_ULPS,
+    ulps: options.Ulps = None,
     seed: options.Seed = 0,
     assertion: options.Assertion = False,
     allow: options.Allow = None,

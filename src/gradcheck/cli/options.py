@@ -45,10 +45,12 @@ At = Annotated[list[str] | None, typer.Option(
     show_default=False)]  # fmt: skip
 Dtype = Annotated[str, typer.Option(metavar="DTYPE,...", help="float64, float32, bfloat16, float16, or several.")]
 Device = Annotated[str, typer.Option(metavar="DEVICE", help="Where torch runs.")]
-Ulps = Annotated[float, typer.Option(metavar="N", help="Tolerance in ULP of the dtype.")]
+Ulps = Annotated[float | None, typer.Option(
+    metavar="N", help="Tolerance in ULP of the dtype; 16, in the half types 2.", show_default=False)]  # fmt: skip
 Seed = Annotated[int, typer.Option(metavar="N", help="Seed of randn and rand.")]
 Assertion = Annotated[bool, typer.Option(
-    "--assert", help="Fail on whatever is not shown to be right: unstable, undefined and undecided too.")]  # fmt: skip
+    "--assert",
+    help="Fail on whatever is not shown to be right: unstable, lossy, overflow, undefined, undecided.")]  # fmt: skip
 Allow = Annotated[list[str] | None, typer.Option(
     metavar="VERDICT,...", help="Let these verdicts pass.", show_default=False)]  # fmt: skip
 ExitZero = Annotated[bool, typer.Option("--exit-zero", help="Exit with 0 even where something fails.")]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from math import isfinite
+from math import inf, isfinite
 
 import numpy as np
 
@@ -15,28 +15,31 @@ from gradcheck.diagnose.corners import at_a_corner, without_derivative
 from gradcheck.diagnose.graph import Balls, Graph, Site, graph
 from gradcheck.diagnose.lost import lost_digits
 from gradcheck.diagnose.nonfinite import not_finite
+from gradcheck.diagnose.operations import misadded, ruled
 from gradcheck.diagnose.scene import Finding, Scene, reaches
 from gradcheck.diagnose.words import message
-from gradcheck.diagnose.wrong import detached, wrong
+from gradcheck.diagnose.wrong import detached, wrong, wrong_gradient, wrong_value
 from gradcheck.formats import Ball
 from gradcheck.symbolic import Pullback
 
 MAX_READINGS = 8
 """Numbers shown on the way of an error from the operation at fault to the input."""
 
-__all__ = ["Graph", "diagnose", "graph", "unsteady"]
+__all__ = ["Graph", "Site", "diagnose", "faults", "graph", "misadded", "ruled", "unsteady"]
 
 
 def diagnose(
     traced: Graph,
     pullback: Pullback,
-    name: str,
+    name: str | None,
     element: int,
     judgement: Judgement,
     truth: Ball | None,
     torch: float | None,
 ) -> Blame | None:
     """Return what is at fault for one bad element of the gradient by ``name``, or None where nothing can be said.
+
+    Without a name it is an element of the output's value.
 
     ``traced`` holds torch's run beside the exact values of the node-level ``pullback``; ``truth`` is the enclosure of
     the derivative, ``torch`` what torch returned for it.
@@ -59,6 +62,8 @@ def diagnose(
 def _find(scene: Scene, judgement: Judgement, torch: float | None) -> Finding | None:
     if torch is None:
         return detached(scene) or wrong(scene)
+    if scene.name is None and isfinite(torch) and judgement.verdict is Verdict.DISAGREE:
+        return wrong(scene)
     if judgement.verdict in (Verdict.KINK, Verdict.UNDEFINED):
         found = without_derivative(scene, judgement.verdict is Verdict.KINK)
         masked = None if isfinite(torch) or (found is not None and found.no_value) else not_finite(scene)
@@ -71,7 +76,7 @@ def _find(scene: Scene, judgement: Judgement, torch: float | None) -> Finding | 
             # A corner has a slope on each side, so that a point without a derivative is a jump.
             return replace(found, cause=Cause.JUMP)
         return found
-    if judgement.verdict is Verdict.UNSTABLE:
+    if judgement.verdict in (Verdict.UNSTABLE, Verdict.LOSSY):
         return lost_digits(scene, judgement.ulps or 0.0) or Finding(Cause.ROUNDING)
     if judgement.verdict is Verdict.DISAGREE:
         found = detached(scene) or wrong(scene) if isfinite(torch) else not_finite(scene)
@@ -79,11 +84,28 @@ def _find(scene: Scene, judgement: Judgement, torch: float | None) -> Finding | 
     return None
 
 
+def faults(traced: Graph) -> list[tuple[float, Blame]]:
+    """Return the operations that are proven wrong, each with its largest error in ULP."""
+    found = []
+    for site in traced.sites:
+        for finding in (wrong_value(traced, site), wrong_gradient(traced, site)):
+            if finding is not None:
+                found.append(_fault(traced, site, finding))
+    return found
+
+
+def _fault(traced: Graph, site: Site, finding: Finding) -> tuple[float, Blame]:
+    gaps = [gap or 0.0 for gap in map(traced.gap, finding.exact, finding.torch.elements if finding.torch else ())]
+    k = int(np.argmax(gaps)) if gaps else 0
+    blame = Blame(k, finding.cause, site.call.op, site.call.span, message(finding, traced))
+    return (gaps[k] if gaps else inf), blame
+
+
 # --- the way of an error ----------------------------------------------------------------------------
 
 
 def _readings(
-    finding: Finding, traced: Graph, name: str, element: int, truth: Ball | None, torch: float | None
+    finding: Finding, traced: Graph, name: str | None, element: int, truth: Ball | None, torch: float | None
 ) -> list[Reading]:
     """Return the numbers of both lanes from the operation at fault to the output, and back to the input."""
     site = finding.site
@@ -91,6 +113,9 @@ def _readings(
         return []
     others = [one for one in traced.sites if one is not site and one.smooth]
     forward = [one for one in others if reaches(site, one) and _off(traced, one.value, one.torch.value)]
+    if name is None:
+        culprit = replace(_reading(traced, site, "value", site.value, site.torch.value), culprit=True)
+        return _shortened([culprit, *(_reading(traced, one, "value", one.value, one.torch.value) for one in forward)])
     back = [one for one in reversed(others) if name in one.inputs and _off(traced, one.cotangent, one.torch.cotangent)]
     readings = [replace(_reading(traced, site, "value", site.value, site.torch.value), culprit=not finding.backward)]
     readings += [_reading(traced, one, "value", one.value, one.torch.value) for one in forward]

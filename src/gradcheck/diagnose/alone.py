@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from fractions import Fraction
+from functools import lru_cache
+from math import isfinite
 
 import numpy as np
 
@@ -13,11 +16,12 @@ from gradcheck.diagnose.graph import Balls, Element, Floats
 from gradcheck.errors import GradcheckError
 from gradcheck.formats import Format
 from gradcheck.functions import WHERE
+from gradcheck.kernels import ZERO
 from gradcheck.lower import lower
-from gradcheck.program import Layer, Name, Node, Program, Shape, call, number
+from gradcheck.program import NOWHERE, Call, Layer, Name, Node, Number, Program, Shape, call, to_text
 from gradcheck.symbolic import Pullback, pull_back
 
-SEED, RESULT = "seed", "out"
+SEED, RESULT, ARGUMENT = "seed", "out", "a_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,19 +71,48 @@ class Isolated:
 
 
 def isolate(one: Operation) -> Isolated | None:
-    """Return the programs of one traced operation, or None where it cannot stand alone."""
-    positions = tuple(k for k, arg in enumerate(one.args) if arg is not None)
-    if not positions:
+    """Return the programs of one traced operation, or None where it cannot stand alone.
+
+    Plain numbers are what Python made of them, the exact float64; equal operations share their programs.
+    """
+    if any(number is not None and not isfinite(number) for number in one.numbers):
         return None
     args = tuple(_placed(one, k) for k in range(len(one.args)))
-    names = tuple(map(_argument, positions))
-    program = Program((*names, SEED), (Layer(RESULT, replace(one.call, args=args)),), (RESULT,))
-    shapes: dict[str, Shape] = {_argument(k): arg.shape for k, arg in enumerate(one.args) if arg is not None}
+    shapes = tuple((_argument(k), arg.shape) for k, arg in enumerate(one.args) if arg is not None)
+    if not shapes and not args:
+        return None
+    return _isolated(_Alike(replace(one.call, args=args, span=NOWHERE), shapes, one.value.shape))
+
+
+@dataclass(frozen=True)
+class _Alike:
+    """A call with the shapes of its arguments and its result, equal to every other that is written alike."""
+
+    call: Call
+    shapes: tuple[tuple[str, Shape], ...]
+    result: Shape
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        return to_text(self.call), repr(self.call.params), self.shapes, self.result
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Alike) and self.key == other.key
+
+
+@lru_cache(maxsize=1024)
+def _isolated(one: _Alike) -> Isolated | None:
+    names = tuple(name for name, _ in one.shapes)
+    program = Program((*names, SEED), (Layer(RESULT, one.call),), (RESULT,))
+    shapes = {**dict(one.shapes), SEED: one.result}
     try:
-        core = lower(program, {**shapes, SEED: one.value.shape}, nodes=True)
-        torchs = lower(program, {**shapes, SEED: one.value.shape}, nodes=True, as_torch=True)
+        core = lower(program, shapes, nodes=True)
+        torchs = lower(program, shapes, nodes=True, as_torch=True)
         return Isolated(
-            positions,
+            tuple(int(name.removeprefix(ARGUMENT)) for name in names),
             pull_back(core, names, guarded=True, seed=SEED),
             pull_back(torchs, names, as_torch=True, seed=SEED),
         )
@@ -88,15 +121,16 @@ def isolate(one: Operation) -> Isolated | None:
 
 
 def _argument(position: int) -> str:
-    return f"a_{position}"
+    return f"{ARGUMENT}{position}"
 
 
 def _placed(one: Operation, position: int) -> Node:
     """Return an argument as a name, a plain number as it is; the condition of ``where`` is 1 where it holds."""
-    if one.args[position] is None:
-        return one.call.args[position]
+    number = one.numbers[position]
+    if number is not None:
+        return Number(Fraction(number))
     name = Name(_argument(position))
-    return call("ne", name, number(0)) if one.call.op == WHERE and position == 0 else name
+    return call("ne", name, ZERO) if one.call.op == WHERE and position == 0 else name
 
 
 def array(value: TorchValue) -> Floats:

@@ -68,7 +68,8 @@ def singular(scene: Scene, site: Site) -> Finding | None:
     if any(one is None or isinstance(one, str) for one in made.value):
         return Finding(no_value(site), site)
     for position, elements in made.pulled.items():
-        if scene.name in inputs(site.sources[position]) and (cause := _no_slope(site, elements)) is not None:
+        reached = scene.name is None or scene.name in inputs(site.sources[position])
+        if reached and (cause := _no_slope(site, elements)) is not None:
             inside = cause in (Cause.POLE, *_CORNERS) and all(map(isfinite, site.torch.value.elements))
             if inside and cause is Cause.POLE and _is_nowhere(site, position):
                 cause = Cause.OUTSIDE_DOMAIN

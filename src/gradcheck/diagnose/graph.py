@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from gradcheck import exact
-from gradcheck.autograd import Operation, TorchValue
+from gradcheck.autograd import Backward, Operation, TorchValue
 from gradcheck.exact import Values
 from gradcheck.formats import Ball, Format
 from gradcheck.functions import CONDITIONS, DETACH
@@ -50,8 +50,40 @@ class Site:
 
 
 @dataclass(frozen=True, slots=True)
+class Wrong:
+    """Numbers that no rounding explains: torch's (None: no gradient at all), the exact ones, and where they differ."""
+
+    torch: TorchValue | None
+    exact: tuple[Element, ...]
+    at: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """What is known of one operation at the very numbers that it got.
+
+    ``value`` is wrong, or None; ``pulled`` holds what is wrong of what flows back, by argument. ``overflow`` names what
+    the format cannot hold in it. ``seen`` is False where the operation cannot be taken by itself.
+    """
+
+    value: Wrong | None = None
+    pulled: Mapping[int, Wrong] = field(default_factory=dict)
+    overflow: str | None = None
+    seen: bool = True
+
+    @property
+    def right(self) -> bool:
+        """Return whether rounding explains all of it."""
+        return self.value is None and not self.pulled
+
+
+@dataclass(frozen=True, slots=True)
 class Graph:
-    """All operations of one run in the order in which torch ran them, and who reads each input."""
+    """All operations of one run in the order in which torch ran them, and who reads each input.
+
+    ``plain`` are those of Python among plain numbers, ``output`` is where the output comes from. ``rulings`` say which
+    operations are wrong at torch's own inputs.
+    """
 
     program: Program
     point: Mapping[str, Floats]
@@ -59,6 +91,9 @@ class Graph:
     bits: int
     sites: tuple[Site, ...]
     readers: Mapping[str, list[tuple[Site, int]]]
+    plain: tuple[Operation, ...] = ()
+    output: Site | str | None = None
+    rulings: Mapping[Call, Ruling] = field(default_factory=dict)
 
     def balls(self, array: Balls | None) -> list[Element]:
         """Return the elements of an array of the exact lane."""
@@ -92,7 +127,7 @@ def graph(
     pullback: Pullback,
     values: Values,
     point: Mapping[str, Floats],
-    operations: Sequence[Operation],
+    run: Backward,
     fmt: Format,
     bits: int,
 ) -> Graph:
@@ -100,7 +135,7 @@ def graph(
     layers = {layer.name: layer.expression for layer in program.layers}
     sites: dict[Call, Site] = {}
     readers: dict[str, list[tuple[Site, int]]] = {name: [] for name in program.inputs}
-    for one in operations:
+    for one in run.operations:
         sources = tuple(_source(arg, layers, sites) for arg in one.call.args)
         home = pullback.core.homes.get(one.call)
         name = home.id if isinstance(home, Name) else None
@@ -113,7 +148,8 @@ def graph(
         for position, source in enumerate(sources):
             if source is not None:
                 (source.readers if isinstance(source, Site) else readers[source]).append((site, position))
-    return Graph(program, point, fmt, bits, tuple(sites.values()), readers)
+    output = _source(Name(program.output), layers, sites)
+    return Graph(program, point, fmt, bits, tuple(sites.values()), readers, run.plain, output)
 
 
 def _source(node: Node, layers: Mapping[str, Node], sites: Mapping[Call, Site]) -> Site | str | None:

@@ -30,7 +30,8 @@ SUMS = frozenset({"add", "sub", "sum", "mean", "matmul", "dot", "cumsum", "mse_l
 
 def lost_digits(scene: Scene, error: float) -> Finding | None:
     """Return the operation whose rounding explains most of an error of so many ULP."""
-    return _infinite(scene) or _lost_forward(scene, error) or _lost_backward(scene, error)
+    forward = _infinite(scene) or _lost_forward(scene, error)
+    return forward if forward is not None or scene.name is None else _lost_backward(scene, scene.name, error)
 
 
 def _lost_forward(scene: Scene, error: float) -> Finding | None:
@@ -62,7 +63,7 @@ def amplifier(site: Site) -> Cause:
     return Cause.CANCELLATION if site.call.op in SUMS else Cause.ILL_CONDITIONED
 
 
-def _lost_backward(scene: Scene, error: float) -> Finding | None:
+def _lost_backward(scene: Scene, name: str, error: float) -> Finding | None:
     """Return the first operation on the way back whose right cotangent became a wrong one."""
     for site in reversed(scene.on_path):
         if site.home is None or site.cotangent is None or site.torch.cotangent is None:
@@ -73,7 +74,7 @@ def _lost_backward(scene: Scene, error: float) -> Finding | None:
         moved = scene.effect(layer.id if isinstance(layer, Name) else None, site.torch.cotangent)
         if moved is not None and 4 * moved >= error:
             return _lost_at(scene, site.readers, worst(scene.graph.gaps(site.cotangent, site.torch.cotangent)))
-    return _lost_at(scene, scene.graph.readers[scene.name], error)
+    return _lost_at(scene, scene.graph.readers[name], error)
 
 
 def _lost_at(scene: Scene, readers: list[tuple[Site, int]], total: float) -> Finding | None:

@@ -22,7 +22,10 @@ def not_finite(scene: Scene) -> Finding | None:
 
     From the input towards the output, along what is not finite, to the operation whose own cotangent still is.
     """
-    origin = _origin(scene)
+    if scene.name is None:
+        root = next((one for one in scene.on_path if broken(one.torch.value)), None)
+        return None if root is None else _why_not_finite(scene, root)
+    origin = _origin(scene, scene.name)
     if origin is None:
         return None
     site, position = origin
@@ -32,8 +35,8 @@ def not_finite(scene: Scene) -> Finding | None:
     return _why_back(scene, site, position)
 
 
-def _origin(scene: Scene) -> tuple[Site, int] | None:
-    readers: Iterable[tuple[Site, int]] = scene.graph.readers[scene.name]
+def _origin(scene: Scene, name: str) -> tuple[Site, int] | None:
+    readers: Iterable[tuple[Site, int]] = scene.graph.readers[name]
     at: int | None = scene.element
     while True:
         step = next((one for one in readers if broken(one[0].torch.pulled[one[1]], at)), None)

@@ -50,16 +50,20 @@ class Finding:
 
 
 class Scene:
-    """All that is known about one bad element of one gradient; what is worked out about an operation is kept."""
+    """All that is known about one bad element of one gradient; what is worked out about an operation is kept.
 
-    def __init__(self, graph: Graph, pullback: Pullback, name: str, element: int, truth: Ball | None) -> None:
+    Without a ``name`` it is an element of the output's value.
+    """
+
+    def __init__(self, graph: Graph, pullback: Pullback, name: str | None, element: int, truth: Ball | None) -> None:
         self.graph = graph
         self.pullback = pullback
         self.name = name
         self.element = element
         self.truth = truth
         self.isolated: Callable[[Site], Isolated | None] = cache(lambda site: isolate(site.torch))
-        self.on_path = [site for site in graph.sites if name in site.inputs and site.smooth]
+        read = graph.sites if name is not None else (*ancestors(graph.output),)
+        self.on_path = [site for site in read if (name is None or name in site.inputs) and site.smooth]
 
     def at_exact(self, site: Site) -> Alone | None:
         """Return one operation at its exact arguments with the exact cotangent; None where these are not known."""
@@ -84,7 +88,7 @@ class Scene:
         return args
 
     def effect(self, layer: str | None, value: TorchValue) -> float | None:
-        """Return how far the gradient moves, in ULP, when one layer has torch's value and all else is exact."""
+        """Return how far the element moves, in ULP, when one layer has torch's value and all else is exact."""
         if layer is None or self.truth is None or not all(map(isfinite, value.elements)):
             return None
         if self.pullback.core.shapes[layer] != value.shape:  # what is constant along an axis may be one number there
@@ -97,7 +101,9 @@ class Scene:
 
     @property
     def output(self) -> str:
-        """Return the layer that holds the gradient."""
+        """Return the layer that holds the gradient, or the output."""
+        if self.name is None:
+            return self.graph.program.output
         node = self.pullback.cotangents[self.name]
         assert isinstance(node, Name)
         return node.id
@@ -122,6 +128,20 @@ def reaches(site: Site, other: Site) -> bool:
                 seen.add(reader)
                 todo.append(reader)
     return False
+
+
+def ancestors(source: Site | str | None) -> list[Site]:
+    """Return the operations that a value comes from, itself last, in the order in which they ran."""
+    found: dict[Site, None] = {}
+    todo: list[tuple[Site, bool]] = [(source, False)] if isinstance(source, Site) else []
+    while todo:
+        site, opened = todo.pop()
+        if opened:
+            found[site] = None
+        elif site not in found:
+            todo.append((site, True))
+            todo += [(one, False) for one in reversed(site.sources) if isinstance(one, Site)]
+    return list(found)
 
 
 def masking(site: Site) -> Site | None:
@@ -155,11 +175,6 @@ def leads(site: Site, source: Site | str | None) -> bool:
 def inputs(source: Site | str | None) -> frozenset[str]:
     """Return the inputs that an argument depends on."""
     return source.inputs if isinstance(source, Site) else frozenset() if source is None else frozenset({source})
-
-
-def outside(ball: Element, value: float) -> bool:
-    """Return whether a number is certainly not in a rounding enclosure; nan and inf are in none."""
-    return isinstance(ball, Ball) and not ball.contains(value)
 
 
 def not_zero(ball: Element) -> bool:

@@ -3,22 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import inf, isfinite
-
-import numpy as np
+from math import inf
 
 from gradcheck.autograd import TorchValue
 from gradcheck.blame import Cause
-from gradcheck.diagnose.alone import array, tensors
-from gradcheck.diagnose.graph import Element, Site
-from gradcheck.diagnose.scene import (
-    NOTICEABLE,
-    Finding,
-    Scene,
-    inputs,
-    not_zero,
-    outside,
-)
+from gradcheck.diagnose.graph import Graph, Site, Wrong
+from gradcheck.diagnose.scene import NOTICEABLE, Finding, Scene, inputs, not_zero
 from gradcheck.formats import FORMATS, Ball, Dyadic, Format
 
 
@@ -40,63 +30,44 @@ def _has_slope(scene: Scene, site: Site) -> bool:
 def wrong(scene: Scene) -> Finding | None:
     """Return the first operation that returned, from the very numbers that it got, what no rounding can give."""
     for site in scene.graph.sites:
-        if site.smooth and (found := _wrong_value(scene, site)) is not None and _matters(scene, site):
+        if (found := wrong_value(scene.graph, site)) is not None and _matters(scene, site):
             return found
     for site in reversed(scene.on_path):
-        if (found := _wrong_gradient(scene, site)) is not None:
+        if (found := wrong_gradient(scene.graph, site, scene.name)) is not None:
             return found
     return None
 
 
-def _wrong_value(scene: Scene, site: Site) -> Finding | None:
-    isolated = scene.isolated(site)
-    args = tensors(site.torch)
-    if isolated is None or not all(np.isfinite(one).all() for one in args):
+def wrong_value(graph: Graph, site: Site) -> Finding | None:
+    """Return in what way the value of an operation is wrong, None where it is right."""
+    ruling = graph.rulings.get(site.call)
+    found = None if ruling is None else ruling.value
+    if found is None or found.torch is None:
         return None
-    ones = np.ones(site.torch.value.shape)
-    honest = isolated.in_floats(args, ones, scene.graph.format, scene.graph.bits).value
-    wrong = [k for k, value in enumerate(site.torch.value.elements) if outside(honest[k], value)]
-    if not wrong:
-        return None
-    proven = isolated.at(args, ones, scene.graph.bits).value
-    wrong = [k for k in wrong if isinstance(proven[k], Ball)]
-    if not wrong:
-        return None
-    cause = _kind(scene, site.torch.value, proven, wrong, Cause.WRONG_VALUE)
-    return Finding(cause, site, torch=site.torch.value, exact=tuple(proven))
+    cause = _kind(graph, found.torch, found, Cause.WRONG_VALUE)
+    return Finding(cause, site, torch=found.torch, exact=found.exact)
 
 
-def _wrong_gradient(scene: Scene, site: Site) -> Finding | None:
-    isolated, incoming = scene.isolated(site), site.torch.cotangent
-    args = tensors(site.torch)
-    if isolated is None or incoming is None or not all(map(isfinite, incoming.elements)):
-        return None
-    if not all(np.isfinite(one).all() for one in args):
-        return None
-    honest = isolated.in_floats(args, array(incoming), scene.graph.format, scene.graph.bits).pulled
-    proven = isolated.at(args, array(incoming), scene.graph.bits).pulled
-    for position, elements in honest.items():
-        source = site.sources[position]
-        if not site.torch.tracked[position] or scene.name not in inputs(source):
+def wrong_gradient(graph: Graph, site: Site, name: str | None = None) -> Finding | None:
+    """Return in what way something that an operation sends back is wrong: towards an input, where one is named."""
+    ruling = graph.rulings.get(site.call)
+    for position, found in {} if ruling is None else ruling.pulled.items():
+        if name is not None and name not in inputs(site.sources[position]):
             continue
-        torch, right = site.torch.pulled[position], proven[position]
-        values = [0.0] * len(elements) if torch is None else torch.elements
-        wrong = [k for k, one in enumerate(right) if isinstance(one, Ball) and outside(elements[k], values[k])]
-        if wrong and torch is None:
-            return Finding(Cause.DETACHED, site, True, position)
-        if wrong and torch is not None:
-            cause = _kind(scene, torch, right, wrong, Cause.WRONG_GRADIENT)
-            return Finding(cause, site, True, position, torch, tuple(right))
+        if found.torch is None:
+            return Finding(Cause.DETACHED, site, site.torch.made_tracked, position if site.torch.made_tracked else None)
+        cause = _kind(graph, found.torch, found, Cause.WRONG_GRADIENT)
+        return Finding(cause, site, True, position, found.torch, found.exact)
     return None
 
 
-def _kind(scene: Scene, torch: TorchValue, proven: list[Element], wrong: list[int], otherwise: Cause) -> Cause:
+def _kind(graph: Graph, torch: TorchValue, found: Wrong, otherwise: Cause) -> Cause:
     """Return what kind of wrong these numbers are: those of a smaller dtype, inaccurate, or plainly wrong."""
-    gaps = [scene.graph.gap(proven[k], torch.elements[k]) or 0.0 for k in wrong]
-    pairs = [(one, torch.elements[k]) for k in wrong if isinstance(one := proven[k], Ball)]
-    if max(gaps) < inf and lower_precision(pairs, scene.graph.format.name):
+    gaps = [graph.gap(found.exact[k], torch.elements[k]) or 0.0 for k in found.at]
+    pairs = [(one, torch.elements[k]) for k in found.at if isinstance(one := found.exact[k], Ball)]
+    if max(gaps) < inf and lower_precision(pairs, graph.format.name):
         return Cause.LOWER_PRECISION
-    if otherwise is Cause.WRONG_VALUE and max(gaps) <= 2 ** (scene.graph.format.precision / 2):
+    if otherwise is Cause.WRONG_VALUE and max(gaps) <= 2 ** (graph.format.precision / 2):
         return Cause.INACCURATE_OPERATION
     return otherwise
 

@@ -12,7 +12,7 @@ from gradcheck.errors import printable, underline
 from gradcheck.formats import FORMATS, exact_text
 from gradcheck.outcome import GradientOutcome, Outcome, Run
 from gradcheck.report.blame import headline
-from gradcheck.report.table import place, point_text
+from gradcheck.report.table import beside_the_gradients, place, point_text
 from gradcheck.report.words import fingerprint, one_line, relative, visible
 from gradcheck.repro import command
 from gradcheck.suite import Batch, Result
@@ -25,7 +25,7 @@ UNCHECKED = "unchecked"
 """What a check is called that has nothing to check, which is never green."""
 SHOWN_LINES = 12
 """Lines of a program."""
-MEASURED = frozenset({Verdict.DISAGREE, Verdict.UNSTABLE})
+MEASURED = frozenset({Verdict.DISAGREE, Verdict.UNSTABLE, Verdict.LOSSY})
 """Verdicts that two numbers explain."""
 
 
@@ -138,16 +138,19 @@ def find(result: Result) -> Finding:
 
 @dataclass(frozen=True, slots=True)
 class _Element:
-    """One element of one gradient, judged against the enclosure or, where ``stated``, the user's derivative."""
+    """One element that was judged: of a gradient (``stated``: the user's derivative), of the value, an operation."""
 
     outcome: Outcome
     judgement: Judgement
     gradient: GradientOutcome | None = None
     k: int = 0
     stated: bool = False
+    beside: tuple[str, Blame | None] | None = None
 
     @property
     def blame(self) -> Blame | None:
+        if self.beside is not None:
+            return self.beside[1]
         if self.gradient is None or self.stated:
             return None
         return next((one for one in self.gradient.blames if one.element == self.k), None)
@@ -158,6 +161,8 @@ class _Element:
 
     @property
     def where(self) -> str:
+        if self.beside is not None:
+            return one_line(self.beside[0])
         return one_line(place(self.outcome, self.gradient, self.k) if self.gradient else point_text(self.outcome))
 
     @property
@@ -183,6 +188,8 @@ def _elements(run: Run) -> Iterator[_Element]:
             for stated, judgements in enumerate((gradient.judgements, gradient.expectations or ())):
                 for k, one in enumerate(judgements):
                     yield _Element(outcome, one, gradient, k, bool(stated))
+        for _, where, one, blame in beside_the_gradients(outcome):
+            yield _Element(outcome, one, beside=(where, blame))
 
 
 def _size(verdict: Verdict, ulps: float | None) -> float:

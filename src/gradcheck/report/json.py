@@ -10,13 +10,13 @@ from math import isfinite
 from typing import Any
 
 from gradcheck.blame import Blame, Fix, Reading
-from gradcheck.compare import Judgement, Verdict
+from gradcheck.compare import Judgement, Verdict, worst
 from gradcheck.formats import Ball
 from gradcheck.outcome import GradientOutcome, LayerOutcome, Outcome, Run
-from gradcheck.program import Program, to_text, unravel
+from gradcheck.program import Program, Shape, to_text, unravel
 from gradcheck.repro import command, hexadecimal
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Raised whenever a reader of the old document could misread the new one."""
 ENCLOSURE_DIGITS = 40
 """Digits of the ends of an enclosure, which are rounded outwards."""
@@ -54,6 +54,7 @@ def _outcome(run: Run, outcome: Outcome) -> Object:
         "dtype": outcome.dtype,
         "device": outcome.device,
         "bits": outcome.bits,
+        "tolerance_ulps": outcome.ulps,
         "program": _program(outcome.program),
         "gradient_program": list(outcome.gradient_program),
         "point": [
@@ -61,7 +62,9 @@ def _outcome(run: Run, outcome: Outcome) -> Object:
             for name, value in outcome.point.items()
         ],
         "layers": [_layer(layer) for layer in outcome.layers],
+        "value": None if outcome.value is None else _value(outcome.value),
         "gradients": [_gradient(gradient) for gradient in outcome.gradients],
+        "faults": [{**_judgement(one.judgement), "blame": _blame(one.blame, None)} for one in outcome.faults],
     }
 
 
@@ -86,6 +89,21 @@ def _layer(layer: LayerOutcome) -> Object:
     }
 
 
+def _value(layer: LayerOutcome) -> Object:
+    """Return the verdicts on the elements of the output."""
+    ulps = max((one.ulps for one in layer.judgements if one.ulps is not None), default=None)
+    indices = product(*map(range, layer.shape))
+    return {
+        "layer": layer.name,
+        "verdict": worst([Verdict.AGREE, *(one.verdict for one in layer.judgements)]).value,
+        "worst_ulps": _finite(ulps),
+        "elements": [
+            {"index": list(index), **_judgement(one)} for index, one in zip(indices, layer.judgements, strict=False)
+        ],
+        "blames": [_blame(one, layer.shape) for one in layer.blames],
+    }
+
+
 # --- gradients ------------------------------------------------------------------------------------
 
 
@@ -97,13 +115,13 @@ def _gradient(gradient: GradientOutcome) -> Object:
         "verdict": gradient.verdict.value,
         "worst_ulps": _finite(gradient.worst_ulps),
         "elements": list(_elements(gradient)),
-        "blames": [_blame(one, gradient) for one in gradient.blames],
+        "blames": [_blame(one, gradient.shape) for one in gradient.blames],
     }
 
 
-def _blame(blame: Blame, gradient: GradientOutcome) -> Object:
+def _blame(blame: Blame, shape: Shape | None) -> Object:
     return {
-        "index": list(unravel(gradient.shape, blame.element)),
+        "index": None if shape is None else list(unravel(shape, blame.element)),
         "cause": blame.cause.value,
         "operation": blame.operation,
         "span": None if blame.span is None else [blame.span.start, blame.span.end],

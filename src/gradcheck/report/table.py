@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gradcheck.blame import Blame
-from gradcheck.compare import Judgement, Verdict
+from gradcheck.compare import Judgement, Verdict, worst
 from gradcheck.errors import printable
 from gradcheck.formats import FORMATS, Ball, Format, exact_text
 from gradcheck.outcome import GradientOutcome, Outcome, Run
@@ -45,8 +45,9 @@ MANY_DIGITS = Context(prec=60, Emin=MIN_EMIN, Emax=MAX_EMAX)
 Row = TypeVar("Row")
 
 STYLES = {
-    Verdict.AGREE: "green", Verdict.UNTRACKED: "cyan", Verdict.KINK: "cyan", Verdict.UNDEFINED: "yellow",
-    Verdict.UNDECIDED: "yellow", Verdict.UNSTABLE: "yellow", Verdict.DISAGREE: "bold red", Verdict.ERROR: "bold red",
+    Verdict.AGREE: "green", Verdict.UNTRACKED: "cyan", Verdict.KINK: "cyan", Verdict.OVERFLOW: "yellow",
+    Verdict.UNDEFINED: "yellow", Verdict.UNDECIDED: "yellow", Verdict.UNSTABLE: "yellow", Verdict.LOSSY: "yellow",
+    Verdict.DISAGREE: "bold red", Verdict.ERROR: "bold red",
 }  # fmt: skip
 SIGNS = {Verdict.AGREE: "✓", Verdict.DISAGREE: "✗", Verdict.ERROR: "✗"}
 
@@ -145,7 +146,7 @@ def _scalar_tables(run: Run, view: View) -> Iterator[object]:
     for outcome, gradient in shown:
         cells = [Text(FORMATS[outcome.dtype].text(outcome.rounded[name][0])) for name in outcome.point]
         cells += [Text(outcome.dtype)] if several_dtypes else []
-        cells += [Text(_value(outcome))]
+        cells += [_value(outcome)]
         cells += [Text(gradient.input)] if len(first.gradients) > 1 else []
         table.add_row(*cells, *_lanes(gradient, 0, FORMATS[outcome.dtype], expected, view))
     if rows:
@@ -154,8 +155,18 @@ def _scalar_tables(run: Run, view: View) -> Iterator[object]:
         yield _cut([one for k in hidden for one in rows[k][1].judgements], "row")
 
 
-def _value(outcome: Outcome) -> str:
-    return FORMATS[outcome.dtype].text(outcome.layers[-1].values[0]) if outcome.layers else ""
+def _value(outcome: Outcome) -> Text:
+    if outcome.value is None:
+        return Text()
+    return _judged(FORMATS[outcome.dtype].text(outcome.value.values[0]), outcome.value.judgements)
+
+
+def _judged(text: str, judgements: Sequence[Judgement]) -> Text:
+    """Return the value of the output with its worst verdict, where that is worth a word."""
+    verdict = worst([Verdict.AGREE, *(one.verdict for one in judgements)])
+    if verdict is Verdict.AGREE:
+        return Text(text)
+    return Text.assemble(text, (f" {SIGNS.get(verdict, '·')} {verdict}", STYLES[verdict]))
 
 
 # --- programs of tensors: layers, then a row for one element ---------------------------------------
@@ -200,8 +211,8 @@ def _layers(outcome: Outcome, width: int) -> Table:
         table.add_row(Text(name, style="bold"), *compress(cells, kept))
     for layer in outcome.layers:
         local = "\n".join(f"d/d {name}: {text}" for name, text in layer.derivatives.items())
-        value = _numbers(layer.values, layer.shape, outcome.dtype)
-        cells = [Text(_shape(layer.shape)), Text(value), Text(local), Text(layer.grad_fn or "none", style="dim")]
+        value = _judged(_numbers(layer.values, layer.shape, outcome.dtype), layer.judgements)
+        cells = [Text(_shape(layer.shape)), value, Text(local), Text(layer.grad_fn or "none", style="dim")]
         table.add_row(Text.assemble((layer.name, "bold"), f" = {printable(layer.text)}"), *compress(cells, kept))
     return table
 
@@ -345,10 +356,8 @@ def _kinds(run: Run) -> list[_Kind]:
     """Return what there is to say about elements, each thing once, mildest first; elements with a known fault lead."""
     kinds: dict[tuple[Verdict, str, str], _Kind] = {}
     known: dict[tuple[Verdict, str], _Kind] = {}
-    for outcome, gradient, k, one in _elements_with_notes(run):
-        blame = next((blame for blame in gradient.blames if blame.element == k), None) if gradient else None
+    for outcome, where, one, blame in sorted(_elements_with_notes(run), key=lambda item: item[3] is None):
         note = one.note or ""
-        where = place(outcome, gradient, k) if gradient else point_text(outcome)
         if blame is None and (one.verdict, note) in known:
             known[one.verdict, note].count += 1
             continue
@@ -359,22 +368,44 @@ def _kinds(run: Run) -> list[_Kind]:
     return sorted(kinds.values(), key=lambda kind: kind.verdict.severity)
 
 
-def _elements_with_notes(run: Run) -> Iterator[tuple[Outcome, GradientOutcome | None, int, Judgement]]:
-    """Yield the elements that something is to be said about, those whose fault is known first."""
-    found: list[tuple[Outcome, GradientOutcome | None, int, Judgement, bool]] = []
+def _elements_with_notes(run: Run) -> Iterator[Told]:
+    """Yield the elements that something is to be said about, and what is at fault where that is known."""
     for outcome in run:
         if outcome.error is not None:
-            found.append((outcome, None, 0, Judgement(Verdict.ERROR, note=outcome.error), True))
+            yield outcome, point_text(outcome), Judgement(Verdict.ERROR, note=outcome.error), None
         for each in outcome.gradients:
-            blamed = {blame.element for blame in each.blames}
+            blames = {blame.element: blame for blame in each.blames}
             for k, one in enumerate(each.judgements):
-                if one.note is not None or k in blamed:
-                    found.append((outcome, each, k, one, k in blamed))
+                if one.note is not None or k in blames:
+                    yield outcome, place(outcome, each, k), one, blames.get(k)
             for k, one in enumerate(each.expectations or ()):
                 if one.note is not None:
-                    found.append((outcome, replace(each, blames=[]), k, one, False))
-    for outcome, gradient, k, one, _ in sorted(found, key=lambda item: not item[4]):
-        yield outcome, gradient, k, one
+                    yield outcome, place(outcome, each, k), one, None
+        yield from beside_the_gradients(outcome)
+
+
+Told = tuple[Outcome, str, Judgement, Blame | None]
+"""An outcome, a place in it in words, the judgement there, and what is at fault."""
+
+
+def beside_the_gradients(outcome: Outcome) -> Iterator[Told]:
+    """Yield what is to be said of the output's value, and the operations at fault that nothing else names.
+
+    The value says nothing where a gradient says the same.
+    """
+    blames = [blame for each in outcome.gradients for blame in each.blames]
+    known = {(blame.cause, blame.span) for blame in blames}
+    said = {one.verdict for each in outcome.gradients for one in each.judgements}
+    value = outcome.value
+    for k, one in enumerate(value.judgements if value is not None else ()):
+        blame = next((blame for blame in value.blames if blame.element == k), None) if value is not None else None
+        told = one.verdict in said if blame is None else (blame.cause, blame.span) in known
+        if value is not None and one.verdict is not Verdict.AGREE and not told:
+            yield outcome, f"the value {_element(value.name, value.shape, k)}, {point_text(outcome)}", one, blame
+            known |= set() if blame is None else {(blame.cause, blame.span)}
+    for fault in outcome.faults:
+        if (fault.blame.cause, fault.blame.span) not in known:
+            yield outcome, point_text(outcome), fault.judgement, fault.blame
 
 
 def _notes(run: Run, view: View) -> Iterator[object]:
@@ -437,15 +468,20 @@ def _failures(run: Run) -> Iterator[Text]:
                 if one.verdict in run.failing and gradient.expected is not None:
                     line = f"✗ expected {_number(gradient.expected[k], fmt)} at {place(outcome, gradient, k)}"
                     yield Text(f"{line}: exact {exact_text(gradient.exact[k], fmt)}", style=STYLES[one.verdict])
+        for _, where, one, blame in beside_the_gradients(outcome):
+            if one.verdict in run.failing:
+                cause = headline(outcome, blame) if blame else one.note or ""
+                yield Text(f"✗ {one.verdict} at {where}: {cause}", style=STYLES[one.verdict])
 
 
 def _summary(run: Run) -> Text:
-    counts = run.counts()
+    counts, values = run.counts(), run.value_counts()
     ulps = [gradient.worst_ulps for outcome in run for gradient in outcome.gradients]
     worst = max((one for one in ulps if one is not None), default=None)
     drawn = any("rand" in value.text for outcome in run for value in outcome.point.values())
     facts = [
         _counts(counts) or "nothing checked",
+        *([f"value: {_counts(values)}"] if set(values) - {Verdict.AGREE} else []),
         *([f"worst {ulp_text(worst)} ULP"] if worst is not None else []),
         ", ".join(dict.fromkeys(outcome.dtype for outcome in run)),
         run.environment["device"],

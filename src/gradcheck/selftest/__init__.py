@@ -14,7 +14,10 @@ from gradcheck.selftest.faults import FAULTS
 from gradcheck.selftest.planting import Fault
 from gradcheck.settings import Exit, Settings
 
-RIGHT = frozenset({Verdict.AGREE, Verdict.UNTRACKED, Verdict.KINK, Verdict.UNDEFINED, Verdict.UNSTABLE})
+RIGHT = frozenset({
+    Verdict.AGREE, Verdict.UNTRACKED, Verdict.KINK, Verdict.OVERFLOW, Verdict.UNDEFINED, Verdict.UNSTABLE,
+    Verdict.LOSSY,
+})  # fmt: skip
 """The verdicts that a correct program may have."""
 
 

@@ -9,7 +9,6 @@ from enum import StrEnum
 from math import inf
 
 from gradcheck.program import Shape
-from gradcheck.settings import DEFAULT_ULPS
 
 
 class Kind(StrEnum):
@@ -36,6 +35,10 @@ class Grade(StrEnum):
     """More than half of its digits are wrong."""
 
 
+GOOD = 16.0
+"""ULP up to which a number is drawn as right."""
+
+
 @dataclass(frozen=True, slots=True)
 class Lanes:
     """One tensor in both lanes, as text; ``exact`` is None where the exact lane has no such tensor (a condition).
@@ -54,7 +57,7 @@ class Lanes:
         """Return how good torch's numbers are."""
         if self.bad:
             return Grade.BAD
-        return Grade.OFF if self.error is not None and self.error > DEFAULT_ULPS else Grade.GOOD
+        return Grade.OFF if self.error is not None and self.error > GOOD else Grade.GOOD
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,194 @@
+"""What explains the numbers of one case that are beyond the tolerance: its operations one by one, or the whole."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from math import inf
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gradcheck import exact
+from gradcheck.autograd import Backward, TorchValue
+from gradcheck.compare import Judgement, Rounding, Verdict, half_of_the_digits
+from gradcheck.diagnose import Graph, Site, faults, graph, misadded, ruled
+from gradcheck.formats import Ball, Format
+from gradcheck.outcome import Fault
+from gradcheck.symbolic import Pullback
+
+if TYPE_CHECKING:
+    from gradcheck.case.one import Case, Floats
+
+MAX_NUMBERS = 100_000
+"""Numbers on the way of a program up to which its operations are taken one by one."""
+MAX_FAULTS = 16
+"""Operations of one program that are reported as wrong."""
+
+
+class Evidence:
+    """The evidence on one case; each kind is gathered once, when it is asked for.
+
+    Where torch shows its operations, each is judged at the numbers that it got: one that is wrong proves the whole
+    wrong, and where all are right rounding explains the difference, whatever the bound over the whole program.
+    """
+
+    def __init__(self, case: Case, values: exact.Values, first: Backward) -> None:
+        self.case = case
+        self.values = values
+        self.first = first
+
+    @cached_property
+    def run(self) -> Backward:
+        """Return torch's run with every operation on the way."""
+        return self.case.backward(traced=True)
+
+    @cached_property
+    def graph(self) -> Graph | None:
+        """Return the operations, each with the ruling on it; None where there are too many numbers."""
+        case = self.case
+        if sum(len(value.elements) for value in self.first.layers.values()) > MAX_NUMBERS:
+            return None
+        made = graph(
+            case.plan.program, case.plan.node, self.values, case.arrays, self.run, case.format, case.bits
+        )
+        return ruled(made, case.tolerance)
+
+    @cached_property
+    def faults(self) -> list[Fault]:
+        """Return the operations that are proven wrong."""
+        if self.graph is None:
+            return []
+        return [
+            Fault(Judgement(Verdict.DISAGREE, None if ulps == inf else ulps, blame.message), blame)
+            for ulps, blame in faults(self.graph)[:MAX_FAULTS]
+        ]
+
+    def rounding(self, name: str | None, k: int, truth: Ball, value: float, *, smooth: bool) -> Rounding:
+        """Return what the roundings have to do with torch's number for one element of a gradient, or of the value.
+
+        Where the element is not ``smooth``, torch may have taken a branch that leads away from the derivative, with
+        every operation right: then only the rounding enclosure of the whole tells.
+        """
+        if smooth and self.is_seen(name, k, value):
+            wrong = self.wrong(name)
+            sensitive = wrong is None and self.is_sensitive(name, k, truth)
+            return Rounding(wrong is None, wrong, self.overflow, sensitive)
+        enclosed, overflow = self.enclosed(name, k)
+        explains = enclosed is None or (enclosed.contains(value) and enclosed.overlaps(truth))
+        return Rounding(explains, None, overflow, explains and self.is_sensitive(name, k, truth))
+
+    # --- operation by operation ---
+
+    def is_seen(self, name: str | None, k: int, value: float) -> bool:
+        """Return whether every operation behind one of torch's numbers could be judged, and gave this very number."""
+        graph = self.graph
+        if graph is None or not all(one.seen for one in graph.rulings.values()) or name in self.misadded:
+            return False
+        found = self.run.layers[self.case.plan.program.output] if name is None else self.run.gradients[name]
+        return found is not None and found.elements[k].hex() == value.hex()
+
+    @cached_property
+    def misadded(self) -> frozenset[str]:
+        """Return the inputs whose gradient is not the sum of what flowed back to them."""
+        return frozenset() if self.graph is None else misadded(self.graph, self.run.gradients)
+
+    def wrong(self, name: str | None) -> str | None:
+        """Return the first operation behind the gradient by an input, or behind the value, that is proven wrong."""
+        assert self.graph is not None
+        for one in self.graph.plain:
+            if not self.graph.rulings[one.call].right:
+                return one.call.op
+        for site in self.graph.sites:
+            ruling = self.graph.rulings[site.call]
+            backward = any(name in _inputs(site.sources[position]) for position in ruling.pulled)
+            if (ruling.value is not None and (name is None or _meets(site, name))) or (name is not None and backward):
+                return site.call.op
+        return None
+
+    @cached_property
+    def overflow(self) -> str | None:
+        """Return the first operation whose value the format cannot hold."""
+        if self.graph is None:
+            return None
+        large = (site for site in self.graph.sites if _overflows(site, self.graph))
+        return next((site.call.op for site in large), None)
+
+    # --- the whole ---
+
+    @cached_property
+    def sweep(self) -> tuple[Pullback, exact.Values, str | None]:
+        """Return the rounding enclosure of the whole program."""
+        pullback = self.case.plan.rounding()
+        values, overflow = exact.enclose_rounded(pullback.core, self.case.arrays, self.case.format, self.case.bits)
+        return pullback, values, overflow
+
+    def enclosed(self, name: str | None, k: int) -> tuple[Ball | None, str | None]:
+        """Return all that an honest evaluation may return for one element (None: anything), and what overflows."""
+        pullback, values, overflow = self.sweep
+        layer = self.case.plan.program.output if name is None else self.output(pullback, name)
+        [found] = exact.balls(values[layer], self.case.bits, [k])
+        return (found if isinstance(found, Ball) else None), overflow
+
+    def output(self, pullback: Pullback, name: str) -> str:
+        """Return the layer of a gradient program that holds the gradient by one input."""
+        return pullback.program.outputs[self.case.plan.wrt.index(name)]
+
+    # --- sensitivity ---
+
+    @cached_property
+    def moved(self) -> list[exact.Values]:
+        """Return the exact values where every number of the point is half an ULP away, in a few patterns."""
+        case = self.case
+        steps = {name: half_ulp(array, case.format) for name, array in case.arrays.items()}
+        return list(exact.moved(case.plan.node.core, case.arrays, steps, case.bits))
+
+    def is_sensitive(self, name: str | None, k: int, truth: Ball) -> bool:
+        """Return whether half an ULP of the point moves an element by more than half of its digits."""
+        layer = self.case.plan.program.output if name is None else self.output(self.case.plan.node, name)
+        found = [exact.balls(values[layer], self.case.bits, [k])[0] for values in self.moved]
+        balls = [one for one in found if isinstance(one, Ball)]
+        return not balls or any(_apart(one, truth, self.case.format) for one in balls)
+
+
+def _apart(moved: Ball, truth: Ball, fmt: Format) -> bool:
+    nearest = fmt.round_dyadic(truth.midpoint)
+    if moved.overlaps(truth) or abs(nearest) == inf:
+        return False
+    return fmt.distance(nearest, moved.midpoint) > half_of_the_digits(truth, fmt)
+
+
+def half_ulp(array: Floats, fmt: Format) -> Floats:
+    """Return half the distance from each number to the next one of the format, 0 for infinities.
+
+    >>> from gradcheck.formats import FORMATS
+    >>> half_ulp(np.array([1.0, 3.0]), FORMATS["float32"]) * 2**24
+    array([1., 2.])
+    """
+    _, exponents = np.frexp(np.where(np.isfinite(array), array, 0.0))
+    top = np.where(array == 0, fmt.emin, np.maximum(exponents - 1, fmt.emin))
+    made: Floats = np.where(np.isfinite(array), np.ldexp(1.0, top - fmt.precision), 0.0)
+    return made
+
+
+def _inputs(source: Site | str | None) -> frozenset[str]:
+    return source.inputs if isinstance(source, Site) else frozenset() if source is None else frozenset({source})
+
+
+def _meets(site: Site, name: str) -> bool:
+    """Return whether a value flows into something that an input flows into, too: its gradient depends on the value."""
+    todo, seen = [site], {site}
+    while todo:
+        one = todo.pop()
+        if name in one.inputs:
+            return True
+        fresh = [reader for reader, _ in one.readers if reader not in seen]
+        seen.update(fresh)
+        todo += fresh
+    return False
+
+
+def _overflows(site: Site, traced: Graph) -> bool:
+    ruling = traced.rulings[site.call]
+    made: TorchValue = site.torch.value
+    finite = all(np.isfinite(one.elements).all() for one in site.torch.args if one is not None)
+    return ruling.overflow is not None and finite and not np.isfinite(made.elements).all()

@@ -1,0 +1,155 @@
+"""Every operation by itself: what torch returned, held against all that rounding can make of the numbers it got."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from math import isfinite
+
+import numpy as np
+
+from gradcheck.autograd import Operation, TorchValue
+from gradcheck.compare import Verdict, judge
+from gradcheck.diagnose.alone import Alone, Isolated, array, isolate, tensors
+from gradcheck.diagnose.graph import Element, Floats, Graph, Ruling, Site, Wrong
+from gradcheck.diagnose.scene import not_zero
+from gradcheck.formats import FORMATS, Ball, Format
+from gradcheck.program import Call
+
+
+def ruled(graph: Graph, ulps: float) -> Graph:
+    """Return the graph with the ruling on every operation, Python's own among plain numbers in float64 included.
+
+    A number is wrong where it is outside of the rounding enclosure of its operation at torch's own inputs, and more
+    than ``ulps`` of the dtype away from the exact result there.
+    """
+    found: dict[Call, Ruling] = {}
+    for one in graph.plain:
+        found[one.call] = _Trial(one, FORMATS["float64"], graph.bits, 0.0).run()
+    for site in graph.sites:
+        found[site.call] = _ruling(graph, site, ulps) if site.smooth else Ruling()
+    return replace(graph, rulings=found)
+
+
+def _ruling(graph: Graph, site: Site, ulps: float) -> Ruling:
+    trial = _Trial(site.torch, graph.format, graph.bits, ulps)
+    needed = any(one is None or not one.contains(0.0) for one in map(_number, graph.balls(site.cotangent)))
+    if any(site.torch.tracked) and not site.torch.made_tracked and needed:
+        return trial.detached()
+    return trial.run()
+
+
+def _number(element: Element) -> Ball | None:
+    return element if isinstance(element, Ball) else None
+
+
+class _Trial:
+    """One operation in the dock; what is exact is worked out only where rounding does not explain torch's number."""
+
+    def __init__(self, one: Operation, fmt: Format, bits: int, ulps: float) -> None:
+        self.one = one
+        self.format = fmt
+        self.bits = bits
+        self.ulps = ulps
+        self.args = tensors(one)
+        incoming = one.cotangent
+        # Where nothing comes back, or no number, only the value is judged.
+        self.pulls = incoming is not None and all(map(isfinite, incoming.elements))
+        shape = one.value.shape
+        self.seed = array(incoming) if self.pulls and incoming is not None else np.ones(shape)
+
+    def run(self) -> Ruling:
+        isolated = isolate(self.one)
+        if isolated is None:
+            return Ruling(seen=False)
+        honest = isolated.in_floats(self.args, self.seed, self.format, self.bits)
+        suspects = {k: self.suspects(honest, k) for k in (None, *(honest.pulled if self.pulls else ()))}
+        if not any(suspects.values()):
+            return Ruling(overflow=honest.overflow)
+        wrong = self.wrong(isolated, suspects)
+        pulled = {k: one for k, one in wrong.items() if k is not None}
+        return Ruling(wrong.get(None), pulled, honest.overflow)
+
+    def detached(self) -> Ruling:
+        """Return the ruling on an operation whose result carries no graph although its arguments do."""
+        isolated = isolate(self.one)
+        if isolated is None:
+            return Ruling(seen=False)
+        slopes = isolated.at(self.args, self.seed, self.bits).pulled
+        lost = {
+            k: Wrong(None, tuple(exact), at)
+            for k, exact in slopes.items()
+            if self.one.tracked[k] and (at := tuple(j for j, one in enumerate(exact) if not_zero(one)))
+        }
+        return Ruling(self.run().value, lost)
+
+    def torch(self, position: int | None) -> TorchValue | None:
+        return self.one.value if position is None else self.one.pulled[position]
+
+    def suspects(self, honest: Alone, position: int | None) -> list[int]:
+        """Return the elements of the value, or of what is pulled to an argument, that are outside of the enclosure."""
+        if position is not None and not self.one.tracked[position]:
+            return []
+        torch = self.torch(position)
+        elements = honest.value if position is None else honest.pulled[position]
+        values = [0.0] * len(elements) if torch is None else torch.elements
+        outside = [k for k, one in enumerate(elements) if isinstance(one, Ball) and not one.contains(values[k])]
+        # A factor of 0 hides an overflow on the way back from the enclosure; in floats the two are nan.
+        hidden = position is not None and honest.overflow is not None
+        return [k for k in outside if isfinite(values[k])] if hidden else outside
+
+    def wrong(self, isolated: Isolated, suspects: Mapping[int | None, list[int]]) -> dict[int | None, Wrong]:
+        """Return which suspects are beyond the tolerance of the exact numbers, too."""
+        proven = isolated.at(self.args, self.seed, self.bits)
+        found = {}
+        for position, at in suspects.items():
+            exact = proven.value if position is None else proven.pulled[position]
+            torch = self.torch(position)
+            beyond = tuple(k for k in at if self.beyond(exact[k], 0.0 if torch is None else torch.elements[k]))
+            if beyond:
+                found[position] = Wrong(torch, tuple(exact), beyond)
+        return found
+
+    def beyond(self, exact: Element, value: float) -> bool:
+        if not isinstance(exact, Ball):
+            return False
+        found = judge(exact, value, self.format, self.ulps)
+        return found is not None and found.verdict is Verdict.DISAGREE
+
+
+# --- sums of cotangents -----------------------------------------------------------------------------
+
+
+def misadded(graph: Graph, gradients: Mapping[str, TorchValue | None]) -> frozenset[str]:
+    """Return the inputs on whose way back a cotangent is not, up to rounding, the sum of what its readers sent.
+
+    Torch adds in the dtype, in an order of its own, so that n numbers lose n - 1 roundings of the sum of their sizes at
+    most. The output is read by nobody, and its cotangent is 1.
+    """
+    found = {
+        name for name, readers in graph.readers.items()
+        if name in gradients and not _adds_up(graph, _parts(readers), gradients[name])
+    }  # fmt: skip
+    for site in graph.sites:
+        if site.smooth and site.torch.cotangent is not None:
+            seed = [np.ones(len(site.torch.value.elements))] if site is graph.output else []
+            if not _adds_up(graph, [*_parts(site.readers), *seed], site.torch.cotangent):
+                found |= site.inputs
+    return frozenset(found)
+
+
+def _parts(readers: Sequence[tuple[Site, int]]) -> list[Floats]:
+    pulled = (site.torch.pulled[position] for site, position in readers)
+    return [np.array(one.elements) for one in pulled if one is not None]
+
+
+def _adds_up(graph: Graph, pulled: Sequence[Floats], total: TorchValue | None) -> bool:
+    if total is None or not pulled:
+        return total is None or not any(total.elements)
+    parts, made = np.array(pulled), np.array(total.elements)
+    finite = np.isfinite(parts).all(axis=0) & np.isfinite(made)
+    # The sum here is itself rounded in float64: as many roundings again.
+    unit = graph.format.unit_roundoff + FORMATS["float64"].unit_roundoff
+    lost = len(pulled) * unit * np.abs(parts).sum(axis=0) + len(pulled) * graph.format.smallest_subnormal
+    lost = lost if len(pulled) > 1 else np.zeros_like(made)
+    return bool(((np.abs(parts.sum(axis=0) - made) <= lost) | ~finite).all())

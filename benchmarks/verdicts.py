@@ -25,7 +25,7 @@ import numpy as np
 import torch
 
 from gradcheck import exact
-from gradcheck.autograd import DTYPES, _function
+from gradcheck.autograd import DTYPES, function
 from gradcheck.case import check_program
 from gradcheck.compare import Judgement, Verdict, explain, judge
 from gradcheck.errors import GradcheckError
@@ -356,7 +356,7 @@ def calls(node: Node) -> Iterator[Call]:
 
 def scaled(op: str, factor: float) -> Callable[..., Any]:
     """Return torch's own function with a gradient that is wrong by a factor."""
-    run = _function(op)
+    run = function(op)
 
     def faulty(*args: Any, **params: Any) -> Any:
         made = run(*args, **params)

@@ -221,7 +221,7 @@ def sampled(row: Row) -> Iterator[tuple[Program, Point]]:
 
 def planted(row: Row, fault: Fault) -> Row:
     """Return a row whose torch function has a fault in its backward pass."""
-    run = autograd._function(row.name)
+    run = autograd.function(row.name)
 
     def faulty(_torch: object, *args: Any, **params: Any) -> Any:
         made = run(*args, **params)

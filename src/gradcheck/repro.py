@@ -10,7 +10,7 @@ from typing import Any
 
 from gradcheck.errors import printable
 from gradcheck.formats import FORMATS, exact_text
-from gradcheck.functions import CONDITIONS, DETACH, WHERE, lookup
+from gradcheck.functions import DETACH, OPERATORS, WHERE, lookup
 from gradcheck.lower import lower
 from gradcheck.outcome import GradientOutcome, Outcome, Run
 from gradcheck.program import Call, Name, Node, Number, Param, Program, Shape, postorder, unravel
@@ -220,7 +220,7 @@ class _Writer:
         row = lookup(node.op)
         assert row is not None
         function = row.torch or (lambda m, *args, **params: getattr(m, node.op)(*args, **params))
-        if node.op in _OPERATORS:
+        if node.op in OPERATORS:
             if not any(isinstance(one, _Code) for one in args):
                 args = [_Code(_written(args[0])), *args[1:]]
             return function(torch, *args)
@@ -236,7 +236,6 @@ class _Writer:
         return _Code("torch").tensor(value, dtype=_Code(f"torch.{self.dtype}"), **device)
 
 
-_OPERATORS = frozenset({"neg", "add", "sub", "mul", "div", "pow", *CONDITIONS})
 _TAKEN = frozenset({"torch", "print"})
 
 

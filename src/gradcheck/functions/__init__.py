@@ -5,7 +5,17 @@ from __future__ import annotations
 from difflib import get_close_matches
 
 from gradcheck.functions import composite, conditions, elementwise, tensor
-from gradcheck.functions.conditions import CHOICES, COMPARISONS, GUARD, MASK, OPPOSITE, PATCH, WHERE, Condition
+from gradcheck.functions.conditions import (
+    CHOICES,
+    COMPARISONS,
+    GUARD,
+    MASK,
+    OPERATORS,
+    OPPOSITE,
+    PATCH,
+    WHERE,
+    Condition,
+)
 from gradcheck.functions.rows import Composite, Elementwise, Row, Tensor
 
 ELEMENTWISE = {row.name: row for row in elementwise.ROWS}
@@ -56,6 +66,6 @@ def nearest(name: str, among: list[str]) -> str | None:
 
 __all__ = [
     "ALIASES", "CHOICES", "COMPARISONS", "COMPOSITE", "CONDITIONS", "CONSTANTS", "DETACH", "ELEMENTWISE", "GUARD",
-    "HIDDEN", "MASK", "NO_GRAD", "OPPOSITE", "PARAM_ALIASES", "PATCH", "TENSOR", "WHERE", "Composite", "Condition", "Elementwise", "Row", "Tensor",
+    "HIDDEN", "MASK", "NO_GRAD", "OPERATORS", "OPPOSITE", "PARAM_ALIASES", "PATCH", "TENSOR", "WHERE", "Composite", "Condition", "Elementwise", "Row", "Tensor",
     "known_names", "lookup", "nearest",
 ]  # fmt: skip

@@ -60,6 +60,9 @@ COMPARISONS = frozenset({"lt", "le", "gt", "ge", "eq", "ne"})
 
 OPPOSITE = {"lt": "ge", "ge": "lt", "gt": "le", "le": "gt", "eq": "ne", "ne": "eq"}
 
+OPERATORS = frozenset({"neg", "add", "sub", "mul", "div", "pow", *(row.name for row in ROWS)})
+"""What Python writes with a sign: these take plain numbers as they are, and among plain numbers alone Python runs them."""
+
 WHERE, MASK, GUARD, PATCH = "where", "mask", "guard", "patch"
 """The choices: ``where(c, a, b)``; ``mask(a, c)`` is ``a`` where ``c`` and else a zero that nothing behind it can turn
 into a nan; ``guard(a, c)`` is ``a`` where ``c`` and else no number at all, for a ``reason``; ``patch(a, c, b)`` is ``b`` where ``c``

@@ -1,0 +1,149 @@
+"""Runs of a program in torch: forward, one backward pass or several, and what torch says where there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from gradcheck.autograd.lane import Lane
+from gradcheck.autograd.modes import own_modes
+from gradcheck.autograd.record import Backward, TorchValue
+from gradcheck.autograd.tensors import DTYPES, TORCH_ERRORS, first_line, leaf, optional, value
+from gradcheck.autograd.trace import Reader
+from gradcheck.errors import LaneProblem, UsageProblem
+from gradcheck.program import Program
+
+Point = Mapping[str, np.ndarray[Any, Any]]
+
+
+def backward(
+    program: Program,
+    point: Point,
+    wrt: Sequence[str],
+    *,
+    dtype: str = "float32",
+    device: str = "cpu",
+    traced: bool = False,
+    under_test: Mapping[str, Callable[..., Any]] | None = None,
+) -> Backward:
+    """Run ``program`` forward and backward in torch and return what came out.
+
+    ``point`` holds float64 arrays whose numbers ``dtype`` can hold. An output of several elements is seeded with ones,
+    as ``out.sum().backward()`` does. With ``traced`` every operation is kept with all that went in and came out.
+    ``under_test`` holds callables that run in place of torch's own, by the operation's own name. What the caller has
+    set (grad mode, inference mode, autocast, ...) plays no part, and is as before afterwards.
+    Raises LaneProblem, with the span of the operation, where torch refuses one; UsageProblem inside modes that put
+    something else in torch's place.
+    """
+    with own_modes(device):
+        leaves = {name: leaf(point[name], dtype, device, name in wrt) for name in program.inputs}
+        lane = Lane(leaves, DTYPES[dtype], device, program.source, under_test, traced)
+        return passed(program, lane, {name: leaves[name] for name in wrt}).read(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """A forward and a backward pass, still in tensors; ``pulled`` holds what flowed back, by the tensor's identity."""
+
+    lane: Lane
+    layers: dict[str, torch.Tensor]
+    inputs: dict[str, torch.Tensor]
+    pulled: dict[int, torch.Tensor | None]
+
+    @property
+    def gradients(self) -> dict[str, torch.Tensor | None]:
+        """Return the gradient of every input asked for."""
+        return {name: self.pulled[id(tensor)] for name, tensor in self.inputs.items()}
+
+    def read(self, reader: Reader) -> Backward:
+        """Return all that came out as floats."""
+        lane = self.lane
+        return Backward(
+            {name: reader(tensor, True) for name, tensor in self.layers.items()},
+            {name: None if one is None else reader(one, False) for name, one in self.gradients.items()},
+            tuple(step.operation(self.pulled, lane.misfits(step.call), reader) for step in lane.steps),
+            tuple(lane.plain),
+            tuple(one for _, one in lane.mismatches),
+        )
+
+
+def passed(program: Program, lane: Lane, inputs: dict[str, torch.Tensor]) -> Passed:
+    """Run forward, and backward to the ``inputs`` and to every tensor on the way that is traced."""
+    layers = lane.run(program)
+    tensors = [*inputs.values(), *(one for step in lane.steps for one in step.tensors())]
+    gradients = _gradients(layers[program.output], tensors, program, lane)
+    pulled = {id(tensor): gradient for tensor, gradient in zip(tensors, gradients, strict=True)}
+    return Passed(lane, layers, inputs, pulled)
+
+
+def _gradients(
+    output: torch.Tensor, tensors: list[torch.Tensor], program: Program, lane: Lane
+) -> list[torch.Tensor | None]:
+    tracked = [tensor for tensor in tensors if tensor.requires_grad]
+    if not output.requires_grad or not tracked:
+        return [None] * len(tensors)
+    try:
+        found = torch.autograd.grad(output, tracked, torch.ones_like(output), allow_unused=True)
+    except Exception as problem:
+        if not (lane.under_test or isinstance(problem, TORCH_ERRORS)):
+            raise  # a callable under test may raise anything, torch may not
+        blamed = [one.span for _, one in lane.mismatches if one.backward]
+        span = blamed[-1] if blamed else program.layers[-1].span
+        message = f"torch's backward pass failed: {first_line(problem)}"
+        raise LaneProblem(message, source=program.source, span=span) from problem
+    by_id = {id(tensor): grad for tensor, grad in zip(tracked, found, strict=True)}
+    return [by_id.get(id(tensor)) for tensor in tensors]
+
+
+def accumulate(
+    program: Program,
+    points: Sequence[Point],
+    wrt: Sequence[str],
+    *,
+    dtype: str = "float32",
+    device: str = "cpu",
+) -> list[dict[str, TorchValue | None]]:
+    """Return what ``.grad`` of every input holds after each of several backward passes; nothing is zeroed between.
+
+    The leaves stay the same tensors; their numbers are those of each point in turn. All points have the same shapes.
+    """
+    with own_modes(device):
+        leaves = {name: leaf(points[0][name], dtype, device, name in wrt) for name in program.inputs}
+        held = []
+        for point in points:
+            with torch.no_grad():
+                for name, one in leaves.items():
+                    one.copy_(leaf(point[name], dtype, device, False))
+            output = Lane(leaves, DTYPES[dtype], device, program.source).run(program)[program.output]
+            if output.requires_grad:
+                output.sum().backward()  # type: ignore[no-untyped-call]
+            held.append({name: optional(leaves[name].grad) for name in wrt})
+        return held
+
+
+def untracked_message(
+    program: Program, point: Point, wrt: Sequence[str], *, dtype: str = "float32", device: str = "cpu"
+) -> str | None:
+    """Return what ``backward()`` says where the output carries no graph, or None where it does carry one."""
+    with own_modes(device):
+        leaves = {name: leaf(point[name], dtype, device, name in wrt) for name in program.inputs}
+        output = Lane(leaves, DTYPES[dtype], device, program.source).run(program)[program.output]
+        if output.requires_grad:
+            return None
+        try:
+            output.sum().backward()  # type: ignore[no-untyped-call]
+        except RuntimeError as problem:
+            return first_line(problem)
+        return None
+
+
+def check_device(device: str) -> None:
+    """Raise UsageProblem where torch has no such device."""
+    try:
+        torch.zeros(1, device=device).to("cpu")
+    except (RuntimeError, AssertionError, NotImplementedError) as problem:
+        raise UsageProblem(f"torch cannot use the device {device!r}: {first_line(problem)}") from None

@@ -1,0 +1,135 @@
+"""The walk over the user's own tree in torch, in the user's order."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+
+from gradcheck.autograd.operations import SCALARS_ALLOWED, function, param
+from gradcheck.autograd.record import Mismatch, Operation
+from gradcheck.autograd.tensors import TORCH_ERRORS, first_line, python, scalar
+from gradcheck.autograd.tested import run
+from gradcheck.autograd.trace import Step, edge, plain, step
+from gradcheck.errors import LaneProblem
+from gradcheck.functions import OPERATORS, WHERE
+from gradcheck.program import Call, Name, Node, Number, Program, postorder
+
+
+class Lane:
+    """Evaluates the user's tree; the state is the layers, and where it is traced every operation in order."""
+
+    def __init__(
+        self,
+        leaves: Mapping[str, torch.Tensor],
+        dtype: torch.dtype,
+        device: str,
+        source: str,
+        under_test: Mapping[str, Callable[..., Any]] | None = None,
+        traced: bool = False,
+    ) -> None:
+        self.values: dict[str, Any] = dict(leaves)
+        self.under_test = under_test or {}
+        self.traced = traced
+        self.dtype = dtype
+        self.device = device
+        self.source = source
+        self.steps: list[Step] = []
+        self.plain: list[Operation] = []
+        self.mismatches: list[tuple[Call, Mismatch]] = []
+
+    def run(self, program: Program) -> dict[str, torch.Tensor]:
+        """Return every layer as a tensor."""
+        layers = {}
+        for layer in program.layers:
+            layers[layer.name] = self.values[layer.name] = self.tensor(self.evaluate(layer.expression))
+        return layers
+
+    def misfits(self, node: Call) -> tuple[Mismatch, ...]:
+        """Return what the callable under test for one operation returned of another kind than torch's."""
+        return tuple(one for call, one in self.mismatches if call is node)
+
+    def evaluate(self, node: Node) -> Any:
+        """Return the value of an expression, a tensor or a plain number."""
+        done: list[Any] = []
+        for part in postorder(node):
+            if isinstance(part, Name):
+                done.append(self.values[part.id])
+            elif isinstance(part, Number):
+                done.append(scalar(part.value))
+            else:
+                args = done[len(done) - len(part.args) :]
+                del done[len(done) - len(part.args) :]
+                done.append(self.operation(part, args))
+        return done[-1]
+
+    def operation(self, node: Call, args: list[Any]) -> Any:
+        """Return the result of one operation, and put it down where the run is traced."""
+        if self.traced:
+            args = [edge(one) for one in args]
+        seen = [self.still(one) for one in args]
+        try:
+            made = self.call(node, args)
+        except TORCH_ERRORS as problem:
+            message = f"torch could not run {node.op}: {first_line(problem)}"
+            raise LaneProblem(message, source=self.source, span=node.span) from problem
+        if self.traced and isinstance(made, torch.Tensor):
+            self.steps.append(step(node, args, seen, made, self.still(made)))
+        elif self.traced:
+            self.plain.append(plain(node, args, made))
+        return made
+
+    def still(self, one: Any) -> Any:
+        """Return a value as it is now: a callable under test may change it in place later."""
+        return one.detach().clone() if self.traced and self.under_test and isinstance(one, torch.Tensor) else one
+
+    def call(self, node: Call, args: list[Any]) -> Any:
+        """Return what Python, torch or a callable under test makes of the arguments."""
+        if node.op in ("pi", "e"):
+            return math.pi if node.op == "pi" else math.e
+        if node.op in OPERATORS and not any(isinstance(one, torch.Tensor) for one in args):
+            return _numbers_alone(node.op, args)
+        given = self.given(node.op, args)
+        params = {name: param(name, value) for name, value in node.params}
+        tested = self.tested(node.op)
+        if tested is None:
+            return function(node.op)(*given, **params)
+        return run(node, tested, given, params, lambda one: self.mismatches.append((node, one)))
+
+    def tested(self, op: str) -> Callable[..., Any] | None:
+        """Return the callable under test, if any; that of ``clamp`` gets None for a bound that is not there."""
+        clamp = self.under_test.get("clamp")
+        if op in self.under_test or clamp is None or op not in ("clamp_min", "clamp_max"):
+            return self.under_test.get(op)
+        if op == "clamp_min":
+            return lambda x, low: clamp(x, low, None)
+        return lambda x, high: clamp(x, None, high)
+
+    def given(self, op: str, args: list[Any]) -> list[Any]:
+        """Return the arguments as torch takes them: tensors, and numbers where the user's own code would leave them."""
+        if op in OPERATORS:
+            return args
+        if op == WHERE:
+            condition, *branches = args
+            numbers = not any(isinstance(one, torch.Tensor) for one in branches)
+            return [self.truth(condition), *(map(self.tensor, branches) if numbers else branches)]
+        if op in SCALARS_ALLOWED and not any(isinstance(one, torch.Tensor) for one in args[1:]):
+            return [self.tensor(args[0]), *args[1:]]  # torch.clamp does not mix numbers and tensors
+        return list(map(self.tensor, args))
+
+    def tensor(self, value: Any) -> torch.Tensor:
+        """Return a value as a tensor: a plain number is rounded to the dtype."""
+        if isinstance(value, torch.Tensor):
+            return value
+        return torch.tensor(value, dtype=self.dtype, device=self.device)
+
+    def truth(self, value: Any) -> torch.Tensor:
+        """Return a condition as a tensor."""
+        return value if isinstance(value, torch.Tensor) else torch.tensor(bool(value), device=self.device)
+
+
+def _numbers_alone(op: str, args: list[Any]) -> Any:
+    """Return what Python makes of plain numbers; ~ of a truth is a number there, and works on tensors alone."""
+    return not args[0] if op == "logical_not" else python(function(op), args)

@@ -1,0 +1,44 @@
+"""How an operation of the language is called in torch: its own callable, and the params as torch takes them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any
+
+import torch
+
+from gradcheck.functions import DETACH, WHERE, lookup
+from gradcheck.functions.tensor import numpy_key
+from gradcheck.program import Param
+
+SCALARS_ALLOWED = frozenset({"clamp", "clamp_min", "clamp_max"})
+"""torch functions that want bounds as plain numbers when the user wrote numbers."""
+
+
+def function(op: str) -> Callable[..., Any]:
+    """Return torch's own callable of an operation, as its row names it."""
+    if op == WHERE:
+        return torch.where
+    if op == DETACH:
+        return torch.Tensor.detach
+    row = lookup(op)
+    assert row is not None
+    if row.torch is None:
+        return getattr(torch, op)  # type: ignore[no-any-return]
+    run = row.torch
+    return lambda *args, **params: run(torch, *args, **params)
+
+
+def param(name: str, value: Param) -> Any:
+    """Return a static argument as torch takes it."""
+    if name == "key":
+        return numpy_key(value)
+    if isinstance(value, Fraction):
+        return float(value)
+    if value == "inf":
+        return math.inf
+    if name in ("shape", "dims") and not isinstance(value, tuple):
+        return (value,)
+    return value

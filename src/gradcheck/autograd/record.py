@@ -1,0 +1,91 @@
+"""What a run of torch leaves behind: values, gradients, and every operation with all that went in and came out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gradcheck.errors import Span
+from gradcheck.program import Call, Shape
+
+
+@dataclass(frozen=True, slots=True)
+class TorchValue:
+    """A tensor that torch returned: elements in row-major order as floats, exact in every dtype."""
+
+    shape: Shape
+    elements: list[float]
+    grad_fn: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A tensor that autograd keeps for the way back.
+
+    ``name`` is torch's (``self``, ``other``, ``result``), ``argument`` the place of the argument that it is, ``number``
+    its value where it is none and holds a single number, such as the 2 of ``2*x``.
+    """
+
+    name: str
+    shape: Shape
+    argument: int | None
+    number: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Mismatch:
+    """A tensor of another kind than torch's own function gives there, from a callable under test.
+
+    ``what`` is "shape", "dtype", "device" or "layout"; ``got`` and ``wanted`` are in words: "2 x 3" and "scalar",
+    "float16" and "float32". With ``backward`` the tensor is a gradient that its backward returned, which torch itself
+    sums to the shape or casts to the dtype without a word; else it is the value.
+    """
+
+    op: str
+    span: Span
+    what: str
+    got: str
+    wanted: str
+    backward: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One operation of the user's tree as torch ran it: all that went in and came out, forward and backward.
+
+    ``args`` holds its tensors, None where an argument is a plain number; ``numbers`` holds those: what Python had there
+    in float64, before torch rounded it to the dtype, None for a tensor. ``tracked`` says for each argument whether it
+    carries a graph, ``made_tracked`` whether the result does. ``pulled`` holds what flowed back to each argument from
+    this operation alone, ``cotangent`` what flowed into its result from all that read it. ``functions`` names what runs
+    on the way back through it (``MulBackward0``), from the result to the arguments, and ``saved`` is what they keep.
+    A ``plain`` operation is Python's own, on plain numbers alone: ``value`` is its result in float64 (a truth is 1 or
+    0), and nothing flows back. ``mismatches`` says what a callable under test returned of another kind than torch's
+    function; ``value`` is what the run went on with.
+    """
+
+    call: Call
+    args: tuple[TorchValue | None, ...]
+    tracked: tuple[bool, ...]
+    value: TorchValue
+    made_tracked: bool
+    cotangent: TorchValue | None
+    pulled: tuple[TorchValue | None, ...]
+    functions: tuple[str, ...] = ()
+    saved: tuple[Saved, ...] = ()
+    numbers: tuple[float | None, ...] = ()
+    plain: bool = False
+    mismatches: tuple[Mismatch, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Backward:
+    """What torch returned: every layer, the gradient of every input asked for (None: no gradient), the operations.
+
+    ``plain`` holds the operations among plain numbers, which Python runs in float64 before torch sees their result; a
+    number that the program writes, such as 0.1, is none. ``mismatches`` are those of all operations, traced or not.
+    """
+
+    layers: dict[str, TorchValue]
+    gradients: dict[str, TorchValue | None]
+    operations: tuple[Operation, ...]
+    plain: tuple[Operation, ...] = ()
+    mismatches: tuple[Mismatch, ...] = ()

@@ -23,7 +23,7 @@ MAX_KERNEL_NODES = 120
 MAX_INLINE_NODES = 12
 """Nodes of an argument that a definition may repeat; a larger one becomes a layer."""
 
-_SCALARS = frozenset({"pi", "e", "neg", "add", "sub", "mul", "div", "pow"})
+_SCALARS = frozenset({"pi", "e", "neg", "add", "sub", "mul", "div", "remainder", "pow"})
 """Operations that Python does itself on plain numbers, before torch sees the result."""
 _NUMBER_OVER_TENSOR = "reciprocal(x)*number"
 """How torch divides a plain number by a tensor."""

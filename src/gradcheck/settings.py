@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from math import isfinite
 from pathlib import Path
@@ -11,7 +11,9 @@ from typing import Any
 
 from gradcheck.errors import NameProblem, UsageProblem
 from gradcheck.formats import FORMATS
-from gradcheck.functions import nearest
+from gradcheck.functions import CONSTANTS, OPERATORS, known_names, nearest
+from gradcheck.functions.signatures import meanings
+from gradcheck.program import Call, Node, Number, Program, postorder
 
 DEFAULT_ULPS = {"float64": 16.0, "float32": 16.0, "bfloat16": 2.0, "float16": 2.0}
 """Tolerance in ULP by dtype where none is given: 16 would be 6 to 12 % in bfloat16, whose ULP are large."""
@@ -41,8 +43,9 @@ class Settings:
     ``ulps`` is the tolerance in ULP of the dtype; None takes DEFAULT_ULPS.
     With ``assertion`` whatever is not known to be right fails too; ``allow`` names verdicts that pass all the same.
     ``nondet`` is how often torch runs again, to see whether it returns the same. ``under_test`` holds callables that
-    run in place of torch's own, by the operation's name: this is how a custom autograd Function is checked against
-    the operation that it implements. They get the arguments that torch's function would get.
+    run in place of torch's own, by the operation's name or another name of it (``ln``, ``mm``, ``max``): this is how a
+    custom autograd Function, given as its class or its ``apply``, is checked against the operation that it implements.
+    They get the arguments that torch's function would get; that of ``clamp`` gets None for a bound that is not there.
     """
 
     dtypes: tuple[str, ...] = ("float32",)
@@ -78,7 +81,62 @@ class Settings:
         if self.ulps is not None and not (self.ulps >= 0 and isfinite(self.ulps)):
             raise UsageProblem(f"a tolerance is a number of ULP, 0 or more, not {self.ulps}")
 
+    def resolved(self, program: Program) -> Settings:
+        """Return the settings for one program, where what is under test goes by the operations' own names.
 
-def _choice(word: str, among: Sequence[str]) -> str:
-    closest = nearest(word, list(among))
+        Raises NameProblem or UsageProblem as ``validate`` does, and UsageProblem for a callable that would never run.
+        """
+        self.validate(program.inputs)
+        return replace(self, under_test=_by_operation(self.under_test, program)) if self.under_test else self
+
+
+def _by_operation(under_test: Mapping[str, Callable[..., Any]], program: Program) -> dict[str, Callable[..., Any]]:
+    """Return the callables under test by the operations of the program that they stand for."""
+    used = _in_torch(program)
+    names: dict[str, str] = {}
+    found: dict[str, Callable[..., Any]] = {}
+    for name, function in under_test.items():
+        if not callable(function):
+            raise UsageProblem(f"what is under test as {name!r} is {type(function).__name__}, and cannot be called")
+        for op in _stands_for(name, used):
+            if op in names:
+                raise UsageProblem(f"{names[op]!r} and {name!r} are both under test as {op}")
+            names[op] = name
+            found["clamp" if meanings(name)[0] == "clamp" else op] = function
+    return found
+
+
+def _stands_for(name: str, used: Sequence[str]) -> list[str]:
+    """Return the operations among those ``used`` that a name under test means, at least one."""
+    meant = meanings(name)
+    if not meant:
+        hint = _choice(str(name).rpartition(".")[2], used, known_names())
+        raise UsageProblem(f"{name!r} is under test, and no function bears that name", hint=hint)
+    found = [op for op in meant if op in used]
+    if not found:
+        shown = ", ".join(used) or "nothing"
+        raise UsageProblem(f"{name!r} is under test, and torch never runs it in this program", hint=f"it runs {shown}")
+    return found
+
+
+def _in_torch(program: Program) -> list[str]:
+    """Return the operations that torch runs, in order: what Python makes of plain numbers alone is not among them."""
+    found: dict[str, None] = {}
+    for layer in program.layers:
+        plain: set[Node] = set()
+        for node in postorder(layer.expression):
+            if isinstance(node, Number) or (isinstance(node, Call) and _is_plain(node, plain)):
+                plain.add(node)
+            elif isinstance(node, Call):
+                found[node.op] = None
+    return list(found)
+
+
+def _is_plain(node: Call, plain: set[Node]) -> bool:
+    return node.op in CONSTANTS or (node.op in OPERATORS and all(arg in plain for arg in node.args))
+
+
+def _choice(word: str, among: Sequence[str], *others: Sequence[str]) -> str:
+    """Return the nearest word among several, or else further ones, and all of the first where none is near."""
+    closest = next((one for one in (nearest(word, list(each)) for each in (among, *others)) if one), None)
     return f"did you mean `{closest}`?" if closest else f"choose from {', '.join(among) or 'none'}"

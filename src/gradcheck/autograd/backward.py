@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -86,8 +87,17 @@ def _gradients(
     tracked = [tensor for tensor in tensors if tensor.requires_grad]
     if not output.requires_grad or not tracked:
         return [None] * len(tensors)
-    try:
+    with _refusals(program, lane):
         found = torch.autograd.grad(output, tracked, torch.ones_like(output), allow_unused=True)
+    by_id = {id(tensor): grad for tensor, grad in zip(tracked, found, strict=True)}
+    return [by_id.get(id(tensor)) for tensor in tensors]
+
+
+@contextmanager
+def _refusals(program: Program, lane: Lane) -> Iterator[None]:
+    """Turn what is raised on the way back into a LaneProblem, at the callable whose gradient does not fit."""
+    try:
+        yield
     except Exception as problem:
         if not (lane.under_test or isinstance(problem, TORCH_ERRORS)):
             raise  # a callable under test may raise anything, torch may not
@@ -95,8 +105,6 @@ def _gradients(
         span = blamed[-1] if blamed else program.layers[-1].span
         message = f"torch's backward pass failed: {first_line(problem)}"
         raise LaneProblem(message, source=program.source, span=span) from problem
-    by_id = {id(tensor): grad for tensor, grad in zip(tracked, found, strict=True)}
-    return [by_id.get(id(tensor)) for tensor in tensors]
 
 
 def accumulate(
@@ -106,6 +114,7 @@ def accumulate(
     *,
     dtype: str = "float32",
     device: str = "cpu",
+    under_test: Mapping[str, Callable[..., Any]] | None = None,
 ) -> list[dict[str, TorchValue | None]]:
     """Return what ``.grad`` of every input holds after each of several backward passes; nothing is zeroed between.
 
@@ -118,20 +127,29 @@ def accumulate(
             with torch.no_grad():
                 for name, one in leaves.items():
                     one.copy_(leaf(point[name], dtype, device, False))
-            output = Lane(leaves, DTYPES[dtype], device, program.source).run(program)[program.output]
+            lane = Lane(leaves, DTYPES[dtype], device, program.source, under_test)
+            output = lane.run(program)[program.output]
             if output.requires_grad:
-                output.sum().backward()  # type: ignore[no-untyped-call]
+                with _refusals(program, lane):
+                    output.sum().backward()  # type: ignore[no-untyped-call]
             held.append({name: optional(leaves[name].grad) for name in wrt})
         return held
 
 
 def untracked_message(
-    program: Program, point: Point, wrt: Sequence[str], *, dtype: str = "float32", device: str = "cpu"
+    program: Program,
+    point: Point,
+    wrt: Sequence[str],
+    *,
+    dtype: str = "float32",
+    device: str = "cpu",
+    under_test: Mapping[str, Callable[..., Any]] | None = None,
 ) -> str | None:
     """Return what ``backward()`` says where the output carries no graph, or None where it does carry one."""
     with own_modes(device):
         leaves = {name: leaf(point[name], dtype, device, name in wrt) for name in program.inputs}
-        output = Lane(leaves, DTYPES[dtype], device, program.source).run(program)[program.output]
+        lane = Lane(leaves, DTYPES[dtype], device, program.source, under_test)
+        output = lane.run(program)[program.output]
         if output.requires_grad:
             return None
         try:

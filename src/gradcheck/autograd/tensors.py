@@ -27,8 +27,7 @@ def leaf(array: np.ndarray[Any, Any], dtype: str, device: str, tracked: bool) ->
 def value(tensor: torch.Tensor, graph: bool = False) -> TorchValue:
     """Return a tensor as floats, with the name of its backward function for a ``graph``."""
     name = type(tensor.grad_fn).__name__ if graph and tensor.grad_fn is not None else None
-    dense = tensor.detach() if tensor.layout is torch.strided else tensor.detach().to_dense()
-    flat = dense.to(device="cpu", dtype=torch.float64).reshape(-1)
+    flat = tensor.detach().to(device="cpu", dtype=torch.float64).reshape(-1)
     return TorchValue(tuple(tensor.shape), flat.tolist(), name)
 
 

@@ -82,8 +82,7 @@ def _fitted(made: torch.Tensor, wanted: torch.Tensor, device: torch.device, node
         note(Mismatch(node.op, node.span, what, got, want))
     if made.is_complex() and not wanted.is_complex():
         raise TypeError(f"the callable under test returned {_dtype(made.dtype)}, and {_dtype(wanted.dtype)} is needed")
-    dense = made if made.layout is torch.strided else made.to_dense()
-    fitted = dense.to(device=device, dtype=wanted.dtype)
+    fitted = _dense(made).to(device=device, dtype=wanted.dtype)
     if fitted.shape == wanted.shape:
         return fitted
     if fitted.numel() == wanted.numel():
@@ -109,6 +108,10 @@ def _differences(
         yield "layout", str(made.layout).removeprefix("torch."), "strided"
 
 
+def _dense(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor if tensor.layout is torch.strided else tensor.to_dense()
+
+
 def _dtype(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix("torch.")
 
@@ -127,9 +130,10 @@ def _watch(one: Any, node: Call, note: Note) -> None:
 
     def watched(*gradients: Any) -> Any:
         made = apply(*gradients)
-        for what, got, want in _misfits(one, made if isinstance(made, tuple) else (made,)):
+        made = made if isinstance(made, tuple) else (made,)
+        for what, got, want in _misfits(one, made):
             note(Mismatch(node.op, node.span, what, got, want, backward=True))
-        return made
+        return tuple(_dense(each) if isinstance(each, torch.Tensor) else each for each in made)
 
     one.apply = watched  # type: ignore[method-assign]
 

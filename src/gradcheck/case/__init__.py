@@ -74,7 +74,7 @@ def _points(program: Program, texts: list[str], given: Mapping[str, object], set
 
 def check_program(program: Program, points: Sequence[Point], settings: Settings) -> Run:
     """Return the outcomes of a parsed program at its points, each in every dtype."""
-    settings.validate(program.inputs)
+    settings = settings.resolved(program)
     fails = failing(settings.assertion, settings.allow)
     if settings.device != "cpu":
         autograd.check_device(settings.device)

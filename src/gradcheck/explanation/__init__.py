@@ -57,6 +57,7 @@ def explain_program(
     freeze: Sequence[str] = (),
 ) -> Explanation:
     """Return the explanation of a parsed program at the first of its points; further ones are for ``accumulate``."""
+    settings = settings.resolved(program)
     wrt = _tracked(program, settings, freeze)
     if not points or not program.inputs:
         raise UsageProblem("there is no input to differentiate by: a constant has nothing to explain")
@@ -74,7 +75,6 @@ def explain_program(
 
 def _tracked(program: Program, settings: Settings, freeze: Sequence[str]) -> tuple[str, ...]:
     """Return the inputs to differentiate by, without those that are frozen."""
-    settings.validate(program.inputs)
     replace(settings, wrt=tuple(freeze)).validate(program.inputs)
     if len(settings.dtypes) > 1:
         raise UsageProblem("one dtype is explained at a time")

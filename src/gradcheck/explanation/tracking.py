@@ -41,8 +41,9 @@ def tracking(lanes: Lanes, frozen: Sequence[str]) -> tuple[Tracking, ...]:
     plan = lanes.case.plan
     cuts = [part for layer in plan.program.layers for part in postorder(layer.expression) if _is_cut(part)]
     message = autograd.untracked_message(
-        plan.program, lanes.case.arrays, plan.wrt, dtype=lanes.case.dtype, device=lanes.case.settings.device
-    )
+        plan.program, lanes.case.arrays, plan.wrt, dtype=lanes.case.dtype, device=lanes.case.settings.device,
+        under_test=lanes.case.settings.under_test,
+    )  # fmt: skip
     backward = None if message is None else NOTHING.format(message=message)
     found = [*_cuts(lanes, cuts, backward), *_frozen(lanes, frozen, backward)]
     return tuple(found)

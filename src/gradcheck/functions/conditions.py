@@ -60,7 +60,7 @@ COMPARISONS = frozenset({"lt", "le", "gt", "ge", "eq", "ne"})
 
 OPPOSITE = {"lt": "ge", "ge": "lt", "gt": "le", "le": "gt", "eq": "ne", "ne": "eq"}
 
-OPERATORS = frozenset({"neg", "add", "sub", "mul", "div", "pow", *(row.name for row in ROWS)})
+OPERATORS = frozenset({"neg", "add", "sub", "mul", "div", "remainder", "pow", *(row.name for row in ROWS)})
 """What Python writes with a sign: these take plain numbers as they are, and among plain numbers alone Python runs them."""
 
 WHERE, MASK, GUARD, PATCH = "where", "mask", "guard", "patch"

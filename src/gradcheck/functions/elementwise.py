@@ -118,7 +118,7 @@ ROWS: tuple[Elementwise, ...] = (
     row("sign",  "x", WIDE, budget=0, exact=lambda x: x.sgn(),   oracle=lambda m, x: m.sign(x),  partials=("0",), jumps=True, kinks="x == 0"),
     row("floor", "x", WIDE, budget=0, exact=lambda x: x.floor(), oracle=lambda m, x: m.floor(x), partials=("0",), jumps=True, kinks="x == floor(x)"),
     row("ceil",  "x", WIDE, budget=0, exact=lambda x: x.ceil(),  oracle=lambda m, x: m.ceil(x),  partials=("0",), jumps=True, kinks="x == floor(x)"),
-    row("remainder", "x y", PAIRS, budget=1, exact=lambda x, y: x - y * (x / y).floor(), oracle=lambda m, x, y: x - y * m.floor(x / y), partials=("1", "-floor(x/y)"), jumps=True, kinks="x/y == floor(x/y)",
+    row("remainder", "x y", PAIRS, budget=1, exact=lambda x, y: x - y * (x / y).floor(), oracle=lambda m, x, y: x - y * m.floor(x / y), torch=lambda m, x, y: x % y, partials=("1", "-floor(x/y)"), jumps=True, kinks="x/y == floor(x/y)",
         domain="y != 0", outside="1,0 0,0", summary="x - y*floor(x/y), as the sign % has it"),
     row("fmod", "x y", "0.3,2 -1.5,0.7 4,-2.5 -3,-0.7", budget=0, exact=_fmod, oracle=lambda m, x, y: x - y * int(x / y), partials=("1", "-where(x/y > 0, floor(x/y), ceil(x/y))"), jumps=True, kinks="(x/y == floor(x/y)) & (x != 0)",
         domain="y != 0", outside="1,0 0,0", summary="the remainder of a division rounded towards 0"),

@@ -18,6 +18,18 @@ def resolve(name: str, given: int, keywords: bool) -> str | None:
     return op if op not in HIDDEN and lookup(op) is not None else None
 
 
+def meanings(name: str) -> tuple[str, ...]:
+    """Return the operations that a function's name may become, none where nothing bears it.
+
+    >>> meanings("ln"), meanings("max"), meanings("clip")
+    (('log',), ('maximum', 'amax'), ('clamp', 'clamp_min', 'clamp_max'))
+    """
+    if name == "index":
+        return (name,)  # what x[...] is
+    found = dict.fromkeys(op for op in (resolve(name, 2, False), resolve(name, 1, False)) if op is not None)
+    return ("clamp", "clamp_min", "clamp_max") if "clamp" in found else tuple(found)
+
+
 def signature(op: str) -> tuple[Sequence[str], Sequence[str]]:
     """Return the names of the tensor arguments, and of the static params after them."""
     if op == WHERE:

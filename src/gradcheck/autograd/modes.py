@@ -43,12 +43,26 @@ def _needed(device: str) -> Iterator[Any]:
             yield torch.autocast(kind, enabled=False)
     if _function_modes():
         yield torch.device("cpu")  # what a callable makes without naming a device
-    if torch._C._autograd._top_saved_tensors_default_hooks(True) is not None:
-        yield torch.autograd.graph.saved_tensors_hooks(_same, _same)
+    if _saved_tensors_hooks() is not None:
+        yield _no_saved_tensors_hooks()
 
 
-def _same(tensor: torch.Tensor) -> torch.Tensor:
-    return tensor
+def _saved_tensors_hooks() -> tuple[Any, Any] | None:
+    return torch._C._autograd._top_saved_tensors_default_hooks(True)
+
+
+@contextmanager
+def _no_saved_tensors_hooks() -> Iterator[None]:
+    """Save what the way back needs as it is, and not what the caller's hooks make of it."""
+    before = []
+    while (hooks := _saved_tensors_hooks()) is not None:
+        before.append(hooks)
+        torch._C._autograd._pop_saved_tensors_default_hooks()
+    try:
+        yield
+    finally:
+        for pack, unpack in reversed(before):
+            torch._C._autograd._push_saved_tensors_default_hooks(pack, unpack)
 
 
 def _refuse() -> None:

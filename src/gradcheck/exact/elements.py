@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import flint
 import numpy as np
 from flint import arb
 
+from gradcheck.exact.precision import working_precision
 from gradcheck.formats import Ball, Dyadic
 
 Array = np.ndarray[Any, np.dtype[np.object_]]
@@ -106,5 +106,5 @@ def _dyadic(value: Any) -> Dyadic:
 def balls(values: Array, bits: int, at: Sequence[int] | None = None) -> list[Ball | str | None]:
     """Return the elements of an array in row-major order, or those ``at`` some indices; ends are rounded outwards."""
     flat = values.ravel()
-    with flint.ctx.workprec(bits):
+    with working_precision(bits):
         return [ball(value) for value in (flat if at is None else flat[list(at)])]

@@ -7,11 +7,11 @@ from fractions import Fraction
 from functools import cache
 from typing import Any
 
-import flint
 import numpy as np
 from flint import arb, fmpq
 
 from gradcheck.exact.elements import SOFT_ZERO, UNDECIDED, ZERO, Array, Undefined, Values, as_ball
+from gradcheck.exact.precision import working_precision
 from gradcheck.functions import CONDITIONS, DETACH, ELEMENTWISE, GUARD, MASK, PATCH, TENSOR, WHERE
 from gradcheck.lower import Core
 from gradcheck.program import Call, Name, Node, Number, Shape, postorder
@@ -34,7 +34,7 @@ def enclose(
     ``instead`` gives values to layers in place of those that they would have.
     """
     instead = instead or {}
-    with flint.ctx.workprec(bits):
+    with working_precision(bits):
         values: Values = {name: as_array(from_float(point[name])) for name in core.program.inputs}
         if shift is not None:
             name, k, distance = shift
@@ -141,7 +141,7 @@ def from_float(values: Any) -> Any:
 
 def constant(value: Fraction, shape: Shape) -> Array:
     """Return a rational number as an array of one ball, at the precision of the first attempt."""
-    with flint.ctx.workprec(START_BITS):
+    with working_precision(START_BITS):
         return np.broadcast_to(as_array(arb(fmpq(value.numerator, value.denominator))), shape)
 
 

@@ -8,12 +8,12 @@ from itertools import product
 from math import sqrt
 from typing import Any
 
-import flint
 import numpy as np
 
 from gradcheck.exact.elements import as_ball
 from gradcheck.exact.evaluate import enclose, from_float
 from gradcheck.exact.limits import Form, Point, Scale, held
+from gradcheck.exact.precision import working_precision
 from gradcheck.formats import Ball
 
 PLACES = 16
@@ -30,7 +30,7 @@ def nearby(forms: Sequence[Form], point: Point, names: Sequence[str]) -> list[Ba
     its gradient is 1 for one of them. None means that no direction gives a limit.
     """
     scale = Scale.of(forms, point)
-    with flint.ctx.workprec(scale.bits):
+    with working_precision(scale.bits):
         still = [(*held(core, point, scale.bits), output) for core, output in forms]
         found = [_limits(still, direction, scale) for direction in _directions(point, names)]
     return [reduce(_hull, elements) for elements in zip(*found, strict=True)]

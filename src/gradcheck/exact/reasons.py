@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import flint
 import numpy as np
 from flint import arb
 
 from gradcheck.exact.elements import Array, Values
 from gradcheck.exact.evaluate import as_array, evaluate
+from gradcheck.exact.precision import working_precision
 from gradcheck.functions import CONDITIONS, ELEMENTWISE, GUARD, MASK, PATCH, WHERE
 from gradcheck.lower import Core
 from gradcheck.program import Call, Node
@@ -18,7 +18,7 @@ from gradcheck.program import Call, Node
 
 def outside(conditions: Sequence[tuple[Node, str]], values: Values, bits: int) -> str | None:
     """Return the reason of the first condition that certainly fails for some element."""
-    with flint.ctx.workprec(bits):
+    with working_precision(bits):
         for condition, reason in conditions:
             if any(truth is False for truth in as_array(evaluate(condition, values)).ravel()):
                 return reason

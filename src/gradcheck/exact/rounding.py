@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache, reduce
 from typing import Any
 
-import flint
 import numpy as np
 from flint import arb
 
 from gradcheck.exact.elements import NAN, ZERO, Array, Values, Zero, as_ball
 from gradcheck.exact.evaluate import START_BITS, as_array, evaluate, from_float, operation, over_arrays
+from gradcheck.exact.precision import working_precision
 from gradcheck.formats import FORMATS, Format
 from gradcheck.functions import (
     COMPARISONS,
@@ -44,7 +44,7 @@ def enclose_rounded(
     comes out is 0, or nan. The second result names the first operation whose value is certainly too large, else the
     first whose value may be.
     """
-    with flint.ctx.workprec(bits):
+    with working_precision(bits):
         loss = _Loss(fmt)
         values: Values = {name: as_array(_settled(as_array(from_float(point[name])))) for name in core.program.inputs}
         for layer in core.program.layers:

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
-import flint
 from flint import arb
 
 from gradcheck.exact.elements import NAN, Values, as_ball
 from gradcheck.exact.evaluate import enclose
 from gradcheck.exact.limits import Form, Point, Scale, Side, held
+from gradcheck.exact.precision import working_precision
 from gradcheck.formats import Ball, Dyadic
 
 __all__ = ["Beside", "Form", "Side", "Sides", "beside", "limit", "sides"]
@@ -83,7 +83,7 @@ def beside(forms: Sequence[Form], value: str, point: Point, name: str, k: int) -
     enclosures hold the limit wherever the gradient is smooth beside the point. What is detached does not move.
     """
     scale = Scale.of(forms, point)
-    with flint.ctx.workprec(scale.bits):
+    with working_precision(scale.bits):
         return _Walk(forms, value, point, (name, k), scale).beside()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator
@@ -20,7 +21,7 @@ from torch.utils._python_dispatch import TorchDispatchMode, _get_current_dispatc
 from gradcheck import autograd
 from gradcheck.case import check
 from gradcheck.errors import GradcheckError, LaneProblem, PointProblem, UsageProblem
-from gradcheck.exact import enclose
+from gradcheck.exact import balls, enclose
 from gradcheck.explanation import explain
 from gradcheck.outcome import Run
 from gradcheck.parse import parse
@@ -288,7 +289,7 @@ def enclosures(k: int) -> str:
     text = f"y = exp(x/{k + 3}) - sin({k + 1}*x); logsumexp(y*x, 0) + sum(y**{k + 1})"
     plan = Plan.make(parse(text), {"x": (3,)}, ("x",), ())
     values = enclose(plan.node.core, {"x": np.array([0.1, 0.2, 0.3])}, PRECISIONS[k])
-    return repr({name: [str(one) for one in np.ravel(value)] for name, value in values.items()})
+    return repr({name: balls(value, PRECISIONS[k]) for name, value in values.items()})
 
 
 def checked(k: int) -> str:
@@ -300,7 +301,17 @@ def checked(k: int) -> str:
         return repr(outcomes(text, {"x": [0.0, 1e-30, 0.3]}, {}))
 
 
+@pytest.fixture
+def threads_take_turns() -> Iterator[None]:
+    """Let Python switch between threads all the time: one evaluation is over before it would otherwise."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
 @pytest.mark.parametrize("work", [enclosures, checked])
+@pytest.mark.usefixtures("threads_take_turns")
 def test_threads_get_what_one_of_them_alone_gets(work: Callable[[int], str]) -> None:
     """Eight threads, programs and precisions; afterwards FLINT and torch are as they were, in the threads too."""
     alone = [work(k) for k in range(8)]

@@ -31,7 +31,12 @@ from gradcheck.program import Call, Name, Node, Number, names, postorder
 
 
 def enclose_rounded(
-    core: Core, point: Mapping[str, np.ndarray[Any, Any]], fmt: Format, bits: int = START_BITS
+    core: Core,
+    point: Mapping[str, np.ndarray[Any, Any]],
+    fmt: Format,
+    bits: int = START_BITS,
+    *,
+    surely: bool = False,
 ) -> tuple[Values, str | None]:
     """Return balls that contain every finite number that an honest evaluation in ``fmt`` can return for every layer.
 
@@ -41,12 +46,13 @@ def enclose_rounded(
 
     An element that may exceed the largest number of ``fmt`` on the way is unbounded: no number, in every element that
     depends on it, since behind an infinity a float may be anything. A factor that is exactly 0 ends that, because what
-    comes out is 0, or nan. The second result names the first operation whose value is certainly too large, else the
-    first whose value may be.
+    comes out is 0, or nan. With ``surely`` it ends nothing, as in floats, where 0 times infinity is nan: what is bounded
+    then is a number of the format for sure, and torch's nan or infinity there is wrong. The second result names the
+    first operation whose value is certainly too large, else the first whose value may be.
     """
     with flint.ctx.workprec(bits):
-        loss = _Loss(fmt)
-        values: Values = {name: as_array(_settled(as_array(from_float(point[name])))) for name in core.program.inputs}
+        loss = _Loss(fmt, surely)
+        values: Values = {name: as_array(loss.settled(as_array(from_float(point[name])))) for name in core.program.inputs}
         for layer in core.program.layers:
             made = as_array(loss.evaluate(layer.expression, values))
             values[layer.name] = np.broadcast_to(made, core.shapes[layer.name])
@@ -56,8 +62,10 @@ def enclose_rounded(
 class _Loss:
     """What floats of one format lose, operation by operation; the state is the first that they cannot hold."""
 
-    def __init__(self, fmt: Format) -> None:
+    def __init__(self, fmt: Format, surely: bool = False) -> None:
         self.fmt = fmt
+        self.zero = arb(0) if surely else ZERO
+        self.settled = over_arrays(self.settle, 1)
         self.largest = arb(fmt.largest)
         self.too_large: str | None = None
         self.maybe_too_large: str | None = None
@@ -86,7 +94,8 @@ class _Loss:
         if node.op in TENSOR:
             return self.tensor(node, args)
         if node.op in _HULLS:
-            return over_arrays(_HULLS[node.op], len(args))(*args)
+            made = over_arrays(_HULLS[node.op], len(args))(*args)
+            return self.settled(over_arrays(as_ball, 1)(made)) if node.op == MASK else made
         if node.op in (GUARD, DETACH):
             return args[0]
         if node.op in CONSTANTS:
@@ -108,9 +117,14 @@ class _Loss:
     # --- elementwise ---
 
     def elementwise(self, row: Elementwise, node: Call, args: list[Array]) -> Any:
-        made = operation(node, args if row.native else [as_array(_as_balls(one)) for one in args])
+        if row.name in _CHOSEN:
+            return over_arrays(_CHOSEN[row.name], 2)(*args)
+        balls = [as_array(_as_balls(one)) for one in args]
+        if row.signed_zeros:
+            balls = [as_array(_of_any_sign(one)) for one in balls]
+        made = operation(node, args if row.native else balls)
         if row.budget == 0:
-            return _settled(made)
+            return self.settled(made)
         if row.name in _SPARED:
             return over_arrays(lambda one, a, b: self.arithmetic(row.name, one, a, b), 3)(made, *args)
         budget = _power_budget(node.args[1], args[1], row.budget) if row.name == "pow" else row.budget
@@ -125,11 +139,17 @@ class _Loss:
     def stored(self, op: str, made: Any, budget: float, coarse: float = 0.0) -> Any:
         """Return the ball of the floats that may be stored; what is rounded correctly and fits stays as it is."""
         if isinstance(made, Zero) or (budget <= 1 and self.fits(made)):
-            return _settle(made)
+            return self.settle(made)
         made = as_ball(made)
         rough = coarse if self.fmt.precision < FORMATS["float64"].precision else 0.0
         widened = made * arb(1, self.roundoff * budget) + arb(0, self.smallest * max(budget, 1) + rough)
         return self.bounded(op, made, widened, abs(widened))
+
+    def settle(self, element: Any) -> Any:
+        """Return an exact 0 as the zero that hides what is multiplied by it, and what is not finite as no number."""
+        if isinstance(element, arb) and not element.is_finite():
+            return NAN
+        return self.zero if isinstance(element, arb) and element == 0 else element
 
     def fits(self, made: Any) -> bool:
         """Tell whether a ball is one number of the format, and no subnormal, which may be flushed."""
@@ -152,12 +172,12 @@ class _Loss:
 
     def tensor(self, node: Call, args: list[Array]) -> Any:
         row, params = TENSOR[node.op], dict(node.params)
-        made = row.exact(np, *args, **params, zero=ZERO)
+        made = row.exact(np, *args, **params, zero=self.zero)
         if row.terms is None:
             return made
         # n terms are added in n - 1 steps; where they are products, these are rounded too
         roundings = row.terms(*(one.shape for one in args), **params) - (len(args) == 1)
-        sizes = row.exact(np, *(as_array(_magnitudes(one)) for one in args), **params, zero=ZERO)
+        sizes = row.exact(np, *(as_array(_magnitudes(one)) for one in args), **params, zero=self.zero)
         return over_arrays(lambda one, size: self.summed(node.op, one, size, roundings), 2)(made, sizes)
 
     def total(self, parts: list[Array]) -> Any:
@@ -189,14 +209,6 @@ def _expression(text: str) -> Node:
     return parse(text).layers[0].expression
 
 
-def _settle(element: Any) -> Any:
-    """Return an exact 0 as the zero that hides what is multiplied by it, and what is not finite as no number."""
-    if isinstance(element, arb) and not element.is_finite():
-        return NAN
-    return ZERO if isinstance(element, arb) and element == 0 else element
-
-
-_settled = over_arrays(_settle, 1)
 _as_balls = over_arrays(as_ball, 1)
 _magnitudes = over_arrays(lambda element: element if isinstance(element, Zero) else abs(as_ball(element)), 1)
 
@@ -204,6 +216,23 @@ _magnitudes = over_arrays(lambda element: element if isinstance(element, Zero) e
 def _is_same(a: Any, b: Any) -> bool:
     """Tell whether two elements are one stored number, whatever it is."""
     return a is b and isinstance(a, arb) and a.is_finite()
+
+
+def _greater(a: Any, b: Any) -> Any:
+    x, y = as_ball(a), as_ball(b)
+    return a if x >= y else b if x < y else x.max(y)
+
+
+def _lesser(a: Any, b: Any) -> Any:
+    x, y = as_ball(a), as_ball(b)
+    return a if x <= y else b if x > y else x.min(y)
+
+
+_CHOSEN: dict[str, Callable[..., Any]] = {"maximum": _greater, "minimum": _lesser}
+"""Functions that return one of their arguments: where it is certain which, that very element."""
+
+_of_any_sign = over_arrays(lambda element: arb(0, arb(2) ** -100_000) if element == 0 else element, 1)
+"""An exact 0 as a ball around it: what is known of a number does not tell 0.0 from -0.0."""
 
 
 def _is_zero(element: Any) -> bool:
@@ -236,6 +265,8 @@ def _power_budget(exponent: Node, value: Array, budget: float) -> float:
 
 def _hull(a: Any, b: Any) -> Any:
     a, b = as_ball(a), as_ball(b)
+    if a == b:
+        return a
     return a.union(b) if a.is_finite() and b.is_finite() else NAN
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from gradcheck.functions.params import arguments, axes, axis, broadcast, reduced
 from gradcheck.functions.rows import Composite
-from gradcheck.functions.sorting import sort
+from gradcheck.functions.sorting import sort, sort_stored
 from gradcheck.program import Param, Shape
 
 
@@ -71,7 +71,9 @@ def _norm(x: Shape, p: Param = 2, dim: Param = None, keepdim: Param = False) -> 
 def _norm_stored(x: Shape, p: Param = 2, dim: Param = None, keepdim: Param = False) -> str:
     """Return norm with torch's slope, which divides by powers of the stored norm."""
     norm = _norm(x, p, dim, True)
-    if p in (1, "inf") or not x:
+    if p == "inf":
+        return str(_extreme_stored("maximum({}, {})", "abs(x)", "sign(x)")(x, dim, keepdim))
+    if p == 1 or not x:
         return _norm(x, p, dim, keepdim)
     slope, below = ("x/m", "1") if p in (2, "fro") else ("x*abs(x)**({p} - 2)", "m**({p} - 1)")
     if p not in (2, "fro") and p < 2:  # type: ignore[operator]
@@ -114,6 +116,25 @@ def _tree(pair: str) -> Any:
     return definition
 
 
+def _extreme_stored(pair: str, of: str = "x", slope: str = "1") -> Any:
+    """Return amax, amin or the greatest magnitude with torch's slope: what ties for the extreme has equal parts of it.
+
+    torch/csrc/autograd/FunctionsManual.cpp, scale_grad_by_count and norm_backward: grad / mask.sum(dim) * mask.
+    """
+
+    def definition(x: Shape, dim: Param = None, keepdim: Param = False) -> str:
+        if not x:
+            return of
+        over, shape = _over(x, dim, True), reduced(x, axes(dim, len(x)), bool(keepdim))
+        return "\n".join([
+            f"a = {of}", *_renamed(_tree(pair)(x, dim, True), "a", "m"),
+            f"q = detach(where(a == m, {slope}, 0))", f"n = detach(maximum(sum(abs(q){over}), 1))",
+            f"reshape(detach(m) + sum((x - detach(x))*q{over})/n, {shape})",
+        ])  # fmt: skip
+
+    return definition
+
+
 def _prod_stored(x: Shape, dim: Param = None, keepdim: Param = False) -> str:
     """Return prod with torch's slope: prod(x)/x of the stored value, or the product of the others where x is 0.
 
@@ -129,8 +150,8 @@ def _prod_stored(x: Shape, dim: Param = None, keepdim: Param = False) -> str:
         lines += _renamed(of(x, dim, True), factor, name)
     return "\n".join([
         *lines, f"zeros = sum(where(x == 0, 1, 0){over})",
-        "p = where((up > 0) & (down > 0), others, 1/0)", "m = detach(where(zeros > 0, 0, p))",
-        "q = detach(where(x == 0, where(zeros > 1, 0, p), m/y))",
+        "p = where((up > 0) & (down > 0), others, 1/0)", "m = detach(where(zeros > 0, 0*p, p))",
+        "q = detach(where(x == 0, where(zeros > 1, 0*p, p), m/y))",
         f"reshape(m + sum((x - detach(x))*q{over}), {shape})",
     ])  # fmt: skip
 
@@ -274,6 +295,16 @@ def _torch_prod(m: Any, x: Any, dim: Any = None, keepdim: Any = False) -> Any:
     return m.prod(x, dim, keepdim)
 
 
+_HARDTANH = "where(x <= min_val, min_val, where(x >= max_val, max_val, x))"
+"""hardtanh has no slope at its ends, unlike clamp: aten/src/ATen/native/cpu/Activation.cpp, hardtanh_backward_kernel."""
+
+_LOGSIGMOID = """
+y = detach(x)
+z = detach(exp(-abs(y)))
+minimum(y, 0) - detach(log1p(z)) + (x - y)*(where(y < 0, 1, 0) - where(y < 0, 1, -1)*(z/(1 + z)))
+"""
+"""The slope has a form of its own: aten/src/ATen/native/cpu/Activation.cpp, log_sigmoid_backward_cpu_kernel."""
+
 # fmt: off
 ROWS: tuple[Composite, ...] = (
     # --- reductions ---------------------------------------------------------------------------------------------------
@@ -282,9 +313,9 @@ ROWS: tuple[Composite, ...] = (
     Composite("std",  ("x",), ("dim", "correction", "keepdim"), _deviation, ("std(a)", "std(a, dim=0)", "std(v, correction=0)"), stored=True, as_torch=_deviation_stored, torch=_torch_over("std"), summary="the standard deviation"),
     Composite("norm", ("x",), ("p", "dim", "keepdim"), _norm, ("norm(a)", "norm(a, p=1)", "norm(a, p=3, dim=1)", "norm(v, p=inf)", "norm(v, p=1.5)"), stored=True, as_torch=_norm_stored, torch=_torch_norm, summary="the vector norm of order p"),
     Composite("prod", ("x",), ("dim", "keepdim"), _tree("{}*{}"), ("prod(a)", "prod(a, dim=1)", "prod(v, dim=0, keepdim=True)"), stored=True, as_torch=_prod_stored, torch=_torch_prod, summary="the product of the elements"),
-    Composite("amax", ("x",), ("dim", "keepdim"), _tree("maximum({}, {})"), ("amax(a)", "amax(a, dim=1)", "amax(c, dim=(0, 2), keepdim=True)"), torch=_torch_extreme("amax"), summary="the greatest element"),
-    Composite("amin", ("x",), ("dim", "keepdim"), _tree("minimum({}, {})"), ("amin(a)", "amin(a, dim=0)"), torch=_torch_extreme("amin"), summary="the least element"),
-    Composite("sort", ("x",), ("dim", "descending"), sort, ("sort(v)", "sort(a, 0)", "sort(a, descending=True)", "sort(c, dim=1)"), torch=lambda m, x, dim=-1, descending=False: m.sort(x, dim=dim, descending=descending).values, summary="the elements in order along dim, values alone"),
+    Composite("amax", ("x",), ("dim", "keepdim"), _tree("maximum({}, {})"), ("amax(a)", "amax(a, dim=1)", "amax(c, dim=(0, 2), keepdim=True)"), as_torch=_extreme_stored("maximum({}, {})"), torch=_torch_extreme("amax"), summary="the greatest element"),
+    Composite("amin", ("x",), ("dim", "keepdim"), _tree("minimum({}, {})"), ("amin(a)", "amin(a, dim=0)"), as_torch=_extreme_stored("minimum({}, {})"), torch=_torch_extreme("amin"), summary="the least element"),
+    Composite("sort", ("x",), ("dim", "descending"), sort, ("sort(v)", "sort(a, 0)", "sort(a, descending=True)", "sort(c, dim=1)"), as_torch=sort_stored, torch=lambda m, x, dim=-1, descending=False: m.sort(x, dim=dim, descending=descending).values, summary="the elements in order along dim, values alone"),
     Composite("logsumexp", ("x",), ("dim", "keepdim"), _logsumexp, ("logsumexp(a, dim=1)", "logsumexp(a, dim=(0, 1))", "logsumexp(v, 0, keepdim=True)"), stored=True, as_torch=_logsumexp_stored, torch=_all_dims, summary="log(sum(exp(x)))"),
     Composite("softmax", ("x",), ("dim",), _along("exp(x)/sum(exp(x){over})"), ("softmax(a, dim=1)", "softmax(v, 0)"), stored=True, as_torch=_softmax_stored("y = detach(z/s)\ny + y*(d - sum(y*d{over}))"), summary="exp(x)/sum(exp(x))"),
     Composite("log_softmax", ("x",), ("dim",), _along("x - log(sum(exp(x){over}))"), ("log_softmax(a, dim=1)", "log_softmax(c, -1)"), stored=True, as_torch=_softmax_stored("y = detach(x - k - log(s))\ny + (d - sum(detach(exp(y))*d{over}))"), summary="log(softmax(x))"),
@@ -306,7 +337,7 @@ ROWS: tuple[Composite, ...] = (
               defaults={"beta": 1, "threshold": 20}, torch=lambda m, x, beta=1, threshold=20: m.nn.functional.softplus(x, beta, threshold), summary="log(1 + exp(beta*x))/beta, and x itself above the threshold"),
     Composite("round", ("x",), (), "where(x - floor(x) == 1/2, 2*floor((x + 1/2)/2), floor(x + 1/2))", ("round(v)", "round(3*a)"), summary="the nearest integer, ties to even"),
     Composite("trunc", ("x",), (), "where(x >= 0, floor(x), ceil(x))", ("trunc(3*v)",), summary="the integer part"),
-    Composite("logsigmoid", ("x",), (), "-log1p(exp(-x))", ("logsigmoid(v)",), as_torch="minimum(x, 0) - log1p(exp(-abs(x)))", torch=lambda m, x: m.nn.functional.logsigmoid(x), summary="log(sigmoid(x))"),
+    Composite("logsigmoid", ("x",), (), "-log1p(exp(-x))", ("logsigmoid(v)",), as_torch=_LOGSIGMOID, torch=lambda m, x: m.nn.functional.logsigmoid(x), summary="log(sigmoid(x))"),
     Composite("silu", ("x",), (), "x*sigmoid(x)", ("silu(v)",), as_torch="s = detach(sigmoid(x))\ny = detach(x)\ny*s + (x - y)*(s*(1 + y*(1 - s)))", torch=lambda m, x: m.nn.functional.silu(x), summary="x*sigmoid(x)"),
     Composite("gelu", ("x",), (), "x*(1 + erf(x/sqrt(2)))/2", ("gelu(v)",),
               as_torch="y = detach(x)\nc = detach(erf(x*0.7071067811865476) + 1)\ny/2*c + (x - y)*(c/2 + y*(0.3989422804014327*exp(-y*y/2)))",
@@ -316,9 +347,9 @@ ROWS: tuple[Composite, ...] = (
               torch=lambda m, x, alpha=1: m.nn.functional.elu(x, alpha), summary="x above 0, alpha*(exp(x) - 1) below"),
     Composite("leaky_relu", ("x",), ("negative_slope",), "where(x > 0, x, negative_slope*x)", ("leaky_relu(v)", "leaky_relu(v, 0.2)"),
               defaults={"negative_slope": Fraction(1, 100)}, torch=lambda m, x, negative_slope=0.01: m.nn.functional.leaky_relu(x, negative_slope), summary="x above 0, negative_slope*x below"),
-    Composite("hardtanh", ("x",), ("min_val", "max_val"), "clamp(x, min_val, max_val)", ("hardtanh(v)", "hardtanh(v, -0.5, 1.5)"), defaults={"min_val": -1, "max_val": 1},
+    Composite("hardtanh", ("x",), ("min_val", "max_val"), "clamp(x, min_val, max_val)", ("hardtanh(v)", "hardtanh(v, -0.5, 1.5)"), defaults={"min_val": -1, "max_val": 1}, as_torch=_HARDTANH,
               torch=lambda m, x, min_val=-1, max_val=1: m.nn.functional.hardtanh(x, min_val, max_val), summary="x between min_val and max_val"),
-    Composite("relu6", ("x",), (), "clamp(x, 0, 6)", ("relu6(v)", "relu6(5*a)"), torch=lambda m, x: m.nn.functional.relu6(x), summary="x between 0 and 6"),
+    Composite("relu6", ("x",), (), "clamp(x, 0, 6)", ("relu6(v)", "relu6(5*a)"), as_torch=_HARDTANH.replace("min_val", "0").replace("max_val", "6"), torch=lambda m, x: m.nn.functional.relu6(x), summary="x between 0 and 6"),
     Composite("mse_loss", ("a", "b"), (), "mean((a - b)**2)", ("mse_loss(v, a[0])",), as_torch=_mse_stored, torch=lambda m, a, b: m.nn.functional.mse_loss(a, b), summary="the mean of the squared differences"),
 )
 # fmt: on

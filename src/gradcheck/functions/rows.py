@@ -24,7 +24,8 @@ class Elementwise:
     the domain the derivative does not; with ``jumps`` the function itself may be discontinuous there. ``removable`` gives, for each partial, where its text is 0/0 and its value there.
     ``native`` rows evaluate whole arrays of balls at once. ``budget`` is what torch's result may be off by, in unit roundoffs
     (half ULPs); 1 says that it is rounded correctly. ``coarse`` is an absolute error that comes on top of it below float64, and ``forward``
-    a formula for the value, where no relative error is small because torch subtracts on the way. ``oracle`` is an independent mpmath function, used by the tests alone.
+    a formula for the value, where no relative error is small because torch subtracts on the way. With ``signed_zeros`` the sign of an argument that is 0 decides about the value.
+    ``oracle`` is an independent mpmath function, used by the tests alone.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Elementwise:
     domain: str | Callable[[Call], str | None] | None = None
     kinks: str | None = None
     jumps: bool = False
+    signed_zeros: bool = False
     outside: tuple[Sample, ...] = ()
     summary: str = ""
 

@@ -11,7 +11,7 @@ from math import prod
 
 from gradcheck.constants import fold
 from gradcheck.errors import GradcheckError, LimitProblem, ShapeProblem, Span
-from gradcheck.functions import COMPOSITE, CONDITIONS, DETACH, TENSOR, Composite, Tensor
+from gradcheck.functions import COMPOSITE, CONDITIONS, DETACH, TENSOR, Accumulation, Composite, Tensor
 from gradcheck.functions.params import broadcast, shape_text
 from gradcheck.parse import parse
 from gradcheck.program import NOWHERE, Call, Layer, Name, Node, Number, Param, Program, Shape, postorder
@@ -36,11 +36,15 @@ class Core:
     """A lowered program with the shape of every name.
 
     ``homes`` says what became of each operation that the user wrote: the layer that holds its value, or a constant.
+    ``fused`` names the layers whose values torch does not round to the format, with how it computes them, and
+    ``pulled`` those whose cotangents it does not round.
     """
 
     program: Program
     shapes: dict[str, Shape]
     homes: Mapping[Call, Name | Number] = field(default_factory=dict)
+    fused: Mapping[str, Accumulation] = field(default_factory=dict)
+    pulled: Mapping[str, Accumulation] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +90,10 @@ class _Lowering:
         self.plain: set[str] = set()
         self.homes: dict[Call, Name | Number] = {}
         self.renamed: dict[str, str] = {}
+        self.fusing: Accumulation | None = None
+        self.pulling: Accumulation | None = None
+        self.fused: dict[str, Accumulation] = {}
+        self.pulled: dict[str, Accumulation] = {}
 
     def run(self) -> Core:
         for layer in self.program.layers:
@@ -93,7 +101,8 @@ class _Lowering:
             piece = self.expression(layer.expression, {}, None)
             self.emit(layer.name, piece, layer.span)
         program = replace(self.program, layers=tuple(self.layers))
-        return Core(program, self.shapes, {call: self.home(made) for call, made in self.homes.items()})
+        homes = {call: self.home(made) for call, made in self.homes.items()}
+        return Core(program, self.shapes, homes, self.fused, self.pulled)
 
     def home(self, made: Name | Number) -> Name | Number:
         """Return a name as it is called in the end."""
@@ -107,8 +116,15 @@ class _Lowering:
             self.layers[-1] = replace(self.layers[-1], name=name)
             self.renamed[last] = name
             del self.shapes[last]
+            for marks in (self.fused, self.pulled):
+                if last in marks:
+                    marks[name] = marks.pop(last)
         else:
             self.layers.append(Layer(name, piece.node, span))
+            if self.fusing is not None:
+                self.fused[name] = self.fusing
+            if self.pulling is not None:
+                self.pulled[name] = self.pulling
         self.shapes[name] = piece.shape
         return _Piece(Name(name, span), piece.shape)
 
@@ -211,12 +227,14 @@ class _Lowering:
         if callable(definition):
             variadic = len(row.args) != len(args)
             slots = tuple(f"x_{k}" for k in range(len(args))) if variadic else row.args
-            return self.define(definition(*shapes, **dict(node.params)), slots, node, args)
+            return self.define(definition(*shapes, **dict(node.params)), slots, node, args, row)
         constants = {**row.defaults, **dict(node.params)}
         pieces = [*args, *(_Piece(_constant(value), ()) for value in constants.values())]
-        return self.define(definition, (*row.args, *constants), node, pieces)
+        return self.define(definition, (*row.args, *constants), node, pieces, row)
 
-    def define(self, text: str, args: Sequence[str], node: Call, pieces: list[_Piece]) -> _Piece:
+    def define(
+        self, text: str, args: Sequence[str], node: Call, pieces: list[_Piece], row: Composite | None = None
+    ) -> _Piece:
         """Return a definition's value for these arguments; every operation in it bears the span of the call."""
         definition = _definition(text)
         reads = [
@@ -226,11 +244,21 @@ class _Lowering:
             name: piece if reads.count(name) < 2 or piece.size <= MAX_INLINE_NODES else self.layer(piece)
             for name, piece in zip(args, pieces, strict=True)
         }
+        outside = self.fusing, self.pulling
         for layer in definition.layers:
+            self.fusing, self.pulling = outside if row is None else self.kernel(row, layer.name, outside)
             env[layer.name] = self.expression(layer.expression, env, node.span)
             if layer is not definition.layers[-1]:
                 env[layer.name] = self.layer(env[layer.name])
+        self.fusing, self.pulling = outside
         return env[definition.output]
+
+    def kernel(self, row: Composite, line: str, outside: tuple[Accumulation | None, ...]) -> list[Accumulation | None]:
+        """Return how torch computes the value and the cotangent of a line, where it does not round them."""
+        if not self.as_torch:
+            return [None, None]
+        lines = (row.fused.split(), row.pulled.split())
+        return [found or (row.accumulation if line in one else None) for found, one in zip(outside, lines, strict=True)]
 
 
 @lru_cache(maxsize=4096)

@@ -118,6 +118,8 @@ class _Sweep:
         self.shapes = dict(core.shapes)
         self.flows: dict[str, list[_Part]] = {}
         self.cotangents: dict[str, Node] = {}
+        self.fused = dict(core.fused)
+        self.current = ""
         self.active = self._active()
 
     def _active(self) -> set[str]:
@@ -137,7 +139,7 @@ class _Sweep:
                 self.pull(layer, self.cotangent(layer.name))
         outputs = tuple(self.gradient(name) for name in self.wrt)
         program = Program(self.core.program.inputs, tuple(self.layers), outputs, self.core.program.source)
-        return Pullback(Core(program, self.shapes, self.core.homes), self.cotangents)
+        return Pullback(Core(program, self.shapes, self.core.homes, self.fused), self.cotangents)
 
     # --- layers ---
 
@@ -145,6 +147,8 @@ class _Sweep:
         name = next(one for one in chain([name], (f"{name}_{k}" for k in count(1))) if one not in self.shapes)
         self.layers.append(Layer(name, node))
         self.shapes[name] = shape
+        if self.current in self.core.pulled:
+            self.fused[name] = self.core.pulled[self.current]
         return _Part(Name(name), shape)
 
     def cotangent(self, name: str) -> _Part:

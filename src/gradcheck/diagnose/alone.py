@@ -49,9 +49,15 @@ class Isolated:
         values = exact.enclose(self.proven.core, self._point(args, cotangent), bits)
         return self._alone(self.proven, values, bits, None)
 
-    def in_floats(self, args: Iterable[Floats], cotangent: Floats, fmt: Format, bits: int) -> Alone:
-        """Return all that an honest evaluation in floats can return there."""
-        values, overflow = exact.enclose_rounded(self.rounded.core, self._point(args, cotangent), fmt, bits)
+    def in_floats(
+        self, args: Iterable[Floats], cotangent: Floats, fmt: Format, bits: int, *, surely: bool = False
+    ) -> Alone:
+        """Return all the finite numbers that an honest evaluation in floats can return there.
+
+        With ``surely`` an element is a ball only where an honest evaluation returns neither nan nor infinity.
+        """
+        point = self._point(args, cotangent)
+        values, overflow = exact.enclose_rounded(self.rounded.core, point, fmt, bits, surely=surely)
         return self._alone(self.rounded, values, bits, overflow)
 
     def sides(self, args: Iterable[Floats], cotangent: Floats, position: int, element: int) -> exact.Sides | None:

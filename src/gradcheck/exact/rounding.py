@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from functools import lru_cache, reduce
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -23,15 +25,22 @@ from gradcheck.functions import (
     PATCH,
     TENSOR,
     WHERE,
+    Accumulation,
     Elementwise,
 )
+from gradcheck.functions.sums import Depth
 from gradcheck.lower import Core
 from gradcheck.parse import parse
-from gradcheck.program import Call, Name, Node, Number, names, postorder
+from gradcheck.program import Call, Name, Node, Number, Shape, names, postorder
 
 
 def enclose_rounded(
-    core: Core, point: Mapping[str, np.ndarray[Any, Any]], fmt: Format, bits: int = START_BITS
+    core: Core,
+    point: Mapping[str, np.ndarray[Any, Any]],
+    fmt: Format,
+    bits: int = START_BITS,
+    *,
+    surely: bool = False,
 ) -> tuple[Values, str | None]:
     """Return balls that contain every finite number that an honest evaluation in ``fmt`` can return for every layer.
 
@@ -41,9 +50,11 @@ def enclose_rounded(
 
     An element that may exceed the largest number of ``fmt`` on the way is unbounded: no number, in every element that
     depends on it, since behind an infinity a float may be anything. A factor that is exactly 0 ends that, because what
-    comes out is 0, or nan. The second result names the first operation whose value is certainly too large, else the
-    first whose value may be.
+    comes out is 0, or nan. With ``surely`` it ends nothing, as in floats, where 0 times infinity is nan: what is
+    bounded then is a number of the format for sure, and torch's nan or infinity there is wrong. The second result names
+    the first operation whose value is certainly too large, else the first whose value may be.
     """
+<<<<<<< HEAD
     with working_precision(bits):
         loss = _Loss(fmt)
         values: Values = {name: as_array(_settled(as_array(from_float(point[name])))) for name in core.program.inputs}
@@ -51,20 +62,84 @@ def enclose_rounded(
             made = as_array(loss.evaluate(layer.expression, values))
             values[layer.name] = np.broadcast_to(made, core.shapes[layer.name])
     return values, loss.too_large or loss.maybe_too_large
+=======
+    with flint.ctx.workprec(bits):
+        return _Rounded(core, fmt, surely).run(point)
+
+
+STORE = "rounding"
+"""What overflows where a wider number is rounded to the format at the end of a kernel."""
+
+
+class _Rounded:
+    """One pass over a program; the state is every layer as the kernel has it that computes it."""
+
+    def __init__(self, core: Core, fmt: Format, surely: bool) -> None:
+        self.core, self.fmt, self.overflow = core, fmt, _Overflow()
+        self.surely = surely
+        self.losses: dict[Accumulation | None, _Loss] = {}
+        self.values: Values = {}
+        self.rounded: dict[tuple[str, str], Array] = {}
+
+    def run(self, point: Mapping[str, np.ndarray[Any, Any]]) -> tuple[Values, str | None]:
+        program, plain = self.core.program, self.loss(None)
+        for one in program.inputs:
+            self.values[one] = as_array(plain.settled(as_array(from_float(point[one]))))
+        for layer in program.layers:
+            loss = self.loss(layer.name)
+            read = {one: self.read(one, loss.fmt) for one in names(layer.expression)}
+            made = as_array(loss.evaluate(layer.expression, read))
+            self.values[layer.name] = np.broadcast_to(made, self.core.shapes[layer.name])
+        return {name: self.read(name, self.fmt) for name in self.values}, self.overflow.name
+
+    def loss(self, name: str | None) -> _Loss:
+        """Return what floats lose in a layer: those of the format, or of the one that torch's kernel computes in."""
+        accumulation = self.core.fused.get(name or "")
+        if accumulation not in self.losses:
+            self.losses[accumulation] = _Loss(self.fmt, accumulation, self.overflow, self.surely)
+        return self.losses[accumulation]
+
+    def read(self, name: str, fmt: Format) -> Array:
+        """Return a layer as a kernel that computes in ``fmt`` reads it: rounded, where it was not stored so far."""
+        home = self.loss(name).fmt
+        if home.precision <= fmt.precision:
+            return self.values[name]
+        key = name, fmt.name
+        if key not in self.rounded:
+            loss = _Loss(fmt, None, self.overflow, self.surely)
+            stored = over_arrays(lambda one: loss.stored(STORE, one, 1), 1)(self.values[name])
+            self.rounded[key] = as_array(stored)
+        return self.rounded[key]
+
+
+@dataclass
+class _Overflow:
+    """The first operation whose value floats cannot hold: for sure, or perhaps."""
+
+    sure: str | None = None
+    perhaps: str | None = None
+
+    @property
+    def name(self) -> str | None:
+        return self.sure or self.perhaps
+>>>>>>> rounding
 
 
 class _Loss:
     """What floats of one format lose, operation by operation; the state is the first that they cannot hold."""
 
-    def __init__(self, fmt: Format) -> None:
-        self.fmt = fmt
-        self.largest = arb(fmt.largest)
-        self.too_large: str | None = None
-        self.maybe_too_large: str | None = None
+    def __init__(self, fmt: Format, accumulation: Accumulation | None, overflow: _Overflow, surely: bool) -> None:
+        self.fmt = fmt if accumulation is None else _wide(fmt, accumulation)
+        self.cascade = accumulation is None or accumulation.cascade
+        self.overflow = overflow
+        self.surely = surely
+        self.zero = arb(0) if surely else ZERO
+        self.settled = over_arrays(self.settle, 1)
+        self.largest = arb(self.fmt.largest)
         # One rounding loses roundoff/(1 + roundoff) at most: the rest covers a second, from float32 to a half format.
-        self.roundoff = arb(fmt.unit_roundoff)
+        self.roundoff = arb(self.fmt.unit_roundoff)
         # Kernels may flush subnormals to zero; those of float16 compute in float32, where its subnormals are normal.
-        self.smallest = arb(fmt.smallest_subnormal if fmt.name == "float16" else fmt.smallest_normal)
+        self.smallest = arb(self.fmt.smallest_subnormal if self.fmt.name == "float16" else self.fmt.smallest_normal)
 
     def evaluate(self, node: Node, values: Mapping[str, Any]) -> Any:
         terms = _terms(node)
@@ -86,7 +161,8 @@ class _Loss:
         if node.op in TENSOR:
             return self.tensor(node, args)
         if node.op in _HULLS:
-            return over_arrays(_HULLS[node.op], len(args))(*args)
+            made = over_arrays(_HULLS[node.op], len(args))(*args)
+            return self.settled(over_arrays(as_ball, 1)(made)) if node.op == MASK else made
         if node.op in (GUARD, DETACH):
             return args[0]
         if node.op in CONSTANTS:
@@ -108,9 +184,14 @@ class _Loss:
     # --- elementwise ---
 
     def elementwise(self, row: Elementwise, node: Call, args: list[Array]) -> Any:
-        made = operation(node, args if row.native else [as_array(_as_balls(one)) for one in args])
+        if row.name in _CHOSEN:
+            return over_arrays(_CHOSEN[row.name], 2)(*args)
+        balls = [as_array(_as_balls(one)) for one in args]
+        if row.signed_zeros:
+            balls = [as_array(_of_any_sign(one)) for one in balls]
+        made = operation(node, args if row.native else balls)
         if row.budget == 0:
-            return _settled(made)
+            return self.settled(made)
         if row.name in _SPARED:
             return over_arrays(lambda one, a, b: self.arithmetic(row.name, one, a, b), 3)(made, *args)
         budget = _power_budget(node.args[1], args[1], row.budget) if row.name == "pow" else row.budget
@@ -125,11 +206,17 @@ class _Loss:
     def stored(self, op: str, made: Any, budget: float, coarse: float = 0.0) -> Any:
         """Return the ball of the floats that may be stored; what is rounded correctly and fits stays as it is."""
         if isinstance(made, Zero) or (budget <= 1 and self.fits(made)):
-            return _settle(made)
+            return self.settle(made)
         made = as_ball(made)
         rough = coarse if self.fmt.precision < FORMATS["float64"].precision else 0.0
         widened = made * arb(1, self.roundoff * budget) + arb(0, self.smallest * max(budget, 1) + rough)
         return self.bounded(op, made, widened, abs(widened))
+
+    def settle(self, element: Any) -> Any:
+        """Return an exact 0 as the zero that hides what is multiplied by it, and what is not finite as no number."""
+        if isinstance(element, arb) and not element.is_finite():
+            return NAN
+        return self.zero if isinstance(element, arb) and element == 0 else element
 
     def fits(self, made: Any) -> bool:
         """Tell whether a ball is one number of the format, and no subnormal, which may be flushed."""
@@ -143,22 +230,36 @@ class _Loss:
         if widened.is_finite() and size <= self.largest:
             return widened
         if abs(made) > self.largest * (1 + self.roundoff):  # no rounding leads back
-            self.too_large = self.too_large or op
+            self.overflow.sure = self.overflow.sure or op
         elif not made.is_nan():
-            self.maybe_too_large = self.maybe_too_large or op
+            self.overflow.perhaps = self.overflow.perhaps or op
         return NAN
 
     # --- tensors ---
 
     def tensor(self, node: Call, args: list[Array]) -> Any:
         row, params = TENSOR[node.op], dict(node.params)
-        made = row.exact(np, *args, **params, zero=ZERO)
-        if row.terms is None:
+        made = row.exact(np, *args, **params, zero=self.zero)
+        if row.depth is None:
             return made
-        # n terms are added in n - 1 steps; where they are products, these are rounded too
-        roundings = row.terms(*(one.shape for one in args), **params) - (len(args) == 1)
-        sizes = row.exact(np, *(as_array(_magnitudes(one)) for one in args), **params, zero=ZERO)
-        return over_arrays(lambda one, size: self.summed(node.op, one, size, roundings), 2)(made, sizes)
+        shapes = [one.shape for one in args]
+        depth = row.depth(*shapes, **params)
+        if not self.cascade:
+            depth = replace(depth, added=max(_terms_of(*shapes, result=made.shape) - 1, depth.added))
+        sizes = row.exact(np, *(as_array(_magnitudes(one)) for one in args), **params, zero=self.zero)
+        adding = _Loss(_wide(self.fmt, row.accumulation), None, self.overflow, self.surely)
+        return over_arrays(lambda one, size: self.reduced(node.op, one, size, depth, adding), 2)(made, sizes)
+
+    def reduced(self, op: str, made: Any, size: Any, depth: Depth, adding: _Loss) -> Any:
+        """Return the ball of a sum that is added up in one format, and then rounded to another where that is wider."""
+        summed = adding.summed(op, made, size, depth.added)
+        if adding.fmt == self.fmt or not depth.added:
+            return summed
+        if depth.stored > 1:  # partial sums are rounded, and then added up
+            size = as_ball(size)
+            summed = as_ball(summed) + arb(0, self.roundoff * size + self.smallest * depth.added)
+            summed = self.bounded(op, as_ball(made), summed, size)
+        return self.stored(op, summed, 1)
 
     def total(self, parts: list[Array]) -> Any:
         """Return the sum of what flows into one cotangent, in whatever order torch adds it up."""
@@ -175,6 +276,15 @@ class _Loss:
         return self.bounded(op, made, made + arb(0, lost), size + lost)
 
 
+def _wide(fmt: Format, accumulation: Accumulation) -> Format:
+    return FORMATS[dict(accumulation.formats).get(fmt.name, fmt.name)]
+
+
+def _terms_of(shape: Shape, *_others: Shape, result: Shape) -> int:
+    """Return how many elements of an argument become one of the result."""
+    return prod(shape) // max(prod(result), 1)
+
+
 def _terms(node: Node) -> list[Node]:
     """Return the terms of a sum that is one expression: only what flows into one cotangent is ever that long."""
     terms: list[Node] = []
@@ -189,14 +299,6 @@ def _expression(text: str) -> Node:
     return parse(text).layers[0].expression
 
 
-def _settle(element: Any) -> Any:
-    """Return an exact 0 as the zero that hides what is multiplied by it, and what is not finite as no number."""
-    if isinstance(element, arb) and not element.is_finite():
-        return NAN
-    return ZERO if isinstance(element, arb) and element == 0 else element
-
-
-_settled = over_arrays(_settle, 1)
 _as_balls = over_arrays(as_ball, 1)
 _magnitudes = over_arrays(lambda element: element if isinstance(element, Zero) else abs(as_ball(element)), 1)
 
@@ -204,6 +306,23 @@ _magnitudes = over_arrays(lambda element: element if isinstance(element, Zero) e
 def _is_same(a: Any, b: Any) -> bool:
     """Tell whether two elements are one stored number, whatever it is."""
     return a is b and isinstance(a, arb) and a.is_finite()
+
+
+def _greater(a: Any, b: Any) -> Any:
+    x, y = as_ball(a), as_ball(b)
+    return a if x >= y else b if x < y else x.max(y)
+
+
+def _lesser(a: Any, b: Any) -> Any:
+    x, y = as_ball(a), as_ball(b)
+    return a if x <= y else b if x > y else x.min(y)
+
+
+_CHOSEN: dict[str, Callable[..., Any]] = {"maximum": _greater, "minimum": _lesser}
+"""Functions that return one of their arguments: where it is certain which, that very element."""
+
+_of_any_sign = over_arrays(lambda element: arb(0, arb(2) ** -100_000) if element == 0 else element, 1)
+"""An exact 0 as a ball around it: what is known of a number does not tell 0.0 from -0.0."""
 
 
 def _is_zero(element: Any) -> bool:
@@ -236,6 +355,8 @@ def _power_budget(exponent: Node, value: Array, budget: float) -> float:
 
 def _hull(a: Any, b: Any) -> Any:
     a, b = as_ball(a), as_ball(b)
+    if a == b:
+        return a
     return a.union(b) if a.is_finite() and b.is_finite() else NAN
 
 

@@ -17,6 +17,7 @@ from gradcheck.functions.conditions import (
     Condition,
 )
 from gradcheck.functions.rows import Composite, Elementwise, Row, Tensor
+from gradcheck.functions.sums import Accumulation
 
 ELEMENTWISE = {row.name: row for row in elementwise.ROWS}
 TENSOR = {row.name: row for row in tensor.ROWS}
@@ -66,6 +67,6 @@ def nearest(name: str, among: list[str]) -> str | None:
 
 __all__ = [
     "ALIASES", "CHOICES", "COMPARISONS", "COMPOSITE", "CONDITIONS", "CONSTANTS", "DETACH", "ELEMENTWISE", "GUARD",
-    "HIDDEN", "MASK", "NO_GRAD", "OPERATORS", "OPPOSITE", "PARAM_ALIASES", "PATCH", "TENSOR", "WHERE", "Composite", "Condition", "Elementwise", "Row", "Tensor",
-    "known_names", "lookup", "nearest",
+    "HIDDEN", "MASK", "NO_GRAD", "OPERATORS", "OPPOSITE", "PARAM_ALIASES", "PATCH", "TENSOR", "WHERE",
+    "Accumulation", "Composite", "Condition", "Elementwise", "Row", "Tensor", "known_names", "lookup", "nearest",
 ]  # fmt: skip

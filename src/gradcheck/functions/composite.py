@@ -9,7 +9,8 @@ from typing import Any
 
 from gradcheck.functions.params import arguments, axes, axis, broadcast, reduced
 from gradcheck.functions.rows import Composite
-from gradcheck.functions.sorting import sort
+from gradcheck.functions.sorting import sort, sort_stored
+from gradcheck.functions.sums import SUMS, WELFORD
 from gradcheck.program import Param, Shape
 
 
@@ -34,21 +35,43 @@ def _variance(x: Shape, dim: Param = None, correction: Param = 1, keepdim: Param
     return f"sum((x - sum(x{_over(x, dim, True)})/{count})**2{_over(x, dim, keepdim)})/{divisor}"
 
 
+def _mean_stored(x: Shape, dim: Param = None, keepdim: Param = False) -> str:
+    """Return mean as torch has it: the sum is divided before it is rounded to a half type.
+
+    aten/src/ATen/native/ReduceOps.cpp, mean_out; on the way back torch divides and then expands.
+    """
+    return f"s = sum(x{_over(x, dim, keepdim)})\ns/{_count(x, dim)}"
+
+
+def _variance_lines(x: Shape, dim: Param, correction: Param, keepdim: Param) -> tuple[list[str], str]:
+    """Return the lines that var and std share, and torch's slope without what is behind the variance.
+
+    The slope is 2/(n - correction)*(x - mean(x)), which does not add up to 0 by itself: FunctionsManual.cpp,
+    var_backward. Of a single result, ReduceOps.cpp (std_var_all_cpu) takes the squares around the mean ``w`` that is
+    rounded to the format, which adds n*(w - u)**2 to those around ``u``.
+    """
+    divisor, over = _variance(x, dim, correction, keepdim).rpartition("/")[2], _over(x, dim, True)
+    count, shape = _count(x, dim), reduced(x, axes(dim, len(x)), bool(keepdim))
+    off = f" + {count}*(w - u)**2" if prod(shape) == 1 else ""
+    return [
+        f"u = sum(x{over})/{count}", f"w = sum(x{over})/{count}", f"d = detach(x - mean(x{over}))",
+        f"v = reshape((sum((x - u)**2{over}){off})/{divisor}, {shape})",
+    ], f"2/{divisor}*sum((x - detach(x))*d{_over(x, dim, keepdim)})"  # fmt: skip
+
+
 def _variance_stored(x: Shape, dim: Param = None, correction: Param = 1, keepdim: Param = False) -> str:
-    """Return var with torch's slope, 2/(n - correction)*(x - mean(x)), which does not add up to 0 by itself."""
     if not x:
         return _variance(x, dim, correction, keepdim)
-    variance = _variance(x, dim, correction, keepdim)
-    divisor = variance.rpartition("/")[2]
-    return "\n".join([
-        f"m = detach({variance})", f"d = detach(x - sum(x{_over(x, dim, True)})/{_count(x, dim)})",
-        f"m + 2/{divisor}*sum((x - detach(x))*d{_over(x, dim, keepdim)})",
-    ])  # fmt: skip
+    lines, slope = _variance_lines(x, dim, correction, keepdim)
+    return "\n".join([*lines, "m = detach(v)", f"m + {slope}"])
 
 
 def _deviation_stored(x: Shape, dim: Param = None, correction: Param = 1, keepdim: Param = False) -> str:
-    *lines, last = _variance_stored(x, dim, correction, keepdim).splitlines()
-    return "\n".join([*lines, f"sqrt({last})"])
+    """Return std with torch's slope: that of var over twice the stored result, and 0 where that is 0 (std_backward)."""
+    if not x:
+        return _deviation(x, dim, correction, keepdim)
+    lines, slope = _variance_lines(x, dim, correction, keepdim)
+    return "\n".join([*lines, "r = sqrt(v)", "m = detach(r)", f"t = {slope}", "m + where(m == 0, 0, t/(2*m))"])
 
 
 def _deviation(x: Shape, dim: Param = None, correction: Param = 1, keepdim: Param = False) -> str:
@@ -71,7 +94,9 @@ def _norm(x: Shape, p: Param = 2, dim: Param = None, keepdim: Param = False) -> 
 def _norm_stored(x: Shape, p: Param = 2, dim: Param = None, keepdim: Param = False) -> str:
     """Return norm with torch's slope, which divides by powers of the stored norm."""
     norm = _norm(x, p, dim, True)
-    if p in (1, "inf") or not x:
+    if p == "inf":
+        return str(_extreme_stored("maximum({}, {})", "abs(x)", "sign(x)")(x, dim, keepdim))
+    if p == 1 or not x:
         return _norm(x, p, dim, keepdim)
     slope, below = ("x/m", "1") if p in (2, "fro") else ("x*abs(x)**({p} - 2)", "m**({p} - 1)")
     if p not in (2, "fro") and p < 2:  # type: ignore[operator]
@@ -79,7 +104,7 @@ def _norm_stored(x: Shape, p: Param = 2, dim: Param = None, keepdim: Param = Fal
     slope, below = slope.format(p=p), below.format(p=p)
     shape = reduced(x, axes(dim, len(x)), bool(keepdim))
     return "\n".join([
-        f"m = detach({norm})", f"q = detach({slope})",
+        f"r = {norm}", "m = detach(r)", f"q = detach({slope})",
         f"reshape(m + sum((x - detach(x))*q{_over(x, dim, True)})/{below}, {shape})",
     ])  # fmt: skip
 
@@ -114,11 +139,30 @@ def _tree(pair: str) -> Any:
     return definition
 
 
+def _extreme_stored(pair: str, of: str = "x", slope: str = "1") -> Any:
+    """Return amax, amin or the greatest magnitude with torch's slope: what ties for the extreme has equal parts of it.
+
+    torch/csrc/autograd/FunctionsManual.cpp, scale_grad_by_count and norm_backward: grad / mask.sum(dim) * mask.
+    """
+
+    def definition(x: Shape, dim: Param = None, keepdim: Param = False) -> str:
+        if not x:
+            return of
+        over, shape = _over(x, dim, True), reduced(x, axes(dim, len(x)), bool(keepdim))
+        return "\n".join([
+            f"a = {of}", *_renamed(_tree(pair)(x, dim, True), "a", "m"),
+            f"q = detach(where(a == m, {slope}, 0))", f"n = detach(maximum(sum(abs(q){over}), 1))",
+            f"reshape(detach(m) + sum((x - detach(x))*q{over})/n, {shape})",
+        ])  # fmt: skip
+
+    return definition
+
+
 def _prod_stored(x: Shape, dim: Param = None, keepdim: Param = False) -> str:
     """Return prod with torch's slope: prod(x)/x of the stored value, or the product of the others where x is 0.
 
     ``up`` and ``down`` hold the largest and smallest products on the way in any order: where one of them is no number
-    of the format, neither is the product.
+    of the format, neither is the product; where the smallest loses digits below the normal range, so does the product.
     """
     if not x:
         return "x"
@@ -129,8 +173,8 @@ def _prod_stored(x: Shape, dim: Param = None, keepdim: Param = False) -> str:
         lines += _renamed(of(x, dim, True), factor, name)
     return "\n".join([
         *lines, f"zeros = sum(where(x == 0, 1, 0){over})",
-        "p = where((up > 0) & (down > 0), others, 1/0)", "m = detach(where(zeros > 0, 0, p))",
-        "q = detach(where(x == 0, where(zeros > 1, 0, p), m/y))",
+        "p = where((up > 0) & (down > 0), others*(down/down), 1/0)", "m = detach(where(zeros > 0, 0*p, p))",
+        "q = detach(where(x == 0, where(zeros > 1, 0*p, p), m/y))",
         f"reshape(m + sum((x - detach(x))*q{over}), {shape})",
     ])  # fmt: skip
 
@@ -195,6 +239,11 @@ def _dot(a: Shape, b: Shape) -> str:
     if len(a) != 1 or a != b:
         raise ValueError("dot takes two vectors of one length")
     return "sum(a*b)"
+
+
+def _dot_stored(a: Shape, b: Shape) -> str:
+    """Return dot as the product of matrices that it is for what multiplies it: its products need not be rounded."""
+    return "sum(a*b)" if a == (1,) else f"reshape(matmul(reshape(a, (1, {a[0]})), reshape(b, ({b[0]}, 1))), ())"
 
 
 def _outer(a: Shape, b: Shape) -> str:
@@ -274,20 +323,30 @@ def _torch_prod(m: Any, x: Any, dim: Any = None, keepdim: Any = False) -> Any:
     return m.prod(x, dim, keepdim)
 
 
+_HARDTANH = "where(x <= min_val, min_val, where(x >= max_val, max_val, x))"
+"""hardtanh has no slope at its ends, unlike clamp: aten/src/ATen/native/cpu/Activation.cpp, hardtanh_backward_kernel."""
+
+_LOGSIGMOID = """
+y = detach(x)
+z = detach(exp(-abs(y)))
+minimum(y, 0) - detach(log1p(z)) + (x - y)*(where(y < 0, 1, 0) - where(y < 0, 1, -1)*(z/(1 + z)))
+"""
+"""The slope has a form of its own: aten/src/ATen/native/cpu/Activation.cpp, log_sigmoid_backward_cpu_kernel."""
+
 # fmt: off
 ROWS: tuple[Composite, ...] = (
     # --- reductions ---------------------------------------------------------------------------------------------------
-    Composite("mean", ("x",), ("dim", "keepdim"), _mean, ("mean(a)", "mean(a, dim=0)", "mean(c, dim=(0, 1), keepdim=True)"), torch=_torch_over("mean"), summary="the arithmetic mean"),
-    Composite("var",  ("x",), ("dim", "correction", "keepdim"), _variance, ("var(a)", "var(a, dim=1)", "var(a, dim=1, correction=0, keepdim=True)"), as_torch=_variance_stored, torch=_torch_over("var"), summary="the variance, divided by n - correction"),
-    Composite("std",  ("x",), ("dim", "correction", "keepdim"), _deviation, ("std(a)", "std(a, dim=0)", "std(v, correction=0)"), stored=True, as_torch=_deviation_stored, torch=_torch_over("std"), summary="the standard deviation"),
-    Composite("norm", ("x",), ("p", "dim", "keepdim"), _norm, ("norm(a)", "norm(a, p=1)", "norm(a, p=3, dim=1)", "norm(v, p=inf)", "norm(v, p=1.5)"), stored=True, as_torch=_norm_stored, torch=_torch_norm, summary="the vector norm of order p"),
+    Composite("mean", ("x",), ("dim", "keepdim"), _mean, ("mean(a)", "mean(a, dim=0)", "mean(c, dim=(0, 1), keepdim=True)"), as_torch=_mean_stored, fused="s out", accumulation=SUMS, torch=_torch_over("mean"), summary="the arithmetic mean"),
+    Composite("var",  ("x",), ("dim", "correction", "keepdim"), _variance, ("var(a)", "var(a, dim=1)", "var(a, dim=1, correction=0, keepdim=True)"), as_torch=_variance_stored, fused="u v", accumulation=WELFORD, torch=_torch_over("var"), summary="the variance, divided by n - correction"),
+    Composite("std",  ("x",), ("dim", "correction", "keepdim"), _deviation, ("std(a)", "std(a, dim=0)", "std(v, correction=0)"), stored=True, as_torch=_deviation_stored, fused="u v r", accumulation=WELFORD, torch=_torch_over("std"), summary="the standard deviation"),
+    Composite("norm", ("x",), ("p", "dim", "keepdim"), _norm, ("norm(a)", "norm(a, p=1)", "norm(a, p=3, dim=1)", "norm(v, p=inf)", "norm(v, p=1.5)"), stored=True, as_torch=_norm_stored, fused="r", torch=_torch_norm, summary="the vector norm of order p"),
     Composite("prod", ("x",), ("dim", "keepdim"), _tree("{}*{}"), ("prod(a)", "prod(a, dim=1)", "prod(v, dim=0, keepdim=True)"), stored=True, as_torch=_prod_stored, torch=_torch_prod, summary="the product of the elements"),
-    Composite("amax", ("x",), ("dim", "keepdim"), _tree("maximum({}, {})"), ("amax(a)", "amax(a, dim=1)", "amax(c, dim=(0, 2), keepdim=True)"), torch=_torch_extreme("amax"), summary="the greatest element"),
-    Composite("amin", ("x",), ("dim", "keepdim"), _tree("minimum({}, {})"), ("amin(a)", "amin(a, dim=0)"), torch=_torch_extreme("amin"), summary="the least element"),
-    Composite("sort", ("x",), ("dim", "descending"), sort, ("sort(v)", "sort(a, 0)", "sort(a, descending=True)", "sort(c, dim=1)"), torch=lambda m, x, dim=-1, descending=False: m.sort(x, dim=dim, descending=descending).values, summary="the elements in order along dim, values alone"),
+    Composite("amax", ("x",), ("dim", "keepdim"), _tree("maximum({}, {})"), ("amax(a)", "amax(a, dim=1)", "amax(c, dim=(0, 2), keepdim=True)"), as_torch=_extreme_stored("maximum({}, {})"), torch=_torch_extreme("amax"), summary="the greatest element"),
+    Composite("amin", ("x",), ("dim", "keepdim"), _tree("minimum({}, {})"), ("amin(a)", "amin(a, dim=0)"), as_torch=_extreme_stored("minimum({}, {})"), torch=_torch_extreme("amin"), summary="the least element"),
+    Composite("sort", ("x",), ("dim", "descending"), sort, ("sort(v)", "sort(a, 0)", "sort(a, descending=True)", "sort(c, dim=1)"), as_torch=sort_stored, torch=lambda m, x, dim=-1, descending=False: m.sort(x, dim=dim, descending=descending).values, summary="the elements in order along dim, values alone"),
     Composite("logsumexp", ("x",), ("dim", "keepdim"), _logsumexp, ("logsumexp(a, dim=1)", "logsumexp(a, dim=(0, 1))", "logsumexp(v, 0, keepdim=True)"), stored=True, as_torch=_logsumexp_stored, torch=_all_dims, summary="log(sum(exp(x)))"),
-    Composite("softmax", ("x",), ("dim",), _along("exp(x)/sum(exp(x){over})"), ("softmax(a, dim=1)", "softmax(v, 0)"), stored=True, as_torch=_softmax_stored("y = detach(z/s)\ny + y*(d - sum(y*d{over}))"), summary="exp(x)/sum(exp(x))"),
-    Composite("log_softmax", ("x",), ("dim",), _along("x - log(sum(exp(x){over}))"), ("log_softmax(a, dim=1)", "log_softmax(c, -1)"), stored=True, as_torch=_softmax_stored("y = detach(x - k - log(s))\ny + (d - sum(detach(exp(y))*d{over}))"), summary="log(softmax(x))"),
+    Composite("softmax", ("x",), ("dim",), _along("exp(x)/sum(exp(x){over})"), ("softmax(a, dim=1)", "softmax(v, 0)"), stored=True, as_torch=_softmax_stored("w = z/s\ny = detach(w)\ny + y*(d - sum(y*d{over}))"), fused="z s w", pulled="d out", summary="exp(x)/sum(exp(x))"),
+    Composite("log_softmax", ("x",), ("dim",), _along("x - log(sum(exp(x){over}))"), ("log_softmax(a, dim=1)", "log_softmax(c, -1)"), stored=True, as_torch=_softmax_stored("y = detach(x - k - log(s))\np = exp(y)\ny + (d - sum(detach(p)*d{over}))"), fused="z s p", pulled="d p out", summary="log(softmax(x))"),
 
     # --- shapes -------------------------------------------------------------------------------------------------------
     Composite("transpose", ("x",), ("dim0", "dim1"), _swap, ("transpose(a, 0, 1)", "transpose(c, 0, -1)"), summary="two axes swapped"),
@@ -298,7 +357,7 @@ ROWS: tuple[Composite, ...] = (
     Composite("squeeze", ("x",), ("dim",), _squeeze, ("squeeze(a[:, :1])", "squeeze(a[:1], 0)"), summary="without the axes of size 1"),
     Composite("unsqueeze", ("x",), ("dim",), _unsqueeze, ("unsqueeze(v, 0)", "unsqueeze(a, -1)"), summary="with a new axis of size 1"),
     Composite("stack", ("x",), ("dim",), _stack, ("stack([v, v])", "stack([a, a], dim=1)"), torch=lambda m, *x, dim=0: m.stack(x, dim=dim), summary="tensors joined along a new dim"),
-    Composite("dot", ("a", "b"), (), _dot, ("dot(v, v)",), summary="the inner product of two vectors"),
+    Composite("dot", ("a", "b"), (), _dot, ("dot(v, v)",), as_torch=_dot_stored, summary="the inner product of two vectors"),
     Composite("outer", ("a", "b"), (), _outer, ("outer(u, v)",), summary="the outer product of two vectors"),
 
     # --- elementwise --------------------------------------------------------------------------------------------------
@@ -306,7 +365,7 @@ ROWS: tuple[Composite, ...] = (
               defaults={"beta": 1, "threshold": 20}, torch=lambda m, x, beta=1, threshold=20: m.nn.functional.softplus(x, beta, threshold), summary="log(1 + exp(beta*x))/beta, and x itself above the threshold"),
     Composite("round", ("x",), (), "where(x - floor(x) == 1/2, 2*floor((x + 1/2)/2), floor(x + 1/2))", ("round(v)", "round(3*a)"), summary="the nearest integer, ties to even"),
     Composite("trunc", ("x",), (), "where(x >= 0, floor(x), ceil(x))", ("trunc(3*v)",), summary="the integer part"),
-    Composite("logsigmoid", ("x",), (), "-log1p(exp(-x))", ("logsigmoid(v)",), as_torch="minimum(x, 0) - log1p(exp(-abs(x)))", torch=lambda m, x: m.nn.functional.logsigmoid(x), summary="log(sigmoid(x))"),
+    Composite("logsigmoid", ("x",), (), "-log1p(exp(-x))", ("logsigmoid(v)",), as_torch=_LOGSIGMOID, torch=lambda m, x: m.nn.functional.logsigmoid(x), summary="log(sigmoid(x))"),
     Composite("silu", ("x",), (), "x*sigmoid(x)", ("silu(v)",), as_torch="s = detach(sigmoid(x))\ny = detach(x)\ny*s + (x - y)*(s*(1 + y*(1 - s)))", torch=lambda m, x: m.nn.functional.silu(x), summary="x*sigmoid(x)"),
     Composite("gelu", ("x",), (), "x*(1 + erf(x/sqrt(2)))/2", ("gelu(v)",),
               as_torch="y = detach(x)\nc = detach(erf(x*0.7071067811865476) + 1)\ny/2*c + (x - y)*(c/2 + y*(0.3989422804014327*exp(-y*y/2)))",
@@ -316,9 +375,9 @@ ROWS: tuple[Composite, ...] = (
               torch=lambda m, x, alpha=1: m.nn.functional.elu(x, alpha), summary="x above 0, alpha*(exp(x) - 1) below"),
     Composite("leaky_relu", ("x",), ("negative_slope",), "where(x > 0, x, negative_slope*x)", ("leaky_relu(v)", "leaky_relu(v, 0.2)"),
               defaults={"negative_slope": Fraction(1, 100)}, torch=lambda m, x, negative_slope=0.01: m.nn.functional.leaky_relu(x, negative_slope), summary="x above 0, negative_slope*x below"),
-    Composite("hardtanh", ("x",), ("min_val", "max_val"), "clamp(x, min_val, max_val)", ("hardtanh(v)", "hardtanh(v, -0.5, 1.5)"), defaults={"min_val": -1, "max_val": 1},
+    Composite("hardtanh", ("x",), ("min_val", "max_val"), "clamp(x, min_val, max_val)", ("hardtanh(v)", "hardtanh(v, -0.5, 1.5)"), defaults={"min_val": -1, "max_val": 1}, as_torch=_HARDTANH,
               torch=lambda m, x, min_val=-1, max_val=1: m.nn.functional.hardtanh(x, min_val, max_val), summary="x between min_val and max_val"),
-    Composite("relu6", ("x",), (), "clamp(x, 0, 6)", ("relu6(v)", "relu6(5*a)"), torch=lambda m, x: m.nn.functional.relu6(x), summary="x between 0 and 6"),
+    Composite("relu6", ("x",), (), "clamp(x, 0, 6)", ("relu6(v)", "relu6(5*a)"), as_torch=_HARDTANH.replace("min_val", "0").replace("max_val", "6"), torch=lambda m, x: m.nn.functional.relu6(x), summary="x between 0 and 6"),
     Composite("mse_loss", ("a", "b"), (), "mean((a - b)**2)", ("mse_loss(v, a[0])",), as_torch=_mse_stored, torch=lambda m, a, b: m.nn.functional.mse_loss(a, b), summary="the mean of the squared differences"),
 )
 # fmt: on

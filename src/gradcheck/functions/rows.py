@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from gradcheck.functions.sums import FUSED, SUMS, Accumulation, Depths
 from gradcheck.program import Call, Node, Param, Shape
 
 Sample = tuple[str, ...]
@@ -24,7 +25,8 @@ class Elementwise:
     the domain the derivative does not; with ``jumps`` the function itself may be discontinuous there. ``removable`` gives, for each partial, where its text is 0/0 and its value there.
     ``native`` rows evaluate whole arrays of balls at once. ``budget`` is what torch's result may be off by, in unit roundoffs
     (half ULPs); 1 says that it is rounded correctly. ``coarse`` is an absolute error that comes on top of it below float64, and ``forward``
-    a formula for the value, where no relative error is small because torch subtracts on the way. ``oracle`` is an independent mpmath function, used by the tests alone.
+    a formula for the value, where no relative error is small because torch subtracts on the way. With ``signed_zeros`` the sign of an argument that is 0 decides about the value.
+    ``oracle`` is an independent mpmath function, used by the tests alone.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Elementwise:
     domain: str | Callable[[Call], str | None] | None = None
     kinks: str | None = None
     jumps: bool = False
+    signed_zeros: bool = False
     outside: tuple[Sample, ...] = ()
     summary: str = ""
 
@@ -61,6 +64,7 @@ class Tensor:
     text of an equal expression. ``shape`` gets the argument shapes and canonical params and returns the result's. Both
     raise ValueError with a message in the user's words. ``exact`` gets NumPy itself and arrays of balls. ``transpose`` gets the cotangent, the call, and the shapes of its
     arguments and result, and returns the cotangent of the argument at ``position``, as an expression of the language.
+    Where terms are added up, ``depth`` says how many roundings one goes through, and ``accumulation`` in which format.
     """
 
     name: str
@@ -71,7 +75,8 @@ class Tensor:
     exact: Callable[..., Any]
     transpose: Callable[[Node, Call, Sequence[Shape], Shape, int], Node]
     samples: tuple[str, ...]
-    terms: Callable[..., int] | None = None
+    depth: Depths | None = None
+    accumulation: Accumulation = SUMS
     keeps_constants: bool = False
     torch: Callable[..., Any] | None = None
     summary: str = ""
@@ -85,7 +90,9 @@ class Composite:
     returns it. The exact lane expands it; torch runs its own function. ``as_torch`` is an equal definition that loses as
     many digits as torch's own formulas do, forward and backward, where ``definition`` would lose others; the rounding
     enclosure uses it. In it ``value + (x - detach(x))*slope`` has a value and a slope that torch computes apart.
-    ``stored`` says that torch computes the gradient from the stored, rounded result.
+    ``stored`` says that torch computes the gradient from the stored, rounded result. ``fused`` names the lines of
+    ``as_torch`` whose values one kernel of torch computes without rounding them to the format, in the formats of
+    ``accumulation``, and ``pulled`` those whose cotangents it so computes on the way back; the last line is ``out``.
     """
 
     name: str
@@ -95,6 +102,9 @@ class Composite:
     samples: tuple[str, ...]
     as_torch: str | Callable[..., str] | None = None
     stored: bool = False
+    fused: str = ""
+    pulled: str = ""
+    accumulation: Accumulation = FUSED
     defaults: dict[str, Param] = field(default_factory=dict)
     torch: Callable[..., Any] | None = None
     summary: str = ""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from gradcheck.functions import params
 from gradcheck.functions.params import reduced, shape_text
 from gradcheck.functions.rows import Tensor
+from gradcheck.functions.sums import DOUBLE, Accumulation, cumsum_depth, matmul_depth, scatter_depth, sum_depth
 from gradcheck.program import Call, Node, Param, Shape, call
 
 if TYPE_CHECKING:
@@ -95,12 +96,6 @@ def scatter(np: Any, values: Array, key: Param, shape: Shape, zero: object) -> A
     out.fill(zero)
     np.add.at(out, numpy_key(key), values)
     return out
-
-
-def _most_added(_x: Shape, key: Param, **_params: Param) -> int:
-    """Return how many times an index may repeat: each repetition is one more term."""
-    items = key if isinstance(key, tuple) else (key,)
-    return max((len(item) for item in items if isinstance(item, tuple)), default=1)
 
 
 # --- transposes -----------------------------------------------------------------------------------
@@ -205,7 +200,7 @@ ROWS: tuple[Tensor, ...] = (
            shape=lambda x, dim, keepdim: reduced(x, dim, keepdim),
            exact=lambda m, x, dim, keepdim, zero: m.sum(x, axis=dim, keepdims=keepdim),
            keeps_constants=True, transpose=_sum_transpose, samples=("sum(a)", "sum(a, dim=0)", "sum(a, dim=1, keepdim=True)", "sum(c, dim=(0, 2))"),
-           torch=_torch_sum, terms=lambda x, dim, keepdim: prod(x[one] for one in dim), summary="the sum of the elements, over all or over dim"),
+           torch=_torch_sum, depth=sum_depth, summary="the sum of the elements, over all or over dim"),
     Tensor("expand", ("x",), ("shape",),
            canonical=lambda x, shape: {"shape": params.expanded(shape, x)},
            shape=lambda x, shape: params.broadcast(x, shape),
@@ -229,7 +224,7 @@ ROWS: tuple[Tensor, ...] = (
            shape=_matmul_shape,
            exact=lambda m, a, b, zero: m.matmul(a, b),
            transpose=_matmul_transpose, samples=("a @ b", "v @ v", "a @ v", "u @ a", "c @ b", "a @ c.mT", "matmul(c, c.mT)"),
-           torch=lambda m, a, b: a @ b, terms=lambda a, b: a[-1], summary="the matrix product, batched as in torch"),
+           torch=lambda m, a, b: a @ b, depth=matmul_depth, summary="the matrix product, batched as in torch"),
     Tensor("index", ("x",), ("key",),
            canonical=lambda x, key: {"key": params.key(key, len(x))},
            shape=lambda x, key: _index_shape(x, key),
@@ -240,7 +235,7 @@ ROWS: tuple[Tensor, ...] = (
            canonical=lambda x, key, shape: {"key": key, "shape": shape},
            shape=lambda x, key, shape: tuple(shape),
            exact=lambda m, x, key, shape, zero: scatter(m, x, key, shape, zero),
-           transpose=_scatter_transpose, samples=(), terms=_most_added, summary="zeros of a shape with x added at an index: the transpose of indexing"),
+           transpose=_scatter_transpose, samples=(), depth=scatter_depth, accumulation=Accumulation(()), summary="zeros of a shape with x added at an index: the transpose of indexing"),
     Tensor("cat", ("x",), ("dim",),
            canonical=lambda *x, dim=0: {"dim": params.axis(dim, len(x[0]))},
            shape=_cat_shape,
@@ -256,6 +251,6 @@ ROWS: tuple[Tensor, ...] = (
            canonical=lambda x, dim: {"dim": params.axis(dim, len(x))},
            shape=lambda x, dim: x,
            exact=lambda m, x, dim, zero: m.cumsum(x, axis=dim),
-           transpose=_cumsum_transpose, samples=("cumsum(v, 0)", "cumsum(a, dim=1)"), terms=lambda x, dim: x[dim] if x else 1, summary="running sums along dim"),
+           transpose=_cumsum_transpose, samples=("cumsum(v, 0)", "cumsum(a, dim=1)"), depth=cumsum_depth, accumulation=Accumulation(DOUBLE), summary="running sums along dim"),
 )
 # fmt: on

@@ -54,16 +54,7 @@ def enclose_rounded(
     bounded then is a number of the format for sure, and torch's nan or infinity there is wrong. The second result names
     the first operation whose value is certainly too large, else the first whose value may be.
     """
-<<<<<<< HEAD
     with working_precision(bits):
-        loss = _Loss(fmt)
-        values: Values = {name: as_array(_settled(as_array(from_float(point[name])))) for name in core.program.inputs}
-        for layer in core.program.layers:
-            made = as_array(loss.evaluate(layer.expression, values))
-            values[layer.name] = np.broadcast_to(made, core.shapes[layer.name])
-    return values, loss.too_large or loss.maybe_too_large
-=======
-    with flint.ctx.workprec(bits):
         return _Rounded(core, fmt, surely).run(point)
 
 
@@ -122,7 +113,6 @@ class _Overflow:
     @property
     def name(self) -> str | None:
         return self.sure or self.perhaps
->>>>>>> rounding
 
 
 class _Loss:

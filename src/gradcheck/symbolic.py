@@ -216,9 +216,9 @@ class _Sweep:
         if self.guarded and kernel.op == WHERE:
             # What decides between the branches has the slope 0, but none on the border, where the value may jump.
             comparisons = [one for one in postorder(kernel.args[0]) if _is_comparison(one)]
-            apart = reduce(_both, [call("ne", *one.args) for one in comparisons])
             for leaf in names(kernel.args[0]):
                 if leaf in self.active:
+                    apart = reduce(_both, [call("ne", *one.args) for one in comparisons if leaf in names(one)])
                     yield leaf, _product(ct, call(GUARD, ZERO, apart, reason="jump where"))
 
     def product(self, kernel: Node, leaf: str, ct: Node) -> Node | None:

@@ -12,6 +12,7 @@ from typing import Any, TypeGuard
 import sympy
 
 from gradcheck.functions import COMPARISONS, CONDITIONS, ELEMENTWISE, GUARD, MASK, OPPOSITE, PATCH, WHERE
+from gradcheck.lower import condition
 from gradcheck.parse import parse
 from gradcheck.program import Call, Name, Node, Number, call, names, number, postorder, substitute
 
@@ -145,14 +146,6 @@ def _guarded(value: Any, smooth: Any, reason: str) -> Any:
 def expression(text: str) -> Node:
     """Return the expression of a row's text."""
     return parse(text).layers[0].expression
-
-
-@lru_cache(maxsize=1024)
-def condition(text: str) -> Node:
-    """Return the condition of a row's text."""
-    choice = parse(f"where({text}, 1, 0)").layers[0].expression
-    assert isinstance(choice, Call)
-    return choice.args[0]
 
 
 # --- SymPy to IR ----------------------------------------------------------------------------------

@@ -9,10 +9,10 @@ from itertools import chain, count
 from typing import TypeGuard
 
 from gradcheck import kernels
-from gradcheck.functions import COMPARISONS, DETACH, ELEMENTWISE, GUARD, TENSOR, WHERE
+from gradcheck.functions import BEHIND, COMPARISONS, DETACH, ELEMENTWISE, GUARD, TENSOR, WHERE
 from gradcheck.functions.params import broadcast
 from gradcheck.kernels import ONE, ZERO
-from gradcheck.lower import Core, lower
+from gradcheck.lower import Core, domain, lower
 from gradcheck.program import (
     Call,
     Layer,
@@ -22,6 +22,7 @@ from gradcheck.program import (
     Program,
     Shape,
     call,
+    live,
     names,
     number,
     postorder,
@@ -130,14 +131,21 @@ class _Sweep:
 
     def run(self) -> Pullback:
         for output in self.core.program.outputs:
-            self.flows.setdefault(output, []).append(self.seed)
+            self.flows.setdefault(output, []).append(self.seeded(output))
         for layer in reversed(self.core.program.layers):
             if layer.name in self.active and layer.name in self.flows:
                 self.current = layer.name
                 self.pull(layer, self.cotangent(layer.name))
         outputs = tuple(self.gradient(name) for name in self.wrt)
         program = Program(self.core.program.inputs, tuple(self.layers), outputs, self.core.program.source)
-        return Pullback(Core(program, self.shapes, self.core.homes), self.cotangents)
+        return Pullback(Core(program, self.shapes, self.core.homes, self.core.forward), self.cotangents)
+
+    def seeded(self, output: str) -> _Part:
+        """Return the cotangent of an output; an element that may be without a value hands on that it is."""
+        if not self.guarded or not any(True for layer in live(self.core.program) for _ in domains(layer.expression)):
+            return self.seed
+        shape = broadcast(self.seed.shape, self.core.shapes[output])
+        return _Part(call(BEHIND, self.seed.node, Name(output)), shape)
 
     # --- layers ---
 
@@ -240,8 +248,8 @@ class _Sweep:
             if not self.last_resort and not self.guarded:
                 raise
             slope = NO_NUMBER
-        for domain, reason in domains(kernel) if self.guarded else ():
-            slope = call(GUARD, slope, domain, reason=reason)
+        for inside, reason in domains(kernel) if self.guarded else ():
+            slope = call(GUARD, slope, inside, reason=reason)
         return slope
 
     def fold(self, part: _Part, full: Shape, shape: Shape) -> _Part:
@@ -330,9 +338,12 @@ def _product(a: Node, b: Node, *, fold: bool = True) -> Node:
 def domains(kernel: Node) -> Iterator[tuple[Node, str]]:
     """Yield where each operation of a kernel is defined, as a condition on its names, with the reason it gives."""
     for part in postorder(kernel):
-        row = ELEMENTWISE.get(part.op) if isinstance(part, Call) else None
-        if row is None or row.domain is None or not isinstance(part, Call):
+        if not isinstance(part, Call) or (part.op == "div" and _is_nonzero(part.args[1])):
             continue
-        text = row.domain(part) if callable(row.domain) else row.domain
-        if text is not None:
-            yield substitute(kernels.condition(text), dict(zip(row.args, part.args, strict=True))), f"domain {row.name}"
+        found = domain(part)
+        if found is not None:
+            yield found, f"domain {part.op}"
+
+
+def _is_nonzero(node: Node) -> bool:
+    return isinstance(node, Number) and node.value != 0

@@ -35,20 +35,20 @@ class Elements:
         """Whether every open element has no enclosure at all, as at a pole."""
         return all(self.balls[k] is None for k in self.open)
 
-    def settle(self, nodes: list[Element], forms: list[Element], outside: str | None, fmt: Format, ulps: float) -> None:
+    def settle(self, nodes: list[Element], forms: list[Element], fmt: Format, ulps: float) -> None:
         """Judge the open elements by what the node-level program and the closed forms enclose.
 
-        ``outside`` tells where the point leaves a domain; then a closed form without a trace of that proves nothing.
+        Where the nodes have left a domain, a closed form without a trace of that proves nothing.
         """
         still = []
         for k, node, form in zip(self.open, nodes, forms, strict=True):
-            self.balls[k], self.judgements[k] = self.judged(k, node, form, outside, fmt, ulps)
+            self.balls[k], self.judgements[k] = self.judged(k, node, form, fmt, ulps)
             if self.judgements[k] is None:
                 still.append(k)
         self.open = still
 
     def judged(
-        self, k: int, node: Element, form: Element, outside: str | None, fmt: Format, ulps: float
+        self, k: int, node: Element, form: Element, fmt: Format, ulps: float
     ) -> tuple[Ball | None, Judgement | None]:
         """Return the enclosure of one element and its judgement, each None where this precision gives none."""
         if isinstance(node, Ball) and isinstance(form, Ball) and not node.overlaps(form):
@@ -61,11 +61,8 @@ class Elements:
         if isinstance(node, str) and node != "undecided":
             self.kinks.append(k)
             return None, Judgement(Verdict.UNDEFINED, note=_reason(node))
-        if isinstance(node, str) or (node is None and outside is not None):
-            # Whether the point is inside the domain is for a higher precision to say, or said already.
-            return None, None if outside is None else Judgement(Verdict.UNDEFINED, note=_reason(outside))
-        if node is None:
-            return None, None
+        if not isinstance(node, Ball):
+            return None, None  # whether a condition holds is for a higher precision to say
         ball = form if isinstance(form, Ball) and form.exact else node  # an exact form is sharpest
         return ball, self.compared(k, ball, fmt, ulps)
 

@@ -74,9 +74,9 @@ class Case:
         values = self.decide(gradients)
         if self.settings.nondet:
             self.repeat(gradients, torch)
-        if (nothing := self.no_value(values)) is not None:
+        if self.infinite:
             for one in gradients:
-                one.void(nothing)
+                one.void("infinite")
         self.look_aside(gradients)
         self.explain(gradients)
         layers = [self.layer(layer, torch.layers[layer.name], values) for layer in self.plan.program.layers]
@@ -126,15 +126,6 @@ class Case:
         derivatives = self.plan.locals.get(layer.name, {})
         return LayerOutcome(layer.name, text, torch.shape, torch.elements, balls, torch.grad_fn, derivatives)
 
-    def no_value(self, values: exact.Values) -> str | None:
-        """Return why there is nothing to differentiate: the point is infinite, or a single output has no value."""
-        if self.infinite:
-            return "infinite"
-        output = values[self.plan.program.output]
-        if output.size > 1 or isinstance(exact.balls(output, self.bits)[0], Ball):
-            return None
-        return exact.outside(self.plan.domains, values, self.bits)
-
     # --- gradients ---
 
     def decide(self, gradients: list[Elements]) -> exact.Values:
@@ -144,10 +135,8 @@ class Case:
             values = exact.enclose(self.plan.node.core, self.arrays, self.bits)
             found = [self.elements(self.plan.node, k, values, one.open) for k, one in enumerate(gradients)]
             closed = self.closed(gradients, found)
-            all_numbers = all(isinstance(element, Ball) for elements in found for element in elements)
-            outside = None if all_numbers else exact.outside(self.plan.domains, values, self.bits)
             for one, nodes, forms in zip(gradients, found, closed, strict=True):
-                one.settle(nodes, forms, outside, self.format, self.settings.ulps)
+                one.settle(nodes, forms, self.format, self.settings.ulps)
             if all(not one.open for one in gradients):
                 return values
             if all(one.lacks_numbers for one in gradients) and self.bits > START_BITS:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from fractions import Fraction
 from functools import cache
 from typing import Any
@@ -11,9 +12,9 @@ import flint
 import numpy as np
 from flint import arb, fmpq
 
-from gradcheck.exact.elements import SOFT_ZERO, UNDECIDED, ZERO, Array, Undefined, Values, as_ball
-from gradcheck.functions import CONDITIONS, DETACH, ELEMENTWISE, GUARD, MASK, PATCH, TENSOR, WHERE
-from gradcheck.lower import Core
+from gradcheck.exact.elements import SOFT_ZERO, UNDECIDED, ZERO, Array, Undefined, Values, Zero, as_ball
+from gradcheck.functions import BEHIND, COMPARISONS, CONDITIONS, DETACH, ELEMENTWISE, GUARD, MASK, PATCH, TENSOR, WHERE
+from gradcheck.lower import Core, domain
 from gradcheck.program import Call, Name, Node, Number, Shape, postorder
 
 START_BITS = 128
@@ -45,15 +46,19 @@ def enclose(
             if layer.name in instead:
                 values[layer.name] = as_array(from_float(instead[layer.name]))
                 continue
-            made = as_array(evaluate(layer.expression, values))
+            made = as_array(evaluate(layer.expression, values, forward=layer.name in core.forward))
             values[layer.name] = (
                 made if made.shape == core.shapes[layer.name] else np.broadcast_to(made, core.shapes[layer.name])
             )
     return values
 
 
-def evaluate(node: Node, values: Values) -> Any:
-    """Return the value of one expression at the current working precision."""
+def evaluate(node: Node, values: Values, *, forward: bool = False) -> Any:
+    """Return the value of one expression at the current working precision.
+
+    In a ``forward`` one, which computes what the user wrote, an element outside the domain of an operation is
+    undefined, and so is all that depends on it.
+    """
     done: list[Any] = []
     for part in postorder(node):
         if isinstance(part, Name):
@@ -63,8 +68,34 @@ def evaluate(node: Node, values: Values) -> Any:
         else:
             args = done[len(done) - len(part.args) :]
             del done[len(done) - len(part.args) :]
-            done.append(operation(part, args))
+            made = operation(part, args)
+            done.append(_within_domain(part, args, made) if forward else made)
     return done[-1]
+
+
+def _within_domain(node: Call, args: list[Any], made: Any) -> Any:
+    """Return the elements of an operation, undefined where its arguments are certainly outside its domain."""
+    row = ELEMENTWISE.get(node.op)
+    if row is None or row.domain is None or not _is_lost(made).any():
+        return made
+    places = tuple(Name(str(k)) for k in range(len(args)))
+    given = tuple(one if isinstance(one, Number) else place for one, place in zip(node.args, places, strict=True))
+    inside = domain(replace(node, args=given))
+    if inside is None:
+        return made
+    truth = evaluate(inside, {place.id: as_array(one) for place, one in zip(places, args, strict=True)})
+    nothing = Undefined(f"domain {node.op}")
+    return over_arrays(lambda one, c: nothing if c is False else one, 2)(made, truth)
+
+
+def _is_lost(made: Any) -> Any:
+    """Tell which elements have no number."""
+    return np.asarray(_finite(made) == False)  # noqa: E712 - an array of truths
+
+
+_finite: Callable[..., Any] = np.frompyfunc(
+    lambda one: isinstance(one, Zero) or (not isinstance(one, Undefined) and one.is_finite()), 1, 1
+)
 
 
 def operation(node: Call, args: list[Any]) -> Any:
@@ -89,9 +120,11 @@ def operation(node: Call, args: list[Any]) -> Any:
 def _ufunc(op: str) -> Callable[..., Any]:
     """Return the elementwise function of an operation on arrays of balls."""
     if op in _CHOICES:
-        return over_arrays(_CHOICES[op], 3)
+        return over_arrays(_CHOICES[op], 2 if op == BEHIND else 3)
     row = ELEMENTWISE.get(op) or CONDITIONS[op]
-    return over_arrays(row.exact if op.startswith("logical") else _on_balls(row.exact), len(row.args))
+    if op.startswith("logical"):
+        return over_arrays(row.exact, len(row.args))
+    return over_arrays((_compared if op in COMPARISONS else _on_balls)(row.exact), len(row.args))
 
 
 def over_arrays(function: Callable[..., Any], arity: int) -> Callable[..., Any]:
@@ -101,33 +134,53 @@ def over_arrays(function: Callable[..., Any], arity: int) -> Callable[..., Any]:
 
 
 def _on_balls(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the function with structural zeros and undefined values turned into balls first."""
+    """Return the function with structural zeros turned into balls first; what is undefined stays so."""
 
     def on_balls(*args: Any) -> Any:
         try:
             return function(*args)
         except (AttributeError, TypeError):
-            return function(*(as_ball(one) for one in args))
+            return _after_conversion(function, args)
 
     return on_balls
 
 
+def _compared(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a comparison of balls as one of elements: Python compares any two objects by == without complaint."""
+
+    def compared(a: Any, b: Any) -> Any:
+        return function(a, b) if type(a) is arb and type(b) is arb else _after_conversion(function, (a, b))
+
+    return compared
+
+
+def _after_conversion(function: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+    lost = next((one for one in args if isinstance(one, Undefined)), None)
+    return function(*map(as_ball, args)) if lost is None else lost
+
+
+def _open(truth: Any) -> Undefined:
+    """Return what a choice is whose condition is open: undecided, or without a value like what is compared."""
+    return truth if isinstance(truth, Undefined) else UNDECIDED
+
+
 _CHOICES: dict[str, Callable[..., Any]] = {
-    WHERE: lambda c, a, b: a if c is True else b if c is False else UNDECIDED,
-    PATCH: lambda a, c, b: b if c is True else a if c is False else UNDECIDED,
+    WHERE: lambda c, a, b: a if c is True else b if c is False else _open(c),
+    PATCH: lambda a, c, b: b if c is True else a if c is False else _open(c),
+    BEHIND: lambda a, b: Undefined(b.reason, everywhere=True) if isinstance(b, Undefined) and b.outside else a,
 }
 
 
 @cache
 def _mask(soft: bool) -> Callable[..., Any]:
     zero = SOFT_ZERO if soft else ZERO
-    return over_arrays(lambda a, c: a if c is True else zero if c is False else UNDECIDED, 2)
+    return over_arrays(lambda a, c: a if c is True else zero if c is False else _open(c), 2)
 
 
 @cache
 def _guard(reason: str) -> Callable[..., Any]:
     nothing = Undefined(reason)
-    return over_arrays(lambda a, c: a if c is True else nothing if c is False else UNDECIDED, 2)
+    return over_arrays(lambda a, c: a if c is True else nothing if c is False else _open(c), 2)
 
 
 _of_floats: Callable[..., Any] = np.frompyfunc(arb, 1, 1)

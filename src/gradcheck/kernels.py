@@ -281,7 +281,7 @@ def partial(kernel: Node, name: str) -> Node:
     leaves = sorted(names(kernel))
     places = {leaf: f"v{k:04d}" for k, leaf in enumerate(leaves)}
     renamed = substitute(kernel, {leaf: Name(place) for leaf, place in places.items()})
-    found = _partial(_Kernel(renamed, _key(renamed)), places[name])
+    found = _partial(_Kernel(renamed, structure(renamed)), places[name])
     return substitute(found, {place: Name(leaf) for leaf, place in places.items()})
 
 
@@ -299,12 +299,12 @@ class _Kernel:
         return isinstance(other, _Kernel) and self.key == other.key
 
 
-def _key(node: Node) -> str:
+def structure(node: Node) -> str:
     """Return the structure in postfix, with what the printed text hides."""
     words = []
     for part in postorder(node):
         if isinstance(part, Call):
-            words.append(f"{part.op}/{len(part.args)}/{part.param('reason')}/{part.param('soft')}")
+            words.append(f"{part.op}/{len(part.args)}/{part.params}")
         else:
             words.append(part.id if isinstance(part, Name) else f"{part.value.numerator:x}/{part.value.denominator:x}")
     return " ".join(words)

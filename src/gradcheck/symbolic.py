@@ -119,15 +119,27 @@ class _Sweep:
         self.shapes = dict(core.shapes)
         self.flows: dict[str, list[_Part]] = {}
         self.cotangents: dict[str, Node] = {}
+        self.same = _numbered(core.program)
         self.active = self._active()
 
     def _active(self) -> set[str]:
+        """Return the names that move with an input; what is the same whatever the inputs are does not."""
         active = set(self.wrt)
         for layer in self.core.program.layers:
-            detached = isinstance(layer.expression, Call) and layer.expression.op == DETACH
-            if not detached and active.intersection(names(layer.expression)):
+            if not self.is_held(layer.expression) and active.intersection(names(layer.expression)):
                 active.add(layer.name)
         return active
+
+    def is_held(self, node: Node) -> bool:
+        """Tell whether a value does not move, whatever its arguments do."""
+        if not isinstance(node, Call):
+            return False
+        return node.op == DETACH or (self.guarded and node.op in _CONSTANT_OF_EQUALS and self.ties(node))
+
+    def ties(self, node: Call) -> bool:
+        """Tell whether the arguments of an operation are one number by their structure, wherever the point is."""
+        first, *others = ((one.id if isinstance(one, Name) else None) for one in node.args)
+        return first is not None and [self.same.get(one or "", one) for one in others] == [self.same.get(first, first)]
 
     def run(self) -> Pullback:
         for output in self.core.program.outputs:
@@ -167,7 +179,7 @@ class _Sweep:
     def gradient(self, name: str) -> str:
         """Return the layer of an output, in the full shape of its input; without a path to the output it is 0."""
         self.current = name
-        parts = self.flows.pop(name, [])
+        parts = self.flows.pop(name, []) or self.behind(name)
         node = reduce(_plus, (part.node for part in parts)) if parts else ZERO
         shape = broadcast(*(part.shape for part in parts))
         if shape != self.shapes[name]:
@@ -178,6 +190,22 @@ class _Sweep:
         if parts:
             self.cotangents[name] = made
         return made.id
+
+    def behind(self, name: str) -> list[_Part]:
+        """Return what flows into an input that the outputs read and do not move with: nothing, if they have a value."""
+        read = {one for layer in live(self.core.program) for one in names(layer.expression)}
+        if not self.guarded or name not in read:
+            return []
+        parts = [self.seeded(output) for output in self.core.program.outputs]
+        made = [self.emit(f"d_{name}", _product(ZERO, one.node), one.shape) for one in parts if one is not self.seed]
+        return [self.total(one) for one in made]
+
+    def total(self, part: _Part) -> _Part:
+        """Return the sum over all axes."""
+        if part.shape == ():
+            return part
+        dim = tuple(range(len(part.shape)))
+        return self.emit(f"d_{self.current}", call("sum", part.node, dim=dim, keepdim=False), ())
 
     def full(self, part: _Part, shape: Shape) -> _Part:
         """Return a cotangent in the full shape."""
@@ -215,6 +243,9 @@ class _Sweep:
         if not single or not isinstance(kernel, Call):
             yield from ((leaf, self.product(kernel, leaf, ct)) for leaf in names(kernel) if leaf in self.active)
             return
+        if self.guarded and kernel.op in _EITHER_OF_EQUALS and self.ties(kernel):
+            yield from ((arg.id, ct) for arg in kernel.args[:1] if isinstance(arg, Name) and arg.id in self.active)
+            return
         for position, arg in enumerate(kernel.args):
             if isinstance(arg, Name) and arg.id in self.active:
                 alone = Name(f"{arg.id}:{position}")
@@ -223,8 +254,8 @@ class _Sweep:
                 yield arg.id, None if product is None else substitute(product, {alone.id: arg})
         if self.guarded and kernel.op == WHERE:
             # What decides between the branches has the slope 0, but none on the border, where the value may jump.
-            comparisons = [one for one in postorder(kernel.args[0]) if _is_comparison(one)]
-            for leaf in names(kernel.args[0]):
+            comparisons = [one for one in postorder(kernel.args[0]) if _is_comparison(one) and not self.ties(one)]
+            for leaf in dict.fromkeys(leaf for one in comparisons for leaf in names(one)):
                 if leaf in self.active:
                     apart = reduce(_both, [call("ne", *one.args) for one in comparisons if leaf in names(one)])
                     yield leaf, _product(ct, call(GUARD, ZERO, apart, reason="jump where"))
@@ -312,6 +343,24 @@ class _Sweep:
         if node.op == "reshape" and shape == args[0].shape:
             return args[0]
         return self.emit(f"d_{self.current}", Call(node.op, tuple(one.node for one in args), node.params), shape)
+
+
+_CONSTANT_OF_EQUALS = frozenset({"sub", "div", "remainder", "fmod"})
+"""Operations that are one number whenever their arguments are equal."""
+_EITHER_OF_EQUALS = frozenset({"maximum", "minimum", "clamp_min", "clamp_max"})
+"""Operations that are their argument whenever their arguments are equal."""
+
+
+def _numbered(program: Program) -> dict[str, str]:
+    """Return for every layer the first one that is made in the same way of the same: the two are equal everywhere."""
+    first: dict[str, str] = {}
+    same: dict[str, str] = {}
+    for layer in program.layers:
+        by = {one: Name(same.get(one, one)) for one in names(layer.expression)}
+        node = substitute(layer.expression, dict(by))
+        key = node.id if isinstance(node, Name) else first.setdefault(kernels.structure(node), layer.name)
+        same[layer.name] = key
+    return same
 
 
 def _both(a: Call, b: Call) -> Call:

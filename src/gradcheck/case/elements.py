@@ -29,6 +29,7 @@ class Elements:
         self.judgements: list[Judgement | None] = [None] * count
         self.open = list(range(count))
         self.kinks: list[int] = []
+        self.undecided: set[int] = set()
 
     @property
     def lacks_numbers(self) -> bool:
@@ -61,8 +62,9 @@ class Elements:
         if isinstance(node, str) and node != "undecided":
             self.kinks.append(k)
             return None, Judgement(Verdict.UNDEFINED, note=_reason(node))
-        if not isinstance(node, Ball):
-            return None, None  # whether a condition holds is for a higher precision to say
+        if not isinstance(node, Ball):  # whether a condition holds is for a higher precision to say
+            (self.undecided.add if node == "undecided" else self.undecided.discard)(k)
+            return None, None
         ball = form if isinstance(form, Ball) and form.exact else node  # an exact form is sharpest
         return ball, self.compared(k, ball, fmt, ulps)
 
@@ -135,6 +137,10 @@ class Elements:
             ball = self.balls[k]
             if ball is not None and (found := self.compared(k, ball, fmt, ulps + SLACK)) is not None:
                 self.judgements[k] = found
+                continue
+            if k in self.undecided and pole is None:
+                note = f"whether a condition holds, or a function jumps here, is still open at {bits} bits"
+                self.judgements[k] = Judgement(Verdict.UNDECIDED, note=note)
                 continue
             if ball is None:
                 self.kinks.append(k)  # 0/0 on the way; the derivative may exist all the same

@@ -35,7 +35,8 @@ def _power(x: Any, y: Any) -> Any:
     made = x**y
     if made.is_finite() or not (x.is_finite() and y.is_integer() and y > 0):
         return made
-    return x.abs_upper() ** y * type(x)(0, 1)
+    most = x.abs_upper() ** y
+    return most.union(-most)
 
 
 def _native_power(_m: Any, x: Any, y: Any) -> Any:

@@ -15,7 +15,7 @@ from gradcheck import exact, kernels
 from gradcheck.display import closed_form, indexed
 from gradcheck.formats import Ball
 from gradcheck.functions import GUARD
-from gradcheck.lower import lower
+from gradcheck.lower import condition, lower
 from gradcheck.parse import parse
 from gradcheck.program import Call, Program, call, to_text
 from gradcheck.symbolic import Pullback, differentiate, pull_back
@@ -215,7 +215,7 @@ def test_equal_kernels_are_differentiated_once(monkeypatch: pytest.MonkeyPatch) 
 def test_kernels_of_one_text_and_another_structure_are_kept_apart() -> None:
     """A guard does not show in the text, and yet its derivative is guarded."""
     plain = parse("x**3").layers[0].expression
-    guarded = call(GUARD, plain, kernels.condition("x != 0"), reason="kink here")
+    guarded = call(GUARD, plain, condition("x != 0"), reason="kink here")
     assert to_text(guarded) == to_text(plain)
     made = kernels.partial(plain, "x"), kernels.partial(guarded, "x")
     assert [isinstance(one, Call) and one.op == GUARD for one in made] == [False, True]

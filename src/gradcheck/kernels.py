@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cache, lru_cache, reduce
-from typing import Any
+from typing import Any, TypeGuard
 
 import sympy
 
 from gradcheck.functions import COMPARISONS, CONDITIONS, ELEMENTWISE, GUARD, MASK, OPPOSITE, PATCH, WHERE
+from gradcheck.lower import condition
 from gradcheck.parse import parse
 from gradcheck.program import Call, Name, Node, Number, call, names, number, postorder, substitute
 
@@ -94,11 +95,21 @@ def _row_derivative(self: Any, argindex: int = 1) -> Any:
         partial = _opaque(PATCH)(partial, *patch, reason)
     if row.kinks is None:
         return partial
-    return _guarded(
-        partial,
-        _opaque("logical_not")(to_sympy(condition(row.kinks), leaves)),
-        f"{'jump' if row.jumps else 'kink'} {row.name}",
-    )
+    kinks = to_sympy(_kinks_along(row.kinks, row.args[argindex - 1]), leaves)
+    return _guarded(partial, _opaque("logical_not")(kinks), f"{'jump' if row.jumps else 'kink'} {row.name}")
+
+
+@lru_cache(maxsize=1024)
+def _kinks_along(text: str, arg: str) -> Node:
+    """Return where a row has a kink along one argument: of several conditions those that it takes part in."""
+    parts = [condition(text)]
+    while any(_is_either(one) for one in parts):
+        parts = [part for one in parts for part in (one.args if isinstance(one, Call) and _is_either(one) else [one])]
+    return reduce(lambda a, b: call("logical_or", a, b), [one for one in parts if arg in names(one)])
+
+
+def _is_either(node: Node) -> bool:
+    return isinstance(node, Call) and node.op == "logical_or"
 
 
 def _patch_derivative(self: Any, symbol: Any) -> Any:
@@ -107,18 +118,23 @@ def _patch_derivative(self: Any, symbol: Any) -> Any:
 
 
 def _choice_derivative(self: Any, symbol: Any) -> Any:
-    """Differentiate both branches of a choice; on the border between them there is no derivative."""
+    """Differentiate both branches of a choice; on a border that moves with the symbol there is no derivative.
+
+    A comparison without the symbol is the same on both sides of the point, however close its arguments are.
+    """
     condition, left, right = self.args
     a, b = left.diff(symbol), right.diff(symbol)
-    if a == 0 and b == 0:
-        return sympy.Integer(0)
     op = "select" if type(self).__name__ == WHERE else type(self).__name__
-    return _guarded(_opaque(op)(condition, a, b), _off_border(condition), "jump where")
+    made = _opaque(op)(condition, a, b) if (a, b) != (0, 0) else sympy.Integer(0)
+    border = _off_border(condition, symbol)
+    return made if border is None else _guarded(made, border, "jump where")
 
 
-def _off_border(condition: Any) -> Any:
+def _off_border(condition: Any, symbol: Any) -> Any:
+    """Return where no comparison that holds the symbol is on its border; None where none holds it."""
     comparisons = [one for one in sympy.preorder_traversal(condition) if type(one).__name__ in COMPARISONS]
-    return reduce(_opaque("logical_and"), [_opaque("ne")(*one.args) for one in comparisons])
+    apart = [_opaque("ne")(*one.args) for one in comparisons if one.has(symbol)]
+    return reduce(_opaque("logical_and"), apart) if apart else None
 
 
 def _guarded(value: Any, smooth: Any, reason: str) -> Any:
@@ -130,14 +146,6 @@ def _guarded(value: Any, smooth: Any, reason: str) -> Any:
 def expression(text: str) -> Node:
     """Return the expression of a row's text."""
     return parse(text).layers[0].expression
-
-
-@lru_cache(maxsize=1024)
-def condition(text: str) -> Node:
-    """Return the condition of a row's text."""
-    choice = parse(f"where({text}, 1, 0)").layers[0].expression
-    assert isinstance(choice, Call)
-    return choice.args[0]
 
 
 # --- SymPy to IR ----------------------------------------------------------------------------------
@@ -164,14 +172,24 @@ def lift(expression: Any) -> Node:
 
 
 def _lift_sum(terms: Sequence[Any]) -> Node:
-    made = lift(terms[0])
+    guards = [one for one in map(lift, terms) if _is_guarded_zero(one)]
+    terms = [one for one in terms if not _is_guarded_zero(lift(one))]
+    made = lift(terms[0]) if terms else ZERO
     for term in terms[1:]:
         negative = term.as_coeff_Mul()[0].is_negative
         made = call("sub", made, lift(-term)) if negative else call("add", made, lift(term))
-    return made
+    return reduce(lambda whole, zero: replace(zero, args=(whole, zero.args[1])), guards, made)
+
+
+def _is_guarded_zero(node: Node) -> TypeGuard[Call]:
+    """Tell whether a node is 0 wherever it is a number: in a sum it guards what is left."""
+    return isinstance(node, Call) and node.op == GUARD and isinstance(node.args[0], Number) and node.args[0].value == 0
 
 
 def _lift_product(product: Any) -> Node:
+    zero = next((one for one in map(lift, _guards(product)) if _is_guarded_zero(one)), None)
+    if zero is not None:
+        return zero
     coefficient, _ = product.as_coeff_Mul()
     if coefficient.is_negative:
         return negated(lift(-product))
@@ -186,6 +204,10 @@ def _lift_product(product: Any) -> Node:
             above.append(lift(factor))
     numerator = reduce(_times, above) if above else ONE
     return call("div", numerator, reduce(_times, below)) if below else numerator
+
+
+def _guards(product: Any) -> list[Any]:
+    return [one for one in product.args if type(one).__name__ == GUARD]
 
 
 def _times(a: Node, b: Node) -> Node:
@@ -259,7 +281,7 @@ def partial(kernel: Node, name: str) -> Node:
     leaves = sorted(names(kernel))
     places = {leaf: f"v{k:04d}" for k, leaf in enumerate(leaves)}
     renamed = substitute(kernel, {leaf: Name(place) for leaf, place in places.items()})
-    found = _partial(_Kernel(renamed, _key(renamed)), places[name])
+    found = _partial(_Kernel(renamed, structure(renamed)), places[name])
     return substitute(found, {place: Name(leaf) for leaf, place in places.items()})
 
 
@@ -277,12 +299,12 @@ class _Kernel:
         return isinstance(other, _Kernel) and self.key == other.key
 
 
-def _key(node: Node) -> str:
+def structure(node: Node) -> str:
     """Return the structure in postfix, with what the printed text hides."""
     words = []
     for part in postorder(node):
         if isinstance(part, Call):
-            words.append(f"{part.op}/{len(part.args)}/{part.param('reason')}/{part.param('soft')}")
+            words.append(f"{part.op}/{len(part.args)}/{part.params}")
         else:
             words.append(part.id if isinstance(part, Name) else f"{part.value.numerator:x}/{part.value.denominator:x}")
     return " ".join(words)

@@ -11,10 +11,10 @@ from math import prod
 
 from gradcheck.constants import fold
 from gradcheck.errors import GradcheckError, LimitProblem, ShapeProblem, Span
-from gradcheck.functions import COMPOSITE, CONDITIONS, DETACH, TENSOR, Accumulation, Composite, Tensor
+from gradcheck.functions import COMPOSITE, CONDITIONS, DETACH, ELEMENTWISE, TENSOR, Accumulation, Composite, Tensor
 from gradcheck.functions.params import broadcast, shape_text
 from gradcheck.parse import parse
-from gradcheck.program import NOWHERE, Call, Layer, Name, Node, Number, Param, Program, Shape, postorder
+from gradcheck.program import NOWHERE, Call, Layer, Name, Node, Number, Param, Program, Shape, postorder, substitute
 
 MAX_ELEMENTS = 2_000_000
 """Elements of one tensor."""
@@ -36,6 +36,7 @@ class Core:
     """A lowered program with the shape of every name.
 
     ``homes`` says what became of each operation that the user wrote: the layer that holds its value, or a constant.
+    ``forward`` are the layers that compute what the user wrote: where one is outside its domain, it has no value.
     ``fused`` names the layers whose values torch does not round to the format, with how it computes them, and
     ``pulled`` those whose cotangents it does not round.
     """
@@ -43,6 +44,7 @@ class Core:
     program: Program
     shapes: dict[str, Shape]
     homes: Mapping[Call, Name | Number] = field(default_factory=dict)
+    forward: frozenset[str] = frozenset()
     fused: Mapping[str, Accumulation] = field(default_factory=dict)
     pulled: Mapping[str, Accumulation] = field(default_factory=dict)
 
@@ -102,7 +104,8 @@ class _Lowering:
             self.emit(layer.name, piece, layer.span)
         program = replace(self.program, layers=tuple(self.layers))
         homes = {call: self.home(made) for call, made in self.homes.items()}
-        return Core(program, self.shapes, homes, self.fused, self.pulled)
+        forward = frozenset(layer.name for layer in self.layers)
+        return Core(program, self.shapes, homes, forward, self.fused, self.pulled)
 
     def home(self, made: Name | Number) -> Name | Number:
         """Return a name as it is called in the end."""
@@ -264,6 +267,28 @@ class _Lowering:
 @lru_cache(maxsize=4096)
 def _definition(text: str) -> Program:
     return parse(text)
+
+
+@lru_cache(maxsize=1024)
+def condition(text: str) -> Node:
+    """Return the condition of a row's text."""
+    choice = parse(f"where({text}, 1, 0)").layers[0].expression
+    assert isinstance(choice, Call)
+    return choice.args[0]
+
+
+def domain(node: Call) -> Node | None:
+    """Return where an elementwise operation has a value, as a condition on its arguments; None where it has everywhere.
+
+    >>> from gradcheck.program import to_text
+    >>> to_text(domain(parse("sqrt(3*x)").layers[0].expression))
+    '3*x >= 0'
+    """
+    row = ELEMENTWISE.get(node.op)
+    text = row.domain(node) if row is not None and callable(row.domain) else row.domain if row is not None else None
+    if row is None or text is None:
+        return None
+    return substitute(condition(text), dict(zip(row.args, node.args, strict=True)))
 
 
 def _constant(value: Param) -> Node:

@@ -9,7 +9,7 @@ from gradcheck.display import closed_form, indexed, local_derivatives, readable
 from gradcheck.expect import expectations
 from gradcheck.lower import Core, lower
 from gradcheck.program import Layer, Node, Program, Shape
-from gradcheck.symbolic import Pullback, domains, pull_back
+from gradcheck.symbolic import Pullback, pull_back
 
 SHOWN_LAYERS = 40
 """Layers of a program up to which the derivative of each is worked out for the report."""
@@ -19,17 +19,15 @@ SHOWN_LAYERS = 40
 class Plan:
     """A program at known shapes: its gradient programs, its formulas, and what the user expects.
 
-    ``node`` has one operation a layer and a guard for every domain; ``domains`` are these, in order, with their
-    reasons. ``closed`` holds the second form of each gradient and its output: the one formula that is shown, else the
-    fused kernels. ``formulas`` are those formulas as text, ``lines`` the gradient program as text, ``locals`` the
-    derivatives of each layer by itself.
+    ``node`` has one operation a layer and a guard for every domain. ``closed`` holds the second form of each gradient
+    and its output: the one formula that is shown, else the fused kernels. ``formulas`` are those
+    formulas as text, ``lines`` the gradient program as text, ``locals`` the derivatives of each layer by itself.
     """
 
     program: Program
     wrt: tuple[str, ...]
     shapes: dict[str, Shape]
     node: Pullback
-    domains: list[tuple[Node, str]]
     closed: dict[str, tuple[Core, str]]
     formulas: dict[str, str | None]
     lines: list[str]
@@ -50,7 +48,6 @@ class Plan:
             wrt=wrt,
             shapes=core.shapes,
             node=pull_back(nodes, wrt, guarded=True),
-            domains=[found for layer in nodes.program.layers for found in domains(layer.expression)],
             closed={
                 name: (forms.core, output)
                 if formula is None

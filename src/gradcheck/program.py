@@ -101,6 +101,15 @@ def names(node: Node) -> dict[str, Span]:
     return found
 
 
+def live(program: Program) -> Iterator[Layer]:
+    """Yield the layers that an output reads, the last first; what no output reads decides nothing."""
+    needed = set(program.outputs)
+    for layer in reversed(program.layers):
+        if layer.name in needed:
+            needed.update(names(layer.expression))
+            yield layer
+
+
 def rebuild(node: Node, change: Callable[[Node], Node]) -> Node:
     """Return ``node`` with ``change`` applied to every part, arguments first."""
     done: list[Node] = []
@@ -234,7 +243,7 @@ def _call_text(node: Call, args: list[tuple[str, int]]) -> tuple[str, int]:
         return f"{_bracket(args[0], _ATOM)}[{_key_text(node.param('key'))}]", _ATOM
     if node.op == "mask":
         return f"where({args[1][0]}, {args[0][0]}, 0)", _ATOM
-    if node.op in ("guard", "patch"):
+    if node.op in ("guard", "patch", "behind"):
         return args[0]
     if node.op == "permute" and node.param("dims") == (1, 0):
         return f"{_bracket(args[0], _ATOM)}.T", _ATOM

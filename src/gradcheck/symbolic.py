@@ -9,10 +9,10 @@ from itertools import chain, count
 from typing import TypeGuard
 
 from gradcheck import kernels
-from gradcheck.functions import COMPARISONS, DETACH, ELEMENTWISE, GUARD, TENSOR, WHERE
+from gradcheck.functions import BEHIND, COMPARISONS, DETACH, ELEMENTWISE, GUARD, TENSOR, WHERE
 from gradcheck.functions.params import broadcast
 from gradcheck.kernels import ONE, ZERO
-from gradcheck.lower import Core, lower
+from gradcheck.lower import Core, domain, lower
 from gradcheck.program import (
     Call,
     Layer,
@@ -22,6 +22,7 @@ from gradcheck.program import (
     Program,
     Shape,
     call,
+    live,
     names,
     number,
     postorder,
@@ -120,26 +121,46 @@ class _Sweep:
         self.cotangents: dict[str, Node] = {}
         self.fused = dict(core.fused)
         self.current = ""
+        self.same = _numbered(core.program)
         self.active = self._active()
 
     def _active(self) -> set[str]:
+        """Return the names that move with an input; what is the same whatever the inputs are does not."""
         active = set(self.wrt)
         for layer in self.core.program.layers:
-            detached = isinstance(layer.expression, Call) and layer.expression.op == DETACH
-            if not detached and active.intersection(names(layer.expression)):
+            if not self.is_held(layer.expression) and active.intersection(names(layer.expression)):
                 active.add(layer.name)
         return active
 
+    def is_held(self, node: Node) -> bool:
+        """Tell whether a value does not move, whatever its arguments do."""
+        if not isinstance(node, Call):
+            return False
+        return node.op == DETACH or (self.guarded and node.op in _CONSTANT_OF_EQUALS and self.ties(node))
+
+    def ties(self, node: Call) -> bool:
+        """Tell whether the arguments of an operation are one number by their structure, wherever the point is."""
+        first, *others = ((one.id if isinstance(one, Name) else None) for one in node.args)
+        return first is not None and [self.same.get(one or "", one) for one in others] == [self.same.get(first, first)]
+
     def run(self) -> Pullback:
         for output in self.core.program.outputs:
-            self.flows.setdefault(output, []).append(self.seed)
+            self.flows.setdefault(output, []).append(self.seeded(output))
         for layer in reversed(self.core.program.layers):
             if layer.name in self.active and layer.name in self.flows:
                 self.current = layer.name
                 self.pull(layer, self.cotangent(layer.name))
         outputs = tuple(self.gradient(name) for name in self.wrt)
         program = Program(self.core.program.inputs, tuple(self.layers), outputs, self.core.program.source)
-        return Pullback(Core(program, self.shapes, self.core.homes, self.fused), self.cotangents)
+        core = Core(program, self.shapes, self.core.homes, self.core.forward, self.fused)
+        return Pullback(core, self.cotangents)
+
+    def seeded(self, output: str) -> _Part:
+        """Return the cotangent of an output; an element that may be without a value hands on that it is."""
+        if not self.guarded or not any(True for layer in live(self.core.program) for _ in domains(layer.expression)):
+            return self.seed
+        shape = broadcast(self.seed.shape, self.core.shapes[output])
+        return _Part(call(BEHIND, self.seed.node, Name(output)), shape)
 
     # --- layers ---
 
@@ -163,7 +184,7 @@ class _Sweep:
     def gradient(self, name: str) -> str:
         """Return the layer of an output, in the full shape of its input; without a path to the output it is 0."""
         self.current = name
-        parts = self.flows.pop(name, [])
+        parts = self.flows.pop(name, []) or self.behind(name)
         node = reduce(_plus, (part.node for part in parts)) if parts else ZERO
         shape = broadcast(*(part.shape for part in parts))
         if shape != self.shapes[name]:
@@ -174,6 +195,22 @@ class _Sweep:
         if parts:
             self.cotangents[name] = made
         return made.id
+
+    def behind(self, name: str) -> list[_Part]:
+        """Return what flows into an input that the outputs read and do not move with: nothing, if they have a value."""
+        read = {one for layer in live(self.core.program) for one in names(layer.expression)}
+        if not self.guarded or name not in read:
+            return []
+        parts = [self.seeded(output) for output in self.core.program.outputs]
+        made = [self.emit(f"d_{name}", _product(ZERO, one.node), one.shape) for one in parts if one is not self.seed]
+        return [self.total(one) for one in made]
+
+    def total(self, part: _Part) -> _Part:
+        """Return the sum over all axes."""
+        if part.shape == ():
+            return part
+        dim = tuple(range(len(part.shape)))
+        return self.emit(f"d_{self.current}", call("sum", part.node, dim=dim, keepdim=False), ())
 
     def full(self, part: _Part, shape: Shape) -> _Part:
         """Return a cotangent in the full shape."""
@@ -211,6 +248,9 @@ class _Sweep:
         if not single or not isinstance(kernel, Call):
             yield from ((leaf, self.product(kernel, leaf, ct)) for leaf in names(kernel) if leaf in self.active)
             return
+        if self.guarded and kernel.op in _EITHER_OF_EQUALS and self.ties(kernel):
+            yield from ((arg.id, ct) for arg in kernel.args[:1] if isinstance(arg, Name) and arg.id in self.active)
+            return
         for position, arg in enumerate(kernel.args):
             if isinstance(arg, Name) and arg.id in self.active:
                 alone = Name(f"{arg.id}:{position}")
@@ -219,10 +259,10 @@ class _Sweep:
                 yield arg.id, None if product is None else substitute(product, {alone.id: arg})
         if self.guarded and kernel.op == WHERE:
             # What decides between the branches has the slope 0, but none on the border, where the value may jump.
-            comparisons = [one for one in postorder(kernel.args[0]) if _is_comparison(one)]
-            apart = reduce(_both, [call("ne", *one.args) for one in comparisons])
-            for leaf in names(kernel.args[0]):
+            comparisons = [one for one in postorder(kernel.args[0]) if _is_comparison(one) and not self.ties(one)]
+            for leaf in dict.fromkeys(leaf for one in comparisons for leaf in names(one)):
                 if leaf in self.active:
+                    apart = reduce(_both, [call("ne", *one.args) for one in comparisons if leaf in names(one)])
                     yield leaf, _product(ct, call(GUARD, ZERO, apart, reason="jump where"))
 
     def product(self, kernel: Node, leaf: str, ct: Node) -> Node | None:
@@ -244,8 +284,8 @@ class _Sweep:
             if not self.last_resort and not self.guarded:
                 raise
             slope = NO_NUMBER
-        for domain, reason in domains(kernel) if self.guarded else ():
-            slope = call(GUARD, slope, domain, reason=reason)
+        for inside, reason in domains(kernel) if self.guarded else ():
+            slope = call(GUARD, slope, inside, reason=reason)
         return slope
 
     def fold(self, part: _Part, full: Shape, shape: Shape) -> _Part:
@@ -310,6 +350,24 @@ class _Sweep:
         return self.emit(f"d_{self.current}", Call(node.op, tuple(one.node for one in args), node.params), shape)
 
 
+_CONSTANT_OF_EQUALS = frozenset({"sub", "div", "remainder", "fmod"})
+"""Operations that are one number whenever their arguments are equal."""
+_EITHER_OF_EQUALS = frozenset({"maximum", "minimum", "clamp_min", "clamp_max"})
+"""Operations that are their argument whenever their arguments are equal."""
+
+
+def _numbered(program: Program) -> dict[str, str]:
+    """Return for every layer the first one that is made in the same way of the same: the two are equal everywhere."""
+    first: dict[str, str] = {}
+    same: dict[str, str] = {}
+    for layer in program.layers:
+        by = {one: Name(same.get(one, one)) for one in names(layer.expression)}
+        node = substitute(layer.expression, dict(by))
+        key = node.id if isinstance(node, Name) else first.setdefault(kernels.structure(node), layer.name)
+        same[layer.name] = key
+    return same
+
+
 def _both(a: Call, b: Call) -> Call:
     return call("logical_and", a, b)
 
@@ -334,9 +392,12 @@ def _product(a: Node, b: Node, *, fold: bool = True) -> Node:
 def domains(kernel: Node) -> Iterator[tuple[Node, str]]:
     """Yield where each operation of a kernel is defined, as a condition on its names, with the reason it gives."""
     for part in postorder(kernel):
-        row = ELEMENTWISE.get(part.op) if isinstance(part, Call) else None
-        if row is None or row.domain is None or not isinstance(part, Call):
+        if not isinstance(part, Call) or (part.op == "div" and _is_nonzero(part.args[1])):
             continue
-        text = row.domain(part) if callable(row.domain) else row.domain
-        if text is not None:
-            yield substitute(kernels.condition(text), dict(zip(row.args, part.args, strict=True))), f"domain {row.name}"
+        found = domain(part)
+        if found is not None:
+            yield found, f"domain {part.op}"
+
+
+def _is_nonzero(node: Node) -> bool:
+    return isinstance(node, Number) and node.value != 0

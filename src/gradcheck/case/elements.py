@@ -29,26 +29,27 @@ class Elements:
         self.judgements: list[Judgement | None] = [None] * count
         self.open = list(range(count))
         self.kinks: list[int] = []
+        self.undecided: set[int] = set()
 
     @property
     def lacks_numbers(self) -> bool:
         """Whether every open element has no enclosure at all, as at a pole."""
         return all(self.balls[k] is None for k in self.open)
 
-    def settle(self, nodes: list[Element], forms: list[Element], outside: str | None, fmt: Format, ulps: float) -> None:
+    def settle(self, nodes: list[Element], forms: list[Element], fmt: Format, ulps: float) -> None:
         """Judge the open elements by what the node-level program and the closed forms enclose.
 
-        ``outside`` tells where the point leaves a domain; then a closed form without a trace of that proves nothing.
+        Where the nodes have left a domain, a closed form without a trace of that proves nothing.
         """
         still = []
         for k, node, form in zip(self.open, nodes, forms, strict=True):
-            self.balls[k], self.judgements[k] = self.judged(k, node, form, outside, fmt, ulps)
+            self.balls[k], self.judgements[k] = self.judged(k, node, form, fmt, ulps)
             if self.judgements[k] is None:
                 still.append(k)
         self.open = still
 
     def judged(
-        self, k: int, node: Element, form: Element, outside: str | None, fmt: Format, ulps: float
+        self, k: int, node: Element, form: Element, fmt: Format, ulps: float
     ) -> tuple[Ball | None, Judgement | None]:
         """Return the enclosure of one element and its judgement, each None where this precision gives none."""
         if isinstance(node, Ball) and isinstance(form, Ball) and not node.overlaps(form):
@@ -61,10 +62,8 @@ class Elements:
         if isinstance(node, str) and node != "undecided":
             self.kinks.append(k)
             return None, Judgement(Verdict.UNDEFINED, note=_reason(node))
-        if isinstance(node, str) or (node is None and outside is not None):
-            # Whether the point is inside the domain is for a higher precision to say, or said already.
-            return None, None if outside is None else Judgement(Verdict.UNDEFINED, note=_reason(outside))
-        if node is None:
+        if not isinstance(node, Ball):  # whether a condition holds is for a higher precision to say
+            (self.undecided.add if node == "undecided" else self.undecided.discard)(k)
             return None, None
         ball = form if isinstance(form, Ball) and form.exact else node  # an exact form is sharpest
         return ball, self.compared(k, ball, fmt, ulps)
@@ -136,6 +135,10 @@ class Elements:
             ball = self.balls[k]
             if ball is not None and (found := self.compared(k, ball, fmt, ulps + SLACK)) is not None:
                 self.judgements[k] = found
+                continue
+            if k in self.undecided and pole is None:
+                note = f"whether a condition holds, or a function jumps here, is still open at {bits} bits"
+                self.judgements[k] = Judgement(Verdict.UNDECIDED, note=note)
                 continue
             if ball is None:
                 self.kinks.append(k)  # 0/0 on the way; the derivative may exist all the same

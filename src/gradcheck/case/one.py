@@ -81,9 +81,9 @@ class Case:
         values = self.decide(gradients, value)
         if self.settings.nondet:
             self.repeat(gradients, torch)
-        if (nothing := self.no_value(values)) is not None:
+        if self.infinite:
             for one in gradients:
-                one.void(nothing)
+                one.void("infinite")
         self.look_aside(gradients)
         self.evidence = Evidence(self, values, torch)
         faults = self.explain(gradients, value, self.evidence)
@@ -141,15 +141,6 @@ class Case:
         derivatives = self.plan.locals.get(layer.name, {})
         return LayerOutcome(layer.name, text, torch.shape, torch.elements, balls, torch.grad_fn, derivatives)
 
-    def no_value(self, values: exact.Values) -> str | None:
-        """Return why there is nothing to differentiate: the point is infinite, or a single output has no value."""
-        if self.infinite:
-            return "infinite"
-        output = values[self.plan.program.output]
-        if output.size > 1 or isinstance(exact.balls(output, self.bits)[0], Ball):
-            return None
-        return exact.outside(self.plan.domains, values, self.bits)
-
     # --- gradients ---
 
     def decide(self, gradients: list[Elements], value: Elements) -> exact.Values:
@@ -162,10 +153,8 @@ class Case:
             closed = self.closed(gradients, found)
             found.append(exact.balls(values[value.name], self.bits, value.open))
             closed.append([None] * len(value.open))
-            all_numbers = all(isinstance(element, Ball) for elements in found for element in elements)
-            outside = None if all_numbers else exact.outside(self.plan.domains, values, self.bits)
             for one, nodes, forms in zip(judged, found, closed, strict=True):
-                one.settle(nodes, forms, outside, self.format, self.tolerance)
+                one.settle(nodes, forms, self.format, self.tolerance)
             if all(not one.open for one in judged):
                 return values
             if all(one.lacks_numbers for one in judged) and self.bits > START_BITS:

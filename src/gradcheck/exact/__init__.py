@@ -7,7 +7,7 @@ import flint
 from gradcheck.exact.elements import Values, ball, balls
 from gradcheck.exact.evaluate import START_BITS, constant, enclose, from_float
 from gradcheck.exact.nearby import nearby
-from gradcheck.exact.reasons import outside, pole
+from gradcheck.exact.reasons import pole
 from gradcheck.exact.rounding import enclose_rounded
 from gradcheck.exact.sensitivity import moved
 from gradcheck.exact.sides import Beside, Form, Side, Sides, beside, sides
@@ -19,5 +19,5 @@ VERSION = flint.__version__
 
 __all__ = [
     "MAX_BITS", "START_BITS", "VERSION", "Beside", "Form", "Side", "Sides", "Values", "ball", "balls", "beside",
-    "constant", "enclose", "enclose_rounded", "from_float", "moved", "nearby", "outside", "pole", "sides",
+    "constant", "enclose", "enclose_rounded", "from_float", "moved", "nearby", "pole", "sides",
 ]  # fmt: skip

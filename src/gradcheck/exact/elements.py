@@ -50,17 +50,26 @@ class Zero:
 
 
 class Undefined:
-    """No number, for a stated reason; it stays so through arithmetic, and only a Zero hides it."""
+    """No number, for a stated reason; it stays so through arithmetic, and only a Zero hides it.
 
-    def __init__(self, reason: str) -> None:
+    Nothing hides one that is ``everywhere``: where the output itself has no value, no branch that was not taken helps.
+    """
+
+    def __init__(self, reason: str, everywhere: bool = False) -> None:
         self.reason = reason
+        self.everywhere = everywhere
+
+    @property
+    def outside(self) -> bool:
+        """Whether this is what an operation has outside its domain."""
+        return self.reason.startswith("domain")
 
     def _keep(self, _other: Any) -> Any:
         return self
 
     def through(self, zero: Zero) -> bool:
         """Tell whether this shows in spite of a zero in front of it."""
-        return zero.soft and self.reason.startswith("jump")
+        return self.everywhere or (zero.soft and self.reason.startswith("jump"))
 
     def _times(self, other: Any) -> Any:
         return other if isinstance(other, Zero) and not self.through(other) else self

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from fractions import Fraction
-from functools import cache
+from functools import cache, lru_cache
+from itertools import chain
 from typing import Any
 
 import numpy as np
 from flint import arb, fmpq
 
-from gradcheck.exact.elements import SOFT_ZERO, UNDECIDED, ZERO, Array, Undefined, Values, as_ball
+from gradcheck.exact.elements import SOFT_ZERO, UNDECIDED, ZERO, Array, Undefined, Values, Zero, as_ball
 from gradcheck.exact.precision import working_precision
-from gradcheck.functions import CONDITIONS, DETACH, ELEMENTWISE, GUARD, MASK, PATCH, TENSOR, WHERE
-from gradcheck.lower import Core
+from gradcheck.exact.structure import Book, Known, forget
+from gradcheck.functions import BEHIND, COMPARISONS, CONDITIONS, DETACH, ELEMENTWISE, GUARD, MASK, PATCH, TENSOR, WHERE
+from gradcheck.lower import Core, domain
 from gradcheck.program import Call, Name, Node, Number, Shape, postorder
 
 START_BITS = 128
 """Working precision of the first attempt, in bits."""
+MAX_STRUCTURED = 10_000
+"""Numbers of a program up to which structure is kept where balls leave a result open; it takes ten times as long."""
+ROUGH = 30
+"""Bits of a result that show that nothing cancelled on the way to it."""
 
 
 def enclose(
@@ -33,38 +40,95 @@ def enclose(
     moves one element of one input by a ball: the input's name, the element's index in row-major order, and how far.
     ``instead`` gives values to layers in place of those that they would have.
     """
-    instead = instead or {}
     with working_precision(bits):
-        values: Values = {name: as_array(from_float(point[name])) for name in core.program.inputs}
+        given = {name: as_array(from_float(point[name])) for name in core.program.inputs}
         if shift is not None:
             name, k, distance = shift
-            moved = values[name].copy()
+            moved = given[name].copy()
             moved.reshape(-1)[k] += distance
-            values[name] = moved
-        for layer in core.program.layers:
-            if layer.name in instead:
-                values[layer.name] = as_array(from_float(instead[layer.name]))
-                continue
-            made = as_array(evaluate(layer.expression, values))
-            values[layer.name] = (
-                made if made.shape == core.shapes[layer.name] else np.broadcast_to(made, core.shapes[layer.name])
-            )
-    return values
+            given[name] = moved
+        held = {name: as_array(from_float(array)) for name, array in (instead or {}).items()}
+        values = _layers(core, given, held, None)
+        return _layers(core, given, held, Book()) if _is_open(core, values) else values
 
 
-def evaluate(node: Node, values: Values) -> Any:
-    """Return the value of one expression at the current working precision."""
+def _layers(core: Core, given: Values, held: Values, book: Book | None) -> Values:
+    """Return the values of all layers, computed with balls alone, or with structure where there is a ``book``."""
+    lift = np.frompyfunc(book.lift, 1, 1) if book is not None else _same
+    values: Values = {name: as_array(lift(array)) for name, array in given.items()}
+    for layer in core.program.layers:
+        if layer.name in held:
+            values[layer.name] = as_array(lift(held[layer.name]))
+            continue
+        made = as_array(evaluate(layer.expression, values, forward=layer.name in core.forward, book=book))
+        shape = core.shapes[layer.name]
+        values[layer.name] = made if made.shape == shape else np.broadcast_to(made, shape)
+    return values if book is None else {name: as_array(_forgotten(array)) for name, array in values.items()}
+
+
+def _is_open(core: Core, values: Values) -> bool:
+    """Tell whether a result is so wide that structure may help: what is exactly 0, or decided by what cancels."""
+    if sum(array.size for array in values.values()) > MAX_STRUCTURED:
+        return False
+    written = [layer.name for layer in core.program.layers if layer.name in core.forward][-1:]
+    return any(map(_is_wide, chain.from_iterable(values[name].flat for name in {*core.program.outputs, *written})))
+
+
+def _is_wide(element: Any) -> bool:
+    if not isinstance(element, arb):
+        return element is UNDECIDED
+    return not element.is_exact() and element.rel_accuracy_bits() < ROUGH
+
+
+def evaluate(node: Node, values: Values, *, forward: bool = False, book: Book | None = None) -> Any:
+    """Return the value of one expression at the current working precision.
+
+    In a ``forward`` one, which computes what the user wrote, an element outside the domain of an operation is
+    undefined, and so is all that depends on it. With a ``book`` all numbers have their structure.
+    """
     done: list[Any] = []
     for part in postorder(node):
         if isinstance(part, Name):
             done.append(values[part.id])
         elif isinstance(part, Number):
-            done.append(arb(fmpq(part.value.numerator, part.value.denominator)))
+            done.append(_number(part.value) if book is None else book.number(part.value))
         else:
             args = done[len(done) - len(part.args) :]
             del done[len(done) - len(part.args) :]
-            done.append(operation(part, args))
+            made = operation(part, args) if book is None or args else book.named(part.op, operation(part, args))
+            done.append(_within_domain(part, args, made) if forward else made)
     return done[-1]
+
+
+def _number(value: Fraction) -> Any:
+    return arb(fmpq(value.numerator, value.denominator))
+
+
+def _within_domain(node: Call, args: list[Any], made: Any) -> Any:
+    """Return the elements of an operation, undefined where its arguments are certainly outside its domain."""
+    inside = _domain(node)
+    if inside is None or not _is_lost(made).any():
+        return made
+    truth = evaluate(inside, {str(k): as_array(one) for k, one in enumerate(args)})
+    nothing = Undefined(f"domain {node.op}")
+    return over_arrays(lambda one, c: nothing if c is False else one, 2)(made, truth)
+
+
+@lru_cache(maxsize=16_384)
+def _domain(node: Call) -> Node | None:
+    """Return the domain of an operation as a condition on the places of its arguments."""
+    args = (one if isinstance(one, Number) else Name(str(k)) for k, one in enumerate(node.args))
+    return domain(replace(node, args=tuple(args)))
+
+
+def _is_lost(made: Any) -> Any:
+    """Tell which elements have no number."""
+    return np.asarray(_finite(made) == False)  # noqa: E712 - an array of truths
+
+
+_finite: Callable[..., Any] = np.frompyfunc(
+    lambda one: isinstance(one, Zero) or (not isinstance(one, Undefined) and one.is_finite()), 1, 1
+)
 
 
 def operation(node: Call, args: list[Any]) -> Any:
@@ -89,9 +153,11 @@ def operation(node: Call, args: list[Any]) -> Any:
 def _ufunc(op: str) -> Callable[..., Any]:
     """Return the elementwise function of an operation on arrays of balls."""
     if op in _CHOICES:
-        return over_arrays(_CHOICES[op], 3)
+        return over_arrays(_CHOICES[op], 2 if op == BEHIND else 3)
     row = ELEMENTWISE.get(op) or CONDITIONS[op]
-    return over_arrays(row.exact if op.startswith("logical") else _on_balls(row.exact), len(row.args))
+    if op.startswith("logical"):
+        return over_arrays(row.exact, len(row.args))
+    return over_arrays((_compared if op in COMPARISONS else _on_balls)(row.exact), len(row.args))
 
 
 def over_arrays(function: Callable[..., Any], arity: int) -> Callable[..., Any]:
@@ -101,35 +167,62 @@ def over_arrays(function: Callable[..., Any], arity: int) -> Callable[..., Any]:
 
 
 def _on_balls(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the function with structural zeros and undefined values turned into balls first."""
+    """Return the function with structural zeros turned into balls first; what is undefined stays so."""
 
     def on_balls(*args: Any) -> Any:
         try:
             return function(*args)
         except (AttributeError, TypeError):
-            return function(*(as_ball(one) for one in args))
+            return _after_conversion(function, args)
 
     return on_balls
 
 
+def _compared(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a comparison of balls as one of elements: Python compares any two objects by == without complaint."""
+
+    def compared(a: Any, b: Any) -> Any:
+        numbers = isinstance(a, arb | Known) and isinstance(b, arb | Known)
+        return function(a, b) if numbers else _after_conversion(function, (a, b))
+
+    return compared
+
+
+def _after_conversion(function: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+    lost = next((one for one in args if isinstance(one, Undefined)), None)
+    if lost is not None:
+        return lost
+    balls = [as_ball(one) for one in args]
+    book = next((one.book for one in balls if isinstance(one, Known)), None)
+    return function(*(balls if book is None else map(book.lift, balls)))
+
+
+def _open(truth: Any) -> Undefined:
+    """Return what a choice is whose condition is open: undecided, or without a value like what is compared."""
+    return truth if isinstance(truth, Undefined) else UNDECIDED
+
+
 _CHOICES: dict[str, Callable[..., Any]] = {
-    WHERE: lambda c, a, b: a if c is True else b if c is False else UNDECIDED,
-    PATCH: lambda a, c, b: b if c is True else a if c is False else UNDECIDED,
+    WHERE: lambda c, a, b: a if c is True else b if c is False else _open(c),
+    PATCH: lambda a, c, b: b if c is True else a if c is False else _open(c),
+    BEHIND: lambda a, b: Undefined(b.reason, everywhere=True) if isinstance(b, Undefined) and b.outside else a,
 }
 
 
 @cache
 def _mask(soft: bool) -> Callable[..., Any]:
     zero = SOFT_ZERO if soft else ZERO
-    return over_arrays(lambda a, c: a if c is True else zero if c is False else UNDECIDED, 2)
+    return over_arrays(lambda a, c: a if c is True else zero if c is False else _open(c), 2)
 
 
 @cache
 def _guard(reason: str) -> Callable[..., Any]:
     nothing = Undefined(reason)
-    return over_arrays(lambda a, c: a if c is True else nothing if c is False else UNDECIDED, 2)
+    return over_arrays(lambda a, c: a if c is True else nothing if c is False else _open(c), 2)
 
 
+_same: Callable[..., Any] = np.frompyfunc(lambda one: one, 1, 1)
+_forgotten: Callable[..., Any] = np.frompyfunc(forget, 1, 1)
 _of_floats: Callable[..., Any] = np.frompyfunc(arb, 1, 1)
 _of_balls: Callable[..., Any] = np.frompyfunc(lambda value: arb(as_ball(value)), 1, 1)
 
@@ -142,7 +235,7 @@ def from_float(values: Any) -> Any:
 def constant(value: Fraction, shape: Shape) -> Array:
     """Return a rational number as an array of one ball, at the precision of the first attempt."""
     with working_precision(START_BITS):
-        return np.broadcast_to(as_array(arb(fmpq(value.numerator, value.denominator))), shape)
+        return np.broadcast_to(as_array(_number(value)), shape)
 
 
 def as_array(value: Any) -> Array:

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 from random import Random
 from typing import Any
 
-import flint
 import numpy as np
 
 from gradcheck.exact.elements import Values
 from gradcheck.exact.evaluate import enclose, from_float
+from gradcheck.exact.precision import working_precision
 from gradcheck.lower import Core
 
 TRIES = 3
@@ -27,7 +27,7 @@ def moved(core: Core, point: Steps, steps: Steps, bits: int) -> Iterator[Values]
     random = Random(0)
     for k in range(TRIES + 1):
         signs = {name: _signs(random, one, k == 0) for name, one in steps.items()}
-        with flint.ctx.workprec(bits):
+        with working_precision(bits):
             at = {name: from_float(point[name]) + from_float(steps[name] * signs[name]) for name in point}
         yield enclose(core, at, bits)
 

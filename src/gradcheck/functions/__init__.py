@@ -6,6 +6,7 @@ from difflib import get_close_matches
 
 from gradcheck.functions import composite, conditions, elementwise, tensor
 from gradcheck.functions.conditions import (
+    BEHIND,
     CHOICES,
     COMPARISONS,
     GUARD,
@@ -38,7 +39,7 @@ ALIASES = {
 DETACH = "detach"
 NO_GRAD = "no_grad"
 """Another name of ``detach``: an expression computed inside of ``torch.no_grad()`` has the same value and no graph."""
-HIDDEN = frozenset({"scatter", MASK, GUARD, PATCH, "index"})
+HIDDEN = frozenset({"scatter", MASK, GUARD, PATCH, BEHIND, "index"})
 """Rows that gradient programs use and nobody types by name."""
 
 PARAM_ALIASES = {"axis": "dim", "keepdims": "keepdim", "ddof": "correction", "ord": "p"}
@@ -66,7 +67,7 @@ def nearest(name: str, among: list[str]) -> str | None:
 
 
 __all__ = [
-    "ALIASES", "CHOICES", "COMPARISONS", "COMPOSITE", "CONDITIONS", "CONSTANTS", "DETACH", "ELEMENTWISE", "GUARD",
-    "HIDDEN", "MASK", "NO_GRAD", "OPERATORS", "OPPOSITE", "PARAM_ALIASES", "PATCH", "TENSOR", "WHERE",
+    "ALIASES", "BEHIND", "CHOICES", "COMPARISONS", "COMPOSITE", "CONDITIONS", "CONSTANTS", "DETACH", "ELEMENTWISE",
+    "GUARD", "HIDDEN", "MASK", "NO_GRAD", "OPERATORS", "OPPOSITE", "PARAM_ALIASES", "PATCH", "TENSOR", "WHERE",
     "Accumulation", "Composite", "Condition", "Elementwise", "Row", "Tensor", "known_names", "lookup", "nearest",
 ]  # fmt: skip

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-Truth = bool | None
+Truth = Any
+"""True, False, None where it is undecided, or what has no value and is compared all the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,15 +32,20 @@ def _equal(a: Any, b: Any) -> Truth:
 
 
 def _and(a: Truth, b: Truth) -> Truth:
-    return False if a is False or b is False else None if a is None or b is None else True
+    return False if a is False or b is False else b if a is True else a if b is True else _open(a, b)
 
 
 def _or(a: Truth, b: Truth) -> Truth:
-    return True if a is True or b is True else None if a is None or b is None else False
+    return True if a is True or b is True else b if a is False else a if b is False else _open(a, b)
 
 
 def _not(a: Truth) -> Truth:
-    return None if a is None else not a
+    return not a if isinstance(a, bool) else a
+
+
+def _open(a: Truth, b: Truth) -> Truth:
+    """Return what two open truths make: nothing is decided while one of them may still decide."""
+    return None if a is None or b is None else a
 
 
 # fmt: off
@@ -63,9 +69,10 @@ OPPOSITE = {"lt": "ge", "ge": "lt", "gt": "le", "le": "gt", "eq": "ne", "ne": "e
 OPERATORS = frozenset({"neg", "add", "sub", "mul", "div", "remainder", "pow", *(row.name for row in ROWS)})
 """What Python writes with a sign: these take plain numbers as they are, and among plain numbers alone Python runs them."""
 
-WHERE, MASK, GUARD, PATCH = "where", "mask", "guard", "patch"
+WHERE, MASK, GUARD, PATCH, BEHIND = "where", "mask", "guard", "patch", "behind"
 """The choices: ``where(c, a, b)``; ``mask(a, c)`` is ``a`` where ``c`` and else a zero that nothing behind it can turn
 into a nan; ``guard(a, c)`` is ``a`` where ``c`` and else no number at all, for a ``reason``; ``patch(a, c, b)`` is ``b`` where ``c``
-and else ``a``, which is 0/0 there. The last three occur in gradient programs only."""
+and else ``a``, which is 0/0 there; ``behind(a, b)`` is ``a`` where ``b`` has a value, and has no more of one than ``b`` elsewhere. The last four
+occur in gradient programs only."""
 
-CHOICES = frozenset({WHERE, MASK, GUARD, PATCH})
+CHOICES = frozenset({WHERE, MASK, GUARD, PATCH, BEHIND})

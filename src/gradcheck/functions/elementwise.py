@@ -35,12 +35,18 @@ def _power(x: Any, y: Any) -> Any:
     made = x**y
     if made.is_finite() or not (x.is_finite() and y.is_integer() and y > 0):
         return made
-    return x.abs_upper() ** y * type(x)(0, 1)
+    most = x.abs_upper() ** y
+    return most.union(-most)
 
 
 def _native_power(_m: Any, x: Any, y: Any) -> Any:
     """Return SymPy's own power where its derivative has no removable 0/0, and None (opaque) elsewhere."""
     return x**y if y.is_Rational or (x.is_number and x.is_positive) else None
+
+
+def _atan2(y: Any, x: Any) -> Any:
+    """Return atan2 for balls; Arb has 0 for it at the origin, where every angle is one."""
+    return y / x if x == 0 and y == 0 else y.atan2(y, x)
 
 
 def _log_add_exp(x: Any, y: Any) -> Any:
@@ -99,7 +105,7 @@ ROWS: tuple[Elementwise, ...] = (
     row("asinh", "x", WIDE, exact=lambda x: x.asinh(), sympy=lambda m, x: m.asinh(x), oracle=lambda m, x: m.asinh(x), as_torch=("grad*rsqrt(x**2 + 1)",)),
     row("acosh", "x", "1.2 3 40", exact=lambda x: x.acosh(), sympy=lambda m, x: m.acosh(x), oracle=lambda m, x: m.acosh(x), as_torch=("grad*rsqrt(x*x - 1)",), domain="x >= 1", outside="0.5 -2"),
     row("atanh", "x", UNIT, exact=lambda x: x.atanh(), sympy=lambda m, x: m.atanh(x), oracle=lambda m, x: m.atanh(x), domain="(x > -1) & (x < 1)", outside="1 -1 2", as_torch=("grad/(1 - x**2)",)),
-    row("atan2", "y x", PAIRS, exact=lambda y, x: y.atan2(y, x), oracle=lambda m, y, x: m.atan2(y, x), domain="(x != 0) | (y != 0)", outside="0,0",
+    row("atan2", "y x", PAIRS, exact=_atan2, oracle=lambda m, y, x: m.atan2(y, x), domain="(x != 0) | (y != 0)", outside="0,0",
         partials=("x/(x**2 + y**2)", "-y/(x**2 + y**2)"), kinks="(y == 0) & (x < 0)", jumps=True, signed_zeros=True, as_torch=("grad*x*reciprocal(y*y + x*x)", "-(grad*y)*reciprocal(y*y + x*x)")),
     row("sinc", "x", WIDE, exact=lambda x: x.sinc_pi(), oracle=lambda m, x: m.sincpi(x), partials=("(cos(pi*x) - sinc(x))/x",), removable=(("x == 0", "0"),),
         summary="sin(pi*x)/(pi*x), and 1 at 0", forward="where(x == 0, 1, sin(x*pi)/(x*pi))", as_torch=("where(x*x*pi == 0, 0, grad*((x*pi*cos(x*pi) - sin(x*pi))/(x*x*pi)))",)),

@@ -236,8 +236,8 @@ def test_what_is_said_of_torch_at_a_tie_or_a_border(
 def test_the_derivatives_from_both_sides(text: str, point: Point, elements: list[Element]) -> None:
     for k, (verdict, left, right) in enumerate(elements):
         found = both_sides(text, point, k)
-        assert holds(found.left.slope, left), found.left
-        assert holds(found.right.slope, right), found.right
+        assert holds(found.left.ball, left), found.left
+        assert holds(found.right.ball, right), found.right
         if left is not None and right is not None:
             assert found.smooth is (left == right)
             assert found.continuous is (verdict is not UNDEFINED)

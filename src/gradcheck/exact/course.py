@@ -30,7 +30,8 @@ class Course:
 
     ``value`` is its limit at the point, ``slope`` that of its derivative along the ray; both are balls, None where there
     is no such limit. ``infinite`` is the sign of an infinite slope. ``meets`` says whether the value at the point is the
-    limit, None where nothing is proven or the point has no value. ``nowhere`` means that the ray leaves the domain.
+    limit, None where nothing is proven or the point has no value: ``valued`` tells. ``nowhere`` means that the ray leaves
+    the domain.
     """
 
     value: Any = None
@@ -38,6 +39,7 @@ class Course:
     infinite: int = 0
     meets: bool | None = None
     nowhere: bool = False
+    valued: bool = True
 
     @property
     def proven(self) -> bool:
@@ -92,7 +94,7 @@ def _course(made: Any, here: Any, weights: Any, frame: Frame) -> Course:
         total = total + made[k] * weight
         before = before + as_ball(here[k]) * weight
     if isinstance(total, Gap):
-        return Course(nowhere=total.nowhere)
+        return Course(nowhere=total.nowhere, valued=before.is_finite())
     return read_off(total, before, frame.root)
 
 
@@ -100,16 +102,17 @@ def read_off(total: Series, here: Any, root: int) -> Course:
     """Return the limit and the slope of a series in ``t``, where ``t**root`` is the distance; ``here`` is at the point."""
     if total.low < 0:
         sign = total.sign if total.terms else None
-        return Course(infinite=-sign if sign else 0, meets=False if sign and here.is_finite() else None)
+        meets = False if sign and here.is_finite() else None
+        return Course(infinite=-sign if sign else 0, meets=meets, valued=here.is_finite())
     value = total.at(0)
     if value is None:
-        return UNPROVEN
+        return Course(valued=here.is_finite())
     meets = _meets(total, value, here)
     for power in range(1, root):
         if (steep := total.at(power)) is None or not steep.is_zero():
             sign = 0 if steep is None else 1 if steep > 0 else -1 if steep < 0 else 0
-            return Course(value, None, sign, meets)
-    return Course(value, total.at(root), 0, meets)
+            return Course(value, None, sign, meets, valued=here.is_finite())
+    return Course(value, total.at(root), 0, meets, valued=here.is_finite())
 
 
 def _meets(total: Series, value: Any, here: Any) -> bool | None:

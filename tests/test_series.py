@@ -15,7 +15,6 @@ from gradcheck.exact.evaluate import enclose
 from gradcheck.exact.ray import needed
 from gradcheck.functions import ELEMENTWISE, Elementwise
 from gradcheck.lower import lower
-from gradcheck.parse import parse
 from gradcheck.program import Program
 from oracles import shapes
 from table import program_of

@@ -6,7 +6,7 @@ import flint
 
 from gradcheck.exact.elements import Values, ball, balls
 from gradcheck.exact.evaluate import START_BITS, constant, enclose, from_float
-from gradcheck.exact.many import Gradients, Place, directions, orders, toward
+from gradcheck.exact.many import Gradients, Place, combined, directions, orders, toward
 from gradcheck.exact.reach import groups, jumping, may_jump
 from gradcheck.exact.reasons import outside, pole
 from gradcheck.exact.rounding import enclose_rounded
@@ -20,6 +20,6 @@ VERSION = flint.__version__
 
 __all__ = [
     "MAX_BITS", "START_BITS", "VERSION", "Beside", "Form", "Gradients", "Place", "Side", "Sides", "Surroundings",
-    "Values", "ball", "balls", "beside", "constant", "directions", "enclose", "enclose_rounded", "from_float", "groups",
+    "Values", "ball", "balls", "beside", "combined", "constant", "directions", "enclose", "enclose_rounded", "from_float", "groups",
     "jumping", "may_jump", "moved", "orders", "outside", "pole", "sides", "toward",
 ]  # fmt: skip

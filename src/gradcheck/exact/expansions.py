@@ -166,18 +166,24 @@ def _fraction(y: Series) -> Fraction | None:
     return Fraction(int(man)) * Fraction(2) ** int(exp) if abs(int(exp)) < MAX_EXPONENT else None
 
 
+def _of_zero(zero: Series, y: Series) -> Any:
+    """Return ``0**y``: 0 for a positive exponent, 1 for 0."""
+    if y.sign is None or y.sign < 0:
+        return UNKNOWN if y.sign is None else NOWHERE
+    made = zero if y.sign else constant(arb(1), zero)
+    return made.met(zero.meets and y.meets and (y.sign == 0 or y.low == 0))
+
+
 def _of_two(x: Series, y: Any) -> Any:
     """Return ``x**y`` for an exponent that moves, or that is no small fraction."""
     if x.sign is None or y.start is None:
         return UNKNOWN
-    if x.sign < 0:
-        return NOWHERE
+    if x.sign <= 0:
+        return NOWHERE if x.sign < 0 else _of_zero(x, y)
     if x.terms and x.low == 0:
         return smooth("exp", y * smooth("log", x))
     if not (y.start > 0 and x.low >= 0):
         return UNKNOWN
-    if not x.terms:
-        return x
     if x.frame.root == 1:
         raise NeedsRoot(MAX_INDEX)
     speed = (x.low * y.start).lower().floor()  # what moves in the exponent changes no power of t: t**t goes to 1

@@ -10,7 +10,7 @@ import numpy as np
 from flint import arb
 
 from gradcheck.exact.course import attempts
-from gradcheck.exact.elements import Values, Zero, ball
+from gradcheck.exact.elements import Values, Zero, ball, from_ball
 from gradcheck.exact.evaluate import enclose
 from gradcheck.exact.limits import Point, Side
 from gradcheck.exact.ray import Direction, needed
@@ -92,6 +92,8 @@ def _both(left: Ball | None, right: Ball | None) -> Beside | None:
 
 SEED = 20
 """What the directions are drawn with that a gradient is tried along, beside the axes and all-ones."""
+COMBINED_BITS = 256
+"""Working precision, in bits, in which slopes are added up."""
 TRIED = 3
 """Directions that are drawn."""
 
@@ -104,9 +106,21 @@ def directions(count: int) -> list[tuple[int, ...]]:
 
 
 def orders(count: int, most: int) -> list[tuple[int, ...]]:
-    """Return directions in which no two elements are equal: up, down, and turned so that each comes to many places."""
-    up = tuple(range(1, count + 1))
-    turned = [up[k:] + up[:k] for k in range(1, count)][: max(most - 2, 0)]
-    made = [up, up[::-1], *turned]
-    middle = (count + 1) // 2
-    return [tuple(one - middle or count for one in each) for each in made]
+    """Return directions in which no two elements are equal, in many orders, with equal and with different signs.
+
+    >>> orders(2, 9)
+    [(-1, 3), (3, -1), (1, 2), (2, 1), (-1, -2), (-2, -1), (3, -1)]
+    """
+    up, ahead = tuple(range(3 - 2 * count, 2 * count, 4)), tuple(range(1, count + 1))
+    behind = tuple(-one for one in ahead)
+    turned = (up[k:] + up[:k] for k in range(1, count))
+    return [up, up[::-1], ahead, ahead[::-1], behind, behind[::-1], *turned][:most]
+
+
+def combined(steps: Sequence[int], slopes: Sequence[Ball]) -> Ball:
+    """Return a gradient along a direction."""
+    with flint.ctx.workprec(COMBINED_BITS):
+        total = sum((step * from_ball(one) for step, one in zip(steps, slopes, strict=True)), arb(0))
+        made = ball(total)
+    assert isinstance(made, Ball)
+    return made

@@ -13,7 +13,7 @@ from gradcheck.exact.elements import Array, Undefined, Values, Zero
 from gradcheck.exact.evaluate import as_array
 from gradcheck.exact.evaluate import operation as operation_of_balls
 from gradcheck.exact.expansions import EXPANSIONS, raised
-from gradcheck.exact.series import UNKNOWN, Frame, Gap, Series, constant, cut, series
+from gradcheck.exact.series import UNKNOWN, Frame, Gap, Series, constant, cut, remainder, series
 from gradcheck.functions import COMPARISONS, CONDITIONS, DETACH, GUARD, MASK, PATCH, TENSOR, WHERE
 from gradcheck.lower import Core
 from gradcheck.program import Call, Name, Node, Number, names, postorder
@@ -22,7 +22,7 @@ Direction = Mapping[str, np.ndarray[Any, Any]]
 """How far each element of some inputs moves, as floats; 0 for what stays."""
 Moved = np.ndarray[Any, np.dtype[np.bool_]]
 
-_moves: Callable[[Any], Any] = np.frompyfunc(lambda one: isinstance(one, Series | Gap), 1, 1)
+_moves: Callable[[Any], Any] = np.frompyfunc(lambda one: isinstance(one, Series | Gap | Zero), 1, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +86,21 @@ def _layer(
     mask = np.broadcast_to(np.logical_or.reduce(np.broadcast_arrays(*(moved[one] for one in read))), shape)
     gathered = {one: np.broadcast_to(values[one], shape)[mask] for one in names(node)}
     made = np.empty(shape, dtype=object) if still is None else still.copy()
-    made[mask] = evaluate(node, gathered, frame)
+    found = evaluate(node, gathered, frame)
+    made[mask] = found if still is None else _anchored(found, still[mask])
     return made, mask
+
+
+def _start(one: Any, here: Any) -> Any:
+    """Return a series that goes to the value at the point with that value, where it is known exactly."""
+    if not isinstance(one, Series) or not one.meets or one.low != 0 or not one.terms or one.terms[0].is_exact():
+        return one
+    if not isinstance(here, arb) or not here.is_finite() or not here.is_exact():
+        return one
+    return series(0, (here, *one.terms[1:]), one.order, one)
+
+
+_anchored: Callable[..., Any] = np.frompyfunc(_start, 2, 1)
 
 
 def _operand(node: Node, values: Values) -> Any:
@@ -197,8 +210,16 @@ def _where(like: Series, condition: Any, a: Any, b: Any) -> Any:
     if truth.beside is None:
         pair = _as_series(a, like), _as_series(b, like)
         return UNKNOWN if any(isinstance(one, Gap) for one in pair) else cut(*pair).met(False)
-    taken = _as_series(a if truth.beside else b, like)
-    return taken if truth.here is truth.beside else taken.met(False)
+    taken, other = (_as_series(one, like) for one in ((a, b) if truth.beside else (b, a)))
+    return taken if truth.here is truth.beside or _same_start(taken, other) else taken.met(False)
+
+
+def _same_start(a: Any, b: Any) -> bool:
+    """Return whether two branches are known to have the same value at the point."""
+    if isinstance(a, Gap) or isinstance(b, Gap) or not (a.meets and b.meets):
+        return False
+    one, other = a.start, b.start
+    return bool(one is not None and other is not None and one.is_exact() and one == other)
 
 
 def _mask(like: Series, value: Any, condition: Any) -> Any:
@@ -207,8 +228,9 @@ def _mask(like: Series, value: Any, condition: Any) -> Any:
 
 
 def _guard(like: Series, value: Any, condition: Any) -> Any:
+    """Return a partial where it holds; where its operation stays on a corner, its argument does not move: any will do."""
     truth = _truth(condition)
-    return _kept(value, like) if truth.beside else UNKNOWN
+    return _kept(value, like) if truth.beside else UNKNOWN if truth.beside is None else remainder(0, like)
 
 
 def _patch(like: Series, value: Any, condition: Any, other: Any) -> Any:

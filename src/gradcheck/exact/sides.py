@@ -119,6 +119,14 @@ class Surroundings:
         """Return what the output does along a ray."""
         return course(self.core, self.still, direction, self.bits, self.weights)
 
+    def between(self, behind: Course, ahead: Course) -> Ball | None:
+        """Return the slopes on both sides of the point from the courses that lead away; None where one is not proven."""
+        if behind.slope is None or ahead.slope is None or behind.meets is False or ahead.meets is False:
+            return None
+        with flint.ctx.workprec(self.bits):
+            made = ball((-behind.slope).union(ahead.slope))
+        return made if isinstance(made, Ball) else None
+
     def axis(self, name: str, k: int, sign: int) -> Course:
         """Return what the output does along one element."""
         steps = np.zeros(np.shape(self.point[name]))

@@ -12,9 +12,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from gradcheck import exact
-from gradcheck.exact.nearby import PLACES, nearby
 from gradcheck.exact.sides import Beside, beside, limit, sides
-from gradcheck.formats import Ball
+from gradcheck.formats import Ball, Estimate
 from gradcheck.functions import GUARD, MASK, PATCH
 from gradcheck.lower import lower
 from gradcheck.parse import parse
@@ -215,6 +214,11 @@ def around(text: str, at: float = 0.0, y: float | None = None) -> Beside:
     return found
 
 
+def as_ball(found: Ball | Estimate | None) -> Ball | None:
+    """Return an enclosure, whether it is proven or estimated."""
+    return found.ball if isinstance(found, Estimate) else found
+
+
 def holds(ball: Ball | None, wanted: Wanted) -> bool:
     """Tell whether a ball is a narrow one around a number, and None where there is none."""
     if ball is None or wanted is None:
@@ -230,14 +234,14 @@ LIMITS: list[tuple[str, float, Wanted]] = [
     ("tanh(x)/x", 0, 0), ("x/(exp(x) - 1)", 0, -0.5), ("1e-40*(exp(x) - 1)/x", 0, Fraction(1, 2 * 10**40)),
     ("(exp(x - 1e9) - 1)/(x - 1e9)", 1e9, 0.5), ("where(x == 0, 5, x)", 0, 1), ("x*abs(x)/x", 0, None),
     ("x*log(x)", 0, None), ("sqrt(x)", 0, None), ("1/x", 0, None), ("1/x**2", 0, None), ("x*sin(1/x)", 0, None),
-    ("x**2*sin(1/x)", 0, None), ("abs(x)/x", 0, None), ("x + abs(x)/x", 0, None), ("log(abs(x))", 0, None),
+    ("x**2*sin(1/x)", 0, 0), ("abs(x)/x", 0, None), ("x + abs(x)/x", 0, None), ("log(abs(x))", 0, None),
     ("sqrt(abs(x))", 0, None), ("abs(x)", 0, None),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("text", "at", "wanted"), LIMITS)
 def test_the_limit_of_a_derivative_where_the_formula_has_no_value(text: str, at: float, wanted: Wanted) -> None:
-    assert holds(around(text, at).limit, wanted)
+    assert holds(as_ball(around(text, at).limit), wanted)
 
 
 ENDS: list[tuple[str, tuple[Wanted, int], tuple[Wanted, int]]] = [
@@ -257,7 +261,7 @@ def test_each_side_has_a_slope_or_none_and_may_be_seen_to_grow(
 ) -> None:
     found = around(text)
     for side, (slope, infinite) in ((found.left, left), (found.right, right)):
-        assert holds(side.slope, slope)
+        assert holds(side.ball, slope)
         assert side.infinite == infinite
 
 
@@ -278,45 +282,4 @@ def test_slopes_that_differ_and_values_that_jump_show_at_any_scale(text: str, sm
 
 @pytest.mark.parametrize("text", ["relu(x*y)", "maximum(x*y, 0)*x", "abs(y)*x", "abs(y)*detach(x) + relu(x*y)"])
 def test_on_a_kink_that_goes_on_beside_the_point_the_values_say_what_the_slope_is(text: str) -> None:
-    assert holds(around(text, at=2.0, y=0.0).limit, 0)
-
-
-# --- generic directions -------------------------------------------------------------------------------------
-
-
-def gradients_beside(text: str, by: str, **point: object) -> list[Ball | None]:
-    """Return the hulls of the gradients beside a point, in every direction of all the inputs."""
-    program = parse(text)
-    at = {name: np.array(one, dtype=np.float64) for name, one in point.items()}
-    pulled = pull_back(lower(program, shapes(at), nodes=True), [by], guarded=True)
-    fused = pull_back(lower(program, shapes(at)), [by])
-    return nearby([(one.core, one.program.outputs[0]) for one in (pulled, fused)], at, program.inputs)
-
-
-@pytest.mark.parametrize(
-    ("text", "point", "ends"),
-    [
-        ("sort(x)[1]", {"x": [1, 1, 1]}, (0, 1)), ("sum(sort(x)*y)", {"x": [1, 1, 1], "y": [1, 4, 2]}, (1, 4)),
-        ("sort(x)[0]", {"x": [2] * PLACES}, (0, 1)), ("sort(x)[7]", {"x": [2] * PLACES}, (0, 1)),
-        ("amax(x)", {"x": [3, 3]}, (0, 1)), ("norm(x, p=1)", {"x": [0, 0]}, (-1, 1)),
-        ("clamp(x, y, z)", {"x": 1, "y": 1, "z": 1}, (0, 1)), ("minimum(abs(x), abs(y))", {"x": 0, "y": 0}, (-1, 1)),
-        ("relu(x) - relu(-x)", {"x": 0}, (1, 1)), ("abs(x)**3", {"x": 0}, (0, 0)),
-        ("sum(sort(x))", {"x": [1, 1]}, (1, 1)), ("relu(x*y)", {"x": 0, "y": 0}, (0, 0)),
-        ("maximum(x, y) + minimum(x, y)", {"x": 5, "y": 5}, (1, 1)), ("x*sin(y)/y", {"x": 3, "y": 0}, (1, 1)),
-        ("where(x > 0, sqrt(x), 2*x)", {"x": 0}, (2, 2)),
-    ],
-)  # fmt: skip
-def test_the_gradients_beside_a_tie_are_those_of_its_branches(
-    text: str, point: dict[str, object], ends: tuple[int, int]
-) -> None:
-    found = gradients_beside(text, "x", **point)
-    assert found
-    for ball in found:
-        assert ball is not None
-        middles = [float(Fraction(man) * Fraction(2) ** exp) for man, exp in (ball.lower, ball.upper)]
-        assert middles == pytest.approx(ends, abs=1e-20)
-
-
-def test_beside_a_point_that_no_direction_leaves_smoothly_there_is_no_gradient() -> None:
-    assert gradients_beside("log(-x*x)", "x", x=0.0) == [None]
-    assert gradients_beside("sum(1/x)", "x", x=[0.0, 0.0]) == [None, None]
+    assert holds(as_ball(around(text, at=2.0, y=0.0).limit), 0)

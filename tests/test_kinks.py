@@ -236,8 +236,8 @@ def test_what_is_said_of_torch_at_a_tie_or_a_border(
 def test_the_derivatives_from_both_sides(text: str, point: Point, elements: list[Element]) -> None:
     for k, (verdict, left, right) in enumerate(elements):
         found = both_sides(text, point, k)
-        assert holds(found.left.slope, left), found.left
-        assert holds(found.right.slope, right), found.right
+        assert holds(found.left.ball, left), found.left
+        assert holds(found.right.ball, right), found.right
         if left is not None and right is not None:
             assert found.smooth is (left == right)
             assert found.continuous is (verdict is not UNDEFINED)
@@ -298,11 +298,11 @@ CORNERS: list[tuple[str, Point, str, Callable[..., torch.Tensor], float, float]]
     ("abs(x)", at(), "abs", torch.abs, -1, 1),
     ("maximum(x, y)", at(1, y=1), "maximum", torch.maximum, 0, 1),
     ("minimum(x, y)", at(1, y=1), "minimum", torch.minimum, 0, 1),
-    ("amax(x)", at([1, 1]), "amax", torch.amax, 0, 1),
-    ("amin(x)", at([1, 1, 1]), "amin", torch.amin, 0, 1),
+    ("amax(stack([x, y]))", at(1, y=1), "amax", torch.amax, 0, 1),
+    ("amin(stack([y, x, z]))", at(1, y=1, z=1), "amin", torch.amin, 0, 1),
     ("clamp(x, -1, 2)", at(2), "clamp", torch.clamp, 0, 1),
     ("leaky_relu(x, 0.25)", at(), "leaky_relu", torch.nn.functional.leaky_relu, 0.25, 1),
-    ("norm(x)", at([0, 0]), "norm", torch.linalg.vector_norm, -1, 1),
+    ("norm(x)", at([0]), "norm", torch.linalg.vector_norm, -1, 1),
     ("2**-100*abs(x)", at(), "abs", torch.abs, -1, 1),
 ]  # fmt: skip
 """A program at a corner, the operation that has it, and the operation's slopes from the least to the greatest."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from fractions import Fraction
 from math import inf, isfinite, isinf, log2
 
 from gradcheck.errors import UsageProblem
-from gradcheck.formats import Ball, Format
+from gradcheck.formats import Ball, Format, order
 
 
 class Verdict(StrEnum):
@@ -170,6 +171,17 @@ def between(left: Ball, right: Ball, value: float, fmt: Format, tolerance: float
     if at_one or inside:
         return Judgement(Verdict.KINK, note=f"{slopes}; torch chose {fmt.text(value)}")
     return Judgement(Verdict.DISAGREE, note=f"{slopes}; torch's {fmt.text(value)} is not between them")
+
+
+def overlaps(ball: Ball, low: Fraction, high: Fraction) -> bool:
+    """Return whether a ball and the numbers from ``low`` to ``high`` have a point in common.
+
+    >>> overlaps(Ball.around(1.0), Fraction(1, 2), Fraction(2)), overlaps(Ball.around(1.0), Fraction(2), Fraction(3))
+    (True, False)
+    """
+    (m, s), (n, t) = ball.lower, ball.upper
+    below = order((m * high.denominator, s), (high.numerator, 0)) <= 0
+    return below and order((low.numerator, 0), (n * low.denominator, t)) <= 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -142,6 +142,19 @@ class Ball:
 
 
 @dataclass(frozen=True, slots=True)
+class Estimate:
+    """Two numbers between which a limit lies as far as can be told: nothing is proven."""
+
+    lower: Dyadic
+    upper: Dyadic
+
+    @property
+    def ball(self) -> Ball:
+        """Return what the enclosure would be if the estimate were proven."""
+        return Ball(self.lower, self.upper)
+
+
+@dataclass(frozen=True, slots=True)
 class Format:
     """A binary floating-point format: bits of the significand with the hidden one, least and greatest normal exponent.
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from gradcheck.display import closed_form, indexed, local_derivatives, readable
+from gradcheck.exact import may_jump
 from gradcheck.expect import expectations
 from gradcheck.lower import Core, lower
 from gradcheck.program import Layer, Node, Program, Shape
@@ -33,6 +34,7 @@ class Plan:
     lines: list[str]
     locals: dict[str, dict[str, str]]
     expect: dict[str, Core]
+    may_jump: bool
 
     @staticmethod
     def make(program: Program, shapes: dict[str, Shape], wrt: tuple[str, ...], expect: Sequence[str]) -> Plan:
@@ -61,6 +63,7 @@ class Plan:
             lines=readable(forms.core, {layer.name for layer in program.layers}),
             locals={layer.name: local_derivatives(layer, core.shapes) for layer in shown},
             expect=expectations(expect, wrt, program, shapes),
+            may_jump=may_jump(nodes),
         )
 
     def rounding(self) -> Pullback:

@@ -10,7 +10,7 @@ import numpy as np
 from gradcheck import exact
 from gradcheck.autograd import TorchValue
 from gradcheck.compare import SLACK, Judgement, Rounding, Verdict, between, explain, judge
-from gradcheck.formats import Ball, Dyadic, Format
+from gradcheck.formats import Ball, Dyadic, Estimate, Format, exact_text
 from gradcheck.program import Shape, unravel
 
 Element = Ball | str | None
@@ -99,23 +99,34 @@ class Elements:
             if reason == "infinite" or found is None or found.verdict is not Verdict.UNDEFINED:
                 self.balls[k], self.judgements[k] = None, Judgement(Verdict.UNDEFINED, note=_reason(reason))
 
-    def aside(self, k: int, sides: exact.Sides, fmt: Format, ulps: float) -> None:
-        """Judge an element at a kink by its one-sided derivatives."""
-        if sides.jump:
-            self.judgements[k] = Judgement(Verdict.UNDEFINED, note="the function jumps at this point")
+    def aside(self, k: int, found: exact.Beside, fmt: Format, ulps: float) -> None:
+        """Judge an element at a kink, or at an end of the domain, by its one-sided derivatives."""
+        sides = found.sides
+        if sides is None:
+            if found.inner is not None:
+                self.smooth(k, found.inner, fmt, ulps)
+        elif sides.jump:
+            self.jump(k)
         elif sides.smooth:
-            self.balls[k] = sides.common
-            self.judgements[k] = self.compared(k, sides.common, fmt, ulps)
+            self.smooth(k, sides.common, fmt, ulps)
         else:
-            self.judgements[k] = between(sides.left, sides.right, self.torch[k] if self.torch else 0.0, fmt, ulps)
+            made = between(sides.left, sides.right, self.torch[k] if self.torch else 0.0, fmt, ulps)
+            note = made.note if sides.proven else f"as far as can be told, {made.note}"
+            self.judgements[k] = Judgement(made.verdict, made.ulps, note)
 
-    def off_axis(self, k: int, around: Ball | None, fmt: Format) -> None:
-        """Take a slope that lies among the gradients beside the point: its branches may meet off the axes alone."""
-        if around is None or self.torch is None or not isfinite(self.torch[k]) or not around.contains(self.torch[k]):
-            return
-        low, high = (fmt.text(fmt.round_dyadic(end)) for end in (around.lower, around.upper))
-        note = f"the derivative beside the point goes from {low} to {high}; torch chose {fmt.text(self.torch[k])}"
-        self.judgements[k] = Judgement(Verdict.KINK, note=note)
+    def smooth(self, k: int, slope: Ball | Estimate, fmt: Format, ulps: float) -> None:
+        """Judge an element that has a derivative after all; what is not proven is said not to be."""
+        ball = slope if isinstance(slope, Ball) else slope.ball
+        made = self.compared(k, ball, fmt, ulps) or Judgement(Verdict.UNDECIDED, note="the slopes are enclosed too wide")
+        if isinstance(slope, Estimate):
+            said = f"as far as can be told, the derivative is {exact_text(ball, fmt)}"
+            made = Judgement(made.verdict, made.ulps, f"{said}; {made.note}" if made.note else said)
+        self.balls[k] = slope if isinstance(slope, Ball) else None
+        self.judgements[k] = made
+
+    def jump(self, k: int) -> None:
+        """Judge an element along which the function is not continuous."""
+        self.balls[k], self.judgements[k] = None, Judgement(Verdict.UNDEFINED, note="the function jumps at this point")
 
     def disagreements(self) -> list[int]:
         """Return the elements where torch's gradient is beyond the tolerance and rounding may be the reason."""

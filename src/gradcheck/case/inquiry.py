@@ -14,7 +14,7 @@ from gradcheck.compare import Judgement, Verdict, right_bits
 from gradcheck.diagnose import Graph, diagnose, unsteady
 from gradcheck.diagnose.words import in_words
 from gradcheck.errors import GradcheckError, Span
-from gradcheck.formats import Format
+from gradcheck.formats import Ball, Format
 from gradcheck.outcome import GradientOutcome, LayerOutcome, Outcome
 from gradcheck.plan import Plan
 from gradcheck.program import Program
@@ -91,7 +91,7 @@ class Inquiry:
             return blame
         forms = case.forms(gradient.input)
         found = exact.beside(forms, case.plan.program.output, case.arrays, gradient.input, blame.element)
-        return replace(blame, beside=in_words(found, blame.cause, case.format), limit=found.limit)
+        return replace(blame, beside=in_words(found, blame.cause, case.format), limit=found.limit if isinstance(found.limit, Ball) else None)
 
     # --- what could be written instead ---
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from gradcheck import autograd, exact
 from gradcheck.autograd import Backward, TorchValue
+from gradcheck.case.aside import look_aside
 from gradcheck.case.elements import Element, Elements, spread
 from gradcheck.case.evidence import Evidence
 from gradcheck.compare import SLACK, Judgement, Verdict, judge
@@ -27,8 +28,6 @@ from gradcheck.symbolic import Pullback
 
 CROSS_CHECK_ELEMENTS = 4_096
 """Elements up to which the fused closed forms are evaluated too, as a cross-check of the node-level program."""
-MAX_KINKS = 256
-"""Elements of a gradient whose one-sided derivatives are worked out; each takes four evaluations of both forms."""
 SHOWN_ELEMENTS = 64
 """Elements of a layer up to which its enclosure is kept for the report."""
 
@@ -84,7 +83,7 @@ class Case:
         if self.infinite:
             for one in gradients:
                 one.void("infinite")
-        self.look_aside(gradients)
+        look_aside(self, gradients, values)
         self.evidence = Evidence(self, values, torch)
         faults = self.explain(gradients, value, self.evidence)
         layers = [self.layer(layer, torch.layers[layer.name], values) for layer in self.plan.program.layers]
@@ -165,20 +164,6 @@ class Case:
         for one in judged:
             one.give_up(pole, self.bits, self.format, self.tolerance)
         return values
-
-    def look_aside(self, gradients: list[Elements]) -> None:
-        """Take the one-sided derivatives at kinks: equal ones mean that the function is smooth in spite of them."""
-        for one in gradients:
-            forms = self.forms(one.name)
-            asked = [k for k in one.kinks if self.asked in (None, (one.name, k))][:MAX_KINKS]
-            for k in asked:
-                sides = exact.sides(forms, self.plan.program.output, self.arrays, one.name, k)
-                if sides is not None:
-                    one.aside(k, sides, self.format, self.tolerance)
-            off = set(asked).intersection(one.disagreements())
-            around = exact.nearby(forms, self.arrays, self.plan.wrt) if off else []
-            for k in off:
-                one.off_axis(k, around[k], self.format)
 
     def explain(self, gradients: list[Elements], value: Elements, evidence: Evidence) -> list[Fault]:
         """Ask of every disagreement whether rounding explains it, and return the operations that are wrong.

@@ -63,7 +63,9 @@ class Isolated:
     def sides(self, args: Iterable[Floats], cotangent: Floats, position: int, element: int) -> exact.Sides | None:
         """Return what flows back to one element of an argument from the left and from the right of these arguments."""
         form = (self.proven.core, self.proven.program.outputs[self.positions.index(position)])
-        return exact.sides([form], RESULT, self._point(args, cotangent), _argument(position), element)
+        weights = np.asarray(cotangent, dtype=np.float64)
+        point = self._point(args, cotangent)
+        return exact.beside([form], RESULT, point, _argument(position), element, weights).sides
 
     def _point(self, args: Iterable[Balls | Floats], cotangent: Balls | Floats) -> dict[str, Balls | Floats]:
         return {**dict(zip(map(_argument, self.positions), args, strict=True)), SEED: cotangent}

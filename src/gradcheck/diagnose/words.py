@@ -9,7 +9,7 @@ from gradcheck.blame import Cause
 from gradcheck.diagnose.graph import Element, Graph, Site
 from gradcheck.diagnose.scene import Finding
 from gradcheck.exact import Beside, Side
-from gradcheck.formats import Ball, Format, exact_text
+from gradcheck.formats import Ball, Estimate, Format, exact_text
 from gradcheck.functions import WHERE
 
 DIGITS = 6
@@ -24,7 +24,7 @@ def message(finding: Finding, graph: Graph) -> str:
 def in_words(found: Beside, cause: Cause, fmt: Format) -> str | None:
     """Return what the derivative does on both sides of a point where it has no value; None where that says nothing."""
     if found.limit is not None:
-        return f"the limit of the derivative here is {exact_text(found.limit, fmt, DIGITS)}"
+        return f"the limit of the derivative here is {_limit(found.limit, fmt)}"
     if cause in (Cause.JUMP, Cause.OUTSIDE_DOMAIN):
         return None
     if found.sides is not None and not found.meets:
@@ -37,7 +37,14 @@ def in_words(found: Beside, cause: Cause, fmt: Format) -> str | None:
 def _slope(side: Side, fmt: Format) -> str:
     if side.slope is None:
         return f"goes to {'-' if side.infinite < 0 else ''}inf"
-    return f"is {exact_text(side.slope, fmt, DIGITS)}"
+    return f"is {_limit(side.slope, fmt)}"
+
+
+def _limit(found: Ball | Estimate, fmt: Format) -> str:
+    """Return a limit with the digits that are known; what is not proven is said not to be."""
+    if isinstance(found, Estimate):
+        return f"{exact_text(found.ball, fmt, DIGITS)}, as far as can be told"
+    return exact_text(found, fmt, DIGITS)
 
 
 def _op(finding: Finding) -> str:

@@ -6,11 +6,12 @@ import flint
 
 from gradcheck.exact.elements import Values, ball, balls
 from gradcheck.exact.evaluate import START_BITS, constant, enclose, from_float
-from gradcheck.exact.nearby import nearby
+from gradcheck.exact.many import Gradients, Place, combined, directions, orders, toward
+from gradcheck.exact.reach import groups, jumping, may_jump
 from gradcheck.exact.reasons import pole
 from gradcheck.exact.rounding import enclose_rounded
 from gradcheck.exact.sensitivity import moved
-from gradcheck.exact.sides import Beside, Form, Side, Sides, beside, sides
+from gradcheck.exact.sides import Beside, Form, Side, Sides, Surroundings, beside, sides
 
 MAX_BITS = 2048
 """Working precision after which an element is left undecided."""
@@ -18,6 +19,7 @@ MAX_BITS = 2048
 VERSION = flint.__version__
 
 __all__ = [
-    "MAX_BITS", "START_BITS", "VERSION", "Beside", "Form", "Side", "Sides", "Values", "ball", "balls", "beside",
-    "constant", "enclose", "enclose_rounded", "from_float", "moved", "nearby", "pole", "sides",
+    "MAX_BITS", "START_BITS", "VERSION", "Beside", "Form", "Gradients", "Place", "Side", "Sides", "Surroundings", "Values",
+    "ball", "balls", "beside", "combined", "constant", "directions", "enclose", "enclose_rounded", "from_float",
+    "groups", "jumping", "may_jump", "moved", "orders", "pole", "sides", "toward",
 ]  # fmt: skip

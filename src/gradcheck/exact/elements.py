@@ -112,6 +112,12 @@ def _dyadic(value: Any) -> Dyadic:
     return Dyadic(int(man), int(exp))
 
 
+def from_ball(found: Ball) -> Any:
+    """Return an enclosure as Arb has it, at the current working precision."""
+    low, high = (arb(one.man) * arb(2) ** one.exp for one in (found.lower, found.upper))
+    return low.union(high)
+
+
 def balls(values: Array, bits: int, at: Sequence[int] | None = None) -> list[Ball | str | None]:
     """Return the elements of an array in row-major order, or those ``at`` some indices; ends are rounded outwards."""
     flat = values.ravel()

@@ -12,7 +12,7 @@ from flint import arb
 
 from gradcheck.exact.elements import as_ball, ball
 from gradcheck.exact.evaluate import enclose
-from gradcheck.formats import Ball
+from gradcheck.formats import Ball, Estimate
 from gradcheck.functions import DETACH
 from gradcheck.lower import Core
 from gradcheck.program import Call, Number, postorder
@@ -39,12 +39,24 @@ Point = Mapping[str, np.ndarray[Any, Any]]
 class Side:
     """What a slope does on the way to the point.
 
-    ``slope`` is its limit, or None where it has none or there is no value on the way. ``infinite`` is the sign of a
-    slope that was seen to grow on and on, else 0.
+    ``slope`` is its limit, a Ball where that is proven; None where it has none or there is no value on the way.
+    ``infinite`` is the sign of a slope that grows on and on, else 0. ``nowhere`` says that the function has no value on
+    this side.
     """
 
-    slope: Ball | None
+    slope: Ball | Estimate | None
     infinite: int = 0
+    nowhere: bool = False
+
+    @property
+    def proven(self) -> bool:
+        """Return whether nothing here is a mere estimate."""
+        return not isinstance(self.slope, Estimate)
+
+    @property
+    def ball(self) -> Ball | None:
+        """Return the limit as a ball, whether proven or estimated."""
+        return self.slope.ball if isinstance(self.slope, Estimate) else self.slope
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +68,13 @@ class Scale:
 
     @staticmethod
     def of(forms: Sequence[Form], point: Point) -> Scale:
-        """Return the scale of all numbers that the user wrote or that differentiating made."""
+        """Return the scale of all numbers that the user wrote, that differentiating made, or that occur at the point."""
         found = [0]
         for array in point.values():
             magnitudes = np.abs(array[np.isfinite(array) & (array != 0)])
             found += [frexp(one)[1] for one in (magnitudes.min(), magnitudes.max())] if magnitudes.size else []
+        for core, _ in forms[:1]:
+            found += [one for array in enclose(core, point).values() for one in map(_exponent, array.ravel()) if one]
         for core, _ in forms:
             for layer in core.program.layers:
                 numbers = (part.value for part in postorder(layer.expression) if isinstance(part, Number))
@@ -94,9 +108,17 @@ class Scale:
         far, near = abs(slopes[1] - slopes[0]), abs(slopes[2] - slopes[1])
         if self.settles(far, near):
             found = ball(slopes[2] + arb(0, near))
-            return Side(found if isinstance(found, Ball) else None)
+            return Side(Estimate(found.lower, found.upper) if isinstance(found, Ball) else None)
         grows = near > GROWING * far and abs(slopes[2]) > abs(slopes[1]) > abs(slopes[0])
         return Side(None, _sign(slopes) if grows else 0)
+
+
+def _exponent(value: Any) -> int:
+    """Return the binary exponent of a number that is certainly not 0, else 0."""
+    if not isinstance(value, arb) or not value.is_finite() or value.contains(0):
+        return 0
+    man, exp = value.mid().man_exp()
+    return int(exp) + int(man).bit_length()
 
 
 def _sign(slopes: Sequence[Any]) -> int:

@@ -1,21 +1,24 @@
-"""One-sided derivatives: the gradient, or the value, beside a point where the formula has none, along one element."""
+"""One-sided derivatives: what the value does beside a point where the formula has no derivative, along one element."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain
+from functools import cached_property
 from typing import Any
 
-from flint import arb
+import numpy as np
 
-from gradcheck.exact.elements import NAN, Values, as_ball
+from gradcheck.exact.approach import approach
+from gradcheck.exact.course import Course, course
+from gradcheck.exact.elements import ball
 from gradcheck.exact.evaluate import enclose
-from gradcheck.exact.limits import Form, Point, Scale, Side, held
+from gradcheck.exact.limits import Form, Point, Scale, Side
 from gradcheck.exact.precision import working_precision
-from gradcheck.formats import Ball, Dyadic
+from gradcheck.exact.ray import Direction, needed
+from gradcheck.formats import Ball, Dyadic, Estimate
 
-__all__ = ["Beside", "Form", "Side", "Sides", "beside", "limit", "sides"]
+__all__ = ["Beside", "Form", "Side", "Sides", "Surroundings", "beside", "limit", "sides"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,19 +29,24 @@ class Sides:
     right: Ball
     smooth: bool
     jump: bool
+    proven: bool = True
 
     @property
-    def common(self) -> Ball:
-        """Return the derivative where both sides have the same: 0, where that is possible."""
+    def common(self) -> Ball | Estimate:
+        """Return the derivative where both sides have the same; 0, as far as can be told, where it is as small as that."""
         both = self.left.hull(self.right)
-        return Ball(Dyadic(0, 0), Dyadic(0, 0)) if both.contains(0.0) else both
+        if both.contains(0.0) and not both.exact:
+            return Estimate(Dyadic(0, 0), Dyadic(0, 0))
+        return both if self.proven else Estimate(both.lower, both.upper)
 
 
 @dataclass(frozen=True, slots=True)
 class Beside:
     """Both sides of a point: ``smooth`` where the slopes have one limit, ``meets`` where the values have.
 
-    ``continuous`` adds that the value at the point, where the formula has one, is that limit too.
+    ``continuous`` adds that the value at the point, where the formula has one, is that limit too. A side on which the
+    function has no value has no say. ``proven`` says that none of this is an estimate, ``valued`` that the formula has a
+    value at the point: where it has none, as 0/0, nothing can be a derivative there, whatever the limits.
     """
 
     left: Side
@@ -46,16 +54,26 @@ class Beside:
     smooth: bool
     meets: bool
     continuous: bool
+    proven: bool = False
+    valued: bool = True
 
     @property
     def sides(self) -> Sides | None:
         """Return the one-sided derivatives where both exist."""
-        if self.left.slope is None or self.right.slope is None:
+        left, right = self.left.ball, self.right.ball
+        if left is None or right is None:
             return None
-        return Sides(self.left.slope, self.right.slope, self.smooth, not self.continuous)
+        return Sides(left, right, self.smooth, not self.continuous, self.proven)
 
     @property
-    def limit(self) -> Ball | None:
+    def inner(self) -> Ball | Estimate | None:
+        """Return the derivative from inside the domain, where the point is an end of that and the slope has a limit."""
+        if self.left.nowhere is self.right.nowhere or not self.continuous:
+            return None
+        return self.left.slope if self.right.nowhere else self.right.slope
+
+    @property
+    def limit(self) -> Ball | Estimate | None:
         """Return the limit of the derivative where both sides have the same, and the values meet."""
         sides = self.sides
         return sides.common if sides is not None and self.smooth and self.meets else None
@@ -66,64 +84,106 @@ def sides(forms: Sequence[Form], value: str, point: Point, name: str, k: int) ->
     return beside(forms, value, point, name, k).sides
 
 
-def limit(forms: Sequence[Form], value: str, point: Point, name: str, k: int) -> Ball | None:
-    """Return the limit of the derivative by element ``k`` of input ``name``, also where the formula has no value.
+def limit(forms: Sequence[Form], value: str, point: Point, name: str, k: int) -> Ball | Estimate | None:
+    """Return the derivative of the continued function by element ``k`` of input ``name``.
 
-    So ``sin(x)/x``, which is 0/0 at 0, has the limit 0 there. None means that the sides differ, that one of them has no
-    limit, or that the values from both sides do not meet.
+    So ``sin(x)/x``, which is 0/0 at 0, has the limit 0 there, and so has every other formula that is 0/0 at a point
+    where its values have a limit: such a point is removable. None means that the sides differ, that one of them has no
+    slope, or that the values from both sides do not meet.
     """
     return beside(forms, value, point, name, k).limit
 
 
-def beside(forms: Sequence[Form], value: str, point: Point, name: str, k: int) -> Beside:
-    """Return what the derivative by element ``k`` of input ``name`` does on both sides of the point.
+def beside(
+    forms: Sequence[Form], value: str, point: Point, name: str, k: int, weights: np.ndarray[Any, Any] | None = None
+) -> Beside:
+    """Return what the function does on both sides of the point, along element ``k`` of input ``name``.
 
-    A slope comes from the first form that has a number there; ``value`` is the layer of the output in the first form.
-    Where none has one, as on a kink that goes on beside the point, it is the difference quotient of the values. The
-    enclosures hold the limit wherever the gradient is smooth beside the point. What is detached does not move.
+    ``value`` is the layer of the output in the first form, whose elements count by their ``weights``. Series prove the
+    slopes; where they prove nothing, gradients and differences ever nearer to the point give an estimate.
     """
-    scale = Scale.of(forms, point)
-    with working_precision(scale.bits):
-        return _Walk(forms, value, point, (name, k), scale).beside()
+    return Surroundings(forms[0][0], value, point, weights).beside(forms, name, k)
 
 
-class _Walk:
-    """Steps towards a point from either side; the state is the forms with what is detached held still."""
+class Surroundings:
+    """The rays that leave a point; the state is what a program is at the point itself, worked out once."""
 
-    def __init__(self, forms: Sequence[Form], value: str, point: Point, at: tuple[str, int], scale: Scale) -> None:
-        self.value = value
-        self.at = at
-        self.scale = scale
-        self.forms = [(*held(core, point, scale.bits), output) for core, output in forms]
-        core, point, _ = self.forms[0]
-        self.here = self.height(enclose(core, point, scale.bits))
+    def __init__(self, core: Any, value: str, point: Point, weights: np.ndarray[Any, Any] | None = None) -> None:
+        self.core = needed(core, [value])
+        self.point = point
+        self.weights = weights
+        self.bits = Scale.of([(self.core, value)], point).bits
+        self.still = enclose(self.core, point, self.bits)
 
+    def ray(self, direction: Direction) -> Course:
+        """Return what the output does along a ray."""
+        return course(self.core, self.still, direction, self.bits, self.weights)
+
+    def between(self, behind: Course, ahead: Course) -> Ball | None:
+        """Return the slopes on both sides of the point from the courses that lead away; None where one is not proven."""
+        if behind.slope is None or ahead.slope is None or behind.meets is False or ahead.meets is False:
+            return None
+        with working_precision(self.bits):
+            made = ball((-behind.slope).union(ahead.slope))
+        return made if isinstance(made, Ball) else None
+
+    def axis(self, name: str, k: int, sign: int) -> Course:
+        """Return what the output does along one element."""
+        steps = np.zeros(np.shape(self.point[name]))
+        steps.reshape(-1)[k] = sign
+        return self.ray({name: steps})
+
+    def beside(self, forms: Sequence[Form], name: str, k: int) -> Beside:
+        """Return both sides along one element; ``forms`` give estimates where nothing is proven."""
+        both = _Both(self.axis(name, k, -1), self.axis(name, k, 1), self.bits)
+        if both.proven:
+            return both.beside
+        guess = approach(forms, self.core.program.output, self.point, name, k, self.weights)
+        left, right = (a if a is not None else b for a, b in zip(both.sides, (guess.left, guess.right), strict=True))
+        return Beside(left, right, guess.smooth, guess.meets, guess.continuous, valued=both.valued)
+
+
+@dataclass(frozen=True)
+class _Both:
+    """The courses of both sides; each runs away from the point."""
+
+    left: Course
+    right: Course
+    bits: int
+
+    @property
+    def proven(self) -> bool:
+        return self.left.proven and self.right.proven
+
+    @property
+    def valued(self) -> bool:
+        return self.left.valued and self.right.valued
+
+    @property
+    def there(self) -> list[Course]:
+        """Return the sides on which the function has values."""
+        return [one for one in (self.left, self.right) if not one.nowhere]
+
+    @cached_property
+    def sides(self) -> list[Side | None]:
+        """Return what is proven of each side."""
+        with working_precision(self.bits):
+            return [_side(self.left, -1), _side(self.right, 1)]
+
+    @property
     def beside(self) -> Beside:
-        (left, low), (right, high) = (self.side(sign) for sign in (-1, 1))
-        meets, slopes = self.scale.meet(low, high), self.scale.meet(left, right)
-        continuous = meets and (not self.here.is_finite() or self.scale.meet(low, [self.here] * len(low)))
-        return Beside(self.scale.approach(left), self.scale.approach(right), slopes, meets, continuous)
+        values = [one.value for one in self.there]
+        slopes = [one.ball for one in self.sides if one is not None]
+        meets = all(one is not None for one in values) and all(one.overlaps(values[0]) for one in values)
+        jumps = any(one.meets is False for one in self.there)
+        smooth = len(slopes) == 2 and slopes[0] is not None and slopes[1] is not None and slopes[0].overlaps(slopes[1])
+        left, right = (one or Side(None) for one in self.sides)
+        known = all(one.meets is not None or not one.valued for one in self.there)
+        return Beside(left, right, smooth, meets, meets and not jumps, proven=known, valued=self.valued)
 
-    def side(self, sign: int) -> tuple[list[Any], list[Any]]:
-        """Return the slopes and the values at every step on one side."""
-        slopes, heights = zip(*(self.step(sign * distance) for distance in self.scale.steps), strict=True)
-        return list(slopes), list(heights)
 
-    def step(self, distance: Any) -> tuple[Any, Any]:
-        """Return slope and value at one distance; nan where the value, or every form of the slope, has no number."""
-        values = self.values(0, distance)
-        height = self.height(values)
-        others = (self.slope(k, self.values(k, distance)) for k in range(1, len(self.forms)))
-        slopes = chain([self.slope(0, values)], others, [(height - self.here) / distance])
-        return next((one for one in slopes if one.is_finite() and height.is_finite()), NAN), height
-
-    def values(self, k: int, distance: Any) -> Values:
-        core, point, _ = self.forms[k]
-        return enclose(core, point, self.scale.bits, (*self.at, distance))
-
-    def slope(self, k: int, values: Values) -> Any:
-        return as_ball(values[self.forms[k][2]].ravel()[self.at[1]])
-
-    def height(self, values: Values) -> Any:
-        """Return the sum of the output's elements: the number whose gradient it is."""
-        return sum(map(as_ball, values[self.value].ravel()), arb(0))
+def _side(found: Course, sign: int) -> Side | None:
+    if not found.proven:
+        return None
+    slope = None if found.slope is None else ball(sign * found.slope)
+    return Side(slope if isinstance(slope, Ball) else None, sign * found.infinite, found.nowhere)

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 
 import flint
@@ -18,7 +19,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode, _get_current_dispatch_mode_stack
 
-from gradcheck import autograd
+from gradcheck import autograd, exact
 from gradcheck.case import check
 from gradcheck.errors import GradcheckError, LaneProblem, PointProblem, UsageProblem
 from gradcheck.exact import balls, enclose
@@ -329,6 +330,12 @@ def test_threads_get_what_one_of_them_alone_gets(work: Callable[[int], str]) -> 
     assert [found for found, _ in results] == [{one} for one in alone]
     assert [after for _, after in results] == [before] * 8
     assert state() == before
+
+
+def test_the_precision_is_set_in_one_place_alone() -> None:
+    """Whatever sets it elsewhere sets it for all threads, without the lock."""
+    files = sorted(Path(exact.__file__).parent.glob("*.py"))
+    assert [path.name for path in files if "flint.ctx." in path.read_text("utf-8")] == ["precision.py"]
 
 
 def test_the_precision_is_put_back_whatever_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:

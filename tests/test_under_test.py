@@ -142,10 +142,12 @@ def test_a_name_means_what_the_parser_makes_of_it(text: str, name: str, calls: i
             return torch.amax(*args, **params)
         return (functions.get(name) or autograd.function(name))(*args, **params)
 
-    at = {**TENSORS, "w": np.array(0.75)}
-    given = {one: at[one].tolist() for one in parse(text).inputs}
-    run = check(text, given, settings=Settings(under_test={name: own}))
+    program, at = parse(text), {**TENSORS, "w": np.array(0.75)}
+    settings = Settings(under_test={name: own})
+    autograd.backward(program, at, program.inputs, under_test=settings.resolved(program).under_test)
     assert len(seen) == calls
+    given = {one: at[one].tolist() for one in program.inputs}
+    run = check(text, given, settings=settings)
     assert run[0].error is None
     assert run.verdict is check(text, given).verdict
 

@@ -8,10 +8,11 @@ from gradcheck.autograd.backward import accumulate, backward, check_device, untr
 from gradcheck.autograd.operations import function
 from gradcheck.autograd.record import Backward, Mismatch, Operation, Saved, TorchValue
 from gradcheck.autograd.tensors import DTYPES
+from gradcheck.autograd.vectors import vectorised
 
 VERSION = str(torch.__version__)
 
 __all__ = [
     "DTYPES", "VERSION", "Backward", "Mismatch", "Operation", "Saved", "TorchValue", "accumulate", "backward",
-    "check_device", "function", "untracked_message",
+    "check_device", "function", "untracked_message", "vectorised",
 ]  # fmt: skip

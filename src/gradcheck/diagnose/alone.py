@@ -135,10 +135,8 @@ def _argument(position: int) -> str:
 def _placed(one: Operation, position: int) -> Node:
     """Return an argument as a name, a plain number as it is; the condition of ``where`` is 1 where it holds."""
     number = one.numbers[position]
-    if number is not None:
-        return Number(Fraction(number))
-    name = Name(_argument(position))
-    return call("ne", name, ZERO) if one.call.op == WHERE and position == 0 else name
+    made = Name(_argument(position)) if number is None else Number(Fraction(number))
+    return call("ne", made, ZERO) if one.call.op == WHERE and position == 0 else made
 
 
 def array(value: TorchValue) -> Floats:

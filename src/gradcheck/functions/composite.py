@@ -278,11 +278,19 @@ def _logsumexp_stored(x: Shape, dim: Param = None, keepdim: Param = False) -> st
 
 
 def _softmax_stored(text: str) -> Any:
-    """Return softmax, or its logarithm, with the greatest element taken out and the slope of the stored result."""
+    """Return softmax, or its logarithm, with the greatest element taken out and the slope of the stored result.
+
+    aten/src/ATen/native/cpu/SoftMaxKernel.cpp: the sums are float32 in the half types. Along the last dim so are the
+    exponentials (the line ``z``); along another they may be stored in between (the line ``e``).
+    """
 
     def definition(x: Shape, dim: Param) -> str:
-        over = _over(x, axis(dim, len(x)), True)
-        lines = [f"k = detach(amax(x{over}))", "d = x - detach(x)", "z = detach(exp(x - k))", f"s = sum(z{over})", text]
+        at = axis(dim, len(x))
+        over, powers = _over(x, at, True), "z" if at == max(len(x), 1) - 1 else "e"
+        lines = [
+            f"k = detach(amax(x{over}))", "d = x - detach(x)", f"{powers} = exp(x - k)",
+            f"s = sum({powers}{over})", text.replace("POWERS", powers),
+        ]  # fmt: skip
         return "\n".join(lines).format(over=over)
 
     return definition
@@ -345,7 +353,7 @@ ROWS: tuple[Composite, ...] = (
     Composite("amin", ("x",), ("dim", "keepdim"), _tree("minimum({}, {})"), ("amin(a)", "amin(a, dim=0)"), as_torch=_extreme_stored("minimum({}, {})"), torch=_torch_extreme("amin"), summary="the least element"),
     Composite("sort", ("x",), ("dim", "descending"), sort, ("sort(v)", "sort(a, 0)", "sort(a, descending=True)", "sort(c, dim=1)"), as_torch=sort_stored, torch=lambda m, x, dim=-1, descending=False: m.sort(x, dim=dim, descending=descending).values, summary="the elements in order along dim, values alone"),
     Composite("logsumexp", ("x",), ("dim", "keepdim"), _logsumexp, ("logsumexp(a, dim=1)", "logsumexp(a, dim=(0, 1))", "logsumexp(v, 0, keepdim=True)"), stored=True, as_torch=_logsumexp_stored, torch=_all_dims, summary="log(sum(exp(x)))"),
-    Composite("softmax", ("x",), ("dim",), _along("exp(x)/sum(exp(x){over})"), ("softmax(a, dim=1)", "softmax(v, 0)"), stored=True, as_torch=_softmax_stored("w = z/s\ny = detach(w)\ny + y*(d - sum(y*d{over}))"), fused="z s w", pulled="d out", summary="exp(x)/sum(exp(x))"),
+    Composite("softmax", ("x",), ("dim",), _along("exp(x)/sum(exp(x){over})"), ("softmax(a, dim=1)", "softmax(v, 0)"), stored=True, as_torch=_softmax_stored("w = POWERS/s\ny = detach(w)\ny + y*(d - sum(y*d{over}))"), fused="z s w", pulled="d out", summary="exp(x)/sum(exp(x))"),
     Composite("log_softmax", ("x",), ("dim",), _along("x - log(sum(exp(x){over}))"), ("log_softmax(a, dim=1)", "log_softmax(c, -1)"), stored=True, as_torch=_softmax_stored("y = detach(x - k - log(s))\np = exp(y)\ny + (d - sum(detach(p)*d{over}))"), fused="z s p", pulled="d p out", summary="log(softmax(x))"),
 
     # --- shapes -------------------------------------------------------------------------------------------------------

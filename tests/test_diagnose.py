@@ -38,9 +38,9 @@ KNOWN: list[tuple[str, str, str, str, str, str, str]] = [
      "`where(x>0, sqrt(x), 0*x)` does not take this branch, but torch differentiates it all the same: its value is nan, and 0 times that is nan"),
     ("where(x>0, sqrt(x), 0*x)", "x=0", "float32", "undefined", "nan-from-masked-branch", "sqrt(x)",
      "`where(x>0, sqrt(x), 0*x)` does not take this branch, but torch differentiates it all the same: the slope of sqrt is infinite here, and 0 times that is nan"),
-    ("(1-cos(x))/x**2", "x=1e-4", "float32", "unstable", "cancellation", "1-cos(x)",
+    ("(1-cos(x))/x**2", "x=1e-4", "float32", "lossy", "cancellation", "1-cos(x)",
      "nearly equal numbers cancel here, and only their rounding errors are left: it is 5e-9, and torch has 0"),
-    ("sqrt(x**2+1)-x", "x=1e6", "float64", "unstable", "cancellation", "sqrt(x**2+1)-x",
+    ("sqrt(x**2+1)-x", "x=1e6", "float64", "lossy", "cancellation", "sqrt(x**2+1)-x",
      "the slope through `sqrt(x**2+1)` is 0.9999999999995, the slope through `x` is -1: they nearly cancel, and only their rounding errors are left"),
     ("sqrt(sum(x**2))", "x=[0,0,0]", "float32", "disagree", "zero-times-inf", "sqrt(sum(x**2))",
      "the slope of sqrt is infinite at 0; where it meets a zero further back, inf*0 is nan"),
@@ -48,7 +48,7 @@ KNOWN: list[tuple[str, str, str, str, str, str, str]] = [
      "std has a corner here: its slopes from the left and from the right differ"),
     ("x/norm(x)", "x=[0,0]", "float32", "undefined", "division-by-zero", "x/norm(x)",
      "the divisor norm(x) is exactly 0 here"),
-    ("tanh(x)", "x=8", "float32", "unstable", "stored-output", "tanh(x)",
+    ("tanh(x)", "x=8", "float32", "lossy", "stored-output", "tanh(x)",
      "torch computes the gradient of tanh from its stored result 0.99999976, which no longer has the digits for it"),
     ("x**y", "x=0,y=0.5", "float32", "undefined", "pole", "x**y",
      "the slope of pow by x is infinite at x = 0, y = 0.5"),
@@ -62,7 +62,7 @@ KNOWN: list[tuple[str, str, str, str, str, str, str]] = [
      "atan2 is not defined at y = 0, x = 0"),
     ("exp(x)/sum(exp(x))", "x=[100,0]", "float32", "disagree", "overflow", "exp(x)",
      "exp(x) is 2.68812e+43, and the largest number of float32 is 3.40282e+38: it becomes inf"),
-    ("sigmoid(x)*(1-sigmoid(x))", "x=20", "float32", "unstable", "stored-output", "sigmoid(x)",
+    ("sigmoid(x)*(1-sigmoid(x))", "x=20", "float32", "lossy", "stored-output", "sigmoid(x)",
      "torch computes the gradient of sigmoid from its stored result 1, which no longer has the digits for it"),
     ("acos(x)", "x=1", "float32", "undefined", "pole", "acos(x)",
      "the slope of acos is infinite at 1"),
@@ -78,14 +78,10 @@ KNOWN: list[tuple[str, str, str, str, str, str, str]] = [
      "relu has a corner here, but the whole is smooth: the slope that torch takes is not its derivative"),
     ("sqrt(x**2)", "x=1e-30", "float32", "disagree", "underflow", "x**2",
      "x**2 is 1e-60, and float32 has few digits or none below 1.17549e-38: it becomes 0"),
-    ("sum(atan(x))", "x=[-260]", "float16", "unstable", "overflow", "atan(x)",
+    ("sum(atan(x))", "x=[-260]", "float16", "lossy", "overflow", "atan(x)",
      "a number inside atan becomes too large: the largest number of float16 is 65504"),
     ("sin(1e6*x)", "x=1.1", "float32", "unstable", "ill-conditioned", "sin(1e6*x)",
      "the slope of sin changes so fast here that the rounding of `1e6*x` is magnified"),
-    ("exp(x)", "x=100", "float32", "disagree", "overflow", "exp(x)",
-     "exp(x) is 2.68812e+43, and the largest number of float32 is 3.40282e+38: it becomes inf"),
-    ("exp(x*y)", "x=89,y=1", "float32", "disagree", "overflow", "exp(x*y)",
-     "exp(x*y) is 4.48961e+38, and the largest number of float32 is 3.40282e+38: it becomes inf"),
     ("floor(x)", "x=2", "float32", "undefined", "jump", "floor(x)",
      "floor jumps at 2"),
     ("sqrt(x**4)", "x=0", "float32", "disagree", "zero-times-inf", "sqrt(x**4)",
@@ -94,17 +90,15 @@ KNOWN: list[tuple[str, str, str, str, str, str, str]] = [
      "the divisor x is exactly 0 here"),
     ("where(x==0,1,sin(x)/x)", "x=0", "float32", "disagree", "nan-from-masked-branch", "sin(x)/x",
      "`where(x==0,1,sin(x)/x)` does not take this branch, but torch differentiates it all the same: its value is nan, and 0 times that is nan"),
-    ("x-sin(x)", "x=1e-3", "float32", "unstable", "cancellation", "x-sin(x)",
+    ("x-sin(x)", "x=1e-3", "float32", "lossy", "cancellation", "x-sin(x)",
      "the slope through `x` is 1, the slope through `sin(x)` is -0.9999995: they nearly cancel, and only their rounding errors are left"),
     ("log(softmax(x,dim=0))", "x=[0,200]", "float32", "disagree", "underflow", "softmax(x,dim=0)",
      "softmax(x,dim=0) is 1.3839e-87, and float32 has few digits or none below 1.17549e-38: it becomes 0"),
-    ('sinc(x)', 'x=1e-6', 'float32', 'unstable', 'inaccurate-operation', 'sinc(x)',
+    ('sinc(x)', 'x=1e-6', 'float32', 'lossy', 'inaccurate-operation', 'sinc(x)',
      "torch's own formula for the gradient of sinc loses digits at this argument"),
     ("cos(1e4*x)+x", "x=0.7", "bfloat16", "unstable", "ill-conditioned", "cos(1e4*x)",
      "the slope of cos changes so fast here that the rounding of `1e4*x` is magnified"),
-    ("a=x*x;b=a*a;c=b*b;sum(c)", "x=[300,2]", "float16", "disagree", "overflow", "x*x",
-     "x*x is 90000, and the largest number of float16 is 65504: it becomes inf"),
-    ("sqrt(x**2 + y**2)", "x=3e30,y=4e30", "float32", "unstable", "overflow", "x**2",
+    ("sqrt(x**2 + y**2)", "x=3e30,y=4e30", "float32", "lossy", "overflow", "x**2",
      "x**2 is 9e+60, and the largest number of float32 is 3.40282e+38: it becomes inf"),
     ("where(s == 0, 0, s)", "s=0", "float32", "disagree", "kink", "where(s == 0, 0, s)",
      "where has a corner here, but the whole is smooth: the slope that torch takes is not its derivative"),
@@ -117,6 +111,13 @@ KNOWN: list[tuple[str, str, str, str, str, str, str]] = [
 
 SMOOTH = [("prod(x)", "x=[2,0,3]"), ("prod(x)", "x=[0,0,3]"), ("prod(x)", "x=[0,0,0]"), ("x**y", "x=0,y=2")]
 """What looks dangerous and is not: nobody is to blame."""
+
+
+TOO_LARGE = [
+    ("exp(x)", "x=100", "float32"), ("exp(x*y)", "x=89,y=1", "float32"),
+    ("a=x*x;b=a*a;c=b*b;sum(c)", "x=[300,2]", "float16"),
+]  # fmt: skip
+"""Where the exact numbers themselves are beyond the format, and torch says so."""
 
 
 def blames(run: Run) -> list[tuple[Outcome, Verdict, Blame]]:
@@ -146,6 +147,14 @@ def test_nobody_is_blamed_where_nothing_is_wrong(program: str, at: str) -> None:
     run = check(program, at)
     assert run.verdict is Verdict.AGREE
     assert not blames(run)
+
+
+@pytest.mark.parametrize(("program", "at", "dtype"), TOO_LARGE)
+def test_nobody_is_blamed_for_the_end_of_the_format(program: str, at: str, dtype: str) -> None:
+    [outcome] = check(program, at, settings=Settings(dtypes=(dtype,)))
+    assert outcome.verdict is Verdict.OVERFLOW
+    assert outcome.value is not None
+    assert not [*outcome.value.blames, *(blame for gradient in outcome.gradients for blame in gradient.blames)]
 
 
 # --- faults of single operations ----------------------------------------------------------------------
@@ -218,7 +227,7 @@ def test_many_roundings_without_one_that_stands_out_are_said_to_add_up() -> None
     steps = ["y0 = x*1.003", *(f"y{k} = y{k - 1}*1.003" for k in range(1, 60))]
     run = check("\n".join(steps), x=1, settings=Settings(dtypes=("bfloat16",)))
     [(outcome, verdict, blame)] = blames(run)
-    assert (verdict, blame.cause, place(outcome, blame)) == (Verdict.UNSTABLE, Cause.ROUNDING, None)
+    assert (verdict, blame.cause, place(outcome, blame)) == (Verdict.LOSSY, Cause.ROUNDING, None)
     assert blame.message == "no single operation stands out: the rounding errors of all of them add up"
 
 
@@ -240,7 +249,7 @@ def test_a_value_that_is_not_deterministic_is_said_too() -> None:
     calls = iter(range(100))
     noisy = function(lambda x: x.sin() + next(calls), lambda g, x: g * x.cos())
     run = check("y = sin(x); 3*y", x=1, settings=Settings(under_test={"sin": noisy}, nondet=1))
-    assert run.verdict is Verdict.AGREE
+    assert [one.verdict for one in run[0].gradients] == [Verdict.AGREE]  # the value of sin has no part in its slope
     assert run[0].notes == [
         "torch is not deterministic: the value of y differs in 2 runs",
         "torch is not deterministic: the value of out differs in 2 runs",
@@ -287,7 +296,7 @@ FIXES: list[tuple[str, str, str, str | None]] = [
     ("x/norm(x)", "x=[0,0]", "float32", "x/maximum(norm(x), 1e-12)"),
     ("sqrt(sum(x**2))", "x=[0,0]", "float32", "norm(x)"),
     ("(1-cos(x))/x**2", "x=1e-4", "float32", None),
-    ("exp(x)", "x=100", "float32", None),
+    ("sin(1e6*x)", "x=1.1", "float32", None),
 ]
 """Program, point, dtype, and what to write; None where nothing that the table knows is better."""
 
@@ -401,4 +410,4 @@ def test_there_is_no_script_where_nothing_fails() -> None:
     ],
 )
 def test_layers_that_nothing_reads_and_cotangents_of_one_element_are_no_hindrance(text: str, at: str, dtype: str) -> None:
-    assert check(text, at, settings=Settings(dtypes=(dtype,))).verdict in (Verdict.AGREE, Verdict.UNSTABLE)
+    assert check(text, at, settings=Settings(dtypes=(dtype,))).verdict in (Verdict.AGREE, Verdict.LOSSY)

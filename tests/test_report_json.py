@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from fractions import Fraction
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from jsonschema import Draft202012Validator
 
 from gradcheck.case import check
@@ -26,6 +28,8 @@ VALIDATOR = Draft202012Validator(SCHEMA)
 GOLDEN = Path(__file__).parent / "golden" / "polynomial.json"
 POLYNOMIAL = "2*x**4+x**3+3*x**2+5*x+1"
 LAYERS = "y = 3*x + 2; z = 2*y**2; out = mean(z)"
+SHIFTED = Settings(under_test={"silu": lambda x: torch.nn.functional.silu(x) + 0.01})
+"""A wrong value whose slope is right."""
 EVERY_DTYPE = Settings(dtypes=tuple(FORMATS))
 
 
@@ -82,6 +86,10 @@ RUNS: dict[str, Callable[[], Run]] = {
     "a lane that raised": changed(error="torch raised: no such kernel", layers=[], gradients=[]),
     "no bound": lambda: replace(check("x**2", x=1), ulps=inf, seed=None),
     "astronomic": lambda: on_outcome(check("x**2", x=1), _astronomic),
+    # a value or an operation that is wrong beside gradients that are right
+    "a wrong value": checked("2*silu(x)", SHIFTED, x=[1, 2]),
+    "a wrong operation": checked("where(silu(x) > 0, x, 2*x)", SHIFTED, x=[[1, 2], [3, 4]]),
+    "a tolerance": checked("x**3", Settings(ulps=0.25, dtypes=("float64", "float16")), x=0.1),
     # nothing
     "no input": checked("1 + 2"),
     "no outcome": lambda: replace(check("1 + 2"), outcomes=()),
@@ -157,17 +165,25 @@ def test_every_definition_of_the_schema_is_used() -> None:
         lambda found: found.pop("seed"),
         lambda found: found.update(extra=1),
         lambda found: found.update(verdict="fine"),
-        lambda found: found.update(schema_version=2),
+        lambda found: found.update(schema_version=1),
         lambda found: found["counts"].update(maybe=1),
         lambda found: found["outcomes"][0].update(dtype="float128"),
         lambda found: found["outcomes"][0]["gradients"][0]["elements"][0].update(torch=93.0),
         lambda found: found["outcomes"][0]["gradients"][0]["elements"][0]["torch"].update(value=None),
         lambda found: found["outcomes"][0]["gradients"][0]["elements"][0]["torch"].update(hex="inf"),
         lambda found: found["outcomes"][0]["gradients"][0]["elements"][0]["enclosure"].update(lower=93),
+        lambda found: found["outcomes"][0].pop("value"),
+        lambda found: found["outcomes"][0]["value"].update(verdict="fine"),
+        lambda found: found["outcomes"][0]["value"]["elements"][0].pop("ulps"),
+        lambda found: found["outcomes"][0]["value"]["elements"][0].update(index=0),
+        lambda found: found["outcomes"][0].pop("faults"),
+        lambda found: found["outcomes"][0]["faults"][0].pop("blame"),
+        lambda found: found["outcomes"][0]["faults"][0]["blame"].update(index=-1),
+        lambda found: found["outcomes"][0].update(tolerance_ulps=None),
     ],
 )
 def test_the_schema_refuses_a_spoiled_document(spoil: Callable[[Any], object]) -> None:
-    found = document(check(POLYNOMIAL, x=2))
+    found = document(check("silu(x)", x=2, settings=SHIFTED))
     VALIDATOR.validate(found)
     spoil(found)
     assert not VALIDATOR.is_valid(found)
@@ -216,6 +232,43 @@ def test_the_report_holds_what_the_run_holds(run: Run) -> None:
             assert [one and one["verdict"] for one in stated] == [
                 each.verdict for each in gradient.expectations or ()
             ] or stated == [None] * len(gradient.judgements)
+
+
+def test_the_report_holds_the_value_and_the_operations_at_fault(run: Run) -> None:
+    for outcome, shown in zip(run, document(run)["outcomes"], strict=True):
+        assert shown["tolerance_ulps"] == outcome.ulps
+        assert (shown["value"] is None) == (outcome.value is None)
+        if outcome.value is not None:
+            found = [(one["verdict"], one["note"]) for one in shown["value"]["elements"]]
+            assert found == [(one.verdict, one.note) for one in outcome.value.judgements]
+            assert len(found) == len(outcome.value.values)
+            assert shown["value"]["layer"] == outcome.value.name == shown["layers"][-1]["name"]
+            assert +outcome.value_counts() == Counter(verdict for verdict, _ in found)
+            assert [one["cause"] for one in shown["value"]["blames"]] == [one.cause for one in outcome.value.blames]
+        assert [(one["verdict"], one["blame"]["cause"], one["blame"]["index"]) for one in shown["faults"]] == [
+            (one.judgement.verdict, one.blame.cause, None) for one in outcome.faults
+        ]
+
+
+@pytest.mark.parametrize("name", ["a wrong value", "a wrong operation"])
+def test_what_is_wrong_beside_the_gradients_is_in_the_document(name: str) -> None:
+    run = RUNS[name]()
+    found = document(run)
+    assert set(run.counts()) == {Verdict.AGREE}
+    assert (found["verdict"], found["exit_code"]) == ("disagree", Exit.FAIL)
+    [fault] = found["outcomes"][0]["faults"]
+    assert (fault["blame"]["cause"], fault["blame"]["operation"]) == ("wrong-value", "silu")
+    value = found["outcomes"][0]["value"]
+    assert value["verdict"] == ("agree" if name == "a wrong operation" else "disagree")
+
+
+def test_the_tolerance_of_every_dtype_is_said_and_the_users_own_is_null_where_none_is_given() -> None:
+    for ulps in (None, 3.0):
+        found = document(check("x**3", x=0.1, settings=replace(EVERY_DTYPE, ulps=ulps)))
+        assert found["tolerance_ulps"] == ulps
+        assert {one["dtype"]: one["tolerance_ulps"] for one in found["outcomes"]} == {
+            dtype: ulps or (2.0 if FORMATS[dtype].precision < 24 else 16.0) for dtype in FORMATS
+        }
 
 
 def test_the_same_run_gives_the_same_bytes(run: Run) -> None:
@@ -285,7 +338,8 @@ def test_odd_characters_are_escaped_and_come_back() -> None:
 def test_every_element_has_its_line() -> None:
     """So that a large report can be searched and compared line by line."""
     lines = render(check(LAYERS, x=[[1, 2], [3, 4]])).splitlines()
-    found = [strictly(line.strip(" ,")) for line in lines if '"index"' in line]
+    value, *found = [strictly(line.strip(" ,")) for line in lines if '"index"' in line]
+    assert value == {"index": [], "verdict": "agree", "ulps": 0.0, "note": None}
     assert [element["torch"]["value"] for element in found] == [15.0, 24.0, 33.0, 42.0]
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from io import StringIO
 
 import pytest
+import torch
 
 from gradcheck.case import check
 from gradcheck.report import View
@@ -14,6 +15,12 @@ from gradcheck.report.table import write
 from gradcheck.settings import Settings
 
 Golden = Callable[[str, str], None]
+
+
+def shifted(x: torch.Tensor) -> torch.Tensor:
+    """Return silu with a wrong value and the right slope; far away the shift is lost in rounding."""
+    return torch.where(x < 20, x * torch.sigmoid(x) + 0.01, torch.nn.functional.silu(x))
+
 
 CASES: dict[str, tuple[str, list[str], Settings, View]] = {
     "polynomial": ("2*x**4+x**3+3*x**2+5*x+1", ["2"], Settings(), View()),
@@ -25,7 +32,13 @@ CASES: dict[str, tuple[str, list[str], Settings, View]] = {
     "many-elements": ("sum(x**2)", ["x=linspace(-1,1,40)"], Settings(), View()),
     "several-inputs": ("x**y*z", ["x=2,y=3,z=0.5"], Settings(), View()),
     "verdicts": ("where(x > 0, sqrt(x), 0*x) + relu(x) + log(x + 5)", ["-5,-4,0,4"], Settings(), View()),
-    "unstable": ("(1 - cos(x))/x**2", ["1e-4"], Settings(), View()),
+    "lossy": ("(1 - cos(x))/x**2", ["1e-4"], Settings(), View()),
+    "unstable": ("sin(1e6*x)", ["1.1"], Settings(), View()),
+    "value": ("silu(x) + x", ["-1:1:15,30"], Settings(under_test={"silu": shifted}), View()),
+    "value-tensor": ("y = silu(x); sum(y, dim=1)", ["[[1,2],[30,40]]"], Settings(under_test={"silu": shifted}), View()),
+    "value-quiet": ("silu(x) + x", ["1,30"], Settings(under_test={"silu": shifted}), View(quiet=True)),
+    "operation": ("where(silu(x) > 0, x, 2*x)", ["1,2,30"], Settings(under_test={"silu": shifted}), View()),
+    "operation-quiet": ("where(silu(x) > 0, x, 0)", ["1,30"], Settings(under_test={"silu": shifted}), View(quiet=True)),
     "overflow": ("exp(x)", ["100"], Settings(), View()),
     "quiet": ("where(x > 0, sqrt(x), 0*x)", ["-4,4"], Settings(expect=("1",)), View(quiet=True)),
     "expected": ("x*y**2", ["x=3,y=2"], Settings(expect=("x=y**2", "y=x*y")), View()),

@@ -23,6 +23,8 @@ UNMET = "unmet"
 """What a check is called whose author expects something else, whatever its verdict."""
 UNCHECKED = "unchecked"
 """What a check is called that has nothing to check, which is never green."""
+TOO_LARGE = "too-large"
+"""The rule of what the dtype cannot hold by itself; ``overflow`` is that of a fault on the way, with its cause."""
 SHOWN_LINES = 12
 """Lines of a program."""
 MEASURED = frozenset({Verdict.DISAGREE, Verdict.UNSTABLE, Verdict.LOSSY})
@@ -62,7 +64,9 @@ class Finding:
     @property
     def rule(self) -> str:
         """Return the name of the kind of finding: the cause where it is known."""
-        return self.label if self.result.unmet or self.blame is None else self.blame.cause.value
+        if self.result.unmet or self.blame is None:
+            return TOO_LARGE if self.label == Verdict.OVERFLOW else self.label
+        return self.blame.cause.value
 
     @property
     def expected(self) -> bool:

@@ -15,7 +15,7 @@ from urllib.parse import quote
 from gradcheck import __version__
 from gradcheck.blame import Cause
 from gradcheck.report import View
-from gradcheck.report.finding import UNCHECKED, UNMET, Finding, details, findings
+from gradcheck.report.finding import TOO_LARGE, UNCHECKED, UNMET, Finding, details, findings
 from gradcheck.report.words import located, problems, relative
 from gradcheck.suite import Batch
 
@@ -24,7 +24,7 @@ VERDICTS = {
     "disagree": "The gradient that torch computed is proven to be wrong.",
     "unstable": "More than half of the digits are lost to rounding, and no input of the dtype determines them.",
     "lossy": "More than half of the digits are lost on the way, though the input determines them.",
-    "overflow": "The exact derivative is too large for the dtype.",
+    TOO_LARGE: "The exact derivative is too large for the dtype.",
     "undecided": "The enclosure of the derivative stayed too wide to decide.",
     "undefined": "There is no derivative at this point.",
     "error": "The check could not be carried out.",

@@ -130,7 +130,9 @@ def _indexed(gradient: GradientOutcome) -> str:
 
 def _scalar_tables(run: Run, view: View) -> Iterator[object]:
     rows = [(outcome, gradient) for outcome in run for gradient in outcome.gradients]
-    shown, hidden = _worst(rows, [_rank(gradient.judgements, gradient.expectations) for _, gradient in rows], view)
+    values = [outcome.value.judgements if outcome.value is not None else [] for outcome, _ in rows]
+    ranks = [_rank([*one.judgements, *value], one.expectations) for (_, one), value in zip(rows, values, strict=True)]
+    shown, hidden = _worst(rows, ranks, view)
     first = run.outcomes[0]
     several_dtypes = len({outcome.dtype for outcome in run}) > 1
     expected = any(gradient.expected is not None for _, gradient in rows)
@@ -405,7 +407,7 @@ def beside_the_gradients(outcome: Outcome) -> Iterator[Told]:
             known |= set() if blame is None else {(blame.cause, blame.span)}
     for fault in outcome.faults:
         if (fault.blame.cause, fault.blame.span) not in known:
-            yield outcome, point_text(outcome), fault.judgement, fault.blame
+            yield outcome, point_text(outcome), replace(fault.judgement, note=None), fault.blame  # the blame says it
 
 
 def _notes(run: Run, view: View) -> Iterator[object]:
@@ -476,12 +478,14 @@ def _failures(run: Run) -> Iterator[Text]:
 
 def _summary(run: Run) -> Text:
     counts, values = run.counts(), run.value_counts()
+    faults = Counter(fault.judgement.verdict for outcome in run for fault in outcome.faults)
     ulps = [gradient.worst_ulps for outcome in run for gradient in outcome.gradients]
     worst = max((one for one in ulps if one is not None), default=None)
     drawn = any("rand" in value.text for outcome in run for value in outcome.point.values())
     facts = [
         _counts(counts) or "nothing checked",
         *([f"value: {_counts(values)}"] if set(values) - {Verdict.AGREE} else []),
+        *([f"operations: {_counts(faults)}"] if set(faults) - {*counts, *values} else []),
         *([f"worst {ulp_text(worst)} ULP"] if worst is not None else []),
         ", ".join(dict.fromkeys(outcome.dtype for outcome in run)),
         run.environment["device"],

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from gradcheck.errors import LaneProblem, UsageProblem
-from gradcheck.functions import COMPOSITE, CONDITIONS, DETACH, ELEMENTWISE, TENSOR, WHERE
+from gradcheck.functions import COMPOSITE, CONDITIONS, CONSTANTS, DETACH, ELEMENTWISE, TENSOR, WHERE
 from gradcheck.program import Call, Name, Node, Number, Param, Program, Shape, postorder
 
 DTYPES = {"float64": torch.float64, "float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -274,8 +274,8 @@ class _Lane:
         return made
 
     def call(self, node: Call, args: list[Any]) -> Any:
-        if node.op in ("pi", "e"):
-            return math.pi if node.op == "pi" else math.e
+        if node.op in CONSTANTS:
+            return getattr(math, node.op)
         if node.op == DETACH:
             return self.tensor(args[0]).detach()
         if node.op == WHERE:

@@ -142,6 +142,23 @@ class Ball:
 
 
 @dataclass(frozen=True, slots=True)
+class Estimate:
+    """Where a limit lies as far as can be seen: the ends of the numbers near it, which prove nothing.
+
+    It has the ends of a Ball and nothing else of one, so that no estimate passes for what is proven; whoever measures
+    by it asks for its ``ball``, and says that it is an estimate.
+    """
+
+    lower: Dyadic
+    upper: Dyadic
+
+    @property
+    def ball(self) -> Ball:
+        """Return the same ends as a ball, to measure a distance by; nothing proves that the number is in it."""
+        return Ball(self.lower, self.upper)
+
+
+@dataclass(frozen=True, slots=True)
 class Format:
     """A binary floating-point format: bits of the significand with the hidden one, least and greatest normal exponent.
 

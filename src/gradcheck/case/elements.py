@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from math import inf, isfinite
 
 import numpy as np
@@ -10,11 +11,12 @@ import numpy as np
 from gradcheck import exact
 from gradcheck.autograd import TorchValue
 from gradcheck.compare import SLACK, Judgement, Verdict, between, explain, judge
-from gradcheck.formats import Ball, Dyadic, Format
+from gradcheck.formats import Ball, Dyadic, Estimate, Format
 from gradcheck.program import Shape, unravel
 
-Element = Ball | str | None
-"""An enclosure; the reason why there is none; or None where this precision, or this form, gives no number."""
+Element = Ball | Estimate | str | None
+"""An enclosure; the estimate of a limit; the reason why there is no derivative; or None where this precision, or this
+form, gives no number."""
 
 
 class Elements:
@@ -57,7 +59,12 @@ class Elements:
                 Verdict.ERROR,
                 note="oracle conflict: the closed form and the node-level program enclose different numbers",
             )
-        if isinstance(node, str) and node.startswith("domain"):
+        if isinstance(node, Estimate):
+            note = "the derivative here is a limit, estimated and not proven"
+            found = self.compared(k, node.ball, fmt, ulps)
+            found = found or Judgement(Verdict.UNDECIDED)
+            return node.ball, replace(found, note=f"{found.note}; {note}" if found.note else note)
+        if isinstance(node, str) and node.startswith(("domain", "infinite")):
             return None, Judgement(Verdict.UNDEFINED, note=_reason(node))
         if isinstance(node, str) and node != "undecided":
             self.kinks.append(k)
@@ -91,13 +98,6 @@ class Elements:
             self.torch[k] = max((run[k] for run in runs), key=lambda value: _distance(value, ball, fmt))
             self.judgements[k] = self.compared(k, ball, fmt, ulps) or self.judgements[k]
         return differ
-
-    def void(self, reason: str) -> None:
-        """Judge every element by the one reason why there is no derivative, unless it has one of its own."""
-        self.kinks = []
-        for k, found in enumerate(self.judgements):
-            if reason == "infinite" or found is None or found.verdict is not Verdict.UNDEFINED:
-                self.balls[k], self.judgements[k] = None, Judgement(Verdict.UNDEFINED, note=_reason(reason))
 
     def aside(self, k: int, sides: exact.Sides, fmt: Format, ulps: float) -> None:
         """Judge an element at a kink by its one-sided derivatives."""

@@ -74,9 +74,6 @@ class Case:
         values = self.decide(gradients)
         if self.settings.nondet:
             self.repeat(gradients, torch)
-        if self.infinite:
-            for one in gradients:
-                one.void("infinite")
         self.look_aside(gradients)
         self.explain(gradients)
         layers = [self.layer(layer, torch.layers[layer.name], values) for layer in self.plan.program.layers]
@@ -152,7 +149,8 @@ class Case:
         """Take the one-sided derivatives at kinks: equal ones mean that the function is smooth in spite of them."""
         for one in gradients:
             forms = self.forms(one.name)
-            asked = [k for k in one.kinks if self.asked in (None, (one.name, k))][:MAX_KINKS]
+            finite = np.isfinite(self.arrays[one.name]).ravel()
+            asked = [k for k in one.kinks if finite[k] and self.asked in (None, (one.name, k))][:MAX_KINKS]
             for k in asked:
                 sides = exact.sides(forms, self.plan.program.output, self.arrays, one.name, k)
                 if sides is not None:
@@ -175,19 +173,26 @@ class Case:
 
     def elements(self, pullback: Pullback, k: int, values: exact.Values, at: Sequence[int]) -> list[Element]:
         """Return the enclosures of some elements of the gradient by the input at place ``k``."""
-        return exact.balls(values[pullback.program.outputs[k]], self.bits, at)
+        output = pullback.program.outputs[k]
+        found: list[Element] = [*exact.balls(values[output], self.bits, at)]
+        if None in found and (self.infinite or exact.is_infinite(pullback.core)):
+            missing = [index for index, one in zip(at, found, strict=True) if one is None]
+            limits = dict(zip(missing, exact.approach(pullback.core, self.arrays, output, missing), strict=True))
+            nothing = "infinite" if self.infinite else None
+            found = [one or limits.get(index) or nothing for index, one in zip(at, found, strict=True)]
+        return found
 
     def closed(self, gradients: list[Elements], found: list[list[Element]]) -> list[list[Element]]:
         """Return the same elements from the fused closed forms, the cross-check of small tensors."""
         if sum(map(len, found)) > CROSS_CHECK_ELEMENTS:
             return [[None] * len(one) for one in found]
         values: dict[int, exact.Values] = {}
-        closed = []
+        closed: list[list[Element]] = []
         for one in gradients:
             core, output = self.plan.closed[one.name]
             if id(core) not in values:
                 values[id(core)] = exact.enclose(core, self.arrays, self.bits)
-            closed.append(exact.balls(values[id(core)][output], self.bits, one.open))
+            closed.append([*exact.balls(values[id(core)][output], self.bits, one.open)])
         return closed
 
     def pole(self) -> str | None:

@@ -6,6 +6,7 @@ import flint
 
 from gradcheck.exact.elements import Values, ball, balls
 from gradcheck.exact.evaluate import START_BITS, constant, enclose, from_float
+from gradcheck.exact.infinity import approach, is_infinite
 from gradcheck.exact.nearby import nearby
 from gradcheck.exact.reasons import pole
 from gradcheck.exact.rounding import enclose_rounded
@@ -17,6 +18,6 @@ MAX_BITS = 2048
 VERSION = flint.__version__
 
 __all__ = [
-    "MAX_BITS", "START_BITS", "VERSION", "Beside", "Form", "Side", "Sides", "Values", "ball", "balls", "beside",
-    "constant", "enclose", "enclose_rounded", "from_float", "nearby", "pole", "sides",
+    "MAX_BITS", "START_BITS", "VERSION", "Beside", "Form", "Side", "Sides", "Values", "approach", "ball", "balls",
+    "beside", "constant", "enclose", "enclose_rounded", "from_float", "is_infinite", "nearby", "pole", "sides",
 ]  # fmt: skip

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from gradcheck import functions
 from gradcheck.explanation.formulas import titled, to_latex, to_mathml
 from gradcheck.explanation.formulas.names import GREEK
 from gradcheck.explanation.formulas.typeset import FORMS, FUNCTIONS
@@ -193,7 +194,7 @@ def test_every_sample_shows_all_its_names(text: str) -> None:
 
 
 def test_the_marks_are_operations_of_the_table() -> None:
-    known = {*ELEMENTWISE, *TENSOR, *COMPOSITE, *CONDITIONS, *HIDDEN, WHERE, "pi", "e", D, POINT}
+    known = {*ELEMENTWISE, *TENSOR, *COMPOSITE, *CONDITIONS, *HIDDEN, WHERE, *functions.CONSTANTS, D, POINT}
     assert set(FORMS) | set(FUNCTIONS) <= known
 
 
@@ -411,6 +412,7 @@ CONSTANTS: list[Node] = [
     number(Fraction(-2, 3)),
     call("pi"),
     call("e"),
+    call("inf"),
 ]
 LEAVES: st.SearchStrategy[Node] = st.one_of(st.sampled_from(NAMES).map(Name), st.sampled_from(CONSTANTS))
 ARITHMETIC = ("neg", "add", "sub", "mul", "div", "pow", "square", "abs", "sqrt", "exp", "sin")

@@ -337,7 +337,7 @@ ERRORS: dict[str, tuple[str, ...]] = {
     "None": ("None is no number", "  None", "  ^^^^"),
     "...": ("this is no number", "  ...", "  ^^^"),
     "2j*x": ("complex numbers are not part of the language", "  2j*x", "  ^^"),
-    "inf*x": ("inf is no number of the language", "  inf*x", "  ^^^", "an input may be inf: --at x=inf"),
+    "nan*x": ("nan is no number of the language", "  nan*x", "  ^^^", "infinity is written inf"),
     "torch.sort(x)[0]": ("torch's sort returns two tensors", "  torch.sort(x)[0]", "  ^^^^^^^^^^^^^^^^",
                          "write .values[...] for the sorted elements"),
     "x // 2": ("// is no operator here", "  x // 2", "    ^^", "write floor(a/b)"),

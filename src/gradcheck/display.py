@@ -8,7 +8,7 @@ from itertools import chain, count
 from math import prod
 
 from gradcheck import kernels
-from gradcheck.functions import DETACH, TENSOR
+from gradcheck.functions import DETACH, GUARD, TENSOR
 from gradcheck.lower import Core, lower
 from gradcheck.program import (
     Call,
@@ -21,6 +21,7 @@ from gradcheck.program import (
     call,
     names,
     postorder,
+    rebuild,
     substitute,
     to_text,
 )
@@ -149,6 +150,27 @@ def _without_repeats(node: Node, shapes: Mapping[str, Shape], done: Mapping[str,
     return inner if constant or node.op == "expand" or prod(shapes[inner.id]) == 1 else node
 
 
+def _without_borders(node: Node) -> Node:
+    """Return a sum without the terms that are 0 wherever they are numbers: the borders of choices."""
+    return rebuild(node, _unbordered)
+
+
+def _unbordered(node: Node) -> Node:
+    if isinstance(node, Call) and node.op == "mul" and any(map(_is_border, node.args)):
+        return kernels.ZERO
+    if isinstance(node, Call) and node.op == "add" and any(map(_is_nothing, node.args)):
+        return next((one for one in node.args if not _is_nothing(one)), kernels.ZERO)
+    return node
+
+
+def _is_border(node: Node) -> bool:
+    return isinstance(node, Call) and node.op == GUARD and _is_nothing(node.args[0])
+
+
+def _is_nothing(node: Node) -> bool:
+    return _is_border(node) or (isinstance(node, Number) and node.value == 0)
+
+
 def readable(core: Core, keep: Collection[str]) -> list[str]:
     """Return the lines of a core program for people: a short value that is used once stands where it is used.
 
@@ -160,7 +182,7 @@ def readable(core: Core, keep: Collection[str]) -> list[str]:
     inlined: dict[str, Node] = {}
     lines = []
     for layer in core.program.layers:
-        node = substitute(_without_repeats(layer.expression, core.shapes, inlined), inlined)
+        node = _without_borders(substitute(_without_repeats(layer.expression, core.shapes, inlined), inlined))
         text = to_text(node)
         once = isinstance(node, Name | Number) or (uses[layer.name] == 1 and len(text) <= MAX_INLINED)
         if layer.name in core.program.outputs:

@@ -143,14 +143,18 @@ class Ball:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """Two numbers between which a limit lies as far as can be told: nothing is proven."""
+    """Where a limit lies as far as can be seen: the ends of the numbers near it, which prove nothing.
+
+    It has the ends of a Ball and nothing else of one, so that no estimate passes for what is proven; whoever measures
+    by it asks for its ``ball``, and says that it is an estimate.
+    """
 
     lower: Dyadic
     upper: Dyadic
 
     @property
     def ball(self) -> Ball:
-        """Return what the enclosure would be if the estimate were proven."""
+        """Return the same ends as a ball, to measure a distance by; nothing proves that the number is in it."""
         return Ball(self.lower, self.upper)
 
 
@@ -308,7 +312,7 @@ EXACT_DIGITS = {"float64": 18, "float32": 10, "bfloat16": 5, "float16": 6}
 """Digits of an exact number: one or two more than the dtype has."""
 
 
-def exact_text(ball: Ball | None, fmt: Format, digits: int | None = None) -> str:
+def exact_text(ball: Ball | Estimate | None, fmt: Format, digits: int | None = None) -> str:
     """Return the middle of an enclosure, with a little more digits than the dtype has where none are asked for.
 
     >>> exact_text(Ball(Dyadic(1, 0), Dyadic(1, 0)), FORMATS["float32"]), exact_text(None, FORMATS["float32"])
@@ -316,6 +320,8 @@ def exact_text(ball: Ball | None, fmt: Format, digits: int | None = None) -> str
     """
     if ball is None:
         return "-"
+    if isinstance(ball, Estimate):
+        return f"≈{exact_text(ball.ball, fmt, digits)}"
     if ball.contains(0.0):
         return "0"  # no digit of it is known to be another
     middle = ball.midpoint

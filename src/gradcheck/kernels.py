@@ -56,6 +56,8 @@ def _construct(op: str, args: list[Any]) -> Any:
         return sympy.pi
     if op == "e":
         return sympy.E
+    if op == "inf":
+        return _opaque(op)()  # SymPy's own would swallow what is added to it
     row = ELEMENTWISE.get(op)
     native = row.sympy(sympy, *args) if row is not None and row.sympy is not None else None
     made = native if native is not None else _opaque(op)(*args)
@@ -245,6 +247,8 @@ def _lift_function(expression: Any) -> Node:
     if op == MASK:
         value, taken, soft = expression.args
         return call(MASK, lift(value), lift(taken), soft=soft is sympy.true)
+    if op == "inf":
+        return call(op)
     args = tuple(lift(one) for one in expression.args)
     if type(expression) is sympy.sign:
         # sign comes from the derivative of abs alone (the user's own sign is opaque): no derivative at 0

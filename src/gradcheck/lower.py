@@ -11,7 +11,17 @@ from math import prod
 
 from gradcheck.constants import fold
 from gradcheck.errors import GradcheckError, LimitProblem, ShapeProblem, Span
-from gradcheck.functions import COMPOSITE, CONDITIONS, DETACH, ELEMENTWISE, TENSOR, Accumulation, Composite, Tensor
+from gradcheck.functions import (
+    COMPOSITE,
+    CONDITIONS,
+    CONSTANTS,
+    DETACH,
+    ELEMENTWISE,
+    TENSOR,
+    Accumulation,
+    Composite,
+    Tensor,
+)
 from gradcheck.functions.params import broadcast, shape_text
 from gradcheck.parse import parse
 from gradcheck.program import NOWHERE, Call, Layer, Name, Node, Number, Param, Program, Shape, postorder, substitute
@@ -23,7 +33,7 @@ MAX_KERNEL_NODES = 120
 MAX_INLINE_NODES = 12
 """Nodes of an argument that a definition may repeat; a larger one becomes a layer."""
 
-_SCALARS = frozenset({"pi", "e", "neg", "add", "sub", "mul", "div", "remainder", "pow"})
+_SCALARS = frozenset({*CONSTANTS, "neg", "add", "sub", "mul", "div", "remainder", "pow"})
 """Operations that Python does itself on plain numbers, before torch sees the result."""
 _NUMBER_OVER_TENSOR = "reciprocal(x)*number"
 """How torch divides a plain number by a tensor."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from gradcheck.blame import Blame
 from gradcheck.compare import Judgement, Verdict, worst
-from gradcheck.formats import Ball
+from gradcheck.formats import Ball, Estimate
 from gradcheck.points import Point
 from gradcheck.program import Program, Shape
 from gradcheck.settings import Exit
@@ -49,7 +49,7 @@ class Fault:
 class GradientOutcome:
     """The gradient by one input, element by element in row-major order.
 
-    ``exact`` is None where there is no enclosure, ``torch`` is None where torch returned no gradient. ``expected`` and
+    ``exact`` is an Estimate where a limit is not proven, and None where nothing is known; ``torch`` is None where torch returned no gradient. ``expected`` and
     ``expectations`` are there when the user stated a derivative; a number is None where that has no value. ``formula``
     is the composed closed form, where short. ``blames`` say what is at fault, one for each kind of bad element,
     the worst first.
@@ -58,12 +58,17 @@ class GradientOutcome:
     input: str
     shape: Shape
     formula: str | None
-    exact: list[Ball | None]
+    exact: list[Ball | Estimate | None]
     torch: list[float] | None
     judgements: list[Judgement]
     expected: list[float | None] | None = None
     expectations: list[Judgement] | None = None
     blames: list[Blame] = field(default_factory=list)
+
+    @property
+    def proven(self) -> list[Ball | None]:
+        """Return the enclosures alone."""
+        return [one if isinstance(one, Ball) else None for one in self.exact]
 
     @property
     def blame(self) -> Blame | None:

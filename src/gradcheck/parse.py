@@ -230,8 +230,8 @@ class _Parser:
         span = self.span(node)
         if node.id in CONSTANTS and node.id not in self.assigned and node.id not in self.bound:
             return Call(node.id, (), (), span)
-        if node.id in ("inf", "nan", "infinity", "NaN"):
-            raise self.fail(f"{node.id} is no number of the language", node, "an input may be inf: --at x=inf")
+        if node.id in ("nan", "infinity", "NaN"):
+            raise self.fail(f"{node.id} is no number of the language", node, "infinity is written inf")
         if node.id.startswith("__"):
             raise self.fail(f"{node.id} is not part of the language", node)
         return Name(node.id, span)
@@ -310,6 +310,8 @@ class _Parser:
     # --- calls ---
 
     def function(self, node: ast.Call, depth: int) -> Node:
+        if (infinity := self._pasted_infinity(node)) is not None:
+            return infinity
         name, place, receiver = self._callee(node)
         self._refuse_other_meanings(name, node)
         op = resolve(name, len(node.args) + (receiver is not None), bool(node.keywords))
@@ -318,6 +320,16 @@ class _Parser:
         given: list[ast.expr] = [*([receiver] if receiver is not None else []), *node.args]
         arguments = _Arguments(self, node, name, op, given, depth + 1)
         return arguments.call()
+
+    def _pasted_infinity(self, node: ast.Call) -> Node | None:
+        """Return what ``float("-inf")`` means, as people write infinities in Python."""
+        match node:
+            case ast.Call(func=ast.Name(id="float"), args=[ast.Constant(value=str(text))], keywords=[]):
+                sign = re.fullmatch(r"\s*([+-]?)inf(?:inity)?\s*", text, re.IGNORECASE)
+                infinity = Call("inf", (), (), self.span(node))
+                if sign:
+                    return Call("neg", (infinity,), (), self.span(node)) if sign[1] == "-" else infinity
+        return None
 
     def _refuse_other_meanings(self, name: str, node: ast.Call) -> None:
         """Refuse what torch reads in another way than a formula would: ``x.max(0)`` is a maximum over dim 0."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from gradcheck.errors import printable
 from gradcheck.formats import FORMATS, exact_text
-from gradcheck.functions import DETACH, OPERATORS, WHERE, lookup
+from gradcheck.functions import CONSTANTS, DETACH, OPERATORS, WHERE, lookup
 from gradcheck.lower import lower
 from gradcheck.outcome import GradientOutcome, Outcome, Run
 from gradcheck.program import Call, Name, Node, Number, Param, Program, Shape, postorder, unravel
@@ -210,7 +210,7 @@ class _Writer:
 
     def operation(self, node: Call, args: list[Any]) -> Any:
         torch = _Code("torch")
-        if node.op in ("pi", "e"):
+        if node.op in CONSTANTS:
             return getattr(torch, node.op)
         if node.op == DETACH:
             return self.tensor(args[0]).detach()

@@ -14,7 +14,7 @@ from gradcheck.autograd.tensors import TORCH_ERRORS, first_line, python, scalar
 from gradcheck.autograd.tested import run
 from gradcheck.autograd.trace import Step, edge, plain, step
 from gradcheck.errors import LaneProblem
-from gradcheck.functions import OPERATORS, WHERE
+from gradcheck.functions import CONSTANTS, OPERATORS, WHERE
 from gradcheck.program import Call, Name, Node, Number, Program, postorder
 
 
@@ -87,8 +87,8 @@ class Lane:
 
     def call(self, node: Call, args: list[Any]) -> Any:
         """Return what Python, torch or a callable under test makes of the arguments."""
-        if node.op in ("pi", "e"):
-            return math.pi if node.op == "pi" else math.e
+        if node.op in CONSTANTS:
+            return getattr(math, node.op)
         if node.op in OPERATORS and not any(isinstance(one, torch.Tensor) for one in args):
             return _numbers_alone(node.op, args)
         given = self.given(node.op, args)

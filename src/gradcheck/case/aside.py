@@ -38,7 +38,7 @@ def look_aside(case: Case, gradients: Sequence[Elements], values: exact.Values) 
     """
     aside = _Aside(case, {one.name: one for one in gradients}, values)
     hidden = aside.hidden()
-    kinks = [(one.name, k) for one in gradients for k in one.kinks if case.asked in (None, (one.name, k))]
+    kinks = [(one.name, k) for one in gradients for k in one.kinks if case.is_asked(one.name, k)]
     if not hidden and not kinks:
         return
     aside.judge_jumps(hidden)

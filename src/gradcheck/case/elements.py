@@ -13,8 +13,12 @@ from gradcheck.compare import SLACK, Judgement, Rounding, Verdict, between, expl
 from gradcheck.formats import Ball, Dyadic, Estimate, Format, exact_text
 from gradcheck.program import Shape, unravel
 
-Element = Ball | str | None
-"""An enclosure; the reason why there is none; or None where this precision, or this form, gives no number."""
+Element = Ball | Estimate | str | None
+"""An enclosure; the estimate of a limit; the reason why there is no derivative; or None where this precision, or this
+form, gives no number."""
+
+
+_TOO_WIDE = Judgement(Verdict.UNDECIDED, note="the slopes are enclosed too wide")
 
 
 class Elements:
@@ -26,6 +30,7 @@ class Elements:
         self.torch = list(torch.elements) if torch is not None else None
         count = int(np.prod(shape, dtype=np.int64))
         self.balls: list[Ball | None] = [None] * count
+        self.estimates: list[Estimate | None] = [None] * count
         self.judgements: list[Judgement | None] = [None] * count
         self.open = list(range(count))
         self.kinks: list[int] = []
@@ -57,7 +62,10 @@ class Elements:
                 Verdict.ERROR,
                 note="oracle conflict: the closed form and the node-level program enclose different numbers",
             )
-        if isinstance(node, str) and node.startswith("domain"):
+        if isinstance(node, Estimate):
+            self.estimates[k] = node
+            return None, self.estimated(k, node, fmt, ulps)
+        if isinstance(node, str) and node.startswith(("domain", "infinite")):
             return None, Judgement(Verdict.UNDEFINED, note=_reason(node))
         if isinstance(node, str) and node != "undecided":
             self.kinks.append(k)
@@ -92,13 +100,6 @@ class Elements:
             self.judgements[k] = self.compared(k, ball, fmt, ulps) or self.judgements[k]
         return differ
 
-    def void(self, reason: str) -> None:
-        """Judge every element by the one reason why there is no derivative, unless it has one of its own."""
-        self.kinks = []
-        for k, found in enumerate(self.judgements):
-            if reason == "infinite" or found is None or found.verdict is not Verdict.UNDEFINED:
-                self.balls[k], self.judgements[k] = None, Judgement(Verdict.UNDEFINED, note=_reason(reason))
-
     def aside(self, k: int, found: exact.Beside, fmt: Format, ulps: float) -> None:
         """Judge an element at a kink, or at an end of the domain, by its one-sided derivatives."""
         sides = found.sides
@@ -116,17 +117,32 @@ class Elements:
 
     def smooth(self, k: int, slope: Ball | Estimate, fmt: Format, ulps: float) -> None:
         """Judge an element that has a derivative after all; what is not proven is said not to be."""
-        ball = slope if isinstance(slope, Ball) else slope.ball
-        made = self.compared(k, ball, fmt, ulps) or Judgement(Verdict.UNDECIDED, note="the slopes are enclosed too wide")
         if isinstance(slope, Estimate):
-            said = f"as far as can be told, the derivative is {exact_text(ball, fmt)}"
-            made = Judgement(made.verdict, made.ulps, f"{said}; {made.note}" if made.note else said)
-        self.balls[k] = slope if isinstance(slope, Ball) else None
-        self.judgements[k] = made
+            self.balls[k], self.estimates[k] = None, slope
+            self.judgements[k] = self.estimated(k, slope, fmt, ulps)
+        else:
+            self.balls[k] = slope
+            self.judgements[k] = self.compared(k, slope, fmt, ulps) or _TOO_WIDE
+
+    def estimated(self, k: int, limit: Estimate, fmt: Format, ulps: float) -> Judgement:
+        """Return the judgement by a limit that is not proven, which says so."""
+        made = self.compared(k, limit.ball, fmt, ulps) or _TOO_WIDE
+        said = f"as far as can be told, the derivative is {exact_text(limit.ball, fmt)}"
+        return Judgement(made.verdict, made.ulps, f"{said}; {made.note}" if made.note else said)
 
     def jump(self, k: int) -> None:
         """Judge an element along which the function is not continuous."""
         self.balls[k], self.judgements[k] = None, Judgement(Verdict.UNDEFINED, note="the function jumps at this point")
+
+    @property
+    def exact(self) -> list[Ball | Estimate | None]:
+        """Return what is known of every element."""
+        return [a or b for a, b in zip(self.balls, self.estimates, strict=True)]
+
+    def truth(self, k: int) -> Ball | None:
+        """Return the enclosure of one element, or where it lies as far as can be told, to measure errors by."""
+        estimate = self.estimates[k]
+        return self.balls[k] or (None if estimate is None else estimate.ball)
 
     def disagreements(self) -> list[int]:
         """Return the elements where torch's gradient is beyond the tolerance and rounding may be the reason."""
@@ -136,7 +152,7 @@ class Elements:
 
     def explain(self, k: int, rounding: Rounding, fmt: Format) -> None:
         """Replace a judgement by what the roundings on the way make of it."""
-        found, truth = self.judgements[k], self.balls[k]
+        found, truth = self.judgements[k], self.truth(k)
         if found is not None and truth is not None and self.torch is not None:
             self.judgements[k] = explain(found, truth, self.torch[k], fmt, rounding)
 

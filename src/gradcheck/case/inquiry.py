@@ -75,7 +75,7 @@ class Inquiry:
     def blame(self, gradient: GradientOutcome, traced: Graph, k: int) -> Blame | None:
         """Return what is at fault for one element, and a fix where there is one."""
         torch = None if gradient.torch is None else gradient.torch[k]
-        judgement, truth = gradient.judgements[k], gradient.exact[k]
+        judgement, truth = gradient.judgements[k], gradient.proven[k]
         found = None
         if k in self.case.unsteady.get(gradient.input, ()):
             found = unsteady(traced, self.case.backward(traced=True).operations, k)

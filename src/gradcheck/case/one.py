@@ -63,6 +63,10 @@ class Case:
         """Return whether the point itself is infinite in this dtype."""
         return any(not np.isfinite(array).all() for array in self.arrays.values())
 
+    def is_asked(self, name: str, k: int) -> bool:
+        """Return whether the sides of an element are of interest; an infinite one has none."""
+        return self.asked in (None, (name, k)) and bool(np.isfinite(self.arrays[name].ravel()[k]))
+
     def forms(self, name: str) -> list[exact.Form]:
         """Return both programs of the gradient by one input, each with its layer."""
         output = self.plan.node.program.outputs[self.plan.wrt.index(name)]
@@ -80,9 +84,6 @@ class Case:
         values = self.decide(gradients, value)
         if self.settings.nondet:
             self.repeat(gradients, torch)
-        if self.infinite:
-            for one in gradients:
-                one.void("infinite")
         look_aside(self, gradients, values)
         self.evidence = Evidence(self, values, torch)
         faults = self.explain(gradients, value, self.evidence)
@@ -150,7 +151,7 @@ class Case:
             values = exact.enclose(self.plan.node.core, self.arrays, self.bits)
             found = [self.elements(self.plan.node, k, values, one.open) for k, one in enumerate(gradients)]
             closed = self.closed(gradients, found)
-            found.append(exact.balls(values[value.name], self.bits, value.open))
+            found.append([*exact.balls(values[value.name], self.bits, value.open)])
             closed.append([None] * len(value.open))
             for one, nodes, forms in zip(judged, found, closed, strict=True):
                 one.settle(nodes, forms, self.format, self.tolerance)
@@ -175,7 +176,7 @@ class Case:
         for one in (*gradients, value):
             name = None if one is value else one.name
             for k in one.disagreements():
-                truth = one.balls[k]
+                truth = one.truth(k)
                 if truth is not None and one.torch is not None:
                     smooth = one is value or k not in one.kinks
                     one.explain(k, evidence.rounding(name, k, truth, one.torch[k], smooth=smooth), self.format)
@@ -183,19 +184,26 @@ class Case:
 
     def elements(self, pullback: Pullback, k: int, values: exact.Values, at: Sequence[int]) -> list[Element]:
         """Return the enclosures of some elements of the gradient by the input at place ``k``."""
-        return exact.balls(values[pullback.program.outputs[k]], self.bits, at)
+        output = pullback.program.outputs[k]
+        found: list[Element] = [*exact.balls(values[output], self.bits, at)]
+        if None in found and (self.infinite or exact.is_infinite(pullback.core)):
+            missing = [index for index, one in zip(at, found, strict=True) if one is None]
+            limits = dict(zip(missing, exact.at_infinity(pullback.core, self.arrays, output, missing), strict=True))
+            nothing = "infinite" if self.infinite else None
+            found = [one or limits.get(index) or nothing for index, one in zip(at, found, strict=True)]
+        return found
 
     def closed(self, gradients: list[Elements], found: list[list[Element]]) -> list[list[Element]]:
         """Return the same elements from the fused closed forms, the cross-check of small tensors."""
         if sum(map(len, found)) > CROSS_CHECK_ELEMENTS:
             return [[None] * len(one) for one in found]
         values: dict[int, exact.Values] = {}
-        closed = []
+        closed: list[list[Element]] = []
         for one in gradients:
             core, output = self.plan.closed[one.name]
             if id(core) not in values:
                 values[id(core)] = exact.enclose(core, self.arrays, self.bits)
-            closed.append(exact.balls(values[id(core)][output], self.bits, one.open))
+            closed.append([*exact.balls(values[id(core)][output], self.bits, one.open)])
         return closed
 
     def pole(self) -> str | None:
@@ -209,7 +217,7 @@ class Case:
         """Return one gradient with its verdicts, and those on what the user expects."""
         expected, expectations = self.expectation(one)
         return GradientOutcome(
-            one.name, one.shape, self.plan.formulas[one.name], one.balls, one.torch,
+            one.name, one.shape, self.plan.formulas[one.name], one.exact, one.torch,
             [judgement or Judgement(Verdict.UNDECIDED) for judgement in one.judgements], expected, expectations,
         )  # fmt: skip
 

@@ -65,7 +65,7 @@ def singular(scene: Scene, site: Site) -> Finding | None:
     made = scene.at_exact(site)
     if made is None:
         return None
-    if any(one is None or isinstance(one, str) for one in made.value):
+    if any(map(_is_missing, made.value)):
         return Finding(no_value(site), site)
     for position, elements in made.pulled.items():
         reached = scene.name is None or scene.name in inputs(site.sources[position])
@@ -106,8 +106,13 @@ def _numbers(scene: Scene, condition: Site, position: int) -> Balls | None:
 
 
 def _has_no_value(scene: Scene, site: Site) -> bool:
-    missing = any(not isinstance(one, Ball) for one in scene.graph.balls(site.value))
+    missing = any(map(_is_missing, scene.graph.balls(site.value)))
     return missing and site.smooth and masking(site) is None
+
+
+def _is_missing(one: Element) -> bool:
+    """Tell whether an operation has no value here; infinity is one, at an infinite point."""
+    return not isinstance(one, Ball) and one != "infinite"
 
 
 def _open(scene: Scene, site: Site) -> bool:
@@ -119,6 +124,8 @@ def _open(scene: Scene, site: Site) -> bool:
 def _no_slope(site: Site, elements: list[Element]) -> Cause | None:
     """Return why an operation sends no number back to an argument, where it does not."""
     for reason in elements:
+        if reason == "infinite":
+            return Cause.POLE
         if isinstance(reason, str) and reason != "undecided":
             kind = reason.partition(" ")[0]
             return {"kink": Cause.KINK, "jump": Cause.JUMP}.get(kind) or no_value(site)
@@ -127,7 +134,8 @@ def _no_slope(site: Site, elements: list[Element]) -> Cause | None:
 
 def no_value(site: Site) -> Cause:
     """Return why an operation has no value at its arguments."""
-    if site.call.op in ("div", "reciprocal", "remainder", "fmod"):
+    divisor = site.torch.args[-1] if site.torch.args else None
+    if site.call.op in ("div", "reciprocal", "remainder", "fmod") and (divisor is None or 0 in divisor.elements):
         return Cause.DIVISION_BY_ZERO
     infinite = any(abs(value) == inf for value in site.torch.value.elements)
     return Cause.POLE if infinite else Cause.OUTSIDE_DOMAIN

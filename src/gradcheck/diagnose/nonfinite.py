@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from math import isfinite
+from math import isfinite, isinf
 
 import numpy as np
 
@@ -54,9 +54,15 @@ def _origin(scene: Scene, name: str) -> tuple[Site, int] | None:
 def _root(scene: Scene, site: Site) -> Site | None:
     """Return the first operation on the way to ``site``, or it, whose value is not finite from finite arguments."""
     for source in site.sources:
-        if isinstance(source, Site) and broken(source.torch.value):
+        if isinstance(source, Site) and broken(source.torch.value) and not _is_infinite(scene, source):
             return _root(scene, source)
-    return site if broken(site.torch.value) else None
+    return site if broken(site.torch.value) and not _is_infinite(scene, site) else None
+
+
+def _is_infinite(scene: Scene, site: Site) -> bool:
+    """Tell whether a value is truly infinite wherever torch has no finite one, as at an infinite point."""
+    elements = zip(scene.graph.balls(site.value), site.torch.value.elements, strict=False)
+    return all(isfinite(value) or (isinf(value) and one == "infinite") for one, value in elements)
 
 
 def _why_not_finite(scene: Scene, root: Site) -> Finding:

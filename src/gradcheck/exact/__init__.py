@@ -6,6 +6,7 @@ import flint
 
 from gradcheck.exact.elements import Values, ball, balls
 from gradcheck.exact.evaluate import START_BITS, constant, enclose, from_float
+from gradcheck.exact.infinity import at_infinity, is_infinite
 from gradcheck.exact.many import Gradients, Place, combined, directions, orders, toward
 from gradcheck.exact.reach import groups, jumping, may_jump
 from gradcheck.exact.reasons import pole
@@ -19,7 +20,7 @@ MAX_BITS = 2048
 VERSION = flint.__version__
 
 __all__ = [
-    "MAX_BITS", "START_BITS", "VERSION", "Beside", "Form", "Gradients", "Place", "Side", "Sides", "Surroundings", "Values",
-    "ball", "balls", "beside", "combined", "constant", "directions", "enclose", "enclose_rounded", "from_float",
-    "groups", "jumping", "may_jump", "moved", "orders", "pole", "sides", "toward",
+    "MAX_BITS", "START_BITS", "VERSION", "Beside", "Form", "Gradients", "Place", "Side", "Sides", "Surroundings",
+    "Values", "at_infinity", "ball", "balls", "beside", "combined", "constant", "directions", "enclose", "enclose_rounded",
+    "from_float", "groups", "is_infinite", "jumping", "may_jump", "moved", "orders", "pole", "sides", "toward",
 ]  # fmt: skip

@@ -10,6 +10,7 @@ from flint import arb
 
 from gradcheck.exact.precision import working_precision
 from gradcheck.formats import Ball, Dyadic
+from gradcheck.functions.elementwise import is_infinite
 
 Array = np.ndarray[Any, np.dtype[np.object_]]
 
@@ -100,7 +101,7 @@ def ball(value: Any) -> Ball | str | None:
     if isinstance(value, Zero):
         return Ball(Dyadic(0, 0), Dyadic(0, 0))
     if not value.is_finite():
-        return None
+        return "infinite" if is_infinite(value) else None
     if value.is_exact():
         end = _dyadic(value)
         return Ball(end, end)

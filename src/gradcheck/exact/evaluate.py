@@ -15,7 +15,19 @@ from flint import arb, fmpq
 from gradcheck.exact.elements import SOFT_ZERO, UNDECIDED, ZERO, Array, Undefined, Values, Zero, as_ball
 from gradcheck.exact.precision import working_precision
 from gradcheck.exact.structure import Book, Known, forget
-from gradcheck.functions import BEHIND, COMPARISONS, CONDITIONS, DETACH, ELEMENTWISE, GUARD, MASK, PATCH, TENSOR, WHERE
+from gradcheck.functions import (
+    BEHIND,
+    COMPARISONS,
+    CONDITIONS,
+    CONSTANTS,
+    DETACH,
+    ELEMENTWISE,
+    GUARD,
+    MASK,
+    PATCH,
+    TENSOR,
+    WHERE,
+)
 from gradcheck.lower import Core, domain
 from gradcheck.program import Call, Name, Node, Number, Shape, postorder
 
@@ -137,8 +149,8 @@ def operation(node: Call, args: list[Any]) -> Any:
         return TENSOR[node.op].exact(np, *map(as_array, args), **dict(node.params), zero=ZERO)
     if node.op == DETACH:
         return args[0]
-    if node.op in ("pi", "e"):
-        return arb.pi() if node.op == "pi" else arb.const_e()
+    if node.op in CONSTANTS:
+        return _CONSTANTS[node.op]()
     row = ELEMENTWISE.get(node.op)
     if row is not None and row.native:
         return row.exact(*args)
@@ -201,6 +213,8 @@ def _open(truth: Any) -> Undefined:
     """Return what a choice is whose condition is open: undecided, or without a value like what is compared."""
     return truth if isinstance(truth, Undefined) else UNDECIDED
 
+
+_CONSTANTS: dict[str, Callable[..., Any]] = {"pi": arb.pi, "e": arb.const_e, "inf": lambda: arb("inf")}
 
 _CHOICES: dict[str, Callable[..., Any]] = {
     WHERE: lambda c, a, b: a if c is True else b if c is False else _open(c),

@@ -14,7 +14,7 @@ from gradcheck.exact.evaluate import as_array
 from gradcheck.exact.evaluate import operation as operation_of_balls
 from gradcheck.exact.expansions import EXPANSIONS, raised
 from gradcheck.exact.series import UNKNOWN, Frame, Gap, Series, constant, cut, remainder, series
-from gradcheck.functions import BEHIND, COMPARISONS, CONDITIONS, DETACH, GUARD, MASK, PATCH, TENSOR, WHERE
+from gradcheck.functions import BEHIND, COMPARISONS, CONDITIONS, CONSTANTS, DETACH, GUARD, MASK, PATCH, TENSOR, WHERE
 from gradcheck.lower import Core
 from gradcheck.program import Call, Name, Node, Number, names, postorder
 
@@ -137,7 +137,7 @@ def _operation(node: Call, args: list[Any], like: Series) -> Any:
         exponent = args[1].value
         return _over([args[0]], _row(lambda x: raised(x, exponent), like))
     args = [_number(one) for one in args]
-    if node.op in ("pi", "e"):
+    if node.op in CONSTANTS:
         return operation_of_balls(node, args)
     if node.op in CONDITIONS:
         return _over(args, _condition(node.op, like))

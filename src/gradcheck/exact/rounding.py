@@ -155,6 +155,8 @@ class _Loss:
             return self.settled(over_arrays(as_ball, 1)(made)) if node.op == MASK else made
         if node.op in (GUARD, DETACH):
             return args[0]
+        if node.op == "inf":
+            return NAN  # behind an infinity a float may be anything, and no operation is too large
         if node.op in CONSTANTS:
             return self.stored(node.op, operation(node, args), 1)
         row = ELEMENTWISE.get(node.op)

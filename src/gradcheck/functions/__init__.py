@@ -24,7 +24,7 @@ ELEMENTWISE = {row.name: row for row in elementwise.ROWS}
 TENSOR = {row.name: row for row in tensor.ROWS}
 COMPOSITE = {row.name: row for row in composite.ROWS}
 CONDITIONS = {row.name: row for row in conditions.ROWS}
-CONSTANTS = frozenset({"pi", "e"})
+CONSTANTS = frozenset({"pi", "e", "inf"})
 
 ALIASES = {
     "ln": "log", "Abs": "abs", "absolute": "abs", "fabs": "abs", "arcsin": "asin", "arccos": "acos", "arctan": "atan",

@@ -90,12 +90,12 @@ def parse_points(
 
 
 def assigned_constants(texts: Sequence[str]) -> set[str]:
-    """Return which of the constants ``pi`` and ``e`` the texts give a point for: there they are inputs.
+    """Return which of the constants ``pi``, ``e`` and ``inf`` the texts give a point for: there they are inputs.
 
     >>> assigned_constants(["x=pi/2, e=1"])
     {'e'}
     """
-    return {name for name in ("pi", "e") for text in texts if re.search(rf"(^|[,;\s]){name}\s*=", text)}
+    return {name for name in ("pi", "e", "inf") for text in texts if re.search(rf"(^|[,;\s]){name}\s*=", text)}
 
 
 def to_value(obj: object, name: str) -> Value:

@@ -11,7 +11,7 @@ from typing import Any
 
 from gradcheck.blame import Blame, Fix, Reading
 from gradcheck.compare import Judgement, Verdict, worst
-from gradcheck.formats import Ball
+from gradcheck.formats import Ball, Estimate
 from gradcheck.outcome import GradientOutcome, LayerOutcome, Outcome, Run
 from gradcheck.program import Program, Shape, to_text, unravel
 from gradcheck.repro import command, hexadecimal
@@ -166,7 +166,8 @@ def _elements(gradient: GradientOutcome) -> Iterator[Object]:
             "index": list(index),
             **_judgement(judgement),
             "torch": torch,
-            "enclosure": _enclosure(ball),
+            "enclosure": _enclosure(ball if isinstance(ball, Ball) else None),
+            "estimate": _enclosure(ball.ball if isinstance(ball, Estimate) else None),
             "expected": expected,
         }
 

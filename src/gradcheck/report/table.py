@@ -278,7 +278,7 @@ def _lane_columns(table: Table, expected: bool, view: View) -> None:
 def _lanes(gradient: GradientOutcome, k: int, fmt: Format, expected: bool, view: View) -> list[Text]:
     found = gradient.judgements[k]
     torch = _number(None if gradient.torch is None else gradient.torch[k], fmt)
-    radius = [Text(_radius(gradient.exact[k]))] if view.verbose else []
+    radius = [Text(_radius(gradient.proven[k]))] if view.verbose else []
     cells = [Text(exact_text(gradient.exact[k], fmt)), *radius, Text(torch), Text(ulp_text(found.ulps))]
     cells.append(_verdict(found.verdict))
     if expected and gradient.expected is not None and gradient.expectations is not None:

@@ -93,8 +93,9 @@ class Printer:
         return Piece(made, first=Edge.DIGIT, last=Edge.DIGIT, plain=True, size=len(text) + 2)
 
     def constant(self, node: Call, _args: list[Piece]) -> Piece:
-        """Return pi or e."""
-        made = self.notation.letter("π") if node.op == "pi" else self.notation.word(node.op)
+        """Return pi, e or infinity."""
+        letter = {"pi": "π", "inf": "∞"}.get(node.op)
+        made = self.notation.letter(letter) if letter else self.notation.word(node.op)
         return Piece(made, first=Edge.LETTER, last=Edge.LETTER)
 
     # --- arithmetic ---
@@ -359,7 +360,7 @@ def large(sign: str) -> Form:
 
 
 FORMS: dict[str, Form] = {
-    "pi": Printer.constant, "e": Printer.constant, POINT: Printer.point, D: Printer.derivative,
+    "pi": Printer.constant, "e": Printer.constant, "inf": Printer.constant, POINT: Printer.point, D: Printer.derivative,
     "neg": Printer.negated, "add": infix("+", Level.SUM, chains=True), "sub": infix("-", Level.SUM, chains=True),
     "mul": Printer.product, "matmul": Printer.matmul, "remainder": Printer.modulo, "outer": infix("⊗", Level.PRODUCT),
     "div": Printer.fraction, "reciprocal": Printer.fraction, "rsqrt": Printer.root, "sqrt": Printer.root,

@@ -359,6 +359,10 @@ SCRIPTS = [
     *(f"{row.name}({', '.join(row.args)})" for row in ELEMENTWISE.values()),
     "where((a > 0) & ~(a < 1) | (a == 3), 2*pi*a, a**2/3)", "-a + 1", "2**0.5*a", "y = a; torch = y*2; torch",
     "detach(a)*a", "clamp(a, min=v)", "where(a > 1, 2, 3)*a", "maximum(a, 0.5)", "e**a",
+    # Python runs what is among plain numbers, and torch's functions take tensors
+    "exp(1 + 2)*a", "where(1 < 2, a, 2*a)", "where(~(1 < 2), a, 2*a)", "where(~(1 < 2) & (a > 0), a, 2*a)",
+    "(5 % 3)*a + a % 0.3", "y = 1 + 2; exp(y)*a", "where(1 < 2, 1 + 1, 3)*a", "clamp(a, -1, 1 + 1)",
+    "maximum(a, 2**0.5)", "detach(1 + 2)*a", "a**(1/0)*0", "(0.1 + 0.2 - 0.3)*a", "sin(pi)*a", "(-1)**0.5*a",
 ]  # fmt: skip
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from math import inf, isfinite
 from typing import Any
@@ -164,6 +166,14 @@ class _Code:
         return _Code(f"(~{self._text})")
 
 
+@dataclass(frozen=True, slots=True)
+class _Arithmetic:
+    """Arithmetic on plain numbers: its text, and what Python makes of it."""
+
+    text: str
+    value: Any
+
+
 def _operator(sign: str) -> tuple[Any, Any]:
     return (
         lambda self, other: _Code(f"({_written(self)} {sign} {_written(other)})"),
@@ -201,6 +211,8 @@ class _Writer:
                 done.append(_Code(_safe(part.id), self.rank(part)))
             elif isinstance(part, Number):
                 done.append(_plain(part.value))
+            elif part.op in CONSTANTS:
+                done.append(_Arithmetic(f"torch.{part.op}", getattr(math, part.op)))
             else:
                 args = done[len(done) - len(part.args) :]
                 del done[len(done) - len(part.args) :]
@@ -210,30 +222,50 @@ class _Writer:
 
     def operation(self, node: Call, args: list[Any]) -> Any:
         torch = _Code("torch")
-        if node.op in CONSTANTS:
-            return getattr(torch, node.op)
         if node.op == DETACH:
             return self.tensor(args[0]).detach()
         if node.op == WHERE:
             plain = not any(isinstance(one, _Code) for one in args[1:])
-            return torch.where(args[0], *(map(self.tensor, args[1:]) if plain else args[1:]))
+            return torch.where(self.truth(args[0]), *(map(self.tensor, args[1:]) if plain else args[1:]))
         row = lookup(node.op)
         assert row is not None
         function = row.torch or (lambda m, *args, **params: getattr(m, node.op)(*args, **params))
         if node.op in OPERATORS:
             if not any(isinstance(one, _Code) for one in args):
-                args = [_Code(_written(args[0])), *args[1:]]
-            return function(torch, *args)
+                return _numbers_alone(node.op, args)
+            return function(torch, *(_Code(one.text) if isinstance(one, _Arithmetic) else one for one in args))
         bounds = node.op.startswith("clamp") and not any(isinstance(one, _Code) for one in args[1:])
         tensors = [one if bounds and k else self.tensor(one) for k, one in enumerate(args)]
         return function(torch, *tensors, **{name: _param(name, value) for name, value in node.params})
 
     def tensor(self, value: Any) -> Any:
         """Return code that is a tensor."""
-        if isinstance(value, _Code) and value._text not in ("torch.pi", "torch.e"):
+        if isinstance(value, _Code):
             return value
-        device = {"device": self.device} if self.device != "cpu" else {}
-        return _Code("torch").tensor(value, dtype=_Code(f"torch.{self.dtype}"), **device)
+        return _Code("torch").tensor(value, dtype=_Code(f"torch.{self.dtype}"), **self.place)
+
+    def truth(self, value: Any) -> Any:
+        """Return code that is a condition."""
+        return value if isinstance(value, _Code) else _Code("torch").tensor(value, **self.place)
+
+    @property
+    def place(self) -> dict[str, str]:
+        """Return where tensors are made."""
+        return {"device": self.device} if self.device != "cpu" else {}
+
+
+def _numbers_alone(op: str, args: list[Any]) -> _Arithmetic:
+    """Return the code of what Python makes of plain numbers, or its value where Python raises."""
+    from gradcheck.autograd.lane import numbers_alone
+
+    value = numbers_alone(op, [one.value if isinstance(one, _Arithmetic) else one for one in args])
+    if not isfinite(value):
+        return _Arithmetic(_literal(value), value)
+    codes, row = [_Code(_written(one)) for one in args], lookup(op)
+    assert row is not None
+    assert row.torch is not None
+    text = f"(not {codes[0]._text})" if op == "logical_not" else _written(row.torch(None, *codes))
+    return _Arithmetic(text, value)
 
 
 _TAKEN = frozenset({"torch", "print"})
@@ -256,8 +288,8 @@ def _param(name: str, value: Param) -> Any:
 
 
 def _written(value: Any) -> str:
-    if isinstance(value, _Code):
-        return value._text
+    if isinstance(value, _Code | _Arithmetic):
+        return value._text if isinstance(value, _Code) else value.text
     if isinstance(value, tuple | list):
         inner = ", ".join(map(_written, value))
         return f"[{inner}]" if isinstance(value, list) else f"({inner}{',' if len(value) == 1 else ''})"

@@ -90,7 +90,7 @@ class Lane:
         if node.op in CONSTANTS:
             return getattr(math, node.op)
         if node.op in OPERATORS and not any(isinstance(one, torch.Tensor) for one in args):
-            return _numbers_alone(node.op, args)
+            return numbers_alone(node.op, args)
         given = self.given(node.op, args)
         params = {name: param(name, value) for name, value in node.params}
         tested = self.tested(node.op)
@@ -130,6 +130,6 @@ class Lane:
         return value if isinstance(value, torch.Tensor) else torch.tensor(bool(value), device=self.device)
 
 
-def _numbers_alone(op: str, args: list[Any]) -> Any:
+def numbers_alone(op: str, args: list[Any]) -> Any:
     """Return what Python makes of plain numbers; ~ of a truth is a number there, and works on tensors alone."""
     return not args[0] if op == "logical_not" else python(function(op), args)

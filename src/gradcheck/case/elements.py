@@ -100,6 +100,20 @@ class Elements:
             self.judgements[k] = self.compared(k, ball, fmt, ulps) or self.judgements[k]
         return differ
 
+    def vector(self, values: Sequence[float], fmt: Format, ulps: float) -> bool:
+        """Take what torch's vectorised kernels returned wherever it is worse; return whether a verdict is."""
+        if self.torch is None:
+            return False
+        worse = False
+        for k, (value, ball) in enumerate(zip(values, self.balls, strict=True)):
+            before = self.judgements[k]
+            if ball is None or before is None or _distance(value, ball, fmt) <= _distance(self.torch[k], ball, fmt):
+                continue
+            self.torch[k] = value
+            found = self.judgements[k] = self.compared(k, ball, fmt, ulps) or before
+            worse = worse or found.verdict is not before.verdict
+        return worse
+
     def aside(self, k: int, found: exact.Beside, fmt: Format, ulps: float) -> None:
         """Judge an element at a kink, or at an end of the domain, by its one-sided derivatives."""
         sides = found.sides

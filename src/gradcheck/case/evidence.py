@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gradcheck import exact
-from gradcheck.autograd import Backward, TorchValue
+from gradcheck import autograd, exact
+from gradcheck.autograd import Backward, Mismatch, TorchValue
+from gradcheck.blame import Blame, Cause
 from gradcheck.compare import Judgement, Rounding, Verdict, half_of_the_digits
 from gradcheck.diagnose import Graph, Site, faults, graph, misadded, ruled
 from gradcheck.formats import Ball, Format
@@ -32,15 +33,25 @@ class Evidence:
     wrong, and where all are right rounding explains the difference, whatever the bound over the whole program.
     """
 
-    def __init__(self, case: Case, values: exact.Values, first: Backward) -> None:
+    def __init__(self, case: Case, values: exact.Values, first: Backward, copy: int | None) -> None:
+        """``first`` is the run without its operations; ``copy`` counts what vectorised kernels made of the point."""
         self.case = case
         self.values = values
         self.first = first
+        self.copy = copy
 
     @cached_property
     def run(self) -> Backward:
         """Return torch's run with every operation on the way."""
-        return self.case.backward(traced=True)
+        case = self.case
+        if self.copy is None:
+            return case.backward(traced=True)
+        found = autograd.vectorised(case.plan.program, case.arrays, case.plan.wrt, dtype=case.dtype, traced=True)
+        return found[self.copy] if self.copy < len(found) else self.first
+
+    def gave(self, name: str | None, k: int, value: float) -> bool:
+        """Return whether torch's number for one element comes from this run."""
+        return _gave(self.first, self.case.plan.program.output, name, k, value)
 
     @cached_property
     def graph(self) -> Graph | None:
@@ -84,8 +95,7 @@ class Evidence:
         graph = self.graph
         if graph is None or not all(one.seen for one in graph.rulings.values()) or name in self.misadded:
             return False
-        found = self.run.layers[self.case.plan.program.output] if name is None else self.run.gradients[name]
-        return found is not None and found.elements[k].hex() == value.hex()
+        return bool(graph.sites) and _gave(self.run, self.case.plan.program.output, name, k, value)
 
     @cached_property
     def misadded(self) -> frozenset[str]:
@@ -148,6 +158,19 @@ class Evidence:
         found = [exact.balls(values[layer], self.case.bits, [k])[0] for values in self.moved]
         balls = [one for one in found if isinstance(one, Ball)]
         return not balls or any(_apart(one, truth, self.case.format) for one in balls)
+
+
+def _gave(run: Backward, output: str, name: str | None, k: int, value: float) -> bool:
+    found = run.layers[output] if name is None else run.gradients[name]
+    return found is not None and found.elements[k].hex() == value.hex()
+
+
+def mismatched(one: Mismatch) -> Fault:
+    """Return the fault of a callable under test that returns another kind of tensor than torch's own function."""
+    whose = f"the backward of {one.op}" if one.backward else one.op
+    message = f"{whose} returned a tensor of {one.what} {one.got}, and torch's own has {one.wanted}"
+    cause = Cause.WRONG_GRADIENT if one.backward else Cause.WRONG_VALUE
+    return Fault(Judgement(Verdict.DISAGREE, note=message), Blame(0, cause, one.op, one.span, message))
 
 
 def _apart(moved: Ball, truth: Ball, fmt: Format) -> bool:

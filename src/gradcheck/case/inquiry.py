@@ -11,7 +11,7 @@ from gradcheck import exact
 from gradcheck.blame import Blame, Cause, Fix
 from gradcheck.case.one import Case
 from gradcheck.compare import Judgement, Verdict, right_bits
-from gradcheck.diagnose import Graph, diagnose, unsteady
+from gradcheck.diagnose import diagnose, unsteady
 from gradcheck.diagnose.words import in_words
 from gradcheck.errors import GradcheckError, Span
 from gradcheck.formats import Ball, Format
@@ -51,30 +51,33 @@ class Inquiry:
         bad = [gradient.judgements for gradient in outcome.gradients]
         if outcome.error is not None or value is None or not any(map(_kinds, [*bad, value.judgements])):
             return outcome
-        traced = None if self.case.evidence is None else self.case.evidence.graph
-        if traced is None:
-            return outcome
-        layers = [*outcome.layers[:-1], self.layer(value, traced)]
-        return replace(outcome, layers=layers, gradients=[self.gradient(one, traced) for one in outcome.gradients])
+        layers = [*outcome.layers[:-1], self.layer(value)]
+        return replace(outcome, layers=layers, gradients=[self.gradient(one) for one in outcome.gradients])
 
-    def layer(self, value: LayerOutcome, traced: Graph) -> LayerOutcome:
+    def layer(self, value: LayerOutcome) -> LayerOutcome:
         """Return the output with what is at fault for the worst element of each kind of its bad ones."""
-        assert self.case.value is not None
-        balls, node = self.case.value.balls, self.case.plan.node
-        found = [
-            diagnose(traced, node, None, k, value.judgements[k], balls[k], value.values[k])
-            for k in _kinds(value.judgements)
-        ]
+        found = (self.value(value, k) for k in _kinds(value.judgements))
         return replace(value, blames=[one for one in found if one is not None])
 
-    def gradient(self, gradient: GradientOutcome, traced: Graph) -> GradientOutcome:
+    def value(self, value: LayerOutcome, k: int) -> Blame | None:
+        """Return what is at fault for one element of the output."""
+        traced, truth = self.case.witness(None, k, value.values[k]).graph, self.case.value
+        if traced is None or truth is None:
+            return None
+        node = self.case.plan.node
+        return diagnose(traced, node, None, k, value.judgements[k], truth.balls[k], value.values[k])
+
+    def gradient(self, gradient: GradientOutcome) -> GradientOutcome:
         """Return a gradient with what is at fault for the worst element of each kind."""
-        found = (self.blame(gradient, traced, k) for k in _kinds(gradient.judgements))
+        found = (self.blame(gradient, k) for k in _kinds(gradient.judgements))
         return replace(gradient, blames=[one for one in found if one is not None])
 
-    def blame(self, gradient: GradientOutcome, traced: Graph, k: int) -> Blame | None:
+    def blame(self, gradient: GradientOutcome, k: int) -> Blame | None:
         """Return what is at fault for one element, and a fix where there is one."""
         torch = None if gradient.torch is None else gradient.torch[k]
+        traced = self.case.witness(gradient.input, k, torch).graph
+        if traced is None:
+            return None
         judgement, truth = gradient.judgements[k], gradient.proven[k]
         found = None
         if k in self.case.unsteady.get(gradient.input, ()):
@@ -91,7 +94,8 @@ class Inquiry:
             return blame
         forms = case.forms(gradient.input)
         found = exact.beside(forms, case.plan.program.output, case.arrays, gradient.input, blame.element)
-        return replace(blame, beside=in_words(found, blame.cause, case.format), limit=found.limit if isinstance(found.limit, Ball) else None)
+        limit = found.limit if isinstance(found.limit, Ball) else None
+        return replace(blame, beside=in_words(found, blame.cause, case.format), limit=limit)
 
     # --- what could be written instead ---
 

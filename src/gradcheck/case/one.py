@@ -13,7 +13,7 @@ from gradcheck import autograd, exact
 from gradcheck.autograd import Backward, TorchValue
 from gradcheck.case.aside import look_aside
 from gradcheck.case.elements import Element, Elements, spread
-from gradcheck.case.evidence import Evidence
+from gradcheck.case.evidence import Evidence, mismatched
 from gradcheck.compare import SLACK, Judgement, Verdict, judge
 from gradcheck.errors import LaneProblem
 from gradcheck.exact import MAX_BITS, START_BITS
@@ -55,7 +55,7 @@ class Case:
         self.asked = asked
         self.unsteady: dict[str, set[int]] = {}
         self.notes: list[str] = []
-        self.evidence: Evidence | None = None
+        self.evidence: list[Evidence] = []
         self.value: Elements | None = None
 
     @property
@@ -84,11 +84,14 @@ class Case:
         values = self.decide(gradients, value)
         if self.settings.nondet:
             self.repeat(gradients, torch)
+        self.evidence = [Evidence(self, values, torch, None)]
+        for k, run in enumerate(self.vectorised()):
+            self.evidence.append(Evidence(self, values, run, k))
+            self.take(run, gradients, value)
         look_aside(self, gradients, values)
-        self.evidence = Evidence(self, values, torch)
-        faults = self.explain(gradients, value, self.evidence)
+        faults = [*self.explain(gradients, value), *map(mismatched, torch.mismatches)]
         layers = [self.layer(layer, torch.layers[layer.name], values) for layer in self.plan.program.layers]
-        layers[-1] = replace(layers[-1], judgements=value.settled())
+        layers[-1] = replace(layers[-1], judgements=value.settled(), values=value.torch or [])
         return self.outcome(layers, [self.gradient(one) for one in gradients], None, faults)
 
     def backward(self, *, traced: bool = False) -> Backward:
@@ -97,6 +100,21 @@ class Case:
             self.plan.program, self.arrays, self.plan.wrt, dtype=self.dtype, device=self.settings.device,
             under_test=self.settings.under_test, traced=traced,
         )  # fmt: skip
+
+    def vectorised(self) -> tuple[Backward, ...]:
+        """Return what torch's vectorised kernels made of an elementwise program, which one point alone never meets."""
+        if self.settings.device != "cpu" or self.settings.under_test:
+            return ()
+        return autograd.vectorised(self.plan.program, self.arrays, self.plan.wrt, dtype=self.dtype)
+
+    def take(self, run: Backward, gradients: list[Elements], value: Elements) -> None:
+        """Judge what came out of vectorised kernels, too: an element has the worse verdict of both."""
+        worse = [one.name for one in gradients if (found := run.gradients[one.name]) is not None
+                 and one.vector(found.elements, self.format, self.tolerance)]  # fmt: skip
+        worse += [value.name] if value.vector(run.layers[value.name].elements, self.format, self.tolerance) else []
+        if worse:
+            names = " and ".join(dict.fromkeys(worse))
+            self.notes.append(f"{names}: torch's vectorised kernels gave these numbers, from 64 copies of the point")
 
     def outcome(
         self,
@@ -166,21 +184,29 @@ class Case:
             one.give_up(pole, self.bits, self.format, self.tolerance)
         return values
 
-    def explain(self, gradients: list[Elements], value: Elements, evidence: Evidence) -> list[Fault]:
+    def explain(self, gradients: list[Elements], value: Elements) -> list[Fault]:
         """Ask of every disagreement whether rounding explains it, and return the operations that are wrong.
 
         The ordinary check, all within the tolerance and nothing of the user's under test, never comes here.
         """
         if not self.settings.under_test and not any(one.disagreements() for one in (*gradients, value)):
             return []
+        used = [self.evidence[0]]
         for one in (*gradients, value):
             name = None if one is value else one.name
             for k in one.disagreements():
                 truth = one.truth(k)
                 if truth is not None and one.torch is not None:
                     smooth = one is value or k not in one.kinks
+                    evidence = self.witness(name, k, one.torch[k])
+                    used += [] if evidence in used else [evidence]
                     one.explain(k, evidence.rounding(name, k, truth, one.torch[k], smooth=smooth), self.format)
-        return evidence.faults
+        return list({(one.blame.cause, one.blame.span): one for each in used for one in each.faults}.values())
+
+    def witness(self, name: str | None, k: int, value: float | None) -> Evidence:
+        """Return the evidence on the run that gave torch's number for one element, the plain run where none is known."""
+        gave = (one for one in self.evidence if value is not None and one.gave(name, k, value))
+        return next(gave, self.evidence[0])
 
     def elements(self, pullback: Pullback, k: int, values: exact.Values, at: Sequence[int]) -> list[Element]:
         """Return the enclosures of some elements of the gradient by the input at place ``k``."""

@@ -120,6 +120,21 @@ class Ball:
         """
         return _decimal(self.lower, digits, up=False), _decimal(self.upper, digits, up=True)
 
+    def is_sharp(self, bits: int) -> bool:
+        """Return whether the ball is one point, or narrow enough to tell so many binary digits of the number in it.
+
+        >>> Ball(Dyadic(1023, 0), Dyadic(1024, 0)).is_sharp(8), Ball(Dyadic(0, 0), Dyadic(1, -999)).is_sharp(8)
+        (True, False)
+        """
+        (m, s), (n, t) = self.lower, self.upper
+        if self.exact:
+            return True
+        if (m > 0) != (n > 0) or not m or not n or abs((m.bit_length() + s) - (n.bit_length() + t)) > 1:
+            return False
+        exp = min(s, t)
+        low, high = m << (s - exp), n << (t - exp)
+        return (high - low) << bits <= min(abs(low), abs(high))
+
     def hull(self, other: Ball) -> Ball:
         """Return the least ball that contains both."""
         return Ball(min(self.lower, other.lower), max(self.upper, other.upper))
@@ -315,17 +330,23 @@ EXACT_DIGITS = {"float64": 18, "float32": 10, "bfloat16": 5, "float16": 6}
 def exact_text(ball: Ball | Estimate | None, fmt: Format, digits: int | None = None) -> str:
     """Return the middle of an enclosure, with a little more digits than the dtype has where none are asked for.
 
+    All digits that are shown are right. Where the enclosure is too wide for that its ends are shown, rounded outwards.
+
     >>> exact_text(Ball(Dyadic(1, 0), Dyadic(1, 0)), FORMATS["float32"]), exact_text(None, FORMATS["float32"])
     ('1', '-')
+    >>> exact_text(Ball(Dyadic(-1, -999), Dyadic(1, -999)), FORMATS["float32"])
+    '|.| < 1.9e-301'
     """
     if ball is None:
         return "-"
     if isinstance(ball, Estimate):
         return f"≈{exact_text(ball.ball, fmt, digits)}"
-    if ball.contains(0.0):
-        return "0"  # no digit of it is known to be another
-    middle = ball.midpoint
     digits = digits or EXACT_DIGITS[fmt.name]
+    if ball.contains(0.0):
+        return "0" if ball.exact else f"|.| < {_bound(ball)}"
+    if not ball.is_sharp(int(3.33 * digits)):
+        return "..".join(ball.decimals(digits))
+    middle = ball.midpoint
     # Rounded to the nearest, which no proof rests on; the json report has the enclosure itself.
     near = Context(prec=digits, Emin=MIN_EMIN, Emax=MAX_EMAX, traps=[]).create_decimal(
         Ball(middle, middle).decimals(digits + 8)[0]
@@ -338,6 +359,12 @@ def exact_text(ball: Ball | Estimate | None, fmt: Format, digits: int | None = N
     text = f"{near:f}" if plain else f"{near:e}"
     head, sign, tail = text.partition("e")
     return (head.rstrip("0").rstrip(".") if "." in head else head) + sign + tail
+
+
+def _bound(ball: Ball) -> str:
+    """Return a short number that the magnitude of all numbers in a ball is below."""
+    far = max(Dyadic(abs(end.man), end.exp) for end in (ball.lower, ball.upper))
+    return Ball(far, far).decimals(2)[1]
 
 
 def _upward(n: int, shift: int) -> float:

@@ -148,6 +148,16 @@ class Elements:
         """Judge an element along which the function is not continuous."""
         self.balls[k], self.judgements[k] = None, Judgement(Verdict.UNDEFINED, note="the function jumps at this point")
 
+    def blunt(self, bits: int) -> list[int]:
+        """Return the elements whose enclosure does not tell so many binary digits."""
+        return [k for k, ball in enumerate(self.balls) if ball is not None and not ball.is_sharp(bits)]
+
+    def narrow(self, at: Sequence[int], found: Sequence[Element]) -> None:
+        """Take enclosures of some elements that were made with more bits."""
+        for k, ball in zip(at, found, strict=True):
+            if isinstance(ball, Ball):
+                self.balls[k] = ball
+
     @property
     def exact(self) -> list[Ball | Estimate | None]:
         """Return what is known of every element."""

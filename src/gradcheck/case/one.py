@@ -28,6 +28,8 @@ from gradcheck.symbolic import Pullback
 
 CROSS_CHECK_ELEMENTS = 4_096
 """Elements up to which the fused closed forms are evaluated too, as a cross-check of the node-level program."""
+SPARE_BITS = 20
+"""Bits beyond the precision of the dtype to which the derivative is known where it is shown."""
 SHOWN_ELEMENTS = 64
 """Elements of a layer up to which its enclosure is kept for the report."""
 
@@ -90,6 +92,7 @@ class Case:
             self.take(run, gradients, value)
         look_aside(self, gradients, values)
         faults = [*self.explain(gradients, value), *map(mismatched, torch.mismatches)]
+        self.sharpen(gradients)
         layers = [self.layer(layer, torch.layers[layer.name], values) for layer in self.plan.program.layers]
         layers[-1] = replace(layers[-1], judgements=value.settled(), values=value.torch or [])
         return self.outcome(layers, [self.gradient(one) for one in gradients], None, faults)
@@ -203,6 +206,19 @@ class Case:
                     one.explain(k, evidence.rounding(name, k, truth, one.torch[k], smooth=smooth), self.format)
         return list({(one.blame.cause, one.blame.span): one for each in used for one in each.faults}.values())
 
+    def sharpen(self, gradients: list[Elements]) -> None:
+        """Enclose what is decided but not known to the digits that are shown once more, with more bits."""
+        bits, digits = self.bits, self.format.precision + SPARE_BITS
+        blunt = {one.name: one.blunt(digits) for one in gradients}
+        if sum(map(len, blunt.values())) > CROSS_CHECK_ELEMENTS:
+            return
+        while any(blunt.values()) and bits < MAX_BITS:
+            bits *= 2
+            values = exact.enclose(self.plan.node.core, self.arrays, bits)
+            for one, output in zip(gradients, self.plan.node.program.outputs, strict=True):
+                one.narrow(blunt[one.name], exact.balls(values[output], bits, blunt[one.name]))
+                blunt[one.name] = one.blunt(digits)
+
     def witness(self, name: str | None, k: int, value: float | None) -> Evidence:
         """Return the evidence on the run that gave torch's number for one element, the plain run where none is known."""
         gave = (one for one in self.evidence if value is not None and one.gave(name, k, value))
@@ -254,24 +270,29 @@ class Case:
             return None, None
         values = exact.enclose(core, self.arrays, self.bits)[core.program.output]
         balls = exact.balls(np.broadcast_to(values, one.shape), self.bits)
-        numbers = [self.format.round_dyadic(ball.midpoint) if isinstance(ball, Ball) else None for ball in balls]
-        found = [self.expected(*three) for three in zip(numbers, one.balls, one.settled(), strict=True)]
+        stated = [ball if isinstance(ball, Ball) else None for ball in balls]
+        numbers = [None if ball is None else self.format.round_dyadic(ball.midpoint) for ball in stated]
+        truths = [one.truth(k) for k in range(len(one.balls))]
+        found = [self.expected(*three) for three in zip(stated, truths, one.settled(), strict=True)]
         open_ones = [k for k, judgement in enumerate(found) if judgement.verdict is Verdict.UNDECIDED and one.balls[k]]
         if open_ones:  # torch's number was decided sooner: what is exactly 0 needs all the bits there are
             sharp = exact.enclose(self.plan.node.core, self.arrays, MAX_BITS)
             output = sharp[self.forms(one.name)[0][1]]
             for k, ball in zip(open_ones, exact.balls(output, MAX_BITS, open_ones), strict=True):
-                found[k] = self.expected(numbers[k], ball if isinstance(ball, Ball) else one.balls[k], found[k])
+                found[k] = self.expected(stated[k], ball if isinstance(ball, Ball) else one.balls[k], found[k])
         return numbers, found
 
-    def expected(self, number: float | None, truth: Ball | None, found: Judgement) -> Judgement:
-        """Return the judgement on an expected number; where there is no derivative, none can be right or wrong."""
+    def expected(self, stated: Ball | None, truth: Ball | None, found: Judgement) -> Judgement:
+        """Return the judgement on a stated number; where there is no derivative, none can be right or wrong."""
         if truth is None:
             return Judgement(found.verdict, note=found.note)
-        if number is None:
+        if stated is None:
             return Judgement(Verdict.DISAGREE, note="the expected derivative has no value here")
-        ulps = self.tolerance
+        ulps, number = self.tolerance, self.format.round_dyadic(stated.midpoint)
         sure = judge(truth, number, self.format, ulps) or judge(truth, number, self.format, ulps + SLACK)
+        if sure is not None and sure.verdict is Verdict.OVERFLOW:  # both are out of range: then the numbers themselves
+            same = stated.overlaps(truth) and stated.is_sharp(self.format.precision)
+            return Judgement(Verdict.AGREE if same else Verdict.DISAGREE)
         return sure or Judgement(Verdict.UNDECIDED)
 
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+import operator
+from collections.abc import Callable, Sequence
 from fractions import Fraction
+from math import isfinite
+from typing import Any
 
 from gradcheck.errors import LimitProblem
 from gradcheck.program import Name, Node, Number, postorder
@@ -46,6 +50,39 @@ def fold(op: str, args: Sequence[Fraction | None]) -> Fraction | None:
         case "pow", [a, b] if b.denominator == 1 and (a or b >= 0) and abs(b) * _bits(a) <= MAX_CONSTANT_BITS:
             return Fraction(a**b.numerator)
     return None
+
+
+def in_python(op: str, args: Sequence[Fraction | None]) -> Fraction | None:
+    """Return what Python makes of arithmetic on plain numbers, as torch's user writes it: every step is rounded.
+
+    Whole numbers below 2**53 are ints, all others are float64; where nothing finite comes out, None.
+
+    >>> in_python("sub", [in_python("add", [Fraction("0.1"), Fraction("0.2")]), Fraction("0.3")])
+    Fraction(1, 18014398509481984)
+    """
+    numbers = [one for one in args if one is not None]
+    if op in _PLAIN_CONSTANTS and not args:
+        return Fraction(_PLAIN_CONSTANTS[op])
+    if len(numbers) < len(args) or op not in _PYTHON or any(_bits(one) > MAX_CONSTANT_BITS for one in numbers):
+        return None
+    try:
+        made = _PYTHON[op](*map(_plain, numbers))
+    except (ArithmeticError, ValueError):
+        return None
+    if isinstance(made, complex) or (isinstance(made, float) and not isfinite(made)):
+        return None
+    return Fraction(_plain(Fraction(made)))
+
+
+def _plain(value: Fraction) -> int | float:
+    return value.numerator if value.denominator == 1 and abs(value) < 2**53 else float(value)
+
+
+_PYTHON: dict[str, Callable[..., Any]] = {
+    "neg": operator.neg, "add": operator.add, "sub": operator.sub, "mul": operator.mul, "div": operator.truediv,
+    "pow": operator.pow,
+}  # fmt: skip
+_PLAIN_CONSTANTS = {"pi": math.pi, "e": math.e}
 
 
 def _bits(value: Fraction) -> int:

@@ -9,7 +9,7 @@ from functools import lru_cache
 from itertools import count
 from math import prod
 
-from gradcheck.constants import fold
+from gradcheck.constants import fold, in_python
 from gradcheck.errors import GradcheckError, LimitProblem, ShapeProblem, Span
 from gradcheck.functions import (
     COMPOSITE,
@@ -197,7 +197,8 @@ class _Lowering:
         return self.elementwise(node, args)
 
     def elementwise(self, node: Call, args: list[_Piece]) -> _Piece:
-        constant = fold(node.op, [piece.node.value if isinstance(piece.node, Number) else None for piece in args])
+        evaluated = in_python if self.as_torch else fold  # what torch gets has been rounded by Python
+        constant = evaluated(node.op, [piece.node.value if isinstance(piece.node, Number) else None for piece in args])
         if constant is not None:
             return _Piece(Number(constant, node.span), ())
         if self.as_torch and node.op == "div" and self.is_plain(args[0]) and not self.is_plain(args[1]):

@@ -11,6 +11,7 @@ from typing import TypeGuard
 from gradcheck import kernels
 from gradcheck.functions import BEHIND, COMPARISONS, DETACH, ELEMENTWISE, GUARD, TENSOR, WHERE
 from gradcheck.functions.params import broadcast
+from gradcheck.functions.sums import FUSED
 from gradcheck.kernels import ONE, ZERO
 from gradcheck.lower import Core, domain, lower
 from gradcheck.program import (
@@ -256,7 +257,7 @@ class _Sweep:
                 alone = Name(f"{arg.id}:{position}")
                 args = (*kernel.args[:position], alone, *kernel.args[position + 1 :])
                 product = self.product(replace(kernel, args=args), alone.id, ct)
-                yield arg.id, None if product is None else substitute(product, {alone.id: arg})
+                yield arg.id, None if product is None else self.in_kernel(kernel, substitute(product, {alone.id: arg}))
         if self.guarded and kernel.op == WHERE:
             # What decides between the branches has the slope 0, but none on the border, where the value may jump.
             comparisons = [one for one in postorder(kernel.args[0]) if _is_comparison(one) and not self.ties(one)]
@@ -270,12 +271,22 @@ class _Sweep:
         row = ELEMENTWISE.get(kernel.op) if self.as_torch and isinstance(kernel, Call) else None
         if row is not None and row.as_torch and isinstance(kernel, Call):
             position = next(k for k, arg in enumerate(kernel.args) if isinstance(arg, Name) and arg.id == leaf)
-            given = {"grad": ct, **dict(zip(row.args, kernel.args, strict=True))}
+            given = {"grad": ct, "result": Name(self.current), **dict(zip(row.args, kernel.args, strict=True))}
             return substitute(kernels.expression(row.as_torch[position]), given)
         slope = self.slope(kernel, leaf)
         nothing = isinstance(slope, Number) and slope.value == 0 and not self.guarded
         # A product of two constants is rounded like any other.
         return None if nothing else _product(ct, slope, fold=not self.as_torch)
+
+    def in_kernel(self, kernel: Call, node: Node) -> Node:
+        """Return what torch computes in one kernel as a layer, which is not rounded before it is read."""
+        row = ELEMENTWISE.get(kernel.op)
+        if not self.as_torch or row is None or not row.fused:
+            return node
+        made = self.emit(f"d_{self.current}", node, broadcast(*(self.shapes[one] for one in names(node))))
+        assert isinstance(made.node, Name)
+        self.fused[made.node.id] = FUSED
+        return made.node
 
     def slope(self, kernel: Node, leaf: str) -> Node:
         try:

@@ -28,7 +28,7 @@ from gradcheck.functions import (
     Accumulation,
     Elementwise,
 )
-from gradcheck.functions.sums import Depth
+from gradcheck.functions.sums import FUSED, Depth
 from gradcheck.lower import Core
 from gradcheck.parse import parse
 from gradcheck.program import Call, Name, Node, Number, Shape, names, postorder
@@ -121,6 +121,10 @@ class _Loss:
     def __init__(self, fmt: Format, accumulation: Accumulation | None, overflow: _Overflow, surely: bool) -> None:
         self.fmt = fmt if accumulation is None else _wide(fmt, accumulation)
         self.cascade = accumulation is None or accumulation.cascade
+        wide = _wide(self.fmt, FUSED)
+        self.inside = None if wide == self.fmt else _Loss(wide, None, overflow, surely)
+        # Short polynomials are good enough for what is rounded to a half type, and within a fused kernel.
+        self.coarse = accumulation is not None or self.inside is not None
         self.overflow = overflow
         self.surely = surely
         self.zero = arb(0) if surely else ZERO
@@ -162,6 +166,9 @@ class _Loss:
         row = ELEMENTWISE.get(node.op)
         if row is None:
             return self.condition(node, args)
+        power = _power(node.args[1], args[1]) if node.op == "pow" else None
+        if power is not None:
+            return self.evaluate(_expression(power), {"x": args[0]})
         if row.forward is not None:
             return self.evaluate(_expression(row.forward), dict(zip(row.args, args, strict=True)))
         return self.elementwise(row, node, args)
@@ -186,8 +193,7 @@ class _Loss:
             return self.settled(made)
         if row.name in _SPARED:
             return over_arrays(lambda one, a, b: self.arithmetic(row.name, one, a, b), 3)(made, *args)
-        budget = _power_budget(node.args[1], args[1], row.budget) if row.name == "pow" else row.budget
-        return over_arrays(lambda one: self.stored(row.name, one, budget, row.coarse), 1)(made)
+        return over_arrays(lambda one: self.stored(row.name, one, row.budget, row), 1)(made)
 
     def arithmetic(self, op: str, made: Any, a: Any, b: Any) -> Any:
         """Return what is stored of a sum or product: what is the same number on both sides leaves nothing."""
@@ -195,14 +201,24 @@ class _Loss:
             return ZERO
         return self.stored(op, made, 0 if _SPARED[op](a, b) else 1)
 
-    def stored(self, op: str, made: Any, budget: float, coarse: float = 0.0) -> Any:
+    def stored(self, op: str, made: Any, budget: float, row: Elementwise | None = None) -> Any:
         """Return the ball of the floats that may be stored; what is rounded correctly and fits stays as it is."""
         if isinstance(made, Zero) or (budget <= 1 and self.fits(made)):
             return self.settle(made)
         made = as_ball(made)
-        rough = coarse if self.fmt.precision < FORMATS["float64"].precision else 0.0
-        widened = made * arb(1, self.roundoff * budget) + arb(0, self.smallest * max(budget, 1) + rough)
+        if row is not None and budget > 1:
+            return self.bounded(op, made, *self.computed(made, row))
+        widened = made * arb(1, self.roundoff * budget) + arb(0, self.smallest * max(budget, 1))
         return self.bounded(op, made, widened, abs(widened))
+
+    def computed(self, made: Any, row: Elementwise) -> tuple[Any, Any]:
+        """Return what a kernel with a budget makes of a value, and its size: half types compute in float32."""
+        inside = self if self.inside is None else self.inside
+        coarse = row.coarse if self.coarse else 0.0
+        widened = made * arb(1, inside.roundoff * row.budget) + arb(0, inside.smallest * row.budget + coarse)
+        if self.inside is not None:
+            widened = widened * arb(1, self.roundoff * row.halves) + arb(0, self.smallest * row.halves)
+        return widened, abs(widened)
 
     def settle(self, element: Any) -> Any:
         """Return an exact 0 as the zero that hides what is multiplied by it, and what is not finite as no number."""
@@ -336,13 +352,18 @@ _SPARED: dict[str, Callable[[Any, Any], bool]] = {
 """Arithmetic with a number on one side that leaves all the digits of the other: only its exponent may end."""
 
 
-_PRODUCTS = {0: 0.0, 1: 0.0, 2: 1.0, 3: 2.0, -1: 1.0}
-"""Powers that torch multiplies out where the exponent is a plain number, with the roundings that takes."""
+_POWERS = {
+    0: "1", 1: "x", 2: "x*x", 3: "x*x*x", -1: "reciprocal(x)", -2: "reciprocal(x*x)", 0.5: "sqrt(x)", -0.5: "rsqrt(x)",
+}  # fmt: skip
+"""Powers with a plain number that torch computes in another way: aten/src/ATen/native/cpu/PowKernel.cpp,
+pow_tensor_scalar_optimized_kernel, and ATen/native/Pow.cpp for 0 and 1. The square of a small number on the way to its
+reciprocal may be subnormal, and have lost digits; 4.16 unit roundoffs were measured for x**-2 at 5.5e-20."""
 
 
-def _power_budget(exponent: Node, value: Array, budget: float) -> float:
+def _power(exponent: Node, value: Array) -> str | None:
+    """Return the formula of a power, where torch has one for it."""
     number = as_ball(value[()]) if not names(exponent) else NAN
-    return next((roundings for power, roundings in _PRODUCTS.items() if number == power), budget)
+    return next((text for power, text in _POWERS.items() if number == power), None)
 
 
 def _hull(a: Any, b: Any) -> Any:

@@ -334,12 +334,23 @@ def _torch_prod(m: Any, x: Any, dim: Any = None, keepdim: Any = False) -> Any:
 _HARDTANH = "where(x <= min_val, min_val, where(x >= max_val, max_val, x))"
 """hardtanh has no slope at its ends, unlike clamp: aten/src/ATen/native/cpu/Activation.cpp, hardtanh_backward_kernel."""
 
-_LOGSIGMOID = """
-y = detach(x)
-z = detach(exp(-abs(y)))
-minimum(y, 0) - detach(log1p(z)) + (x - y)*(where(y < 0, 1, 0) - where(y < 0, 1, -1)*(z/(1 + z)))
-"""
-"""The slope has a form of its own: aten/src/ATen/native/cpu/Activation.cpp, log_sigmoid_backward_cpu_kernel."""
+_SLOPED = "y = detach(x)\nd = x - y\n{}\nm = detach(v)\nm + d*g"
+"""A function of one element that torch computes in one kernel, value ``v`` and slope ``g`` each: in the half types both
+are float32, and rounded once (``d`` is what the slope is multiplied into). aten/src/ATen/native/cpu/Activation.cpp."""
+_LOGSIGMOID = _SLOPED.format("""z = exp(-abs(y))
+v = minimum(y, 0) - log1p(z)
+b = detach(z)
+g = where(y < 0, 1, 0) - where(y < 0, 1, -1)*(b/(1 + b))""")  # the buffer ``b`` is stored for the way back
+_SOFTPLUS = _SLOPED.format("""z = exp(y*beta)
+v = where(y*beta > threshold, y, log1p(z)/beta)
+g = where(y*beta > threshold, 1, z/(z + 1))""")
+_SILU = _SLOPED.format("s = sigmoid(y)\nv = y*s\ng = s*(1 + y*(1 - s))")
+# The product with 1 + erf comes before the half: it overflows above half of the largest number.
+_GELU = _SLOPED.format("""c = erf(y*0.7071067811865476) + 1
+v = y*c/2
+g = c/2 + y*(0.3989422804014327*exp(-y*y/2))""")
+_ELU = _SLOPED.format("""v = where(y > 0, y, alpha*expm1(y))
+g = where(y > 0, 1, exp(y)*alpha)""")
 
 # fmt: off
 ROWS: tuple[Composite, ...] = (
@@ -370,16 +381,16 @@ ROWS: tuple[Composite, ...] = (
 
     # --- elementwise --------------------------------------------------------------------------------------------------
     Composite("softplus", ("x",), ("beta", "threshold"), "where(beta*x > threshold, x, log1p(exp(beta*x))/beta)", ("softplus(s)", "softplus(v, beta=2)", "softplus(10*v)"),
-              defaults={"beta": 1, "threshold": 20}, torch=lambda m, x, beta=1, threshold=20: m.nn.functional.softplus(x, beta, threshold), summary="log(1 + exp(beta*x))/beta, and x itself above the threshold"),
+              defaults={"beta": 1, "threshold": 20}, as_torch=_SOFTPLUS, fused="z v g", pulled="d", torch=lambda m, x, beta=1, threshold=20: m.nn.functional.softplus(x, beta, threshold), summary="log(1 + exp(beta*x))/beta, and x itself above the threshold"),
     Composite("round", ("x",), (), "where(x - floor(x) == 1/2, 2*floor((x + 1/2)/2), floor(x + 1/2))", ("round(v)", "round(3*a)"), summary="the nearest integer, ties to even"),
     Composite("trunc", ("x",), (), "where(x >= 0, floor(x), ceil(x))", ("trunc(3*v)",), summary="the integer part"),
-    Composite("logsigmoid", ("x",), (), "-log1p(exp(-x))", ("logsigmoid(v)",), as_torch=_LOGSIGMOID, torch=lambda m, x: m.nn.functional.logsigmoid(x), summary="log(sigmoid(x))"),
-    Composite("silu", ("x",), (), "x*sigmoid(x)", ("silu(v)",), as_torch="s = detach(sigmoid(x))\ny = detach(x)\ny*s + (x - y)*(s*(1 + y*(1 - s)))", torch=lambda m, x: m.nn.functional.silu(x), summary="x*sigmoid(x)"),
+    Composite("logsigmoid", ("x",), (), "-log1p(exp(-x))", ("logsigmoid(v)",), as_torch=_LOGSIGMOID, fused="z v g", pulled="d", torch=lambda m, x: m.nn.functional.logsigmoid(x), summary="log(sigmoid(x))"),
+    Composite("silu", ("x",), (), "x*sigmoid(x)", ("silu(v)",), as_torch=_SILU, fused="s v g", pulled="d", torch=lambda m, x: m.nn.functional.silu(x), summary="x*sigmoid(x)"),
     Composite("gelu", ("x",), (), "x*(1 + erf(x/sqrt(2)))/2", ("gelu(v)",),
-              as_torch="y = detach(x)\nc = detach(erf(x*0.7071067811865476) + 1)\ny/2*c + (x - y)*(c/2 + y*(0.3989422804014327*exp(-y*y/2)))",
+              as_torch=_GELU, fused="c v g", pulled="d",
               torch=lambda m, x: m.nn.functional.gelu(x), summary="x times the normal distribution function"),
     Composite("elu", ("x",), ("alpha",), "where(x > 0, x, alpha*expm1(x))", ("elu(v)", "elu(v, alpha=2)"), defaults={"alpha": 1},
-              as_torch="y = detach(x)\nwhere(x > 0, x, alpha*expm1(y) + (x - y)*exp(y)*alpha)",
+              as_torch=_ELU, fused="v g", pulled="d",
               torch=lambda m, x, alpha=1: m.nn.functional.elu(x, alpha), summary="x above 0, alpha*(exp(x) - 1) below"),
     Composite("leaky_relu", ("x",), ("negative_slope",), "where(x > 0, x, negative_slope*x)", ("leaky_relu(v)", "leaky_relu(v, 0.2)"),
               defaults={"negative_slope": Fraction(1, 100)}, torch=lambda m, x, negative_slope=0.01: m.nn.functional.leaky_relu(x, negative_slope), summary="x above 0, negative_slope*x below"),

@@ -113,7 +113,7 @@ ROWS: tuple[Elementwise, ...] = (
     # --- roots, exponentials, logarithms ------------------------------------------------------------------------------
     # torch's sqrt is not rounded correctly where MKL runs it: 1.5 unit roundoffs were measured in float32, 1.03 in float64.
     row("sqrt",  "x", POSITIVE, budget=2, exact=lambda x: x.sqrt(),      sympy=lambda m, x: m.sqrt(x),          oracle=lambda m, x: m.sqrt(x),       domain="x >= 0", outside="-1", as_torch=("grad/(2*sqrt(x))",)),
-    row("rsqrt", "x", POSITIVE, exact=lambda x: x.rsqrt(),     sympy=lambda m, x: 1 / m.sqrt(x),      oracle=lambda m, x: 1 / m.sqrt(x),   domain="x > 0",  outside="0 -1", as_torch=("-grad/2*rsqrt(x)**3",)),
+    row("rsqrt", "x", POSITIVE, halves=2, exact=lambda x: x.rsqrt(),     sympy=lambda m, x: 1 / m.sqrt(x),      oracle=lambda m, x: 1 / m.sqrt(x),   domain="x > 0",  outside="0 -1", as_torch=("-grad/2*rsqrt(x)**3",)),
     row("exp",   "x", WIDE,     exact=lambda x: x.exp(),       sympy=lambda m, x: m.exp(x),           oracle=lambda m, x: m.exp(x)),
     row("exp2",  "x", WIDE,     exact=lambda x: 2**x,          sympy=lambda m, x: 2**x,               oracle=lambda m, x: m.power(2, x), as_torch=("grad*exp2(x)*0.6931471805599453",)),
     row("expm1", "x", WIDE,     exact=lambda x: x.expm1(),     sympy=lambda m, x: m.exp(x) - 1,       oracle=lambda m, x: m.expm1(x), as_torch=("grad*(expm1(x) + 1)",)),
@@ -131,7 +131,7 @@ ROWS: tuple[Elementwise, ...] = (
     row("atan",  "x", WIDE, exact=lambda x: x.atan(),  sympy=lambda m, x: m.atan(x),  oracle=lambda m, x: m.atan(x), as_torch=("grad/(x*x + 1)",)),
     row("sinh",  "x", WIDE, exact=lambda x: x.sinh(),  sympy=lambda m, x: m.sinh(x),  oracle=lambda m, x: m.sinh(x)),
     row("cosh",  "x", WIDE, exact=lambda x: x.cosh(),  sympy=lambda m, x: m.cosh(x),  oracle=lambda m, x: m.cosh(x)),
-    row("tanh",  "x", WIDE, exact=lambda x: x.tanh(),  sympy=lambda m, x: m.tanh(x),  oracle=lambda m, x: m.tanh(x), as_torch=("grad*(1 - tanh(x)*tanh(x))",)),
+    row("tanh",  "x", WIDE, exact=lambda x: x.tanh(),  sympy=lambda m, x: m.tanh(x),  oracle=lambda m, x: m.tanh(x), fused=True, as_torch=("grad*(1 - result*result)",)),
     row("asinh", "x", WIDE, exact=lambda x: x.asinh(), sympy=lambda m, x: m.asinh(x), oracle=lambda m, x: m.asinh(x), as_torch=("grad*rsqrt(x**2 + 1)",)),
     row("acosh", "x", "1.2 3 40", exact=lambda x: x.acosh(), sympy=lambda m, x: m.acosh(x), oracle=lambda m, x: m.acosh(x), as_torch=("grad*rsqrt(x*x - 1)",), domain="x >= 1", outside="0.5 -2"),
     row("atanh", "x", UNIT, exact=lambda x: x.atanh(), sympy=lambda m, x: m.atanh(x), oracle=lambda m, x: m.atanh(x), domain="(x > -1) & (x < 1)", outside="1 -1 2", as_torch=("grad/(1 - x**2)",)),
@@ -146,7 +146,7 @@ ROWS: tuple[Elementwise, ...] = (
     # torch's erf is a short polynomial in float16 and bfloat16, and inside gelu in float32: 2.7e-7 off were measured near 0.
     row("erf",  "x", WIDE, exact=_at_ends(lambda x: x.erf(), -1, 1),  sympy=lambda m, x: m.erf(x),  oracle=lambda m, x: m.erf(x), coarse=2.0**-21, as_torch=("1.1283791670955126*exp(-x**2)*grad",)),
     row("erfc", "x", WIDE, exact=_at_ends(lambda x: x.erfc(), 2, 0), sympy=lambda m, x: m.erfc(x), oracle=lambda m, x: m.erfc(x), as_torch=("-1.1283791670955126*exp(-x**2)*grad",)),
-    row("sigmoid", "x", WIDE, exact=lambda x: 1 / (1 + (-x).exp()), oracle=lambda m, x: 1 / (1 + m.exp(-x)), partials=("sigmoid(x)*(1 - sigmoid(x))",), as_torch=("grad*(1 - sigmoid(x))*sigmoid(x)",)),
+    row("sigmoid", "x", WIDE, exact=lambda x: 1 / (1 + (-x).exp()), oracle=lambda m, x: 1 / (1 + m.exp(-x)), partials=("sigmoid(x)*(1 - sigmoid(x))",), fused=True, as_torch=("grad*(1 - result)*result",)),
     row("relu", "x", WIDE, budget=0, exact=_relu, oracle=lambda m, x: max(x, 0), partials=("where(x > 0, 1, 0)",), kinks="x == 0"),
 
     # --- piecewise ----------------------------------------------------------------------------------------------------

@@ -19,13 +19,18 @@ class Elementwise:
 
     ``exact`` gets the arguments as balls. ``sympy`` gets the SymPy module and expressions; where it is, or returns, None the
     function stays opaque to SymPy, and ``partials`` give its derivatives, one text of the language for each argument.
-    ``as_torch`` gives what torch adds to each argument's gradient, a formula of ``grad`` and the arguments as in its
-    derivatives.yaml, where that loses other digits than the product with SymPy's form; the rounding enclosure uses it.
+    ``as_torch`` gives what torch adds to each argument's gradient, a formula of ``grad``, the arguments and the stored
+    ``result`` as in its derivatives.yaml, where that loses other digits than the product with SymPy's form; the rounding
+    enclosure uses it. With ``fused`` one kernel computes it, in float32 for the half types.
     ``domain`` and ``kinks`` are conditions in the language on the arguments: where the value exists, and where within
-    the domain the derivative does not; with ``jumps`` the function itself may be discontinuous there. ``removable`` gives, for each partial, where its text is 0/0 and its value there.
-    ``native`` rows evaluate whole arrays of balls at once. ``budget`` is what torch's result may be off by, in unit roundoffs
-    (half ULPs); 1 says that it is rounded correctly. ``coarse`` is an absolute error that comes on top of it below float64, and ``forward``
-    a formula for the value, where no relative error is small because torch subtracts on the way. With ``signed_zeros`` the sign of an argument that is 0 decides about the value.
+    the domain the derivative does not; with ``jumps`` the function itself may be discontinuous there. ``removable``
+    gives, for each partial, where its text is 0/0 and its value there. With ``signed_zeros`` the sign of an argument
+    that is 0 decides about the value.
+    ``native`` rows evaluate whole arrays of balls at once. ``budget`` is what torch's result may be off by, in unit
+    roundoffs (half ULPs); 1 says that it is rounded correctly. In the half types it counts in float32, where their
+    kernels compute, and ``halves`` counts the roundings to the half type itself. ``coarse`` is an absolute error that
+    comes on top of it in the half types and within fused kernels, and ``forward`` a formula for the value, where no
+    relative error is small because torch subtracts on the way.
     ``oracle`` is an independent mpmath function, used by the tests alone.
     """
 
@@ -40,7 +45,9 @@ class Elementwise:
     torch: Callable[..., Any] | None = None
     removable: tuple[tuple[str, str], ...] = ()
     native: bool = False
-    budget: float = 4.0  # 2.7 is the most that was measured: sinh and cosh, over 6 million points in float32, 0.2 in float64
+    budget: float = 4.0
+    halves: float = 1.0
+    fused: bool = False
     coarse: float = 0.0
     forward: str | None = None
     domain: str | Callable[[Call], str | None] | None = None
@@ -53,7 +60,7 @@ class Elementwise:
     @property
     def stored(self) -> bool:
         """Return whether torch computes the gradient from the stored, rounded result."""
-        return any(f"{self.name}(" in text for text in self.as_torch)
+        return any(f"{self.name}(" in text or "result" in text for text in self.as_torch)
 
 
 @dataclass(frozen=True, slots=True)

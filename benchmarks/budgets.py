@@ -1,0 +1,170 @@
+"""How much of each budget does torch use? `python benchmarks/budgets.py`: the worst of every elementwise row and dtype.
+
+Each row runs alone, number by number (the scalar code of a kernel), and in vectors of 64 (its SIMD code), at numbers of
+random bits, near 1, near the ends of the range and where most people are; the half types run through all their numbers
+in time. What is printed for the value and for what flows back to each argument is the worst error in unit roundoffs of
+the dtype, where it was, and the greatest part of the rounding enclosure that an error took; beyond 1, the row is wrong,
+and the run ends with exit code 1. So it does where torch has no number although it must have one, but for what is
+known to be torch's own fault (FAULTS).
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from math import inf, isfinite
+from typing import Any
+
+import numpy as np
+import torch
+
+from gradcheck import autograd
+from gradcheck.autograd import DTYPES, Operation
+from gradcheck.diagnose.alone import array, isolate, tensors
+from gradcheck.exact import START_BITS
+from gradcheck.formats import FORMATS, Ball, Dyadic, Format
+from gradcheck.functions import ELEMENTWISE, Elementwise
+from gradcheck.parse import parse
+
+Floats = np.ndarray[Any, np.dtype[np.float64]]
+
+WIDTH, ALONE = 64, 8
+"""Numbers of one vector, and how many of them run alone as well."""
+
+EXPONENT = 3000
+"""Of the numbers that are looked at; exp has others."""
+
+FAULTS = {"sinh", "cosh", "fmod", "remainder"}
+"""Rows whose SIMD code returns infinity or nan for a number that the format holds: sinh and cosh above 88.98 in float32
+and bfloat16 (exp(x) overflows before it is halved), fmod and remainder at quotients beyond an int."""
+
+
+@dataclass
+class Worst:
+    """The worst of one row in one dtype and one way to run."""
+
+    roundoffs: float = 0.0
+    part: float = 0.0
+    at: tuple[float, ...] = ()
+    lost: int = 0
+
+    def hold(self, exact: Ball, honest: Ball, found: float, at: tuple[float, ...], fmt: Format) -> None:
+        """Take one number in."""
+        if exact.midpoint > Dyadic(1, EXPONENT) or exact.midpoint < Dyadic(-1, EXPONENT):
+            return
+        truth, value = fraction(exact.midpoint), Fraction(found)
+        error = abs(value - truth)
+        end = fraction(honest.upper if value > truth else honest.lower)
+        part = float(error / abs(end - truth)) if end != truth else inf if error else 0.0
+        if part > self.part:
+            self.part, self.at = part, at
+        if abs(truth) >= fmt.smallest_normal:
+            self.roundoffs = max(self.roundoffs, float(error / abs(truth)) / fmt.unit_roundoff)
+
+
+def fraction(number: Dyadic) -> Fraction:
+    """Return a number of about the range of float64; what is far below it is as good as 0."""
+    size = number.man.bit_length() + number.exp
+    return Fraction(number.man) * Fraction(2) ** number.exp if -EXPONENT < size < EXPONENT else Fraction(0)
+
+
+def numbers(random: np.random.Generator, fmt: Format, count: int) -> Floats:
+    """Return numbers of the format: of all sizes, near 1, near the ends of exp, and ordinary ones."""
+    kinds = (
+        random.choice((-1, 1), count) * 2.0 ** random.uniform(np.log2(fmt.smallest_subnormal), np.log2(fmt.largest), count),
+        1 + random.normal(0, 1e-3, count), random.uniform(-1, 1, count), random.uniform(-10, 10, count),
+        random.choice((-1, 1), count) * np.log(fmt.largest) * random.normal(1, 1e-2, count),
+        2.0 ** random.uniform(-12, 12, count),
+    )  # fmt: skip
+    drawn = np.array(kinds)[random.integers(len(kinds), size=count), np.arange(count)]
+    return np.array([min(max(fmt.round(Fraction(one)), -fmt.largest), fmt.largest) for one in drawn])
+
+
+def traced(row: Elementwise, point: dict[str, Floats], dtype: str) -> Operation:
+    """Return what torch makes of a row with a cotangent of its own for every number."""
+    program = parse(f"{row.name}({', '.join(row.args)})*seed")
+    return autograd.backward(program, point, row.args, dtype=dtype, traced=True).operations[0]
+
+
+def measure(row: Elementwise, dtype: str, random: np.random.Generator) -> Iterator[tuple[str, str, Worst]]:
+    """Yield the worst of the value and of what is pulled to each argument, in a vector and alone."""
+    fmt = FORMATS[dtype]
+    drawn = {name: numbers(random, fmt, WIDTH) for name in row.args}
+    drawn["seed"] = np.array([fmt.round(Fraction(one)) for one in random.uniform(1, 2, WIDTH)])
+    yield from held(traced(row, drawn, dtype), fmt, "vector")
+    for k in range(ALONE):
+        yield from held(traced(row, {name: one[k] for name, one in drawn.items()}, dtype), fmt, "alone")
+
+
+def held(one: Operation, fmt: Format, way: str) -> Iterator[tuple[str, str, Worst]]:
+    """Yield what came of one run."""
+    isolated = isolate(one)
+    assert isolated is not None and one.cotangent is not None
+    args, seed = tensors(one), array(one.cotangent)
+    honest = isolated.in_floats(args, seed, fmt, START_BITS)
+    surely = isolated.in_floats(args, seed, fmt, START_BITS, surely=True)
+    proven = isolated.at(args, seed, START_BITS)
+    returned = {"value": (one.value, honest.value, surely.value, proven.value)}
+    for k, pulled in enumerate(one.pulled):
+        if pulled is not None:
+            returned[f"by {k}"] = (pulled, honest.pulled[k], surely.pulled[k], proven.pulled[k])
+    for what, (found, balls, sure, exact) in returned.items():
+        worst = Worst()
+        for k, number in enumerate(found.elements):
+            at = tuple(float(np.broadcast_to(arg, seed.shape).reshape(-1)[k]) for arg in args)
+            ball, truth = balls[k], exact[k]
+            if not isfinite(number):
+                worst.lost += isinstance(sure[k], Ball)
+                worst.at = at if isinstance(sure[k], Ball) else worst.at
+            elif isinstance(ball, Ball) and isinstance(truth, Ball):
+                worst.hold(truth, ball, number, at, fmt)
+        yield what, way, worst
+
+
+def run(seconds: float, seed: int, only: list[str]) -> dict[tuple[str, str, str, str], Worst]:
+    """Return the worst of every row, dtype, tensor and way to run."""
+    found: dict[tuple[str, str, str, str], Worst] = {}
+    rows = [row for row in ELEMENTWISE.values() if not only or row.name in only]
+    random, end = np.random.default_rng(seed), time.monotonic() + seconds
+    while time.monotonic() < end:
+        for row in rows:
+            for dtype in DTYPES:
+                for what, way, new in measure(row, dtype, random):
+                    key = row.name, dtype, what, way
+                    old = found.get(key, Worst())
+                    found[key] = Worst(
+                        max(old.roundoffs, new.roundoffs), max(old.part, new.part),
+                        new.at if new.part > old.part or (new.lost and not old.lost) else old.at, old.lost + new.lost,
+                    )  # fmt: skip
+            if time.monotonic() > end:
+                break
+    return found
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=150)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("rows", nargs="*", help="rows to measure; all without any")
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    found = run(given.seconds, given.seed, given.rows)
+    wrong = 0
+    for (name, dtype, what, way), worst in sorted(found.items()):
+        bad = worst.part > 1 or (worst.lost and not (name in FAULTS and way == "vector"))
+        wrong += bool(bad)
+        lost = f", no number {worst.lost} times" if worst.lost else ""
+        print(
+            f"{'!' if bad else ' '} {name:10} {dtype:8} {what:6} {way:6} {worst.roundoffs:10.3g} roundoffs, "
+            f"{worst.part:6.3f} of the enclosure at {worst.at}{lost}"
+        )
+    print(f"beyond the enclosure: {wrong} of {len(found)}")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

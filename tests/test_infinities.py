@@ -206,7 +206,7 @@ def infinite_in_parts(program: Program, random: np.random.Generator) -> dict[str
 
 @pytest.mark.parametrize("seed", range(3))
 def test_nothing_raises_at_an_infinite_point(seed: int) -> None:
-    """Every sample of the table with infinities among its numbers, in both lanes, with the inquiry into each finding."""
+    """Every sample of the table with infinities among its numbers, in both lanes, findings looked into."""
     random = np.random.default_rng(seed)
     for program in programs():
         point = infinite_in_parts(program, random)

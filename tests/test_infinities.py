@@ -102,7 +102,8 @@ def test_structure_has_the_same_limits(row: Elementwise) -> None:
 def gradient(text: str, by: str, **point: object) -> list[tuple[Verdict, float | None]]:
     """Return verdict and exact number of the elements of a gradient."""
     [found] = check(text, point, settings=Settings(dtypes=("float64",), wrt=(by,)))[0].gradients
-    numbers = [None if one is None else one.nearest for one in found.exact]
+    balls = [one.ball if isinstance(one, Estimate) else one for one in found.exact]
+    numbers = [None if one is None else one.nearest for one in balls]
     return [(one.verdict, number) for one, number in zip(found.judgements, numbers, strict=True)]
 
 

@@ -367,8 +367,8 @@ def power(element: ElementTree.Element) -> Node:
 
 def named(element: ElementTree.Element) -> Node:
     text = element.text or ""
-    if text == "π" or element.get("mathvariant"):
-        return call({"π": "pi"}.get(text, text))
+    if text in ("π", "∞") or element.get("mathvariant"):
+        return call({"π": "pi", "∞": "inf"}.get(text, text))
     return Name({letter: word for word, letter in GREEK.items()}.get(text, text))
 
 

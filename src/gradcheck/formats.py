@@ -139,6 +139,14 @@ class Ball:
         """Return the least ball that contains both."""
         return Ball(min(self.lower, other.lower), max(self.upper, other.upper))
 
+    def intersect(self, other: Ball) -> Ball:
+        """Return what two enclosures of one number have in common; they must overlap.
+
+        >>> Ball(Dyadic(1, 0), Dyadic(3, 0)).intersect(Ball(Dyadic(2, 0), Dyadic(5, 0)))
+        Ball(lower=Dyadic(man=2, exp=0), upper=Dyadic(man=3, exp=0))
+        """
+        return Ball(max(self.lower, other.lower), min(self.upper, other.upper))
+
     def overlaps(self, other: Ball) -> bool:
         """Return whether the two have a point in common."""
         return self.lower <= other.upper and other.lower <= self.upper

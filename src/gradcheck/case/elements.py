@@ -73,7 +73,8 @@ class Elements:
         if not isinstance(node, Ball):  # whether a condition holds is for a higher precision to say
             (self.undecided.add if node == "undecided" else self.undecided.discard)(k)
             return None, None
-        ball = form if isinstance(form, Ball) and form.exact else node  # an exact form is sharpest
+        # Each order of evaluation loses other digits: a cotangent that comes along two ways doubles its radius in one.
+        ball = node.intersect(form) if isinstance(form, Ball) else node
         return ball, self.compared(k, ball, fmt, ulps)
 
     def compared(self, k: int, ball: Ball, fmt: Format, ulps: float) -> Judgement | None:

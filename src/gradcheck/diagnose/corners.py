@@ -66,7 +66,10 @@ def singular(scene: Scene, site: Site) -> Finding | None:
     if made is None:
         return None
     if any(map(_is_missing, made.value)):
-        return Finding(no_value(site), site)
+        if any(isinstance(one, Site) and any(map(_is_missing, scene.graph.balls(one.value))) for one in site.sources):
+            return None  # an argument has no value: what made that is at fault
+        pole = any(isinstance(one, str) and one.startswith("pole") for one in made.value)
+        return Finding(Cause.POLE if pole else no_value(site), site)
     for position, elements in made.pulled.items():
         reached = scene.name is None or scene.name in inputs(site.sources[position])
         if reached and (cause := _no_slope(site, elements)) is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import flint
 
+from gradcheck.exact.digits import MAX_BITS, sharpen
 from gradcheck.exact.elements import Values, ball, balls
 from gradcheck.exact.evaluate import START_BITS, constant, enclose, from_float
 from gradcheck.exact.infinity import at_infinity, is_infinite
@@ -14,13 +15,11 @@ from gradcheck.exact.rounding import enclose_rounded
 from gradcheck.exact.sensitivity import moved
 from gradcheck.exact.sides import Beside, Form, Side, Sides, Surroundings, beside, sides
 
-MAX_BITS = 2048
-"""Working precision after which an element is left undecided."""
-
 VERSION = flint.__version__
 
 __all__ = [
     "MAX_BITS", "START_BITS", "VERSION", "Beside", "Form", "Gradients", "Place", "Side", "Sides", "Surroundings",
     "Values", "at_infinity", "ball", "balls", "beside", "combined", "constant", "directions", "enclose", "enclose_rounded",
-    "from_float", "groups", "is_infinite", "jumping", "may_jump", "moved", "orders", "pole", "sides", "toward",
+    "from_float", "groups", "is_infinite", "jumping", "may_jump", "moved", "orders", "pole", "sharpen", "sides",
+    "toward",
 ]  # fmt: skip

@@ -208,7 +208,7 @@ class _Aside:
         """Judge the elements of a group wrong: together they are no gradient of the function."""
         fmt = self.case.format
         low, high = (fmt.text(fmt.round_dyadic(end)) for end in (span.lower, span.upper))
-        slope = fmt.text(fmt.round(sum(self.parts(group, steps))))
+        slope = fmt.text(fmt.round(sum(self.parts(group, steps), Fraction(0))))
         goes = f"is {low}" if low == high else f"goes from {low} to {high}"
         how = "together" if set(steps) == {1} else f"by {', '.join(map(str, steps[:SHOWN]))}{', ...' * (len(steps) > SHOWN)}"
         note = f"where the {len(group)} elements that tie move {how}, the slope {goes}; torch's gradient gives {slope}"

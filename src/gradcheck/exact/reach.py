@@ -105,7 +105,7 @@ def _taken(node: Call, core: Core, values: Values, mask: Mask) -> Iterator[tuple
 
 def _unspread(mask: Mask, shape: tuple[int, ...]) -> Mask:
     """Return which elements of a smaller shape were broadcast to the marked ones."""
-    mask = mask.any(axis=tuple(range(mask.ndim - len(shape))))
+    mask = np.asarray(mask.any(axis=tuple(range(mask.ndim - len(shape)))), dtype=bool)
     over = tuple(axis for axis, size in enumerate(shape) if size == 1)
     return np.broadcast_to(mask.any(axis=over, keepdims=True), shape) if over else mask
 

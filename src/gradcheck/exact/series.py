@@ -228,7 +228,7 @@ def power(base: Series, exponent: Fraction) -> Any:
     low = base.low * exponent
     if low.denominator > 1:
         raise NeedsRoot(low.denominator)
-    size = _size(base, exponent)
+    size = _size(base)
     terms = _miller(base.terms, exponent, size)
     exact = whole and exponent > 0 and (len(base.terms) - 1) * exponent < size and base.order == ENDLESS
     order = ENDLESS if exact or (len(base.terms) == 1 and base.order == ENDLESS) else int(low) + size
@@ -236,7 +236,7 @@ def power(base: Series, exponent: Fraction) -> Any:
     return series(int(low), terms, order, base.met(meets))
 
 
-def _size(base: Series, exponent: Fraction) -> int:
+def _size(base: Series) -> int:
     """Return how many terms of a power are known and wanted."""
     known = min(base.order - base.low, base.frame.width + 1)
     if len(base.terms) == 1 and base.order == ENDLESS:

@@ -16,7 +16,7 @@ from gradcheck.exact.evaluate import enclose
 from gradcheck.exact.limits import Form, Point, Scale, Side
 from gradcheck.exact.precision import working_precision
 from gradcheck.exact.ray import Direction, needed
-from gradcheck.formats import Ball, Dyadic, Estimate
+from gradcheck.formats import Ball, Estimate
 
 __all__ = ["Beside", "Form", "Side", "Sides", "Surroundings", "beside", "limit", "sides"]
 
@@ -33,10 +33,8 @@ class Sides:
 
     @property
     def common(self) -> Ball | Estimate:
-        """Return the derivative where both sides have the same; 0, as far as can be told, where it is as small as that."""
+        """Return the derivative where both sides have the same."""
         both = self.left.hull(self.right)
-        if both.contains(0.0) and not both.exact:
-            return Estimate(Dyadic(0, 0), Dyadic(0, 0))
         return both if self.proven else Estimate(both.lower, both.upper)
 
 
@@ -45,8 +43,8 @@ class Beside:
     """Both sides of a point: ``smooth`` where the slopes have one limit, ``meets`` where the values have.
 
     ``continuous`` adds that the value at the point, where the formula has one, is that limit too. A side on which the
-    function has no value has no say. ``proven`` says that none of this is an estimate, ``valued`` that the formula has a
-    value at the point: where it has none, as 0/0, nothing can be a derivative there, whatever the limits.
+    function has no value has no say. ``proven`` says that none of this is an estimate, ``valued`` that the formula
+    has a value at the point: where it has none, as 0/0, nothing can be a derivative there, whatever the limits.
     """
 
     left: Side
@@ -120,7 +118,7 @@ class Surroundings:
         return course(self.core, self.still, direction, self.bits, self.weights)
 
     def between(self, behind: Course, ahead: Course) -> Ball | None:
-        """Return the slopes on both sides of the point from the courses that lead away; None where one is not proven."""
+        """Return the slopes on both sides of the point from the courses that lead away, where both are proven."""
         if behind.slope is None or ahead.slope is None or behind.meets is False or ahead.meets is False:
             return None
         with working_precision(self.bits):

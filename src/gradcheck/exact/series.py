@@ -205,10 +205,27 @@ def _convolved(a: Sequence[Any], b: Sequence[Any], size: int) -> list[Any]:
 
 def over(a: Series, b: Series) -> Any:
     """Return the quotient; where the divisor goes to 0, the value at the point is none that it could meet."""
-    if not b.terms:
-        return NOWHERE if b.order == ENDLESS else UNKNOWN
-    inverse = power(b, Fraction(-1))
-    return inverse if isinstance(inverse, Gap) else times(a, inverse)
+    if not b.terms or b.sign is None:
+        return NOWHERE if b.sign == 0 else UNKNOWN
+    like = _like(a, b).met(a.meets and b.meets and b.low == 0)
+    plain = len(b.terms) == 1 and b.order == ENDLESS
+    size = len(a.terms) if plain else int(min(a.order - a.low, b.order - b.low, like.frame.width + 1))
+    if not a.terms:
+        return remainder(a.order - b.low, like)
+    made = _divided(a.terms, b.terms, size)
+    return series(a.low - b.low, made, a.order - b.low if plain else a.low - b.low + size, like)
+
+
+def _divided(a: Sequence[Any], b: Sequence[Any], size: int) -> list[Any]:
+    """Return the long division: where a quotient of numbers is exact, it stays so."""
+    made: list[Any] = []
+    for k in range(size):
+        rest = a[k] if k < len(a) else arb(0)
+        for j in range(1, min(k, len(b) - 1) + 1):
+            if not b[j].is_zero():
+                rest = rest - b[j] * made[k - j]
+        made.append(rest / b[0])
+    return made
 
 
 def power(base: Series, exponent: Fraction) -> Any:

@@ -14,6 +14,7 @@ from gradcheck.case.elements import Elements
 from gradcheck.compare import Judgement, Verdict, overlaps
 from gradcheck.exact import Beside, Place
 from gradcheck.formats import Ball
+from gradcheck.lower import Core
 
 if TYPE_CHECKING:
     from gradcheck.case.one import Case
@@ -56,6 +57,10 @@ class _Aside:
     values: exact.Values
 
     @cached_property
+    def forward(self) -> Core:
+        return exact.needed(self.case.plan.node.core, [self.case.plan.program.output])
+
+    @cached_property
     def around(self) -> exact.Surroundings:
         return exact.Surroundings(self.case.plan.node.core, self.case.plan.program.output, self.case.arrays)
 
@@ -69,7 +74,7 @@ class _Aside:
     def groups(self) -> list[list[Place]]:
         """Return the elements without an ordinary derivative, together where their corners meet."""
         at = [(one.name, k) for one in self.gradients.values() for k in one.kinks]
-        found = exact.groups(self.around.core, self.values, at, self.case.bits)
+        found = exact.groups(self.forward, self.values, at, self.case.bits)
         return [[at[place] for place in group] for group in found]
 
     # --- jumps ---
@@ -78,7 +83,7 @@ class _Aside:
         """Return the elements with a derivative along which the function may jump all the same."""
         if not self.case.plan.may_jump:
             return []
-        masks = exact.jumping(self.around.core, self.values, self.case.bits)
+        masks = exact.jumping(self.forward, self.values, self.case.bits)
         places = [
             (name, k)
             for name, one in self.gradients.items()

@@ -32,14 +32,17 @@ def jumping(core: Core, values: Values, bits: int) -> Masks:
     A cotangent of 0 hides nothing here: beside the point another branch may be taken. Only a branch that is not taken
     in a neighbourhood counts for nothing, as long as what decides that does not jump itself.
     """
-    layers = core.program.layers
     with working_precision(bits):
+        loose = {layer.name: found for layer in core.program.layers if (found := _loose(layer, core, values))}
+        if not loose:
+            return {}
         live = _backwards(core, values, {core.program.output: np.ones(core.shapes[core.program.output], dtype=bool)})
         found: Masks = {}
-        for layer in layers:
-            if layer.name in live:
-                for name, mask in _jumps(layer, core, values, live[layer.name]):
-                    _join(found, name, mask)
+        for name, jumps in loose.items():
+            for part, mask in jumps if name in live else ():
+                if (mask & live[name]).any():
+                    for read in _deciding(part):
+                        _join(found, read, _unspread(mask & live[name], core.shapes[read]))
         reached = _backwards(core, values, found)
     return {name: mask for name, mask in reached.items() if name in core.program.inputs and mask.any()}
 
@@ -55,16 +58,20 @@ def _may_jump(node: Node) -> bool:
     return ELEMENTWISE[node.op].jumps or (node.op == "pow" and not isinstance(node.args[1], Number))
 
 
-def _jumps(layer: Layer, core: Core, values: Values, live: Mask) -> Iterator[tuple[str, Mask]]:
-    """Yield the names that a layer's jumps depend on, with the elements of each."""
+def _loose(layer: Layer, core: Core, values: Values) -> list[tuple[Call, Mask]]:
+    """Return the operations of a layer that may be at a jump, with the elements where they may."""
+    found = []
     for part in postorder(layer.expression):
-        if not isinstance(part, Call) or not _may_jump(part):
-            continue
-        loose = live & ~_holding(_steady(part), values, live.shape)
-        if loose.any():
-            read = part.args[:1] if part.op == WHERE else part.args
-            for name in {name for arg in read for name in names(arg)}:
-                yield name, _unspread(loose, core.shapes[name])
+        if isinstance(part, Call) and _may_jump(part):
+            mask = ~_holding(_steady(part), values, core.shapes[layer.name])
+            found += [(part, mask)] if mask.any() else []
+    return found
+
+
+def _deciding(node: Call) -> set[str]:
+    """Return the names on which it depends whether an operation jumps."""
+    read = node.args[:1] if node.op == WHERE else node.args
+    return {name for arg in read for name in names(arg)}
 
 
 def _backwards(core: Core, values: Values, start: Masks) -> Masks:

@@ -34,6 +34,10 @@ def mod3(x: Fraction) -> Fraction:
     return x - 3 * floor(x / 3)
 
 
+def total(v: Vector) -> Fraction:
+    return sum(v, Fraction(0))
+
+
 def whole(x: Fraction) -> Fraction:
     return Fraction(floor(x))
 
@@ -46,10 +50,12 @@ BRANCHES: dict[str, Callable[[Vector], Vector]] = {
     "where(({} > 0) & ({} < 2), 3*{}, 6)": each(lambda x: 3 * x if 0 < x < 2 else Fraction(6)),
     "round({})": each(lambda x: Fraction(round(x))), "{} - floor({})": each(lambda x: x - floor(x)),
     "{}*floor({})": each(lambda x: x * floor(x)), "{}*sign({})": each(lambda x: x * sign(x)),
-    "ceil({}) - {}": each(lambda x: -floor(-x) - x), "fmod({}, 2)": each(lambda x: sign(x) * (abs(x) - 2 * floor(abs(x) / 2))),
+    "ceil({}) - {}": each(lambda x: -floor(-x) - x), 
+    "fmod({}, 2)": each(lambda x: sign(x) * (abs(x) - 2 * floor(abs(x) / 2))),
     "relu({})": each(lambda x: max(x, Fraction(0))), "abs({}) - 1": each(lambda x: abs(x) - 1),
     "clamp({}, 0, 1)": each(lambda x: min(max(x, Fraction(0)), ONE)), "2*{} + 1": each(lambda x: 2 * x + 1),
-    "sort({})": sorted, "flip({}, (0,))": lambda v: v[::-1], "cumsum({}, 0)": lambda v: [sum(v[: k + 1], Fraction(0)) for k in range(len(v))],
+    "sort({})": sorted, "flip({}, (0,))": lambda v: v[::-1], 
+    "cumsum({}, 0)": lambda v: [total(v[: k + 1]) for k in range(len(v))],
 }  # fmt: skip
 """Functions of a vector, most with jumps, beside what they do to fractions."""
 
@@ -57,13 +63,14 @@ CHOICES: dict[str, Callable[[Vector], Fraction]] = {
     "amax({})": max, "amin({})": min, "maximum({}[0], {}[1])": lambda v: max(v[0], v[1]),
     "minimum({}[1], {}[0])": lambda v: min(v[0], v[1]), "sort({})[0]": min, "sort({})[-1]": max,
     "sort({})[1]": lambda v: sorted(v)[1], "norm({}, p=inf)": lambda v: max(map(abs, v)),
-    "clamp({}, 1/2, 1)[0]": lambda v: min(max(v[0], HALF), ONE), "sum(clamp({}, -1, 2))": lambda v: sum((min(max(x, -ONE), 2 * ONE) for x in v), 0 * ONE),
+    "clamp({}, 1/2, 1)[0]": lambda v: min(max(v[0], HALF), ONE), 
+    "sum(clamp({}, -1, 2))": lambda v: total([min(max(x, -ONE), 2 * ONE) for x in v]),
     "where({}[0] > {}[1], {}[1], {}[0])": lambda v: v[1] if v[0] > v[1] else v[0],
     "where({}[0] >= 1, {}[0], {}[1])": lambda v: v[0] if v[0] >= 1 else v[1],
-    "sum(relu({} - 1))": lambda v: sum((max(x - 1, 0 * ONE) for x in v), 0 * ONE), "{}[0]*{}[1]": lambda v: v[0] * v[1],
+    "sum(relu({} - 1))": lambda v: total([max(x - 1, 0 * ONE) for x in v]), "{}[0]*{}[1]": lambda v: v[0] * v[1],
     "relu({}[0])*{}[1]": lambda v: max(v[0], 0 * ONE) * v[1], "amax({}) - amin({})": lambda v: max(v) - min(v),
     "minimum(amax({}), 2)": lambda v: min(max(v), 2 * ONE), "maximum(amin({}), 1)": lambda v: max(min(v), ONE),
-    "sum({})": lambda v: sum(v, 0 * ONE), "amax(abs({}))": lambda v: max(map(abs, v)),
+    "sum({})": lambda v: total(v), "amax(abs({}))": lambda v: max(map(abs, v)),
 }  # fmt: skip
 NUMBERS = (-2.0, -1.0, -0.5, 0.0, 0.0, 0.5, 1.0, 1.0, 1.5, 2.0, 2.5, 3.0)
 
@@ -115,7 +122,8 @@ def looked_at(drawn: Drawn) -> Outcome:
 def wrong(drawn: Drawn, k: int, found: Judgement, torch: float) -> str | None:
     """Return what is wrong with a verdict, by the oracle; None where nothing is."""
     left, right, jumps = drawn.sides(k)
-    what = f"{drawn.text} at {drawn.point}, v[{k}]: {found.verdict} ({found.note}); left {float(left)}, right {float(right)}"
+    slopes = f"left {float(left)}, right {float(right)}"
+    what = f"{drawn.text} at {drawn.point}, v[{k}]: {found.verdict} ({found.note}); {slopes}"
     if jumps:
         return None if found.verdict is Verdict.UNDEFINED else f"{what}: it jumps"
     if found.verdict in (Verdict.UNDEFINED, Verdict.UNDECIDED):

@@ -49,7 +49,8 @@ def middles(balls: list[Ball | None]) -> list[float | None]:
         ("sort(x)[0]", {"x": [2] * 16}, (0, 1)), ("sort(x)[7]", {"x": [2] * 16}, (0, 1)),
         ("amax(x)", {"x": [3, 3]}, (0, 1)), ("norm(x, p=1)", {"x": [0, 0]}, (-1, 1)),
         ("minimum(abs(x), abs(y))", {"x": 0, "y": 0}, (-1, 1)), ("relu(x) - relu(-x)", {"x": 0}, (1, 1)),
-        ("abs(x)**3", {"x": 0}, (0, 0)), ("sum(sort(x))", {"x": [1, 1]}, (1, 1)), ("relu(x*y)", {"x": 0, "y": 0}, (0, 0)),
+        ("abs(x)**3", {"x": 0}, (0, 0)), ("sum(sort(x))", {"x": [1, 1]}, (1, 1)),
+        ("relu(x*y)", {"x": 0, "y": 0}, (0, 0)),
         ("maximum(x, y) + minimum(x, y)", {"x": 5, "y": 5}, (1, 1)), ("where(x > 0, sqrt(x), 2*x)", {"x": 0}, (2, 2)),
     ],
 )  # fmt: skip

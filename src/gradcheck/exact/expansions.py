@@ -193,16 +193,28 @@ def _of_two(x: Series, y: Any) -> Any:
 # --- choices ---------------------------------------------------------------------------------------------
 
 
-def maximum(x: Series, y: Series) -> Any:
-    """Return the greater of two series; where that is not told, what both have in common."""
-    sign = (x - y).sign
+def maximum(x: Series, y: Series, apart: Any = None) -> Any:
+    """Return the greater of two series; where that is not told, what both have in common.
+
+    ``apart`` is their difference, where it is known better than by taking one from the other.
+    """
+    sign = (x - y if apart is None else apart).sign
     made = either(x, y) if sign is None else x if sign >= 0 else y
     return made.met(x.meets and y.meets)
 
 
-def minimum(x: Series, y: Series) -> Any:
+def minimum(x: Series, y: Series, apart: Any = None) -> Any:
     """Return the lesser of two series."""
-    return -maximum(-x, -y)
+    return -maximum(-x, -y, None if apart is None else -apart)
+
+
+def _clamp(x: Series, low: Series, high: Series, *apart: Any) -> Any:
+    """Return ``x`` between two bounds; ``apart`` holds ``x - low``, ``x - high`` and ``low - high``."""
+    if not apart:
+        return minimum(maximum(x, low), high)
+    sign = apart[0].sign
+    raised_x = maximum(x, low, apart[0])
+    return minimum(raised_x, high, None if sign is None else apart[1] if sign >= 0 else apart[2])
 
 
 def _abs(x: Series) -> Any:
@@ -295,7 +307,7 @@ EXPANSIONS: dict[str, Callable[..., Any]] = {
     "erf": _level("erf", -1, 1), "erfc": lambda x: arb(1) - _level("erf", -1, 1)(x),
     "sigmoid": _level("sigmoid", 0, 1), "relu": lambda x: maximum(x, constant(arb(0), x)),
     "abs": _abs, "sign": _sign, "floor": floor, "ceil": _ceil, "remainder": _remainder, "fmod": _fmod,
-    "maximum": maximum, "minimum": minimum, "clamp": lambda x, low, high: minimum(maximum(x, low), high),
+    "maximum": maximum, "minimum": minimum, "clamp": _clamp,
     "clamp_min": maximum, "clamp_max": minimum,
 }  # fmt: skip
 """What each elementwise row makes of series; an argument that does not move is a constant series."""

@@ -33,7 +33,7 @@ def jumping(core: Core, values: Values, bits: int) -> Masks:
     in a neighbourhood counts for nothing, as long as what decides that does not jump itself.
     """
     with working_precision(bits):
-        loose = {layer.name: found for layer in core.program.layers if (found := _loose(layer, core, values))}
+        loose = {layer.name: at for layer in core.program.layers if (at := _loose(layer, core, values))}
         if not loose:
             return {}
         live = _backwards(core, values, {core.program.output: np.ones(core.shapes[core.program.output], dtype=bool)})
@@ -204,8 +204,10 @@ def _condition(text: str) -> Node:
 
 
 def groups(core: Core, values: Values, at: Sequence[tuple[str, int]], bits: int) -> list[list[int]]:
-    """Return some input elements, by their places in ``at``, in groups: two are together if an operation at a corner,
-    a jump or the end of its domain depends on both, perhaps by way of others.
+    """Return some input elements, by their places in ``at``, in groups.
+
+    Two are together if an operation at a corner, a jump or the end of its domain depends on both, perhaps by way of
+    others.
     """
     labels = _started(core, at)
     joined = _Union(len(at))
@@ -233,7 +235,8 @@ def _labelled(node: Node, labels: Mapping[str, Labels], core: Core) -> Any:
     """Return the labels that reach each element of an expression, as bits."""
     if not isinstance(node, Call) or node.op not in TENSOR:
         return reduce(np.bitwise_or, [labels[one] for one in names(node) if one in labels])
-    args = [labels.get(one.id, np.zeros(core.shapes[one.id], dtype=object)) for one in node.args if isinstance(one, Name)]
+    read = [one.id for one in node.args if isinstance(one, Name)]
+    args = [labels.get(one, np.zeros(core.shapes[one], dtype=object)) for one in read]
     params: Mapping[str, Any] = dict(node.params)
     if node.op == "sum":
         return np.bitwise_or.reduce(args[0], axis=params["dim"], keepdims=params["keepdim"])

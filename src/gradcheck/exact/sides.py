@@ -16,6 +16,7 @@ from gradcheck.exact.evaluate import enclose
 from gradcheck.exact.limits import Form, Point, Scale, Side
 from gradcheck.exact.precision import working_precision
 from gradcheck.exact.ray import Direction, needed
+from gradcheck.exact.ties import with_differences
 from gradcheck.formats import Ball, Estimate
 
 __all__ = ["Beside", "Form", "Side", "Sides", "Surroundings", "beside", "limit", "sides"]
@@ -107,11 +108,12 @@ class Surroundings:
     """The rays that leave a point; the state is what a program is at the point itself, worked out once."""
 
     def __init__(self, core: Any, value: str, point: Point, weights: np.ndarray[Any, Any] | None = None) -> None:
-        self.core = needed(core, [value])
+        self.value = value
+        plain, self.core = with_differences(needed(core, [value]))
         self.point = point
         self.weights = weights
-        self.bits = Scale.of([(self.core, value)], point).bits
-        self.still = enclose(self.core, point, self.bits)
+        self.bits = Scale.of([(plain, value)], point).bits
+        self.still = enclose(plain, point, self.bits)
 
     def ray(self, direction: Direction) -> Course:
         """Return what the output does along a ray."""
@@ -122,8 +124,8 @@ class Surroundings:
         if behind.slope is None or ahead.slope is None or behind.meets is False or ahead.meets is False:
             return None
         with working_precision(self.bits):
-            made = ball((-behind.slope).union(ahead.slope))
-        return made if isinstance(made, Ball) else None
+            found = ball(-behind.slope), ball(ahead.slope)
+        return found[0].hull(found[1]) if isinstance(found[0], Ball) and isinstance(found[1], Ball) else None
 
     def axis(self, name: str, k: int, sign: int) -> Course:
         """Return what the output does along one element."""

@@ -50,11 +50,11 @@ BRANCHES: dict[str, Callable[[Vector], Vector]] = {
     "where(({} > 0) & ({} < 2), 3*{}, 6)": each(lambda x: 3 * x if 0 < x < 2 else Fraction(6)),
     "round({})": each(lambda x: Fraction(round(x))), "{} - floor({})": each(lambda x: x - floor(x)),
     "{}*floor({})": each(lambda x: x * floor(x)), "{}*sign({})": each(lambda x: x * sign(x)),
-    "ceil({}) - {}": each(lambda x: -floor(-x) - x), 
+    "ceil({}) - {}": each(lambda x: -floor(-x) - x),
     "fmod({}, 2)": each(lambda x: sign(x) * (abs(x) - 2 * floor(abs(x) / 2))),
     "relu({})": each(lambda x: max(x, Fraction(0))), "abs({}) - 1": each(lambda x: abs(x) - 1),
     "clamp({}, 0, 1)": each(lambda x: min(max(x, Fraction(0)), ONE)), "2*{} + 1": each(lambda x: 2 * x + 1),
-    "sort({})": sorted, "flip({}, (0,))": lambda v: v[::-1], 
+    "sort({})": sorted, "flip({}, (0,))": lambda v: v[::-1],
     "cumsum({}, 0)": lambda v: [total(v[: k + 1]) for k in range(len(v))],
 }  # fmt: skip
 """Functions of a vector, most with jumps, beside what they do to fractions."""
@@ -63,14 +63,14 @@ CHOICES: dict[str, Callable[[Vector], Fraction]] = {
     "amax({})": max, "amin({})": min, "maximum({}[0], {}[1])": lambda v: max(v[0], v[1]),
     "minimum({}[1], {}[0])": lambda v: min(v[0], v[1]), "sort({})[0]": min, "sort({})[-1]": max,
     "sort({})[1]": lambda v: sorted(v)[1], "norm({}, p=inf)": lambda v: max(map(abs, v)),
-    "clamp({}, 1/2, 1)[0]": lambda v: min(max(v[0], HALF), ONE), 
+    "clamp({}, 1/2, 1)[0]": lambda v: min(max(v[0], HALF), ONE),
     "sum(clamp({}, -1, 2))": lambda v: total([min(max(x, -ONE), 2 * ONE) for x in v]),
     "where({}[0] > {}[1], {}[1], {}[0])": lambda v: v[1] if v[0] > v[1] else v[0],
     "where({}[0] >= 1, {}[0], {}[1])": lambda v: v[0] if v[0] >= 1 else v[1],
     "sum(relu({} - 1))": lambda v: total([max(x - 1, 0 * ONE) for x in v]), "{}[0]*{}[1]": lambda v: v[0] * v[1],
     "relu({}[0])*{}[1]": lambda v: max(v[0], 0 * ONE) * v[1], "amax({}) - amin({})": lambda v: max(v) - min(v),
     "minimum(amax({}), 2)": lambda v: min(max(v), 2 * ONE), "maximum(amin({}), 1)": lambda v: max(min(v), ONE),
-    "sum({})": lambda v: total(v), "amax(abs({}))": lambda v: max(map(abs, v)),
+    "sum({})": total, "amax(abs({}))": lambda v: max(map(abs, v)),
 }  # fmt: skip
 NUMBERS = (-2.0, -1.0, -0.5, 0.0, 0.0, 0.5, 1.0, 1.0, 1.5, 2.0, 2.5, 3.0)
 
@@ -116,7 +116,8 @@ def draw(seed: int) -> Drawn:
 
 
 def looked_at(drawn: Drawn) -> Outcome:
-    return check(drawn.text, {"v": drawn.point}, settings=Settings(dtypes=("float64",)))[0]
+    [outcome] = check(drawn.text, {"v": drawn.point}, settings=Settings(dtypes=("float64",)))
+    return outcome
 
 
 def wrong(drawn: Drawn, k: int, found: Judgement, torch: float) -> str | None:

@@ -273,7 +273,7 @@ class _Aside:
             one.balls[k], one.judgements[k] = None, Judgement(verdict, note=note)
 
     def accept(self, place: Place) -> None:
-        """Take a slope that is none of the sides along its own element, but is one of the gradients beside the point."""
+        """Take a slope that is none of the sides along its own element, but a gradient beside the point has."""
         one, k = self.gradients[place[0]], place[1]
         torch = self.case.format.text(self.torch(place))
         note = f"beside the point, where the elements that tie differ, gradients go as far as torch's {torch}"

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
 from math import isfinite
 from typing import TYPE_CHECKING
 
 from gradcheck import exact
-from gradcheck.case.elements import Elements
-from gradcheck.compare import Judgement, Verdict, overlaps
+from gradcheck.case.elements import Element, Elements
+from gradcheck.compare import Judgement, Verdict, half_of_the_digits, overlaps
 from gradcheck.exact import Beside, Place
-from gradcheck.formats import Ball
+from gradcheck.formats import Ball, Dyadic
+from gradcheck.lower import Core
 
 if TYPE_CHECKING:
     from gradcheck.case.one import Case
@@ -28,6 +29,7 @@ SHOWN = 8
 """Steps of a direction that are written out."""
 MAX_ORDERS = 48
 """Orders of a group's elements beside the point in which the gradient is taken there."""
+
 
 def look_aside(case: Case, gradients: Sequence[Elements], values: exact.Values) -> None:
     """Judge the elements where something has no derivative by what the function does beside the point.
@@ -45,6 +47,7 @@ def look_aside(case: Case, gradients: Sequence[Elements], values: exact.Values) 
     aside.judge_sides(kinks)
     if case.asked is None:
         aside.judge_groups()
+    aside.explain()
 
 
 @dataclass
@@ -54,6 +57,11 @@ class _Aside:
     case: Case
     gradients: dict[str, Elements]
     values: exact.Values
+    corners: dict[Place, Ball] = field(default_factory=dict)
+
+    @cached_property
+    def forward(self) -> Core:
+        return exact.needed(self.case.plan.node.core, [self.case.plan.program.output])
 
     @cached_property
     def around(self) -> exact.Surroundings:
@@ -69,7 +77,7 @@ class _Aside:
     def groups(self) -> list[list[Place]]:
         """Return the elements without an ordinary derivative, together where their corners meet."""
         at = [(one.name, k) for one in self.gradients.values() for k in one.kinks]
-        found = exact.groups(self.around.core, self.values, at, self.case.bits)
+        found = exact.groups(self.forward, self.values, at, self.case.bits)
         return [[at[place] for place in group] for group in found]
 
     # --- jumps ---
@@ -78,7 +86,7 @@ class _Aside:
         """Return the elements with a derivative along which the function may jump all the same."""
         if not self.case.plan.may_jump:
             return []
-        masks = exact.jumping(self.around.core, self.values, self.case.bits)
+        masks = exact.jumping(self.forward, self.values, self.case.bits)
         places = [
             (name, k)
             for name, one in self.gradients.items()
@@ -114,8 +122,54 @@ class _Aside:
 
     def judge(self, place: Place, found: Beside) -> None:
         one, (_, k) = self.gradients[place[0]], place
-        if found.valued:
-            one.aside(k, found, self.case.format, self.case.tolerance)
+        if not found.valued:
+            return
+        one.aside(k, found, self.case.format, self.case.tolerance)
+        if found.sides is not None and not found.sides.smooth:
+            self.corners[place] = found.sides.left.hull(found.sides.right)
+
+    # --- rounding ---
+
+    @cached_property
+    def rounded(self) -> dict[str, list[Element]]:
+        """Return all that an honest evaluation in floats may return, None for anything, by input."""
+        case, pullback = self.case, self.case.plan.rounding()
+        values, _ = exact.enclose_rounded(pullback.core, case.arrays, case.format, case.bits)
+        outputs = zip(case.plan.wrt, pullback.program.outputs, strict=True)
+        return {name: list(exact.balls(values[output], case.bits)) for name, output in outputs}
+
+    def explain(self) -> None:
+        """Take slopes off the sides of a corner as right where rounding on the way explains the difference."""
+        for place, slopes in self.corners.items():
+            one, k = self.gradients[place[0]], place[1]
+            if one.torch is not None and self.found(place).verdict is Verdict.DISAGREE and isfinite(one.torch[k]):
+                enclosed = self.rounded[place[0]][k]
+                if isinstance(enclosed, Ball) and enclosed.contains(one.torch[k]) and enclosed.overlaps(slopes):
+                    one.judgements[k] = self.explained(place, slopes)
+
+    def explained(self, place: Place, slopes: Ball) -> Judgement:
+        """Return the judgement on a slope that rounding may have moved off the sides of its corner."""
+        made, fmt = self.found(place), self.case.format
+        ulps, end = min((fmt.distance(self.torch(place), end), end) for end in (slopes.lower, slopes.upper))
+        note = f"{made.note}, but for what rounding in {fmt.name} explains"
+        if ulps <= half_of_the_digits(Ball(end, end), fmt):
+            return Judgement(Verdict.KINK, ulps, note)
+        return Judgement(Verdict.UNSTABLE, ulps, note) if self.is_rounded() else made
+
+    def is_rounded(self) -> bool:
+        """Return whether torch rounds anything on the way: an exact number there is none of the format."""
+        numbers = (exact.ball(value) for layer in self.forward.program.layers for value in self.values[layer.name].flat)
+        return any(not isinstance(one, Ball) or not self.is_held(one) for one in numbers)
+
+    def is_held(self, number: Ball) -> bool:
+        """Return whether the format has an exact number."""
+        nearest = self.case.format.round_dyadic(number.lower)
+        return number.exact and isfinite(nearest) and Dyadic.of(nearest) == number.lower
+
+    def is_honest(self, group: Sequence[Place]) -> bool:
+        """Return whether rounding on the way may have made torch's numbers for a group out of right ones."""
+        found = [(self.rounded[name][k], self.torch((name, k))) for name, k in group] if self.is_rounded() else []
+        return bool(found) and all(not isinstance(ball, Ball) or ball.contains(value) for ball, value in found)
 
     def beside(self, place: Place) -> Beside:
         name, k = place
@@ -208,18 +262,21 @@ class _Aside:
         """Judge the elements of a group wrong: together they are no gradient of the function."""
         fmt = self.case.format
         low, high = (fmt.text(fmt.round_dyadic(end)) for end in (span.lower, span.upper))
-        slope = fmt.text(fmt.round(sum(self.parts(group, steps))))
+        slope = fmt.text(fmt.round(sum(self.parts(group, steps), Fraction(0))))
         goes = f"is {low}" if low == high else f"goes from {low} to {high}"
-        how = "together" if set(steps) == {1} else f"by {', '.join(map(str, steps[:SHOWN]))}{', ...' * (len(steps) > SHOWN)}"
+        more = ", ..." if len(steps) > SHOWN else ""
+        how = "together" if set(steps) == {1} else f"by {', '.join(map(str, steps[:SHOWN]))}{more}"
         note = f"where the {len(group)} elements that tie move {how}, the slope {goes}; torch's gradient gives {slope}"
+        verdict = Verdict.UNSTABLE if self.is_honest(group) else Verdict.DISAGREE
         for name, k in group:
             one = self.gradients[name]
-            one.balls[k], one.judgements[k] = None, Judgement(Verdict.DISAGREE, note=note)
+            one.balls[k], one.judgements[k] = None, Judgement(verdict, note=note)
 
     def accept(self, place: Place) -> None:
-        """Take a slope that is none of the sides along its own element, and fits among the gradients beside the point."""
+        """Take a slope that is none of the sides along its own element, but a gradient beside the point has."""
         one, k = self.gradients[place[0]], place[1]
-        note = f"the gradients beside the point, where the elements that tie differ, hold torch's {self.case.format.text(self.torch(place))}"
+        torch = self.case.format.text(self.torch(place))
+        note = f"beside the point, where the elements that tie differ, gradients go as far as torch's {torch}"
         one.balls[k], one.judgements[k] = None, Judgement(Verdict.KINK, note=note)
 
 

@@ -132,12 +132,14 @@ class Elements:
 
     def smooth(self, k: int, slope: Ball | Estimate, fmt: Format, ulps: float) -> None:
         """Judge an element that has a derivative after all; what is not proven is said not to be."""
+        made = None if isinstance(slope, Estimate) else self.compared(k, slope, fmt, ulps)
+        if made is None and isinstance(slope, Ball) and slope.contains(0.0):
+            slope = Estimate(Dyadic(0, 0), Dyadic(0, 0))  # no inexact ball can tell that it is 0
         if isinstance(slope, Estimate):
             self.balls[k], self.estimates[k] = None, slope
             self.judgements[k] = self.estimated(k, slope, fmt, ulps)
         else:
-            self.balls[k] = slope
-            self.judgements[k] = self.compared(k, slope, fmt, ulps) or _TOO_WIDE
+            self.balls[k], self.judgements[k] = slope, made or _TOO_WIDE
 
     def estimated(self, k: int, limit: Estimate, fmt: Format, ulps: float) -> Judgement:
         """Return the judgement by a limit that is not proven, which says so."""

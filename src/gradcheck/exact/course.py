@@ -28,10 +28,10 @@ WIDTHS = (2, 10, 26)
 class Course:
     """A function along a ray.
 
-    ``value`` is its limit at the point, ``slope`` that of its derivative along the ray; both are balls, None where there
-    is no such limit. ``infinite`` is the sign of an infinite slope. ``meets`` says whether the value at the point is the
-    limit, None where nothing is proven or the point has no value: ``valued`` tells. ``nowhere`` means that the ray leaves
-    the domain.
+    ``value`` is its limit at the point, ``slope`` that of its derivative along the ray; both are balls, None where
+    there is no such limit. ``infinite`` is the sign of an infinite slope. ``meets`` says whether the value at the point
+    is the limit, None where nothing is proven or the point has no value: ``valued`` tells. ``nowhere`` means that the
+    ray leaves the domain.
     """
 
     value: Any = None
@@ -69,7 +69,7 @@ def attempts(
     read: Callable[[Values, Frame], Found],
     enough: Callable[[Found], bool],
 ) -> Found | None:
-    """Return what is read from the first series that are long enough, or from the longest; None where there are none."""
+    """Return what is read from the first series that are long enough, or the longest; None where there are none."""
     root, found = 1, None
     with working_precision(bits):
         for width in WIDTHS:
@@ -99,7 +99,7 @@ def _course(made: Any, here: Any, weights: Any, frame: Frame) -> Course:
 
 
 def read_off(total: Series, here: Any, root: int) -> Course:
-    """Return the limit and the slope of a series in ``t``, where ``t**root`` is the distance; ``here`` is at the point."""
+    """Return the limit and the slope of a series in ``t``, where ``t**root`` is the distance from ``here``."""
     if total.low < 0:
         sign = total.sign if total.terms else None
         meets = False if sign and here.is_finite() else None

@@ -8,6 +8,7 @@ from typing import Any
 
 from flint import arb
 
+from gradcheck.exact.powers import power
 from gradcheck.exact.series import (
     ENDLESS,
     FLAT,
@@ -18,10 +19,9 @@ from gradcheck.exact.series import (
     Series,
     compose,
     constant,
-    either,
-    power,
     remainder,
 )
+from gradcheck.exact.steps import ceil, clamp, floor, fmod, magnitude, maximum, minimum, modulo, sign_of
 from gradcheck.exact.taylor import TAYLOR, sinc
 
 MAX_INDEX = 12
@@ -190,57 +190,6 @@ def _of_two(x: Series, y: Any) -> Any:
     return remainder(int(speed.unique_fmpz()), x) if speed.is_exact() else UNKNOWN
 
 
-# --- choices ---------------------------------------------------------------------------------------------
-
-
-def maximum(x: Series, y: Series) -> Any:
-    """Return the greater of two series; where that is not told, what both have in common."""
-    sign = (x - y).sign
-    made = either(x, y) if sign is None else x if sign >= 0 else y
-    return made.met(x.meets and y.meets)
-
-
-def minimum(x: Series, y: Series) -> Any:
-    """Return the lesser of two series."""
-    return -maximum(-x, -y)
-
-
-def _abs(x: Series) -> Any:
-    return maximum(x, -x)
-
-
-def _sign(x: Series) -> Any:
-    if (sign := x.sign) is None:
-        return remainder(0, x).met(False)
-    return constant(arb(sign), x).met(x.meets and (sign == 0 or x.low == 0))
-
-
-def floor(x: Any) -> Any:
-    """Return the floor: beside a whole number the next coefficient tells which it is."""
-    if isinstance(x, Gap):
-        return x
-    if (start := x.start) is None:
-        return remainder(0, x).met(False) if x.bounded else UNKNOWN
-    below = start.floor()
-    step = None if not below.is_exact() else x.moved().sign if start == below else 1
-    if step is None:
-        return remainder(0, x).met(False)
-    return constant(below - (step < 0), x).met(x.meets and step >= 0)
-
-
-def _ceil(x: Series) -> Any:
-    return -floor(-x)
-
-
-def _remainder(x: Series, y: Series) -> Any:
-    return x - y * floor(x / y)
-
-
-def _fmod(x: Series, y: Series) -> Any:
-    above, below = _abs(x), _abs(y)
-    return (above - below * floor(above / below)) * _sign(x)
-
-
 # --- functions of two --------------------------------------------------------------------------------------
 
 
@@ -248,7 +197,7 @@ def _log_add_exp(x: Series, y: Series) -> Any:
     """Return log(exp(x) + exp(y)), without a corner where they are equal."""
     apart = y - x
     if _is_pole(apart):
-        return maximum(x, y) + log(arb(1) + _level("exp", 0, None)(-_abs(apart)))
+        return maximum(x, y) + log(arb(1) + _level("exp", 0, None)(-magnitude(apart)))
     return x + log(arb(1) + smooth("exp", apart))
 
 
@@ -259,7 +208,7 @@ def _atan2(y: Series, x: Series) -> Any:
     if x.sign == y.sign == 0:
         return NOWHERE
     met = x.meets and y.meets
-    if x.sign == 0 or (y.sign != 0 and (_abs(y) - _abs(x)).sign == 1):
+    if x.sign == 0 or (y.sign != 0 and (magnitude(y) - magnitude(x)).sign == 1):
         quarter = arb.pi() / 2 if y.sign > 0 else -arb.pi() / 2
         return (quarter - _atan(x / y)).met(met and y.low == 0)
     turn = arb(0) if x.sign > 0 else arb.pi() if y.sign >= 0 else -arb.pi()  # at y = 0 the value is pi
@@ -294,8 +243,8 @@ EXPANSIONS: dict[str, Callable[..., Any]] = {
     "atan2": _atan2, "sinc": _sinc, "hypot": lambda x, y: _root(x * x + y * y), "logaddexp": _log_add_exp,
     "erf": _level("erf", -1, 1), "erfc": lambda x: arb(1) - _level("erf", -1, 1)(x),
     "sigmoid": _level("sigmoid", 0, 1), "relu": lambda x: maximum(x, constant(arb(0), x)),
-    "abs": _abs, "sign": _sign, "floor": floor, "ceil": _ceil, "remainder": _remainder, "fmod": _fmod,
-    "maximum": maximum, "minimum": minimum, "clamp": lambda x, low, high: minimum(maximum(x, low), high),
+    "abs": magnitude, "sign": sign_of, "floor": floor, "ceil": ceil, "remainder": modulo, "fmod": fmod,
+    "maximum": maximum, "minimum": minimum, "clamp": clamp,
     "clamp_min": maximum, "clamp_max": minimum,
 }  # fmt: skip
 """What each elementwise row makes of series; an argument that does not move is a constant series."""

@@ -68,7 +68,7 @@ class Scale:
 
     @staticmethod
     def of(forms: Sequence[Form], point: Point) -> Scale:
-        """Return the scale of all numbers that the user wrote, that differentiating made, or that occur at the point."""
+        """Return the scale of all numbers that were written, that differentiating made, or that occur at the point."""
         found = [0]
         for array in point.values():
             magnitudes = np.abs(array[np.isfinite(array) & (array != 0)])

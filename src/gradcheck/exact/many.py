@@ -16,6 +16,7 @@ from gradcheck.exact.precision import working_precision
 from gradcheck.exact.ray import Direction, needed
 from gradcheck.exact.series import Frame, Gap, Series
 from gradcheck.exact.sides import Beside
+from gradcheck.exact.ties import with_differences
 from gradcheck.formats import Ball
 from gradcheck.lower import Core
 
@@ -27,12 +28,12 @@ class Gradients:
     """The gradient program around a point; the state is what it is at the point itself, worked out once."""
 
     def __init__(self, core: Core, value: str, outputs: Mapping[str, str], point: Point, bits: int) -> None:
-        self.core = needed(core, [*outputs.values(), value])
+        plain, self.core = with_differences(needed(core, [*outputs.values(), value]))
         self.value = value
         self.outputs = outputs
         self.point = point
         self.bits = bits
-        self.still = enclose(self.core, point, bits)
+        self.still = enclose(plain, point, bits)
 
     def beside(self, at: Sequence[Place]) -> list[Beside | None]:
         """Return both sides along every one of some elements, all of which move at once.

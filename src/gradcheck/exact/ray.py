@@ -181,7 +181,7 @@ def _condition(op: str, like: Series) -> Callable[..., Truth]:
         return lambda *args: Truth(
             row.exact(*(one.beside for one in args)), row.exact(*(one.here for one in args))
         )  # fmt: skip
-    return lambda a, b: _compared(op, _as_series(a, like), _as_series(b, like))
+    return lambda *args: _compared(op, *(_as_series(one, like) for one in args))
 
 
 _HOLDS: dict[str, tuple[int, ...]] = {
@@ -190,10 +190,10 @@ _HOLDS: dict[str, tuple[int, ...]] = {
 """The signs of a difference for which a comparison holds."""
 
 
-def _compared(op: str, a: Any, b: Any) -> Truth:
-    if isinstance(a, Gap) or isinstance(b, Gap):
+def _compared(op: str, a: Any, b: Any, apart: Any = None) -> Truth:
+    difference = a - b if apart is None else apart
+    if isinstance(difference, Gap):
         return Truth(None, None)
-    difference = a - b
     sign = difference.sign
     here = None
     if difference.meets and difference.low >= 0 and difference.order > 0:
@@ -228,7 +228,7 @@ def _mask(like: Series, value: Any, condition: Any) -> Any:
 
 
 def _guard(like: Series, value: Any, condition: Any) -> Any:
-    """Return a partial where it holds; where its operation stays on a corner, its argument does not move: any will do."""
+    """Return a partial where it holds; on a corner that goes on, where its argument does not move, any will do."""
     truth = _truth(condition)
     return _kept(value, like) if truth.beside else UNKNOWN if truth.beside is None else remainder(0, like)
 

@@ -32,14 +32,17 @@ def jumping(core: Core, values: Values, bits: int) -> Masks:
     A cotangent of 0 hides nothing here: beside the point another branch may be taken. Only a branch that is not taken
     in a neighbourhood counts for nothing, as long as what decides that does not jump itself.
     """
-    layers = core.program.layers
     with working_precision(bits):
+        loose = {layer.name: at for layer in core.program.layers if (at := _loose(layer, core, values))}
+        if not loose:
+            return {}
         live = _backwards(core, values, {core.program.output: np.ones(core.shapes[core.program.output], dtype=bool)})
         found: Masks = {}
-        for layer in layers:
-            if layer.name in live:
-                for name, mask in _jumps(layer, core, values, live[layer.name]):
-                    _join(found, name, mask)
+        for name, jumps in loose.items():
+            for part, mask in jumps if name in live else ():
+                if (mask & live[name]).any():
+                    for read in _deciding(part):
+                        _join(found, read, _unspread(mask & live[name], core.shapes[read]))
         reached = _backwards(core, values, found)
     return {name: mask for name, mask in reached.items() if name in core.program.inputs and mask.any()}
 
@@ -55,16 +58,20 @@ def _may_jump(node: Node) -> bool:
     return ELEMENTWISE[node.op].jumps or (node.op == "pow" and not isinstance(node.args[1], Number))
 
 
-def _jumps(layer: Layer, core: Core, values: Values, live: Mask) -> Iterator[tuple[str, Mask]]:
-    """Yield the names that a layer's jumps depend on, with the elements of each."""
+def _loose(layer: Layer, core: Core, values: Values) -> list[tuple[Call, Mask]]:
+    """Return the operations of a layer that may be at a jump, with the elements where they may."""
+    found = []
     for part in postorder(layer.expression):
-        if not isinstance(part, Call) or not _may_jump(part):
-            continue
-        loose = live & ~_holding(_steady(part), values, live.shape)
-        if loose.any():
-            read = part.args[:1] if part.op == WHERE else part.args
-            for name in {name for arg in read for name in names(arg)}:
-                yield name, _unspread(loose, core.shapes[name])
+        if isinstance(part, Call) and _may_jump(part):
+            mask = ~_holding(_steady(part), values, core.shapes[layer.name])
+            found += [(part, mask)] if mask.any() else []
+    return found
+
+
+def _deciding(node: Call) -> set[str]:
+    """Return the names on which it depends whether an operation jumps."""
+    read = node.args[:1] if node.op == WHERE else node.args
+    return {name for arg in read for name in names(arg)}
 
 
 def _backwards(core: Core, values: Values, start: Masks) -> Masks:
@@ -105,7 +112,7 @@ def _taken(node: Call, core: Core, values: Values, mask: Mask) -> Iterator[tuple
 
 def _unspread(mask: Mask, shape: tuple[int, ...]) -> Mask:
     """Return which elements of a smaller shape were broadcast to the marked ones."""
-    mask = mask.any(axis=tuple(range(mask.ndim - len(shape))))
+    mask = np.asarray(mask.any(axis=tuple(range(mask.ndim - len(shape)))), dtype=bool)
     over = tuple(axis for axis, size in enumerate(shape) if size == 1)
     return np.broadcast_to(mask.any(axis=over, keepdims=True), shape) if over else mask
 
@@ -197,8 +204,10 @@ def _condition(text: str) -> Node:
 
 
 def groups(core: Core, values: Values, at: Sequence[tuple[str, int]], bits: int) -> list[list[int]]:
-    """Return some input elements, by their places in ``at``, in groups: two are together if an operation at a corner,
-    a jump or the end of its domain depends on both, perhaps by way of others.
+    """Return some input elements, by their places in ``at``, in groups.
+
+    Two are together if an operation at a corner, a jump or the end of its domain depends on both, perhaps by way of
+    others.
     """
     labels = _started(core, at)
     joined = _Union(len(at))
@@ -226,7 +235,8 @@ def _labelled(node: Node, labels: Mapping[str, Labels], core: Core) -> Any:
     """Return the labels that reach each element of an expression, as bits."""
     if not isinstance(node, Call) or node.op not in TENSOR:
         return reduce(np.bitwise_or, [labels[one] for one in names(node) if one in labels])
-    args = [labels.get(one.id, np.zeros(core.shapes[one.id], dtype=object)) for one in node.args if isinstance(one, Name)]
+    read = [one.id for one in node.args if isinstance(one, Name)]
+    args = [labels.get(one, np.zeros(core.shapes[one], dtype=object)) for one in read]
     params: Mapping[str, Any] = dict(node.params)
     if node.op == "sum":
         return np.bitwise_or.reduce(args[0], axis=params["dim"], keepdims=params["keepdim"])

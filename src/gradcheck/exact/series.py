@@ -2,18 +2,16 @@
 
 A function of a point moved to ``p + t**root * d`` is, for small ``t > 0``, a sum of powers of ``t`` and a remainder.
 Coefficients that are 0 are known to be: so 0/0 divides, and the first other coefficient proves a sign.
-J. C. P. Miller's recurrence for powers: Knuth, The Art of Computer Programming 2, 4.7.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from math import inf
 from typing import Any
 
-from flint import arb, fmpq
+from flint import arb
 
 ENDLESS = inf
 """The order of the remainder of a polynomial: there is none."""
@@ -205,78 +203,27 @@ def _convolved(a: Sequence[Any], b: Sequence[Any], size: int) -> list[Any]:
 
 def over(a: Series, b: Series) -> Any:
     """Return the quotient; where the divisor goes to 0, the value at the point is none that it could meet."""
-    if not b.terms:
-        return NOWHERE if b.order == ENDLESS else UNKNOWN
-    inverse = power(b, Fraction(-1))
-    return inverse if isinstance(inverse, Gap) else times(a, inverse)
+    if not b.terms or b.sign is None:
+        return NOWHERE if b.sign == 0 else UNKNOWN
+    like = _like(a, b).met(a.meets and b.meets and b.low == 0)
+    plain = len(b.terms) == 1 and b.order == ENDLESS
+    size = len(a.terms) if plain else int(min(a.order - a.low, b.order - b.low, like.frame.width + 1))
+    if not a.terms:
+        return remainder(a.order - b.low, like)
+    made = _divided(a.terms, b.terms, size)
+    return series(a.low - b.low, made, a.order - b.low if plain else a.low - b.low + size, like)
 
 
-def power(base: Series, exponent: Fraction) -> Any:
-    """Return a rational power of a series.
-
-    Raises NeedsRoot where the result has powers of a root of ``t``.
-    """
-    whole = exponent.denominator == 1
-    if exponent == 0:
-        return constant(arb(1), base)
-    if not base.terms:
-        return _power_of_nothing(base, exponent)
-    if base.sign is None:
-        return _repeated(base, exponent) if whole and exponent > 0 else UNKNOWN
-    if base.sign < 0 and not whole:
-        return NOWHERE
-    low = base.low * exponent
-    if low.denominator > 1:
-        raise NeedsRoot(low.denominator)
-    size = _size(base, exponent)
-    terms = _miller(base.terms, exponent, size)
-    exact = whole and exponent > 0 and (len(base.terms) - 1) * exponent < size and base.order == ENDLESS
-    order = ENDLESS if exact or (len(base.terms) == 1 and base.order == ENDLESS) else int(low) + size
-    meets = base.meets and (exponent > 0 or base.low == 0)
-    return series(int(low), terms, order, base.met(meets))
-
-
-def _size(base: Series, exponent: Fraction) -> int:
-    """Return how many terms of a power are known and wanted."""
-    known = min(base.order - base.low, base.frame.width + 1)
-    if len(base.terms) == 1 and base.order == ENDLESS:
-        return 1
-    return int(known)
-
-
-def _power_of_nothing(base: Series, exponent: Fraction) -> Any:
-    if base.order == ENDLESS:
-        return base if exponent > 0 else NOWHERE
-    if exponent < 0 or exponent.denominator > 1:
-        return UNKNOWN
-    return remainder(base.order * exponent.numerator, base)
-
-
-def _repeated(base: Series, exponent: Fraction) -> Any:
-    made = base
-    for _ in range(min(exponent.numerator, 64) - 1):
-        made = times(made, base)
-    return made if exponent <= 64 else UNKNOWN
-
-
-def _miller(terms: Sequence[Any], exponent: Fraction, size: int) -> list[Any]:
-    """Return the coefficients of ``(terms[0] + terms[1]*t + ...)**exponent``."""
-    first, ratio = terms[0], arb(fmpq(exponent.numerator, exponent.denominator))
-    made = [_number_power(first, exponent)]
-    for k in range(1, size):
-        total = arb(0)
-        for j in range(1, min(k, len(terms) - 1) + 1):
-            if not terms[j].is_zero():
-                total += (j * (ratio + 1) - k) * terms[j] * made[k - j]
-        made.append(total / (k * first))
+def _divided(a: Sequence[Any], b: Sequence[Any], size: int) -> list[Any]:
+    """Return the long division: where a quotient of numbers is exact, it stays so."""
+    made: list[Any] = []
+    for k in range(size):
+        rest = a[k] if k < len(a) else arb(0)
+        for j in range(1, min(k, len(b) - 1) + 1):
+            if not b[j].is_zero():
+                rest = rest - b[j] * made[k - j]
+        made.append(rest / b[0])
     return made
-
-
-def _number_power(value: Any, exponent: Fraction) -> Any:
-    if exponent.denominator == 1:
-        return value**exponent.numerator
-    root = value.sqrt() if exponent.denominator == 2 else value.root(exponent.denominator)
-    return root**exponent.numerator
 
 
 def compose(coefficients: Sequence[Any], inner: Series) -> Series:

@@ -16,7 +16,8 @@ from gradcheck.exact.evaluate import enclose
 from gradcheck.exact.limits import Form, Point, Scale, Side
 from gradcheck.exact.precision import working_precision
 from gradcheck.exact.ray import Direction, needed
-from gradcheck.formats import Ball, Dyadic, Estimate
+from gradcheck.exact.ties import with_differences
+from gradcheck.formats import Ball, Estimate
 
 __all__ = ["Beside", "Form", "Side", "Sides", "Surroundings", "beside", "limit", "sides"]
 
@@ -33,10 +34,8 @@ class Sides:
 
     @property
     def common(self) -> Ball | Estimate:
-        """Return the derivative where both sides have the same; 0, as far as can be told, where it is as small as that."""
+        """Return the derivative where both sides have the same."""
         both = self.left.hull(self.right)
-        if both.contains(0.0) and not both.exact:
-            return Estimate(Dyadic(0, 0), Dyadic(0, 0))
         return both if self.proven else Estimate(both.lower, both.upper)
 
 
@@ -45,8 +44,8 @@ class Beside:
     """Both sides of a point: ``smooth`` where the slopes have one limit, ``meets`` where the values have.
 
     ``continuous`` adds that the value at the point, where the formula has one, is that limit too. A side on which the
-    function has no value has no say. ``proven`` says that none of this is an estimate, ``valued`` that the formula has a
-    value at the point: where it has none, as 0/0, nothing can be a derivative there, whatever the limits.
+    function has no value has no say. ``proven`` says that none of this is an estimate, ``valued`` that the formula
+    has a value at the point: where it has none, as 0/0, nothing can be a derivative there, whatever the limits.
     """
 
     left: Side
@@ -109,23 +108,24 @@ class Surroundings:
     """The rays that leave a point; the state is what a program is at the point itself, worked out once."""
 
     def __init__(self, core: Any, value: str, point: Point, weights: np.ndarray[Any, Any] | None = None) -> None:
-        self.core = needed(core, [value])
+        self.value = value
+        plain, self.core = with_differences(needed(core, [value]))
         self.point = point
         self.weights = weights
-        self.bits = Scale.of([(self.core, value)], point).bits
-        self.still = enclose(self.core, point, self.bits)
+        self.bits = Scale.of([(plain, value)], point).bits
+        self.still = enclose(plain, point, self.bits)
 
     def ray(self, direction: Direction) -> Course:
         """Return what the output does along a ray."""
         return course(self.core, self.still, direction, self.bits, self.weights)
 
     def between(self, behind: Course, ahead: Course) -> Ball | None:
-        """Return the slopes on both sides of the point from the courses that lead away; None where one is not proven."""
+        """Return the slopes on both sides of the point from the courses that lead away, where both are proven."""
         if behind.slope is None or ahead.slope is None or behind.meets is False or ahead.meets is False:
             return None
         with working_precision(self.bits):
-            made = ball((-behind.slope).union(ahead.slope))
-        return made if isinstance(made, Ball) else None
+            found = ball(-behind.slope), ball(ahead.slope)
+        return found[0].hull(found[1]) if isinstance(found[0], Ball) and isinstance(found[1], Ball) else None
 
     def axis(self, name: str, k: int, sign: int) -> Course:
         """Return what the output does along one element."""

@@ -8,7 +8,8 @@ from typing import Any
 
 from flint import arb
 
-from gradcheck.exact.series import ENDLESS, Frame, Gap, Series, power, series
+from gradcheck.exact.powers import power
+from gradcheck.exact.series import ENDLESS, Frame, Gap, Series, series
 
 Taylor = Callable[[Any, int], list[Any]]
 """Return the coefficients of a function at a number, as many as asked for."""

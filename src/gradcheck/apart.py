@@ -7,15 +7,19 @@ standard streams and the working directory of its parent. Where a process cannot
 from __future__ import annotations
 
 import os
+import pickle
 import select
 import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from time import monotonic
-from typing import NoReturn
+from typing import Any, NoReturn, TypeVar
 
+from gradcheck.errors import GradcheckError
 from gradcheck.memory import DEFAULT_MEMORY, limit
+
+T = TypeVar("T")
 
 DEFAULT_TIMEOUT = 60.0
 """Seconds for a check that states none."""
@@ -45,6 +49,61 @@ def run_apart(work: Callable[[], int]) -> int:
     os.close(said)
     os.close(watched)
     return _Watch(child, heard).run()
+
+
+def result_apart(work: Callable[[], T], seconds: float, memory: int) -> T:
+    """Return the result of work that is done in a child process, which is sent as pickle has it.
+
+    Raises TimeoutError after so many seconds, MemoryError where the bytes do not suffice, ChildProcessError where it
+    ends without a result, and whatever GradcheckError the work raises.
+    """
+    if not hasattr(os, "fork"):
+        return work()
+    heard, said = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(heard)
+        _send(work, said, memory)
+    os.close(said)
+    try:
+        return _received(heard, monotonic() + seconds)
+    finally:
+        os.close(heard)
+        with suppress(OSError):
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+
+
+def _send(work: Callable[[], Any], pipe: int, memory: int) -> NoReturn:
+    """Be the child: send whether there is a result, and it or the error."""
+    try:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        limit(memory)
+        try:
+            sent = pickle.dumps((True, work()))
+        except (GradcheckError, MemoryError, OSError) as problem:
+            sent = pickle.dumps((False, problem))
+        with open(pipe, "wb") as file:
+            file.write(sent)
+    finally:
+        os._exit(FAILED)
+
+
+def _received(pipe: int, end: float) -> Any:
+    """Return what the child sends before its time is over."""
+    parts = []
+    while True:
+        if not select.select([pipe], [], [], max(0.0, end - monotonic()))[0]:
+            raise TimeoutError
+        parts.append(os.read(pipe, 2**20))
+        if not parts[-1]:
+            break
+    if not any(parts):
+        raise ChildProcessError
+    fine, made = pickle.loads(b"".join(parts))
+    if not fine:
+        raise made
+    return made
 
 
 @contextmanager

@@ -59,11 +59,15 @@ def easier(checks: Sequence[Check], base: Settings) -> tuple[str, ...]:
     """
     fails = failing(base.assertion, base.allow)
     counts = {
-        "with a wider tolerance": sum(one.settings.ulps > base.ulps for one in checks),
+        "with a wider tolerance": sum(_wider(one.settings, base) for one in checks),
         "with verdicts let pass": sum(bool(fails & set(one.settings.allow)) for one in checks),
         "with a failing verdict expected": sum(one.expect.verdict in fails for one in checks),
     }
     return tuple(f"{count:,} {words}" for words, count in counts.items() if count)
+
+
+def _wider(own: Settings, base: Settings) -> bool:
+    return any(own.tolerance(dtype) > base.tolerance(dtype) for dtype in own.dtypes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gradcheck.apart import DEFAULT_TIMEOUT
+from gradcheck.apart import DEFAULT_TIMEOUT, result_apart
 from gradcheck.cli import options
 from gradcheck.cli.config import said
 from gradcheck.cli.output import check_writable, deliver, extra_reports
-from gradcheck.errors import UsageProblem, printable, visible
+from gradcheck.errors import LimitProblem, UsageProblem, printable, visible
 from gradcheck.settings import Exit, Settings
 
 if TYPE_CHECKING:
@@ -130,13 +130,22 @@ def batch(  # noqa: PLR0913, PLR0917 - one parameter an option
 # fmt: on
 
 
+SPLIT = "check fewer files at once"
+
+
 def _load(paths: Sequence[str], at: Sequence[str], settings: Settings, trust: bool) -> Loaded:
     from gradcheck.compare import failing
     from gradcheck.corpus import load
+    from gradcheck.corpus.limits import MAX_MEMORY, MAX_SECONDS
 
     failing(settings.assertion, settings.allow)
     settings.validate(())
-    return load(paths, at=at, settings=settings, trust=trust)
+    try:
+        return result_apart(lambda: load(paths, at=at, settings=settings, trust=trust), MAX_SECONDS, MAX_MEMORY)
+    except TimeoutError:
+        raise LimitProblem(f"reading the files takes more than {MAX_SECONDS:g} s", hint=SPLIT) from None
+    except (MemoryError, ChildProcessError):
+        raise LimitProblem(f"reading the files takes more than {MAX_MEMORY / 2**30:g} GiB", hint=SPLIT) from None
 
 
 def _workers(text: str) -> int | None:

@@ -66,7 +66,8 @@ def result_apart(work: Callable[[], T], seconds: float, memory: int) -> T:
         _send(work, said, memory)
     os.close(said)
     try:
-        return _received(heard, monotonic() + seconds)
+        made: T = _received(heard, monotonic() + seconds)
+        return made
     finally:
         os.close(heard)
         with suppress(OSError):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import tomllib
 from collections import Counter
+from dataclasses import replace
+from io import StringIO
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,12 @@ import pytest
 from gradcheck.batch.examine import examine
 from gradcheck.compare import Verdict
 from gradcheck.corpus import load
+from gradcheck.errors import LimitProblem
+from gradcheck.explanation import explain_program
+from gradcheck.parse import parse
+from gradcheck.points import assigned_constants, parse_points
+from gradcheck.report import View
+from gradcheck.report.explain import write
 from gradcheck.suite import Result
 
 HERE = Path(__file__).parent.parent / "expressions"
@@ -52,6 +60,20 @@ def test_every_check_comes_out_as_it_says(name: str) -> None:
         if unmet or not Result(check, run, unmet=unmet).passed:
             wrong[f"{check.path}:{check.line}: {check.name}"] = unmet
     assert not wrong
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_every_check_can_be_explained(name: str) -> None:
+    """At its first point; what is too large for a page says so."""
+    for check in load([HERE / f"{name}.toml"]).checks:
+        program = parse(check.program, assigned_constants(check.at))
+        points = parse_points(check.at, program.inputs, seed=check.settings.seed)
+        try:
+            made = explain_program(program, points[:1], replace(check.settings, dtypes=check.settings.dtypes[:1]))
+        except LimitProblem as problem:
+            assert "too large to be explained" in str(problem)
+            continue
+        write(made, StringIO(), View(color=False))
 
 
 # --- how the files are kept -----------------------------------------------------------------------

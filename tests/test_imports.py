@@ -13,8 +13,8 @@ import pytest
 import gradcheck
 
 ORDER: tuple[tuple[str, ...], ...] = (
-    ("errors", "formats", "whole"),
-    ("program",),
+    ("errors", "formats", "memory", "whole"),
+    ("apart", "program", "streams", "tree"),
     ("functions",),
     ("constants", "source"),
     ("parse", "points", "settings"),

@@ -6,7 +6,13 @@ import gc
 import os
 import re
 import sys
+from io import StringIO
 from typing import NoReturn
+
+from gradcheck.apart import run_apart
+from gradcheck.errors import visible
+from gradcheck.memory import DEFAULT_MEMORY, out_of_memory, tells_of_memory
+from gradcheck.streams import guard
 
 
 def main() -> NoReturn:
@@ -14,9 +20,23 @@ def main() -> NoReturn:
     # Loading torch makes a million objects that all stay: looking for garbage among them costs a third of the start.
     gc.disable()
     sys.stdin = sys.stdin or open(os.devnull, encoding="utf-8")  # noqa: SIM115 - Python has None for a closed stream
-    sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
-    sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
-    code = run(sys.argv[1:])
+    guard()
+    argv = sys.argv[1:]
+    try:
+        # A batch has workers of its own, and the signals that are for them.
+        code = _whole(argv) if argv[:1] == ["batch"] else run_apart(lambda: _whole(argv))
+    except KeyboardInterrupt:
+        code = _interrupted()
+    os._exit(code)  # nothing is left to be saved, and taking torch down in order would cost as much as a check
+
+
+def _whole(argv: list[str]) -> int:
+    """Return the exit code of the command when all that it printed is out, and nothing of it is left."""
+    try:
+        code = run(argv)
+    except Exception:  # GRADCHECK_TRACEBACK asks for it
+        sys.excepthook(*sys.exc_info())
+        code = 3
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
@@ -26,8 +46,7 @@ def main() -> NoReturn:
             code = code or 1
     if "gradcheck.batch" in sys.modules:
         sys.modules["gradcheck.batch"].clean_up()
-    # Nothing is left to be saved, and taking torch down in order would cost as much as a check.
-    os._exit(code)
+    return code
 
 
 def run(argv: list[str]) -> int:
@@ -37,36 +56,50 @@ def run(argv: list[str]) -> int:
 
     try:
         return _dispatch(argv)
-    except SystemExit as leave:
-        code = leave.code if isinstance(leave.code, int) else int(leave.code is not None)
-        if code == Exit.INTERRUPTED:  # typer turns Ctrl-C into a silent exit
-            print("gradcheck: interrupted", file=sys.stderr)
-        return code
     except GradcheckError as problem:
-        print(f"gradcheck: {problem}", file=sys.stderr)
+        _complain(str(problem))
         return Exit.USAGE
     except KeyboardInterrupt:
-        print("gradcheck: interrupted", file=sys.stderr)
-        return Exit.INTERRUPTED
+        return _interrupted()
     except BrokenPipeError:
         # Whoever read the output has seen enough; what is still buffered must not be flushed at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Exit.PASS
     except OSError as problem:
-        print(f"gradcheck: cannot write the report: {problem.strerror or problem}", file=sys.stderr)
+        _complain(f"cannot write the report: {problem.strerror or problem}")
         return Exit.USAGE
     except Exception as problem:
         if os.environ.get("GRADCHECK_TRACEBACK"):
             raise
-        print(
-            f"gradcheck: internal error: {type(problem).__name__}: {problem}\n"
-            "this is a fault of gradcheck, not of your program; GRADCHECK_TRACEBACK=1 shows where",
-            file=sys.stderr,
-        )
-        return Exit.INTERNAL
+        return _unforeseen(problem)
+
+
+def _unforeseen(problem: Exception) -> int:
+    """Say what no part of gradcheck foresaw, and return the exit code: there may merely be no memory left."""
+    from gradcheck.settings import Exit
+
+    words = f"{type(problem).__name__}: {problem}"
+    if tells_of_memory(words):
+        _complain(out_of_memory(DEFAULT_MEMORY))
+        return Exit.FAIL
+    _complain(
+        f"internal error: {words}\nthis is a fault of gradcheck, not of your program; GRADCHECK_TRACEBACK=1 shows where"
+    )
+    return Exit.INTERNAL
+
+
+def _complain(words: str) -> None:
+    """Say what is wrong; no terminal obeys a character of it."""
+    print(visible(f"gradcheck: {words}"), file=sys.stderr)
+
+
+def _interrupted() -> int:
+    _complain("interrupted")
+    return 130
 
 
 def _dispatch(argv: list[str]) -> int:
+    """Return the exit code of a command; what is wrong with the words themselves is said by typer."""
     from gradcheck import cli
 
     if argv and argv[0] in cli.COMMANDS:
@@ -74,8 +107,19 @@ def _dispatch(argv: list[str]) -> int:
         app, name = cli.COMMANDS[argv[0]], f"gradcheck {argv[0]}"
     else:
         app, words, name = cli.checker, with_program_apart(argv), "gradcheck"
-    app(words, prog_name=name, default_map=cli.settings_for(app))
-    return 0
+    file, given = cli.settings_for(app)
+    try:
+        code = app(words, prog_name=name, default_map=given, obj=file, standalone_mode=False)
+    except Exception as problem:
+        if not hasattr(problem, "show"):
+            raise
+        said = StringIO()
+        problem.show(said)
+        print(visible(said.getvalue().rstrip("\n")), file=sys.stderr)
+        return int(getattr(problem, "exit_code", 2))
+    if code == 130:  # so typer returns Ctrl-C
+        return _interrupted()
+    return code if isinstance(code, int) else 0
 
 
 def with_program_apart(argv: list[str]) -> list[str]:
@@ -102,7 +146,7 @@ def with_program_apart(argv: list[str]) -> list[str]:
 
 VALUED = frozenset({
     "--at", "--dtype", "--device", "--wrt", "--expect", "--ulps", "--seed", "--format", "--output", "-o", "--color",
-    "--allow", "--nondet", "--emit-repro", "--report", "--freeze", "--graph",
+    "--allow", "--nondet", "--emit-repro", "--report", "--freeze", "--graph", "--timeout",
 })  # fmt: skip
 """Options that take the next word, whatever it begins with."""
 FLAGS = frozenset({"-q", "-v", "-h", "-o"})

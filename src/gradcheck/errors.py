@@ -127,3 +127,8 @@ def underline(source: str, span: Span) -> str:
 def printable(text: str) -> str:
     """Return ``text`` with every control character as one visible replacement, so that no terminal obeys it."""
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def visible(text: str) -> str:
+    """Return a text with its lines, of which no terminal obeys a character."""
+    return "\n".join(map(printable, text.splitlines()))

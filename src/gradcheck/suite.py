@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from gradcheck.blame import Cause
-from gradcheck.compare import Verdict, worst
+from gradcheck.compare import Verdict, failing, worst
 from gradcheck.outcome import Outcome, Run
 from gradcheck.settings import Exit, Settings
 
@@ -51,6 +51,25 @@ class Check:
         return self.name if self.path is None else f"{self.path}::{self.name}"
 
 
+def easier(checks: Sequence[Check], base: Settings) -> tuple[str, ...]:
+    """Return in words how many checks ask for less than the command line does, by keys of their own.
+
+    >>> easier([Check("a", "x", ("1",), Settings(ulps=1e6))], Settings())
+    ('1 with a wider tolerance',)
+    """
+    fails = failing(base.assertion, base.allow)
+    counts = {
+        "with a wider tolerance": sum(_wider(one.settings, base) for one in checks),
+        "with verdicts let pass": sum(bool(fails & set(one.settings.allow)) for one in checks),
+        "with a failing verdict expected": sum(one.expect.verdict in fails for one in checks),
+    }
+    return tuple(f"{count:,} {words}" for words, count in counts.items() if count)
+
+
+def _wider(own: Settings, base: Settings) -> bool:
+    return any(own.tolerance(dtype) > base.tolerance(dtype) for dtype in own.dtypes)
+
+
 @dataclass(frozen=True, slots=True)
 class Result:
     """What came out of one check: its run, or why there is none; the seconds it took.
@@ -92,7 +111,8 @@ class Batch(Sequence[Result]):
     """The results of many checks in the order of their files, with all that they depend on.
 
     ``problems`` are files that could not be read, each with its whole message; ``interrupted`` says that the rest is
-    missing. ``seed`` and ``environment`` are those of the runs.
+    missing. ``seed`` and ``environment`` are those of the runs. ``terms`` say what files made of the run: checks that
+    are left out, verdicts that pass, wider tolerances.
     """
 
     results: tuple[Result, ...]
@@ -101,6 +121,7 @@ class Batch(Sequence[Result]):
     problems: tuple[str, ...] = ()
     interrupted: bool = False
     notes: list[str] = field(default_factory=list)
+    terms: tuple[str, ...] = ()
 
     def __getitem__(self, index):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN204
         return self.results[index]

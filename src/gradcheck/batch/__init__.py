@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from gradcheck.batch.baseline import compare_baseline, write_baseline
 from gradcheck.batch.examine import examine
 from gradcheck.batch.last_failed import last_failed, write_last_failed
-from gradcheck.batch.options import DEFAULT_MEMORY, DEFAULT_TIMEOUT, BatchOptions
+from gradcheck.batch.options import BatchOptions
 from gradcheck.batch.pool import supervise
 from gradcheck.batch.processes import clean_up
 from gradcheck.batch.progress import Bar, Progress
@@ -15,7 +15,7 @@ from gradcheck.batch.select import matching, shard
 from gradcheck.suite import Batch, Check
 
 __all__ = [
-    "DEFAULT_MEMORY", "DEFAULT_TIMEOUT", "Bar", "BatchOptions", "Progress", "clean_up", "compare_baseline",
+    "Bar", "BatchOptions", "Progress", "clean_up", "compare_baseline",
     "last_failed", "matching", "run_batch", "shard", "write_baseline", "write_last_failed",
 ]  # fmt: skip
 

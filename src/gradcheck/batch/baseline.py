@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from gradcheck.compare import Verdict
-from gradcheck.errors import FileProblem, UsageProblem
+from gradcheck.errors import FileProblem, LimitProblem, UsageProblem
 from gradcheck.suite import Batch, Result
+from gradcheck.tree import read_plain, refuse_link
 from gradcheck.whole import write_whole
 
 VERSION = 1
 """The version of the file's form."""
+MAX_BYTES = 64 * 2**20
 DEFAULT_FACTOR = 2.0
 """How many times larger an error may be than it was."""
 
@@ -55,6 +57,7 @@ def write_baseline(batch: Batch, path: Path) -> None:
     checks = {result.check.id: Known.of(result).fields() for result in batch}
     text = json.dumps({"gradcheck_baseline": VERSION, "checks": checks}, indent=1, sort_keys=True, ensure_ascii=False)
     try:
+        refuse_link(path)
         write_whole(path, lambda file: file.writelines([text, "\n"]))
     except OSError as problem:
         raise FileProblem(f"cannot write {path}: {problem.strerror or problem}") from None
@@ -70,7 +73,9 @@ def compare_baseline(batch: Batch, path: Path, factor: float = DEFAULT_FACTOR) -
         raise UsageProblem(f"an error may grow by a factor of 1 or more, not {factor}")
     baseline = _read(path)
     results = tuple(_seen(result, baseline.get(result.check.id), factor) for result in batch)
-    return replace(batch, results=results, notes=[*batch.notes, *_notes(results, baseline)])
+    known = sum(result.known for result in results)
+    terms = (*batch.terms, *([f"{known:,} known to the baseline"] if known else []))
+    return replace(batch, results=results, notes=[*batch.notes, *_notes(results, baseline)], terms=terms)
 
 
 def _seen(result: Result, known: Known | None, factor: float) -> Result:
@@ -117,11 +122,12 @@ def _note(ids: list[str], what: str) -> list[str]:
 
 def _read(path: Path) -> dict[str, Known]:
     try:
-        found = json.loads(path.read_text("utf-8"))
+        refuse_link(path)
+        found = json.loads(read_plain(path, MAX_BYTES, "a baseline").decode("utf-8"))
         if found["gradcheck_baseline"] != VERSION:
             raise FileProblem(f"{path} has a form that this gradcheck does not know", hint="write the baseline again")
         return {one: Known.read(fields) for one, fields in found["checks"].items()}
-    except OSError as problem:
-        raise FileProblem(f"cannot read {path}: {problem.strerror or problem}") from None
+    except (OSError, LimitProblem) as problem:
+        raise FileProblem(f"cannot read {path}: {getattr(problem, 'strerror', None) or problem}") from None
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise FileProblem(f"{path} is no baseline of gradcheck", hint="write the baseline again") from None

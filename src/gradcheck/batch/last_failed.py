@@ -1,4 +1,7 @@
-"""Which checks failed in the last run: a small file in the working directory."""
+"""Which checks failed in the last run: a small file in the working directory.
+
+A pull request may have made the folder or the file: links and pipes are left alone, and what is left out is counted.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,14 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from gradcheck.errors import GradcheckError
 from gradcheck.suite import Batch, Check
+from gradcheck.tree import read_plain, refuse_link
 from gradcheck.whole import write_whole
 
 CACHE = ".gradcheck_cache"
 FILE = "lastfailed.json"
+MAX_BYTES = 64 * 2**20
 
 
 def last_failed(checks: Sequence[Check], directory: Path | None = None) -> list[Check]:
@@ -25,15 +31,25 @@ def write_last_failed(batch: Batch, directory: Path | None = None) -> None:
     folder = (directory or Path()) / CACHE
     ran = {result.check.id for result in batch}
     failed = (_read(folder / FILE) - ran) | {result.check.id for result in batch.failures}
-    with suppress(OSError):
+    with suppress(OSError, GradcheckError):
+        refuse_link(folder, folder.parent)
         folder.mkdir(exist_ok=True)
-        (folder / ".gitignore").write_text("*\n", "utf-8")
-        write_whole(folder / FILE, lambda file: json.dump({"failed": sorted(failed)}, file, indent=1))
+        _write(folder / ".gitignore", "*\n")
+        _write(folder / FILE, json.dumps({"failed": sorted(failed)}, indent=1))
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file of the cache, unless a link stands there, or anything else that is no plain file."""
+    refuse_link(path, path.parent)
+    if path.is_file() or not path.exists():
+        write_whole(path, lambda file: file.writelines([text]))
 
 
 def _read(path: Path) -> set[str]:
-    """Return the ids in a file, none where it is not there or broken."""
+    """Return the ids in a file, none where it is not there, broken, or no plain file of the folder."""
     try:
-        return {one for one in json.loads(path.read_text("utf-8"))["failed"] if isinstance(one, str)}
-    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        refuse_link(path, path.parent.parent)
+        found = json.loads(read_plain(path, MAX_BYTES, "the list of failures"))
+        return {one for one in found["failed"] if isinstance(one, str)}
+    except (OSError, GradcheckError, ValueError, TypeError, KeyError, RecursionError):
         return set()

@@ -6,12 +6,9 @@ import os
 from dataclasses import dataclass
 from math import isfinite
 
+from gradcheck.apart import DEFAULT_TIMEOUT
 from gradcheck.errors import UsageProblem
-
-DEFAULT_TIMEOUT = 60.0
-"""Seconds for a check that states none."""
-DEFAULT_MEMORY = 4 * 2**30
-"""Bytes for a worker: torch, SymPy and FLINT take a quarter of a GiB of them before the first check."""
+from gradcheck.memory import DEFAULT_MEMORY
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,8 @@ from multiprocessing.util import get_temp_dir
 from pathlib import Path
 from typing import NoReturn
 
-from gradcheck.batch.worker import out_of_memory, tells_of_memory
 from gradcheck.errors import printable
+from gradcheck.memory import out_of_memory, tells_of_memory
 
 Context = ForkServerContext | SpawnContext
 

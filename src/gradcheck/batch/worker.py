@@ -6,7 +6,6 @@ import io
 import multiprocessing
 import os
 import pickle
-import re
 import signal
 import sys
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from time import perf_counter
 from typing import Any
 
 from gradcheck.errors import GradcheckError
+from gradcheck.memory import limit, out_of_memory, tells_of_memory
 from gradcheck.outcome import Run
 from gradcheck.parse import parse
 from gradcheck.program import Program
@@ -49,7 +49,7 @@ def serve(pipe: Connection, examine: Examine, memory: int | None, log: str, devi
     import gradcheck.batch.preload  # noqa: F401 - is there already where a fork server is
     from gradcheck.case import environment
 
-    _limit(memory)
+    limit(memory)
     pipe.send({name: str(version) for name, version in environment(devices).items()})
     with suppress(EOFError, ConnectionError):
         while True:
@@ -72,23 +72,6 @@ def answer(received: bytes, examine: Examine, memory: int | None) -> bytes:
         words = f"internal error: {type(unforeseen).__name__}: {unforeseen}"
         problem, broken = out_of_memory(memory) if tells_of_memory(words) else words, True
     return pack(Answer(problem=problem, seconds=perf_counter() - start, broken=broken))
-
-
-def tells_of_memory(words: str) -> bool:
-    """Return whether this is how torch, GMP, FLINT or C++ say that there is no memory left."""
-    return (
-        re.search(r"(can't|cannot|unable to) (re)?allocate|out of memory|MemoryError|bad_alloc", words, re.I)
-        is not None
-    )
-
-
-def out_of_memory(memory: int | None) -> str:
-    """Return the problem of a check that needs more memory than there is.
-
-    >>> out_of_memory(3 * 2**29)
-    'ran out of memory (limit 1.5 GiB)'
-    """
-    return "ran out of memory" if memory is None else f"ran out of memory (limit {memory / 2**30:.3g} GiB)"
 
 
 class _Pickler(pickle.Pickler):
@@ -129,13 +112,3 @@ def _print_to(log: str) -> None:
     for stream in (STDOUT, STDERR):
         os.dup2(file, stream)
     os.close(file)
-
-
-def _limit(memory: int | None) -> None:
-    """Limit what the process writes to. The address space is no measure: CUDA reserves more than any machine has."""
-    if memory is not None and sys.platform == "linux":
-        import resource
-
-        hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
-        soft = memory if hard == resource.RLIM_INFINITY else min(memory, hard)
-        resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))

@@ -18,11 +18,11 @@ PROGRAMS = frozenset({"explain"})
 """The subcommands that take a program, which may begin with a minus."""
 
 
-def settings_for(app: typer.Typer) -> dict[str, Any]:
-    """Return what the project's settings say about a command; the commands that list have none."""
+def settings_for(app: typer.Typer) -> tuple[str, dict[str, Any]]:
+    """Return the file of the project's settings and what it says about a command; the commands that list have none."""
     readers = [checker, batcher, explainer]
     if app not in readers:
-        return {}
+        return "", {}
     from gradcheck.cli.config import defaults
 
     return defaults(app, readers, Path.cwd())

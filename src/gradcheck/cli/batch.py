@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,9 +12,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gradcheck.apart import DEFAULT_TIMEOUT, result_apart
 from gradcheck.cli import options
+from gradcheck.cli.config import said
 from gradcheck.cli.output import check_writable, deliver, extra_reports
-from gradcheck.errors import UsageProblem, printable
+from gradcheck.errors import LimitProblem, UsageProblem, printable, visible
 from gradcheck.settings import Exit, Settings
 
 if TYPE_CHECKING:
@@ -37,17 +40,21 @@ class _Choice:
     last_failed: bool
     shard: tuple[int, int] | None
 
-    def of(self, checks: Sequence[Check]) -> list[Check]:
+    def of(self, checks: Sequence[Check]) -> tuple[list[Check], list[str]]:
+        """Return the checks, and in words how many the file of the last failures leaves out."""
         from gradcheck.batch import last_failed, matching, shard
 
         chosen = list(checks) if self.expression is None else list(matching(checks, self.expression))
+        known = len(chosen)
         chosen = last_failed(chosen) if self.last_failed else chosen
-        return chosen if self.shard is None else list(shard(chosen, *self.shard))
+        left = [f"{known - len(chosen):,} left out: they did not fail last time"] if len(chosen) < known else []
+        return chosen if self.shard is None else list(shard(chosen, *self.shard)), left
 
 
 # fmt: off
 @batcher.command("batch", epilog=EPILOG, no_args_is_help=True, context_settings=options.CONTEXT)
 def batch(  # noqa: PLR0913, PLR0917 - one parameter an option
+    context: typer.Context,
     paths: Annotated[list[str], typer.Argument(
         metavar="PATHS...", help="Expression files, directories of them, patterns, or -.", show_default=False)],
     workers: Annotated[str, typer.Option(
@@ -55,22 +62,23 @@ def batch(  # noqa: PLR0913, PLR0917 - one parameter an option
     expression: Annotated[str | None, typer.Option(
         "-k", metavar="EXPR", help="Only checks whose name matches: -k 'softmax and not float16'.",
         show_default=False)] = None,
-    first: Annotated[bool, typer.Option("--exitfirst", "-x", help="Stop at the first failure.")] = False,
+    first: Annotated[bool, typer.Option("--exitfirst/--no-exitfirst", "-x", help="Stop at the first failure.")] = False,
     maxfail: Annotated[int | None, typer.Option(
         metavar="N", min=1, help="Stop after N failures.", show_default=False)] = None,
-    lf: Annotated[bool, typer.Option("--lf", "--last-failed", help="Only what failed last time.")] = False,
-    collect_only: Annotated[bool, typer.Option("--collect-only", help="List the checks and run none.")] = False,
+    lf: Annotated[bool, typer.Option(
+        "--lf/--no-lf", "--last-failed/--no-last-failed", help="Only what failed last time.")] = False,
+    collect_only: Annotated[bool, typer.Option(
+        "--collect-only/--no-collect-only", help="List the checks and run none.")] = False,
     durations: Annotated[int, typer.Option(metavar="N", min=0, help="Name the N slowest checks.")] = 0,
     shard: Annotated[str | None, typer.Option(
         metavar="I/N", help="Only the I-th of N equal parts, the same on every machine.", show_default=False)] = None,
-    timeout: Annotated[float, typer.Option(
-        metavar="SECONDS", help="How long one check may take; 0 is no limit.")] = 60.0,
+    timeout: options.Timeout = DEFAULT_TIMEOUT,
     baseline: Annotated[Path | None, typer.Option(
         metavar="FILE", help="Fail only on what got worse since.", show_default=False)] = None,
     write_baseline: Annotated[Path | None, typer.Option(
         metavar="FILE", help="Write down how things are now.", show_default=False)] = None,
     trust: Annotated[bool, typer.Option(
-        "--trust", help="Let expression files read points from files beside them.")] = False,
+        "--trust/--no-trust", help="Let expression files read points from files beside them.")] = False,
     at: options.At = None,
     dtype: options.Dtype = "float32",
     device: options.Device = "cpu",
@@ -97,16 +105,18 @@ def batch(  # noqa: PLR0913, PLR0917 - one parameter an option
     from gradcheck.batch import Bar, BatchOptions, compare_baseline, run_batch, write_last_failed
     from gradcheck.batch import write_baseline as save_baseline
     from gradcheck.report.formats import BATCH_REPORTERS
+    from gradcheck.suite import easier
 
     more = extra_reports(report or ())
     check_writable([output, write_baseline, *(path for _, path in more)])
     limit = 1 if first else maxfail
-    limits = BatchOptions(_workers(workers), timeout or None, limit, seed=seed)
+    limits = BatchOptions(_workers(workers), options.seconds(timeout), limit, seed=seed)
     found = _load(paths, at or (), settings, trust)
-    chosen = _Choice(expression, lf, _part(shard)).of(found.checks)
+    chosen, left = _Choice(expression, lf, _part(shard)).of(found.checks)
     if collect_only:
         raise typer.Exit(_list(chosen, found.problems))
-    made = replace(run_batch(chosen, limits, Bar()), problems=found.problems)
+    terms = (*said(context), *left, *easier(chosen, settings))
+    made = replace(run_batch(chosen, limits, Bar()), problems=found.problems, terms=terms)
     write_last_failed(made)
     made = made if baseline is None else compare_baseline(made, baseline)
     if write_baseline is not None:
@@ -115,18 +125,27 @@ def batch(  # noqa: PLR0913, PLR0917 - one parameter an option
     shown = options.view(color, everything=everything, quiet=quiet or assertion, verbose=verbose)
     usual = options.Format.GITHUB if os.environ.get("GITHUB_ACTIONS") == "true" else options.Format.TABLE
     for one, path in [(format or usual, output), *more]:
-        deliver(lambda file, one=one: BATCH_REPORTERS[one](made, file, shown), path)  # type: ignore[misc]
+        deliver(lambda file, one=one: BATCH_REPORTERS[one](made, file, shown), path, one, color)  # type: ignore[misc]
     raise typer.Exit(Exit.PASS if exit_zero and made.exit is Exit.FAIL else made.exit)
 # fmt: on
+
+
+SPLIT = "check fewer files at once"
 
 
 def _load(paths: Sequence[str], at: Sequence[str], settings: Settings, trust: bool) -> Loaded:
     from gradcheck.compare import failing
     from gradcheck.corpus import load
+    from gradcheck.corpus.limits import MAX_MEMORY, MAX_SECONDS
 
     failing(settings.assertion, settings.allow)
     settings.validate(())
-    return load(paths, at=at, settings=settings, trust=trust)
+    try:
+        return result_apart(lambda: load(paths, at=at, settings=settings, trust=trust), MAX_SECONDS, MAX_MEMORY)
+    except TimeoutError:
+        raise LimitProblem(f"reading the files takes more than {MAX_SECONDS:g} s", hint=SPLIT) from None
+    except (MemoryError, ChildProcessError):
+        raise LimitProblem(f"reading the files takes more than {MAX_MEMORY / 2**30:g} GiB", hint=SPLIT) from None
 
 
 def _workers(text: str) -> int | None:
@@ -154,10 +173,10 @@ def _part(text: str | None) -> tuple[int, int] | None:
 def _list(checks: Sequence[Check], problems: Sequence[str]) -> Exit:
     """Print the checks and return the exit code."""
     for check in checks:
-        typer.echo(printable(check.id))
+        print(printable(check.id))
     for problem in problems:
-        typer.echo(f"gradcheck: {problem}", err=True)
-    typer.echo(f"{len(checks):,} check{'s' * (len(checks) != 1)}", err=True)
+        print(visible(f"gradcheck: {problem}"), file=sys.stderr)
+    print(f"{len(checks):,} check{'s' * (len(checks) != 1)}", file=sys.stderr)
     if problems:
         return Exit.USAGE
     return Exit.PASS if checks else Exit.NOTHING

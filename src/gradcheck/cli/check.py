@@ -10,9 +10,11 @@ from typing import IO, TYPE_CHECKING, Annotated
 
 import typer
 
+from gradcheck.apart import DEFAULT_TIMEOUT, timing
 from gradcheck.cli import options
+from gradcheck.cli.config import said
 from gradcheck.cli.output import Writer, check_writable, deliver, extra_reports, write_file
-from gradcheck.errors import FileProblem, UsageProblem
+from gradcheck.errors import FileProblem, UsageProblem, visible
 from gradcheck.report import REPORTERS, View
 from gradcheck.settings import Exit, Settings
 
@@ -33,13 +35,14 @@ def _show_version(wanted: bool) -> None:
 
         found = environment("cpu")
         names = ("gradcheck", "torch", "sympy", "python-flint", "python")
-        typer.echo("\n".join(f"{name} {found[name]}" for name in names))
+        print("\n".join(f"{name} {found[name]}" for name in names))
         raise typer.Exit
 
 
 # fmt: off
 @checker.command(epilog=EPILOG, no_args_is_help=True, context_settings=options.CONTEXT)
 def check(  # noqa: PLR0913, PLR0917 - one parameter an option
+    context: typer.Context,
     program: Annotated[str, typer.Argument(
         metavar="PROGRAM", help='A formula, or layers: "y = 3*x + 2; z = y**2; mean(z)".', show_default=False)],
     at: options.At = None,
@@ -55,6 +58,7 @@ def check(  # noqa: PLR0913, PLR0917 - one parameter an option
     allow: options.Allow = None,
     exit_zero: options.ExitZero = False,
     nondet: options.Nondet = 0,
+    timeout: options.Timeout = DEFAULT_TIMEOUT,
     emit_repro: Annotated[Path | None, typer.Option(
         "--emit-repro", metavar="FILE", help="Write a script of torch alone that shows the worst failure.",
         show_default=False)] = None,
@@ -79,14 +83,16 @@ def check(  # noqa: PLR0913, PLR0917 - one parameter an option
     more = extra_reports(report or ())
     check_writable([output, emit_repro, *(path for _, path in more)])
     text = program_text(program)
-    run = _run(text, at or [], settings)
-    shown = options.view(color, everything=everything, quiet=quiet or assertion, verbose=verbose)
+    with timing(options.seconds(timeout)):
+        run = _run(text, at or [], settings)
+    terms = said(context)
+    shown = options.view(color, everything=everything, quiet=quiet or assertion, verbose=verbose, terms=terms)
     for one, path in [(format, output), *more]:
-        deliver(_writer(one, run, (text, at or [], settings), shown), path)
+        deliver(_writer(one, run, (text, at or [], settings), shown), path, one, color)
     if emit_repro is not None:
         _emit(run, emit_repro)
     if run.exit is Exit.NOTHING:
-        typer.echo("nothing was checked: the program has no input to differentiate by", err=True)
+        print("nothing was checked: the program has no input to differentiate by", file=sys.stderr)
     raise typer.Exit(Exit.PASS if exit_zero and run.exit is Exit.FAIL else run.exit)
 # fmt: on
 
@@ -124,7 +130,8 @@ def _writer(format: options.Format, run: Run, asked: tuple[str, Sequence[str], S
 
         text, at, settings = asked
         one = Check(" ".join(text.split()), text, tuple(at), settings)
-        BATCH_REPORTERS[format](Batch((Result(one, run),), run.environment, run.seed), file, shown)
+        batch = Batch((Result(one, run),), run.environment, run.seed, terms=shown.terms)
+        BATCH_REPORTERS[format](batch, file, shown)
 
     return write
 
@@ -148,6 +155,6 @@ def _emit(run: Run, path: Path) -> None:
 
     text = worst_script(run)
     if text is None:
-        typer.echo(f"nothing fails: {path} is not written", err=True)
+        print(visible(f"nothing fails: {path} is not written"), file=sys.stderr)
     else:
         write_file(path, lambda file: file.writelines([text]))

@@ -10,8 +10,22 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gradcheck.apart import DEFAULT_TIMEOUT, timing
 from gradcheck.cli.check import program_text
-from gradcheck.cli.options import APP, CONTEXT, At, Color, Device, Output, Seed, Shade, listed, view
+from gradcheck.cli.options import (
+    APP,
+    CONTEXT,
+    At,
+    Color,
+    Device,
+    Output,
+    Seed,
+    Shade,
+    Timeout,
+    listed,
+    seconds,
+    view,
+)
 from gradcheck.cli.output import Writer, check_writable, deliver, write_file
 from gradcheck.errors import UsageProblem
 from gradcheck.settings import Exit, Settings
@@ -45,13 +59,16 @@ def explain_program(  # noqa: PLR0913, PLR0917 - one parameter an option
     freeze: Annotated[list[str] | None, typer.Option(
         metavar="INPUT,...", help="Let these inputs have requires_grad=False.", show_default=False)] = None,
     accumulate: Annotated[bool, typer.Option(
-        "--accumulate", help="Run backward() at every point without zeroing, and follow what adds up.")] = False,
-    steps: Annotated[bool, typer.Option("--steps", help="One step at a time: Enter goes on.")] = False,
+        "--accumulate/--no-accumulate",
+        help="Run backward() at every point without zeroing, and follow what adds up.")] = False,
+    steps: Annotated[bool, typer.Option("--steps/--no-steps", help="One step at a time: Enter goes on.")] = False,
     hint: Annotated[bool, typer.Option(
-        "--hint", help="Name the next rule before its result; without --steps, leave the results out.")] = False,
+        "--hint/--no-hint",
+        help="Name the next rule before its result; without --steps, leave the results out.")] = False,
     graph: Annotated[Path | None, typer.Option(
         metavar="FILE", help="Draw the dynamic graph to a file: .svg, .dot or .mmd.", show_default=False)] = None,
     seed: Seed = 0,
+    timeout: Timeout = DEFAULT_TIMEOUT,
     format: Annotated[Form, typer.Option(help="What to write.")] = Form.TERMINAL,  # noqa: A002 - the option's name
     output: Output = None,
     color: Shade = Color.AUTO,
@@ -61,10 +78,12 @@ def explain_program(  # noqa: PLR0913, PLR0917 - one parameter an option
     if steps and (format is not Form.TERMINAL or output is not None):
         raise UsageProblem("--steps is for the terminal", hint="leave out --format and --output, or --steps")
     check_writable([output, graph])
-    found = _explained(program_text(program), at or [], settings, accumulate, listed(freeze or ()))
+    text = program_text(program)
+    with timing(seconds(timeout)):
+        found = _explained(text, at or [], settings, accumulate, listed(freeze or ()))
     if graph is not None:
         _draw(found, graph)
-    deliver(_writer(format, found, view(color), steps, hint), output)
+    deliver(_writer(format, found, view(color), steps, hint), output, format, color)
     raise typer.Exit(Exit.FAIL if _disagrees(found) else Exit.PASS)
 # fmt: on
 

@@ -39,7 +39,8 @@ def run_selftest(
         "-k", metavar="TEXT", help="Only faults and programs with this in the name or the formula.",
         show_default=False)] = "",
     format: Annotated[Format, typer.Option(help="What to write.")] = Format.TABLE,  # noqa: A002 - the option's name
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only what goes wrong, and the summary.")] = False,
+    quiet: Annotated[bool, typer.Option(
+        "--quiet/--no-quiet", "-q", help="Only what goes wrong, and the summary.")] = False,
 ) -> None:  # fmt: skip
     """Plant faults in PyTorch's operations, and tell whether each is found and no correct program is called wrong."""
     from gradcheck.report.selftest import WRITERS

@@ -8,30 +8,40 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO
 
-from gradcheck.cli.options import Format
+from gradcheck.cli.options import Color, Format
 from gradcheck.errors import FileProblem, UsageProblem
 from gradcheck.functions import nearest
+from gradcheck.streams import COMMANDS, JSON, TEXT, XML, taking
+from gradcheck.tree import refuse_link
 from gradcheck.whole import write_whole
 
 Writer = Callable[[IO[str]], None]
 
+FORMS = {
+    **dict.fromkeys(("json", "jsonl", "gitlab", "sarif"), JSON), **dict.fromkeys(("junit", "html"), XML),
+    "github": COMMANDS,
+}  # fmt: skip
+"""How the formats that programs read are written to a stream; all others are text."""
 
-def deliver(write: Writer, output: Path | None) -> None:
-    """Write a report to a file, or to standard output where none is named."""
+
+def deliver(write: Writer, output: Path | None, form: str, color: Color = Color.AUTO) -> None:
+    """Write a report of some format to a file, or to standard output where none is named."""
     if output is not None:
         write_file(output, write)
         return
     try:
-        write(sys.stdout)
-        sys.stdout.flush()
+        with taking(FORMS.get(form, TEXT), coloured=color is Color.ALWAYS):
+            write(sys.stdout)
+            sys.stdout.flush()
     except BrokenPipeError:
         # Whoever read the output has seen enough; the exit code is that of the run all the same.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def write_file(path: Path, write: Writer) -> None:
-    """Write a file so that it is either whole or not there; raises FileProblem."""
+    """Write a file so that it is either whole or not there; raises FileProblem, as for a link of the checked tree."""
     try:
+        refuse_link(path)
         write_whole(path, write)
     except OSError as problem:
         raise FileProblem(f"cannot write {path}: {problem.strerror or problem}") from None
@@ -60,13 +70,25 @@ def extra_reports(texts: Sequence[str]) -> list[tuple[Format, Path]]:
 
 def check_writable(paths: Sequence[Path | None]) -> None:
     """Raise FileProblem for a file that cannot be written, before the work begins."""
-    for path in paths:
-        if path is not None and not os.access(path.parent, os.W_OK):
-            reason = "No such file or directory" if not path.parent.exists() else "Permission denied"
+    named = [path for path in paths if path is not None]
+    for path in named:
+        reason = _unwritable(path)
+        if reason is not None:
             raise FileProblem(f"cannot write {path}: {reason}")
-        if path is not None and path.is_dir():
-            raise FileProblem(f"cannot write {path}: it is a directory")
-    named = [os.path.realpath(path) for path in paths if path is not None]
-    twice = next((path for path in named if named.count(path) > 1), None)
+    real = [os.path.realpath(path) for path in named]
+    twice = next((path for path in real if real.count(path) > 1), None)
     if twice is not None:
         raise UsageProblem(f"two reports go to the same file: {twice}")
+
+
+def _unwritable(path: Path) -> str | None:
+    """Return why a file cannot be written, as far as that can be seen."""
+    if "\0" in str(path):
+        return "no file has such a name"
+    try:
+        refuse_link(path)
+    except FileProblem as problem:
+        return str(problem)
+    if not os.access(path.parent, os.W_OK):
+        return "Permission denied" if path.parent.exists() else "No such file or directory"
+    return "it is a directory" if path.is_dir() else None

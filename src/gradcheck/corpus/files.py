@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,8 +10,10 @@ from pathlib import Path
 from gradcheck.corpus.limits import MAX_FILE_BYTES, MAX_FILES
 from gradcheck.corpus.page import message
 from gradcheck.errors import FileProblem, GradcheckError, LimitProblem
+from gradcheck.tree import read_plain, refuse_link, root
 
 STDIN = "-"
+WHAT = "an expression file"
 SUFFIXES = (".toml", ".txt")
 _MAGIC = frozenset("*?[")
 
@@ -23,17 +24,30 @@ def find(paths: Sequence[str | Path], problems: list[str]) -> Iterator[tuple[str
     What is not there or matches nothing is added to the problems.
     """
     seen: set[tuple[int, int] | str] = set()
+    tree = root(Path.cwd())
     for path in map(str, paths):
         try:
-            for name, root in _meant(path):
-                if root is not None and _leads_out(name, root):
-                    problems.append(message(name, "this link leads out of the directory that is searched"))
+            for name, searched in _meant(path):
+                refused = _link(name, tree, searched)
+                if refused is not None:
+                    problems.append(message(name, refused))
                 elif _identity(name) not in seen:
                     seen.add(_identity(name))
                     _limit(len(seen))
-                    yield name, root is None
+                    yield name, searched is None
         except GradcheckError as error:
             problems.append(message(path, str(error)))
+
+
+def _link(name: str, tree: Path, searched: str | None) -> str | None:
+    """Return what is said of a link in the checked tree, or in the directory that is searched; None for no link."""
+    try:
+        refuse_link(name, tree)
+        if searched is not None:
+            refuse_link(name, searched)
+    except FileProblem as problem:
+        return str(problem)
+    return None
 
 
 def _limit(count: int) -> None:
@@ -65,10 +79,10 @@ def _identity(name: str) -> tuple[int, int] | str:
     return (status.st_dev, status.st_ino) if name != STDIN else name
 
 
-def _walk(root: str) -> Iterator[str]:
+def _walk(top: str) -> Iterator[str]:
     """Yield the expression files below a directory in order; links to directories are not followed."""
     found = False
-    for directory, directories, names in os.walk(root):
+    for directory, directories, names in os.walk(top):
         directories[:] = sorted(name for name in directories if not name.startswith("."))
         for name in sorted(names):
             if name.endswith(SUFFIXES) and not name.startswith("."):
@@ -78,24 +92,20 @@ def _walk(root: str) -> Iterator[str]:
         raise FileProblem("no .toml or .txt file in this directory")
 
 
-def _leads_out(path: str, root: str) -> bool:
-    return os.path.islink(path) and not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root))
-
-
 def _matched(pattern: str) -> Iterator[tuple[str, str]]:
     """Yield the files that a pattern matches; ``**`` is any number of directories."""
     parts = Path(pattern).parts
     fixed = next(k for k, part in enumerate(parts) if _MAGIC & set(part))
-    root = Path(*parts[:fixed])
+    above = Path(*parts[:fixed])
     try:
-        found = sorted(path for path in root.glob(str(Path(*parts[fixed:]))) if not _hidden(path.relative_to(root)))
+        found = sorted(path for path in above.glob(str(Path(*parts[fixed:]))) if not _hidden(path.relative_to(above)))
     except (ValueError, OSError):
         hint = "** stands alone between slashes, as in expressions/**/*.toml"
         raise FileProblem("this is no pattern", hint=hint) from None
     files = [str(path) for path in found if not path.is_dir()]
     if not files:
         raise FileProblem("no file matches")
-    yield from ((name, str(root)) for name in files)
+    yield from ((name, str(above)) for name in files)
 
 
 def _hidden(path: Path) -> bool:
@@ -105,8 +115,6 @@ def _hidden(path: Path) -> bool:
 def read(name: str) -> str:
     """Return the text of a file, or of standard input; raises FileProblem or LimitProblem."""
     raw = _standard_input() if name == STDIN else _plain_file(name)
-    if len(raw) > MAX_FILE_BYTES:
-        raise LimitProblem(f"an expression file has at most {MAX_FILE_BYTES:,} bytes")
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -117,26 +125,14 @@ def read(name: str) -> str:
 
 def _standard_input() -> bytes:
     binary = getattr(sys.stdin, "buffer", None)
-    return bytes(binary.read(MAX_FILE_BYTES + 1)) if binary else sys.stdin.read(MAX_FILE_BYTES + 1).encode()
+    raw = bytes(binary.read(MAX_FILE_BYTES + 1)) if binary else sys.stdin.read(MAX_FILE_BYTES + 1).encode()
+    if len(raw) > MAX_FILE_BYTES:
+        raise LimitProblem(f"{WHAT} has at most {MAX_FILE_BYTES:,} bytes")
+    return raw
 
 
 def _plain_file(name: str) -> bytes:
-    """Return at most one byte more than the limit; a pipe or a device is neither waited for nor read."""
     try:
-        _check_plain(os.stat(name))
-        with open(name, "rb", opener=_without_waiting) as file:
-            _check_plain(os.fstat(file.fileno()))
-            return file.read(MAX_FILE_BYTES + 1)
+        return read_plain(name, MAX_FILE_BYTES, WHAT)
     except OSError as error:
         raise FileProblem((error.strerror or "input/output error").lower()) from None
-
-
-def _without_waiting(name: str, flags: int) -> int:
-    return os.open(name, flags | getattr(os, "O_NONBLOCK", 0))
-
-
-def _check_plain(status: os.stat_result) -> None:
-    if not stat.S_ISREG(status.st_mode):
-        raise FileProblem("not a plain file")
-    if status.st_size > MAX_FILE_BYTES:
-        raise LimitProblem(f"an expression file has at most {MAX_FILE_BYTES:,} bytes; this one has {status.st_size:,}")

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 
 from gradcheck.errors import LimitProblem
-from gradcheck.points import Point, Value
-from gradcheck.points.value import bits
 
 MAX_FILES = 10_000
-MAX_FILE_BYTES = 8 * 2**20
-MAX_CHECKS = 100_000
+MAX_FILE_BYTES = 4 * 2**20
+MAX_CHECKS = 10_000
 """Checks of one file."""
+MAX_STATEMENTS = 100_000
+"""Keys and tables of one file, each with a line of its own."""
 MAX_DEFINITIONS = 1_000
 MAX_NAME_LENGTH = 200
 """Characters of a check's name."""
@@ -31,17 +30,28 @@ MAX_NONDET = 1_000
 """Repeated runs of torch."""
 MAX_SEED = 2**63 - 1
 
-MAX_CHARACTERS = 5_000_000
+MAX_CHARACTERS = 400_000
 """Characters of all programs of a file, definitions written out: once, and once for every shape of the inputs."""
-MAX_POINTS = 1_000_000
-"""Points of all checks of a file."""
-MAX_POINT_BITS = 200_000_000
+OVERHEAD = 20
+"""Characters that each program counts more, and each text of a point: reading takes so long whatever its length."""
+MAX_POINTS = 200_000
+"""Points of all checks of a file, and values of their ranges."""
+MAX_POINT_BITS = 60_000_000
 """Bits of the exact numbers of all points of a file, and one for each number that is a float from the start."""
+MAX_PROBLEMS = 1_000
+"""Problems of one file after which the rest of it is not read."""
+MAX_SECONDS = 60.0
+"""Seconds for reading all files, on the command line."""
+MAX_MEMORY = 3 * 2**29
+"""Bytes for reading all files, on the command line."""
 
 
 @dataclass(slots=True)
 class Budget:
-    """What reading one file may still cost, so that many small checks cost no more than a large one."""
+    """What reading one file may still cost, so that many small checks cost no more than a large one.
+
+    The limits are such that a file takes a few seconds at most; each is asked before anything is made.
+    """
 
     characters: int = MAX_CHARACTERS
     points: int = MAX_POINTS
@@ -54,28 +64,31 @@ class Budget:
 
     def read(self, text: str) -> None:
         """Count a program; raises LimitProblem where it was one too many."""
-        self.characters -= len(text)
-        if self.characters < 0:
-            raise _exceeded(f"the programs of this file have more than {MAX_CHARACTERS:,} characters", "MAX_CHARACTERS")
+        self._count(len(text) + OVERHEAD)
 
-    def visit(self, points: Iterable[Point]) -> None:
-        """Count points that were made; raises LimitProblem where they were too many."""
-        values = {}
-        for point in points:
-            self.points -= 1
-            values.update({id(value): value for value in point.values()})
-        self.bits -= sum(map(_size, values.values()))
+    def read_points(self, texts: Sequence[str]) -> None:
+        """Count the texts of points; a number takes half as long as as much of a program."""
+        self._count(sum(len(text) // 2 + OVERHEAD for text in texts))
+
+    def _count(self, characters: int) -> None:
+        self.characters -= characters
+        if self.characters < 0:
+            raise _exceeded(
+                f"the programs and points of this file have more than {MAX_CHARACTERS:,} characters", "MAX_CHARACTERS"
+            )
+
+    def visit(self, points: int) -> None:
+        """Count points before they are made; raises LimitProblem where they are too many."""
+        self.points -= points
         if self.points < 0:
             raise _exceeded(f"the checks of this file have more than {MAX_POINTS:,} points", "MAX_POINTS")
+
+    def weigh(self, bits: int) -> None:
+        """Count the bits of numbers; raises LimitProblem where they are too many."""
+        self.bits -= bits
         if self.bits < 0:
             raise _exceeded(f"the points of this file have more than {MAX_POINT_BITS:,} bits", "MAX_POINT_BITS")
 
 
 def _exceeded(message: str, limit: str) -> LimitProblem:
     return LimitProblem(f"{message} (the limit {limit})", hint="the rest of the file is not read; split it")
-
-
-def _size(value: Value) -> int:
-    if not isinstance(value.numbers, tuple):
-        return value.numbers.size
-    return sum(bits(number) if isinstance(number, Fraction) else 1 for number in value.numbers)

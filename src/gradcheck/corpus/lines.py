@@ -18,9 +18,11 @@ def read_lines(page: Page, terms: Terms, named: bool) -> list[Check]:
     checks: list[Check] = []
     start = 0
     for number, line in enumerate(page.text.split("\n"), 1):
+        if page.full or trial.budget.spent:
+            break
         span = Span(start, start + len(line))
         start = span.end + 1
-        if line.strip() and not line.strip().startswith("#") and not trial.budget.spent:
+        if line.strip() and not line.strip().startswith("#"):
             if len(checks) == MAX_CHECKS:
                 page.refuse(LimitProblem(f"a file has at most {MAX_CHECKS:,} checks (the limit MAX_CHECKS)"), span)
                 break

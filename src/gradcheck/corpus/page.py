@@ -6,7 +6,7 @@ from bisect import bisect_right
 from dataclasses import dataclass, field
 from itertools import accumulate
 
-from gradcheck.corpus.limits import MAX_SHOWN_PROBLEMS
+from gradcheck.corpus.limits import MAX_PROBLEMS, MAX_SHOWN_PROBLEMS
 from gradcheck.errors import GradcheckError, Span, printable
 
 
@@ -25,6 +25,11 @@ class Page:
             self.starts = [0, *accumulate(len(line) + 1 for line in self.text.split("\n"))]
         return bisect_right(self.starts, position)
 
+    @property
+    def full(self) -> bool:
+        """Return whether there is so much wrong that the rest is not read."""
+        return len(self.problems) >= MAX_PROBLEMS
+
     def refuse(self, error: GradcheckError, span: Span, line: int | None = None) -> None:
         """Add a problem: at ``span`` of this text, unless the error shows a text of its own."""
         self.problems.append((line or self.line(span.start), str(error.located(self.text, span))))
@@ -33,7 +38,9 @@ class Page:
         """Return the problems from top to bottom, each once."""
         told = [message(self.path, text, line) for line, text in sorted(dict.fromkeys(self.problems))]
         more = len(told) - MAX_SHOWN_PROBLEMS
-        return told if more <= 0 else [*told[:MAX_SHOWN_PROBLEMS], message(self.path, f"and {more:,} more problems")]
+        rest = "; the rest of the file is not read" if self.full else ""
+        words = f"and {more:,} more problems{rest}"
+        return told if more <= 0 else [*told[:MAX_SHOWN_PROBLEMS], message(self.path, words)]
 
 
 def message(path: str, text: str, line: int | None = None) -> str:

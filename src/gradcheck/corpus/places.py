@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from gradcheck.corpus.limits import MAX_CHECKS, MAX_KEY_PARTS, MAX_NESTING
+from gradcheck.corpus.limits import MAX_CHECKS, MAX_KEY_PARTS, MAX_NESTING, MAX_STATEMENTS
 from gradcheck.errors import LimitProblem, Span
 
 Key: TypeAlias = tuple[str | int, ...]
@@ -18,7 +18,8 @@ _TOKEN = re.compile(
     r'''(?P<text>"""(?:[^"\\]++|\\(?:.|\Z)|"(?!""))*+(?:"{3,5}|\Z)'''
     r"""|'''(?:[^']++|'(?!''))*+(?:'{3,5}|\Z)"""
     r"""|"(?:[^"\\\n]++|\\(?:.|\Z))*+"?|'[^'\n]*+'?)"""
-    r"""|(?P<comment>\#[^\n]*)|(?P<blank>[ \t]+)|(?P<sign>[\[\]{}=.,\n])|(?P<bare>[^\s"'\#\[\]{}=.,]+)|(?P<stray>.)""",
+    r"""|(?P<comment>\#[^\n]*(?:\n[ \t\n]*\#[^\n]*)*+)"""  # many lines are one: a file may hold nothing else
+    r"""|(?P<blank>[ \t]+)|(?P<sign>[\[\]{}=.,\n])|(?P<bare>[^\s"'\#\[\]{}=.,]+)|(?P<stray>.)""",
     re.DOTALL,
 )
 
@@ -68,6 +69,7 @@ class _Scanner:
     value: Span | None = None
     depth: int = 0
     dots: int = 0
+    statements: int = 0
 
     def read(self, token: re.Match[str]) -> None:
         self._limit(token)
@@ -101,6 +103,8 @@ class _Scanner:
 
     def finish(self) -> None:
         """End the statement that is open, and note where it stands."""
+        if self.start is not None:
+            self._limit_statements(Span(self.start, self.end))
         if self.header and self.start is not None:
             self._open_table(Span(self.start, self.end))
         elif self.key is not None:
@@ -139,6 +143,14 @@ class _Scanner:
             raise LimitProblem(
                 f"lists and tables nest at most {MAX_NESTING} deep (the limit MAX_NESTING)",
                 source=self.text, span=Span(*token.span()),
+            )  # fmt: skip
+
+    def _limit_statements(self, span: Span) -> None:
+        self.statements += 1
+        if self.statements > MAX_STATEMENTS:
+            raise LimitProblem(
+                f"a file has at most {MAX_STATEMENTS:,} keys and tables (the limit MAX_STATEMENTS)",
+                source=self.text, span=span,
             )  # fmt: skip
 
     def _limit_tables(self, count: int, span: Span) -> None:

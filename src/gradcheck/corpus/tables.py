@@ -110,8 +110,12 @@ class _Reader:
         self.trial.definitions = self._definitions()
         shared = self._values(("defaults",), defaults, own=False)
         self.names.claim(table.get("name") for table in tables)
-        made = (self._check(k, table, shared) for k, table in enumerate(tables) if not self.trial.budget.spent)
+        made = (self._check(k, table, shared) for k, table in enumerate(tables) if self._goes_on)
         return [check for check in made if check is not None]
+
+    @property
+    def _goes_on(self) -> bool:
+        return not self.trial.budget.spent and not self.page.full
 
     # --- problems ---
 
@@ -140,6 +144,8 @@ class _Reader:
 
     def _check_keys(self, way: Key, table: Mapping[str, Any], known: Sequence[str]) -> None:
         for key in table:
+            if self.page.full:
+                break
             if key not in known:
                 closest = nearest(key[:100], list(known))
                 hint = f"did you mean `{closest}`?" if closest else f"the keys here are {', '.join(known)}"
@@ -194,7 +200,7 @@ class _Reader:
             error = NameProblem(f"the definition of {name} uses itself")
             self.refuse(error, ("define", self.keys[name]))
         for name in sequence:
-            if name not in circular and not self.trial.budget.spent:
+            if name not in circular and self._goes_on:
                 made[name] = self._definition(made[name], bodies[name], made)
         return made
 
@@ -221,6 +227,7 @@ class _Reader:
     def _definition(self, announced: Definition, body: str, made: Mapping[str, Definition]) -> Definition:
         try:
             definition = complete(announced, body, made)
+            self.trial.budget.read(body)  # which is read once more
             self.trial.budget.read("".join(map(str, definition.pieces or ())))
         except GradcheckError as error:
             self.refuse(error, ("define", self.keys[announced.name]))

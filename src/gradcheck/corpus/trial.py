@@ -102,10 +102,11 @@ class Trial:
             return []
         settings = draft.settings
         try:
+            self.budget.read_points(draft.at)
             points = parse_points(
-                draft.at, program.inputs, seed=settings.seed, directory=settings.directory, files=draft.files
-            )
-            self.budget.visit(points)
+                draft.at, program.inputs, seed=settings.seed, directory=settings.directory, files=draft.files,
+                budget=self.budget,
+            )  # fmt: skip
         except GradcheckError as error:
             refuse(error, "at")
             return []

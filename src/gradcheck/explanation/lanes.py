@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from math import inf, isfinite
 from typing import Any
 
@@ -17,9 +18,10 @@ from gradcheck.errors import LaneProblem
 from gradcheck.explanation.model import Formula, Numbers
 from gradcheck.explanation.told import Told
 from gradcheck.formats import Ball, Format
-from gradcheck.lower import Core
+from gradcheck.functions import COMPOSITE
+from gradcheck.lower import Core, lower
 from gradcheck.outcome import Outcome
-from gradcheck.program import Call, Layer, Name, Node, Program, Shape
+from gradcheck.program import Call, Layer, Name, Node, Program, Shape, postorder
 from gradcheck.program import names as read
 
 Array = np.ndarray[Any, Any]
@@ -120,10 +122,11 @@ class Lanes:
 
     def evaluate(self, node: Node, point: Mapping[str, Array], shape: Shape) -> Balls:
         """Return the enclosure of an expression of these names, broadcast to a shape."""
-        made = Core(
-            Program(tuple(point), (Layer("?", node),), ("?",)), {**{k: v.shape for k, v in point.items()}, "?": shape}
-        )
-        return self.enclosures(exact.enclose(made, point, self.bits)["?"])
+        program, shapes = Program(tuple(point), (Layer("?", node),), ("?",)), {k: v.shape for k, v in point.items()}
+        made = Core(program, {**shapes, "?": shape})
+        if any(isinstance(part, Call) and part.op in COMPOSITE for part in postorder(node)):
+            made = replace(lower(program, shapes), forward=frozenset())  # definitions are written out there
+        return self.enclosures(np.broadcast_to(exact.enclose(made, point, self.bits)["?"], shape))
 
 
 def check_equal(line: Balls, truth: Balls, what: object) -> bool:

@@ -22,6 +22,7 @@ from gradcheck.points.limits import (
     MAX_POINTS,
     MAX_TOTAL_BITS,
     MAX_TOTAL_ELEMENTS,
+    Budget,
     Files,
     Session,
 )
@@ -60,12 +61,13 @@ def parse_points(
     seed: int = 0,
     directory: Path | None = None,
     files: Files = Files.ANY,
+    budget: Budget | None = None,
 ) -> list[Point]:
     """Return the points that the texts describe; each binds every input.
 
     Several values of an input make a grid, in which the last input varies fastest. Texts complete a point together;
     one that names an input again, once all are given, begins the next. Files are relative to ``directory``; ``files``
-    says which may be read.
+    says which may be read, and ``budget`` may be shared with other calls.
     Raises PointProblem, LimitProblem, FileProblem, and UsageProblem for a negative seed.
 
     >>> [(point["x"].text, point["y"].text) for point in parse_points(["x=1,1/3", "y=-1:1:2"], ["x", "y"])]
@@ -74,7 +76,9 @@ def parse_points(
     if not texts and inputs:
         hint = f"add --at {','.join(f'{name}=2' for name in inputs)}"
         raise PointProblem(f"at which point? the program needs {listed(inputs)}", hint=hint)
-    session = Session(seed, directory or Path(), files)
+    if len(texts) > MAX_POINTS * max(1, len(inputs)):
+        raise LimitProblem(f"at most {MAX_POINTS:,} points can be checked; these are more texts than that")
+    session = Session(seed, directory or Path(), files, budget=budget)
     groups: list[dict[str, list[Value]]] = [{}]
     for text in texts:
         given = read_text(Cursor(text, session, inputs))
@@ -83,7 +87,7 @@ def parse_points(
         for name, values in given.items():
             groups[-1].setdefault(name, []).extend(values)
     try:
-        _check_groups(groups, inputs)
+        session.visit(_check_groups(groups, inputs))
     except GradcheckError as error:
         raise error.located(texts[-1], Span(0, len(texts[-1]))) from None
     return [point for group in groups for point in _grid(group, inputs)]
@@ -124,7 +128,8 @@ def _only(values: list[Value], text: str, name: str) -> Value:
     return values[0]
 
 
-def _check_groups(groups: list[dict[str, list[Value]]], inputs: Sequence[str]) -> None:
+def _check_groups(groups: list[dict[str, list[Value]]], inputs: Sequence[str]) -> int:
+    """Return how many points there will be."""
     missing = [name for name in inputs if name not in groups[-1]]
     if missing:
         message = f"the program needs a point for {listed(inputs)}; missing: {', '.join(missing)}"
@@ -132,6 +137,7 @@ def _check_groups(groups: list[dict[str, list[Value]]], inputs: Sequence[str]) -
     count = sum(math.prod(map(len, group.values())) for group in groups)
     if count > MAX_POINTS:
         raise LimitProblem(f"at most {MAX_POINTS:,} points can be checked; these are {amount(count)}")
+    return count
 
 
 def _grid(group: dict[str, list[Value]], inputs: Sequence[str]) -> Iterator[Point]:

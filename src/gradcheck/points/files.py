@@ -16,6 +16,7 @@ from gradcheck.points.objects import check_dtype, from_array, from_object
 from gradcheck.points.value import Exact
 from gradcheck.points.words import about, short
 from gradcheck.program import Shape
+from gradcheck.tree import refuse_link
 
 if TYPE_CHECKING:
     from gradcheck.points.value import Floats
@@ -25,6 +26,8 @@ def from_file(name: str, session: Session) -> tuple[Shape, tuple[Exact, ...] | F
     """Return the numbers of a file; whatever is wrong with it becomes one line."""
     if session.files is Files.NONE:
         raise FileProblem("a point of an expression file reads no other file", hint="allow it with --trust")
+    if "\0" in name:
+        raise FileProblem(f"cannot read `{short(name)}`: no such file or directory")
     read = {".npy": _from_npy, ".json": _from_json}.get(Path(name).suffix.lower())
     if read is None:
         raise FileProblem(f"cannot read `{short(name)}`: a point is an .npy or .json file")
@@ -32,6 +35,9 @@ def from_file(name: str, session: Session) -> tuple[Shape, tuple[Exact, ...] | F
         path = session.directory / name
         if session.files is Files.INSIDE and not path.resolve().is_relative_to(session.directory.resolve()):
             raise FileProblem("outside the directory of the expression file")
+        refuse_link(path)
+        if session.files is Files.INSIDE:
+            refuse_link(path, session.directory)
         _check_file(path)
         return read(path, session)
     except GradcheckError as error:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from gradcheck.errors import LimitProblem, PointProblem, UsageProblem
 from gradcheck.points.value import bits
@@ -48,6 +48,16 @@ class Files(Enum):
     NONE = auto()
 
 
+class Budget(Protocol):
+    """What several calls share: it is asked before anything is made, and raises LimitProblem where it is too much."""
+
+    def visit(self, points: int) -> None:
+        """Count values of a range, and points."""
+
+    def weigh(self, bits: int) -> None:
+        """Count the bits of exact numbers, and floats."""
+
+
 @dataclass(slots=True)
 class Session:
     """What the texts of one call share: the seed, the files they may read, and how much has been made so far."""
@@ -58,10 +68,18 @@ class Session:
     draws: int = 0
     bits: int = 0
     elements: int = 0
+    budget: Budget | None = None
+
+    def visit(self, points: int) -> None:
+        """Count points before they are made."""
+        if self.budget is not None:
+            self.budget.visit(points)
 
     def spend(self, bits: int) -> None:
         """Count exact numbers, so that no text of any kind costs more than a few seconds."""
         self.bits += bits
+        if self.budget is not None:
+            self.budget.weigh(bits)
         if self.bits > MAX_TOTAL_BITS:
             raise LimitProblem(f"the exact numbers of a point take more than {MAX_TOTAL_BITS:,} bits together")
 
@@ -82,6 +100,8 @@ class Session:
         if count > MAX_ELEMENTS:
             raise LimitProblem(f"a tensor has at most {MAX_ELEMENTS:,} elements; this one has {amount(count)}")
         self.elements += count
+        if self.budget is not None:
+            self.budget.weigh(count)
         if self.elements > MAX_TOTAL_ELEMENTS:
             raise LimitProblem(f"the tensors of all points have more than {MAX_TOTAL_ELEMENTS:,} elements together")
         return count

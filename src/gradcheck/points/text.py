@@ -97,7 +97,9 @@ def _range(cursor: Cursor, number: Exact, start: int) -> list[Fraction]:
     if len(parts) != 3:
         raise cursor.problem("a range is start:stop:count", start, "for example -2:2:9")
     first, stop, steps = finite(cursor, parts, start)
-    return _steps(first, stop, _whole(cursor, steps, last, MAX_POINTS, "points can be checked"), cursor.session)
+    count = _whole(cursor, steps, last, MAX_POINTS, "points can be checked")
+    cursor.session.visit(count)
+    return _steps(first, stop, count, cursor.session)
 
 
 def _whole(cursor: Cursor, number: Exact, start: int, most: int, what: str) -> int:

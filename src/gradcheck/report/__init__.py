@@ -12,13 +12,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """How much to show, and how; ``color`` None leaves it to the terminal, ``width`` None to its size."""
+    """How much to show, and how; ``color`` None leaves it to the terminal, ``width`` None to its size.
+
+    ``terms`` say what of the run was not said on the command line, for its summary.
+    """
 
     everything: bool = False
     quiet: bool = False
     verbose: int = 0
     color: bool | None = None
     width: int | None = None
+    terms: tuple[str, ...] = ()
 
 
 def _table(run: Run, file: IO[str], view: View) -> None:

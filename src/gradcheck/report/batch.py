@@ -15,11 +15,12 @@ from rich.table import Table
 from rich.text import Text
 
 from gradcheck.compare import Verdict
+from gradcheck.errors import visible
 from gradcheck.report import View
 from gradcheck.report.blame import MARGIN, block
 from gradcheck.report.finding import Finding, again, findings, remarks
 from gradcheck.report.table import FILE_WIDTH, STYLES, ulp_text
-from gradcheck.report.words import facts, number, problems, visible
+from gradcheck.report.words import facts, number, problems
 from gradcheck.suite import Batch
 
 SHOWN_CHECKS = 20

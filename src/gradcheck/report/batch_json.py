@@ -36,7 +36,7 @@ def summary(batch: Batch) -> Object:
         "interrupted": batch.interrupted,
         "seed": batch.seed,
         "environment": dict(sorted(batch.environment.items())),
-        "notes": list(batch.notes),
+        "notes": [*batch.notes, *batch.terms],
         "problems": list(batch.problems),
     }
 

@@ -11,10 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from gradcheck.blame import Blame, Cause, Fix, Reading
-from gradcheck.errors import printable, underline
+from gradcheck.errors import printable, underline, visible
 from gradcheck.formats import FORMATS, Format, exact_text
 from gradcheck.outcome import Outcome, Run
-from gradcheck.report.words import visible
 from gradcheck.repro import command
 
 QUIET_CAUSES = frozenset({Cause.KINK, Cause.JUMP, Cause.POLE, Cause.OUTSIDE_DOMAIN, Cause.DIVISION_BY_ZERO})

@@ -8,12 +8,12 @@ from math import inf
 
 from gradcheck.blame import Blame
 from gradcheck.compare import UNPROVEN, Judgement, Verdict
-from gradcheck.errors import printable, underline
+from gradcheck.errors import printable, underline, visible
 from gradcheck.formats import FORMATS, exact_text
 from gradcheck.outcome import GradientOutcome, Outcome, Run
 from gradcheck.report.blame import headline
 from gradcheck.report.table import beside_the_gradients, place, point_text
-from gradcheck.report.words import fingerprint, one_line, relative, visible
+from gradcheck.report.words import fingerprint, one_line, relative
 from gradcheck.repro import command
 from gradcheck.suite import Batch, Result
 

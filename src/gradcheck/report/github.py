@@ -30,7 +30,8 @@ def write(batch: Batch, file: IO[str], _view: View) -> None:
     errors = [_problem(one) for one in problems(batch)]
     errors += [_annotation("error", found) for found in worst if not found.result.passed]
     warnings = [_annotation("warning", found) for found in worst if found.warns]
-    file.writelines(f"{one}\n" for one in (*errors[:MAX_SHOWN], *warnings[:MAX_SHOWN]))
+    notices = [_command("notice", None, None, "gradcheck", one_line(term)) for term in batch.terms]
+    file.writelines(f"{one}\n" for one in (*errors[:MAX_SHOWN], *warnings[:MAX_SHOWN], *notices))
     file.writelines(f"{one}\n" for one in _more(len(errors) - MAX_SHOWN, len(warnings) - MAX_SHOWN))
 
 

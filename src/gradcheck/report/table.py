@@ -73,7 +73,7 @@ def show(run: Run, console: Console, view: View) -> None:
         console.print(part, soft_wrap=view.quiet and not console.is_terminal)
         if isinstance(part, Table):
             console.print()
-    console.print(_summary(run), soft_wrap=not console.is_terminal)  # a line of a file stays one line
+    console.print(_summary(run, view.terms), soft_wrap=not console.is_terminal)  # a line of a file stays one line
 
 
 def _body(run: Run, view: View) -> Iterator[object]:
@@ -476,7 +476,7 @@ def _failures(run: Run) -> Iterator[Text]:
                 yield Text(f"✗ {one.verdict} at {where}: {cause}", style=STYLES[one.verdict])
 
 
-def _summary(run: Run) -> Text:
+def _summary(run: Run, terms: Sequence[str]) -> Text:
     counts, values = run.counts(), run.value_counts()
     faults = Counter(fault.judgement.verdict for outcome in run for fault in outcome.faults)
     ulps = [gradient.worst_ulps for outcome in run for gradient in outcome.gradients]
@@ -492,6 +492,7 @@ def _summary(run: Run) -> Text:
         *([f"seed {run.seed}"] if drawn else []),
         f"torch {run.environment['torch']}",
         f"sympy {run.environment['sympy']}",
+        *terms,
     ]
     style = STYLES[run.verdict] if counts else STYLES[Verdict.UNDECIDED]
     return Text.assemble((facts[0], style), *(f" · {fact}" for fact in facts[1:] if fact))

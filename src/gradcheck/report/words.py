@@ -7,7 +7,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from gradcheck.compare import Verdict
-from gradcheck.errors import printable
+from gradcheck.errors import printable, visible
 from gradcheck.suite import Batch
 
 
@@ -23,6 +23,7 @@ def facts(batch: Batch) -> list[str]:
         *([verdicts] if verdicts else []),
         *([number(len(batch.problems), "problem")] if batch.problems else []),
         *(["interrupted"] if batch.interrupted else []),
+        *map(one_line, batch.terms),
         f"{sum(result.seconds for result in batch):.1f} s",
         *([f"seed {batch.seed}"] if batch.seed is not None else []),
         *([f"torch {one_line(batch.environment['torch'])}"] if "torch" in batch.environment else []),
@@ -68,8 +69,3 @@ def number(count: int, noun: str) -> str:
 def one_line(text: str) -> str:
     """Return a text in one line that no terminal obeys."""
     return printable(" ".join(text.split()))
-
-
-def visible(text: str) -> str:
-    """Return a text with its lines, of which no terminal obeys a character."""
-    return "\n".join(map(printable, text.splitlines()))

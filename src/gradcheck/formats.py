@@ -120,11 +120,11 @@ class Ball:
         """
         return _decimal(self.lower, digits, up=False), _decimal(self.upper, digits, up=True)
 
-    def is_sharp(self, bits: int) -> bool:
-        """Return whether the ball is one point, or narrow enough to tell so many binary digits of the number in it.
+    def is_sharp(self, digits: int) -> bool:
+        """Return whether the ball is one point, or narrower than ``10**-digits`` of the number in it.
 
-        >>> Ball(Dyadic(1023, 0), Dyadic(1024, 0)).is_sharp(8), Ball(Dyadic(0, 0), Dyadic(1, -999)).is_sharp(8)
-        (True, False)
+        >>> Ball(Dyadic(1023, 0), Dyadic(1024, 0)).is_sharp(3), Ball(Dyadic(0, 0), Dyadic(1, -999)).is_sharp(3)
+        (False, False)
         """
         (m, s), (n, t) = self.lower, self.upper
         if self.exact:
@@ -133,7 +133,7 @@ class Ball:
             return False
         exp = min(s, t)
         low, high = m << (s - exp), n << (t - exp)
-        return (high - low) << bits <= min(abs(low), abs(high))
+        return (high - low) * int(10**digits) <= min(abs(low), abs(high))
 
     def hull(self, other: Ball) -> Ball:
         """Return the least ball that contains both."""
@@ -352,7 +352,7 @@ def exact_text(ball: Ball | Estimate | None, fmt: Format, digits: int | None = N
     digits = digits or EXACT_DIGITS[fmt.name]
     if ball.contains(0.0):
         return "0" if ball.exact else f"|.| < {_bound(ball)}"
-    if not ball.is_sharp(int(3.33 * digits)):
+    if not ball.is_sharp(digits):
         return "..".join(ball.decimals(digits))
     middle = ball.midpoint
     # Rounded to the nearest, which no proof rests on; the json report has the enclosure itself.

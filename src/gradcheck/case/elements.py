@@ -151,9 +151,9 @@ class Elements:
         """Judge an element along which the function is not continuous."""
         self.balls[k], self.judgements[k] = None, Judgement(Verdict.UNDEFINED, note="the function jumps at this point")
 
-    def blunt(self, bits: int) -> list[int]:
-        """Return the elements whose enclosure does not tell so many binary digits."""
-        return [k for k, ball in enumerate(self.balls) if ball is not None and not ball.is_sharp(bits)]
+    def blunt(self, digits: int) -> list[int]:
+        """Return the elements whose enclosure does not tell so many decimal digits."""
+        return [k for k, ball in enumerate(self.balls) if ball is not None and not ball.is_sharp(digits)]
 
     def narrow(self, at: Sequence[int], found: Sequence[Element]) -> None:
         """Take enclosures of some elements that were made with more bits."""

@@ -17,7 +17,7 @@ from gradcheck.case.evidence import Evidence, mismatched
 from gradcheck.compare import SLACK, Judgement, Verdict, judge
 from gradcheck.errors import LaneProblem
 from gradcheck.exact import MAX_BITS, START_BITS
-from gradcheck.formats import FORMATS, Ball
+from gradcheck.formats import EXACT_DIGITS, FORMATS, Ball
 from gradcheck.lower import lower
 from gradcheck.outcome import Fault, GradientOutcome, LayerOutcome, Outcome
 from gradcheck.plan import Plan
@@ -28,8 +28,6 @@ from gradcheck.symbolic import Pullback
 
 CROSS_CHECK_ELEMENTS = 4_096
 """Elements up to which the fused closed forms are evaluated too, as a cross-check of the node-level program."""
-SPARE_BITS = 20
-"""Bits beyond the precision of the dtype to which the derivative is known where it is shown."""
 SHOWN_ELEMENTS = 64
 """Elements of a layer up to which its enclosure is kept for the report."""
 
@@ -208,16 +206,13 @@ class Case:
 
     def sharpen(self, gradients: list[Elements]) -> None:
         """Enclose what is decided but not known to the digits that are shown once more, with more bits."""
-        bits, digits = self.bits, self.format.precision + SPARE_BITS
-        blunt = {one.name: one.blunt(digits) for one in gradients}
-        if sum(map(len, blunt.values())) > CROSS_CHECK_ELEMENTS:
+        digits = EXACT_DIGITS[self.dtype] + 1
+        blunt = [one.blunt(digits) for one in gradients]
+        if sum(map(len, blunt)) > CROSS_CHECK_ELEMENTS:
             return
-        while any(blunt.values()) and bits < MAX_BITS:
-            bits *= 2
-            values = exact.enclose(self.plan.node.core, self.arrays, bits)
-            for one, output in zip(gradients, self.plan.node.program.outputs, strict=True):
-                one.narrow(blunt[one.name], exact.balls(values[output], bits, blunt[one.name]))
-                blunt[one.name] = one.blunt(digits)
+        core = self.plan.node.core
+        for one, at, output in zip(gradients, blunt, core.program.outputs, strict=True):
+            one.narrow(at, exact.sharpen(core, output, self.arrays, at, digits) if at else [])
 
     def witness(self, name: str | None, k: int, value: float | None) -> Evidence:
         """Return the evidence on the run that gave torch's number for one element, the plain run where none is known."""
@@ -291,7 +286,7 @@ class Case:
         ulps, number = self.tolerance, self.format.round_dyadic(stated.midpoint)
         sure = judge(truth, number, self.format, ulps) or judge(truth, number, self.format, ulps + SLACK)
         if sure is not None and sure.verdict is Verdict.OVERFLOW:  # both are out of range: then the numbers themselves
-            same = stated.overlaps(truth) and stated.is_sharp(self.format.precision)
+            same = stated.overlaps(truth) and stated.is_sharp(EXACT_DIGITS[self.dtype])
             return Judgement(Verdict.AGREE if same else Verdict.DISAGREE)
         return sure or Judgement(Verdict.UNDECIDED)
 

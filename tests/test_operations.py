@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,9 @@ from gradcheck.selftest.planting import distorted, planted
 Operation = Callable[..., Any]
 
 
-def outcome(program: str, dtype: str = "float32", under_test: dict[str, Operation] | None = None, **at: Any) -> Outcome:
+def outcome(
+    program: str, at: Mapping[str, Any], dtype: str = "float32", under_test: dict[str, Operation] | None = None
+) -> Outcome:
     settings = Settings(dtypes=(dtype,), under_test=under_test or {})
     [found] = check(program, at, settings=settings)
     return found
@@ -49,7 +51,7 @@ def smooth_rows() -> Iterator[tuple[str, str, dict[str, float]]]:
         sample = next(iter(row.samples))
         names = [f"a{k}" for k in range(len(sample))]
         at = {one: float(value) for one, value in zip(names, sample, strict=True)}
-        found = outcome(f"{name}({', '.join(names)})", **at)
+        found = outcome(f"{name}({', '.join(names)})", at)
         slopes = [one.torch[0] for one in found.gradients if one.torch is not None]
         if found.verdict is Verdict.AGREE and any(slopes):
             yield name, f"{name}({', '.join(names)})", at
@@ -67,10 +69,10 @@ def test_a_doubled_gradient_is_found_in_every_row_behind_whatever_hides_it(
     name, call, at = row
     program = SURROUNDINGS[surroundings].format(call=call)
     more = {one: value for one, value in WHERE_HIDDEN.items() if f"{one}*" in program or f"({one}" in program}
-    honest = outcome(program, **at, **more)
+    honest = outcome(program, {**at, **more})
     assert honest.verdict not in (Verdict.DISAGREE, Verdict.ERROR) or surroundings == "overflowing"
     run = function(name)
-    faulty = outcome(program, under_test={name: distorted(run, lambda g: 2 * g)}, **at, **more)
+    faulty = outcome(program, {**at, **more}, under_test={name: distorted(run, lambda g: 2 * g)})
     causes = {(one.blame.cause, one.blame.operation) for one in faulty.faults}
     assert (Cause.WRONG_GRADIENT, name) in causes
     slopes = {one.input: one.torch[0] for one in honest.gradients if one.torch is not None}
@@ -85,7 +87,7 @@ def test_a_value_that_is_off_is_found_in_every_row_though_the_gradient_is_right(
 ) -> None:
     name, call, at = row
     run = function(name)
-    found = outcome(f"0*{call} + 1", under_test={name: lambda *args: run(*args) + 1e-2}, **at)
+    found = outcome(f"0*{call} + 1", at, under_test={name: lambda *args: run(*args) + 1e-2})
     assert {one.blame.operation for one in found.faults} == {name}
     assert found.verdict is Verdict.DISAGREE
     assert found.value is not None
@@ -114,11 +116,11 @@ EXPLAINED = [
 ]
 
 
-@pytest.mark.parametrize(("program", "dtype", "at", "expected"), EXPLAINED, ids=[f"{p}-{d}" for p, d, _, _ in EXPLAINED])
+@pytest.mark.parametrize(("program", "dtype", "at", "expected"), EXPLAINED, ids=[program for program, *_ in EXPLAINED])
 def test_what_is_lost_has_the_name_of_who_lost_it(
     program: str, dtype: str, at: dict[str, float], expected: Verdict
 ) -> None:
-    found = outcome(program, dtype, **at)
+    found = outcome(program, at, dtype)
     assert verdicts(found, "x") == {expected}
     assert found.verdict is not Verdict.DISAGREE
     assert found.faults == []
@@ -129,15 +131,18 @@ def test_what_is_lost_has_the_name_of_who_lost_it(
 
 @pytest.mark.parametrize("dtype", FORMATS)
 def test_a_tenth_is_a_mistake_in_every_dtype(dtype: str) -> None:
-    faulty = planted(torch.square, lambda g, y, x: g * 2 * x * 1.1)
-    assert outcome("square(x)", dtype, {"square": faulty}, x=1.0).verdict is Verdict.DISAGREE
-    honest = planted(torch.square, lambda g, y, x: g * 2 * x)
-    assert outcome("square(x)", dtype, {"square": honest}, x=1.0).verdict is Verdict.AGREE
+    faulty = planted(torch.square, lambda g, _y, x: g * 2 * x * 1.1)
+    assert outcome("square(x)", {"x": 1.0}, dtype, {"square": faulty}).verdict is Verdict.DISAGREE
+    honest = planted(torch.square, lambda g, _y, x: g * 2 * x)
+    assert outcome("square(x)", {"x": 1.0}, dtype, {"square": honest}).verdict is Verdict.AGREE
 
 
 @pytest.mark.parametrize(
     ("program", "dtype", "at"),
-    [("exp(x)", "float32", 100.0), ("x**2", "float16", 40_000.0), ("-exp(x)", "float64", 800.0), ("x*x*x", "bfloat16", 1e30)],
+    [
+        ("exp(x)", "float32", 100.0), ("x**2", "float16", 40_000.0), ("-exp(x)", "float64", 800.0),
+        ("x*x*x", "bfloat16", 1e30),
+    ],
 )  # fmt: skip
 def test_a_derivative_that_the_format_cannot_hold_passes_and_is_no_proof(program: str, dtype: str, at: float) -> None:
     plain = check(program, x=at, settings=Settings(dtypes=(dtype,)))
@@ -148,7 +153,7 @@ def test_a_derivative_that_the_format_cannot_hold_passes_and_is_no_proof(program
 
 
 def test_infinity_where_the_derivative_is_finite_is_no_overflow() -> None:
-    found = outcome("log(1 + exp(x))", x=100.0)
+    found = outcome("log(1 + exp(x))", {"x": 100.0})
     assert verdicts(found, "x") == {Verdict.DISAGREE}
 
 
@@ -171,7 +176,7 @@ PRINTED = [
 
 @pytest.mark.parametrize(("program", "dtype", "at", "text"), PRINTED, ids=[program for program, *_ in PRINTED])
 def test_every_digit_that_is_printed_as_exact_is_right(program: str, dtype: str, at: float, text: str | None) -> None:
-    found = outcome(program, dtype, x=at)
+    found = outcome(program, {"x": at}, dtype)
     [element] = found.gradients[0].exact
     shown = exact_text(element, FORMATS[dtype])
     assert shown == (text or shown)
@@ -182,7 +187,7 @@ def test_every_digit_that_is_printed_as_exact_is_right(program: str, dtype: str,
 
 
 def test_a_kernel_that_only_whole_vectors_reach_is_judged_at_a_single_point() -> None:
-    found = outcome("cosh(x)", x=89.1484375)
+    found = outcome("cosh(x)", {"x": 89.1484375})
     assert found.verdict is Verdict.DISAGREE
     assert {one.blame.cause for one in found.faults} == {Cause.WRONG_VALUE, Cause.WRONG_GRADIENT}
     assert "vectorised kernels" in found.notes[0]
@@ -197,9 +202,9 @@ KINDS: list[tuple[str, Operation]] = [
 ]
 
 
-@pytest.mark.parametrize(("name", "wrong"), KINDS, ids=[name for name, _ in KINDS])
+@pytest.mark.parametrize("wrong", [wrong for _, wrong in KINDS], ids=[name for name, _ in KINDS])
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_a_callable_that_returns_another_kind_of_tensor_is_a_finding(name: str, wrong: Operation, dtype: str) -> None:
-    found = outcome("sin(x)", dtype, {"sin": wrong}, x=[1.0, 2.0])
+def test_a_callable_that_returns_another_kind_of_tensor_is_a_finding(wrong: Operation, dtype: str) -> None:
+    found = outcome("sin(x)", {"x": [1.0, 2.0]}, dtype, {"sin": wrong})
     assert found.verdict is Verdict.DISAGREE
     assert any("returned a tensor of" in one.blame.message for one in found.faults)

@@ -156,3 +156,12 @@ def test_the_inputs_are_the_only_ones_tracked_and_stay_as_they_are() -> None:
     assert nothing.layers["out"].grad_fn is None
     for name, one in at.items():
         np.testing.assert_array_equal(one, before[name])
+
+
+def test_inputs_that_never_meet_need_not_broadcast() -> None:
+    program = parse("y = erf(v)\nu + s")
+    point = {"v": np.ones(3), "u": np.ones(2), "s": np.array(2.0)}
+    [found] = autograd.vectorised(program, point, ["u"])
+    gradient = found.gradients["u"]
+    assert gradient is not None
+    assert gradient.elements == [1.0, 1.0]

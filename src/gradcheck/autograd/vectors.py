@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
+from itertools import zip_longest
 from math import prod
 from typing import Any
 
@@ -94,10 +95,11 @@ def _without_saved(made: Backward) -> Backward:
 
 
 def _numbers(program: Program, point: Point) -> int:
-    count = prod(np.broadcast_shapes(*(point[name].shape for name in program.inputs)))
-    return (
-        count * COPIES * sum(isinstance(node, Call) for layer in program.layers for node in postorder(layer.expression))
-    )
+    """Return how many numbers a run in copies has at most; inputs that never meet need not broadcast."""
+    shapes = [point[name].shape[::-1] for name in program.inputs]
+    count = prod(max(sizes) for sizes in zip_longest(*shapes, fillvalue=1))
+    calls = sum(isinstance(node, Call) for layer in program.layers for node in postorder(layer.expression))
+    return count * COPIES * calls
 
 
 def _is_elementwise(program: Program) -> bool:

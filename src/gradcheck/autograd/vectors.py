@@ -97,7 +97,7 @@ def _without_saved(made: Backward) -> Backward:
 def _numbers(program: Program, point: Point) -> int:
     """Return how many numbers a run in copies has at most; inputs that never meet need not broadcast."""
     shapes = [point[name].shape[::-1] for name in program.inputs]
-    count = prod(max(sizes) for sizes in zip_longest(*shapes, fillvalue=1))
+    count: int = prod(max(sizes) for sizes in zip_longest(*shapes, fillvalue=1))
     calls = sum(isinstance(node, Call) for layer in program.layers for node in postorder(layer.expression))
     return count * COPIES * calls
 

@@ -397,7 +397,8 @@ def run(count: int, seed: int, jobs: int) -> Tally:
 def report(total: Tally, seed: int) -> str:
     """Return the counts as text, and the broken promises at the end."""
     counters = {
-        "pairs": total.pairs, "elements": total.elements, "values": total.values, "nan or inf by cause": total.overflows,
+        "pairs": total.pairs, "elements": total.elements, "values": total.values,
+        "nan or inf by cause": total.overflows,
         "reach of the rounding enclosure in float32 and float64": total.reach, "planted errors": total.planted,
         "planted errors that were found": total.found,
     }  # fmt: skip

@@ -1,8 +1,9 @@
 """Are the verdicts right? `python benchmarks/verdicts.py`: correct programs must pass, and planted errors must not.
 
 Random programs over the whole table, at points from tiny to huge, in every dtype. Two promises are held, and a broken
-one ends the run with exit code 1: a finite gradient of torch is never called wrong, and a relative error of 2**-17 in
-float32, or of 2**-45 in float64, is found wherever rounding explains less than 64 ULP.
+one ends the run with exit code 1: a finite gradient or value of torch, or one of its operations, is never called wrong,
+and a relative error of 2**-17 in float32, or of 2**-45 in float64, is found wherever rounding explains less than
+64 ULP.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ import torch
 from gradcheck import exact
 from gradcheck.autograd import DTYPES, function
 from gradcheck.case import check_program
-from gradcheck.compare import Judgement, Verdict, explain, judge
+from gradcheck.compare import Judgement, Rounding, Verdict, explain, judge
 from gradcheck.errors import GradcheckError
 from gradcheck.formats import FORMATS, Ball, Format
 from gradcheck.functions import COMPOSITE, ELEMENTWISE, TENSOR, Composite, Tensor
@@ -162,6 +163,7 @@ class Tally:
 
     pairs: Counter[str] = field(default_factory=Counter)
     elements: Counter[str] = field(default_factory=Counter)
+    values: Counter[str] = field(default_factory=Counter)
     overflows: Counter[str] = field(default_factory=Counter)
     reach: Counter[str] = field(default_factory=Counter)
     planted: Counter[str] = field(default_factory=Counter)
@@ -170,8 +172,9 @@ class Tally:
 
     def __add__(self, more: Tally) -> Tally:
         return Tally(
-            self.pairs + more.pairs, self.elements + more.elements, self.overflows + more.overflows,
-            self.reach + more.reach, self.planted + more.planted, self.found + more.found, self.broken + more.broken,
+            self.pairs + more.pairs, self.elements + more.elements, self.values + more.values,
+            self.overflows + more.overflows, self.reach + more.reach, self.planted + more.planted,
+            self.found + more.found, self.broken + more.broken,
         )  # fmt: skip
 
 
@@ -203,6 +206,18 @@ def count(one: Pair, outcome: Outcome, total: Tally) -> None:
                 total.broken.append(f"error: {one}: {gradient.input}[{k}]: {judgement}")
             if judgement.verdict is Verdict.DISAGREE:
                 disagrees(one, outcome, gradient, k, total)
+    count_beside(one, outcome, total)
+
+
+def count_beside(one: Pair, outcome: Outcome, total: Tally) -> None:
+    """Count the verdicts on the value of the output, and the operations that are called wrong."""
+    for k, judgement in enumerate(outcome.value.judgements if outcome.value is not None else ()):
+        total.values[judgement.verdict] += 1
+        wrong = judgement.verdict in (Verdict.DISAGREE, Verdict.ERROR)
+        if wrong and outcome.value is not None and isfinite(outcome.value.values[k]):
+            total.broken.append(f"value called wrong: {one}: [{k}]: {judgement}")
+    for fault in outcome.faults:
+        total.broken.append(f"operation called wrong: {one}: {fault.blame.operation}: {fault.blame.message}")
 
 
 def disagrees(one: Pair, outcome: Outcome, gradient: GradientOutcome, k: int, total: Tally) -> None:
@@ -239,10 +254,12 @@ def verdict_of(outcome: Outcome) -> str:
         return "torch raised"
     if outcome.verdict is not Verdict.DISAGREE:
         return outcome.verdict
+    judged = [(one.judgements, one.torch) for one in outcome.gradients]
+    judged += [(outcome.value.judgements, outcome.value.values)] if outcome.value is not None else []
     finite = any(
-        judgement.verdict is Verdict.DISAGREE and (one.torch is None or isfinite(one.torch[k]))
-        for one in outcome.gradients
-        for k, judgement in enumerate(one.judgements)
+        judgement.verdict is Verdict.DISAGREE and (torch is None or isfinite(torch[k]))
+        for judgements, torch in judged
+        for k, judgement in enumerate(judgements)
     )
     return "disagree, torch returned a number" if finite else "disagree, torch returned nan or inf"
 
@@ -250,13 +267,7 @@ def verdict_of(outcome: Outcome) -> str:
 def cause(judgement: Judgement) -> str:
     note = judgement.note or ""
     found = re.search(r"(\w+) on the way is too large", note)
-    return (
-        f"overflow of {found[1]}"
-        if found
-        else "the derivative is too large"
-        if "the derivative is too large" in note
-        else "no overflow"
-    )
+    return f"overflow of {found[1]}" if found else "no overflow"
 
 
 # --- planted errors ---------------------------------------------------------------------------------
@@ -291,10 +302,10 @@ def within(reach: float) -> str:
 def distance(gradient: GradientOutcome, k: int, rounding: Any, fmt: Format) -> float | None:
     """Return how far the rounding enclosure reaches from the exact value, in ULP; None where nothing can be planted."""
     truth, judgement = gradient.exact[k], gradient.judgements[k]
-    if not isinstance(rounding, Ball) or truth is None or gradient.torch is None:
+    if not isinstance(rounding, Ball) or not isinstance(truth, Ball) or gradient.torch is None:
         return None
     if (
-        judgement.verdict not in (Verdict.AGREE, Verdict.UNSTABLE)
+        judgement.verdict not in (Verdict.AGREE, Verdict.UNSTABLE, Verdict.LOSSY)
         or not fmt.smallest_normal < abs(gradient.torch[k]) < fmt.largest / 2
     ):
         return None
@@ -308,7 +319,7 @@ def judge_planted(
     """Judge the gradient with an error away from the exact value, and one towards it that leads beyond rounding."""
     assert gradient.torch is not None
     truth, value, fmt = gradient.exact[k], gradient.torch[k], FORMATS[one.dtype]
-    assert truth is not None
+    assert isinstance(truth, Ball)
     own = fmt.distance(value, truth.midpoint)
     for sign in (-1, 1):
         wrong = fmt.round(Fraction(value) * (1 + sign * Fraction(PLANTED[one.dtype])))
@@ -316,10 +327,10 @@ def judge_planted(
             total.reach["an error planted towards the exact value stays within"] += 1
             continue
         total.planted[one.dtype] += 1
-        judged = judge(truth, wrong, fmt, DEFAULT_ULPS)
-        final = (
-            explain(judged, rounding, wrong, fmt, overflow) if judged and judged.verdict is Verdict.DISAGREE else judged
-        )
+        final = judge(truth, wrong, fmt, DEFAULT_ULPS[one.dtype])
+        if final is not None and final.verdict is Verdict.DISAGREE:
+            explained = Rounding(rounding.contains(wrong) and rounding.overlaps(truth), overflow=overflow)
+            final = explain(final, truth, wrong, fmt, explained)
         if final is not None and final.verdict is Verdict.DISAGREE:
             total.found[one.dtype] += 1
         else:
@@ -386,7 +397,8 @@ def run(count: int, seed: int, jobs: int) -> Tally:
 def report(total: Tally, seed: int) -> str:
     """Return the counts as text, and the broken promises at the end."""
     counters = {
-        "pairs": total.pairs, "elements": total.elements, "nan or inf by cause": total.overflows,
+        "pairs": total.pairs, "elements": total.elements, "values": total.values,
+        "nan or inf by cause": total.overflows,
         "reach of the rounding enclosure in float32 and float64": total.reach, "planted errors": total.planted,
         "planted errors that were found": total.found,
     }  # fmt: skip

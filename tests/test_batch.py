@@ -34,8 +34,8 @@ from gradcheck.errors import FileProblem, GradcheckError, UsageProblem
 from gradcheck.settings import Exit, Settings
 from gradcheck.suite import Batch, Check, Expectation, Result
 
-OVERFLOW = "exp(x)", "x=100"
-"""A program and a point where torch's float32 gradient is infinite, and the derivative is not."""
+OVERFLOW = "log(1 + exp(x))", "x=100"
+"""A program and a point where torch's float32 gradient is nan, and the derivative is 1."""
 
 
 def check(name: str, program: str = "x**2", at: str = "x=3", **more: Any) -> Check:
@@ -182,6 +182,59 @@ UNMET: list[tuple[str, str, Expectation, list[str]]] = [
 @pytest.mark.parametrize(("program", "at", "expect", "unmet"), UNMET, ids=lambda value: str(value)[:40])
 def test_what_is_not_as_expected_is_said(program: str, at: str, expect: Expectation, unmet: list[str]) -> None:
     assert list(examine(check("one", program, at, expect=expect))[1]) == unmet
+
+
+MASKED = "log(1 + exp(x[0])) + where(x[1] > 0, sqrt(x[1]), 0*x[1])"
+WRONG, OVER, LOSSY = Expectation(verdict=Verdict.DISAGREE), Expectation(verdict=Verdict.OVERFLOW), Verdict.LOSSY
+STATED: list[tuple[str, str, str, tuple[str, ...], Expectation, list[str]]] = [
+    (*OVERFLOW, "float32", ("1",), WRONG, []),
+    (*OVERFLOW, "float32", ("2",), WRONG, ["expected gradient 2 by x, found 1"]),
+    (*OVERFLOW, "float32", ("2",), replace(WRONG, cause=Cause.OVERFLOW), ["expected gradient 2 by x, found 1"]),
+    (*OVERFLOW, "float32", ("1/(x - x)",), WRONG, ["expected gradient none by x, found 1"]),
+    ("x**2", "x=40000", "float16", ("2*x",), OVER, []),
+    ("x**2", "x=40000", "float16", ("3",), OVER, ["expected gradient 3 by x, found 80000"]),
+    ("log(x)", "x=-1", "float32", ("1/x",), Expectation(verdict=Verdict.UNDEFINED), []),
+    (MASKED, "x=[100,4]", "float32", (), replace(WRONG, cause=Cause.OVERFLOW), []),
+    (MASKED, "x=[1,-4]", "float32", (), replace(WRONG, cause=Cause.OVERFLOW),
+     ["expected cause overflow, found nan-from-masked-branch"]),
+    ("log(1 + exp(x))", "x=-20", "float32", (), Expectation(verdict=LOSSY, cause=Cause.ILL_CONDITIONED), []),
+    ("log(1 + exp(x))", "x=-20", "float32", (), Expectation(verdict=Verdict.AGREE),
+     ["expected verdict agree, found lossy"]),
+]  # fmt: skip
+"""Program, point, dtype, the stated derivative, what is expected of torch, and what is said."""
+
+
+@pytest.mark.parametrize(("program", "at", "dtype", "stated", "expect", "unmet"), STATED)
+def test_what_is_expected_of_torch_excuses_nothing_else(
+    program: str, at: str, dtype: str, stated: tuple[str, ...], expect: Expectation, unmet: list[str]
+) -> None:
+    """Neither a stated derivative that is wrong, nor another cause, nor a value that loses its digits."""
+    settings = Settings(dtypes=(dtype,), expect=stated)
+    run, found, *_ = examine(check("one", program, at, expect=expect, settings=settings))
+    assert list(found) == unmet
+    assert Result(check("one", expect=expect), run, unmet=tuple(found)).passed == (not unmet)
+
+
+@pytest.mark.xfail(strict=True, reason="judge takes the size of both ends of the ball, whatever the sign of torch's")
+def test_a_stated_derivative_of_the_wrong_sign_is_wrong_beyond_the_format_too() -> None:
+    settings = Settings(dtypes=("float16",), expect=("-2*x",))
+    _, found, *_ = examine(check("one", "x**2", "x=40000", expect=OVER, settings=settings))
+    assert list(found) == ["expected gradient -inf by x, found 80000"]
+
+
+@pytest.mark.xfail(
+    strict=True, reason="elements with the same verdict and note are looked into once, whatever the cause"
+)
+def test_an_expected_cause_covers_no_other() -> None:
+    expect = replace(WRONG, cause=Cause.OVERFLOW)
+    unmet = ["expected cause overflow, found nan-from-masked-branch and overflow"]
+    assert list(examine(check("one", MASKED, "x=[100,-4]", expect=expect))[1]) == unmet
+
+
+def test_a_wrong_stated_derivative_fails_where_nothing_is_expected_of_torch() -> None:
+    run, found, *_ = examine(check("one", "x**2", "x=3", settings=Settings(expect=("2",))))
+    assert not found
+    assert run.exit is Exit.FAIL
 
 
 REFUSED_VALUES = [

@@ -27,7 +27,7 @@ import torch
 from gradcheck import exact
 from gradcheck.autograd import DTYPES, function
 from gradcheck.case import check_program
-from gradcheck.compare import Judgement, Verdict, explain, judge
+from gradcheck.compare import Judgement, Rounding, Verdict, explain, judge
 from gradcheck.errors import GradcheckError
 from gradcheck.formats import FORMATS, Ball, Format
 from gradcheck.functions import COMPOSITE, ELEMENTWISE, TENSOR, Composite, Tensor
@@ -291,10 +291,10 @@ def within(reach: float) -> str:
 def distance(gradient: GradientOutcome, k: int, rounding: Any, fmt: Format) -> float | None:
     """Return how far the rounding enclosure reaches from the exact value, in ULP; None where nothing can be planted."""
     truth, judgement = gradient.exact[k], gradient.judgements[k]
-    if not isinstance(rounding, Ball) or truth is None or gradient.torch is None:
+    if not isinstance(rounding, Ball) or not isinstance(truth, Ball) or gradient.torch is None:
         return None
     if (
-        judgement.verdict not in (Verdict.AGREE, Verdict.UNSTABLE)
+        judgement.verdict not in (Verdict.AGREE, Verdict.UNSTABLE, Verdict.LOSSY)
         or not fmt.smallest_normal < abs(gradient.torch[k]) < fmt.largest / 2
     ):
         return None
@@ -308,7 +308,7 @@ def judge_planted(
     """Judge the gradient with an error away from the exact value, and one towards it that leads beyond rounding."""
     assert gradient.torch is not None
     truth, value, fmt = gradient.exact[k], gradient.torch[k], FORMATS[one.dtype]
-    assert truth is not None
+    assert isinstance(truth, Ball)
     own = fmt.distance(value, truth.midpoint)
     for sign in (-1, 1):
         wrong = fmt.round(Fraction(value) * (1 + sign * Fraction(PLANTED[one.dtype])))
@@ -316,10 +316,10 @@ def judge_planted(
             total.reach["an error planted towards the exact value stays within"] += 1
             continue
         total.planted[one.dtype] += 1
-        judged = judge(truth, wrong, fmt, DEFAULT_ULPS)
-        final = (
-            explain(judged, rounding, wrong, fmt, overflow) if judged and judged.verdict is Verdict.DISAGREE else judged
-        )
+        judged = judge(truth, wrong, fmt, DEFAULT_ULPS[one.dtype])
+        known = Rounding(rounding.contains(wrong), overflow=overflow)
+        off = judged is not None and judged.verdict is Verdict.DISAGREE
+        final = explain(judged, truth, wrong, fmt, known) if judged is not None and off else judged
         if final is not None and final.verdict is Verdict.DISAGREE:
             total.found[one.dtype] += 1
         else:

@@ -346,7 +346,9 @@ def test_a_long_reduction_in_a_half_type_is_known_to_a_few_of_its_roundings(text
     point = rounded({"x": random.uniform(0.5, 2, 1_000), "w": random.uniform(0.5, 1.5, 1_000)}, fmt)
     for text_of, one, roundings in ((text, "", 3.0), (f"sum(({text})*w)", "x", 30.0 if "log" in text else 13.0)):
         balls = enclosed(text_of, name, one, **{key: point[key] for key in ("x", "w") if key in text_of or key == "x"})
-        ends = [(float_of(Ball(end, end)), float_of(ball)) for ball in balls if ball for end in (ball.lower, ball.upper)]
+        ends = [
+            (float_of(Ball(end, end)), float_of(ball)) for ball in balls if ball for end in (ball.lower, ball.upper)
+        ]
         assert len(ends) == 2 * len(balls)
         largest = max(abs(middle) for _, middle in ends)
         assert max(abs(end - middle) for end, middle in ends) <= roundings * fmt.unit_roundoff * largest, one

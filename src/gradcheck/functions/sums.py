@@ -56,7 +56,7 @@ Depths = Callable[..., Depth]
 """Gets the shapes of a row's arguments and its params."""
 
 
-def sum_depth(x: Shape, dim: Sequence[int], keepdim: Param = False) -> Depth:
+def sum_depth(x: Shape, dim: Sequence[int], **_params: Param) -> Depth:
     """Return the depth of at::sum over ``dim``.
 
     aten/src/ATen/native/cpu/SumKernel.cpp, cascade_sum: one reduced dim, or several that lie in memory as one, is added

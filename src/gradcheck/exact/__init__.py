@@ -19,7 +19,7 @@ VERSION = flint.__version__
 
 __all__ = [
     "MAX_BITS", "START_BITS", "VERSION", "Beside", "Form", "Gradients", "Place", "Side", "Sides", "Surroundings",
-    "Values", "at_infinity", "ball", "balls", "beside", "combined", "constant", "directions", "enclose", "enclose_rounded",
-    "from_float", "groups", "is_infinite", "jumping", "may_jump", "moved", "orders", "pole", "sharpen", "sides",
-    "toward",
+    "Values", "at_infinity", "ball", "balls", "beside", "combined", "constant", "directions", "enclose",
+    "enclose_rounded", "from_float", "groups", "is_infinite", "jumping", "may_jump", "moved", "orders", "pole",
+    "sharpen", "sides", "toward",
 ]  # fmt: skip

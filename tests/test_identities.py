@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 from typing import Any
 
@@ -9,7 +10,7 @@ import flint
 import mpmath
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gradcheck import exact
@@ -23,7 +24,8 @@ from gradcheck.outcome import Run
 from gradcheck.parse import parse
 from gradcheck.settings import Settings
 from gradcheck.symbolic import pull_back
-from oracles import enclosures, fraction
+from oracles import enclosures, fraction, shapes
+from strategies import Case, cases
 
 ATOMS = ["sin(x)", "exp(x)", "0.1*x", "sqrt(x + 1)", "log(x)*tanh(x)", "x**0.3", "pi*x", "erf(x)/3"]
 """Expressions whose values at x = 2.5 no ball holds exactly, none of them 0."""
@@ -164,15 +166,28 @@ def formulas(draw: st.DrawFn) -> str:
     return text
 
 
+@settings(max_examples=60)
+@given(cases())
+def test_with_structure_and_without_the_enclosures_of_any_program_overlap(case: Case) -> None:
+    """Kinks, poles and points outside included, in the gradient too; and what was decided stays so."""
+    pulled = pull_back(lower(case.program, shapes(case.point), nodes=True), guarded=True)
+    with flint.ctx.workprec(128):
+        given = _lifted(case.point)
+        plain, structured = (_layers(pulled.core, given, {}, book) for book in (None, Book()))
+    for name in pulled.program.outputs:
+        for one, other in zip(exact.balls(plain[name], 128), exact.balls(structured[name], 128), strict=True):
+            assert not (isinstance(one, Ball) and isinstance(other, Ball)) or one.overlaps(other)
+            assert not isinstance(one, str) or one in ("undecided", other)
+
+
 @given(formulas(), formulas())
 def test_structure_never_changes_a_number(one: str, other: str) -> None:
     """An oracle that knows nothing of it: mpmath at 100 digits."""
     text = f"{one} - {other} + {one}/{other} - {one}"
     with mpmath.workdps(100):
         names = {"x": mpmath.mpf(0.7), "y": mpmath.mpf(1.9), "sin": mpmath.sin, "exp": mpmath.exp, "pi": +mpmath.pi}
-        numbers = {"1/3": "(mpf(1)/3)"}
         try:
-            wanted = eval(text.replace("1/3", numbers["1/3"]), {**names, "mpf": mpmath.mpf})
+            wanted = eval(re.sub(r"(\d+)", r"mpf(\1)", text), {**names, "mpf": mpmath.mpf})
         except ZeroDivisionError:
             return
         core = lower(parse(text + " + 0*x + 0*y"))

@@ -250,6 +250,21 @@ def test_ways_to_write_infinity(written: str) -> None:
     assert str(parse(f"x*{written}")) == "out = x*inf"
 
 
+@pytest.mark.parametrize(
+    "written",
+    ["masked_fill(x, m > 0, -inf)", "x.masked_fill(m > 0, float('-inf'))", "masked_fill(x, mask=m > 0, value=-inf)"],
+)
+def test_what_is_filled_is_a_choice(written: str) -> None:
+    assert parse(written).text("out") == "where(m > 0, -inf, x)"
+    assert gradient(f"softmax({written}, 0)[0]", "x", x=[1, 2], m=[0, 1]) == [(AGREE, 0), (AGREE, 0)]
+
+
+def test_what_is_not_filled_is_refused() -> None:
+    for text in ("masked_fill(x, m > 0)", "masked_fill(x, m, 3)", "x.masked_fill(m > 0, 1, 2)", "x.masked_fill(m > 0, v=1)"):
+        with pytest.raises(GradcheckError):
+            parse(text)
+
+
 def test_inf_may_be_an_input_and_nan_is_no_number() -> None:
     assert parse("2*inf", bound=["inf"]).inputs == ("inf",)
     for text in ("nan*x", "float('nan')*x", "float('1')*x"):

@@ -314,12 +314,25 @@ class _Parser:
             return infinity
         name, place, receiver = self._callee(node)
         self._refuse_other_meanings(name, node)
+        if name == "masked_fill":
+            return self._filled(node, receiver, depth + 1)
         op = resolve(name, len(node.args) + (receiver is not None), bool(node.keywords))
         if op is None:
             raise self._unknown_function(name, place, node)
         given: list[ast.expr] = [*([receiver] if receiver is not None else []), *node.args]
         arguments = _Arguments(self, node, name, op, given, depth + 1)
         return arguments.call()
+
+    def _filled(self, node: ast.Call, receiver: ast.expr | None, depth: int) -> Call:
+        """Return ``masked_fill(x, mask, value)``, which is a choice between the value and x."""
+        given = [*([receiver] if receiver is not None else []), *node.args]
+        bound = dict(zip(("input", "mask", "value"), given, strict=False))
+        for one in node.keywords:
+            bound[{"x": "input"}.get(str(one.arg), str(one.arg))] = one.value
+        if len(given) > 3 or set(bound) != {"input", "mask", "value"}:
+            raise self.fail("masked_fill takes x, mask and value", node, "write x.masked_fill(mask > 0, -inf)")
+        branches = self.real(bound["value"], depth), self.real(bound["input"], depth)
+        return Call(WHERE, (self.condition(bound["mask"], depth), *branches), (), self.span(node))
 
     def _pasted_infinity(self, node: ast.Call) -> Node | None:
         """Return what ``float("-inf")`` means, as people write infinities in Python."""

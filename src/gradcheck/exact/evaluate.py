@@ -7,6 +7,7 @@ from dataclasses import replace
 from fractions import Fraction
 from functools import cache, lru_cache
 from itertools import chain
+from operator import methodcaller
 from typing import Any
 
 import numpy as np
@@ -119,7 +120,7 @@ def _number(value: Fraction) -> Any:
 def _within_domain(node: Call, args: list[Any], made: Any) -> Any:
     """Return the elements of an operation, undefined where its arguments are certainly outside its domain."""
     inside = _domain(node)
-    if inside is None or not _is_lost(made).any():
+    if inside is None or not _has_lost(made):
         return made
     truth = evaluate(inside, {str(k): as_array(one) for k, one in enumerate(args)})
     nothing = Undefined(f"domain {node.op}")
@@ -133,14 +134,20 @@ def _domain(node: Call) -> Node | None:
     return domain(replace(node, args=tuple(args)))
 
 
-def _is_lost(made: Any) -> Any:
-    """Tell which elements have no number."""
-    return np.asarray(_finite(made) == False)  # noqa: E712 - an array of truths
+def _has_lost(made: Any) -> bool:
+    """Tell whether an element has no number."""
+    elements = as_array(made)
+    try:
+        return not all(map(_is_finite, elements.flat))
+    except AttributeError:  # not balls alone
+        return not all(map(_is_number, elements.flat))
 
 
-_finite: Callable[..., Any] = np.frompyfunc(
-    lambda one: isinstance(one, Zero) or (not isinstance(one, Undefined) and one.is_finite()), 1, 1
-)
+_is_finite = methodcaller("is_finite")
+
+
+def _is_number(element: Any) -> bool:
+    return isinstance(element, Zero) or (not isinstance(element, Undefined) and bool(element.is_finite()))
 
 
 def operation(node: Call, args: list[Any]) -> Any:
@@ -194,10 +201,14 @@ def _compared(function: Callable[..., Any]) -> Callable[..., Any]:
     """Return a comparison of balls as one of elements: Python compares any two objects by == without complaint."""
 
     def compared(a: Any, b: Any) -> Any:
-        numbers = isinstance(a, arb | Known) and isinstance(b, arb | Known)
-        return function(a, b) if numbers else _after_conversion(function, (a, b))
+        if type(a) in _NUMBERS and type(b) in _NUMBERS:
+            return function(a, b)
+        return _after_conversion(function, (a, b))
 
     return compared
+
+
+_NUMBERS = (arb, Known)
 
 
 def _after_conversion(function: Callable[..., Any], args: tuple[Any, ...]) -> Any:

@@ -55,7 +55,7 @@ ROWS: tuple[Condition, ...] = (
     Condition("gt", ("a", "b"), lambda a, b: _either(a > b, a <= b), lambda m, a, b: a > b),
     Condition("ge", ("a", "b"), lambda a, b: _either(a >= b, a < b), lambda m, a, b: a >= b),
     Condition("eq", ("a", "b"), _equal,                              lambda m, a, b: a == b),
-    Condition("ne", ("a", "b"), lambda a, b: _not(_equal(a, b)),     lambda m, a, b: a != b),
+    Condition("ne", ("a", "b"), lambda a, b: _either(a != b, a == b),     lambda m, a, b: a != b),
     Condition("logical_and", ("a", "b"), _and, lambda m, a, b: a & b),
     Condition("logical_or",  ("a", "b"), _or,  lambda m, a, b: a | b),
     Condition("logical_not", ("a",),     _not, lambda m, a: ~a),

@@ -39,6 +39,8 @@ _NUMBER_OVER_TENSOR = "reciprocal(x)*number"
 """How torch divides a plain number by a tensor."""
 _IDENTITIES = frozenset({"reshape", "expand", "sum"})
 """Tensor operations that do nothing when they keep the shape."""
+_IDENTITIES_OF_SCALARS = frozenset({"cumsum"})
+"""Those that do nothing to a scalar, which has no elements along a dim."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +230,7 @@ class _Lowering:
         if isinstance(params, str):
             return self.define(params, row.args, node, args)
         shape = row.shape(*shapes, **params)
-        if shape == shapes[0] and row.name in _IDENTITIES:
+        if shape == shapes[0] and (row.name in _IDENTITIES or (shape == () and row.name in _IDENTITIES_OF_SCALARS)):
             return args[0]
         tensors = tuple(self.layer(piece).node for piece in args)
         return self.layer(_Piece(Call(row.name, tensors, tuple(params.items()), node.span), shape))
@@ -243,7 +245,7 @@ class _Lowering:
             slots = tuple(f"x_{k}" for k in range(len(args))) if variadic else row.args
             return self.define(definition(*shapes, **dict(node.params)), slots, node, args, row)
         constants = {**row.defaults, **dict(node.params)}
-        pieces = [*args, *(_Piece(_constant(value), ()) for value in constants.values())]
+        pieces = [*args, *(_Piece(_constant(name, value), ()) for name, value in constants.items())]
         return self.define(definition, (*row.args, *constants), node, pieces, row)
 
     def define(
@@ -302,8 +304,12 @@ def domain(node: Call) -> Node | None:
     return substitute(condition(text), dict(zip(row.args, node.args, strict=True)))
 
 
-def _constant(value: Param) -> Node:
-    assert isinstance(value, int | Fraction)
+def _constant(name: str, value: Param) -> Node:
+    """Return a parameter of a definition as the number that it is."""
+    if value == "inf":
+        return Call("inf", ())
+    if isinstance(value, bool) or not isinstance(value, int | Fraction):
+        raise ShapeProblem(f"{name} is a number")
     return Number(Fraction(value))
 
 

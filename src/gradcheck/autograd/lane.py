@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from gradcheck.autograd.operations import SCALARS_ALLOWED, function, param
+from gradcheck.autograd.operations import BOUNDS_AMONG_PARAMS, SCALARS_ALLOWED, function, param
 from gradcheck.autograd.record import Mismatch, Operation
 from gradcheck.autograd.tensors import TORCH_ERRORS, first_line, python, scalar
 from gradcheck.autograd.tested import run
@@ -93,6 +93,8 @@ class Lane:
             return numbers_alone(node.op, args)
         given = self.given(node.op, args)
         params = {name: param(name, value) for name, value in node.params}
+        if node.op in BOUNDS_AMONG_PARAMS:
+            params = {name: self.bound(value) for name, value in params.items()}
         tested = self.tested(node.op)
         if tested is None:
             return function(node.op)(*given, **params)
@@ -116,8 +118,13 @@ class Lane:
             numbers = not any(isinstance(one, torch.Tensor) for one in branches)
             return [self.truth(condition), *(map(self.tensor, branches) if numbers else branches)]
         if op in SCALARS_ALLOWED and not any(isinstance(one, torch.Tensor) for one in args[1:]):
-            return [self.tensor(args[0]), *args[1:]]  # torch.clamp does not mix numbers and tensors
+            return [self.tensor(args[0]), *map(self.bound, args[1:])]  # torch.clamp does not mix numbers and tensors
         return list(map(self.tensor, args))
+
+    def bound(self, value: Any) -> Any:
+        """Return a plain number as it is, or infinite where torch would refuse it: it is beyond the dtype."""
+        rounded = self.tensor(value).item()
+        return rounded if math.isinf(rounded) else value
 
     def tensor(self, value: Any) -> torch.Tensor:
         """Return a value as a tensor: a plain number is rounded to the dtype."""

@@ -15,6 +15,10 @@ from gradcheck.program import Param
 
 SCALARS_ALLOWED = frozenset({"clamp", "clamp_min", "clamp_max"})
 """torch functions that want bounds as plain numbers when the user wrote numbers."""
+BOUNDS_AMONG_PARAMS = frozenset({"hardtanh"})
+"""Those that take their bounds as params."""
+MAX_INT = 2**63 - 1
+"""Whole numbers beyond this are floats to torch: people write 1e30."""
 
 
 def function(op: str) -> Callable[..., Any]:
@@ -35,7 +39,7 @@ def param(name: str, value: Param) -> Any:
     """Return a static argument as torch takes it."""
     if name == "key":
         return numpy_key(value)
-    if isinstance(value, Fraction):
+    if isinstance(value, Fraction) or (isinstance(value, int) and abs(value) > MAX_INT):
         return float(value)
     if value == "inf":
         return math.inf

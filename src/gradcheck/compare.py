@@ -127,13 +127,13 @@ def exceeds(truth: Ball, fmt: Format, sign: int) -> bool:
     return fmt.round_dyadic(truth.lower if sign > 0 else truth.upper) == sign * inf
 
 
-def judge(ball: Ball, value: float, fmt: Format, tolerance: float) -> Judgement | None:
+def judge(ball: Ball, value: float, fmt: Format, tolerance: float, slack: float = 0.0) -> Judgement | None:
     """Return the judgement on ``value``, a number of ``fmt``, or None where the ball is too wide to decide.
 
     It agrees when it lies within ``tolerance`` ULP of every point of the ball, and disagrees when it lies within
     ``tolerance`` of none. The ULP are those of ``Format.distance``. Below the normal range, where fewer digits are
-    left, the tolerance leaves half of them. Infinity, or the largest number, for what the format cannot hold is an
-    overflow.
+    left, the tolerance leaves half of them. ``slack`` is added to either. Infinity, or the largest number, for what
+    the format cannot hold is an overflow.
 
     >>> from gradcheck.formats import FORMATS, Dyadic
     >>> one = Ball(Dyadic(1, 0), Dyadic(1, 0))
@@ -145,15 +145,20 @@ def judge(ball: Ball, value: float, fmt: Format, tolerance: float) -> Judgement 
     if abs(value) >= fmt.largest and exceeds(ball, fmt, 1 if value > 0 else -1):
         return Judgement(Verdict.OVERFLOW, note=f"the exact number is too large for {_range(fmt)}")
     if not isfinite(value):
-        reaches = isinf(value) and max(abs(fmt.round_dyadic(end)) for end in (ball.lower, ball.upper)) == inf
+        reaches = isinf(value) and fmt.round_dyadic(ball.upper if value > 0 else ball.lower) == value
         return None if reaches else Judgement(Verdict.DISAGREE, note=f"torch has {value}, the exact number is finite")
-    within = min(tolerance, half_of_the_digits(ball, fmt))
+    within = _within(ball, fmt, tolerance) + slack
     ends = fmt.distance(value, ball.lower), fmt.distance(value, ball.upper)
     if max(ends) <= within:
         return Judgement(Verdict.AGREE, max(ends))
     if min(ends) > within and not ball.contains(value):
         return Judgement(Verdict.DISAGREE, max(ends))
     return None
+
+
+def _within(ball: Ball, fmt: Format, tolerance: float) -> float:
+    """Return the tolerance in ULP; below the normal range it leaves half of the digits."""
+    return tolerance if digits(ball, fmt) == fmt.precision else min(tolerance, half_of_the_digits(ball, fmt))
 
 
 def _range(fmt: Format) -> str:

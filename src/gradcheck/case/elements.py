@@ -77,11 +77,11 @@ class Elements:
         ball = node.intersect(form) if isinstance(form, Ball) else node
         return ball, self.compared(k, ball, fmt, ulps)
 
-    def compared(self, k: int, ball: Ball, fmt: Format, ulps: float) -> Judgement | None:
+    def compared(self, k: int, ball: Ball, fmt: Format, ulps: float, slack: float = 0.0) -> Judgement | None:
         """Return the judgement on torch's number, or on there being none; None where the ball is too wide."""
         if self.torch is not None:
-            return judge(ball, self.torch[k], fmt, ulps)
-        found = judge(ball, 0.0, fmt, ulps)
+            return judge(ball, self.torch[k], fmt, ulps, slack)
+        found = judge(ball, 0.0, fmt, ulps, slack)
         if found is None:
             return None
         if found.verdict is Verdict.AGREE:
@@ -187,7 +187,7 @@ class Elements:
         """Judge what no precision decided."""
         for k in self.open:
             ball = self.balls[k]
-            if ball is not None and (found := self.compared(k, ball, fmt, ulps + SLACK)) is not None:
+            if ball is not None and (found := self.compared(k, ball, fmt, ulps, SLACK)) is not None:
                 self.judgements[k] = found
                 continue
             if k in self.undecided and pole is None:

@@ -284,7 +284,7 @@ class Case:
         if stated is None:
             return Judgement(Verdict.DISAGREE, note="the expected derivative has no value here")
         ulps, number = self.tolerance, self.format.round_dyadic(stated.midpoint)
-        sure = judge(truth, number, self.format, ulps) or judge(truth, number, self.format, ulps + SLACK)
+        sure = judge(truth, number, self.format, ulps) or judge(truth, number, self.format, ulps, SLACK)
         if sure is not None and sure.verdict is Verdict.OVERFLOW:  # both are out of range: then the numbers themselves
             same = stated.overlaps(truth) and stated.is_sharp(EXACT_DIGITS[self.dtype])
             return Judgement(Verdict.AGREE if same else Verdict.DISAGREE)

@@ -57,7 +57,7 @@ class _Aside:
     case: Case
     gradients: dict[str, Elements]
     values: exact.Values
-    corners: dict[Place, Ball] = field(default_factory=dict)
+    slopes: dict[Place, Ball] = field(default_factory=dict)
 
     @cached_property
     def forward(self) -> Core:
@@ -125,8 +125,8 @@ class _Aside:
         if not found.valued:
             return
         one.aside(k, found, self.case.format, self.case.tolerance)
-        if found.sides is not None and not found.sides.smooth:
-            self.corners[place] = found.sides.left.hull(found.sides.right)
+        if found.sides is not None:
+            self.slopes[place] = found.sides.left.hull(found.sides.right)
 
     # --- rounding ---
 
@@ -140,9 +140,11 @@ class _Aside:
 
     def explain(self) -> None:
         """Take slopes off the sides of a corner as right where rounding on the way explains the difference."""
-        for place, slopes in self.corners.items():
+        for place, slopes in self.slopes.items():
             one, k = self.gradients[place[0]], place[1]
-            if one.torch is not None and self.found(place).verdict is Verdict.DISAGREE and isfinite(one.torch[k]):
+            if one.truth(k) is not None or one.torch is None or not isfinite(one.torch[k]):
+                continue
+            if self.found(place).verdict is Verdict.DISAGREE:
                 enclosed = self.rounded[place[0]][k]
                 if isinstance(enclosed, Ball) and enclosed.contains(one.torch[k]) and enclosed.overlaps(slopes):
                     one.judgements[k] = self.explained(place, slopes)
@@ -221,8 +223,10 @@ class _Aside:
         assert made is not None
         return made
 
-    def span(self, group: Sequence[Place], steps: Sequence[int]) -> Ball | None:
+    def span(self, group: Sequence[Place], steps: tuple[int, ...]) -> Ball | None:
         """Return the slopes behind and ahead of the point along a direction, None where they are not proven."""
+        if sum(map(abs, steps)) == 1 and (known := self.slopes.get(group[steps.index(1)])) is not None:
+            return known
         ahead = self.around.ray(exact.toward(self.case.arrays, group, steps))
         behind = self.around.ray(exact.toward(self.case.arrays, group, [-one for one in steps]))
         return self.around.between(behind, ahead)

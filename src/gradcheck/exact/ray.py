@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,12 @@ from gradcheck.program import Call, Name, Node, Number, names, postorder
 Direction = Mapping[str, np.ndarray[Any, Any]]
 """How far each element of some inputs moves, as floats; 0 for what stays."""
 Moved = np.ndarray[Any, np.dtype[np.bool_]]
+
+@lru_cache(maxsize=1 << 16)
+def _read(node: Node) -> tuple[str, ...]:
+    """Return the names that an expression reads; a program is walked along many rays."""
+    return tuple(names(node))
+
 
 _moves: Callable[[Any], Any] = np.frompyfunc(lambda one: isinstance(one, Series | Gap | Zero), 1, 1)
 
@@ -57,7 +64,7 @@ def along(core: Core, still: Values, direction: Direction, frame: Frame) -> Valu
     for layer in core.program.layers:
         expression = layer.expression
         detached = isinstance(expression, Call) and expression.op == DETACH
-        if detached or not any(moved[one].any() for one in names(expression) if one in moved):
+        if detached or not any(moved[one].any() for one in _read(expression) if one in moved):
             continue
         made, mask = _layer(expression, values, moved, core.shapes[layer.name], frame, still.get(layer.name))
         values[layer.name], moved[layer.name] = made, mask
@@ -82,9 +89,9 @@ def _layer(
     if isinstance(node, Call) and node.op in TENSOR:
         made = as_array(operation_of_balls(node, [_operand(one, values) for one in node.args]))
         return made, np.asarray(_moves(made), dtype=bool)
-    read = [one for one in names(node) if one in moved]
+    read = [one for one in _read(node) if one in moved]
     mask = np.broadcast_to(np.logical_or.reduce(np.broadcast_arrays(*(moved[one] for one in read))), shape)
-    gathered = {one: np.broadcast_to(values[one], shape)[mask] for one in names(node)}
+    gathered = {one: np.broadcast_to(values[one], shape)[mask] for one in _read(node)}
     made = np.empty(shape, dtype=object) if still is None else still.copy()
     found = evaluate(node, gathered, frame)
     made[mask] = found if still is None else _anchored(found, still[mask])

@@ -7,7 +7,7 @@ Coefficients that are 0 are known to be: so 0/0 divides, and the first other coe
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import inf
 from typing import Any
 
@@ -94,7 +94,7 @@ class Series:
         return _lifted(self, other, lambda a, b: over(b, a))
 
     def __neg__(self) -> Series:
-        return replace(self, terms=tuple(-one for one in self.terms))
+        return Series(self.low, tuple(-one for one in self.terms), self.order, self.frame, self.meets)
 
     @property
     def sign(self) -> int | None:
@@ -126,7 +126,7 @@ class Series:
 
     def met(self, meets: bool) -> Series:
         """Return the series of a function that is, or may not be, known to have the limit as its value at the point."""
-        return self if self.meets is meets else replace(self, meets=meets)
+        return self if self.meets is meets else Series(self.low, self.terms, self.order, self.frame, meets)
 
 
 def series(low: int, terms: Sequence[Any], order: float, like: Series) -> Series:

@@ -20,8 +20,10 @@ def maximum(x: Series, y: Series, apart: Any = None) -> Any:
 
 
 def minimum(x: Series, y: Series, apart: Any = None) -> Any:
-    """Return the lesser of two series."""
-    return -maximum(-x, -y, None if apart is None else -apart)
+    """Return the lesser of two series; see ``maximum``."""
+    sign = (x - y if apart is None else apart).sign
+    made = either(x, y) if sign is None else y if sign >= 0 else x
+    return made.met(x.meets and y.meets)
 
 
 def clamp(x: Series, low: Series, high: Series, *apart: Any) -> Any:

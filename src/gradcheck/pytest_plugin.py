@@ -173,7 +173,10 @@ class CheckItem(pytest.Item):
         from gradcheck.report.finding import details, find
 
         seconds = _seconds(self.config)
-        found = find(_result(self.check) if seconds is None else _examiner(self.config, seconds).run(self.check))
+        try:
+            found = find(_result(self.check) if seconds is None else _examiner(self.config, seconds).run(self.check))
+        except KeyboardInterrupt as interrupt:  # pytest reads the source of every file of a traceback before it ends
+            raise interrupt.with_traceback(None) from None
         self.user_properties += _properties(found)
         if not found.result.passed:
             pytest.fail(details(found), pytrace=False)

@@ -13,10 +13,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    from gradcheck.batch import Examiner
     from gradcheck.outcome import Run
     from gradcheck.report.finding import Finding
     from gradcheck.settings import Settings
     from gradcheck.suite import Check, Result
+
+EXAMINER: pytest.StashKey[Examiner] = pytest.StashKey()
+"""What runs the checks of a session, once it has run one."""
 
 
 # --- options --------------------------------------------------------------------------------------
@@ -30,11 +34,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--gradcheck-at", metavar="POINT", action="append", help="points of checks that state none")
     group.addoption("--gradcheck-assert", help="fail on whatever is not shown to be right", **flag)
     group.addoption("--gradcheck-dtype", metavar="DTYPE,...", help="dtypes of checks that state none (float32)")
+    group.addoption(
+        "--gradcheck-timeout", metavar="SECONDS", type=float,
+        help="how long a check of an expression file may take (60); 0 runs it in pytest's own process, without limit",
+    )  # fmt: skip
     group.addoption("--gradcheck-trust", help="let expression files read points from files beside them", **flag)
     parser.addini("gradcheck_files", "patterns of expression files", type="args", default=["*.toml", "*.txt"])
     parser.addini("gradcheck_at", "as --gradcheck-at, one a line", type="linelist", default=[])
     parser.addini("gradcheck_assert", "as --gradcheck-assert", type="bool", default=False)
     parser.addini("gradcheck_dtype", "as --gradcheck-dtype", type="string", default="float32")
+    parser.addini("gradcheck_timeout", "as --gradcheck-timeout", type="string", default="60")
     parser.addini("gradcheck_trust", "as --gradcheck-trust", type="bool", default=False)
 
 
@@ -46,6 +55,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
     try:
         _settings(config).validate(())
+        _seconds(config)
     except GradcheckError as problem:
         raise pytest.UsageError(str(problem)) from None
 
@@ -54,6 +64,19 @@ def _settings(config: pytest.Config) -> Settings:
     from gradcheck.settings import Settings
 
     return Settings(dtypes=_words(_value(config, "gradcheck_dtype")), assertion=_value(config, "gradcheck_assert"))
+
+
+def _seconds(config: pytest.Config) -> float | None:
+    """Return how long a check may take; None where it runs in pytest's own process."""
+    from gradcheck.batch.options import BatchOptions
+    from gradcheck.errors import UsageProblem
+
+    given = config.getoption("gradcheck_timeout")
+    try:
+        seconds = float(config.getini("gradcheck_timeout") if given is None else given)
+    except ValueError:
+        raise UsageProblem("gradcheck_timeout is a number of seconds") from None
+    return BatchOptions(timeout=seconds or None).timeout
 
 
 def _value(config: pytest.Config, name: str) -> Any:
@@ -149,7 +172,11 @@ class CheckItem(pytest.Item):
         """Run the check; where it fails, the test fails with all there is to say about it, and no traceback."""
         from gradcheck.report.finding import details, find
 
-        found = find(_result(self.check))
+        seconds = _seconds(self.config)
+        try:
+            found = find(_result(self.check) if seconds is None else _examiner(self.config, seconds).run(self.check))
+        except KeyboardInterrupt as interrupt:  # pytest reads the source of every file of a traceback before it ends
+            raise interrupt.with_traceback(None) from None
         self.user_properties += _properties(found)
         if not found.result.passed:
             pytest.fail(details(found), pytrace=False)
@@ -163,6 +190,16 @@ class CheckItem(pytest.Item):
         if isinstance(excinfo.value, pytest.fail.Exception) and crash is not None:
             crash.path, crash.lineno = str(self.path), self.check.line or 1
         return shown
+
+
+def _examiner(config: pytest.Config, seconds: float) -> Examiner:
+    """Return what runs the checks of this session in a worker, which their time and Ctrl-C end whatever they do."""
+    if EXAMINER not in config.stash:
+        from gradcheck.batch import examiner
+
+        config.stash[EXAMINER] = made = examiner(seconds)
+        config.add_cleanup(made.close)
+    return config.stash[EXAMINER]
 
 
 def _result(check: Check) -> Result:

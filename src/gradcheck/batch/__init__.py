@@ -8,16 +8,21 @@ from gradcheck.batch.baseline import compare_baseline, write_baseline
 from gradcheck.batch.examine import examine
 from gradcheck.batch.last_failed import last_failed, write_last_failed
 from gradcheck.batch.options import BatchOptions
-from gradcheck.batch.pool import supervise
+from gradcheck.batch.pool import Examiner, supervise
 from gradcheck.batch.processes import clean_up
 from gradcheck.batch.progress import Bar, Progress
 from gradcheck.batch.select import matching, shard
 from gradcheck.suite import Batch, Check
 
 __all__ = [
-    "Bar", "BatchOptions", "Progress", "clean_up", "compare_baseline",
-    "last_failed", "matching", "run_batch", "shard", "write_baseline", "write_last_failed",
+    "Bar", "BatchOptions", "Examiner", "Progress", "clean_up", "compare_baseline",
+    "examiner", "last_failed", "matching", "run_batch", "shard", "write_baseline", "write_last_failed",
 ]  # fmt: skip
+
+
+def examiner(timeout: float) -> Examiner:
+    """Return what runs one check after the other in a worker, with so many seconds for each."""
+    return Examiner(BatchOptions(workers=1, timeout=timeout), examine)
 
 
 def run_batch(checks: Sequence[Check], options: BatchOptions | None = None, progress: Progress | None = None) -> Batch:

@@ -52,6 +52,28 @@ def supervise(checks: Sequence[Check], options: BatchOptions, examine: Examine, 
     return Batch(pool.kept(), pool.environment, options.seed, interrupted=interrupted, notes=pool.notes())
 
 
+class Examiner:
+    """One check after the other in a worker that stays, until it breaks or a check takes too long."""
+
+    def __init__(self, options: BatchOptions, examine: Examine) -> None:
+        self.options = options
+        self.examine = examine
+        self.logs = tempfile.TemporaryDirectory(prefix="gradcheck-", ignore_cleanup_errors=True)
+        self.workers: list[Worker] = []
+
+    def run(self, check: Check) -> Result:
+        """Return the result of a check; an interrupt ends the worker, and is raised."""
+        pool = Pool([check], self.options, self.examine, None, Path(self.logs.name), workers=self.workers)
+        with ends_are_interrupts():
+            pool.run(keep=True)
+        return pool.results[0]
+
+    def close(self) -> None:
+        """End the worker."""
+        Pool([], self.options, self.examine, None, Path(self.logs.name), workers=self.workers).run()
+        self.logs.cleanup()
+
+
 @dataclass(slots=True, eq=False)
 class Worker:
     """A process, this end of its pipe, and the check that it runs, or will run first; ``since`` when it was handed."""
@@ -86,16 +108,21 @@ class Pool:
         self.context = make_context()
         self.numbers = count()
 
-    def run(self) -> None:
-        """Run all checks; whatever happens, no worker is left."""
+    def run(self, *, keep: bool = False) -> None:
+        """Run all checks; whatever happens, no worker is left, unless it is to be kept and nothing happened."""
+        done = False
         try:
             if self.progress is not None:
                 self.progress.start(len(self.checks))
+            for worker in self.workers:
+                self.hand(worker)
             while self.waiting or any(worker.check is not None for worker in self.workers):
                 self.recruit()
                 self.listen()
+            done = True
         finally:
-            self.dismiss(self.workers)
+            if not (keep and done):
+                self.dismiss(self.workers)
             if self.progress is not None:
                 self.progress.stop()
 

@@ -74,8 +74,9 @@ def fraction(number: Dyadic) -> Fraction:
 
 def numbers(random: np.random.Generator, fmt: Format, count: int) -> Floats:
     """Return numbers of the format: of all sizes, near 1, near the ends of exp, and ordinary ones."""
+    ends = np.log2(fmt.smallest_subnormal), np.log2(fmt.largest)
     kinds = (
-        random.choice((-1, 1), count) * 2.0 ** random.uniform(np.log2(fmt.smallest_subnormal), np.log2(fmt.largest), count),
+        random.choice((-1, 1), count) * 2.0 ** random.uniform(*ends, count),
         1 + random.normal(0, 1e-3, count), random.uniform(-1, 1, count), random.uniform(-10, 10, count),
         random.choice((-1, 1), count) * np.log(fmt.largest) * random.normal(1, 1e-2, count),
         2.0 ** random.uniform(-12, 12, count),
@@ -103,7 +104,8 @@ def measure(row: Elementwise, dtype: str, random: np.random.Generator) -> Iterat
 def held(one: Operation, fmt: Format, way: str) -> Iterator[tuple[str, str, Worst]]:
     """Yield what came of one run."""
     isolated = isolate(one)
-    assert isolated is not None and one.cotangent is not None
+    assert isolated is not None
+    assert one.cotangent is not None
     args, seed = tensors(one), array(one.cotangent)
     honest = isolated.in_floats(args, seed, fmt, START_BITS)
     surely = isolated.in_floats(args, seed, fmt, START_BITS, surely=True)

@@ -1,4 +1,4 @@
-"""Are the rounding enclosures true? `python benchmarks/operations.py`: torch's own operations must lie inside, all of them.
+"""Are the rounding enclosures true? `python benchmarks/operations.py`: torch's own operations must all lie inside.
 
 Random programs over the whole table (those of verdicts.py), at points from tiny to huge, in every dtype, and long
 reductions of tensors that lie in memory in several ways. Each operation
@@ -25,7 +25,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from verdicts import Pair, pairs
 
 from gradcheck import autograd
 from gradcheck.autograd import DTYPES, Operation, TorchValue
@@ -36,6 +35,7 @@ from gradcheck.formats import FORMATS, Ball, Dyadic, Format
 from gradcheck.functions import CONDITIONS, DETACH
 from gradcheck.parse import parse
 from gradcheck.program import Shape
+from verdicts import Pair, pairs
 
 SEED = 0
 SHOWN = 12

@@ -8,6 +8,7 @@ import importlib
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 from math import isfinite
 from pathlib import Path
@@ -32,6 +33,7 @@ from gradcheck.settings import Settings
 from gradcheck.symbolic import pull_back
 from oracles import Point, shapes
 from table import ON_TENSORS, each, point_of, program_of, weighted
+from worst import WORST
 
 ROOT = Path(__file__).parents[1]
 ALL = pytest.mark.parametrize("fmt", FORMATS.values(), ids=FORMATS)
@@ -324,6 +326,26 @@ def test_the_half_of_a_gelu_comes_last() -> None:
     for fmt in ("float32", "bfloat16"):
         assert enclosed("gelu(x)", fmt, "", x=1.9e38) == [None]
         assert enclosed("gelu(x)", fmt, "", x=1e38) != [None]
+
+
+@pytest.mark.parametrize(("name", "x", "value", "roundoffs"), WORST)
+def test_a_budget_holds_for_the_worst_that_was_met_and_half_of_it_where_it_is_tight(
+    name: str, x: float, value: float, roundoffs: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = ELEMENTWISE[name]
+    assert roundoffs <= row.budget
+    [found] = enclosed(f"{name}(x)", "float32", "", x=x)
+    assert found is not None
+    assert found.contains(value)
+    monkeypatch.setitem(ELEMENTWISE, name, replace(row, budget=row.budget / 2))
+    [half] = enclosed(f"{name}(x)", "float32", "", x=x)
+    assert half is not None
+    if roundoffs > row.budget / 2 + 0.01:
+        assert not half.contains(value)
+
+
+def test_some_budgets_are_tight() -> None:
+    assert sum(roundoffs > ELEMENTWISE[name].budget / 2 for name, _, _, roundoffs in WORST) >= 6
 
 
 # --- reductions of the half types -------------------------------------------------------------------

@@ -18,6 +18,20 @@ Values = dict[str, Array]
 """The value of every input and layer, as arrays of balls."""
 
 
+# Arithmetic of what an element may be; "nan" is the ball of no number, U an Undefined. Zero is where() on the way back:
+# torch selects there and does not multiply (where and masked_fill in derivatives.yaml), and nothing behind it counts,
+# whereas a number that happens to be 0 is a ball, and 0 times nan is nan as in floats (IEEE 754, 6.2.3).
+#
+#     left, right    + -: ball  nan   Zero  U  |  *: ball  nan   Zero  U    |  /: ball  nan   Zero  U
+#     ball                ball  nan   ball  U  |     ball  nan   Zero  U    |     ball  nan   nan   U
+#     nan                 nan   nan   nan   U  |     nan   nan   Zero  U    |     nan   nan   nan   U
+#     Zero                ball  nan   Zero  U  |     Zero  Zero  Zero  Zero |     Zero  Zero  Zero  Zero
+#     U                   U     U     U     U  |     U     U     Zero  U    |     U     U     U     U
+#
+# The first of two U stays. Where Zero is multiplied with a U that shows through it (a jump behind a soft zero, an
+# output without a value), or divided by it, that is U. A soft Zero times another is the other: less shows through it.
+
+
 class Zero:
     """The zero of a branch that was not taken: nothing behind it, not even a nan, comes through.
 

@@ -84,8 +84,10 @@ class Judgement:
     note: str | None = None
 
 
-def right_bits(found: Judgement, fmt: Format) -> int:
+def right_bits(found: Judgement, fmt: Format, truth: Ball | None = None) -> int:
     """Return how many bits of the significand are right; all where a verdict passes without an error to measure.
+
+    Below the normal range the format has fewer for the ``truth``.
 
     >>> from gradcheck.formats import FORMATS
     >>> [right_bits(Judgement(Verdict.LOSSY, ulps), FORMATS["float32"]) for ulps in (0.5, 1024.0, 2.0**30, None)]
@@ -93,7 +95,8 @@ def right_bits(found: Judgement, fmt: Format) -> int:
     """
     if found.ulps is None:
         return fmt.precision if found.verdict in _PASSING else 0
-    return max(0, int(fmt.precision - log2(max(found.ulps, 1.0)))) if isfinite(found.ulps) else 0
+    held = fmt.precision if truth is None else digits(truth, fmt)
+    return max(0, int(held - log2(max(found.ulps, 1.0)))) if isfinite(found.ulps) else 0
 
 
 _PASSING = frozenset({Verdict.AGREE, Verdict.UNTRACKED, Verdict.KINK, Verdict.OVERFLOW})

@@ -50,9 +50,9 @@ class GradientOutcome:
     """The gradient by one input, element by element in row-major order.
 
     ``exact`` is an Estimate where a limit is not proven, and None where nothing is known; ``torch`` is None where torch
-    returned no gradient. ``expected`` and ``expectations`` are there when the user stated a derivative; a number is None where that has no value. ``formula``
-    is the composed closed form, where short. ``blames`` say what is at fault, one for each kind of bad element,
-    the worst first.
+    returned no gradient. ``expected`` and ``expectations`` are there when the user stated a derivative; a number is
+    None where that has no value. ``formula`` is the composed closed form, where short. ``blames`` say what is at fault,
+    one for each kind of bad element, the worst first.
     """
 
     input: str

@@ -199,7 +199,8 @@ def _inputs(source: Site | str | None) -> frozenset[str]:
 
 def _meets(site: Site, name: str) -> bool:
     """Return whether a value flows into something that an input flows into, too: its gradient depends on the value."""
-    todo, seen = [site], {site}
+    todo = [reader for reader, _ in site.readers]
+    seen = set(todo)
     while todo:
         one = todo.pop()
         if name in one.inputs:
@@ -211,7 +212,12 @@ def _meets(site: Site, name: str) -> bool:
 
 
 def _overflows(site: Site, traced: Graph) -> bool:
-    ruling = traced.rulings[site.call]
-    made: TorchValue = site.torch.value
-    finite = all(np.isfinite(one.elements).all() for one in site.torch.args if one is not None)
-    return ruling.overflow is not None and finite and not np.isfinite(made.elements).all()
+    """Return whether an operation made infinity of finite numbers, in its value or on the way back."""
+    if traced.rulings[site.call].overflow is None or not all(map(_is_finite, site.torch.args)):
+        return False
+    back = _is_finite(site.torch.cotangent) and not all(map(_is_finite, site.torch.pulled))
+    return back or not _is_finite(site.torch.value)
+
+
+def _is_finite(value: TorchValue | None) -> bool:
+    return value is None or bool(np.isfinite(value.elements).all())

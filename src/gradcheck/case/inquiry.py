@@ -22,6 +22,8 @@ from gradcheck.rewrites import Rewrite, rewrites
 
 MAX_BLAMES = 4
 """Kinds of bad elements of one gradient that are looked into."""
+MAX_LOOKED_INTO = 12
+"""Elements of one gradient that disagree, beside the worst of each kind, whose cause is looked for."""
 MAX_REWRITES = 12
 """Rewritten programs that are tried for one bad element."""
 MAX_FOUND = 200
@@ -68,12 +70,23 @@ class Inquiry:
         return diagnose(traced, node, None, k, value.judgements[k], truth.balls[k], value.values[k])
 
     def gradient(self, gradient: GradientOutcome) -> GradientOutcome:
-        """Return a gradient with what is at fault for the worst element of each kind."""
-        found = (self.blame(gradient, k) for k in _kinds(gradient.judgements))
-        return replace(gradient, blames=[one for one in found if one is not None])
+        """Return a gradient with what is at fault for the worst element of each kind: of each verdict and cause."""
+        kinds: dict[tuple[Verdict, str | None, Cause, Span | None], Blame] = {}
+        for k in _bad(gradient.judgements):
+            if (found := self.blame(gradient, k)) is not None:
+                one = gradient.judgements[k]
+                kinds.setdefault((one.verdict, one.note, found.cause, found.span), found)
+        worst = list(kinds.values())[:MAX_BLAMES]
+        return replace(gradient, blames=[self.answered(gradient, one) for one in worst])
+
+    def answered(self, gradient: GradientOutcome, blame: Blame) -> Blame:
+        """Return a blame with what could be written instead, unless whoever implemented the operation is at fault."""
+        if blame.cause in _NOT_THE_FORMULA:
+            return blame
+        return replace(self.beside(gradient, blame), fix=self.fix(gradient, blame.element, blame.span))
 
     def blame(self, gradient: GradientOutcome, k: int) -> Blame | None:
-        """Return what is at fault for one element, and a fix where there is one."""
+        """Return what is at fault for one element."""
         torch = None if gradient.torch is None else gradient.torch[k]
         traced = self.case.witness(gradient.input, k, torch).graph
         if traced is None:
@@ -82,10 +95,7 @@ class Inquiry:
         found = None
         if k in self.case.unsteady.get(gradient.input, ()):
             found = unsteady(traced, self.case.backward(traced=True).operations, k)
-        found = found or diagnose(traced, self.case.plan.node, gradient.input, k, judgement, truth, torch)
-        if found is None or found.cause in _NOT_THE_FORMULA:
-            return found
-        return replace(self.beside(gradient, found), fix=self.fix(gradient, k, found.span))
+        return found or diagnose(traced, self.case.plan.node, gradient.input, k, judgement, truth, torch)
 
     def beside(self, gradient: GradientOutcome, blame: Blame) -> Blame:
         """Return the blame with what the derivative does beside a point that has none."""
@@ -121,7 +131,8 @@ class Inquiry:
         before, after = gradient.judgements[k], again[0].judgements[k]
         if not _better(after, before, self.case.format):
             return None
-        bits = right_bits(before, self.case.format), right_bits(after, self.case.format)
+        fmt, truth = self.case.format, gradient.proven[k]
+        bits = right_bits(before, fmt, truth), right_bits(after, fmt, truth)
         verdicts = before.verdict.value, after.verdict.value
         rank = -outcome.verdict.severity, -after.verdict.severity, bits[1]
         return rank, Fix(one.name, one.before, one.after, one.program.source, verdicts, bits, one.note)
@@ -162,13 +173,23 @@ def _better(after: Judgement, before: Judgement, fmt: Format) -> bool:
 
 
 def _kinds(judgements: Sequence[Judgement]) -> list[int]:
-    """Return the worst element of each kind of bad ones, the worst first."""
+    """Return the worst element of each verdict and note among the bad ones, the worst first."""
     worst: dict[tuple[Verdict, str | None], int] = {}
     for k in sorted(range(len(judgements)), key=lambda k: _badness(judgements[k])):
         one = judgements[k]
         if one.verdict in _LOOKED_INTO:
             worst.setdefault((one.verdict, one.note), k)
     return list(worst.values())[:MAX_BLAMES]
+
+
+def _bad(judgements: Sequence[Judgement]) -> list[int]:
+    """Return the bad elements that are looked into: the worst of each kind, and the first of those that disagree.
+
+    What is wrong for one reason here may be wrong for another there, under the same words.
+    """
+    kinds = _kinds(judgements)
+    wrong = [k for k, one in enumerate(judgements) if one.verdict is Verdict.DISAGREE and k not in kinds]
+    return sorted([*kinds, *wrong[:MAX_LOOKED_INTO]], key=lambda k: _badness(judgements[k]))
 
 
 def _badness(one: Judgement) -> tuple[int, float]:

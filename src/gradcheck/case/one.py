@@ -215,7 +215,7 @@ class Case:
             one.narrow(at, exact.sharpen(core, output, self.arrays, at, digits) if at else [])
 
     def witness(self, name: str | None, k: int, value: float | None) -> Evidence:
-        """Return the evidence on the run that gave torch's number for one element, the plain run where none is known."""
+        """Return the evidence on the run that gave torch's number for one element; the plain run where none did."""
         gave = (one for one in self.evidence if value is not None and one.gave(name, k, value))
         return next(gave, self.evidence[0])
 

@@ -64,8 +64,11 @@ class _Trial:
         isolated = isolate(self.one)
         if isolated is None:
             return Ruling(seen=False)
-        honest = isolated.in_floats(self.args, self.seed, self.format, self.bits)
-        suspects = {k: self.suspects(honest, k) for k in (None, *(honest.pulled if self.pulls else ()))}
+        honest = sure = isolated.in_floats(self.args, self.seed, self.format, self.bits)
+        if honest.overflow is not None:
+            # A factor of 0 hides an overflow from the enclosure of what is finite; in floats the two are nan.
+            sure = isolated.in_floats(self.args, self.seed, self.format, self.bits, surely=True)
+        suspects = {k: self.suspects(honest, sure, k) for k in (None, *(honest.pulled if self.pulls else ()))}
         if not any(suspects.values()):
             return Ruling(overflow=honest.overflow)
         wrong = self.wrong(isolated, suspects)
@@ -88,17 +91,18 @@ class _Trial:
     def torch(self, position: int | None) -> TorchValue | None:
         return self.one.value if position is None else self.one.pulled[position]
 
-    def suspects(self, honest: Alone, position: int | None) -> list[int]:
-        """Return the elements of the value, or of what is pulled to an argument, that are outside of the enclosure."""
+    def suspects(self, honest: Alone, sure: Alone, position: int | None) -> list[int]:
+        """Return the elements of the value, or of what is pulled to an argument, that are outside of the enclosure.
+
+        One that is no number is outside where the enclosure is ``sure`` that there is one.
+        """
         if position is not None and not self.one.tracked[position]:
             return []
         torch = self.torch(position)
-        elements = honest.value if position is None else honest.pulled[position]
-        values = [0.0] * len(elements) if torch is None else torch.elements
-        outside = [k for k, one in enumerate(elements) if isinstance(one, Ball) and not one.contains(values[k])]
-        # A factor of 0 hides an overflow on the way back from the enclosure; in floats the two are nan.
-        hidden = position is not None and honest.overflow is not None
-        return [k for k in outside if isfinite(values[k])] if hidden else outside
+        finite, any_float = ((one.value if position is None else one.pulled[position]) for one in (honest, sure))
+        values = [0.0] * len(finite) if torch is None else torch.elements
+        enclosed = [a if isfinite(value) else b for a, b, value in zip(finite, any_float, values, strict=True)]
+        return [k for k, one in enumerate(enclosed) if isinstance(one, Ball) and not one.contains(values[k])]
 
     def wrong(self, isolated: Isolated, suspects: Mapping[int | None, list[int]]) -> dict[int | None, Wrong]:
         """Return which suspects are beyond the tolerance of the exact numbers, too."""

@@ -174,6 +174,13 @@ def test_a_jump_behind_an_element_that_is_not_taken_is_seen(text: str, point: li
     assert judgements[element].verdict is Verdict.UNDEFINED
 
 
+def test_a_value_on_a_branch_of_its_own_has_the_slopes_of_the_branches_beside_it() -> None:
+    """At 1 the second element is the lesser; beside 1 it is another branch's, ties with the first, and is a corner."""
+    text = "y = where(v == 1, 0, v); amax(stack([y[0], y[1] + 1]))"
+    found = check(text, {"v": [2.0, 1.0]}, settings=Settings(dtypes=("float64",)))[0].gradients[0].judgements
+    assert [one.verdict for one in found] == [Verdict.AGREE, Verdict.KINK]
+
+
 @pytest.mark.parametrize(
     ("text", "point"),
     [

@@ -97,13 +97,27 @@ class _Aside:
         return [place for place in places if self.case.asked in (None, place)]
 
     def judge_jumps(self, places: Sequence[Place]) -> None:
+        """Judge elements with a derivative by the function beside the point, which may take other branches there.
+
+        The value at the point may be on a branch of its own, as that of ``where(x == 1, ...)``: then the derivative
+        that the branches at the point have is not the function's, whether it jumps or not.
+        """
         for count, place in enumerate(places):
             one, k = self.gradients[place[0]], place[1]
             if count >= MAX_KINKS:
                 one.judgements[k] = Judgement(Verdict.UNDECIDED, note=f"the function may jump here: {_TOO_MANY}")
-            elif not (found := self.beside(place)).continuous and found.valued:
-                one.balls[k] = None
-                one.jump(k)
+            elif not self.is_confirmed(one.balls[k], found := self.beside(place)):
+                verdict = Verdict.UNDEFINED if found.proven else Verdict.UNDECIDED
+                one.balls[k], one.judgements[k] = None, Judgement(verdict, note=_NO_SLOPE)
+                self.judge(place, found)
+
+    def is_confirmed(self, slope: Ball | None, found: Beside) -> bool:
+        """Return whether the function beside the point has the derivative that the branches at the point have."""
+        if not found.valued:
+            return True
+        if found.continuous and (sides := found.sides) is not None and slope is not None:
+            return sides.left.overlaps(slope) and sides.right.overlaps(slope)
+        return False
 
     # --- sides ---
 
@@ -284,5 +298,6 @@ class _Aside:
         one.balls[k], one.judgements[k] = None, Judgement(Verdict.KINK, note=note)
 
 
+_NO_SLOPE = "the function has no slope on both sides of this point, whatever the branches at the point have"
 _TOO_MANY = f"{MAX_KINKS} elements (MAX_KINKS) were looked at one by one, and this is one more"
 

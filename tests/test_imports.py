@@ -14,7 +14,7 @@ import gradcheck
 
 ORDER: tuple[tuple[str, ...], ...] = (
     ("errors", "formats", "memory", "whole"),
-    ("apart", "program", "streams", "tree"),
+    ("apart", "program", "streams", "tree", "work"),
     ("functions",),
     ("constants", "source"),
     ("parse", "points", "settings"),

@@ -37,14 +37,19 @@ class Plan:
     may_jump: bool
 
     @staticmethod
-    def make(program: Program, shapes: dict[str, Shape], wrt: tuple[str, ...], expect: Sequence[str]) -> Plan:
-        """Differentiate ``program`` at these shapes; the work is done once for all points that have them."""
+    def make(
+        program: Program, shapes: dict[str, Shape], wrt: tuple[str, ...], expect: Sequence[str], *, told: bool = True
+    ) -> Plan:
+        """Differentiate ``program`` at these shapes; the work is done once for all points that have them.
+
+        A plan that is not ``told`` has no texts for a report.
+        """
         core, nodes = lower(program, shapes), lower(program, shapes, nodes=True)
         forms = pull_back(core, wrt)
         composed = {
             name: closed_form(forms, output, name) for name, output in zip(wrt, forms.program.outputs, strict=True)
         }
-        shown = program.layers if len(program.layers) <= SHOWN_LAYERS else ()
+        shown = program.layers if told and len(program.layers) <= SHOWN_LAYERS else ()
         return Plan(
             program=program,
             wrt=wrt,
@@ -57,10 +62,10 @@ class Plan:
                 for (name, formula), output in zip(composed.items(), forms.program.outputs, strict=True)
             },
             formulas={
-                name: None if formula is None else indexed(formula, core.shapes, name)
+                name: None if formula is None or not told else indexed(formula, core.shapes, name)
                 for name, formula in composed.items()
             },
-            lines=readable(forms.core, {layer.name for layer in program.layers}),
+            lines=readable(forms.core, {layer.name for layer in program.layers}) if told else [],
             locals={layer.name: local_derivatives(layer, core.shapes) for layer in shown},
             expect=expectations(expect, wrt, program, shapes),
             may_jump=may_jump(nodes),

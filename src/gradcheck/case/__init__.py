@@ -6,7 +6,7 @@ import platform
 from collections.abc import Mapping, Sequence
 
 from gradcheck import autograd, exact, kernels
-from gradcheck.case.inquiry import Inquiry
+from gradcheck.case.inquiry import Inquiry, Search
 from gradcheck.case.one import Case
 from gradcheck.compare import failing
 from gradcheck.errors import PointProblem, UsageProblem
@@ -89,8 +89,9 @@ def check_program(program: Program, points: Sequence[Point], settings: Settings)
         cases += [Case(plans[key], point, dtype, settings) for dtype in settings.dtypes]
     outcomes = [case.run() for case in cases]
     worst = sorted(range(len(cases)), key=lambda k: -outcomes[k].verdict.severity)
+    search = Search()
     for k in worst[:MAX_DIAGNOSED]:
-        outcomes[k] = Inquiry(cases[k], outcomes[k]).run()
+        outcomes[k] = Inquiry(cases[k], outcomes[k], search).run()
     return Run(tuple(outcomes), settings.ulps, settings.seed, environment(settings.device), fails)
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from math import inf
 
@@ -17,8 +17,9 @@ from gradcheck.errors import GradcheckError, Span
 from gradcheck.formats import Ball, Format
 from gradcheck.outcome import GradientOutcome, LayerOutcome, Outcome
 from gradcheck.plan import Plan
-from gradcheck.program import Program
+from gradcheck.program import Program, Shape
 from gradcheck.rewrites import Rewrite, rewrites
+from gradcheck.work import SECONDS, Budget
 
 MAX_BLAMES = 4
 """Kinds of bad elements of one gradient that are looked into."""
@@ -38,12 +39,45 @@ _REPAIRABLE = _LOOKED_INTO - {Verdict.KINK}
 _NO_ANSWER = frozenset({Verdict.UNDEFINED, Verdict.UNDECIDED, Verdict.ERROR})
 
 
+@dataclass(slots=True)
+class Search:
+    """What the inquiries of one run share: how much work is left, rewrites and their plans, each made once."""
+
+    blames: Budget = field(default_factory=Budget)
+    fixes: Budget = field(default_factory=Budget)
+    rewritten: dict[tuple[str, str], list[Rewrite]] = field(default_factory=dict)
+    plans: dict[tuple[str, str, tuple[str, ...]], Plan] = field(default_factory=dict)
+
+    def rewrites(self, plan: Plan) -> list[Rewrite]:
+        """Return the rewrites of a program at these shapes."""
+        key = plan.program.source, repr(plan.inputs())
+        if key not in self.rewritten:
+            with self.fixes.spending():
+                found = rewrites(plan.program, plan.inputs(), self.fixes.enough)
+                self.rewritten[key] = list(islice(found, MAX_FOUND))
+        return self.rewritten[key]
+
+    def plan(self, program: Program, shapes: dict[str, Shape], wrt: tuple[str, ...]) -> Plan:
+        """Return the plan of a rewritten program."""
+        key = program.source, repr(shapes), wrt
+        if key not in self.plans:
+            self.plans[key] = Plan.make(program, shapes, wrt, (), told=False)
+        return self.plans[key]
+
+    def notes(self) -> list[str]:
+        """Return what was not looked for, because there was no more time for it."""
+        left = {"what is at fault": self.blames.refused, "what to write instead": self.fixes.refused}
+        what = " and ".join(words for words, refused in left.items() if refused)
+        return [f"the search for {what} stopped after {SECONDS:g} s; the verdicts are whole"] if what else []
+
+
 class Inquiry:
     """The inquiry into one outcome; the state is what was tried."""
 
-    def __init__(self, case: Case, outcome: Outcome) -> None:
+    def __init__(self, case: Case, outcome: Outcome, search: Search | None = None) -> None:
         self.case = case
         self.outcome = outcome
+        self.search = search or Search()
         self.tried: dict[tuple[str, tuple[str, int]], Outcome | None] = {}
 
     def run(self) -> Outcome:
@@ -54,7 +88,8 @@ class Inquiry:
         if outcome.error is not None or value is None or not any(map(_kinds, [*bad, value.judgements])):
             return outcome
         layers = [*outcome.layers[:-1], self.layer(value)]
-        return replace(outcome, layers=layers, gradients=[self.gradient(one) for one in outcome.gradients])
+        gradients = [self.gradient(one) for one in outcome.gradients]
+        return replace(outcome, layers=layers, gradients=gradients, notes=[*outcome.notes, *self.search.notes()])
 
     def layer(self, value: LayerOutcome) -> LayerOutcome:
         """Return the output with what is at fault for the worst element of each kind of its bad ones."""
@@ -86,6 +121,13 @@ class Inquiry:
         return replace(self.beside(gradient, blame), fix=self.fix(gradient, blame.element, blame.span))
 
     def blame(self, gradient: GradientOutcome, k: int) -> Blame | None:
+        """Return what is at fault for one element, where there is time for it."""
+        if not self.search.blames.enough():
+            return None
+        with self.search.blames.spending():
+            return self.fault(gradient, k)
+
+    def fault(self, gradient: GradientOutcome, k: int) -> Blame | None:
         """Return what is at fault for one element."""
         torch = None if gradient.torch is None else gradient.torch[k]
         traced = self.case.witness(gradient.input, k, torch).graph
@@ -116,11 +158,24 @@ class Inquiry:
         """
         if gradient.judgements[k].verdict not in _REPAIRABLE:
             return None
-        plan = self.case.plan
-        known = list(islice(rewrites(plan.program, plan.inputs()), MAX_FOUND))
-        known.sort(key=lambda one: place is None or not one.span.overlaps(place))
-        found = [one for one in (self.attempt(each, gradient, k) for each in known[:MAX_REWRITES]) if one is not None]
+        if not self.search.fixes.enough():
+            return None
+        known = sorted(
+            self.search.rewrites(self.case.plan), key=lambda one: place is None or not one.span.overlaps(place)
+        )
+        found = [one for one in self.attempts(known[:MAX_REWRITES], gradient, k) if one is not None]
         return max(found, key=lambda one: one[0])[1] if found else None
+
+    def attempts(
+        self, known: Sequence[Rewrite], gradient: GradientOutcome, k: int
+    ) -> Iterator[tuple[tuple[int, int, int], Fix] | None]:
+        """Yield what becomes of each rewrite, while there is time."""
+        for tried, each in enumerate(known):
+            if not self.search.fixes.enough(len(known) - tried):
+                return
+            with self.search.fixes.spending():
+                made = self.attempt(each, gradient, k)
+            yield made
 
     def attempt(self, one: Rewrite, gradient: GradientOutcome, k: int) -> tuple[tuple[int, int, int], Fix] | None:
         """Return a rewrite as a fix where it is better for one element of the gradient, and how good it is in all."""
@@ -150,7 +205,7 @@ class Inquiry:
         point = {name: value for name, value in case.point.items() if name in program.inputs}
         wrt = tuple(name for name in case.plan.wrt if name in point)
         try:
-            plan = Plan.make(program, {name: value.shape for name, value in point.items()}, wrt, ())
+            plan = self.search.plan(program, {name: value.shape for name, value in point.items()}, wrt)
             outcome = Case(plan, point, case.dtype, replace(case.settings, nondet=0), asked).run()
         except GradcheckError:
             return None

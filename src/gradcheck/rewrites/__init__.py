@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -35,11 +35,14 @@ class Rewrite:
     note: str | None = None
 
 
-def rewrites(program: Program, shapes: Mapping[str, Shape] | None = None) -> Iterator[Rewrite]:
+def rewrites(
+    program: Program, shapes: Mapping[str, Shape] | None = None, goes_on: Callable[[], bool] = lambda: True
+) -> Iterator[Rewrite]:
     """Yield what the table knows to write instead, layer by layer, outermost first and most specific first.
 
     Without ``shapes`` of the inputs, what is right for some shapes only is left out. Nothing here says that a rewrite
-    is better at some point: run both programs there. A program without source has none.
+    is better at some point: run both programs there. A program without source has none. ``goes_on`` is asked at every
+    operation, and may end the search.
 
     >>> one = next(rewrites(parse("y = exp(x); z = 3*y/(1 + y)")))
     >>> print(one.name, "|", one.before, "|", one.after, "|", one.program.source)
@@ -52,6 +55,8 @@ def rewrites(program: Program, shapes: Mapping[str, Shape] | None = None) -> Ite
     for place, layer in enumerate(program.layers):
         parts = [part for part in postorder(layer.expression) if isinstance(part, Call) and part.args]
         for node in sorted(parts, key=lambda part: part.span.start - part.span.end):
+            if not goes_on():
+                return
             for name, made, literals, note in search.replacements(node, place):
                 found = search.written(node, made, literals)
                 if found is not None and str(found.program) not in seen:

@@ -372,10 +372,8 @@ def at_infinity(program: Program, point: Mapping[str, Tensor], name: str, k: int
         run = Evaluation(M.mpf(2) ** (sum(powers) // 2), exact.truths)
         found.append(along(program, _near(point, powers), name, k, run))
     kinds = {one.kind for one in found}
-    if len(kinds) > 1 or kinds == {"unknown"}:
+    if len(kinds) > 1 or not kinds <= {"slope", "limit"}:
         return Along("unknown")
-    if not kinds <= {"slope", "limit"}:
-        return found[0] if M.isfinite(point[name].ravel()[k]) and kinds == {"none"} else Along("unknown")
     ends = [one.right for one in found]
     size = max(map(abs, ends))
     if size < M.mpf(LIMIT) ** 4:

@@ -1,0 +1,152 @@
+"""Verdicts held against an oracle: what every verdict promises of the function and of torch's number."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from math import isfinite
+from random import Random
+from typing import Any
+
+from gradcheck.compare import Judgement, Verdict, half_of_the_digits
+from gradcheck.errors import GradcheckError
+from gradcheck.formats import FORMATS, Ball, Dyadic, Format
+from gradcheck.outcome import GradientOutcome, Outcome
+from gradcheck.settings import DEFAULT_ULPS
+from kinds.oracle import Along, M, along, tensor
+from kinds.pair import Pair, Tally, checked, count, rounded
+
+MAX_HELD = 8
+"""Elements of one pair that are held against the oracle."""
+UNKNOWN = 2.0**-60
+"""Relative error of the oracle's slopes."""
+OPEN = frozenset({Verdict.UNDEFINED, Verdict.UNDECIDED})
+Oracle = Callable[..., Along]
+
+
+def hold(one: Pair, k: int, total: Tally, oracle: Oracle = along, most: int = MAX_HELD) -> Outcome | None:
+    """Check a pair, and hold the verdicts on some of its elements against the oracle."""
+    try:
+        outcome = checked(one)
+    except GradcheckError as problem:
+        total.broken.append(f"refused: {one}: {problem}")
+        return None
+    count(outcome, total)
+    if outcome.error is not None and "overflow" in outcome.error:
+        return None  # a plain number that no tensor of the dtype takes
+    if outcome.error is not None:
+        total.broken.append(f"torch raised: {one}: {outcome.error}")
+        return outcome
+    total.broken += held(one, outcome, total, Random(k), oracle, most)
+    return outcome
+
+
+def held(one: Pair, outcome: Outcome, total: Tally, random: Random, oracle: Oracle = along, most: int = MAX_HELD) -> Iterator[str]:
+    """Yield the promises that verdicts of an outcome break."""
+    point = {name: tensor(array) for name, array in rounded(one, outcome).items()}
+    places = [(gradient, k) for gradient in outcome.gradients for k in range(len(gradient.judgements))]
+    for gradient, k in random.sample(places, min(most, len(places))):
+        truth = oracle(one.program, point, gradient.input, k)
+        for broken in promises(gradient, k, truth, FORMATS[one.dtype], DEFAULT_ULPS[one.dtype]):
+            yield f"{broken}: {one}: {gradient.input}[{k}] is a {truth}, torch {_torch(gradient, k)}: {_said(gradient, k)}"
+        total.oracle[f"{truth.kind}: {gradient.judgements[k].verdict}"] += 1
+
+
+def _torch(gradient: GradientOutcome, k: int) -> float | None:
+    return None if gradient.torch is None else gradient.torch[k]
+
+
+def _said(gradient: GradientOutcome, k: int) -> str:
+    exact, found = gradient.exact[k], gradient.judgements[k]
+    shown = "" if exact is None else f", exact {' to '.join((exact if isinstance(exact, Ball) else exact.ball).decimals(12))}"
+    return f"{found.verdict}{shown}, {found.note}"
+
+
+def promises(gradient: GradientOutcome, k: int, truth: Along, fmt: Format, tolerance: float) -> Iterator[str]:
+    """Yield in words what the verdict on one element breaks."""
+    found = gradient.judgements[k]
+    if found.verdict is Verdict.ERROR:
+        yield "an error"
+    if truth.kind in ("jump", "none"):
+        if found.verdict not in OPEN:
+            yield f"{found.verdict} where there is no derivative"
+    elif truth.kind == "kink":
+        yield from _at_a_kink(gradient, k, truth, fmt, tolerance)
+    elif truth.kind in ("slope", "end") or (truth.kind == "limit" and found.verdict not in OPEN):
+        yield from _at_a_slope(gradient, k, truth.right, fmt, tolerance)
+
+
+def _at_a_slope(gradient: GradientOutcome, k: int, slope: Any, fmt: Format, tolerance: float) -> Iterator[str]:
+    found, torch = gradient.judgements[k], gradient.torch[k] if gradient.torch is not None else 0.0
+    exact = gradient.exact[k]
+    beside = (found.note or "").startswith("the gradients beside")  # of several that tie, one may take all
+    if found.verdict is Verdict.UNDEFINED or (found.verdict is Verdict.KINK and not beside):
+        yield f"{found.verdict} where there is a derivative"
+    if isinstance(exact, Ball) and not _holds(exact, slope, fmt):
+        yield "what is shown as exact is not"
+    if found.verdict in (Verdict.AGREE, Verdict.UNTRACKED, Verdict.DISAGREE):
+        yield from _measured(found, torch, slope, fmt, tolerance)
+
+
+def _measured(found: Judgement, torch: float, slope: Any, fmt: Format, tolerance: float) -> Iterator[str]:
+    """Yield what is wrong with ``agree`` or ``disagree``, where torch's number is as far from the slope as it is."""
+    truth = ball(slope)
+    if not isfinite(torch):
+        if found.verdict is not Verdict.DISAGREE and fmt.round_dyadic(truth.midpoint) not in (torch, -torch):
+            yield f"{found.verdict} where torch has {torch}"
+        return
+    off, half = fmt.distance(torch, truth.midpoint), half_of_the_digits(truth, fmt)
+    if found.verdict is Verdict.DISAGREE and off <= tolerance / 2:
+        yield f"called wrong at {off:.3g} ULP"
+    if found.verdict is not Verdict.DISAGREE and off > 1.01 * max(half, min(tolerance, half)):
+        yield f"{found.verdict} at {off:.3g} ULP"
+
+
+def _at_a_kink(gradient: GradientOutcome, k: int, truth: Along, fmt: Format, tolerance: float) -> Iterator[str]:
+    found, torch = gradient.judgements[k], gradient.torch[k] if gradient.torch is not None else 0.0
+    if found.verdict is Verdict.UNDECIDED:
+        return
+    if not isfinite(torch):
+        if found.verdict is not Verdict.DISAGREE:
+            yield f"{found.verdict} at a kink where torch has {torch}"
+        return
+    low, high = sorted((truth.left, truth.right))
+    ends = [fmt.distance(torch, ball(end).midpoint) for end in (low, high)]
+    inside = low <= torch <= high or min(ends) <= tolerance
+    if found.verdict not in (Verdict.KINK, Verdict.DISAGREE):
+        yield f"{found.verdict} at a kink"
+    if inside and found.verdict is Verdict.DISAGREE and "elements that tie move" not in (found.note or ""):
+        yield "called wrong between the slopes"
+    if not inside and found.verdict is Verdict.KINK and not (found.note or "").startswith("the gradients beside"):
+        yield "passes as a kink, and is not between the slopes"
+
+
+def ball(number: Any) -> Ball:
+    """Return a ball around a number of mpmath, as wide as the oracle's error may be."""
+    radius = abs(number) * UNKNOWN
+    return Ball(_dyadic(number - radius), _dyadic(number + radius))
+
+
+def _dyadic(number: Any) -> Dyadic:
+    sign, man, exp, _ = M.mpf(number)._mpf_
+    return Dyadic(-int(man) if sign else int(man), int(exp))
+
+
+def _holds(exact: Ball, slope: Any, fmt: Format) -> bool:
+    """Tell whether an enclosure holds the oracle's slope, but for the error of a step: absolute where the slope is 0."""
+    if exact.overlaps(ball(slope)):
+        return True
+    return not slope and all(abs(float(fmt.round_dyadic(end))) == 0 for end in (exact.lower, exact.upper))
+
+
+def never_wrong(one: Pair, outcome: Outcome) -> Iterator[str]:
+    """Yield the elements whose finite number is called wrong, of the gradients and of the value, and operations at fault."""
+    for gradient in outcome.gradients:
+        for k, found in enumerate(gradient.judgements):
+            torch = _torch(gradient, k)
+            if found.verdict is Verdict.DISAGREE and (torch is None or isfinite(torch)):
+                yield f"called wrong: {one}: {gradient.input}[{k}], torch {torch}: {_said(gradient, k)}"
+    for k, found in enumerate(outcome.value.judgements if outcome.value is not None else ()):
+        if found.verdict is Verdict.DISAGREE and isfinite(outcome.value.values[k]):
+            yield f"value called wrong: {one}: [{k}] = {outcome.value.values[k]}: {found.note}"
+    for fault in outcome.faults:
+        yield f"operation called wrong: {one}: {fault.judgement.note}"

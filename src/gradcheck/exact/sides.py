@@ -119,13 +119,13 @@ class Surroundings:
         """Return what the output does along a ray."""
         return course(self.core, self.still, direction, self.bits, self.weights)
 
-    def between(self, behind: Course, ahead: Course) -> Ball | None:
+    def between(self, behind: Course, ahead: Course) -> tuple[Ball, Ball] | None:
         """Return the slopes on both sides of the point from the courses that lead away, where both are proven."""
         if behind.slope is None or ahead.slope is None or behind.meets is False or ahead.meets is False:
             return None
         with working_precision(self.bits):
             found = ball(-behind.slope), ball(ahead.slope)
-        return found[0].hull(found[1]) if isinstance(found[0], Ball) and isinstance(found[1], Ball) else None
+        return (found[0], found[1]) if isinstance(found[0], Ball) and isinstance(found[1], Ball) else None
 
     def axis(self, name: str, k: int, sign: int) -> Course:
         """Return what the output does along one element."""

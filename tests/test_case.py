@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 
 from gradcheck import autograd, kernels
 from gradcheck.autograd import Backward
@@ -162,7 +162,13 @@ def test_the_layers_of_the_second_example() -> None:
 @given(cases(smooth=True))
 def test_torch_is_never_proven_wrong_on_a_smooth_program(case: Case) -> None:
     run = check_at(case.program, case.point)
+    assume(has_a_backward(run))
     assert run.verdict not in (Verdict.DISAGREE, Verdict.ERROR), run[0]
+
+
+def has_a_backward(run: Run) -> bool:
+    """Return whether torch has a derivative of all operations: of ``2 % x`` it has none."""
+    return "is not implemented" not in (run[0].error or "")
 
 
 @settings(max_examples=60)

@@ -101,6 +101,14 @@ class Elements:
             self.judgements[k] = self.compared(k, ball, fmt, ulps) or self.judgements[k]
         return differ
 
+    def at_infinity(self, signs: Sequence[int]) -> None:
+        """Judge the elements of a value that is infinite, with these signs; 0 stands for those that are not."""
+        for k, sign in enumerate(signs):
+            if sign and self.torch is not None:
+                note = f"torch has {self.torch[k]}, the exact number is {sign * inf}"
+                wrong = Judgement(Verdict.DISAGREE, note=note)
+                self.judgements[k] = Judgement(Verdict.AGREE, 0.0) if self.torch[k] == sign * inf else wrong
+
     def vector(self, values: Sequence[float], fmt: Format, ulps: float) -> bool:
         """Take what torch's vectorised kernels returned wherever it is worse; return whether a verdict is."""
         if self.torch is None:

@@ -82,6 +82,7 @@ class Case:
         output = torch.layers[self.plan.program.output]
         value = self.value = Elements(self.plan.program.output, output.shape, output)
         values = self.decide(gradients, value)
+        value.at_infinity(exact.infinities(values[value.name]))
         if self.settings.nondet:
             self.repeat(gradients, torch)
         self.evidence = [Evidence(self, values, torch, None)]

@@ -127,7 +127,7 @@ class Ties:
     def leave_open(self, place: Place) -> None:
         """Say of a slope that no gradient beside the point was found to have it, among more than can be tried."""
         one, k = self.aside.gradients[place[0]], place[1]
-        note = "many elements tie where the function is neither convex nor concave: torch's slope was not found beside it"
+        note = "many elements tie where it is neither convex nor concave: torch's slope was not found beside the point"
         one.balls[k], one.judgements[k] = None, Judgement(Verdict.UNDECIDED, note=note)
 
     def accept(self, place: Place) -> None:

@@ -122,6 +122,17 @@ def ball(value: Any) -> Ball | str | None:
     return Ball(_dyadic(value.lower()), _dyadic(value.upper()))
 
 
+def infinities(values: Array) -> list[int]:
+    """Return the sign of each element that is infinite, and 0 for all others, in row-major order."""
+    return [_sign_at_infinity(one) for one in values.ravel()]
+
+
+def _sign_at_infinity(value: Any) -> int:
+    if isinstance(value, Zero | Undefined) or value.is_finite() or not is_infinite(value):
+        return 0
+    return 1 if value > 0 else -1
+
+
 def _dyadic(value: Any) -> Dyadic:
     man, exp = value.man_exp()
     return Dyadic(int(man), int(exp))

@@ -123,8 +123,8 @@ class _Loss:
         self.cascade = accumulation is None or accumulation.cascade
         wide = _wide(self.fmt, FUSED)
         self.inside = None if wide == self.fmt else _Loss(wide, None, overflow, surely)
-        # Short polynomials are good enough for what is rounded to a half type, and within a fused kernel.
-        self.coarse = accumulation is not None or self.inside is not None
+        # Short polynomials are good enough for what is rounded to a half type, and within a fused kernel of float32.
+        self.coarse = self.inside is not None or (accumulation is not None and self.fmt.name != "float64")
         self.overflow = overflow
         self.surely = surely
         self.zero = arb(0) if surely else ZERO

@@ -34,10 +34,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--gradcheck-at", metavar="POINT", action="append", help="points of checks that state none")
     group.addoption("--gradcheck-assert", help="fail on whatever is not shown to be right", **flag)
     group.addoption("--gradcheck-dtype", metavar="DTYPE,...", help="dtypes of checks that state none (float32)")
-    group.addoption(
-        "--gradcheck-timeout", metavar="SECONDS", type=float,
-        help="how long a check of an expression file may take (60); 0 runs it in pytest's own process, without limit",
-    )  # fmt: skip
+    limit = "how long a check of a file may take (60); 0 runs it in pytest's own process, without limit"
+    group.addoption("--gradcheck-timeout", metavar="SECONDS", type=float, help=limit)
     group.addoption("--gradcheck-trust", help="let expression files read points from files beside them", **flag)
     parser.addini("gradcheck_files", "patterns of expression files", type="args", default=["*.toml", "*.txt"])
     parser.addini("gradcheck_at", "as --gradcheck-at, one a line", type="linelist", default=[])

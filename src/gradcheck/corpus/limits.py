@@ -14,6 +14,8 @@ MAX_CHECKS = 10_000
 MAX_STATEMENTS = 100_000
 """Keys and tables of one file, each with a line of its own."""
 MAX_DEFINITIONS = 1_000
+MAX_TOKENS = 600_000
+"""Words, numbers and signs of one file."""
 MAX_NAME_LENGTH = 200
 """Characters of a check's name."""
 MAX_REMARK_LENGTH = 10_000

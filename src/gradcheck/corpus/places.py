@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from gradcheck.corpus.limits import MAX_CHECKS, MAX_KEY_PARTS, MAX_NESTING, MAX_STATEMENTS
+from gradcheck.corpus.limits import MAX_CHECKS, MAX_KEY_PARTS, MAX_NESTING, MAX_STATEMENTS, MAX_TOKENS
 from gradcheck.errors import LimitProblem, Span
 
 Key: TypeAlias = tuple[str | int, ...]
@@ -43,7 +43,12 @@ def places(text: str) -> dict[Key, Place]:
     (Span(start=0, end=9), Span(start=17, end=20))
     """
     scanner = _Scanner(text)
-    for token in _TOKEN.finditer(text):
+    for count, token in enumerate(_TOKEN.finditer(text)):
+        if count > MAX_TOKENS:
+            raise LimitProblem(
+                f"a file has at most {MAX_TOKENS:,} words, numbers and signs (the limit MAX_TOKENS)",
+                source=text, span=Span(*token.span()), hint="the rest of the file is not read; split it",
+            )  # fmt: skip
         if token.lastgroup not in ("comment", "blank"):
             scanner.read(token)
     scanner.finish()

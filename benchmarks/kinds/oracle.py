@@ -382,7 +382,10 @@ def at_infinity(program: Program, point: Mapping[str, Tensor], name: str, k: int
         ends = [M.mpf(0)] * len(ends)
     close = all(abs(one - ends[0]) <= LIMIT * size for one in ends)
     # What is infinite itself, or 0/0, may be said to have no derivative, whatever the slopes near it.
-    kind = "slope" if all(map(M.isfinite, exact.value(program, point).ravel())) else "limit"
+    step = M.mpf(2) ** -STEPS[0]
+    beside = [point, *(moved(point, name, k, sign * step) for sign in (-1, 1))]
+    finite = all(M.isfinite(number) for one in beside for number in Evaluation().value(program, one).ravel())
+    kind = "slope" if finite else "limit"
     return Along(kind, ends[0], ends[0]) if close else Along("unknown")
 
 

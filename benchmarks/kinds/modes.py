@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from random import Random
@@ -16,7 +17,7 @@ from kinds.pair import Pair, Tally, checked, count
 
 MODES: dict[str, Callable[[], AbstractContextManager[Any]]] = {
     "no_grad": torch.no_grad, "inference_mode": torch.inference_mode, "set_grad_enabled": lambda: torch.set_grad_enabled(False),
-    "detect_anomaly": lambda: torch.autograd.detect_anomaly(check_nan=True), "autocast": lambda: torch.autocast("cpu", torch.bfloat16),
+    "detect_anomaly": lambda: _quiet(torch.autograd.detect_anomaly), "autocast": lambda: torch.autocast("cpu", torch.bfloat16),
     "no_grad in autocast": lambda: _both(torch.no_grad(), torch.autocast("cpu", torch.float16)),
     "saved_tensors_hooks": lambda: torch.autograd.graph.saved_tensors_hooks(lambda x: x * 2, lambda x: x),
     "enable_grad in no_grad": lambda: _both(torch.no_grad(), torch.enable_grad()), "device": lambda: torch.device("cpu"),
@@ -36,6 +37,13 @@ class _Default:
 
     def __exit__(self, *_: object) -> None:
         torch.set_default_dtype(self.before)
+
+
+def _quiet(mode: Callable[[], AbstractContextManager[Any]]) -> AbstractContextManager[Any]:
+    """Return a mode without the warning that it gives when it is made."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return mode()
 
 
 def _both(outer: AbstractContextManager[Any], inner: AbstractContextManager[Any]) -> AbstractContextManager[Any]:

@@ -31,7 +31,7 @@ SPARE = 60
 """Bits that a program may lose on the way."""
 NEAR = 2.0**-32
 """What is left of a difference where the function is continuous, after steps 60 powers of two apart."""
-HUGE = ((400, 400), (620, 500), (510, 900))
+HUGE = ((200, 210), (310, 250), (260, 450))
 """Powers of two that stand for infinity, for one infinite number and the next: one that grows faster than the other."""
 LIMIT = 2.0**-60
 """Relative difference of numbers near several infinities that have one limit."""
@@ -345,6 +345,8 @@ def _side(here: Any, at: Callable[[Any], Any], steps: list[Any]) -> Along:
     far, slope = (one / step for one, step in zip(differences, steps, strict=True))
     if abs(here) * M.mpf(2) ** (SPARE - BITS) > abs(steps[1]) * SAME * max(abs(slope), SAME):
         return Along("unknown")  # the difference is lost beside what is huge
+    if max(map(abs, differences)) <= max(abs(here), 1) * M.mpf(2) ** (SPARE - BITS):
+        return Along("slope", right=M.mpf(0))  # nothing but what mpmath rounds
     if abs(differences[1]) > NEAR * abs(differences[0]) and abs(slope) > abs(far) * 2**20:
         return Along("jump" if abs(differences[1]) > abs(differences[0]) / 2 else "infinite")
     if abs(slope - far) <= M.mpf(2) ** -50 * abs(slope):
@@ -380,7 +382,10 @@ def at_infinity(program: Program, point: Mapping[str, Tensor], name: str, k: int
         ends = [M.mpf(0)] * len(ends)
     close = all(abs(one - ends[0]) <= LIMIT * size for one in ends)
     # What is infinite itself, or 0/0, may be said to have no derivative, whatever the slopes near it.
-    kind = "slope" if all(map(M.isfinite, exact.value(program, point).ravel())) else "limit"
+    step = M.mpf(2) ** -STEPS[0]
+    beside = [point, *(moved(point, name, k, sign * step) for sign in (-1, 1))]
+    finite = all(M.isfinite(number) for one in beside for number in Evaluation().value(program, one).ravel())
+    kind = "slope" if finite else "limit"
     return Along(kind, ends[0], ends[0]) if close else Along("unknown")
 
 

@@ -103,10 +103,12 @@ def verdict_of(outcome: Outcome) -> str:
         return "torch raised"
     if outcome.verdict is not Verdict.DISAGREE:
         return outcome.verdict
+    judged = [(one.judgements, one.torch) for one in outcome.gradients]
+    judged += [(outcome.value.judgements, outcome.value.values)] if outcome.value is not None else []
     finite = any(
-        judgement.verdict is Verdict.DISAGREE and (one.torch is None or isfinite(one.torch[k]))
-        for one in outcome.gradients
-        for k, judgement in enumerate(one.judgements)
+        judgement.verdict is Verdict.DISAGREE and (torch is None or isfinite(torch[k]))
+        for judgements, torch in judged
+        for k, judgement in enumerate(judgements)
     )
     return "disagree, torch returned a number" if finite else "disagree, torch returned nan or inf"
 

@@ -20,7 +20,7 @@ from gradcheck.parse import parse
 from gradcheck.program import Layer, Name, Node, Program, Shape, call, names, number, substitute
 from gradcheck.symbolic import pull_back
 from kinds import planting
-from kinds.held import held
+from kinds.held import held, never_wrong_beside
 from kinds.pair import NAMES, Floats, Pair, Tally, checked, count, rounded, shapes_of
 
 SHAPES: dict[str, Shape] = {"s": (), "v": (3,), "u": (2,), "a": (2, 3), "b": (3, 4), "c": (2, 2, 3)}
@@ -134,6 +134,7 @@ def judge(one: Pair, k: int, total: Tally) -> None:
                 total.broken.append(f"error: {one}: {gradient.input}[{place}]: {judgement}")
             if judgement.verdict is Verdict.DISAGREE:
                 disagrees(one, outcome, gradient, place, total)
+    total.broken += never_wrong_beside(one, outcome)
     if outcome.error is None and is_moderate(one):
         total.broken += held(one, outcome, total, Random(k), most=2)
     if one.dtype in planting.PLANTED and outcome.error is None:

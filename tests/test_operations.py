@@ -102,6 +102,10 @@ EXPLAINED = [
     ("(0.1+0.2-0.3)*x", "float64", {"x": 1.0}, Verdict.LOSSY),
     ("where(1-0.9-0.1 == 0, x, 2*x)", "float64", {"x": 1.0}, Verdict.LOSSY),
     ("x*((2**0.5)**2 - 2)", "float64", {"x": 1.0}, Verdict.LOSSY),
+    ("sin(pi*x)", "float64", {"x": 1.0}, Verdict.AGREE),
+    ("x*sin(pi)", "float64", {"x": 1.0}, Verdict.LOSSY),
+    ("x*(pi - 3.141592653589793)", "float32", {"x": 1.0}, Verdict.LOSSY),
+    ("x*(e - 2.718281828459045)", "float64", {"x": 1.0}, Verdict.LOSSY),
     # The input determines it, and the formula loses it; or the input does not.
     ("a = (x + 1e8) - 1e8\nsin(a)", "float32", {"x": 4.1}, Verdict.LOSSY),
     ("(1 - cos(x))/x**2", "float32", {"x": 1e-4}, Verdict.LOSSY),

@@ -14,7 +14,7 @@ from gradcheck.diagnose.alone import Alone, Isolated, array, isolate, tensors
 from gradcheck.diagnose.graph import Element, Floats, Graph, Ruling, Site, Wrong
 from gradcheck.diagnose.scene import not_zero
 from gradcheck.formats import FORMATS, Ball, Format
-from gradcheck.functions import CONDITIONS
+from gradcheck.functions import CONDITIONS, CONSTANTS
 from gradcheck.program import Call
 
 
@@ -26,8 +26,9 @@ def ruled(graph: Graph, ulps: float) -> Graph:
     """
     found: dict[Call, Ruling] = {}
     for one in graph.plain:
-        truth = one.call.op in CONDITIONS  # Python compares exactly
-        found[one.call] = Ruling() if truth else _Trial(one, FORMATS["float64"], graph.bits, 0.0).run()
+        # Python compares exactly, and math.pi is the float64 next to pi.
+        given = one.call.op in CONDITIONS or one.call.op in CONSTANTS
+        found[one.call] = Ruling() if given else _Trial(one, FORMATS["float64"], graph.bits, 0.0).run()
     for site in graph.sites:
         found[site.call] = _ruling(graph, site, ulps) if site.smooth else Ruling()
     return replace(graph, rulings=found)

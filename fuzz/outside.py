@@ -254,6 +254,8 @@ def command(draw: random.Random) -> Case:
     words += draw.sample(
         ["-q", "-v", "--all", "--assert", "--exit-zero", "--no-assert", f"--{draw.choice(ODD)}"], draw.choice([0, 0, 1])
     )
+    if word in {"", "explain"} and "--timeout" not in words:
+        words += ["--timeout", "5"]
     return Case(words)
 
 
@@ -421,7 +423,7 @@ def _work(case: Case, tree: Path, out: int, err: int) -> None:
 
         sys.stdout, sys.stderr = (open(one, "w", encoding="utf-8", closefd=False) for one in (1, 2))  # noqa: SIM115
         guard()
-        code = command_line._whole(case.words)
+        code = command_line.run_apart(lambda: command_line._whole(case.words))
     finally:
         os._exit(code)
 

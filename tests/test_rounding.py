@@ -150,11 +150,11 @@ def test_arithmetic_with_a_plain_number_lies_in_the_enclosure(text: str, fmt: Fo
 # --- what is exact stays so -----------------------------------------------------------------------------
 
 
-def enclosed(text: str, fmt: str, name: str = "x", *, surely: bool = False, **point: object) -> list[Ball | None]:
+def enclosed(text: str, fmt: str, name: str = "x", **point: Any) -> list[Ball | None]:
     """Return the rounding enclosure of the gradient by one input, or of the value where the name is empty."""
     program = parse(text)
     at = {one: np.array(point[one], dtype=float) for one in program.inputs}
-    found = gradients(program, at, FORMATS[fmt], surely=surely)[name]
+    found = gradients(program, at, FORMATS[fmt], surely=bool(point.get("surely")))[name]
     return [one if isinstance(one, Ball) else None for one in found]
 
 

@@ -95,6 +95,34 @@ def test_a_value_that_is_off_is_found_in_every_row_though_the_gradient_is_right(
         assert {one.verdict for one in found.value.judgements} == {Verdict.AGREE}
 
 
+CONDITIONED = [
+    ("where(x < 1, x, 2*x)", "lt", lambda a, b: a < b + 5),
+    ("where(x >= 2, x**2, x)", "ge", lambda a, b: a > b + 9),
+    ("where(~((x > 1) | (x < 0)), x, 3*x)", "logical_or", lambda a, b: a & b),
+    ("where(~(x > 1), x, 3*x)", "logical_not", lambda a: a),
+]
+
+
+@pytest.mark.parametrize(("program", "name", "wrong"), CONDITIONED, ids=[name for _, name, _ in CONDITIONED])
+def test_a_condition_that_is_wrong_is_found(program: str, name: str, wrong: Operation) -> None:
+    found = outcome(program, {"x": [0.5, 3.0]}, under_test={name: wrong})
+    assert found.verdict is Verdict.DISAGREE
+    assert {one.blame.operation for one in found.faults} == {name}
+
+
+@pytest.mark.parametrize("dtype", FORMATS)
+def test_a_finite_number_where_the_operation_itself_must_overflow_is_wrong(dtype: str) -> None:
+    wrong = {"exp": lambda x: torch.exp(x.clamp(max=5))}
+    assert outcome("log(exp(x))", {"x": 800.0}, dtype, wrong).verdict is Verdict.DISAGREE
+    assert outcome("exp(x)", {"x": 800.0}, dtype, wrong).verdict is Verdict.DISAGREE
+    assert outcome("exp(x)", {"x": 800.0}, dtype, {"exp": torch.exp}).verdict is Verdict.OVERFLOW
+
+
+@pytest.mark.parametrize(("stated", "code"), [("1", 0), ("-1", 0), ("0.5", 0), ("2", 1), ("-1.5", 1)])
+def test_a_slope_stated_at_a_corner_lies_between_its_sides(stated: str, code: int) -> None:
+    assert int(check("abs(x)", x=0, settings=Settings(expect=(f"x={stated}",))).exit) == code
+
+
 # --- what rounding explains ---------------------------------------------------------------------------
 
 EXPLAINED = [

@@ -34,6 +34,7 @@ class Elements:
         self.judgements: list[Judgement | None] = [None] * count
         self.open = list(range(count))
         self.kinks: list[int] = []
+        self.corners: dict[int, tuple[Ball, Ball]] = {}
         self.undecided: set[int] = set()
 
     @property
@@ -134,6 +135,7 @@ class Elements:
         elif sides.smooth:
             self.smooth(k, sides.common, fmt, ulps)
         else:
+            self.corners[k] = sides.left, sides.right
             made = between(sides.left, sides.right, self.torch[k] if self.torch else 0.0, fmt, ulps)
             note = made.note if sides.proven else f"as far as can be told, {made.note}"
             self.judgements[k] = Judgement(made.verdict, made.ulps, note)

@@ -14,7 +14,7 @@ from gradcheck.autograd import Backward, TorchValue
 from gradcheck.case.aside import look_aside
 from gradcheck.case.elements import Element, Elements, spread
 from gradcheck.case.evidence import Evidence, mismatched
-from gradcheck.compare import SLACK, Judgement, Verdict, judge
+from gradcheck.compare import SLACK, Judgement, Verdict, between, judge
 from gradcheck.errors import LaneProblem
 from gradcheck.exact import MAX_BITS, START_BITS
 from gradcheck.formats import EXACT_DIGITS, FORMATS, Ball
@@ -270,6 +270,9 @@ class Case:
         numbers = [None if ball is None else self.format.round_dyadic(ball.midpoint) for ball in stated]
         truths = [one.truth(k) for k in range(len(one.balls))]
         found = [self.expected(*three) for three in zip(stated, truths, one.settled(), strict=True)]
+        for k, sides in one.corners.items():
+            if (number := numbers[k]) is not None and truths[k] is None:
+                found[k] = replace(between(*sides, number, self.format, self.tolerance), note=None)
         open_ones = [k for k, judgement in enumerate(found) if judgement.verdict is Verdict.UNDECIDED and one.balls[k]]
         if open_ones:  # torch's number was decided sooner: what is exactly 0 needs all the bits there are
             sharp = exact.enclose(self.plan.node.core, self.arrays, MAX_BITS)

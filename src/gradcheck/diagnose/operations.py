@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from fractions import Fraction
 from math import isfinite
+from typing import Any
 
 import numpy as np
 
@@ -13,7 +15,7 @@ from gradcheck.compare import Verdict, judge
 from gradcheck.diagnose.alone import Alone, Isolated, array, isolate, tensors
 from gradcheck.diagnose.graph import Element, Floats, Graph, Ruling, Site, Wrong
 from gradcheck.diagnose.scene import not_zero
-from gradcheck.formats import FORMATS, Ball, Format
+from gradcheck.formats import FORMATS, Ball, Dyadic, Format
 from gradcheck.functions import CONDITIONS, CONSTANTS
 from gradcheck.program import Call
 
@@ -30,7 +32,7 @@ def ruled(graph: Graph, ulps: float) -> Graph:
         given = one.call.op in CONDITIONS or one.call.op in CONSTANTS
         found[one.call] = Ruling() if given else _Trial(one, FORMATS["float64"], graph.bits, 0.0).run()
     for site in graph.sites:
-        found[site.call] = _ruling(graph, site, ulps) if site.smooth else Ruling()
+        found[site.call] = _ruling(graph, site, ulps) if site.smooth else _truth(graph, site)
     return replace(graph, rulings=found)
 
 
@@ -40,6 +42,36 @@ def _ruling(graph: Graph, site: Site, ulps: float) -> Ruling:
     if any(site.torch.tracked) and not site.torch.made_tracked and needed:
         return trial.detached()
     return trial.run()
+
+
+def _truth(graph: Graph, site: Site) -> Ruling:
+    """Return the ruling on a condition, which is exact at any numbers; what is detached has nothing to be judged.
+
+    A plain number may be rounded to the dtype, or to float32, before torch compares with it: either is right.
+    """
+    condition = CONDITIONS.get(site.call.op)
+    if condition is None:
+        return Ruling()
+    formats = (FORMATS["float64"], FORMATS["float32"], graph.format)
+    given = (_operands(site, fmt) for fmt in formats)
+    truths = [np.broadcast_to(condition.torch(np, *args), site.torch.value.shape).ravel() for args in given]
+    made = site.torch.value.elements
+    wrong = tuple(k for k, one in enumerate(made) if all(bool(one) is not bool(truth[k]) for truth in truths))
+    exact = tuple(Ball.around(float(one)) for one in truths[0])
+    return Ruling(Wrong(site.torch.value, exact, wrong) if wrong else None)
+
+
+def _operands(site: Site, fmt: Format) -> list[Any]:
+    """Return the arguments of a condition, truths as truths, and plain numbers rounded to a format."""
+    tensors = (None if one is None else array(one) for one in site.torch.args)
+    pairs = zip(tensors, site.torch.numbers, strict=True)
+    given = [_rounded(number, fmt) if one is None else one for one, number in pairs]
+    return [one.astype(bool) for one in given] if site.call.op.startswith("logical") else given
+
+
+def _rounded(number: float | None, fmt: Format) -> Floats:
+    assert number is not None
+    return np.array(fmt.round(Fraction(number)) if isfinite(number) else number)
 
 
 def _number(element: Element) -> Ball | None:
@@ -72,7 +104,7 @@ class _Trial:
         suspects = {k: self.suspects(honest, sure, k) for k in (None, *(honest.pulled if self.pulls else ()))}
         if not any(suspects.values()):
             return Ruling(overflow=honest.overflow)
-        wrong = self.wrong(isolated, suspects)
+        wrong = self.wrong(isolated, honest, suspects)
         pulled = {k: one for k, one in wrong.items() if k is not None}
         return Ruling(wrong.get(None), pulled, honest.overflow)
 
@@ -103,25 +135,40 @@ class _Trial:
         finite, any_float = ((one.value if position is None else one.pulled[position]) for one in (honest, sure))
         values = [0.0] * len(finite) if torch is None else torch.elements
         enclosed = [a if isfinite(value) else b for a, b, value in zip(finite, any_float, values, strict=True)]
-        return [k for k, one in enumerate(enclosed) if isinstance(one, Ball) and not one.contains(values[k])]
+        outside = [k for k, one in enumerate(enclosed) if isinstance(one, Ball) and not one.contains(values[k])]
+        # What is unbounded may be anything, unless the exact number says that nothing finite comes near it.
+        unbounded = [k for k, one in enumerate(finite) if not isinstance(one, Ball) and isfinite(values[k])]
+        return [*outside, *(k for k in unbounded if abs(values[k]) < self.format.largest)]
 
-    def wrong(self, isolated: Isolated, suspects: Mapping[int | None, list[int]]) -> dict[int | None, Wrong]:
+    def wrong(
+        self, isolated: Isolated, honest: Alone, suspects: Mapping[int | None, list[int]]
+    ) -> dict[int | None, Wrong]:
         """Return which suspects are beyond the tolerance of the exact numbers, too."""
         proven = isolated.at(self.args, self.seed, self.bits)
         found = {}
         for position, at in suspects.items():
             exact = proven.value if position is None else proven.pulled[position]
             torch = self.torch(position)
-            beyond = tuple(k for k in at if self.beyond(exact[k], 0.0 if torch is None else torch.elements[k]))
+            enclosed = honest.value if position is None else honest.pulled[position]
+            beyond = tuple(
+                k for k in at
+                if self.beyond(exact[k], 0.0 if torch is None else torch.elements[k], isinstance(enclosed[k], Ball))
+            )  # fmt: skip
             if beyond:
                 found[position] = Wrong(torch, tuple(exact), beyond)
         return found
 
-    def beyond(self, exact: Element, value: float) -> bool:
-        if not isinstance(exact, Ball):
+    def beyond(self, exact: Element, value: float, bounded: bool) -> bool:
+        if not isinstance(exact, Ball) or not (bounded or not isfinite(value) or self.is_far_too_large(exact)):
             return False
         found = judge(exact, value, self.format, self.ulps)
         return found is not None and found.verdict is Verdict.DISAGREE
+
+
+    def is_far_too_large(self, exact: Ball) -> bool:
+        """Return whether no rounding brings a number, or half of it, back into the range of the format."""
+        half = (Dyadic(end.man, end.exp - 1) for end in (exact.lower, exact.upper))
+        return not exact.contains(0.0) and all(not isfinite(self.format.round_dyadic(end)) for end in half)
 
 
 # --- sums of cotangents -----------------------------------------------------------------------------

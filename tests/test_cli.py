@@ -60,6 +60,7 @@ CODES = [
     (["elu(x, alpha=None)", "--at", "1"], Exit.USAGE),
     (["x", "--at", "1", "--device", "hpu"], Exit.USAGE),
     (["x", "--at", "1", "--device", "privateuseone"], Exit.USAGE),
+    (["explain", "x", "--at", "1", "--device", "no such: device"], Exit.USAGE),
     (["x", "--at", "1", "-o", "a\0b"], Exit.USAGE),
     (["x", "--at", "x=@a\0b.npy"], Exit.USAGE),
     (["x", "--at", "1", "--emit-repro", "a\0b"], Exit.USAGE),

@@ -26,7 +26,8 @@ def spent(monkeypatch: pytest.MonkeyPatch, *, blames: bool = False, fixes: bool 
     """Return the run of a program whose budgets are empty after the first task."""
 
     def search() -> inquiry.Search:
-        return made(*(Budget(seconds=1e-9) if tight else Budget() for tight in (blames, fixes)))
+        empty = Budget(seconds=1e-9)
+        return made(empty if blames else Budget(), empty if fixes else Budget())
 
     made = inquiry.Search
     monkeypatch.setattr("gradcheck.case.Search", search)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import prod
 
+from gradcheck.autograd import check_device
 from gradcheck.case import environment, read
 from gradcheck.case.inquiry import Inquiry
 from gradcheck.case.one import Case
@@ -58,6 +59,8 @@ def explain_program(
 ) -> Explanation:
     """Return the explanation of a parsed program at the first of its points; further ones are for ``accumulate``."""
     settings = settings.resolved(program)
+    if settings.device != "cpu":
+        check_device(settings.device)
     wrt = _tracked(program, settings, freeze)
     if not points or not program.inputs:
         raise UsageProblem("there is no input to differentiate by: a constant has nothing to explain")

@@ -20,7 +20,19 @@ from time import monotonic
 
 import torch
 
-from kinds import constants, infinities, jumps, masks, modes, random_programs, reductions, removable, spellings, ties, vectors
+from kinds import (
+    constants,
+    infinities,
+    jumps,
+    masks,
+    modes,
+    random_programs,
+    reductions,
+    removable,
+    spellings,
+    ties,
+    vectors,
+)
 from kinds.held import hold
 from kinds.oracle import at_infinity
 from kinds.pair import NAMES, Pair, Tally
@@ -74,7 +86,7 @@ def tally(seed: int, start: int, stop: int, kind: str | None = None) -> Tally:
         before, broken = monotonic(), len(total.broken)
         KINDS[name].judge(drawn, k, total)
         total.kinds[name] += 1
-        total.seconds[name] += monotonic() - before
+        total.milliseconds[name] += round(1000 * (monotonic() - before))
         total.broken[broken:] = [f"[{name} {seed}:{k}] {one}" for one in total.broken[broken:]]
     return total
 
@@ -92,8 +104,10 @@ def run(count: int, seed: int, jobs: int, kind: str | None = None) -> Tally:
 
 
 TITLES = {
-    "kinds": "pairs by kind", "seconds": "seconds by kind", "pairs": "verdicts on pairs", "elements": "elements", "overflows": "nan or inf by cause",
-    "reach": "reach of the rounding enclosure in float32 and float64", "oracle": "what the oracle says, and the verdict",
+    "kinds": "pairs by kind", "milliseconds": "milliseconds by kind", "pairs": "verdicts on pairs",
+    "elements": "elements", "overflows": "nan or inf by cause",
+    "reach": "reach of the rounding enclosure in float32 and float64",
+    "oracle": "what the oracle says, and the verdict",
     "planted": "planted errors", "found": "planted errors that were found",
 }  # fmt: skip
 
@@ -104,7 +118,8 @@ def report(total: Tally, seed: int) -> str:
     for name, title in TITLES.items():
         counter: Counter[str] = getattr(total, name)
         if counter:
-            lines += [f"\n{title}: {sum(counter.values()):,.10g}", *(f"  {key}: {n:,.10g}" for key, n in counter.most_common())]
+            lines.append(f"\n{title}: {sum(counter.values()):,}")
+            lines += [f"  {key}: {n:,}" for key, n in counter.most_common()]
     return "\n".join([*lines, f"\nbroken promises: {len(total.broken)}", *total.broken])
 
 

@@ -452,7 +452,7 @@ def test_verdicts_at_the_ends_of_the_range(
 
 def test_no_promise_is_broken_on_random_programs() -> None:
     """`benchmarks/verdicts.py` in small: no false alarm on correct programs, and every planted error found."""
-    command = [sys.executable, str(ROOT / "benchmarks" / "verdicts.py"), "--count", "150", "--jobs", "1"]
+    command = [sys.executable, str(ROOT / "benchmarks" / "verdicts.py"), "--count", "150", "--jobs", "1", "--kind", "random"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "seed 0" in done.stdout
@@ -467,9 +467,9 @@ def stress(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 def test_the_stress_finds_roundings_that_are_left_out(stress: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rounding._Loss, "stored", lambda _self, _op, made, _budget, _row=None: made)
-    assert any(one.startswith("called wrong") for one in stress.tally(0, 0, 100).broken)
+    assert any(one.startswith("called wrong") for one in stress.tally(0, 0, 100, "random").broken)
 
 
 def test_the_stress_finds_errors_that_are_missed(stress: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(stress.PLANTED, "float32", 2.0**-21)
-    assert any(one.startswith("missed") for one in stress.tally(0, 0, 40).broken)
+    assert any(one.startswith("missed") for one in stress.tally(0, 0, 40, "random").broken)

@@ -14,19 +14,23 @@ from gradcheck.__main__ import run
 from gradcheck.blame import Cause
 from gradcheck.case import check, elements
 from gradcheck.compare import Judgement, Verdict
+from gradcheck.diagnose import operations
 from gradcheck.functions import lookup
 from gradcheck.parse import parse
 from gradcheck.program import Call, postorder
 from gradcheck.report import View
 from gradcheck.report.selftest import WRITERS
-from gradcheck.selftest import RIGHT, Alarm, Tally, Trial, selftest, tried
-from gradcheck.selftest.controls import DTYPES, FORMULAS, HONEST, Control, controls
+from gradcheck.selftest import RIGHT, Alarm, Tally, Trial, checked, selftest, tried
+from gradcheck.selftest.controls import DTYPES, FORMULAS, HONEST, ODD, Control, controls
 from gradcheck.selftest.faults import FAULTS
 from gradcheck.selftest.planting import Fault
 from gradcheck.settings import Exit, Settings
 
-CAUSES = {Cause.WRONG_GRADIENT, Cause.WRONG_VALUE, Cause.DETACHED, Cause.LOWER_PRECISION, Cause.NONDETERMINISTIC}
-"""What somebody's code can be blamed for; the other causes lie in the formula and the point."""
+CAUSES = {
+    Cause.WRONG_GRADIENT, Cause.WRONG_VALUE, Cause.DETACHED, Cause.LOWER_PRECISION, Cause.NONDETERMINISTIC, Cause.KINK,
+}  # fmt: skip
+"""What somebody's code can be blamed for, no subgradient at a kink among it; the other causes lie in the formula and
+the point."""
 
 SOME = "sum(exp"
 """What the formulas of several faults and correct programs have in common."""
@@ -63,7 +67,7 @@ def test_every_fault_is_found_for_what_it_is(fault: Fault) -> None:
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
 def test_the_fault_alone_is_what_is_wrong(fault: Fault) -> None:
     found = check(fault.program, fault.at, settings=Settings(dtypes=(fault.dtype,))).verdict
-    assert found in {Verdict.AGREE, Verdict.KINK}
+    assert found in RIGHT - {Verdict.UNDEFINED}
 
 
 def test_there_are_hundreds_of_correct_programs_and_none_twice() -> None:
@@ -85,7 +89,10 @@ def test_everything_is_found_and_nothing_else(capsys: pytest.CaptureFixture[str]
 
 
 def test_most_correct_programs_agree_to_the_last_digits() -> None:
-    verdicts = selftest().verdicts
+    """But for the odd ones, at kinks and where digits are lost."""
+    odd = {(program, tuple(at)) for program, *at in ODD}
+    runs = [checked(one) for one in controls() if (one.program, one.at) not in odd]
+    verdicts = Counter(outcome.verdict for run in runs for outcome in run)
     assert verdicts[Verdict.AGREE] > 0.97 * verdicts.total()
 
 
@@ -100,11 +107,14 @@ def test_a_check_that_agrees_with_everything_is_found_out(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(elements, "judge", always(Verdict.AGREE))
+    monkeypatch.setattr(operations, "judge", always(Verdict.AGREE))
     tally = selftest(SOME)
-    assert len(tally.missed) == len(tally.trials) >= 5
+    found = [one for one in tally.trials if one.found]  # a tensor without a graph is seen before any number
+    assert {one.fault.cause for one in found} <= {Cause.DETACHED}
+    assert len(tally.missed) == len(tally.trials) - len(found) >= 5
     assert not tally.alarms
     assert run(["selftest", "-k", SOME]) == Exit.FAIL
-    assert capsys.readouterr().out.splitlines()[-1].startswith(f"0 faults found, {len(tally.trials)} missed")
+    assert f" found, {len(tally.missed)} missed" in capsys.readouterr().out.splitlines()[-1]
 
 
 @pytest.mark.parametrize("verdict", [Verdict.DISAGREE, Verdict.UNDECIDED])

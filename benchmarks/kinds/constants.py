@@ -1,5 +1,7 @@
 """Plain numbers: Python rounds them in double precision, then torch to the dtype, and nobody is wrong for that."""
 
+# ruff: noqa: E501 - rows of programs
+
 from __future__ import annotations
 
 from dataclasses import dataclass

@@ -40,14 +40,17 @@ def hold(one: Pair, k: int, total: Tally, oracle: Oracle = along, most: int = MA
     return outcome
 
 
-def held(one: Pair, outcome: Outcome, total: Tally, random: Random, oracle: Oracle = along, most: int = MAX_HELD) -> Iterator[str]:
+def held(
+    one: Pair, outcome: Outcome, total: Tally, random: Random, oracle: Oracle = along, most: int = MAX_HELD
+) -> Iterator[str]:
     """Yield the promises that verdicts of an outcome break."""
     point = {name: tensor(array) for name, array in rounded(one, outcome).items()}
     places = [(gradient, k) for gradient in outcome.gradients for k in range(len(gradient.judgements))]
     for gradient, k in random.sample(places, min(most, len(places))):
         truth = oracle(one.program, point, gradient.input, k)
         for broken in promises(gradient, k, truth, FORMATS[one.dtype], DEFAULT_ULPS[one.dtype]):
-            yield f"{broken}: {one}: {gradient.input}[{k}] is a {truth}, torch {_torch(gradient, k)}: {_said(gradient, k)}"
+            place = f"{gradient.input}[{k}] is a {truth}, torch {_torch(gradient, k)}"
+            yield f"{broken}: {one}: {place}: {_said(gradient, k)}"
         total.oracle[f"{truth.kind}: {gradient.judgements[k].verdict}"] += 1
 
 
@@ -57,7 +60,8 @@ def _torch(gradient: GradientOutcome, k: int) -> float | None:
 
 def _said(gradient: GradientOutcome, k: int) -> str:
     exact, found = gradient.exact[k], gradient.judgements[k]
-    shown = "" if exact is None else f", exact {' to '.join((exact if isinstance(exact, Ball) else exact.ball).decimals(12))}"
+    ends = None if exact is None else (exact if isinstance(exact, Ball) else exact.ball).decimals(12)
+    shown = "" if ends is None else f", exact {' to '.join(ends)}"
     return f"{found.verdict}{shown}, {found.note}"
 
 
@@ -132,14 +136,14 @@ def _dyadic(number: Any) -> Dyadic:
 
 
 def _holds(exact: Ball, slope: Any, fmt: Format) -> bool:
-    """Tell whether an enclosure holds the oracle's slope, but for the error of a step: absolute where the slope is 0."""
+    """Tell whether an enclosure holds the oracle's slope; where that is 0, nothing but 0 in the format will do."""
     if exact.overlaps(ball(slope)):
         return True
     return not slope and all(abs(float(fmt.round_dyadic(end))) == 0 for end in (exact.lower, exact.upper))
 
 
 def never_wrong(one: Pair, outcome: Outcome) -> Iterator[str]:
-    """Yield the elements whose finite number is called wrong, of the gradients and of the value, and operations at fault."""
+    """Yield what is called wrong: elements of the gradients and of the value that are numbers, and operations."""
     for gradient in outcome.gradients:
         for k, found in enumerate(gradient.judgements):
             torch = _torch(gradient, k)

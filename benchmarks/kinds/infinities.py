@@ -1,5 +1,7 @@
 """Infinite inputs and constants: what has a limit however infinity is approached has that value."""
 
+# ruff: noqa: E501 - rows of programs
+
 from __future__ import annotations
 
 from random import Random

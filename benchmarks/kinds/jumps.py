@@ -24,7 +24,8 @@ CHOICES = (
     "hardtanh(y[1])", "leaky_relu(y[2])", "floor(y[0])", "sign(y[1])", "where(y[0] < y[1], 1, 1)*v[0]",
 )  # fmt: skip
 AROUND = (
-    "{c}", "{c}", "{c} + v[0]*v[1]", "({c})**2", "exp(({c})/4)", "2 - {c}", "({c})*v[2]", "({c}) + relu(v[0])", "sin({c})",
+    "{c}", "{c}", "{c} + v[0]*v[1]", "({c})**2", "exp(({c})/4)", "2 - {c}", "({c})*v[2]", "({c}) + relu(v[0])",
+    "sin({c})",
 )  # fmt: skip
 
 

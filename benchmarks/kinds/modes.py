@@ -16,11 +16,14 @@ from kinds import jumps, masks, random_programs
 from kinds.pair import Pair, Tally, checked, count
 
 MODES: dict[str, Callable[[], AbstractContextManager[Any]]] = {
-    "no_grad": torch.no_grad, "inference_mode": torch.inference_mode, "set_grad_enabled": lambda: torch.set_grad_enabled(False),
-    "detect_anomaly": lambda: _quiet(torch.autograd.detect_anomaly), "autocast": lambda: torch.autocast("cpu", torch.bfloat16),
+    "no_grad": torch.no_grad, "inference_mode": torch.inference_mode,
+    "set_grad_enabled": lambda: torch.set_grad_enabled(False),
+    "detect_anomaly": lambda: _quiet(torch.autograd.detect_anomaly),
+    "autocast": lambda: torch.autocast("cpu", torch.bfloat16),
     "no_grad in autocast": lambda: _both(torch.no_grad(), torch.autocast("cpu", torch.float16)),
     "saved_tensors_hooks": lambda: torch.autograd.graph.saved_tensors_hooks(lambda x: x * 2, lambda x: x),
-    "enable_grad in no_grad": lambda: _both(torch.no_grad(), torch.enable_grad()), "device": lambda: torch.device("cpu"),
+    "enable_grad in no_grad": lambda: _both(torch.no_grad(), torch.enable_grad()),
+    "device": lambda: torch.device("cpu"),
     "default dtype": lambda: _Default(torch.float64), "nothing": nullcontext,
 }  # fmt: skip
 

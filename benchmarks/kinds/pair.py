@@ -50,7 +50,7 @@ class Tally:
     """What came out of some pairs."""
 
     kinds: Counter[str] = field(default_factory=Counter)
-    seconds: Counter[str] = field(default_factory=Counter)
+    milliseconds: Counter[str] = field(default_factory=Counter)
     pairs: Counter[str] = field(default_factory=Counter)
     elements: Counter[str] = field(default_factory=Counter)
     overflows: Counter[str] = field(default_factory=Counter)

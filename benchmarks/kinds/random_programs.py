@@ -1,4 +1,4 @@
-"""Random programs over the whole table, at points from tiny to huge: a finite gradient of torch is never called wrong."""
+"""Random programs over the whole table, at points from tiny to huge: torch is never called wrong."""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
 """Long reductions: torch's own sums are never wrong, whatever their length, order and format of accumulation."""
 
+# ruff: noqa: E501 - rows of programs
+
 from __future__ import annotations
 
 from random import Random

@@ -1,5 +1,7 @@
 """Removable points and ends of domains: where there is no value there is no derivative, and one side is enough at an end."""
 
+# ruff: noqa: E501 - rows of programs
+
 from __future__ import annotations
 
 from random import Random

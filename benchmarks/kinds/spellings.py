@@ -1,5 +1,7 @@
 """Pairs of spellings of one function: the same kind of verdict, and the same number, whatever is written."""
 
+# ruff: noqa: E501 - rows of programs
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -76,8 +78,8 @@ def judge(one: Pair, _k: int, total: Tally) -> None:
         if first is None or second is None:
             continue
         total.oracle["one word for both" if _class(first) == _class(second) else "two words"] += 1
-        if problem := _differ(first, second):
-            total.broken.append(f"{problem}: {one} and {one.other!r} by {name}: {_text(first)}; {_text(second)}")
+        if broken := _differ(first, second):
+            total.broken.append(f"{broken}: {one} and {one.other!r} by {name}: {_text(first)}; {_text(second)}")
 
 
 def _of(outcome: Outcome, name: str) -> GradientOutcome | None:

@@ -1,5 +1,7 @@
 """Ties of many inputs: torch's own gradient is among the subgradients, and one that counts a tie several times is not."""
 
+# ruff: noqa: E501 - rows of programs
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -22,6 +24,8 @@ HONEST = (
 COUNTED = (("amax", "amax(x)"), ("amin", "amin(x)"), ("amax", "exp(amax(x))"), ("amax", "amax(x)*3"), ("amin", "amin(x)**2 - x[0]"))
 """Reductions that a wrong backward pass gives the whole gradient to every element that ties."""
 
+FEW = 3
+
 
 def draw(random: Random, dtype: str) -> Pair:
     """Return a choice among numbers most of which are equal."""
@@ -39,13 +43,15 @@ def judge(one: Pair, k: int, total: Tally) -> None:
     op, text = COUNTED[k % len(COUNTED)]
     numbers = one.point["x"]
     extreme = numbers.max() if op == "amax" else numbers.min()
-    if (numbers == extreme).sum() < 2 or extreme == 0 and "**" in text:
+    tied = int((numbers == extreme).sum())
+    if tied < 2 or (extreme == 0 and "**" in text):
         return
     planted = written(text, {"x": numbers}, one.dtype)
     found = checked(planted, under_test={op: counted(getattr(torch, op))})
-    total.planted[f"a tie counted {'often' if (numbers == extreme).sum() > 3 else 'twice or thrice'}"] += 1
+    key = f"a tie counted {'often' if tied > FEW else 'twice or thrice'}"
+    total.planted[key] += 1
     if found.verdict is Verdict.DISAGREE:
-        total.found[f"a tie counted {'often' if (numbers == extreme).sum() > 3 else 'twice or thrice'}"] += 1
+        total.found[key] += 1
     else:
         total.broken.append(f"missed: every element that ties has the whole gradient of {op}: {planted}: {found.verdict}")
 

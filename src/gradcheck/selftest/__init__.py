@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from gradcheck.blame import Cause
+from gradcheck.blame import Blame, Cause
 from gradcheck.case import check, environment
 from gradcheck.compare import Verdict
-from gradcheck.outcome import Run
+from gradcheck.outcome import Outcome, Run
 from gradcheck.selftest.controls import Control, controls
 from gradcheck.selftest.faults import FAULTS
 from gradcheck.selftest.planting import Fault
@@ -92,15 +93,20 @@ def tried(fault: Fault) -> Trial:
 
 def blamed(run: Run, fault: Fault) -> tuple[Cause | None, str | None]:
     """Return what is blamed for the worst verdict, cause and operation: the expected ones if nothing else is."""
-    found = [
-        (blame.cause, blame.operation)
-        for outcome in run
-        for gradient in outcome.gradients
-        for blame in gradient.blames
-        if gradient.judgements[blame.element].verdict is run.verdict
-    ]
+    blames = [one for outcome in run for one in _blames(outcome, run.verdict)]
+    blames = blames or [one.blame for outcome in run for one in outcome.faults]  # where all elements are right
+    found = [(one.cause, one.operation) for one in blames]
     others = [one for one in found if one != (fault.cause, fault.op)]
     return next(iter(others or found), (None, None))
+
+
+def _blames(outcome: Outcome, verdict: Verdict) -> Iterator[Blame]:
+    """Yield what is at fault for the elements with a verdict, of the gradients and of the value."""
+    blamed = [(one.judgements, one.blames) for one in outcome.gradients]
+    if outcome.value is not None:
+        blamed.append((outcome.value.judgements, outcome.value.blames))
+    for judgements, blames in blamed:
+        yield from (blame for blame in blames if judgements[blame.element].verdict is verdict)
 
 
 def checked(control: Control) -> Run:

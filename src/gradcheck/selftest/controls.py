@@ -164,6 +164,35 @@ FORMULAS = (
     "relu(s)*abs(t) + clamp_min(s, 0.1)*clamp_max(t, 5)",
 )  # fmt: skip
 
+ODD = (
+    # --- masks, and infinities ----------------------------------------------------------------------------------------
+    ("sum(where(m == 1, x**2, 0))", "m=[0,1,1,2]", "x=[0.3,-1.1,1.9,0.45]"),
+    ("sum(where(m > 0, log(x), 0))", "m=[0,1,1]", "x=[0.3,1.1,1.9]"),
+    ("sum(softmax(where(m > 0, x, -inf), 0)*w)", "m=[0,1,1]", "x=[0.3,1.1,1.9]", "w=[1,-2,3]"),
+    ("logsumexp(s, 0)**2", "s=[1,2,-inf]"),
+    ("logaddexp(x, y)", "x=1", "y=-inf"),
+    ("(x*y)[0]", "x=[1,2]", "y=[-inf,3]"),
+
+    # --- ties ---------------------------------------------------------------------------------------------------------
+    ("amax(x)", "x=[1,1,1]"),
+    ("sum(sort(x)*w)", "x=[0,0,0,0,0]", "w=[3,-1,2,0.5,1]"),
+    ("sum(relu(x))", "x=zeros(40)"),
+    ("norm(x, p=inf)", "x=[2,-2,1]"),
+    ("amax(where(v < 0, 5, v))", "v=[1,0]"),
+
+    # --- plain numbers ------------------------------------------------------------------------------------------------
+    ("(0.1 + 0.2 - 0.3)*x", "x=1"),
+    ("where(1 - 0.9 - 0.1 == 0, x, 2*x)", "x=1"),
+
+    # --- long reductions, and what loses digits -----------------------------------------------------------------------
+    ("mean(tanh(x))**2", "x=randn(3000)"),
+    ("sum(softmax(x, 0)*x)", "x=randn(300)"),
+    ("norm(x)*logsumexp(x, 0)", "x=randn(1000)"),
+    ("sum((x @ w)**2)", "x=randn(3,1000)", "w=randn(1000)"),
+    ("a = (x + 1e4) - 1e4; sin(a)", "x=4.1"),
+)  # fmt: skip
+"""Programs at points where checks tend to accuse torch, which is right there."""
+
 HONEST: tuple[tuple[str, Operation, str], ...] = (
     ("sin", torch.sin, "sum(sin(v)*w)"),
     ("mul", torch.mul, "sum(exp(a)*w)"),
@@ -189,6 +218,7 @@ def controls() -> Iterator[Control]:
         texts = (text for one in rows.values() for text in one.samples)
         yield from (_at_the_inputs(f"sum(({text})**2)") for text in texts)
     yield from map(_at_the_inputs, FORMULAS)
+    yield from (Control(text, tuple(at)) for text, *at in ODD)
     yield from (_at_the_inputs(text, {op: distorted(function, lambda g: g)}) for op, function, text in HONEST)
     yield from dict.fromkeys(Control(fault.program, (fault.at,), (fault.dtype,)) for fault in FAULTS)
 

@@ -10,7 +10,7 @@ import torch
 from torch.nn import functional
 
 from gradcheck.blame import Cause
-from gradcheck.selftest.planting import Fault, distorted, overwritten, planted, shared, within
+from gradcheck.selftest.planting import Fault, distorted, overwritten, planted, scaled, shared, within
 
 MLP = "h = tanh(x @ w + b)\nmean((h @ u - t)**2)"
 MLP_AT = "x=[[0.3,-1.1],[1.9,0.45]],w=[[0.6,-0.2],[-0.9,1.3]],b=[0.1,-0.3],u=[0.7,-1.2],t=[0.5,-0.4]"
@@ -128,6 +128,8 @@ FAULTS: tuple[Fault, ...] = (
     Fault("round with a straight-through gradient", "round", "sum(x*round(x))", f"x={VECTOR}", "float32", planted(torch.round, lambda g, y, x: g)),
     Fault("a slope of 2 at the kink of relu", "relu", "sum(relu(x))", "x=[0,1]", "float32", planted(torch.relu, lambda g, y, x: g * torch.where(x == 0, 2, x > 0))),
 
+    Fault("all of it for each of those that tie", "amax", "amax(x)", "x=[1,1,1]", "float32", planted(torch.amax, lambda g, y, x, **_: g * (x == y)), Cause.KINK),
+
     # --- arguments ----------------------------------------------------------------------------------------------------
     Fault("only the first row of a broadcast argument", "add", "sum((x + b)**2)", f"x={SQUARE},b=[0.7,-0.2]", "float32", planted(torch.add, lambda g, y, x, b: (g, g[0]))),
     Fault("the mean where a broadcast argument needs the sum", "mul", "sum(exp(x)*b)", f"x={SQUARE},b=[0.7,-0.2]", "float32", planted(torch.mul, lambda g, y, x, b: (g * b, (g * x).mean(0)))),
@@ -157,6 +159,22 @@ FAULTS: tuple[Fault, ...] = (
     Fault("sigmoid that overflows", "sigmoid", "sum(x*sigmoid(x))", "x=[100,0.5]", "float32", planted(lambda x: x.exp() / (1 + x.exp()), lambda g, y, x: g * y * (1 - y)), VALUE),
     Fault("softplus that overflows", "softplus", "sum(exp(-softplus(x)/100))", "x=[100,0.5]", "float32", planted(lambda x: torch.log(1 + x.exp()), lambda g, y, x: g * x.sigmoid()), VALUE),
     Fault("matmul with the ten bits of TF32", "matmul", "sum((a @ b)**2)", f"a={SQUARE},b={OTHER}", "float32", planted(lambda a, b: rounded_to_ten_bits(a) @ rounded_to_ten_bits(b), lambda g, y, a, b: (rounded_to_ten_bits(g) @ rounded_to_ten_bits(b).mT, rounded_to_ten_bits(a).mT @ rounded_to_ten_bits(g))), VALUE),
+
+    Fault("a hundredth too much, and the gradient of what is right", "silu", "silu(x)", f"x={VECTOR}", "float32", planted(lambda x: functional.silu(x) + 1e-2, lambda g, y, x: g * x.sigmoid() * (1 + x * (1 - x.sigmoid()))), VALUE),
+
+    Fault("a dim that was to go", "sum", "sum(x, dim=1)", f"x={SQUARE}", "float32", lambda x, dim: torch.sum(x, dim, keepdim=True), VALUE),
+    Fault("half precision returned in single", "sin", "sin(x)", f"x={VECTOR}", "float32", lambda x: torch.sin(x).half(), PRECISION),
+
+    # --- behind what loses digits -------------------------------------------------------------------------------------
+    Fault("a sign behind a mean in a half type", "tanh", "mean(tanh(x))**2", "x=randn(300)", "bfloat16", scaled(torch.tanh, -1)),
+    Fault("a tenth too large behind a softmax in a half type", "sin", "sum(softmax(sin(x), 0)*w)", "x=randn(300),w=randn(300)", "float16", scaled(torch.sin, 1.1)),
+    Fault("a long softmax twice too large in a half type", "softmax", "sum(softmax(x, 0)*w)", "x=randn(100),w=randn(100)", "bfloat16", scaled(torch.softmax, 2)),
+    Fault("a square a tenth too large in a half type", "square", "sum(square(x))", "x=[1,0.5]", "bfloat16", scaled(torch.square, 1.1)),
+    Fault("a factor of 1.0002 behind a thousand terms", "tanh", "mean(tanh(x))**2", "x=randn(1000)", "float32", scaled(torch.tanh, 1.0002)),
+    Fault("a factor of 1.0001 in a product of a thousand columns", "matmul", "sum((x @ w)**2)", "x=randn(2,1000),w=randn(1000)", "float32", scaled(torch.matmul, 1.0001)),
+    Fault("twice too large where the program is unstable", "sin", "a = (x + 1e8) - 1e8\nsin(a)", "x=4.1", "float32", scaled(torch.sin, 2)),
+    Fault("half too large beside a sum near the end of the range", "tanh", "s = sum(x)\ntanh(s)", "x=[60000,-60000,0.5]", "float16", scaled(torch.tanh, 1.5)),
+    Fault("half too large beside an overflow", "sin", "sin(t) + 1/(1 + x**4)", "t=0.4,x=1e10", "float32", scaled(torch.sin, 1.5)),
 
     # --- the graph ----------------------------------------------------------------------------------------------------
     Fault("detached", "exp", "sum(exp(x))", f"x={VECTOR}", "float32", lambda x: torch.exp(x.detach()), DETACHED),

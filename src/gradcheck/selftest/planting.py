@@ -70,6 +70,11 @@ def distorted(function: Operation, change: Callable[[torch.Tensor], torch.Tensor
     return planted(function, pullback)
 
 
+def scaled(function: Operation, factor: float) -> Operation:
+    """Return torch's function with the cotangents of its arguments times a factor."""
+    return distorted(function, lambda gradient: gradient * factor)
+
+
 def shared(function: Operation, pullback: Pullback) -> Operation:
     """Return a Function that keeps its argument in a place that all its calls share, so that the last call wins."""
     last: list[torch.Tensor] = []

@@ -13,8 +13,8 @@ from gradcheck.compare import Verdict, judge
 from gradcheck.diagnose.alone import Alone, Isolated, array, isolate, tensors
 from gradcheck.diagnose.graph import Element, Floats, Graph, Ruling, Site, Wrong
 from gradcheck.diagnose.scene import not_zero
-from gradcheck.formats import FORMATS, Ball, Format
-from gradcheck.functions import CONDITIONS, CONSTANTS
+from gradcheck.formats import FORMATS, Ball, Dyadic, Format
+from gradcheck.functions import COMPARISONS, CONDITIONS, CONSTANTS, DETACH, ELEMENTWISE
 from gradcheck.program import Call
 
 
@@ -30,16 +30,51 @@ def ruled(graph: Graph, ulps: float) -> Graph:
         given = one.call.op in CONDITIONS or one.call.op in CONSTANTS
         found[one.call] = Ruling() if given else _Trial(one, FORMATS["float64"], graph.bits, 0.0).run()
     for site in graph.sites:
-        found[site.call] = _ruling(graph, site, ulps) if site.smooth else Ruling()
+        found[site.call] = _ruling(graph, site, ulps)
     return replace(graph, rulings=found)
 
 
 def _ruling(graph: Graph, site: Site, ulps: float) -> Ruling:
+    if site.call.op in CONDITIONS:
+        return _condition(site.torch, graph.format)
+    if site.call.op == DETACH:
+        return Ruling()
     trial = _Trial(site.torch, graph.format, graph.bits, ulps)
     needed = any(one is None or not one.contains(0.0) for one in map(_number, graph.balls(site.cotangent)))
     if any(site.torch.tracked) and not site.torch.made_tracked and needed:
         return trial.detached()
     return trial.run()
+
+
+def _condition(one: Operation, fmt: Format) -> Ruling:
+    """Return the ruling on a comparison or a connective, in which nothing is rounded but the plain numbers it gets.
+
+    Torch takes those as they are, in the dtype, or in float32, in which kernels of the half types compute.
+    """
+    made = array(one.value)
+    ways = [_truths(one, fmt), _truths(one, FORMATS["float32"]), _truths(one, FORMATS["float64"])]
+    wrong = np.logical_and.reduce([way != made for way in ways])
+    if not wrong.any():
+        return Ruling()
+    exact = tuple(map(Ball.around, ways[0].ravel().tolist()))
+    return Ruling(Wrong(one.value, exact, tuple(np.flatnonzero(wrong).tolist())))
+
+
+def _truths(one: Operation, fmt: Format) -> Floats:
+    """Return what a condition is of torch's own arguments, 1 where it holds, with plain numbers in a format."""
+    args = [
+        array(arg) if arg is not None else np.array(_rounded(number, fmt))
+        for arg, number in zip(one.args, one.numbers, strict=True)
+    ]
+    if one.call.op not in COMPARISONS:
+        args = [arg != 0 for arg in args]
+    made = CONDITIONS[one.call.op].torch(np, *args)
+    return np.broadcast_to(made, one.value.shape).astype(np.float64)
+
+
+def _rounded(number: float | None, fmt: Format) -> float:
+    assert number is not None
+    return fmt.round_dyadic(Dyadic.of(number)) if isfinite(number) else number
 
 
 def _number(element: Element) -> Ball | None:
@@ -69,7 +104,8 @@ class _Trial:
         if honest.overflow is not None:
             # A factor of 0 hides an overflow from the enclosure of what is finite; in floats the two are nan.
             sure = isolated.in_floats(self.args, self.seed, self.format, self.bits, surely=True)
-        suspects = {k: self.suspects(honest, sure, k) for k in (None, *(honest.pulled if self.pulls else ()))}
+        places = (None, *(honest.pulled if self.pulls else ()))
+        suspects = {k: self.suspects(honest, sure, k) + self.unheld(isolated, honest, k) for k in places}
         if not any(suspects.values()):
             return Ruling(overflow=honest.overflow)
         wrong = self.wrong(isolated, suspects)
@@ -104,6 +140,26 @@ class _Trial:
         values = [0.0] * len(finite) if torch is None else torch.elements
         enclosed = [a if isfinite(value) else b for a, b, value in zip(finite, any_float, values, strict=True)]
         return [k for k, one in enumerate(enclosed) if isinstance(one, Ball) and not one.contains(values[k])]
+
+    def unheld(self, isolated: Isolated, honest: Alone, position: int | None) -> list[int]:
+        """Return the elements of the value, or of what is pulled, that must be infinite, and are finite numbers.
+
+        An elementwise kernel, and torch's formula of its gradient, are off by some roundoffs: what exceeds twice the
+        largest number is out of range however it is computed. What is made of more steps may underflow on the way.
+        """
+        row, torch = ELEMENTWISE.get(self.one.call.op), self.torch(position)
+        if row is None or row.forward is not None or honest.overflow is None or torch is None:
+            return []
+        enclosed = honest.value if position is None else honest.pulled[position]
+        pairs = enumerate(zip(enclosed, torch.elements, strict=True))
+        at = [k for k, (one, value) in pairs if not isinstance(one, Ball) and abs(value) < self.format.largest]
+        if not at:
+            return []
+        proven = isolated.at(self.args, self.seed, self.bits)
+        exact = proven.value if position is None else proven.pulled[position]
+        largest = Dyadic.of(self.format.largest)
+        twice = Ball(Dyadic(-largest.man, largest.exp + 1), Dyadic(largest.man, largest.exp + 1))
+        return [k for k in at if isinstance(one := exact[k], Ball) and not one.overlaps(twice)]
 
     def wrong(self, isolated: Isolated, suspects: Mapping[int | None, list[int]]) -> dict[int | None, Wrong]:
         """Return which suspects are beyond the tolerance of the exact numbers, too."""

@@ -16,6 +16,7 @@ from gradcheck.compare import Verdict
 from gradcheck.formats import FORMATS, exact_text
 from gradcheck.functions import ELEMENTWISE
 from gradcheck.outcome import Outcome
+from gradcheck.parse import parse
 from gradcheck.selftest.planting import distorted, planted
 
 Operation = Callable[..., Any]
@@ -240,3 +241,57 @@ def test_a_callable_that_returns_another_kind_of_tensor_is_a_finding(wrong: Oper
     found = outcome("sin(x)", {"x": [1.0, 2.0]}, dtype, {"sin": wrong})
     assert found.verdict is Verdict.DISAGREE
     assert any("returned a tensor of" in one.blame.message for one in found.faults)
+
+
+# --- conditions, and numbers that stay finite where the operation overflows -----------------------------
+
+MISJUDGED: dict[str, tuple[str, Operation]] = {
+    "lt": ("where(x < 1, x, 2*x)", lambda a, b: a < b + 5),
+    "le": ("where(x <= 1, x, 2*x)", lambda a, b: a <= b + 5),
+    "gt": ("sum(where(x > 0.5, x**2, 0))", lambda a, b: a > b + 5),
+    "ge": ("sum(where(x >= 0.5, x**2, 0))", lambda a, b: a > b + 5),
+    "eq": ("sum(where(m == 1, x, 0))", lambda a, b: a == b - 1),
+    "ne": ("sum(where(m != 1, x, 0))", lambda a, b: a != b - 1),
+    "logical_and": ("where((m > 0) & (x > 1), x, 0)", lambda a, b: a | b),
+    "logical_or": ("where((m > 0) | (x > 1), x, 0)", lambda a, b: a & b),
+    "logical_not": ("where(~(m > 0), x, 0)", lambda a: a),
+}
+MASKED = {"x": [0.1, 3.0, 0.7], "m": [1, 0, 1]}
+
+
+@pytest.mark.parametrize("dtype", FORMATS)
+@pytest.mark.parametrize("op", MISJUDGED)
+def test_a_wrong_condition_is_found(op: str, dtype: str) -> None:
+    program, wrong = MISJUDGED[op]
+    at = {name: MASKED[name] for name in parse(program).inputs}
+    found = outcome(program, at, dtype, {op: wrong})
+    assert found.verdict is Verdict.DISAGREE
+    assert [(one.blame.operation, one.blame.cause) for one in found.faults] == [(op, Cause.WRONG_VALUE)]
+
+
+@pytest.mark.parametrize("dtype", FORMATS)
+@pytest.mark.parametrize("op", ["lt", "le", "gt", "ge", "eq", "ne"])
+def test_a_comparison_with_a_number_that_is_rounded_is_right(op: str, dtype: str) -> None:
+    """The number 0.1 is none of the dtype: at its neighbour torch compares the two as one, or as two."""
+    found = outcome(f"where({op}(x, 0.1), x, 2*x)", {"x": [0.1, 0.3, -1, 1 / 3]}, dtype, {op: function(op)})
+    assert found.verdict is not Verdict.DISAGREE
+    assert not found.faults
+
+
+FINITE: list[tuple[str, float, str, Operation]] = [
+    ("{}", 100.0, "exp", lambda x: torch.exp(x.clamp(max=10))),
+    ("log({})", 100.0, "exp", lambda x: torch.exp(x.clamp(max=10))),
+    ("1/{}", 100.0, "exp", lambda x: torch.exp(x.clamp(max=10))),
+    ("tanh({})", -1e30, "square", lambda x: x.clamp(min=-1e3) ** 2),
+    ("{}", 800.0, "sinh", lambda x: torch.sinh(x.clamp(max=10))),
+    ("{}", 100.0, "exp", distorted(torch.exp, lambda g: g.clamp(max=5))),
+]
+
+
+@pytest.mark.parametrize(("around", "x", "op", "wrong"), FINITE)
+def test_a_number_is_wrong_where_the_operation_overflows(around: str, x: float, op: str, wrong: Operation) -> None:
+    text = around.format(f"{op}(x)")
+    found = outcome(text, {"x": x}, under_test={op: wrong})
+    assert found.verdict is Verdict.DISAGREE
+    assert {one.blame.operation for one in found.faults} == {op}
+    assert not outcome(text, {"x": x}, under_test={op: function(op)}).faults

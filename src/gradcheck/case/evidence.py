@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gradcheck import autograd, exact
-from gradcheck.autograd import Backward, Mismatch, TorchValue
+from gradcheck.autograd import Backward, Mismatch
 from gradcheck.blame import Blame, Cause
 from gradcheck.compare import Judgement, Rounding, Verdict, half_of_the_digits
 from gradcheck.diagnose import Graph, Site, faults, graph, misadded, ruled
+from gradcheck.diagnose.graph import inputs
+from gradcheck.diagnose.scene import broken, descendants
 from gradcheck.formats import Ball, Format
 from gradcheck.outcome import Fault
 from gradcheck.symbolic import Pullback
@@ -59,9 +61,7 @@ class Evidence:
         case = self.case
         if sum(len(value.elements) for value in self.first.layers.values()) > MAX_NUMBERS:
             return None
-        made = graph(
-            case.plan.program, case.plan.node, self.values, case.arrays, self.run, case.format, case.bits
-        )
+        made = graph(case.plan.program, case.plan.node, self.values, case.arrays, self.run, case.format, case.bits)
         return ruled(made, case.tolerance)
 
     @cached_property
@@ -82,13 +82,13 @@ class Evidence:
         """
         if smooth and self.is_seen(name, k, value):
             wrong = self.wrong(name)
-            sensitive = wrong is None and self.is_sensitive(name, k, truth)
+            sensitive = wrong is None and self.case.whole.is_sensitive(name, k, truth)
             return Rounding(wrong is None, wrong, self.overflow, sensitive)
-        enclosed, overflow = self.enclosed(name, k)
+        enclosed, overflow = self.case.whole.enclosed(name, k)
         # Numbers that Python rounds before torch sees them may lead the whole away from the truth: not so off a corner.
         led_away = not smooth and enclosed is not None and not enclosed.overlaps(truth)
         explains = enclosed is None or (enclosed.contains(value) and not led_away)
-        return Rounding(explains, None, overflow, explains and self.is_sensitive(name, k, truth))
+        return Rounding(explains, None, overflow, explains and self.case.whole.is_sensitive(name, k, truth))
 
     # --- operation by operation ---
 
@@ -112,7 +112,7 @@ class Evidence:
                 return one.call.op
         for site in self.graph.sites:
             ruling = self.graph.rulings[site.call]
-            backward = any(name in _inputs(site.sources[position]) for position in ruling.pulled)
+            backward = any(name in inputs(site.sources[position]) for position in ruling.pulled)
             if (ruling.value is not None and (name is None or _meets(site, name))) or (name is not None and backward):
                 return site.call.op
         return None
@@ -125,27 +125,25 @@ class Evidence:
         large = (site for site in self.graph.sites if _overflows(site, self.graph))
         return next((site.call.op for site in large), None)
 
-    # --- the whole ---
+
+class Whole:
+    """What roundings may make of a whole program at one point, and what moves it: the same for every run of torch."""
+
+    def __init__(self, case: Case) -> None:
+        self.case = case
 
     @cached_property
-    def sweep(self) -> tuple[Pullback, exact.Values, str | None]:
-        """Return the rounding enclosure of the whole program."""
+    def rounded(self) -> tuple[Pullback, exact.Values, str | None]:
+        """Return the rounding enclosure of all layers, and what overflows."""
         pullback = self.case.plan.rounding()
         values, overflow = exact.enclose_rounded(pullback.core, self.case.arrays, self.case.format, self.case.bits)
         return pullback, values, overflow
 
     def enclosed(self, name: str | None, k: int) -> tuple[Ball | None, str | None]:
         """Return all that an honest evaluation may return for one element (None: anything), and what overflows."""
-        pullback, values, overflow = self.sweep
-        layer = self.case.plan.program.output if name is None else self.output(pullback, name)
-        [found] = exact.balls(values[layer], self.case.bits, [k])
+        pullback, values, overflow = self.rounded
+        [found] = exact.balls(values[self.layer(pullback, name)], self.case.bits, [k])
         return (found if isinstance(found, Ball) else None), overflow
-
-    def output(self, pullback: Pullback, name: str) -> str:
-        """Return the layer of a gradient program that holds the gradient by one input."""
-        return pullback.program.outputs[self.case.plan.wrt.index(name)]
-
-    # --- sensitivity ---
 
     @cached_property
     def moved(self) -> list[exact.Values]:
@@ -156,10 +154,15 @@ class Evidence:
 
     def is_sensitive(self, name: str | None, k: int, truth: Ball) -> bool:
         """Return whether half an ULP of the point moves an element by more than half of its digits."""
-        layer = self.case.plan.program.output if name is None else self.output(self.case.plan.node, name)
+        layer = self.layer(self.case.plan.node, name)
         found = [exact.balls(values[layer], self.case.bits, [k])[0] for values in self.moved]
         balls = [one for one in found if isinstance(one, Ball)]
         return not balls or any(_apart(one, truth, self.case.format) for one in balls)
+
+    def layer(self, pullback: Pullback, name: str | None) -> str:
+        """Return the layer of a gradient program that holds the gradient by one input, or the output."""
+        plan = self.case.plan
+        return plan.program.output if name is None else pullback.program.outputs[plan.wrt.index(name)]
 
 
 def _gave(run: Backward, output: str, name: str | None, k: int, value: float) -> bool:
@@ -195,31 +198,14 @@ def half_ulp(array: Floats, fmt: Format) -> Floats:
     return made
 
 
-def _inputs(source: Site | str | None) -> frozenset[str]:
-    return source.inputs if isinstance(source, Site) else frozenset() if source is None else frozenset({source})
-
-
 def _meets(site: Site, name: str) -> bool:
     """Return whether a value flows into something that an input flows into, too: its gradient depends on the value."""
-    todo = [reader for reader, _ in site.readers]
-    seen = set(todo)
-    while todo:
-        one = todo.pop()
-        if name in one.inputs:
-            return True
-        fresh = [reader for reader, _ in one.readers if reader not in seen]
-        seen.update(fresh)
-        todo += fresh
-    return False
+    return any(name in one.inputs for one, _ in descendants(site))
 
 
 def _overflows(site: Site, traced: Graph) -> bool:
     """Return whether an operation made infinity of finite numbers, in its value or on the way back."""
-    if traced.rulings[site.call].overflow is None or not all(map(_is_finite, site.torch.args)):
+    if traced.rulings[site.call].overflow is None or any(map(broken, site.torch.args)):
         return False
-    back = _is_finite(site.torch.cotangent) and not all(map(_is_finite, site.torch.pulled))
-    return back or not _is_finite(site.torch.value)
-
-
-def _is_finite(value: TorchValue | None) -> bool:
-    return value is None or bool(np.isfinite(value.elements).all())
+    back = not broken(site.torch.cotangent) and any(map(broken, site.torch.pulled))
+    return back or broken(site.torch.value)

@@ -13,7 +13,7 @@ from gradcheck import autograd, exact
 from gradcheck.autograd import Backward, TorchValue
 from gradcheck.case.aside import look_aside
 from gradcheck.case.elements import Element, Elements, spread
-from gradcheck.case.evidence import Evidence, mismatched
+from gradcheck.case.evidence import Evidence, Whole, mismatched
 from gradcheck.compare import SLACK, Judgement, Verdict, between, judge
 from gradcheck.errors import LaneProblem
 from gradcheck.exact import MAX_BITS, START_BITS
@@ -56,6 +56,7 @@ class Case:
         self.unsteady: dict[str, set[int]] = {}
         self.notes: list[str] = []
         self.evidence: list[Evidence] = []
+        self.whole = Whole(self)
         self.value: Elements | None = None
 
     @property
@@ -224,7 +225,7 @@ class Case:
         """Return the enclosures of some elements of the gradient by the input at place ``k``."""
         output = pullback.program.outputs[k]
         found: list[Element] = [*exact.balls(values[output], self.bits, at)]
-        if None in found and (self.infinite or exact.is_infinite(pullback.core)):
+        if None in found and (self.infinite or exact.has_infinity(pullback.core)):
             missing = [index for index, one in zip(at, found, strict=True) if one is None]
             limits = dict(zip(missing, exact.at_infinity(pullback.core, self.arrays, output, missing), strict=True))
             nothing = "infinite" if self.infinite else None

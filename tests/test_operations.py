@@ -295,3 +295,8 @@ def test_a_number_is_wrong_where_the_operation_overflows(around: str, x: float, 
     assert found.verdict is Verdict.DISAGREE
     assert {one.blame.operation for one in found.faults} == {op}
     assert not outcome(text, {"x": x}, under_test={op: function(op)}).faults
+
+
+def test_nan_that_came_in_is_no_fault_of_the_operation() -> None:
+    found = outcome("atan2(tan(cosh(c)), a)", {"c": [500.0, 0.4], "a": [-3.0, 2.0]})
+    assert found.faults == []

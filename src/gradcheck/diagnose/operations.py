@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from math import isfinite
+from math import isfinite, isnan
 
 import numpy as np
 
@@ -94,6 +94,7 @@ class _Trial:
         # Where nothing comes back, or no number, only the value is judged.
         self.pulls = incoming is not None and all(map(isfinite, incoming.elements))
         shape = one.value.shape
+        self.nan_came_in = any(np.isnan(one).any() for one in self.args)
         self.seed = array(incoming) if self.pulls and incoming is not None else np.ones(shape)
 
     def run(self) -> Ruling:
@@ -139,7 +140,9 @@ class _Trial:
         finite, any_float = ((one.value if position is None else one.pulled[position]) for one in (honest, sure))
         values = [0.0] * len(finite) if torch is None else torch.elements
         enclosed = [a if isfinite(value) else b for a, b, value in zip(finite, any_float, values, strict=True)]
-        return [k for k, one in enumerate(enclosed) if isinstance(one, Ball) and not one.contains(values[k])]
+        outside = [k for k, one in enumerate(enclosed) if isinstance(one, Ball) and not one.contains(values[k])]
+        # Nan comes of nan, though a ball may hold whatever an operation can make of it, as that of an angle does.
+        return [k for k in outside if not (self.nan_came_in and isnan(values[k]))]
 
     def unheld(self, isolated: Isolated, honest: Alone, position: int | None) -> list[int]:
         """Return the elements of the value, or of what is pulled, that must be infinite, and are finite numbers.

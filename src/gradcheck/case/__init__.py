@@ -103,5 +103,3 @@ def environment(device: str) -> dict[str, str]:
         "gradcheck": __version__, "torch": autograd.VERSION, "sympy": kernels.VERSION, "python-flint": exact.VERSION,
         "python": platform.python_version(), "platform": platform.platform(terse=True), "device": device,
     }  # fmt: skip
-
-

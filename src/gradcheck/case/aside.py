@@ -206,5 +206,6 @@ class Aside:
         assert numbers is not None
         return numbers[place[1]]
 
+
 _NO_SLOPE = "the function has no slope on both sides of this point, whatever the branches at the point have"
 _TOO_MANY = f"{MAX_KINKS} elements (MAX_KINKS) were looked at one by one, and this is one more"

@@ -59,9 +59,7 @@ class Evidence:
         case = self.case
         if sum(len(value.elements) for value in self.first.layers.values()) > MAX_NUMBERS:
             return None
-        made = graph(
-            case.plan.program, case.plan.node, self.values, case.arrays, self.run, case.format, case.bits
-        )
+        made = graph(case.plan.program, case.plan.node, self.values, case.arrays, self.run, case.format, case.bits)
         return ruled(made, case.tolerance)
 
     @cached_property

@@ -23,6 +23,7 @@ Direction = Mapping[str, np.ndarray[Any, Any]]
 """How far each element of some inputs moves, as floats; 0 for what stays."""
 Moved = np.ndarray[Any, np.dtype[np.bool_]]
 
+
 @lru_cache(maxsize=1 << 16)
 def _read(node: Node) -> tuple[str, ...]:
     """Return the names that an expression reads; a program is walked along many rays."""

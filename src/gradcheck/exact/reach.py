@@ -289,5 +289,3 @@ class _Union:
         for place in range(len(self.parents)):
             found.setdefault(self.root(place), []).append(place)
         return list(found.values())
-
-

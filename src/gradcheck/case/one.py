@@ -224,7 +224,7 @@ class Case:
         """Return the enclosures of some elements of the gradient by the input at place ``k``."""
         output = pullback.program.outputs[k]
         found: list[Element] = [*exact.balls(values[output], self.bits, at)]
-        if None in found and (self.infinite or exact.is_infinite(pullback.core)):
+        if None in found and (self.infinite or exact.has_infinity(pullback.core)):
             missing = [index for index, one in zip(at, found, strict=True) if one is None]
             limits = dict(zip(missing, exact.at_infinity(pullback.core, self.arrays, output, missing), strict=True))
             nothing = "infinite" if self.infinite else None

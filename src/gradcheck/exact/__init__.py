@@ -7,7 +7,7 @@ import flint
 from gradcheck.exact.digits import MAX_BITS, sharpen
 from gradcheck.exact.elements import Values, ball, balls, infinities
 from gradcheck.exact.evaluate import START_BITS, constant, enclose, from_float
-from gradcheck.exact.infinity import at_infinity, is_infinite
+from gradcheck.exact.infinity import at_infinity, has_infinity
 from gradcheck.exact.many import Gradients, Place, combined, directions, orders, toward
 from gradcheck.exact.ray import needed
 from gradcheck.exact.reach import groups, jumping, may_jump
@@ -21,6 +21,6 @@ VERSION = flint.__version__
 __all__ = [
     "MAX_BITS", "START_BITS", "VERSION", "Beside", "Form", "Gradients", "Place", "Side", "Sides", "Surroundings",
     "Values", "at_infinity", "ball", "balls", "beside", "combined", "constant", "directions", "enclose",
-    "enclose_rounded", "from_float", "groups", "infinities", "is_infinite", "jumping", "may_jump", "moved", "needed",
+    "enclose_rounded", "from_float", "groups", "has_infinity", "infinities", "jumping", "may_jump", "moved", "needed",
     "orders", "pole", "sharpen", "sides", "toward",
 ]  # fmt: skip

@@ -7,12 +7,13 @@ from dataclasses import replace
 from math import sqrt
 from typing import Any
 
-import flint
 import numpy as np
 from flint import arb
 
 from gradcheck.exact.elements import as_ball, ball
 from gradcheck.exact.evaluate import as_array, enclose, from_float
+from gradcheck.exact.limits import SHRINKING
+from gradcheck.exact.precision import working_precision
 from gradcheck.formats import Ball, Dyadic, Estimate
 from gradcheck.lower import Core
 from gradcheck.program import Call, Layer, Name, Node, postorder, rebuild
@@ -27,8 +28,6 @@ LIMIT_BITS = 2_048
 """Working precision; numbers of up to 2**960 meet numbers near 1."""
 NEAR = arb(2) ** -50
 """How near the ways must come to each other, in parts of the limit."""
-SHRINKING = arb(2) ** -8
-"""What settles comes so much closer to its limit from one step to the next."""
 GOLDEN = (sqrt(5) - 1) / 2
 """Its multiples are spread evenly over the fractions, and no two are equal."""
 
@@ -36,7 +35,7 @@ _INFINITY = "inf:constant"
 """The input that stands for the constant inf; no name of the language looks like it."""
 
 
-def is_infinite(core: Core) -> bool:
+def has_infinity(core: Core) -> bool:
     """Tell whether a program has the constant inf."""
     return any(map(_is_constant, _parts(core)))
 
@@ -53,7 +52,7 @@ def at_infinity(
     given = {name: np.asarray(point[name]) for name in core.program.inputs}
     if moving is not core:
         given[_INFINITY] = np.array(np.inf)
-    with flint.ctx.workprec(LIMIT_BITS):
+    with working_precision(LIMIT_BITS):
         ways = [[_elements(moving, one, output, at) for one in way] for way in _ways(given)]
         return [_agreed([[step[k] for step in way] for way in ways]) for k in range(len(at))]
 
@@ -129,7 +128,7 @@ def _is_constant(node: Node) -> bool:
 
 def _with_input(core: Core) -> Core:
     """Return the program with an input in place of the constant inf, where it has that."""
-    if not is_infinite(core):
+    if not has_infinity(core):
         return core
 
     def change(node: Node) -> Node:

@@ -14,7 +14,7 @@ from gradcheck.exact.reach import groups, jumping, may_jump
 from gradcheck.exact.reasons import pole
 from gradcheck.exact.rounding import enclose_rounded
 from gradcheck.exact.sensitivity import moved
-from gradcheck.exact.sides import Beside, Form, Side, Sides, Surroundings, beside, sides
+from gradcheck.exact.sides import Beside, Form, Side, Sides, Surroundings, beside
 
 VERSION = flint.__version__
 
@@ -22,5 +22,5 @@ __all__ = [
     "MAX_BITS", "START_BITS", "VERSION", "Beside", "Form", "Gradients", "Place", "Side", "Sides", "Surroundings",
     "Values", "at_infinity", "ball", "balls", "beside", "combined", "constant", "directions", "enclose",
     "enclose_rounded", "from_float", "groups", "has_infinity", "infinities", "jumping", "may_jump", "moved", "needed",
-    "orders", "pole", "sharpen", "sides", "toward",
+    "orders", "pole", "sharpen", "toward",
 ]  # fmt: skip

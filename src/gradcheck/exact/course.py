@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import lcm
 from typing import Any, TypeVar
 
 import numpy as np
@@ -79,7 +78,7 @@ def attempts(
                     found = read(along(core, still, direction, frame), frame)
                     break
                 except NeedsRoot as problem:
-                    root = lcm(root, problem.index * root)
+                    root *= problem.index
             if root > MAX_ROOT or (found is not None and enough(found)):
                 break
     return found

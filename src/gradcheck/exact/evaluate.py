@@ -104,16 +104,17 @@ def evaluate(node: Node, values: Values, *, forward: bool = False, book: Book | 
         if isinstance(part, Name):
             done.append(values[part.id])
         elif isinstance(part, Number):
-            done.append(_number(part.value) if book is None else book.number(part.value))
+            done.append(from_number(part.value) if book is None else book.number(part.value))
         else:
             args = done[len(done) - len(part.args) :]
             del done[len(done) - len(part.args) :]
-            made = operation(part, args) if book is None or args else book.named(part.op, operation(part, args))
+            made = operation(part, args) if book is None or args else book.atom(part.op, operation(part, args))
             done.append(_within_domain(part, args, made) if forward else made)
     return done[-1]
 
 
-def _number(value: Fraction) -> Any:
+def from_number(value: Fraction) -> Any:
+    """Return a rational number as a ball."""
     return arb(fmpq(value.numerator, value.denominator))
 
 
@@ -260,7 +261,7 @@ def from_float(values: Any) -> Any:
 def constant(value: Fraction, shape: Shape) -> Array:
     """Return a rational number as an array of one ball, at the precision of the first attempt."""
     with working_precision(START_BITS):
-        return np.broadcast_to(as_array(_number(value)), shape)
+        return np.broadcast_to(as_array(from_number(value)), shape)
 
 
 def as_array(value: Any) -> Array:

@@ -73,8 +73,8 @@ class Scale:
         for array in point.values():
             magnitudes = np.abs(array[np.isfinite(array) & (array != 0)])
             found += [frexp(one)[1] for one in (magnitudes.min(), magnitudes.max())] if magnitudes.size else []
-        for core, _ in forms[:1]:
-            found += [one for array in enclose(core, point).values() for one in map(_exponent, array.ravel()) if one]
+        values = enclose(forms[0][0], point)
+        found += [one for array in values.values() for one in map(_exponent, array.ravel()) if one]
         for core, _ in forms:
             for layer in core.program.layers:
                 numbers = (part.value for part in postorder(layer.expression) if isinstance(part, Number))

@@ -11,13 +11,13 @@ import numpy as np
 from flint import arb
 
 from gradcheck.exact.elements import Array, Undefined, Values, Zero
-from gradcheck.exact.evaluate import as_array
+from gradcheck.exact.evaluate import as_array, from_number, over_arrays
 from gradcheck.exact.evaluate import operation as operation_of_balls
 from gradcheck.exact.expansions import EXPANSIONS, raised
 from gradcheck.exact.series import UNKNOWN, Frame, Gap, Series, constant, cut, remainder, series
 from gradcheck.functions import BEHIND, COMPARISONS, CONDITIONS, CONSTANTS, DETACH, GUARD, MASK, PATCH, TENSOR, WHERE
 from gradcheck.lower import Core
-from gradcheck.program import Call, Name, Node, Number, names, postorder
+from gradcheck.program import Call, Name, Node, Number, live, names, postorder
 
 Direction = Mapping[str, np.ndarray[Any, Any]]
 """How far each element of some inputs moves, as floats; 0 for what stays."""
@@ -43,12 +43,8 @@ class Truth:
 
 def needed(core: Core, outputs: Sequence[str]) -> Core:
     """Return the program without the layers that none of the outputs reads."""
-    read, kept = set(outputs), []
-    for layer in reversed(core.program.layers):
-        if layer.name in read:
-            kept.append(layer)
-            read.update(names(layer.expression))
-    return replace(core, program=replace(core.program, layers=tuple(reversed(kept)), outputs=tuple(outputs)))
+    program = replace(core.program, outputs=tuple(outputs))
+    return replace(core, program=replace(program, layers=tuple(reversed([*live(program)]))))
 
 
 def along(core: Core, still: Values, direction: Direction, frame: Frame) -> Values:
@@ -132,12 +128,7 @@ def evaluate(node: Node, values: Mapping[str, Array], frame: Frame) -> Array:
 
 
 def _number(node: Any) -> Any:
-    return number_ball(node) if isinstance(node, Number) else node
-
-
-def number_ball(node: Number) -> Any:
-    """Return a constant as a ball."""
-    return arb(node.value.numerator) / node.value.denominator
+    return from_number(node.value) if isinstance(node, Number) else node
 
 
 def _operation(node: Call, args: list[Any], like: Series) -> Any:
@@ -155,8 +146,7 @@ def _operation(node: Call, args: list[Any], like: Series) -> Any:
 
 
 def _over(args: Sequence[Any], function: Callable[..., Any]) -> Any:
-    made: Callable[..., Any] = np.frompyfunc(function, len(args), 1)
-    return as_array(made(*args))
+    return as_array(over_arrays(function, len(args))(*args))
 
 
 _LINEAR = frozenset({"neg", "add", "sub", "mul", "div"})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from functools import lru_cache, reduce
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -13,8 +13,7 @@ from gradcheck.exact.evaluate import as_array, evaluate
 from gradcheck.exact.precision import working_precision
 from gradcheck.functions import COMPARISONS, DETACH, ELEMENTWISE, TENSOR, WHERE
 from gradcheck.functions.tensor import numpy_key
-from gradcheck.lower import Core
-from gradcheck.parse import parse
+from gradcheck.lower import Core, condition
 from gradcheck.program import Call, Layer, Name, Node, Number, names, postorder, substitute
 
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
@@ -156,9 +155,9 @@ def _moved_back(node: Call, shapes: Sequence[tuple[int, ...]], mask: Mask) -> li
 def _holding(conditions: Iterator[tuple[Node, bool]], values: Values, shape: tuple[int, ...]) -> Mask:
     """Return for which elements all conditions certainly have the truth that is wanted."""
     made = np.ones(shape, dtype=bool)
-    for condition, wanted in conditions:
-        truth = np.broadcast_to(as_array(evaluate(condition, values)), shape)
-        made &= np.array([one is wanted for one in truth.ravel()], dtype=bool).reshape(shape)
+    for one, wanted in conditions:
+        truth = np.broadcast_to(as_array(evaluate(one, values)), shape)
+        made &= np.array([each is wanted for each in truth.ravel()], dtype=bool).reshape(shape)
     return made
 
 
@@ -190,14 +189,7 @@ def _smooth(node: Call) -> Iterator[tuple[Node, bool]]:
 
 def _on(node: Call, text: str) -> Node:
     """Return a row's condition on the arguments of a call."""
-    return substitute(_condition(text), dict(zip(ELEMENTWISE[node.op].args, node.args, strict=True)))
-
-
-@lru_cache(maxsize=1024)
-def _condition(text: str) -> Node:
-    choice = parse(f"where({text}, 1, 0)").layers[0].expression
-    assert isinstance(choice, Call)
-    return choice.args[0]
+    return substitute(condition(text), dict(zip(ELEMENTWISE[node.op].args, node.args, strict=True)))
 
 
 # --- ties that meet -------------------------------------------------------------------------------------------

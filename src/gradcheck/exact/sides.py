@@ -19,7 +19,7 @@ from gradcheck.exact.ray import Direction, needed
 from gradcheck.exact.ties import with_differences
 from gradcheck.formats import Ball, Estimate
 
-__all__ = ["Beside", "Form", "Side", "Sides", "Surroundings", "beside", "limit", "sides"]
+__all__ = ["Beside", "Form", "Side", "Sides", "Surroundings", "beside"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,24 +73,13 @@ class Beside:
 
     @property
     def limit(self) -> Ball | Estimate | None:
-        """Return the limit of the derivative where both sides have the same, and the values meet."""
+        """Return the limit of the derivative where both sides have the same, and the values meet.
+
+        So ``sin(x)/x``, which is 0/0 at 0, has the limit 0 there, and so has every other formula that is 0/0 at a
+        point where its values have a limit: such a point is removable.
+        """
         sides = self.sides
         return sides.common if sides is not None and self.smooth and self.meets else None
-
-
-def sides(forms: Sequence[Form], value: str, point: Point, name: str, k: int) -> Sides | None:
-    """Return the one-sided derivatives by element ``k`` of input ``name``; None where a side has none."""
-    return beside(forms, value, point, name, k).sides
-
-
-def limit(forms: Sequence[Form], value: str, point: Point, name: str, k: int) -> Ball | Estimate | None:
-    """Return the derivative of the continued function by element ``k`` of input ``name``.
-
-    So ``sin(x)/x``, which is 0/0 at 0, has the limit 0 there, and so has every other formula that is 0/0 at a point
-    where its values have a limit: such a point is removable. None means that the sides differ, that one of them has no
-    slope, or that the values from both sides do not meet.
-    """
-    return beside(forms, value, point, name, k).limit
 
 
 def beside(

@@ -49,10 +49,6 @@ class Book:
         """Return a rational number of FLINT's."""
         return Known(self, arb(value), {UNIT: value} if value != 0 else {})
 
-    def named(self, name: str, ball: Any) -> Known:
-        """Return a constant of the language."""
-        return self.atom(name, ball)
-
     def lift(self, value: Any) -> Any:
         """Return an element with its structure: a rational where it is exact, else a number of its own."""
         return self.atom(("ball", id(value)), value) if isinstance(value, arb) else value
@@ -120,9 +116,7 @@ class Known:
     @property
     def rational(self) -> Any:
         """Return the rational number that this is; None where it is not known to be one."""
-        if self.form is None or len(self.form) > 1:
-            return None
-        return self.form.get(UNIT) if self.form else fmpq(0)
+        return None if self.form is None else _constant(self.form)
 
     def coerced(self, other: Any) -> Any:
         """Return another operand with its structure; None for what is no number at all."""
@@ -370,6 +364,7 @@ def _cancelled(form: Form, factor: int, divisor: Form) -> Form:
 
 
 def _constant(form: Form) -> Any:
+    """Return the rational number that a form is, None where it is none."""
     return fmpq(0) if not form else form.get(UNIT) if len(form) == 1 else None
 
 

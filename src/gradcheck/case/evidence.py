@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gradcheck import autograd, exact
-from gradcheck.autograd import Backward, Mismatch, TorchValue
+from gradcheck.autograd import Backward, Mismatch
 from gradcheck.blame import Blame, Cause
 from gradcheck.compare import Judgement, Rounding, Verdict, half_of_the_digits
 from gradcheck.diagnose import Graph, Site, faults, graph, misadded, ruled
+from gradcheck.diagnose.graph import inputs
+from gradcheck.diagnose.scene import broken, descendants
 from gradcheck.formats import Ball, Format
 from gradcheck.outcome import Fault
 from gradcheck.symbolic import Pullback
@@ -110,7 +112,7 @@ class Evidence:
                 return one.call.op
         for site in self.graph.sites:
             ruling = self.graph.rulings[site.call]
-            backward = any(name in _inputs(site.sources[position]) for position in ruling.pulled)
+            backward = any(name in inputs(site.sources[position]) for position in ruling.pulled)
             if (ruling.value is not None and (name is None or _meets(site, name))) or (name is not None and backward):
                 return site.call.op
         return None
@@ -193,31 +195,14 @@ def half_ulp(array: Floats, fmt: Format) -> Floats:
     return made
 
 
-def _inputs(source: Site | str | None) -> frozenset[str]:
-    return source.inputs if isinstance(source, Site) else frozenset() if source is None else frozenset({source})
-
-
 def _meets(site: Site, name: str) -> bool:
     """Return whether a value flows into something that an input flows into, too: its gradient depends on the value."""
-    todo = [reader for reader, _ in site.readers]
-    seen = set(todo)
-    while todo:
-        one = todo.pop()
-        if name in one.inputs:
-            return True
-        fresh = [reader for reader, _ in one.readers if reader not in seen]
-        seen.update(fresh)
-        todo += fresh
-    return False
+    return any(name in one.inputs for one, _ in descendants(site))
 
 
 def _overflows(site: Site, traced: Graph) -> bool:
     """Return whether an operation made infinity of finite numbers, in its value or on the way back."""
-    if traced.rulings[site.call].overflow is None or not all(map(_is_finite, site.torch.args)):
+    if traced.rulings[site.call].overflow is None or any(map(broken, site.torch.args)):
         return False
-    back = _is_finite(site.torch.cotangent) and not all(map(_is_finite, site.torch.pulled))
-    return back or not _is_finite(site.torch.value)
-
-
-def _is_finite(value: TorchValue | None) -> bool:
-    return value is None or bool(np.isfinite(value.elements).all())
+    back = not broken(site.torch.cotangent) and any(map(broken, site.torch.pulled))
+    return back or broken(site.torch.value)

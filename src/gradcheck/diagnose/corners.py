@@ -10,8 +10,8 @@ import numpy as np
 from gradcheck import exact
 from gradcheck.blame import Cause
 from gradcheck.diagnose.alone import array, tensors
-from gradcheck.diagnose.graph import Balls, Element, Site
-from gradcheck.diagnose.scene import Finding, Scene, inputs, masking
+from gradcheck.diagnose.graph import Balls, Element, Site, inputs
+from gradcheck.diagnose.scene import Finding, Scene, masking
 from gradcheck.formats import Ball
 from gradcheck.functions import COMPARISONS, WHERE
 from gradcheck.program import Number

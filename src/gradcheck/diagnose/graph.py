@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import inf, isfinite
 from typing import Any
@@ -142,7 +142,7 @@ def graph(
         site = Site(
             one, sources, name, _shaped(home, values, one.value.shape),
             _shaped(pullback.cotangents.get(name or ""), values, one.value.shape),
-            frozenset(_inputs(sources)),
+            frozenset().union(*map(inputs, sources)),
         )  # fmt: skip
         sites[one.call] = site
         for position, source in enumerate(sources):
@@ -160,12 +160,9 @@ def _source(node: Node, layers: Mapping[str, Node], sites: Mapping[Call, Site]) 
     return sites.get(node) if isinstance(node, Call) else None
 
 
-def _inputs(sources: Sequence[Site | str | None]) -> Iterator[str]:
-    for source in sources:
-        if isinstance(source, Site):
-            yield from source.inputs
-        elif source is not None:
-            yield source
+def inputs(source: Site | str | None) -> frozenset[str]:
+    """Return the inputs that an argument depends on."""
+    return source.inputs if isinstance(source, Site) else frozenset() if source is None else frozenset({source})
 
 
 def _shaped(node: Node | None, values: Values, shape: Shape) -> Balls | None:

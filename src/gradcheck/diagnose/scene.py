@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from math import isfinite
@@ -117,17 +118,20 @@ class Scene:
         return abs(self.graph.format.round_dyadic(ball.midpoint)) < self.graph.format.smallest_normal
 
 
-def reaches(site: Site, other: Site) -> bool:
-    """Return whether a value flows from one operation into another."""
-    todo, seen = [site], {site}
+def descendants(site: Site) -> Iterator[tuple[Site, int]]:
+    """Yield whatever a value flows into, the nearest first, with the argument by which it does: once for each."""
+    seen, todo = {site}, deque([site])
     while todo:
-        for reader, _ in todo.pop().readers:
-            if reader is other:
-                return True
+        for reader, position in todo.popleft().readers:
+            yield reader, position
             if reader not in seen:
                 seen.add(reader)
                 todo.append(reader)
-    return False
+
+
+def reaches(site: Site, other: Site) -> bool:
+    """Return whether a value flows from one operation into another."""
+    return any(reader is other for reader, _ in descendants(site))
 
 
 def ancestors(source: Site | str | None) -> list[Site]:
@@ -146,17 +150,12 @@ def ancestors(source: Site | str | None) -> list[Site]:
 
 def masking(site: Site) -> Site | None:
     """Return the first ``where`` behind an operation that does not take the branch through it, somewhere."""
-    seen, todo = {site}, [site]
-    while todo:
-        for reader, position in todo.pop(0).readers:
-            condition = reader.torch.args[0]
-            if reader.call.op == WHERE and position and condition is not None:
-                taken = 1.0 if position == 1 else 0.0
-                if any(one != taken for one in condition.elements):
-                    return reader
-            if reader not in seen:
-                seen.add(reader)
-                todo.append(reader)
+    for reader, position in descendants(site):
+        condition = reader.torch.args[0]
+        if reader.call.op == WHERE and position and condition is not None:
+            taken = 1.0 if position == 1 else 0.0
+            if any(one != taken for one in condition.elements):
+                return reader
     return None
 
 
@@ -170,11 +169,6 @@ def broken(value: TorchValue | None, at: int | None = None) -> bool:
 def leads(site: Site, source: Site | str | None) -> bool:
     """Return whether a value flows from an operation into an argument."""
     return isinstance(source, Site) and (source is site or reaches(site, source))
-
-
-def inputs(source: Site | str | None) -> frozenset[str]:
-    """Return the inputs that an argument depends on."""
-    return source.inputs if isinstance(source, Site) else frozenset() if source is None else frozenset({source})
 
 
 def not_zero(ball: Element) -> bool:

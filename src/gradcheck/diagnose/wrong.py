@@ -7,8 +7,8 @@ from math import inf
 
 from gradcheck.autograd import TorchValue
 from gradcheck.blame import Cause
-from gradcheck.diagnose.graph import Graph, Site, Wrong
-from gradcheck.diagnose.scene import NOTICEABLE, Finding, Scene, inputs, not_zero
+from gradcheck.diagnose.graph import Graph, Site, Wrong, inputs
+from gradcheck.diagnose.scene import NOTICEABLE, Finding, Scene, not_zero
 from gradcheck.formats import FORMATS, Ball, Dyadic, Format
 
 

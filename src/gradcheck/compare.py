@@ -1,4 +1,4 @@
-"""The verdict on one element of one gradient, from a proven enclosure and torch's value."""
+"""The verdict on one number of torch, an element of a gradient or of the value, from a proven enclosure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from gradcheck.formats import Ball, Format, order
 
 
 class Verdict(StrEnum):
-    """What is known about one element of one gradient, mildest first."""
+    """What is known about one element of a gradient, or of the value, mildest first."""
 
     AGREE = "agree"
     UNTRACKED = "untracked"

@@ -9,7 +9,7 @@ from math import isfinite
 from typing import TYPE_CHECKING
 
 from gradcheck import exact
-from gradcheck.case.elements import Element, Elements
+from gradcheck.case.elements import Elements
 from gradcheck.case.ties import Ties, bend
 from gradcheck.compare import Judgement, Verdict, half_of_the_digits
 from gradcheck.exact import Beside, Place
@@ -146,14 +146,6 @@ class Aside:
 
     # --- rounding ---
 
-    @cached_property
-    def rounded(self) -> dict[str, list[Element]]:
-        """Return all that an honest evaluation in floats may return, None for anything, by input."""
-        case, pullback = self.case, self.case.plan.rounding()
-        values, _ = exact.enclose_rounded(pullback.core, case.arrays, case.format, case.bits)
-        outputs = zip(case.plan.wrt, pullback.program.outputs, strict=True)
-        return {name: list(exact.balls(values[output], case.bits)) for name, output in outputs}
-
     def explain(self) -> None:
         """Take slopes off the sides of a corner as right where rounding on the way explains the difference."""
         for place, slopes in self.slopes.items():
@@ -161,8 +153,8 @@ class Aside:
             if one.truth(k) is not None or one.torch is None or not isfinite(one.torch[k]):
                 continue
             if self.found(place).verdict is Verdict.DISAGREE:
-                enclosed = self.rounded[place[0]][k]
-                if isinstance(enclosed, Ball) and enclosed.contains(one.torch[k]) and enclosed.overlaps(slopes):
+                enclosed, _ = self.case.whole.enclosed(*place)
+                if enclosed is not None and enclosed.contains(one.torch[k]) and enclosed.overlaps(slopes):
                     one.judgements[k] = self.explained(place, slopes)
 
     def explained(self, place: Place, slopes: Ball) -> Judgement:
@@ -186,8 +178,10 @@ class Aside:
 
     def is_honest(self, group: Sequence[Place]) -> bool:
         """Return whether rounding on the way may have made torch's numbers for a group out of right ones."""
-        found = [(self.rounded[name][k], self.torch((name, k))) for name, k in group] if self.is_rounded() else []
-        return bool(found) and all(not isinstance(ball, Ball) or ball.contains(value) for ball, value in found)
+        if not self.is_rounded():
+            return False
+        found = [(self.case.whole.enclosed(*place)[0], self.torch(place)) for place in group]
+        return all(enclosed is None or enclosed.contains(value) for enclosed, value in found)
 
     def beside(self, place: Place) -> Beside:
         """Return what the function does on both sides of the point, along one element."""

@@ -1,4 +1,4 @@
-"""The elements of one gradient on their way to a verdict."""
+"""The elements of one gradient, or of the value, on their way to a verdict."""
 
 from __future__ import annotations
 
@@ -17,12 +17,11 @@ Element = Ball | Estimate | str | None
 """An enclosure; the estimate of a limit; the reason why there is no derivative; or None where this precision, or this
 form, gives no number."""
 
-
 _TOO_WIDE = Judgement(Verdict.UNDECIDED, note="the slopes are enclosed too wide")
 
 
 class Elements:
-    """The elements of the gradient by one input; the state is what is decided, and which elements are still open."""
+    """The elements of the gradient by one input, or of the value; the state is what is decided, and which are open."""
 
     def __init__(self, name: str, shape: Shape, torch: TorchValue | None) -> None:
         self.name = name

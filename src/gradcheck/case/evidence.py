@@ -82,13 +82,13 @@ class Evidence:
         """
         if smooth and self.is_seen(name, k, value):
             wrong = self.wrong(name)
-            sensitive = wrong is None and self.is_sensitive(name, k, truth)
+            sensitive = wrong is None and self.case.whole.is_sensitive(name, k, truth)
             return Rounding(wrong is None, wrong, self.overflow, sensitive)
-        enclosed, overflow = self.enclosed(name, k)
+        enclosed, overflow = self.case.whole.enclosed(name, k)
         # Numbers that Python rounds before torch sees them may lead the whole away from the truth: not so off a corner.
         led_away = not smooth and enclosed is not None and not enclosed.overlaps(truth)
         explains = enclosed is None or (enclosed.contains(value) and not led_away)
-        return Rounding(explains, None, overflow, explains and self.is_sensitive(name, k, truth))
+        return Rounding(explains, None, overflow, explains and self.case.whole.is_sensitive(name, k, truth))
 
     # --- operation by operation ---
 
@@ -125,27 +125,25 @@ class Evidence:
         large = (site for site in self.graph.sites if _overflows(site, self.graph))
         return next((site.call.op for site in large), None)
 
-    # --- the whole ---
+
+class Whole:
+    """What roundings may make of a whole program at one point, and what moves it: the same for every run of torch."""
+
+    def __init__(self, case: Case) -> None:
+        self.case = case
 
     @cached_property
-    def sweep(self) -> tuple[Pullback, exact.Values, str | None]:
-        """Return the rounding enclosure of the whole program."""
+    def rounded(self) -> tuple[Pullback, exact.Values, str | None]:
+        """Return the rounding enclosure of all layers, and what overflows."""
         pullback = self.case.plan.rounding()
         values, overflow = exact.enclose_rounded(pullback.core, self.case.arrays, self.case.format, self.case.bits)
         return pullback, values, overflow
 
     def enclosed(self, name: str | None, k: int) -> tuple[Ball | None, str | None]:
         """Return all that an honest evaluation may return for one element (None: anything), and what overflows."""
-        pullback, values, overflow = self.sweep
-        layer = self.case.plan.program.output if name is None else self.output(pullback, name)
-        [found] = exact.balls(values[layer], self.case.bits, [k])
+        pullback, values, overflow = self.rounded
+        [found] = exact.balls(values[self.layer(pullback, name)], self.case.bits, [k])
         return (found if isinstance(found, Ball) else None), overflow
-
-    def output(self, pullback: Pullback, name: str) -> str:
-        """Return the layer of a gradient program that holds the gradient by one input."""
-        return pullback.program.outputs[self.case.plan.wrt.index(name)]
-
-    # --- sensitivity ---
 
     @cached_property
     def moved(self) -> list[exact.Values]:
@@ -156,10 +154,15 @@ class Evidence:
 
     def is_sensitive(self, name: str | None, k: int, truth: Ball) -> bool:
         """Return whether half an ULP of the point moves an element by more than half of its digits."""
-        layer = self.case.plan.program.output if name is None else self.output(self.case.plan.node, name)
+        layer = self.layer(self.case.plan.node, name)
         found = [exact.balls(values[layer], self.case.bits, [k])[0] for values in self.moved]
         balls = [one for one in found if isinstance(one, Ball)]
         return not balls or any(_apart(one, truth, self.case.format) for one in balls)
+
+    def layer(self, pullback: Pullback, name: str | None) -> str:
+        """Return the layer of a gradient program that holds the gradient by one input, or the output."""
+        plan = self.case.plan
+        return plan.program.output if name is None else pullback.program.outputs[plan.wrt.index(name)]
 
 
 def _gave(run: Backward, output: str, name: str | None, k: int, value: float) -> bool:

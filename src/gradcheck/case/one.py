@@ -13,7 +13,7 @@ from gradcheck import autograd, exact
 from gradcheck.autograd import Backward, TorchValue
 from gradcheck.case.aside import look_aside
 from gradcheck.case.elements import Element, Elements, spread
-from gradcheck.case.evidence import Evidence, mismatched
+from gradcheck.case.evidence import Evidence, Whole, mismatched
 from gradcheck.compare import SLACK, Judgement, Verdict, between, judge
 from gradcheck.errors import LaneProblem
 from gradcheck.exact import MAX_BITS, START_BITS
@@ -56,6 +56,7 @@ class Case:
         self.unsteady: dict[str, set[int]] = {}
         self.notes: list[str] = []
         self.evidence: list[Evidence] = []
+        self.whole = Whole(self)
         self.value: Elements | None = None
 
     @property

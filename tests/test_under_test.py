@@ -292,7 +292,6 @@ def test_what_is_of_another_kind_is_told_and_the_run_goes_on(
     assert made is None or made.shape == (3,)
     if traced:
         [operation] = found.operations
-        assert operation.mismatches == found.mismatches
         assert operation.value == autograd.TorchValue((3,), value)
     text = "square(x)"
     assert all(text[one.span.start : one.span.end] == text and one.op == "square" for one in found.mismatches)

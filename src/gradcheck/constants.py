@@ -59,6 +59,8 @@ def in_python(op: str, args: Sequence[Fraction | None]) -> Fraction | None:
 
     >>> in_python("sub", [in_python("add", [Fraction("0.1"), Fraction("0.2")]), Fraction("0.3")])
     Fraction(1, 18014398509481984)
+    >>> in_python("remainder", [Fraction(-1), Fraction(3)])
+    Fraction(2, 1)
     """
     numbers = [one for one in args if one is not None]
     if op in _PLAIN_CONSTANTS and not args:
@@ -80,7 +82,7 @@ def _plain(value: Fraction) -> int | float:
 
 _PYTHON: dict[str, Callable[..., Any]] = {
     "neg": operator.neg, "add": operator.add, "sub": operator.sub, "mul": operator.mul, "div": operator.truediv,
-    "pow": operator.pow,
+    "pow": operator.pow, "remainder": operator.mod,
 }  # fmt: skip
 _PLAIN_CONSTANTS = {"pi": math.pi, "e": math.e}
 

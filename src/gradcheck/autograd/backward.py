@@ -66,9 +66,9 @@ class Passed:
         return Backward(
             {name: reader(tensor, True) for name, tensor in self.layers.items()},
             {name: None if one is None else reader(one, False) for name, one in self.gradients.items()},
-            tuple(step.operation(self.pulled, lane.misfits(step.call), reader) for step in lane.steps),
+            tuple(step.operation(self.pulled, reader) for step in lane.steps),
             tuple(lane.plain),
-            tuple(one for _, one in lane.mismatches),
+            tuple(lane.mismatches),
         )
 
 
@@ -101,7 +101,7 @@ def _refusals(program: Program, lane: Lane) -> Iterator[None]:
     except Exception as problem:
         if not (lane.under_test or isinstance(problem, TORCH_ERRORS)):
             raise  # a callable under test may raise anything, torch may not
-        blamed = [one.span for _, one in lane.mismatches if one.backward]
+        blamed = [one.span for one in lane.mismatches if one.backward]
         span = blamed[-1] if blamed else program.layers[-1].span
         message = f"torch's backward pass failed: {first_line(problem)}"
         raise LaneProblem(message, source=program.source, span=span) from problem

@@ -38,7 +38,7 @@ class Lane:
         self.source = source
         self.steps: list[Step] = []
         self.plain: list[Operation] = []
-        self.mismatches: list[tuple[Call, Mismatch]] = []
+        self.mismatches: list[Mismatch] = []
 
     def run(self, program: Program) -> dict[str, torch.Tensor]:
         """Return every layer as a tensor."""
@@ -46,10 +46,6 @@ class Lane:
         for layer in program.layers:
             layers[layer.name] = self.values[layer.name] = self.tensor(self.evaluate(layer.expression))
         return layers
-
-    def misfits(self, node: Call) -> tuple[Mismatch, ...]:
-        """Return what the callable under test for one operation returned of another kind than torch's."""
-        return tuple(one for call, one in self.mismatches if call is node)
 
     def evaluate(self, node: Node) -> Any:
         """Return the value of an expression, a tensor or a plain number."""
@@ -98,7 +94,7 @@ class Lane:
         tested = self.tested(node.op)
         if tested is None:
             return function(node.op)(*given, **params)
-        return run(node, tested, given, params, lambda one: self.mismatches.append((node, one)))
+        return run(node, tested, given, params, self.mismatches.append)
 
     def tested(self, op: str) -> Callable[..., Any] | None:
         """Return the callable under test, if any; that of ``clamp`` gets None for a bound that is not there."""

@@ -57,9 +57,9 @@ class Operation:
     carries a graph, ``made_tracked`` whether the result does. ``pulled`` holds what flowed back to each argument from
     this operation alone, ``cotangent`` what flowed into its result from all that read it. ``functions`` names what runs
     on the way back through it (``MulBackward0``), from the result to the arguments, and ``saved`` is what they keep.
-    A ``plain`` operation is Python's own, on plain numbers alone: ``value`` is its result in float64 (a truth is 1 or
-    0), and nothing flows back. ``mismatches`` says what a callable under test returned of another kind than torch's
-    function; ``value`` is what the run went on with.
+    One of Python's own, on plain numbers alone, has its result in float64 as ``value`` (a truth is 1 or 0), and nothing
+    flows back. Where a callable under test returned another kind of tensor than torch's function, ``value`` is what the
+    run went on with.
     """
 
     call: Call
@@ -72,8 +72,6 @@ class Operation:
     functions: tuple[str, ...] = ()
     saved: tuple[Saved, ...] = ()
     numbers: tuple[float | None, ...] = ()
-    plain: bool = False
-    mismatches: tuple[Mismatch, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

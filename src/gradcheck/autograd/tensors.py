@@ -26,9 +26,13 @@ def leaf(array: np.ndarray[Any, Any], dtype: str, device: str, tracked: bool) ->
 
 def value(tensor: torch.Tensor, graph: bool = False) -> TorchValue:
     """Return a tensor as floats, with the name of its backward function for a ``graph``."""
-    name = type(tensor.grad_fn).__name__ if graph and tensor.grad_fn is not None else None
     flat = tensor.detach().to(device="cpu", dtype=torch.float64).reshape(-1)
-    return TorchValue(tuple(tensor.shape), flat.tolist(), name)
+    return TorchValue(tuple(tensor.shape), flat.tolist(), function_name(tensor) if graph else None)
+
+
+def function_name(tensor: torch.Tensor) -> str | None:
+    """Return the name of a tensor's backward function, None where it has none."""
+    return None if tensor.grad_fn is None else type(tensor.grad_fn).__name__
 
 
 def optional(tensor: torch.Tensor | None) -> TorchValue | None:

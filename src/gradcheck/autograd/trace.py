@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from gradcheck.autograd.record import Mismatch, Operation, Saved, TorchValue
+from gradcheck.autograd.record import Operation, Saved, TorchValue
 from gradcheck.autograd.tensors import TORCH_ERRORS
 from gradcheck.program import Call
 
@@ -39,9 +39,7 @@ class Step:
         """Yield the tensors of which the cotangents are wanted."""
         yield from (one for one in (self.result, *self.args) if isinstance(one, torch.Tensor))
 
-    def operation(
-        self, pulled: Mapping[int, torch.Tensor | None], mismatches: tuple[Mismatch, ...], read: Reader
-    ) -> Operation:
+    def operation(self, pulled: Mapping[int, torch.Tensor | None], read: Reader) -> Operation:
         """Return the operation with what flowed back, by the identity of each tensor."""
         tensors = [one if isinstance(one, torch.Tensor) else None for one in self.args]
         back = [None if one is None else pulled[id(one)] for one in (self.result, *tensors)]
@@ -57,7 +55,6 @@ class Step:
             self.functions,
             self.saved,
             numbers(self.args),
-            mismatches=mismatches,
         )
 
 
@@ -73,7 +70,7 @@ def plain(call: Call, args: list[Any], made: Any) -> Operation:
     """Return an operation that Python ran on plain numbers alone."""
     nothing, no = (None,) * len(args), (False,) * len(args)
     result = TorchValue((), [float(made)])
-    return Operation(call, nothing, no, result, False, None, nothing, numbers=numbers(args), plain=True)
+    return Operation(call, nothing, no, result, False, None, nothing, numbers=numbers(args))
 
 
 def numbers(args: list[Any]) -> tuple[float | None, ...]:

@@ -16,7 +16,7 @@ from gradcheck.autograd.backward import Passed, Point, passed
 from gradcheck.autograd.lane import Lane
 from gradcheck.autograd.modes import own_modes
 from gradcheck.autograd.record import Backward, TorchValue
-from gradcheck.autograd.tensors import DTYPES, leaf, value
+from gradcheck.autograd.tensors import DTYPES, function_name, leaf, value
 from gradcheck.autograd.trace import Reader
 from gradcheck.functions import COMPOSITE, CONDITIONS, CONSTANTS, DETACH, ELEMENTWISE, WHERE
 from gradcheck.parse import parse
@@ -69,7 +69,7 @@ def _one(k: int) -> Reader:
     """Return a reader of one copy; what has no axes depends on no input, and is not copied."""
 
     def read(tensor: torch.Tensor, graph: bool) -> TorchValue:
-        name = type(tensor.grad_fn).__name__ if graph and tensor.grad_fn is not None else None
+        name = function_name(tensor) if graph else None
         return replace(value(tensor.detach()[..., k] if tensor.dim() else tensor), grad_fn=name)
 
     return read

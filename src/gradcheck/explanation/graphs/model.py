@@ -35,7 +35,7 @@ class Grade(StrEnum):
     """More than half of its digits are wrong."""
 
 
-GOOD = 16.0
+MAX_GOOD = 16.0
 """ULP up to which a number is drawn as right."""
 
 
@@ -57,7 +57,7 @@ class Lanes:
         """Return how good torch's numbers are."""
         if self.bad:
             return Grade.BAD
-        return Grade.OFF if self.error is not None and self.error > GOOD else Grade.GOOD
+        return Grade.OFF if self.error is not None and self.error > MAX_GOOD else Grade.GOOD
 
 
 @dataclass(frozen=True, slots=True)

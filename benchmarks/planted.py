@@ -94,12 +94,14 @@ class Tally:
     seconds: float = 0.0
 
 
-def tally(seed: int, start: int, stop: int, kind: str | None = None) -> Tally:
-    """Return what came out of the faults of these numbers."""
+def tally(seed: int, start: int, stop: int, kind: str | None = None, seconds: float = inf) -> Tally:
+    """Return what came out of the faults of these numbers, as far as they fit into the time."""
     total = Tally(Counter(), Counter(), [])
     names = [kind] if kind else list(KINDS)
     began = monotonic()
     for k in range(start, stop):
+        if monotonic() - began > seconds:
+            break
         dtype = list(FACTORS)[(k // len(names)) % len(FACTORS)]
         plant = KINDS[names[k % len(names)]](Random(f"{seed}:{k}"), dtype)
         try_one(plant, f"{seed}:{k}", total)
@@ -148,10 +150,11 @@ def report(total: Tally, seed: int) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=300, help="faults")
+    parser.add_argument("--seconds", type=float, default=inf, help="when to stop")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--kind", choices=KINDS, help="faults of this kind alone")
     given = parser.parse_args()
-    total = tally(given.seed, 0, given.count, given.kind)
+    total = tally(given.seed, 0, given.count, given.kind, given.seconds)
     print(report(total, given.seed))
     planted, found = (sum(counter.values()) for counter in (total.planted, total.found))
     return 0 if planted and found >= GOAL * planted else 1

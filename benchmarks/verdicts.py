@@ -15,6 +15,7 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import reduce
+from math import inf
 from random import Random
 from time import monotonic
 
@@ -77,10 +78,16 @@ def turns() -> list[str]:
     return mixed
 
 
-def tally(seed: int, start: int, stop: int, kind: str | None = None) -> Tally:
-    """Return what came out of the pairs of these numbers; each depends on the seed, its kind and its number alone."""
+def tally(seed: int, start: int, stop: int, kind: str | None = None, seconds: float = inf) -> Tally:
+    """Return what came out of the pairs of these numbers, as far as they fit into the time.
+
+    Each depends on the seed, its kind and its number alone.
+    """
+    began = monotonic()
     total, mixed = Tally(), [kind] if kind is not None else turns()
     for k in range(start, stop):
+        if monotonic() - began > seconds:
+            break
         name = mixed[k % len(mixed)]
         drawn = KINDS[name].draw(Random(f"{seed}:{k}"), NAMES[(k + k // ROUND) % len(NAMES)])
         before, broken = monotonic(), len(total.broken)
@@ -91,10 +98,10 @@ def tally(seed: int, start: int, stop: int, kind: str | None = None) -> Tally:
     return total
 
 
-def run(count: int, seed: int, jobs: int, kind: str | None = None) -> Tally:
-    """Return what came out of the first ``count`` pairs of a seed."""
+def run(count: int, seed: int, jobs: int, kind: str | None = None, seconds: float = inf) -> Tally:
+    """Return what came out of the first ``count`` pairs of a seed; the time ends the run of a single process alone."""
     if jobs == 1:
-        return tally(seed, 0, count, kind)
+        return tally(seed, 0, count, kind, seconds)
     step = max(20, count // (8 * jobs))
     starts = range(0, count, step)
     with ProcessPoolExecutor(jobs, initializer=torch.set_num_threads, initargs=(1,)) as pool:
@@ -127,10 +134,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=10_000, help="pairs of a program with a point and a dtype")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seconds", type=float, default=inf, help="when to stop, with --jobs 1")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
     parser.add_argument("--kind", choices=KINDS, help="pairs of this kind alone")
     given = parser.parse_args()
-    total = run(given.count, given.seed, given.jobs, given.kind)
+    total = run(given.count, given.seed, given.jobs, given.kind, given.seconds)
     print(report(total, given.seed))
     return 1 if total.broken else 0
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from gradcheck import exact
 from gradcheck.case.elements import Elements
-from gradcheck.case.ties import Ties, bend
+from gradcheck.case.ties import Ties
 from gradcheck.compare import Judgement, Verdict, half_of_the_digits
 from gradcheck.exact import Beside, Place
 from gradcheck.formats import Ball, Dyadic
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 MAX_KINKS = 256
 """Elements whose sides are worked out one by one; those whose corners do not meet are all done in one evaluation."""
+MAX_WORK = 500_000
+"""Numbers of programs that are worked out beside a point, one ray after the other, a second or two for 100,000."""
 FEW = 4
 """Elements up to which one by one is cheaper."""
 
@@ -52,8 +54,17 @@ class Aside:
     gradients: dict[str, Elements]
     values: exact.Values
     slopes: dict[Place, Ball] = field(default_factory=dict)
-    bends: dict[Place, int] = field(default_factory=dict)
-    """How the slope changes along an element: 1 where it grows, -1 where it falls."""
+
+    @cached_property
+    def most(self) -> int:
+        """Return how many elements are looked at one by one: fewer of a larger program."""
+        numbers = sum(self.values[layer.name].size for layer in self.forward.program.layers)
+        return min(MAX_KINKS, max(FEW, MAX_WORK // max(numbers, 1)))
+
+    @property
+    def too_many(self) -> str:
+        """Return why an element is not looked at."""
+        return f"{self.most} elements were looked at one by one, and this is one more"
 
     @cached_property
     def forward(self) -> Core:
@@ -103,8 +114,8 @@ class Aside:
         """
         for count, place in enumerate(places):
             one, k = self.gradients[place[0]], place[1]
-            if count >= MAX_KINKS:
-                one.judgements[k] = Judgement(Verdict.UNDECIDED, note=f"the function may jump here: {_TOO_MANY}")
+            if count >= self.most:
+                one.judgements[k] = Judgement(Verdict.UNDECIDED, note=f"the function may jump here: {self.too_many}")
             elif not self.is_confirmed(one.balls[k], found := self.beside(place)):
                 verdict = Verdict.UNDEFINED if found.proven else Verdict.UNDECIDED
                 one.balls[k], one.judgements[k] = None, Judgement(verdict, note=_NO_SLOPE)
@@ -129,10 +140,12 @@ class Aside:
                 if found is not None:
                     self.judge(place, found)
                     left.remove(place)
-        for place in left[:MAX_KINKS]:
+        for place in left[: self.most]:
             self.judge(place, self.beside(place))
-        for name, k in left[MAX_KINKS:]:
-            self.gradients[name].judgements[k] = Judgement(Verdict.UNDECIDED, note=f"a kink may be here: {_TOO_MANY}")
+        for name, k in left[self.most :]:
+            self.gradients[name].judgements[k] = Judgement(
+                Verdict.UNDECIDED, note=f"a kink may be here: {self.too_many}"
+            )
 
     def judge(self, place: Place, found: Beside) -> None:
         """Judge an element by what the function does beside the point."""
@@ -142,7 +155,6 @@ class Aside:
         one.aside(k, found, self.case.format, self.case.tolerance)
         if found.sides is not None:
             self.slopes[place] = found.sides.left.hull(found.sides.right)
-            self.bends[place] = bend(found.sides.left, found.sides.right)
 
     # --- rounding ---
 
@@ -202,4 +214,3 @@ class Aside:
 
 
 _NO_SLOPE = "the function has no slope on both sides of this point, whatever the branches at the point have"
-_TOO_MANY = f"{MAX_KINKS} elements (MAX_KINKS) were looked at one by one, and this is one more"

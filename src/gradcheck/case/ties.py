@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from math import isfinite
 from typing import TYPE_CHECKING
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 MAX_GROUPS = 64
 """Groups of elements whose corners meet that are tried in several directions."""
+MAX_TIES = 64
+"""Elements of one group that are tried together; a larger one is judged along each element alone."""
+MAX_PAIRS = 6
+"""Pairs of directions, and as many turned around, that tell whether a function bends one way."""
 SHOWN = 8
 """Steps of a direction that are written out."""
 MAX_ORDERS = 48
@@ -24,11 +28,10 @@ MAX_ORDERS = 48
 
 
 class Ties:
-    """The elements of one point whose corners meet; the state is how the function bends along what was tried."""
+    """The elements of one point whose corners meet."""
 
     def __init__(self, aside: Aside) -> None:
         self.aside = aside
-        self.bends: set[int] = set()
 
     def judge(self) -> None:
         """Hold torch's gradient against the function along directions in which several elements move at once."""
@@ -36,7 +39,11 @@ class Ties:
             return
         groups = [group for group in self.aside.groups if len(group) > 1 and self.comparable(group)]
         for group in groups[:MAX_GROUPS]:
-            self.judge_group(group)
+            if len(group) <= min(MAX_TIES, self.aside.most):
+                self.judge_group(group)
+            else:
+                for place in self.off(group):
+                    self.leave_open(place)
 
     def comparable(self, group: Sequence[Place]) -> bool:
         """Return whether torch has a number for each element, and none is judged undefined or undecided."""
@@ -58,19 +65,46 @@ class Ties:
         gradients beside the point, in one order of the elements after the other. There may be more orders than can be
         tried: what was in none of them is wrong only where the function is convex or concave in all that was tried.
         """
-        self.bends = {self.aside.bends.get(place, 0) for place in group}
-        off = [place for place in group if self.aside.found(place).verdict is Verdict.DISAGREE]
+        off = self.off(group)
         still = self.beyond(group, [tuple(int(one == place) for one in group) for place in off])
         wrong = {group[steps.index(1)] for steps, _ in still}
-        together = self.beyond(group, exact.directions(len(group))) if not wrong or self.bends >= {1, -1} else []
-        if together and not wrong and not self.bends >= {1, -1}:
+        together = [] if wrong else self.beyond(group, exact.directions(len(group)))
+        known = bool(wrong or together) and self.bends_one_way(group)
+        if together and known:
             self.reject(group, *together[0])
             return
         for place in off:
             if place not in wrong:
                 self.accept(place)
-            elif self.bends >= {1, -1}:
+            elif not known:
                 self.leave_open(place)
+
+    def off(self, group: Sequence[Place]) -> list[Place]:
+        """Return the elements whose slope lies between none of the sides along them alone."""
+        return [place for place in group if self.aside.found(place).verdict is Verdict.DISAGREE]
+
+    def bends_one_way(self, group: Sequence[Place]) -> bool:
+        """Return whether the function is convex in all that is tried here, or concave in all of it.
+
+        The slope along a sum of two directions is at most the sum of their slopes where it is convex, and at least
+        that where it is concave. Two numbers always have all their orders tried.
+        """
+        if len(group) == 2:
+            return True
+        signs = set()
+        for one, other in _pairs(len(group)):
+            both = tuple(a + b for a, b in zip(one, other, strict=True))
+            found = [self.slope(group, steps) for steps in (one, other, both)]
+            known = [ball for ball in found if ball is not None]
+            if len(known) == 3:
+                signs.add(bend(known[2], exact.combined((1, 1), known[:2])))
+        return not signs >= {1, -1}
+
+    def slope(self, group: Sequence[Place], steps: tuple[int, ...]) -> Ball | None:
+        """Return the slope ahead of the point along a direction, None where it is not proven."""
+        course = self.aside.around.ray(exact.toward(self.aside.case.arrays, group, steps))
+        found = self.aside.around.between(course, course)
+        return None if found is None else found[1]
 
     def span(self, group: Sequence[Place], steps: tuple[int, ...]) -> Ball | None:
         """Return the slopes behind and ahead of the point along a direction, None where they are not proven."""
@@ -81,7 +115,6 @@ class Ties:
         found = self.aside.around.between(behind, ahead)
         if found is None:
             return None
-        self.bends.add(bend(*found))
         return found[0].hull(found[1])
 
     def fits(self, group: Sequence[Place], steps: Sequence[int], span: Ball) -> bool:
@@ -138,6 +171,15 @@ class Ties:
         one.balls[k], one.judgements[k] = None, Judgement(Verdict.KINK, note=note)
 
 
+def _pairs(count: int) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
+    """Yield pairs of directions: the first few elements and one more, or another one, forwards and backwards."""
+    for m in range(min(count - 1, MAX_PAIRS)):
+        for sign in (1, -1):
+            one, other = ([sign] * m + [0] * (count - m) for _ in range(2))
+            one[m], other[m + 1] = sign, sign
+            yield tuple(one), tuple(other)
+
+
 def bend(left: Ball, right: Ball) -> int:
-    """Return 1 where a slope grows from the left to the right, -1 where it falls, 0 where neither is known."""
+    """Return 1 where the second is certainly greater, -1 where it is certainly less, 0 where neither is known."""
     return 1 if left.upper < right.lower else -1 if right.upper < left.lower else 0

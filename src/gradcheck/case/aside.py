@@ -176,6 +176,7 @@ class Aside:
         note = f"{made.note}, but for what rounding in {fmt.name} explains"
         if ulps <= half_of_the_digits(Ball(end, end), fmt):
             return Judgement(Verdict.KINK, ulps, note)
+        # Half an ULP of the point leads from a corner to either of its slopes: no input determines which.
         return Judgement(Verdict.UNSTABLE, ulps, note) if self.is_rounded() else made
 
     def is_rounded(self) -> bool:

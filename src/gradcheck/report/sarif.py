@@ -21,7 +21,7 @@ from gradcheck.suite import Batch
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 VERDICTS = {
-    "disagree": "The gradient that torch computed is proven to be wrong.",
+    "disagree": "What torch computed is proven to be wrong.",
     "unstable": "More than half of the digits are lost to rounding, and no input of the dtype determines them.",
     "lossy": "More than half of the digits are lost on the way, though the input determines them.",
     TOO_LARGE: "The exact derivative is too large for the dtype.",

@@ -86,3 +86,8 @@ def test_no_zero_on_the_way_hides_that_the_output_has_no_value(outer: str) -> No
 def test_a_pole_in_a_layer_that_nobody_reads_is_not_named() -> None:
     core = lower(parse("y = log(x); z = y + 1; w = 1/(x*m)"), nodes=True)
     assert exact.pole(core, exact.enclose(core, {"x": np.array(0.0), "m": np.array(1.0)})) == "div"
+
+
+def test_what_cancels_by_structure_is_undefined_only_where_it_has_no_value() -> None:
+    [found] = check("rsqrt(b) - rsqrt(b)", b=[-1.0, 2.0])
+    assert [one.verdict for one in found.gradients[0].judgements] == [Verdict.UNDEFINED, Verdict.AGREE]

@@ -204,7 +204,19 @@ class _Sweep:
             return []
         parts = [self.seeded(output) for output in self.core.program.outputs]
         made = [self.emit(f"d_{name}", _product(ZERO, one.node), one.shape) for one in parts if one is not self.seed]
+        if self.goes_by_elements(name):
+            return [self.fold(one, one.shape, self.shapes[name]) for one in made]
         return [self.total(one) for one in made]
+
+    def goes_by_elements(self, name: str) -> bool:
+        """Return whether no tensor operation mixes the elements of an input on their way to the outputs."""
+        reached = {name}
+        for layer in live(self.core.program):
+            if reached.intersection(names(layer.expression)):
+                if isinstance(layer.expression, Call) and layer.expression.op in TENSOR:
+                    return False
+                reached.add(layer.name)
+        return True
 
     def total(self, part: _Part) -> _Part:
         """Return the sum over all axes."""

@@ -221,9 +221,6 @@ def test_a_stated_derivative_of_the_wrong_sign_is_wrong_beyond_the_format_too() 
     assert list(found) == ["expected gradient -inf by x, found 80000"]
 
 
-@pytest.mark.xfail(
-    strict=True, reason="elements with the same verdict and note are looked into once, whatever the cause"
-)
 def test_an_expected_cause_covers_no_other() -> None:
     expect = replace(WRONG, cause=Cause.OVERFLOW)
     unmet = ["expected cause overflow, found nan-from-masked-branch and overflow"]

@@ -33,7 +33,7 @@ from gradcheck.explanation.model import (
     Step,
     Tracking,
 )
-from gradcheck.formats import FORMATS, Ball, Format, exact_text
+from gradcheck.formats import EXACT_DIGITS, FORMATS, Ball, Format, exact_text
 from gradcheck.program import Shape, unravel
 from gradcheck.report import View
 from gradcheck.report.graph_tree import tree
@@ -349,7 +349,7 @@ class _Page:
 
     def is_exact(self, ball: Ball | None, formula: Formula) -> bool:
         """Return whether the text of a formula's value is that value, and no rounding of it."""
-        if ball is None:
+        if ball is None or not ball.is_sharp(EXACT_DIGITS[self.format.name]):
             return False
         shown, value = Fraction(Decimal(self.number(ball))), rational(formula.node)
         return shown == value if value is not None else ball.exact and ball.contains(shown)

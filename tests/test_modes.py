@@ -149,7 +149,7 @@ PROGRAMS: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("sum(square(x))", {"x": [0.5, 1.5]}, {"square": Own}),
     ("sum(square(x))", {"x": [0.5, 1.5]}, {"square": raising}),
     ("sum(square(x))", {"x": [0.5, 1.5]}, {"square": Raising}),
-    ("sin(x) + ln(y)", {"x": 0.5, "y": 2}, {"ln": lambda x: torch.log(x) + torch.zeros(())}),
+    ("sin(x) + ln(y)", {"x": 0.5, "y": 2}, {"ln": lambda x: torch.log(x) + torch.zeros((), dtype=x.dtype)}),
 ]
 """Programs with their points, and what is under test: right, wrong, with a nan on the way back, and raising."""
 

@@ -95,7 +95,7 @@ def right_bits(found: Judgement, fmt: Format, truth: Ball | None = None) -> int:
     """
     if found.ulps is None:
         return fmt.precision if found.verdict in _PASSING else 0
-    held = fmt.precision if truth is None else digits(truth, fmt)
+    held = fmt.precision if truth is None or not found.ulps else digits(truth, fmt)
     return max(0, int(held - log2(max(found.ulps, 1.0)))) if isfinite(found.ulps) else 0
 
 

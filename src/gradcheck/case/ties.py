@@ -70,6 +70,9 @@ class Ties:
         wrong = {group[steps.index(1)] for steps, _ in still}
         together = [] if wrong else self.beyond(group, exact.directions(len(group)))
         known = bool(wrong or together) and self.bends_one_way(group)
+        if (wrong or together) and not known and (fixed := self.fixed(group)) is not None:
+            self.reject(group, *fixed)
+            return
         if together and known:
             self.reject(group, *together[0])
             return
@@ -99,6 +102,23 @@ class Ties:
             if len(known) == 3:
                 signs.add(bend(known[2], exact.combined((1, 1), known[:2])))
         return not signs >= {1, -1}
+
+    def fixed(self, group: Sequence[Place]) -> tuple[tuple[int, ...], Ball] | None:
+        """Return the direction in which all move alike with its slope, where that is one and torch has another.
+
+        One means that the function has it on both sides of the point, and so has every gradient found beside it: that
+        of a sum of sorted numbers is the sum of its weights, in whatever order they tie.
+        """
+        steps = (1,) * len(group)
+        span = self.span(group, steps)
+        if span is None or self.fits(group, steps, span):
+            return None
+        found = [self.aside.pulled.limits(group, order) for order in exact.orders(len(group), MAX_ORDERS)]
+        known = [[one for one in gradient if one is not None] for gradient in found]
+        slopes = [exact.combined(steps, one) for one in known if len(one) == len(group)]
+        return (
+            (steps, span) if slopes and all(one.is_sharp(6) and one.overlaps(span) for one in (*slopes, span)) else None
+        )
 
     def slope(self, group: Sequence[Place], steps: tuple[int, ...]) -> Ball | None:
         """Return the slope ahead of the point along a direction, None where it is not proven."""

@@ -6,12 +6,12 @@ import ast
 import keyword
 import re
 import textwrap
-import warnings
 from collections.abc import Callable
 
 from gradcheck import functions
 from gradcheck.errors import GradcheckError, LimitProblem, Span, SyntaxProblem
 from gradcheck.functions import ALIASES
+from gradcheck.quiet import quiet
 
 MAX_TEXT_LENGTH = 500_000
 """Characters of a program."""
@@ -93,8 +93,7 @@ def syntax_tree(source: str) -> ast.Module:
         message = "the text holds a character that no program can hold"
         raise SyntaxProblem(message, source=source, span=Span(*foreign.span()))
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Python warns of 1or2; the whitelist answers it
+        with quiet():  # Python warns of 1or2; the whitelist answers it
             return ast.parse(source)
     except SyntaxError as problem:
         raise _explained(source, problem) from None

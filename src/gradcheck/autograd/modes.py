@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -14,6 +13,7 @@ from torch.utils._device import DeviceContext
 from torch.utils._python_dispatch import _get_current_dispatch_mode_stack
 
 from gradcheck.errors import UsageProblem
+from gradcheck.quiet import quiet
 
 
 @contextmanager
@@ -97,8 +97,7 @@ class _Process:
         """Run without anomaly detection, which makes errors of results, and without warnings, which are for authors."""
         with self.lock:
             if not self.running:
-                self.before.enter_context(warnings.catch_warnings())
-                warnings.simplefilter("ignore")
+                self.before.enter_context(quiet())
                 self.before.callback(
                     torch.set_anomaly_enabled, torch.is_anomaly_enabled(), torch.is_anomaly_check_nan_enabled()
                 )

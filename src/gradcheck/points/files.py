@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import stat
-import warnings
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +15,7 @@ from gradcheck.points.objects import check_dtype, from_array, from_object
 from gradcheck.points.value import Exact
 from gradcheck.points.words import about, short
 from gradcheck.program import Shape
+from gradcheck.quiet import quiet
 from gradcheck.tree import refuse_link
 
 if TYPE_CHECKING:
@@ -62,8 +62,7 @@ def _from_npy(path: Path, session: Session) -> tuple[Shape, tuple[Exact, ...] | 
     from numpy.lib import format as npy
 
     headers = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
-    with path.open("rb") as file, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # headers from Python 2 are read with a warning
+    with path.open("rb") as file, quiet():  # headers from Python 2 are read with a warning
         shape, _, dtype = headers[npy.read_magic(file)](file)
         session.tensor(shape)  # before the data is read, so that a header cannot ask for terabytes
         check_dtype(dtype)

@@ -211,7 +211,7 @@ class _Sweep:
     def goes_by_elements(self, name: str) -> bool:
         """Return whether no tensor operation mixes the elements of an input on their way to the outputs."""
         reached = {name}
-        for layer in live(self.core.program):
+        for layer in self.core.program.layers:
             if reached.intersection(names(layer.expression)):
                 if isinstance(layer.expression, Call) and layer.expression.op in TENSOR:
                     return False

@@ -124,7 +124,7 @@ class Ball:
         """Return whether the ball is one point, or narrower than ``10**-digits`` of the number in it.
 
         >>> Ball(Dyadic(1023, 0), Dyadic(1024, 0)).is_sharp(3), Ball(Dyadic(0, 0), Dyadic(1, -999)).is_sharp(3)
-        (False, False)
+        (True, False)
         """
         (m, s), (n, t) = self.lower, self.upper
         if self.exact:

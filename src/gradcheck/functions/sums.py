@@ -66,7 +66,7 @@ def sum_depth(x: Shape, dim: Sequence[int], **_params: Param) -> Depth:
     share the sum (TensorIteratorReduce.cpp, two_pass_reduction), each stores its part, and these are added up.
 
     >>> sum_depth((20_000,), (0,)), sum_depth((3, 4), (1,))
-    (Depth(added=54, stored=1), Depth(added=3, stored=1))
+    (Depth(added=53, stored=1), Depth(added=3, stored=1))
     """
     sizes = [x[one] for one in dim if x[one] > 1]
     terms = prod(sizes)

@@ -96,7 +96,8 @@ class Evaluation:
         if node.op == DETACH:
             return args[0]
         if node.op in ELEMENTWISE:
-            return np.frompyfunc(_safe(ELEMENTWISE[node.op].oracle), len(args), 1)(*args)
+            oracle = ELEMENTWISE[node.op].oracle
+            return np.frompyfunc(_safe(oracle if node.op in ARITHMETIC else _bounded(oracle)), len(args), 1)(*args)
         return self.tensor(node, args) if node.op in TENSOR else self.defined(node, args)
 
     def compare(self, node: Call, args: list[Tensor]) -> Any:
@@ -143,6 +144,26 @@ def _scalar(number: Any) -> Tensor:
 def _mpf(number: Any) -> Any:
     exact = Fraction(number)
     return M.mpf(exact.numerator) / exact.denominator
+
+
+class BeyondError(ArithmeticError):
+    """A number of so many digits that mpmath would work on it for hours."""
+
+
+ARITHMETIC = frozenset({"neg", "add", "sub", "mul", "div", "abs", "sign", "relu", "maximum", "minimum", "square"})
+FAR = 2_000
+"""The power of two beyond which nothing but arithmetic is done: sin takes as many digits of pi."""
+
+
+def _bounded(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that raises BeyondError for what is too large for it."""
+
+    def run(m: Any, *args: Any) -> Any:
+        if any(one and M.isfinite(one) and M.mag(one) > FAR for one in args):
+            raise BeyondError
+        return function(m, *args)
+
+    return run
 
 
 def _safe(function: Callable[..., Any]) -> Callable[..., Any]:

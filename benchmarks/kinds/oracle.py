@@ -99,7 +99,7 @@ def _side(here: Any, at: Callable[[Any], Any], steps: list[Any]) -> Along:
     if abs(here) * M.mpf(2) ** (SPARE - BITS) > abs(steps[1]) * SAME * max(abs(slope), SAME):
         return Along("unknown")  # the difference is lost beside what is huge
     if max(map(abs, differences)) <= max(abs(here), 1) * M.mpf(2) ** (SPARE - BITS):
-        return Along("slope", right=M.mpf(0))  # nothing but what mpmath rounds
+        return Along("unknown" if any(differences) else "slope", right=M.mpf(0))  # mpmath's roundings, or as small
     if abs(differences[1]) > NEAR * abs(differences[0]) and abs(slope) > abs(far) * 2**20:
         return Along("jump" if abs(differences[1]) > abs(differences[0]) / 2 else "infinite")
     if abs(slope - far) <= M.mpf(2) ** -50 * abs(slope):

@@ -13,7 +13,7 @@ import pytest
 import gradcheck
 
 ORDER: tuple[tuple[str, ...], ...] = (
-    ("errors", "formats", "memory", "quiet", "whole"),
+    ("bounds", "errors", "formats", "memory", "quiet", "whole"),
     ("apart", "program", "streams", "tree", "work"),
     ("functions",),
     ("constants", "source"),

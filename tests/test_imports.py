@@ -14,13 +14,13 @@ import gradcheck
 
 ORDER: tuple[tuple[str, ...], ...] = (
     ("bounds", "errors", "formats", "memory", "quiet", "whole"),
-    ("apart", "program", "streams", "tree", "work"),
+    ("apart", "ordinals", "program", "streams", "tree", "work"),
     ("functions",),
     ("constants", "source"),
     ("parse", "points", "settings"),
     ("lower",),
     ("kernels", "exact", "autograd", "compare", "expect", "blame", "rewrites"),
-    ("symbolic",),
+    ("judgements", "symbolic"),
     ("display",),
     ("plan", "outcome", "diagnose"),
     ("case", "repro", "suite"),

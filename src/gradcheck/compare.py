@@ -146,10 +146,10 @@ def judge(ball: Ball, value: float, fmt: Format, tolerance: float, slack: float 
     True
     """
     if abs(value) >= fmt.largest and exceeds(ball, fmt, 1 if value > 0 else -1):
-        return Judgement(Verdict.OVERFLOW, note=f"the exact number is too large for {_range(fmt)}")
+        return Judgement(Verdict.OVERFLOW, note=too_large(fmt))
     if not isfinite(value):
         reaches = isinf(value) and fmt.round_dyadic(ball.upper if value > 0 else ball.lower) == value
-        return None if reaches else Judgement(Verdict.DISAGREE, note=f"torch has {value}, the exact number is finite")
+        return None if reaches else Judgement(Verdict.DISAGREE, note=not_finite(value))
     within = _within(ball, fmt, tolerance) + slack
     ends = fmt.distance(value, ball.lower), fmt.distance(value, ball.upper)
     if max(ends) <= within:
@@ -162,6 +162,16 @@ def judge(ball: Ball, value: float, fmt: Format, tolerance: float, slack: float 
 def _within(ball: Ball, fmt: Format, tolerance: float) -> float:
     """Return the tolerance in ULP; below the normal range it leaves half of the digits."""
     return tolerance if digits(ball, fmt) == fmt.precision else min(tolerance, half_of_the_digits(ball, fmt))
+
+
+def too_large(fmt: Format) -> str:
+    """Return in words that the format cannot hold a number."""
+    return f"the exact number is too large for {_range(fmt)}"
+
+
+def not_finite(value: float) -> str:
+    """Return in words that torch has no number where there is one."""
+    return f"torch has {value}, the exact number is finite"
 
 
 def _range(fmt: Format) -> str:

@@ -1,0 +1,199 @@
+"""The judgements on whole arrays: a verdict code, an error in ULP and a note for every element."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from math import isnan, ldexp
+from typing import TYPE_CHECKING, Any, overload
+
+import numpy as np
+
+from gradcheck.compare import Judgement, Verdict, not_finite, too_large, worst
+from gradcheck.formats import Format
+from gradcheck.ordinals import digits, distances
+
+if TYPE_CHECKING:
+    Floats = np.ndarray[Any, np.dtype[np.float64]]
+    Truths = np.ndarray[Any, np.dtype[np.bool_]]
+    Where = Truths | np.ndarray[Any, np.dtype[np.intp]] | Sequence[int] | int
+
+VERDICTS = tuple(Verdict)
+OPEN = len(VERDICTS)
+"""The code of an element that is not decided."""
+
+
+class Judgements(Sequence[Judgement]):
+    """The judgements on the elements of an array, in row-major order; one is made when it is read.
+
+    ``codes`` are places in VERDICTS, or OPEN. ``ulps`` are upper bounds of the error, nan where there is none to
+    measure. Notes are held once each, however many elements have them.
+
+    >>> found = Judgements(2)
+    >>> found[1] = Judgement(Verdict.AGREE, 0.5)
+    >>> found[1], found.get(0), found.open
+    (Judgement(verdict=<Verdict.AGREE: 'agree'>, ulps=0.5, note=None), None, [0])
+    """
+
+    def __init__(self, count: int) -> None:
+        self.codes = np.full(count, OPEN, np.uint8)
+        self.ulps: Floats = np.full(count, np.nan)
+        self.noted = np.zeros(count, np.int32)
+        self.texts: list[str | None] = [None]
+        self.places: dict[str | None, int] = {None: 0}
+
+    @classmethod
+    def of(cls, found: Iterable[Judgement | None]) -> Judgements:
+        """Return single judgements as those on an array."""
+        given = list(found)
+        made = cls(len(given))
+        for k, one in enumerate(given):
+            made[k] = one
+        return made
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    @overload
+    def __getitem__(self, k: int) -> Judgement: ...
+    @overload
+    def __getitem__(self, k: slice) -> Judgements: ...
+    def __getitem__(self, k: int | slice) -> Judgement | Judgements:
+        """Return one judgement, which must be decided, or a part that shares the arrays."""
+        if isinstance(k, slice):
+            return self.part(k)
+        found = self.get(k)
+        assert found is not None, "still open"
+        return found
+
+    def get(self, k: int) -> Judgement | None:
+        """Return one judgement, None where it is open."""
+        code = self.codes[k]
+        if code == OPEN:
+            return None
+        ulps = float(self.ulps[k])
+        return Judgement(VERDICTS[code], None if isnan(ulps) else ulps, self.texts[self.noted[k]])
+
+    def __setitem__(self, k: int, found: Judgement | None) -> None:
+        """Judge one element; None leaves it open."""
+        if found is None:
+            self.codes[k] = OPEN
+        else:
+            self.put(k, found.verdict, np.nan if found.ulps is None else found.ulps, found.note)
+
+    def put(self, where: Where, verdict: Verdict, ulps: Floats | float, note: str | None = None) -> None:
+        """Judge several elements alike; ``ulps`` has one number for each, or one for all."""
+        if note not in self.places:
+            self.places[note] = len(self.texts)
+            self.texts.append(note)
+        self.codes[where] = verdict.severity
+        self.ulps[where] = ulps
+        self.noted[where] = self.places[note]
+
+    def part(self, where: slice) -> Judgements:
+        """Return the judgements on some of the elements, which share the arrays."""
+        made = Judgements.__new__(Judgements)
+        made.codes, made.ulps, made.noted = self.codes[where], self.ulps[where], self.noted[where]
+        made.texts, made.places = self.texts, self.places
+        return made
+
+    def is_(self, *verdicts: Verdict) -> Truths:
+        """Return where the verdict is one of these."""
+        found: Truths = np.isin(self.codes, [one.severity for one in verdicts])
+        return found
+
+    @property
+    def open(self) -> list[int]:
+        """Return the elements that are not decided."""
+        return self.where(self.codes == OPEN)
+
+    def where(self, mask: Truths) -> list[int]:
+        """Return the places where a mask is true."""
+        found: list[int] = np.flatnonzero(mask).tolist()
+        return found
+
+    def counts(self) -> Counter[Verdict]:
+        """Return how many elements have each verdict."""
+        found = np.bincount(self.codes, minlength=OPEN)[:OPEN].tolist()
+        return Counter({verdict: count for verdict, count in zip(VERDICTS, found, strict=True) if count})
+
+    def verdicts(self) -> set[Verdict]:
+        """Return the verdicts that occur."""
+        return set(self.counts())
+
+    @property
+    def worst(self) -> Verdict:
+        """Return the most severe verdict of one element or more."""
+        return worst(self.counts())
+
+    @property
+    def worst_ulps(self) -> float | None:
+        """Return the largest error in ULP that could be measured."""
+        known = self.ulps[(self.codes != OPEN) & ~np.isnan(self.ulps)]
+        return float(known.max()) if known.size else None
+
+    def ranked(self) -> list[int]:
+        """Return all elements, the worst first: by verdict, then by ULP, where none to measure comes first."""
+        unmeasured = np.where(np.isnan(self.ulps), np.inf, self.ulps)
+        order: list[int] = np.lexsort((np.arange(len(self)), -unmeasured, -self.codes.astype(np.int16))).tolist()
+        return order
+
+
+def judged(lower: Floats, upper: Floats, values: Floats, fmt: Format, tolerance: float) -> Judgements:
+    """Return the judgement on every number of torch by proven bounds in float64; open where they do not decide.
+
+    The same as ``compare.judge`` element by element: what it decides, that decides as well. Bounds may be nan.
+
+    >>> from gradcheck.formats import FORMATS
+    >>> one = np.array([1.0, 1.0, np.nan])
+    >>> judged(one, one, np.array([1.0000001192092896, 2.0, 1.0]), FORMATS["float32"], 4).counts()
+    Counter({<Verdict.AGREE: 'agree'>: 1, <Verdict.DISAGREE: 'disagree'>: 1})
+    """
+    made = Judgements(values.size)
+    known = np.isfinite(lower) & np.isfinite(upper)
+    finite = np.isfinite(values)
+    with np.errstate(all="ignore"):
+        _judge_finite(made, known & finite, lower, upper, values, fmt, tolerance)
+    if not finite.all() or fmt.precision < 53:
+        _judge_large(made, known, lower, upper, values, fmt)
+    return made
+
+
+def _judge_finite(
+    made: Judgements, where: Truths, lower: Floats, upper: Floats, values: Floats, fmt: Format, tolerance: float
+) -> None:
+    low, high, value = (np.where(where, one, 0.0) for one in (lower, upper, values))
+    ends = [distances(value, end, fmt) for end in (low, high)]
+    within = _within(low, high, fmt, tolerance)
+    most = np.maximum(ends[0][1], ends[1][1])
+    least = np.minimum(ends[0][0], ends[1][0])
+    agree = where & (most <= within)
+    made.put(agree, Verdict.AGREE, most[agree])
+    wrong = where & (least > within) & ((value < low) | (value > high))
+    made.put(wrong, Verdict.DISAGREE, most[wrong])
+
+
+def _within(low: Floats, high: Floats, fmt: Format, tolerance: float) -> Floats | float:
+    """Return the tolerance in ULP of each element; below the normal range it leaves half of the digits."""
+    least = np.minimum(np.abs(low), np.abs(high))
+    if np.all(least >= 2 * fmt.smallest_normal):
+        return tolerance
+    held = digits(low + (high - low) / 2, fmt)
+    half = np.maximum(1.0, np.exp2(held / 2))
+    return np.where(held == fmt.precision, tolerance, np.minimum(tolerance, half))
+
+
+def _judge_large(made: Judgements, known: Truths, lower: Floats, upper: Floats, values: Floats, fmt: Format) -> None:
+    """Judge what is at the end of the range, or no number, where the exact number is known to be within or beyond."""
+    sign = np.where(values > 0, 1.0, -1.0)
+    near, far = (np.where(sign > 0, a, -b) for a, b in ((lower, upper), (upper, lower)))
+    # What rounds to infinity; float64 itself has no number that does.
+    least = np.inf if fmt.precision == 53 else fmt.largest + ldexp(1.0, fmt.emax - fmt.precision)
+    beyond = known & (np.abs(values) >= fmt.largest) & (near >= least)
+    if beyond.any():
+        made.put(beyond, Verdict.OVERFLOW, np.nan, too_large(fmt))
+    reached = np.isinf(values) & (far >= least)
+    wrong = known & ~np.isfinite(values) & ~beyond & ~reached
+    for value in np.unique(values[wrong]).tolist():
+        which = wrong & (np.isnan(values) if isnan(value) else values == value)
+        made.put(which, Verdict.DISAGREE, np.nan, not_finite(value))

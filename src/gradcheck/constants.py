@@ -10,7 +10,7 @@ from math import isfinite
 from typing import Any
 
 from gradcheck.errors import LimitProblem
-from gradcheck.program import Name, Node, Number, postorder
+from gradcheck.program import Call, Node, fold
 
 MAX_CONSTANT_BITS = 100_000
 """Bits of a constant power such as ``9**9**9``, and of the coefficients that a power multiplies out."""
@@ -18,20 +18,10 @@ MAX_CONSTANT_BITS = 100_000
 
 def constant_value(node: Node) -> Fraction | None:
     """Return the value of a small constant of integers, fractions and signs; None where it is none of these."""
-    values: list[Fraction | None] = []
-    for part in postorder(node):
-        if isinstance(part, Number):
-            values.append(part.value)
-        elif isinstance(part, Name):
-            values.append(None)
-        else:
-            args = values[len(values) - len(part.args) :]
-            del values[len(values) - len(part.args) :]
-            values.append(fold(part.op, args))
-    return values[-1]
+    return fold(node, lambda _: None, lambda one: one.value, lambda part, args: in_fractions(part.op, args))
 
 
-def fold(op: str, args: Sequence[Fraction | None]) -> Fraction | None:
+def in_fractions(op: str, args: Sequence[Fraction | None]) -> Fraction | None:
     """Return the exact value of arithmetic on constants; None where it is no rational, undefined, or too large."""
     numbers = [one for one in args if one is not None]
     if len(numbers) < len(args) or any(_bits(one) > MAX_CONSTANT_BITS for one in numbers):
@@ -96,26 +86,25 @@ def check_growth(node: Node, source: str) -> None:
 
     What is added up is an upper bound on the bits of any coefficient that multiplying out could make.
     """
-    known: list[tuple[Fraction | None, int]] = []
-    for part in postorder(node):
-        if isinstance(part, Number):
-            known.append((part.value, 0 if abs(part.value) == 1 else _bits(part.value)))
-        elif isinstance(part, Name):
-            known.append((None, 0))
-        else:
-            args = known[len(known) - len(part.args) :]
-            del known[len(known) - len(part.args) :]
-            bits = _grown(part.op, args)
-            if bits > MAX_CONSTANT_BITS:
-                raise LimitProblem(
-                    f"the constants of this expression grow beyond {MAX_CONSTANT_BITS:,} bits "
-                    "(the limit MAX_CONSTANT_BITS)",
-                    source=source, span=part.span,
-                )  # fmt: skip
-            known.append((fold(part.op, [value for value, _ in args]), int(bits)))
+
+    def operation(part: Call, args: list[_Known]) -> _Known:
+        bits = _grown(part.op, args)
+        if bits > MAX_CONSTANT_BITS:
+            raise LimitProblem(
+                f"the constants of this expression grow beyond {MAX_CONSTANT_BITS:,} bits "
+                "(the limit MAX_CONSTANT_BITS)",
+                source=source, span=part.span,
+            )  # fmt: skip
+        return in_fractions(part.op, [value for value, _ in args]), int(bits)
+
+    fold(node, lambda _: (None, 0), lambda one: (one.value, 0 if abs(one.value) == 1 else _bits(one.value)), operation)
 
 
-def _grown(op: str, args: list[tuple[Fraction | None, int]]) -> int:
+_Known = tuple[Fraction | None, int]
+"""The value of a part where it is a constant, and how many bits it may grow to."""
+
+
+def _grown(op: str, args: list[_Known]) -> int:
     bits = [size for _, size in args]
     if op in ("mul", "div"):
         return sum(bits)

@@ -14,7 +14,7 @@ import sympy
 from gradcheck.functions import COMPARISONS, CONDITIONS, ELEMENTWISE, GUARD, MASK, OPPOSITE, PATCH, WHERE
 from gradcheck.lower import condition
 from gradcheck.parse import parse
-from gradcheck.program import Call, Name, Node, Number, call, names, number, postorder, substitute
+from gradcheck.program import Call, Name, Node, Number, call, fold, names, number, postorder, substitute
 
 VERSION = sympy.__version__
 
@@ -36,19 +36,17 @@ _NO_NUMBERS = frozenset({sympy.oo, -sympy.oo, sympy.zoo, sympy.nan})
 
 def to_sympy(node: Node, leaves: Mapping[str, Any], choose: str = WHERE) -> Any:
     """Return a SymPy expression for an elementwise one; ``choose`` names the class that ``where`` becomes."""
-    done: list[Any] = []
-    for part in postorder(node):
-        if isinstance(part, Name):
-            done.append(leaves[part.id])
-        elif isinstance(part, Number):
-            done.append(sympy.Rational(part.value.numerator, part.value.denominator))
-        else:
-            args = done[len(done) - len(part.args) :]
-            del done[len(done) - len(part.args) :]
-            args += [sympy.Symbol(str(part.param("reason")))] if part.op in (GUARD, PATCH) else []
-            args += [sympy.true if part.param("soft") else sympy.false] if part.op == MASK else []
-            done.append(_construct(choose if part.op == WHERE else part.op, args))
-    return done[-1]
+
+    def operation(part: Call, args: list[Any]) -> Any:
+        args += [sympy.Symbol(str(part.param("reason")))] if part.op in (GUARD, PATCH) else []
+        args += [sympy.true if part.param("soft") else sympy.false] if part.op == MASK else []
+        return _construct(choose if part.op == WHERE else part.op, args)
+
+    return fold(node, lambda one: leaves[one.id], _rational, operation)
+
+
+def _rational(node: Number) -> Any:
+    return sympy.Rational(node.value.numerator, node.value.denominator)
 
 
 def _construct(op: str, args: list[Any]) -> Any:

@@ -9,7 +9,7 @@ from functools import lru_cache
 from itertools import count
 from math import prod
 
-from gradcheck.constants import fold, in_python
+from gradcheck.constants import in_fractions, in_python
 from gradcheck.errors import GradcheckError, LimitProblem, ShapeProblem, Span
 from gradcheck.functions import (
     COMPOSITE,
@@ -25,7 +25,20 @@ from gradcheck.functions import (
 )
 from gradcheck.functions.params import broadcast, shape_text
 from gradcheck.parse import parse
-from gradcheck.program import NOWHERE, Call, Layer, Name, Node, Number, Param, Program, Shape, postorder, substitute
+from gradcheck.program import (
+    NOWHERE,
+    Call,
+    Layer,
+    Name,
+    Node,
+    Number,
+    Param,
+    Program,
+    Shape,
+    fold,
+    postorder,
+    substitute,
+)
 
 MAX_ELEMENTS = 2_000_000
 """Elements of one tensor."""
@@ -156,19 +169,17 @@ class _Lowering:
 
     def expression(self, node: Node, env: Mapping[str, _Piece], span: Span | None) -> _Piece:
         """Lower one expression; ``env`` binds a definition's names, and its operations all bear the call's ``span``."""
-        done: list[_Piece] = []
-        for part in postorder(node):
-            if isinstance(part, Name):
-                done.append(env[part.id] if part.id in env else _Piece(part, self.shapes[part.id]))
-            elif isinstance(part, Number):
-                done.append(_Piece(part, ()))
-            else:
-                args = done[len(done) - len(part.args) :]
-                del done[len(done) - len(part.args) :]
-                done.append(self._located(part if span is None else replace(part, span=span), args))
-                if span is None and isinstance(done[-1].node, Name | Number):
-                    self.homes[part] = done[-1].node
-        return done[-1]
+
+        def name(part: Name) -> _Piece:
+            return env[part.id] if part.id in env else _Piece(part, self.shapes[part.id])
+
+        def operation(part: Call, args: list[_Piece]) -> _Piece:
+            made = self._located(part if span is None else replace(part, span=span), args)
+            if span is None and isinstance(made.node, Name | Number):
+                self.homes[part] = made.node
+            return made
+
+        return fold(node, name, lambda part: _Piece(part, ()), operation)
 
     def _located(self, node: Call, args: list[_Piece]) -> _Piece:
         try:
@@ -200,7 +211,7 @@ class _Lowering:
         return self.elementwise(node, args)
 
     def elementwise(self, node: Call, args: list[_Piece]) -> _Piece:
-        evaluated = in_python if self.as_torch else fold  # what torch gets has been rounded by Python
+        evaluated = in_python if self.as_torch else in_fractions  # what torch gets has been rounded by Python
         constant = evaluated(node.op, [piece.node.value if isinstance(piece.node, Number) else None for piece in args])
         if constant is not None:
             return _Piece(Number(constant, node.span), ())

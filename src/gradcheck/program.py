@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
+from typing import TypeVar
 
 from gradcheck.errors import Span
 
 NOWHERE = Span(0, 0)
 """The span of a node that the user did not type."""
 
+T = TypeVar("T")
 Shape = tuple[int, ...]
 Param = bool | int | Fraction | str | None | slice | tuple["Param", ...]
 
@@ -92,6 +94,29 @@ def postorder(node: Node) -> Iterator[Node]:
         stack.extend((arg, False) for arg in reversed(current.args))
 
 
+def fold(node: Node, name: Callable[[Name], T], number: Callable[[Number], T], call: Callable[[Call, list[T]], T]) -> T:
+    """Return what becomes of an expression: of its leaves, and of every operation with what its arguments became.
+
+    This is the one walk from the leaves up; deep expressions need no recursion.
+
+    >>> from gradcheck.parse import parse
+    >>> fold(parse("x*(y + 1)").layers[0].expression, lambda _: 0, lambda _: 0, lambda _, args: 1 + max(args))
+    2
+    """
+    done: list[T] = []
+    for part in postorder(node):
+        if isinstance(part, Name):
+            done.append(name(part))
+        elif isinstance(part, Number):
+            done.append(number(part))
+        else:
+            at = len(done) - len(part.args)
+            args = done[at:]
+            del done[at:]
+            done.append(call(part, args))
+    return done[-1]
+
+
 def names(node: Node) -> dict[str, Span]:
     """Return the names that ``node`` reads, in order of appearance, each with its first span."""
     found: dict[str, Span] = {}
@@ -112,16 +137,12 @@ def live(program: Program) -> Iterator[Layer]:
 
 def rebuild(node: Node, change: Callable[[Node], Node]) -> Node:
     """Return ``node`` with ``change`` applied to every part, arguments first."""
-    done: list[Node] = []
-    for part in postorder(node):
-        if isinstance(part, Call) and part.args:
-            args = tuple(done[-len(part.args) :])
-            del done[-len(part.args) :]
-            same = all(new is old for new, old in zip(args, part.args, strict=True))
-            done.append(change(part if same else replace(part, args=args)))
-        else:
-            done.append(change(part))
-    return done[-1]
+
+    def rebuilt(part: Call, args: list[Node]) -> Node:
+        same = all(new is old for new, old in zip(args, part.args, strict=True))
+        return change(part if same else replace(part, args=tuple(args)))
+
+    return fold(node, change, change, rebuilt)
 
 
 def substitute(node: Node, by: dict[str, Node]) -> Node:
@@ -170,18 +191,7 @@ _COMPARISON, _NEGATION, _POWER, _ATOM = 3, 6, 7, 9
 
 def to_text(node: Node, rename: Callable[[str], str] = str) -> str:
     """Return the expression in the language, with the fewest brackets that parse back to the same tree."""
-    done: list[tuple[str, int]] = []
-    for part in postorder(node):
-        if isinstance(part, Name):
-            done.append((rename(part.id), _ATOM))
-        elif isinstance(part, Number):
-            done.append(_number_text(part.value))
-        else:
-            count = len(part.args)
-            args = done[len(done) - count :]
-            del done[len(done) - count :]
-            done.append(_call_text(part, args))
-    return done[-1][0]
+    return fold(node, lambda one: (rename(one.id), _ATOM), lambda one: _number_text(one.value), _call_text)[0]
 
 
 def _number_text(value: Fraction) -> tuple[str, int]:

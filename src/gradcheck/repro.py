@@ -15,7 +15,7 @@ from gradcheck.formats import FORMATS, exact_text
 from gradcheck.functions import CONSTANTS, DETACH, OPERATORS, WHERE, lookup
 from gradcheck.lower import lower
 from gradcheck.outcome import GradientOutcome, Outcome, Run
-from gradcheck.program import Call, Name, Node, Number, Param, Program, Shape, postorder, unravel
+from gradcheck.program import Call, Name, Node, Param, Program, Shape, fold, unravel
 
 MAX_WRITTEN = 64
 """Elements of a point that are written out; a larger one keeps the text that it came from."""
@@ -205,23 +205,16 @@ class _Writer:
 
     def write(self, node: Node) -> Any:
         """Return the code of an expression, or a number that Python can hold."""
-        done: list[Any] = []
-        for part in postorder(node):
-            if isinstance(part, Name):
-                done.append(_Code(_safe(part.id), self.rank(part)))
-            elif isinstance(part, Number):
-                done.append(_plain(part.value))
-            elif part.op in CONSTANTS:
-                done.append(_Arithmetic(f"torch.{part.op}", getattr(math, part.op)))
-            else:
-                args = done[len(done) - len(part.args) :]
-                del done[len(done) - len(part.args) :]
-                made = self.operation(part, args)
-                done.append(_Code(made._text, self.rank(part)) if isinstance(made, _Code) else made)
-        return done[-1]
+        return fold(node, lambda one: _Code(_safe(one.id), self.rank(one)), lambda one: _plain(one.value), self.ranked)
+
+    def ranked(self, node: Call, args: list[Any]) -> Any:
+        made = self.operation(node, args)
+        return _Code(made._text, self.rank(node)) if isinstance(made, _Code) else made
 
     def operation(self, node: Call, args: list[Any]) -> Any:
         torch = _Code("torch")
+        if node.op in CONSTANTS:
+            return _Arithmetic(f"torch.{node.op}", getattr(math, node.op))
         if node.op == DETACH:
             return self.tensor(args[0]).detach()
         if node.op == WHERE:

@@ -15,7 +15,7 @@ from gradcheck.autograd.tested import run
 from gradcheck.autograd.trace import Step, edge, plain, step
 from gradcheck.errors import LaneProblem
 from gradcheck.functions import CONSTANTS, OPERATORS, WHERE
-from gradcheck.program import Call, Name, Node, Number, Program, postorder
+from gradcheck.program import Call, Node, Program, fold
 
 
 class Lane:
@@ -49,17 +49,7 @@ class Lane:
 
     def evaluate(self, node: Node) -> Any:
         """Return the value of an expression, a tensor or a plain number."""
-        done: list[Any] = []
-        for part in postorder(node):
-            if isinstance(part, Name):
-                done.append(self.values[part.id])
-            elif isinstance(part, Number):
-                done.append(scalar(part.value))
-            else:
-                args = done[len(done) - len(part.args) :]
-                del done[len(done) - len(part.args) :]
-                done.append(self.operation(part, args))
-        return done[-1]
+        return fold(node, lambda one: self.values[one.id], lambda one: scalar(one.value), self.operation)
 
     def operation(self, node: Call, args: list[Any]) -> Any:
         """Return the result of one operation, and put it down where the run is traced."""

@@ -30,7 +30,7 @@ from gradcheck.functions import (
     WHERE,
 )
 from gradcheck.lower import Core, domain
-from gradcheck.program import Call, Name, Node, Number, Shape, postorder
+from gradcheck.program import Call, Name, Node, Number, Shape, fold
 
 START_BITS = 128
 """Working precision of the first attempt, in bits."""
@@ -99,18 +99,15 @@ def evaluate(node: Node, values: Values, *, forward: bool = False, book: Book | 
     In a ``forward`` one, which computes what the user wrote, an element outside the domain of an operation is
     undefined, and so is all that depends on it. With a ``book`` all numbers have their structure.
     """
-    done: list[Any] = []
-    for part in postorder(node):
-        if isinstance(part, Name):
-            done.append(values[part.id])
-        elif isinstance(part, Number):
-            done.append(from_number(part.value) if book is None else book.number(part.value))
-        else:
-            args = done[len(done) - len(part.args) :]
-            del done[len(done) - len(part.args) :]
-            made = operation(part, args) if book is None or args else book.atom(part.op, operation(part, args))
-            done.append(_within_domain(part, args, made) if forward else made)
-    return done[-1]
+
+    def number(part: Number) -> Any:
+        return from_number(part.value) if book is None else book.number(part.value)
+
+    def made_of(part: Call, args: list[Any]) -> Any:
+        made = operation(part, args) if book is None or args else book.atom(part.op, operation(part, args))
+        return _within_domain(part, args, made) if forward else made
+
+    return fold(node, lambda one: values[one.id], number, made_of)
 
 
 def from_number(value: Fraction) -> Any:

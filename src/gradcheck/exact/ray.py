@@ -17,7 +17,7 @@ from gradcheck.exact.expansions import EXPANSIONS, raised
 from gradcheck.exact.series import UNKNOWN, Frame, Gap, Series, constant, cut, remainder, series
 from gradcheck.functions import BEHIND, COMPARISONS, CONDITIONS, CONSTANTS, DETACH, GUARD, MASK, PATCH, TENSOR, WHERE
 from gradcheck.lower import Core
-from gradcheck.program import Call, Name, Node, Number, live, names, postorder
+from gradcheck.program import Call, Name, Node, Number, fold, live, names
 
 Direction = Mapping[str, np.ndarray[Any, Any]]
 """How far each element of some inputs moves, as floats; 0 for what stays."""
@@ -114,17 +114,8 @@ def _operand(node: Node, values: Values) -> Any:
 def evaluate(node: Node, values: Mapping[str, Array], frame: Frame) -> Array:
     """Return an elementwise expression of arrays that hold series."""
     like = Series(0, (), 0, frame)
-    done: list[Any] = []
-    for part in postorder(node):
-        if isinstance(part, Name):
-            done.append(values[part.id])
-        elif isinstance(part, Number):
-            done.append(part)
-        else:
-            args = done[len(done) - len(part.args) :]
-            del done[len(done) - len(part.args) :]
-            done.append(_operation(part, args, like))
-    return done[-1] if not isinstance(done[-1], Number) else as_array(_number(done[-1]))
+    made = fold(node, lambda one: values[one.id], lambda one: one, lambda part, args: _operation(part, args, like))
+    return made if not isinstance(made, Number) else as_array(_number(made))
 
 
 def _number(node: Any) -> Any:

@@ -31,7 +31,7 @@ from gradcheck.functions import (
 from gradcheck.functions.sums import FUSED, Depth
 from gradcheck.lower import Core
 from gradcheck.parse import parse
-from gradcheck.program import Call, Name, Node, Number, Shape, names, postorder
+from gradcheck.program import Call, Node, Number, Shape, fold, names
 
 
 def enclose_rounded(
@@ -147,17 +147,14 @@ class _Loss:
         terms = _terms(node)
         if len(terms) > 2:
             return self.total([self.evaluate(one, values) for one in terms])
-        done: list[Any] = []
-        for part in postorder(node):
-            if isinstance(part, Name):
-                done.append(values[part.id])
-            elif isinstance(part, Number):
-                done.append(as_array(self.stored("constant", evaluate(part, {}), 1)))
-            else:
-                args = done[len(done) - len(part.args) :]
-                del done[len(done) - len(part.args) :]
-                done.append(as_array(self.operation(part, args)))
-        return done[-1]
+
+        def number(part: Number) -> Array:
+            return as_array(self.stored("constant", evaluate(part, {}), 1))
+
+        def operation(part: Call, args: list[Array]) -> Array:
+            return as_array(self.operation(part, args))
+
+        return fold(node, lambda one: values[one.id], number, operation)
 
     def operation(self, node: Call, args: list[Array]) -> Any:
         if node.op in TENSOR:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from fractions import Fraction
 
-from gradcheck.constants import fold
+from gradcheck.constants import in_fractions
 from gradcheck.explanation.lanes import Array, Lanes, formula
 from gradcheck.explanation.model import POINT, Evaluation, Formula, Forward, Leaf, Numbers, Stage, Term, point
 from gradcheck.explanation.rules import flat_sum
 from gradcheck.formats import Ball, Dyadic, exact_text
-from gradcheck.program import Call, Layer, Name, Node, Number, names, postorder, rebuild, to_text
+from gradcheck.program import Call, Layer, Name, Node, fold, names, rebuild, to_text
 
 MAX_EXPONENT = 4096
 """Binary exponent up to which a number of the point is put into a formula."""
@@ -64,15 +64,11 @@ def _value(lanes: Lanes, node: Node, arrays: Mapping[str, Array]) -> Numbers:
 
 def rational(node: Node) -> Fraction | None:
     """Return a formula with the point put in as the fraction that it is, None where it is none."""
-    done: list[Fraction | None] = []
-    for part in postorder(node):
-        if isinstance(part, Call):
-            args = done[len(done) - len(part.args) :]
-            del done[len(done) - len(part.args) :]
-            done.append(args[0] if part.op == POINT else fold(part.op, args))
-        else:
-            done.append(part.value if isinstance(part, Number) else None)
-    return done[-1]
+
+    def operation(part: Call, args: list[Fraction | None]) -> Fraction | None:
+        return args[0] if part.op == POINT else in_fractions(part.op, args)
+
+    return fold(node, lambda _: None, lambda one: one.value, operation)
 
 
 def _number(lanes: Lanes, name: str, array: Array) -> Node | None:

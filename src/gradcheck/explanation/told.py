@@ -8,7 +8,7 @@ from itertools import count
 
 from gradcheck.explanation.definitions import is_elementwise
 from gradcheck.lower import lower
-from gradcheck.program import Call, Layer, Name, Node, Program, Shape, postorder
+from gradcheck.program import Call, Layer, Name, Node, Program, Shape, fold
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,18 +62,19 @@ class _Cutting:
 
     def cut(self, root: Node) -> Node:
         """Return an expression with every tensor operation inside of it, and each of its arguments, as a name."""
-        done: list[tuple[Node, Node]] = []
-        for part in postorder(root):
-            if not isinstance(part, Call) or not part.args:
-                done.append((part, part))
-                continue
-            args = done[len(done) - len(part.args) :]
-            del done[len(done) - len(part.args) :]
+
+        def leaf(part: Node) -> tuple[Node, Node]:
+            return part, part
+
+        def operation(part: Call, args: list[tuple[Node, Node]]) -> tuple[Node, Node]:
+            if not args:
+                return leaf(part)
             whole = not is_elementwise(Call(part.op, tuple(Name("x") for _ in part.args), part.params))
             made = [self.named(*one) if whole else one[1] for one in args]
             rebuilt = replace(part, args=tuple(made))
-            done.append((part, self.named(part, rebuilt) if whole and part is not root else rebuilt))
-        return done[-1][1]
+            return part, self.named(part, rebuilt) if whole and part is not root else rebuilt
+
+        return fold(root, leaf, leaf, operation)[1]
 
     def named(self, origin: Node, made: Node) -> Node:
         """Return a name for a value, made a layer where it has none; numbers stay."""

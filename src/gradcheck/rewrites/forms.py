@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 
-from gradcheck.constants import fold
+from gradcheck.constants import in_fractions
 from gradcheck.program import NOWHERE, Call, Layer, Name, Node, Number, call, number, postorder
 
 MAX_PARTS = 24
@@ -168,7 +168,7 @@ def _value(node: Node) -> Fraction | None:
     if isinstance(node, Number):
         return node.value
     if isinstance(node, Call) and len(node.args) <= 2:
-        return fold(node.op, [one.value if isinstance(one, Number) else None for one in node.args])
+        return in_fractions(node.op, [one.value if isinstance(one, Number) else None for one in node.args])
     return None
 
 

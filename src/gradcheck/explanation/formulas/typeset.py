@@ -10,7 +10,7 @@ from gradcheck.explanation.formulas.names import is_word, literal, name, numeral
 from gradcheck.explanation.formulas.notation import Notation
 from gradcheck.explanation.formulas.pieces import Edge, Level, Piece, needs_dot
 from gradcheck.explanation.model import POINT, D
-from gradcheck.program import Call, Name, Node, Number, Param, call, param_text, postorder, to_text
+from gradcheck.program import Call, Name, Node, Number, Param, call, fold, param_text, postorder, to_text
 
 MAX_EXPONENT = 12
 """Characters of an argument of exp that is still written as an exponent."""
@@ -30,15 +30,7 @@ def typeset(node: Node, notation: Notation, rename: Callable[[str], str]) -> Pie
     """
     matrices = any(isinstance(part, Call) and part.op == "matmul" for part in postorder(node))
     printer = Printer(notation, rename, matrices)
-    done: list[Piece] = []
-    for part in postorder(node):
-        if isinstance(part, Call):
-            args = done[len(done) - len(part.args) :]
-            del done[len(done) - len(part.args) :]
-            done.append(printer.call(part, args))
-        else:
-            done.append(printer.name(part.id) if isinstance(part, Name) else printer.number(part.value))
-    return done[-1]
+    return fold(node, lambda one: printer.name(one.id), lambda one: printer.number(one.value), printer.call)
 
 
 @dataclass(frozen=True, slots=True)

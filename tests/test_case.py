@@ -25,6 +25,7 @@ from gradcheck.functions.rows import Row
 from gradcheck.outcome import Run
 from gradcheck.points import to_value
 from gradcheck.program import Call, Name, Node, Number, Program, call, number, postorder
+from gradcheck.report.json import render
 from gradcheck.settings import Exit, Settings
 from oracles import Point, shapes
 from strategies import Case, cases
@@ -143,8 +144,8 @@ def test_the_value_and_the_formula_of_the_first_example() -> None:
     [outcome] = check("2*x**4+x**3+3*x**2+5*x+1", x=2)
     [gradient] = outcome.gradients
     assert outcome.value is not None
-    assert outcome.value.values == [63.0]
-    assert (gradient.formula, gradient.torch, gradient.worst_ulps) == ("8*x**3 + 3*x**2 + 6*x + 5", [93.0], 0.0)
+    assert outcome.value.values == 63.0
+    assert (gradient.formula, gradient.number(0), gradient.worst_ulps) == ("8*x**3 + 3*x**2 + 6*x + 5", 93.0, 0.0)
 
 
 def test_the_layers_of_the_second_example() -> None:
@@ -363,7 +364,7 @@ SAME: list[object] = [
 def test_a_point_may_be_given_in_many_forms(value: object) -> None:
     for run in (check("x**2", x=value, settings=DOUBLE), check("x**2", {"x": value}, settings=DOUBLE)):
         assert run.verdict is Verdict.AGREE
-        assert run[0].gradients[0].torch == [2.0, 5.0, -6.0]
+        np.testing.assert_array_equal(run[0].gradients[0].torch, [2.0, 5.0, -6.0])
 
 
 def test_numbers_and_texts_may_stand_beside_each_other() -> None:
@@ -382,18 +383,18 @@ def test_a_point_is_rounded_to_the_dtype_for_both_lanes() -> None:
     for dtype in autograd.DTYPES:
         run = check("x**2", x="0.1", settings=Settings(dtypes=(dtype,)))
         assert run.verdict is Verdict.AGREE
-        assert run[0].rounded == {"x": [float(torch.tensor(0.1, dtype=torch.float64).to(autograd.DTYPES[dtype]))]}
+        assert run[0].rounded == {"x": float(torch.tensor(0.1, dtype=torch.float64).to(autograd.DTYPES[dtype]))}
         assert run[0].gradients[0].worst_ulps == 0
 
 
 def test_a_constant_with_a_point_is_an_input() -> None:
-    assert check("e*x", "e=2,x=3")[0].gradients[1].torch == [2.0]
-    assert check("e*x", e=2, x=3)[0].gradients[1].torch == [2.0]
+    assert check("e*x", "e=2,x=3")[0].gradients[1].torch == 2.0
+    assert check("e*x", e=2, x=3)[0].gradients[1].torch == 2.0
 
 
 def test_an_input_may_bear_any_name() -> None:
     for name in ("I", "E", "S", "beta", "lambda_", "θ", "shift"):
-        assert check(f"{name}**2", {name: 3})[0].gradients[0].torch == [6.0]
+        assert check(f"{name}**2", {name: 3})[0].gradients[0].torch == 6.0
 
 
 @pytest.mark.parametrize(
@@ -421,7 +422,7 @@ def test_every_dtype_has_an_outcome_of_its_own() -> None:
     run = check("sin(x)*exp(x)", x=1.25, settings=Settings(dtypes=dtypes))
     assert [outcome.dtype for outcome in run] == list(dtypes)
     assert run.verdict is Verdict.AGREE
-    assert len({outcome.gradients[0].torch[0] for outcome in run if outcome.gradients[0].torch}) == len(dtypes)
+    assert len({outcome.gradients[0].number(0) for outcome in run}) == len(dtypes)
 
 
 @pytest.mark.parametrize("wrt", [("x",), ("y",), ("y", "x"), None])
@@ -460,8 +461,9 @@ def test_a_tolerance_of_nothing_takes_only_the_nearest_number() -> None:
 
 def test_a_seed_gives_the_same_run_twice_and_another_seed_another() -> None:
     runs = [check("sum(exp(x)*x)", "x=randn(5)", settings=Settings(seed=seed)) for seed in (7, 7, 8)]
-    assert repr(runs[0].outcomes[0].gradients) == repr(runs[1].outcomes[0].gradients)
-    assert runs[0][0].rounded == runs[1][0].rounded != runs[2][0].rounded
+    assert render(runs[0]) == render(runs[1])
+    first, again, other = (one[0].rounded["x"].tolist() for one in runs)
+    assert first == again != other
 
 
 def test_nothing_checked_is_never_green() -> None:

@@ -350,7 +350,7 @@ def test_the_command_under_a_failure_gives_the_same_again(
     again = json.loads(out)["outcomes"][0]
     found = [[one["torch"] and one["torch"]["hex"] for one in each["elements"]] for each in again["gradients"]]
     assert found == [
-        [None] if one.torch is None else list(map(hexadecimal, one.torch)) for one in run[0].gradients
+        [None] if one.torch is None else list(map(hexadecimal, one.torch.ravel().tolist())) for one in run[0].gradients
     ]
 
 
@@ -378,7 +378,7 @@ def test_the_script_of_torch_alone_shows_the_same_gradient(program: str) -> None
     out = io.StringIO()
     with redirect_stdout(out):
         exec(script(outcome, gradient, 0), {})
-    expected = "None" if gradient.torch is None else str(gradient.torch[0])
+    expected = "None" if gradient.torch is None else str(gradient.number(0))
     assert out.getvalue().splitlines()[1].split()[-1] == expected
 
 

@@ -13,8 +13,8 @@ import pytest
 import gradcheck
 
 ORDER: tuple[tuple[str, ...], ...] = (
-    ("bounds", "errors", "formats", "memory", "quiet", "whole"),
-    ("apart", "ordinals", "program", "streams", "tree", "work"),
+    ("errors", "formats", "memory", "quiet", "whole"),
+    ("apart", "bounds", "ordinals", "program", "streams", "tree", "work"),
     ("functions",),
     ("constants", "source"),
     ("parse", "points", "settings"),

@@ -53,7 +53,7 @@ def smooth_rows() -> Iterator[tuple[str, str, dict[str, float]]]:
         names = [f"a{k}" for k in range(len(sample))]
         at = {one: float(value) for one, value in zip(names, sample, strict=True)}
         found = outcome(f"{name}({', '.join(names)})", at)
-        slopes = [one.torch[0] for one in found.gradients if one.torch is not None]
+        slopes = [one.number(0) for one in found.gradients if one.torch is not None]
         if found.verdict is Verdict.AGREE and any(slopes):
             yield name, f"{name}({', '.join(names)})", at
 
@@ -76,7 +76,7 @@ def test_a_doubled_gradient_is_found_in_every_row_behind_whatever_hides_it(
     faulty = outcome(program, {**at, **more}, under_test={name: distorted(run, lambda g: 2 * g)})
     causes = {(one.blame.cause, one.blame.operation) for one in faulty.faults}
     assert (Cause.WRONG_GRADIENT, name) in causes
-    slopes = {one.input: one.torch[0] for one in honest.gradients if one.torch is not None}
+    slopes = {one.input: one.number(0) for one in honest.gradients if one.torch is not None}
     for argument in at:
         if slopes.get(argument):
             assert verdicts(faulty, argument) == {Verdict.DISAGREE}

@@ -11,6 +11,7 @@ import pytest
 from gradcheck.blame import Blame, Cause
 from gradcheck.case import check
 from gradcheck.compare import Judgement, Verdict, failing, worst
+from gradcheck.judgements import Judgements
 from gradcheck.outcome import Fault, Outcome, Run
 from gradcheck.settings import Exit
 
@@ -28,11 +29,11 @@ def outcome(
     [made] = RUN
     [one], layer = made.gradients, made.layers[-1]
     right = Judgement(Verdict.AGREE, 0.0)
-    expectations = None if stated is None else [Judgement(stated), right]
+    expectations = None if stated is None else Judgements.of([Judgement(stated), right])
     faults = [] if fault is None else [Fault(Judgement(fault), Blame(0, Cause.WRONG_VALUE, "pow", None, ""))]
     return replace(
-        made, error=error, faults=faults, layers=[replace(layer, judgements=[Judgement(value), right])],
-        gradients=[replace(one, judgements=[Judgement(gradient), right], expectations=expectations)],
+        made, error=error, faults=faults, layers=[replace(layer, judgements=Judgements.of([Judgement(value), right]))],
+        gradients=[replace(one, judgements=Judgements.of([Judgement(gradient), right]), expectations=expectations)],
     )  # fmt: skip
 
 

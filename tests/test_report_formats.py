@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 import torch
 import xmlschema
@@ -26,6 +27,7 @@ from gradcheck import case
 from gradcheck.blame import Cause
 from gradcheck.compare import UNPROVEN, Judgement, Verdict
 from gradcheck.errors import FileProblem
+from gradcheck.judgements import Judgements
 from gradcheck.outcome import Outcome, Run
 from gradcheck.report import View
 from gradcheck.report.finding import find, findings
@@ -69,7 +71,8 @@ def raised(text: str) -> Callable[[Outcome], Outcome]:
 
 def judged(judgement: Judgement) -> Callable[[Outcome], Outcome]:
     def change(outcome: Outcome) -> Outcome:
-        return replace(outcome, gradients=[replace(one, judgements=[judgement]) for one in outcome.gradients])
+        one_each = Judgements.of([judgement])
+        return replace(outcome, gradients=[replace(one, judgements=one_each) for one in outcome.gradients])
 
     return change
 
@@ -265,7 +268,8 @@ def test_what_nobody_could_measure_is_worse_than_any_number() -> None:
         (gradient,) = outcomes[k].gradients
         ulps = value if value == value and value != inf else None  # noqa: PLR0124
         judgement = replace(gradient.judgements[0], verdict=Verdict.DISAGREE, ulps=ulps)
-        outcomes[k] = replace(outcomes[k], gradients=[replace(gradient, torch=[value], judgements=[judgement])])
+        planted = replace(gradient, torch=np.array(value), judgements=Judgements.of([judgement]))
+        outcomes[k] = replace(outcomes[k], gradients=[planted])
     found = find(Result(CHECKS["agree"], replace(run, outcomes=tuple(outcomes))))
     assert (found.where, found.ulps) == ("x = 2 in float32", None)
     assert found.message == "autograd nan, exact 4"
@@ -276,7 +280,7 @@ def test_what_fails_the_check_is_worse_than_what_is_allowed() -> None:
     run = case.check("where(x > 0, (1 - cos(x))/x**2, sqrt(x + 1))", ["1e-4", "-0.5"], settings=settings)
     first, second = run.outcomes
     (gradient,) = second.gradients
-    wrong = replace(gradient, judgements=[Judgement(Verdict.DISAGREE, 1e9)], blames=[])
+    wrong = replace(gradient, judgements=Judgements.of([Judgement(Verdict.DISAGREE, 1e9)]), blames=[])
     found = find(Result(CHECKS["asserted"], replace(run, outcomes=(first, replace(second, gradients=[wrong])))))
     assert (found.verdict, found.where) == (Verdict.LOSSY, "x = 0.0001 in float32")
     assert found.result.verdict is Verdict.DISAGREE

@@ -16,9 +16,11 @@ import pytest
 import torch
 from jsonschema import Draft202012Validator
 
+from gradcheck.bounds import Enclosures
 from gradcheck.case import check
 from gradcheck.compare import Judgement, Verdict
 from gradcheck.formats import FORMATS, Ball, Dyadic
+from gradcheck.judgements import Judgements
 from gradcheck.outcome import Outcome, Run
 from gradcheck.report.json import SCHEMA_VERSION, document, render
 from gradcheck.settings import Exit, Settings
@@ -46,7 +48,7 @@ def judged(verdict: Verdict, ulps: float | None, note: str | None) -> Callable[[
     def change(outcome: Outcome) -> Outcome:
         (gradient,) = outcome.gradients
         planted = [Judgement(verdict, ulps, note), *gradient.judgements[1:]]
-        return replace(outcome, gradients=[replace(gradient, judgements=planted)])
+        return replace(outcome, gradients=[replace(gradient, judgements=Judgements.of(planted))])
 
     return lambda: on_outcome(check(LAYERS, x=[[1, 2], [3, 4]]), change)
 
@@ -103,7 +105,7 @@ RUNS: dict[str, Callable[[], Run]] = {
 def _astronomic(outcome: Outcome) -> Outcome:
     (gradient,) = outcome.gradients
     far = Ball(Dyadic(-1, 10**30), Dyadic(1, 10**30))
-    return replace(outcome, gradients=[replace(gradient, exact=[far])])
+    return replace(outcome, gradients=[replace(gradient, exact=Enclosures.of([far]))])
 
 
 @pytest.fixture(scope="module", params=RUNS)
@@ -241,7 +243,7 @@ def test_the_report_holds_the_value_and_the_operations_at_fault(run: Run) -> Non
         if outcome.value is not None:
             found = [(one["verdict"], one["note"]) for one in shown["value"]["elements"]]
             assert found == [(one.verdict, one.note) for one in outcome.value.judgements]
-            assert len(found) == len(outcome.value.values)
+            assert len(found) == outcome.value.values.size
             assert shown["value"]["layer"] == outcome.value.name == shown["layers"][-1]["name"]
             assert +outcome.value_counts() == Counter(verdict for verdict, _ in found)
             assert [one["cause"] for one in shown["value"]["blames"]] == [one.cause for one in outcome.value.blames]

@@ -292,7 +292,7 @@ def test_what_is_of_another_kind_is_told_and_the_run_goes_on(
     assert made is None or made.shape == (3,)
     if traced:
         [operation] = found.operations
-        assert operation.value == autograd.TorchValue((3,), value)
+        assert operation.value == autograd.TorchValue(np.array(value))
     text = "square(x)"
     assert all(text[one.span.start : one.span.end] == text and one.op == "square" for one in found.mismatches)
 
@@ -383,7 +383,7 @@ def test_what_is_changed_in_place_later_is_kept_as_it_was() -> None:
     at = {"x": np.array(X)}
     found = autograd.backward(program, at, ["x"], traced=True, under_test={"relu": torch.relu_})
     relu = next(one for one in found.operations if one.call.op == "relu")
-    assert relu.args[0] == autograd.TorchValue((3,), [1.0, 3.0, -4.0])
-    assert relu.value == autograd.TorchValue((3,), [1.0, 3.0, 0.0])
+    assert relu.args[0] == autograd.TorchValue(np.array([1.0, 3.0, -4.0]))
+    assert relu.value == autograd.TorchValue(np.array([1.0, 3.0, 0.0]))
     added = next(one for one in found.operations if one.call.op == "add")
     assert added.value.elements == [1.0, 3.0, -4.0]

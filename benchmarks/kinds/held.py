@@ -59,7 +59,7 @@ def held(
 
 
 def _torch(gradient: GradientOutcome, k: int) -> float | None:
-    return None if gradient.torch is None else gradient.torch[k]
+    return gradient.number(k)
 
 
 def _said(gradient: GradientOutcome, k: int) -> str:
@@ -84,7 +84,7 @@ def promises(gradient: GradientOutcome, k: int, truth: Along, fmt: Format, toler
 
 
 def _at_a_slope(gradient: GradientOutcome, k: int, slope: Any, fmt: Format, tolerance: float) -> Iterator[str]:
-    found, torch = gradient.judgements[k], gradient.torch[k] if gradient.torch is not None else 0.0
+    found, torch = gradient.judgements[k], gradient.number(k) or 0.0
     exact = gradient.exact[k]
     beside = "elements that tie" in (found.note or "")  # of several, one may take all, and they are judged together
     if found.verdict is Verdict.UNDEFINED or (found.verdict is Verdict.KINK and not beside):
@@ -110,7 +110,7 @@ def _measured(found: Judgement, torch: float, slope: Any, fmt: Format, tolerance
 
 
 def _at_a_kink(gradient: GradientOutcome, k: int, truth: Along, fmt: Format, tolerance: float) -> Iterator[str]:
-    found, torch = gradient.judgements[k], gradient.torch[k] if gradient.torch is not None else 0.0
+    found, torch = gradient.judgements[k], gradient.number(k) or 0.0
     if found.verdict is Verdict.UNDECIDED:
         return
     if not isfinite(torch):
@@ -164,8 +164,9 @@ def never_wrong_beside(one: Pair, outcome: Outcome) -> Iterator[str]:
     """Yield the numbers of the output that are called wrong, and the operations at fault."""
     for k, found in enumerate(outcome.value.judgements if outcome.value is not None else ()):
         assert outcome.value is not None
-        if found.verdict is Verdict.ERROR or (found.verdict is Verdict.DISAGREE and isfinite(outcome.value.values[k])):
-            yield f"value called wrong: {one}: [{k}] = {outcome.value.values[k]}: {found.verdict}, {found.note}"
+        value = outcome.value.values.item(k)
+        if found.verdict is Verdict.ERROR or (found.verdict is Verdict.DISAGREE and isfinite(value)):
+            yield f"value called wrong: {one}: [{k}] = {value}: {found.verdict}, {found.note}"
     for fault in outcome.faults:
         if fault.blame.operation not in FAULTS:
             yield f"operation called wrong: {one}: {fault.blame.operation}, {fault.judgement.note}"

@@ -56,12 +56,12 @@ def within(reach: float) -> str:
 
 def distance(gradient: GradientOutcome, k: int, rounding: Any, fmt: Format) -> float | None:
     """Return how far the rounding enclosure reaches from the exact value, in ULP; None where nothing can be planted."""
-    truth, judgement = gradient.proven[k], gradient.judgements[k]
-    if not isinstance(rounding, Ball) or truth is None or gradient.torch is None:
+    truth, judgement, number = gradient.ball(k), gradient.judgements[k], gradient.number(k)
+    if not isinstance(rounding, Ball) or truth is None or number is None:
         return None
     if (
         judgement.verdict not in (Verdict.AGREE, Verdict.UNSTABLE, Verdict.LOSSY)
-        or not fmt.smallest_normal < abs(gradient.torch[k]) < fmt.largest / 2
+        or not fmt.smallest_normal < abs(number) < fmt.largest / 2
     ):
         return None
     nearest = fmt.round_dyadic(truth.midpoint)
@@ -72,9 +72,9 @@ def judge_planted(
     one: Pair, gradient: GradientOutcome, k: int, rounding: Ball, reach: float, overflow: str | None, total: Tally
 ) -> None:
     """Judge the gradient with an error away from the exact value, and one towards it that leads beyond rounding."""
-    assert gradient.torch is not None
-    truth, value, fmt = gradient.proven[k], gradient.torch[k], FORMATS[one.dtype]
+    truth, value, fmt = gradient.ball(k), gradient.number(k), FORMATS[one.dtype]
     assert truth is not None
+    assert value is not None
     own = fmt.distance(value, truth.midpoint)
     for sign in (-1, 1):
         wrong = fmt.round(Fraction(value) * (1 + sign * Fraction(PLANTED[one.dtype])))
@@ -104,7 +104,7 @@ def plant_in_torch(one: Pair, total: Tally) -> None:
         outcome = checked(one, under_test=faulty)
         for gradient in outcome.gradients:
             for k, judgement in enumerate(gradient.judgements):
-                if gradient.torch is None or not gradient.torch[k]:
+                if not gradient.number(k):
                     continue
                 total.planted[f"{one.dtype}, in torch"] += 1
                 total.found[f"{one.dtype}, in torch"] += judgement.verdict is Verdict.DISAGREE

@@ -148,7 +148,7 @@ def is_moderate(one: Pair) -> bool:
 
 def disagrees(one: Pair, outcome: Outcome, gradient: GradientOutcome, k: int, total: Tally) -> None:
     """Count a disagreement: by design for nan and infinity, and at a kink, where torch takes one side of a tie."""
-    if gradient.torch is not None and not isfinite(gradient.torch[k]):
+    if not isfinite(gradient.number(k) or 0.0):
         total.overflows[cause(gradient.judgements[k])] += 1
     elif at_a_kink(one, outcome, gradient, k):
         total.elements["disagree, at a kink"] += 1

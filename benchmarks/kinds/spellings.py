@@ -96,7 +96,8 @@ def _differ(one: GradientOutcome, other: GradientOutcome) -> str | None:
     a, b = one.exact[0], other.exact[0]
     if isinstance(a, Ball) and isinstance(b, Ball) and not a.overlaps(b):
         return "two spellings have two derivatives"
-    same = one.torch is not None and other.torch is not None and one.torch[0].hex() == other.torch[0].hex()
+    numbers = one.number(0), other.number(0)
+    same = None not in numbers and len({number.hex() for number in numbers if number is not None}) == 1
     lost = {Verdict.UNSTABLE, Verdict.LOSSY}
     if same and one.verdict is not other.verdict and not {one.verdict, other.verdict} & lost:
         return "two spellings with one number have two verdicts"
@@ -114,4 +115,4 @@ def _class(one: GradientOutcome) -> str:
 def _text(one: GradientOutcome) -> str:
     exact = one.exact[0]
     shown = "" if exact is None else f", exact {(exact if isinstance(exact, Ball) else exact.ball).decimals(12)[0]}"
-    return f"{one.judgements[0].verdict}{shown}, torch {one.torch and one.torch[0]}, {one.judgements[0].note}"
+    return f"{one.judgements[0].verdict}{shown}, torch {one.number(0)}, {one.judgements[0].note}"

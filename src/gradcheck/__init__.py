@@ -2,8 +2,8 @@
 
 >>> import gradcheck
 >>> run = gradcheck.check("2*x**4 + x**3 + 3*x**2 + 5*x + 1", x=2)
->>> run.verdict.value, run[0].gradients[0].formula, run[0].gradients[0].torch
-('agree', '8*x**3 + 3*x**2 + 6*x + 5', [93.0])
+>>> run.verdict.value, run[0].gradients[0].formula, run[0].gradients[0].number(0)
+('agree', '8*x**3 + 3*x**2 + 6*x + 5', 93.0)
 """
 
 from __future__ import annotations

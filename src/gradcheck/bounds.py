@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from math import inf, isfinite, nextafter
+from typing import Any, overload
 
-if TYPE_CHECKING:
-    import numpy as np
+import numpy as np
 
-    Floats = np.ndarray[Any, np.dtype[np.float64]]
-    Codes = np.ndarray[Any, np.dtype[np.uint8]]
+from gradcheck.formats import FORMATS, Ball, Dyadic, Estimate
+
+Floats = np.ndarray[Any, np.dtype[np.float64]]
+Codes = np.ndarray[Any, np.dtype[np.uint8]]
+
+Known = Ball | Estimate | None
+"""What is known of a number: a proven enclosure, an estimate, or nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +25,6 @@ class Bounds:
     Both are nan where nothing was proven. ``why`` holds 0 there, or one more than the place in ``reasons`` of what is
     known of an element that has no number: "domain sqrt", "kink abs", "jump where", as in the exact lane's balls.
 
-    >>> import numpy as np
     >>> one = Bounds(np.array([1.0, np.nan]), np.array([2.0, np.nan]), np.array([0, 1], np.uint8), ("domain log",))
     >>> one.reason(0), one.reason(1)
     (None, 'domain log')
@@ -34,3 +39,92 @@ class Bounds:
         """Return why an element, by its place in row-major order, has no number; None where none is known."""
         code = 0 if self.why is None else int(self.why.ravel()[k])
         return self.reasons[code - 1] if code else None
+
+
+class Enclosures(Sequence[Known]):
+    """What is proven of each element of an array, in row-major order: bounds in float64, or a ball where it needed one.
+
+    A Ball is made of the bounds when it is read. An Estimate stands for what is not proven, None for nothing at all.
+
+    >>> held = Enclosures(2)
+    >>> held[1] = Ball.around(0.5)
+    >>> held[0], held[1].nearest, held.lower
+    (None, 0.5, array([nan, 0.5]))
+    """
+
+    def __init__(self, count: int, bounds: Bounds | None = None) -> None:
+        self.bounds = Bounds(*np.full((2, count), np.nan)) if bounds is None else bounds
+        self.balls: dict[int, Known] = {}
+
+    @classmethod
+    def of(cls, known: Iterable[Known]) -> Enclosures:
+        """Return what is known of single elements as that of an array."""
+        given = dict(enumerate(known))
+        made = cls(len(given))
+        made.balls = given
+        return made
+
+    def __len__(self) -> int:
+        return len(self.bounds.lower)
+
+    @overload
+    def __getitem__(self, k: int) -> Known: ...
+    @overload
+    def __getitem__(self, k: slice) -> Enclosures: ...
+    def __getitem__(self, k: int | slice) -> Known | Enclosures:
+        """Return what is known of one element, or of a part of them."""
+        if isinstance(k, slice):
+            return self.part(range(*k.indices(len(self))))
+        if k in self.balls:
+            return self.balls[k]
+        lower, upper = float(self.bounds.lower[k]), float(self.bounds.upper[k])
+        return Ball(Dyadic.of(lower), Dyadic.of(upper)) if isfinite(lower) and isfinite(upper) else None
+
+    def __setitem__(self, k: int, known: Known) -> None:
+        """Hold what is known of one element in place of what was known so far."""
+        self.balls[k] = known
+
+    def part(self, places: range) -> Enclosures:
+        """Return what is known of some elements."""
+        at = slice(places.start, places.stop, places.step)
+        made = Enclosures(len(places), Bounds(self.bounds.lower[at], self.bounds.upper[at]))
+        made.balls = {j: self.balls[k] for j, k in enumerate(places) if k in self.balls}
+        return made
+
+    @property
+    def missing(self) -> list[int]:
+        """Return the elements of which nothing is known."""
+        unknown = ~(np.isfinite(self.bounds.lower) & np.isfinite(self.bounds.upper))
+        for k, known in self.balls.items():
+            unknown[k] = known is None
+        found: list[int] = np.flatnonzero(unknown).tolist()
+        return found
+
+    @property
+    def lower(self) -> Floats:
+        """Return the greatest float64 that is known to be at most each number, nan where nothing is proven."""
+        return self._ends(self.bounds.lower, lambda ball: outward(ball)[0])
+
+    @property
+    def upper(self) -> Floats:
+        """Return the least float64 that is known to be at least each number, nan where nothing is proven."""
+        return self._ends(self.bounds.upper, lambda ball: outward(ball)[1])
+
+    def _ends(self, bounds: Floats, end: Callable[[Ball], float]) -> Floats:
+        made = bounds.copy()
+        for k, known in self.balls.items():
+            made[k] = end(known) if isinstance(known, Ball) else np.nan
+        return made
+
+
+def outward(ball: Ball) -> tuple[float, float]:
+    """Return the ends of a ball as float64, rounded outwards; infinite where float64 has no number beyond.
+
+    >>> third = Ball(Dyadic(6004799503160661, -54), Dyadic(1, 9999))
+    >>> outward(third)
+    (0.3333333333333333, inf)
+    """
+    low, high = (FORMATS["float64"].round_dyadic(end) for end in (ball.lower, ball.upper))
+    lower = low if isfinite(low) and Dyadic.of(low) <= ball.lower else nextafter(low, -inf)
+    upper = high if isfinite(high) and Dyadic.of(high) >= ball.upper else nextafter(high, inf)
+    return lower, upper

@@ -308,8 +308,8 @@ class Format:
         ('0.1', '93')
         """
         if not isfinite(value):
-            return repr(value)
-        return _written(Decimal(repr(value)) if self.precision == 53 else self._shortest(value))
+            return repr(float(value))
+        return _written(Decimal(repr(float(value))) if self.precision == 53 else self._shortest(value))
 
     def _shortest(self, value: float) -> Decimal:
         exact = Decimal(value)

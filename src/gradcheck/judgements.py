@@ -54,6 +54,9 @@ class Judgements(Sequence[Judgement]):
     def __len__(self) -> int:
         return len(self.codes)
 
+    def __repr__(self) -> str:
+        return f"Judgements({', '.join(f'{count} {verdict}' for verdict, count in self.counts().items())})"
+
     @overload
     def __getitem__(self, k: int) -> Judgement: ...
     @overload
@@ -90,12 +93,19 @@ class Judgements(Sequence[Judgement]):
         self.ulps[where] = ulps
         self.noted[where] = self.places[note]
 
-    def part(self, where: slice) -> Judgements:
-        """Return the judgements on some of the elements, which share the arrays."""
+    def part(self, where: slice | Sequence[int]) -> Judgements:
+        """Return the judgements on some of the elements; those on a slice share the arrays."""
         made = Judgements.__new__(Judgements)
         made.codes, made.ulps, made.noted = self.codes[where], self.ulps[where], self.noted[where]
         made.texts, made.places = self.texts, self.places
         return made
+
+    def kinds(self, without: Sequence[int] = ()) -> list[tuple[int, int]]:
+        """Return the first element of each verdict and note with how many there are, in order of these elements."""
+        keys = self.codes.astype(np.int64) * len(self.texts) + self.noted
+        at = np.delete(np.arange(len(self)), list(without)) if len(without) else np.arange(len(self))
+        _, first, counts = np.unique(keys[at], return_index=True, return_counts=True)
+        return sorted(zip(at[first].tolist(), counts.tolist(), strict=True))
 
     def is_(self, *verdicts: Verdict) -> Truths:
         """Return where the verdict is one of these."""
@@ -132,10 +142,11 @@ class Judgements(Sequence[Judgement]):
         known = self.ulps[(self.codes != OPEN) & ~np.isnan(self.ulps)]
         return float(known.max()) if known.size else None
 
-    def ranked(self) -> list[int]:
-        """Return all elements, the worst first: by verdict, then by ULP, where none to measure comes first."""
-        unmeasured = np.where(np.isnan(self.ulps), np.inf, self.ulps)
-        order: list[int] = np.lexsort((np.arange(len(self)), -unmeasured, -self.codes.astype(np.int16))).tolist()
+    def ranked(self, among: Iterable[Verdict] = VERDICTS) -> list[int]:
+        """Return the elements with these verdicts, the worst first: by verdict, then by ULP, none to measure first."""
+        at = np.flatnonzero(self.is_(*among))
+        far = np.where(np.isnan(self.ulps[at]), np.inf, self.ulps[at])
+        order: list[int] = at[np.lexsort((at, -far, -self.codes[at].astype(np.int16)))].tolist()
         return order
 
 

@@ -5,13 +5,20 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
 
 from gradcheck.blame import Blame
+from gradcheck.bounds import Enclosures
 from gradcheck.compare import Judgement, Verdict, worst
-from gradcheck.formats import Ball, Estimate
+from gradcheck.formats import Ball
+from gradcheck.judgements import VERDICTS, Judgements
 from gradcheck.points import Point
 from gradcheck.program import Program, Shape
 from gradcheck.settings import Exit
+
+Floats = np.ndarray[Any, np.dtype[np.float64]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +33,11 @@ class LayerOutcome:
     name: str
     text: str
     shape: Shape
-    values: list[float]
+    values: Floats
     exact: list[Ball | None] | None
     grad_fn: str | None
     derivatives: dict[str, str]
-    judgements: list[Judgement] = field(default_factory=list)
+    judgements: Judgements = field(default_factory=lambda: Judgements(0))
     blames: list[Blame] = field(default_factory=list)
 
 
@@ -58,17 +65,45 @@ class GradientOutcome:
     input: str
     shape: Shape
     formula: str | None
-    exact: list[Ball | Estimate | None]
-    torch: list[float] | None
-    judgements: list[Judgement]
+    exact: Enclosures
+    torch: Floats | None
+    judgements: Judgements
     expected: list[float | None] | None = None
-    expectations: list[Judgement] | None = None
+    expectations: Judgements | None = None
     blames: list[Blame] = field(default_factory=list)
 
+    def ball(self, k: int) -> Ball | None:
+        """Return the proven enclosure of one element, by its place in row-major order."""
+        known = self.exact[k]
+        return known if isinstance(known, Ball) else None
+
+    def balls(self) -> tuple[Ball | None, ...]:
+        """Return the proven enclosures of all elements."""
+        return tuple(map(self.ball, range(len(self.exact))))
+
+    def number(self, k: int) -> float | None:
+        """Return torch's number for one element, None where torch returned no gradient."""
+        return None if self.torch is None else float(self.torch.item(k))
+
     @property
-    def proven(self) -> list[Ball | None]:
-        """Return the enclosures alone."""
-        return [one if isinstance(one, Ball) else None for one in self.exact]
+    def lower(self) -> Floats:
+        """Return the greatest float64 that is proven to be at most each exact number, nan where nothing is proven."""
+        return self.exact.lower.reshape(self.shape)
+
+    @property
+    def upper(self) -> Floats:
+        """Return the least float64 that is proven to be at least each exact number, nan where nothing is proven."""
+        return self.exact.upper.reshape(self.shape)
+
+    @property
+    def ulps(self) -> Floats:
+        """Return an upper bound of each error in ULP of the dtype, nan where there is none to measure."""
+        return self.judgements.ulps.reshape(self.shape)
+
+    @property
+    def verdicts(self) -> np.ndarray[Any, np.dtype[np.str_]]:
+        """Return the verdicts as words."""
+        return np.array(VERDICTS, dtype=np.str_)[self.judgements.codes].reshape(self.shape)
 
     @property
     def blame(self) -> Blame | None:
@@ -78,12 +113,25 @@ class GradientOutcome:
     @property
     def verdict(self) -> Verdict:
         """Return the worst verdict, the expectation's included."""
-        return worst(one.verdict for one in (*self.judgements, *(self.expectations or ())))
+        return worst({*self.judgements.verdicts(), *self.stated()})
+
+    def stated(self) -> set[Verdict]:
+        """Return the verdicts on what the user stated."""
+        return set() if self.expectations is None else self.expectations.verdicts()
+
+    def mildest_first(self) -> list[int]:
+        """Return all elements, the worst last: by verdict, then by ULP; what the user stated counts as well."""
+        judged = [one for one in (self.judgements, self.expectations) if one is not None]
+        codes = np.array([one.codes for one in judged])
+        ulps = np.array([one.ulps for one in judged])
+        far = np.where((codes == codes.max(axis=0)) & ~np.isnan(ulps), ulps, 0.0).max(axis=0)
+        order: list[int] = np.lexsort((far, codes.max(axis=0))).tolist()
+        return order
 
     @property
     def worst_ulps(self) -> float | None:
         """Return the largest error in ULP that could be measured."""
-        return max((one.ulps for one in self.judgements if one.ulps is not None), default=None)
+        return self.judgements.worst_ulps
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +144,7 @@ class Outcome:
 
     program: Program
     point: Point
-    rounded: dict[str, list[float]]
+    rounded: dict[str, Floats]
     dtype: str
     device: str
     layers: list[LayerOutcome]
@@ -122,13 +170,13 @@ class Outcome:
         """Return all verdicts on torch: on the gradients, the value of the output, and the operations."""
         if self.error is not None:
             return {Verdict.ERROR}
-        values = self.value.judgements if self.value is not None else []
-        judgements = [*(one for each in self.gradients for one in each.judgements), *values]
-        return {one.verdict for one in (*judgements, *(fault.judgement for fault in self.faults))}
+        values = [self.value.judgements] if self.value is not None else []
+        judged = (one.verdicts() for one in (*(each.judgements for each in self.gradients), *values))
+        return set().union({fault.judgement.verdict for fault in self.faults}, *judged)
 
     def stated(self) -> set[Verdict]:
         """Return all verdicts on the derivatives that the user stated."""
-        return {one.verdict for each in self.gradients for one in each.expectations or ()}
+        return {verdict for each in self.gradients for verdict in each.stated()}
 
     def counts(self) -> Counter[Verdict]:
         """Return how many elements of the gradients have each verdict, those that the user stated included.
@@ -139,12 +187,13 @@ class Outcome:
             return Counter({Verdict.ERROR: 1})
         found: Counter[Verdict] = Counter()
         for gradient in self.gradients:
-            found.update(one.verdict for one in (*gradient.judgements, *(gradient.expectations or ())))
+            found.update(gradient.judgements.counts())
+            found.update(gradient.expectations.counts() if gradient.expectations is not None else ())
         return found
 
     def value_counts(self) -> Counter[Verdict]:
         """Return how many elements of the output's value have each verdict."""
-        return Counter(one.verdict for one in (self.value.judgements if self.value is not None else ()))
+        return self.value.judgements.counts() if self.value is not None else Counter()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from math import inf, isfinite
@@ -14,7 +14,7 @@ from gradcheck.errors import printable
 from gradcheck.formats import FORMATS, exact_text
 from gradcheck.functions import CONSTANTS, DETACH, OPERATORS, WHERE, lookup
 from gradcheck.lower import lower
-from gradcheck.outcome import GradientOutcome, Outcome, Run
+from gradcheck.outcome import Floats, GradientOutcome, Outcome, Run
 from gradcheck.program import Call, Name, Node, Param, Program, Shape, fold, unravel
 
 MAX_WRITTEN = 64
@@ -53,20 +53,20 @@ def _quoted(word: str) -> str:
 
 
 def _points(outcome: Outcome) -> list[str]:
-    if sum(map(len, outcome.rounded.values())) > MAX_WRITTEN:
+    if sum(array.size for array in outcome.rounded.values()) > MAX_WRITTEN:
         return [f"{name}={value.text}" for name, value in outcome.point.items()]
-    written = [f"{name}={_nested(outcome.rounded[name], value.shape)}" for name, value in outcome.point.items()]
+    written = [f"{name}={_nested(outcome.rounded[name])}" for name, value in outcome.point.items()]
     return [",".join(written)] if not any(value.shape for value in outcome.point.values()) else written
 
 
 def _is_drawn(outcome: Outcome) -> bool:
-    return sum(map(len, outcome.rounded.values())) > MAX_WRITTEN
+    return sum(array.size for array in outcome.rounded.values()) > MAX_WRITTEN
 
 
-def _nested(values: Sequence[float], shape: Shape, number: Any = None) -> str:
-    """Return numbers in row-major order as nested lists."""
-    texts = [(number or hexadecimal)(value) for value in values]
-    for size in reversed(shape):
+def _nested(values: Floats, number: Callable[[float], str] | None = None) -> str:
+    """Return an array as nested lists."""
+    texts = [(number or hexadecimal)(value) for value in values.ravel().tolist()]
+    for size in reversed(values.shape):
         texts = [f"[{','.join(texts[k : k + size])}]" for k in range(0, len(texts), size)]
     return texts[0]
 
@@ -86,9 +86,10 @@ def worst_script(run: Run) -> str | None:
     worst: tuple[tuple[int, float], str] | None = None
     for outcome in run:
         for gradient in outcome.gradients:
-            for k, one in enumerate(gradient.judgements):
+            for k in gradient.judgements.ranked(run.failing)[:1]:
+                one = gradient.judgements[k]
                 rank = one.verdict.severity, inf if one.ulps is None else one.ulps
-                if one.verdict in run.failing and (worst is None or rank > worst[0]):
+                if worst is None or rank > worst[0]:
                     worst = rank, script(outcome, gradient, k)
     return None if worst is None else worst[1]
 
@@ -99,9 +100,9 @@ def worst_script(run: Run) -> str | None:
 def script(outcome: Outcome, gradient: GradientOutcome, k: int) -> str:
     """Return a program of torch alone that prints the gradient's element ``k`` beside the exact one."""
     fmt, name = FORMATS[outcome.dtype], gradient.input
-    exact, torch = exact_text(gradient.exact[k], fmt), gradient.torch
+    exact, torch = exact_text(gradient.exact[k], fmt), gradient.number(k)
     index = _index(gradient.shape, k)
-    got = "no gradient" if torch is None else fmt.text(torch[k])
+    got = "no gradient" if torch is None else fmt.text(torch)
     wrt = {one.input for one in outcome.gradients}
     lines = [
         *(f"# {printable(line)}" for line in outcome.program.source.strip().splitlines()),
@@ -109,7 +110,7 @@ def script(outcome: Outcome, gradient: GradientOutcome, k: int) -> str:
         "import torch",
         "",
         *(
-            _leaf(_safe(one), _nested(outcome.rounded[one], value.shape, _literal), outcome, one in wrt)
+            _leaf(_safe(one), _nested(outcome.rounded[one], _literal), outcome, one in wrt)
             for one, value in outcome.point.items()
         ),
         *_layers(outcome),

@@ -3,18 +3,44 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
 
 from gradcheck.errors import Span
 from gradcheck.program import Call, Shape
 
+Floats = np.ndarray[Any, np.dtype[np.float64]]
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, eq=False)
 class TorchValue:
-    """A tensor that torch returned: elements in row-major order as floats, exact in every dtype."""
+    """A tensor that torch returned, as float64 of its own shape: exact in every dtype."""
 
-    shape: Shape
-    elements: list[float]
+    array: Floats
     grad_fn: str | None = None
+
+    @property
+    def shape(self) -> Shape:
+        """Return the shape."""
+        shape: Shape = self.array.shape
+        return shape
+
+    @property
+    def elements(self) -> list[float]:
+        """Return the elements in row-major order as Python's floats."""
+        found: list[float] = self.array.ravel().tolist()
+        return found
+
+    def __eq__(self, other: object) -> bool:
+        """Return whether both hold the same numbers; nan is the same as nan."""
+        return (
+            isinstance(other, TorchValue)
+            and np.array_equal(self.array, other.array, equal_nan=True)
+            and self.grad_fn == other.grad_fn
+        )
+
+    __hash__ = None  # type: ignore[assignment]
 
 
 @dataclass(frozen=True, slots=True)

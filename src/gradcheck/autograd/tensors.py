@@ -26,8 +26,8 @@ def leaf(array: np.ndarray[Any, Any], dtype: str, device: str, tracked: bool) ->
 
 def value(tensor: torch.Tensor, graph: bool = False) -> TorchValue:
     """Return a tensor as floats, with the name of its backward function for a ``graph``."""
-    flat = tensor.detach().to(device="cpu", dtype=torch.float64).reshape(-1)
-    return TorchValue(tuple(tensor.shape), flat.tolist(), function_name(tensor) if graph else None)
+    held = tensor.detach().to(device="cpu", dtype=torch.float64, copy=True)
+    return TorchValue(held.numpy(), function_name(tensor) if graph else None)
 
 
 def function_name(tensor: torch.Tensor) -> str | None:

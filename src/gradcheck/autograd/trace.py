@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 
 from gradcheck.autograd.record import Operation, Saved, TorchValue
@@ -69,7 +70,7 @@ def step(call: Call, args: list[Any], seen: list[Any], result: torch.Tensor, mad
 def plain(call: Call, args: list[Any], made: Any) -> Operation:
     """Return an operation that Python ran on plain numbers alone."""
     nothing, no = (None,) * len(args), (False,) * len(args)
-    result = TorchValue((), [float(made)])
+    result = TorchValue(np.array(float(made)))
     return Operation(call, nothing, no, result, False, None, nothing, numbers=numbers(args))
 
 

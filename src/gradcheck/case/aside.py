@@ -102,7 +102,7 @@ class Aside:
             for name, one in self.gradients.items()
             if name in masks
             for k, jumps in enumerate(masks[name].ravel())
-            if jumps and one.balls[k] is not None
+            if jumps and one.ball(k) is not None
         ]
         return [place for place in places if self.case.asked in (None, place)]
 
@@ -116,9 +116,9 @@ class Aside:
             one, k = self.gradients[place[0]], place[1]
             if count >= self.most:
                 one.judgements[k] = Judgement(Verdict.UNDECIDED, note=f"the function may jump here: {self.too_many}")
-            elif not self.is_confirmed(one.balls[k], found := self.beside(place)):
+            elif not self.is_confirmed(one.ball(k), found := self.beside(place)):
                 verdict = Verdict.UNDEFINED if found.proven else Verdict.UNDECIDED
-                one.balls[k], one.judgements[k] = None, Judgement(verdict, note=_NO_SLOPE)
+                one.known[k], one.judgements[k] = None, Judgement(verdict, note=_NO_SLOPE)
                 self.judge(place, found)
 
     def is_confirmed(self, slope: Ball | None, found: Beside) -> bool:
@@ -162,11 +162,12 @@ class Aside:
         """Take slopes off the sides of a corner as right where rounding on the way explains the difference."""
         for place, slopes in self.slopes.items():
             one, k = self.gradients[place[0]], place[1]
-            if one.truth(k) is not None or one.torch is None or not isfinite(one.torch[k]):
+            number = one.number(k)
+            if one.truth(k) is not None or number is None or not isfinite(number):
                 continue
             if self.found(place).verdict is Verdict.DISAGREE:
                 enclosed, _ = self.case.whole.enclosed(*place)
-                if enclosed is not None and enclosed.contains(one.torch[k]) and enclosed.overlaps(slopes):
+                if enclosed is not None and enclosed.contains(number) and enclosed.overlaps(slopes):
                     one.judgements[k] = self.explained(place, slopes)
 
     def explained(self, place: Place, slopes: Ball) -> Judgement:
@@ -203,15 +204,13 @@ class Aside:
 
     def found(self, place: Place) -> Judgement:
         """Return the judgement on an element so far."""
-        made = self.gradients[place[0]].judgements[place[1]]
-        assert made is not None
-        return made
+        return self.gradients[place[0]].judgements[place[1]]
 
     def torch(self, place: Place) -> float:
         """Return torch's number for an element."""
-        numbers = self.gradients[place[0]].torch
-        assert numbers is not None
-        return numbers[place[1]]
+        number = self.gradients[place[0]].number(place[1])
+        assert number is not None
+        return number
 
 
 _NO_SLOPE = "the function has no slope on both sides of this point, whatever the branches at the point have"

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import inf, isfinite
+from math import inf, isfinite, prod
+from typing import Any
 
 import numpy as np
 
 from gradcheck import exact
 from gradcheck.autograd import TorchValue
+from gradcheck.bounds import Enclosures
 from gradcheck.compare import SLACK, Judgement, Rounding, Verdict, between, explain, judge
 from gradcheck.formats import Ball, Dyadic, Estimate, Format, exact_text
+from gradcheck.judgements import Judgements
 from gradcheck.program import Shape, unravel
+
+Floats = np.ndarray[Any, np.dtype[np.float64]]
+Integers = np.ndarray[Any, np.dtype[np.int64]]
+Truths = np.ndarray[Any, np.dtype[np.bool_]]
 
 Element = Ball | Estimate | str | None
 """An enclosure; the estimate of a limit; the reason why there is no derivative; or None where this precision, or this
@@ -26,36 +33,44 @@ class Elements:
     def __init__(self, name: str, shape: Shape, torch: TorchValue | None) -> None:
         self.name = name
         self.shape = shape
-        self.torch = list(torch.elements) if torch is not None else None
-        count = int(np.prod(shape, dtype=np.int64))
-        self.balls: list[Ball | None] = [None] * count
-        self.estimates: list[Estimate | None] = [None] * count
-        self.judgements: list[Judgement | None] = [None] * count
-        self.open = list(range(count))
+        self.torch = None if torch is None else torch.array.ravel().copy()
+        count = prod(shape)
+        self.known = Enclosures(count)
+        self.judgements = Judgements(count)
         self.kinks: list[int] = []
         self.corners: dict[int, tuple[Ball, Ball]] = {}
         self.undecided: set[int] = set()
 
     @property
+    def open(self) -> list[int]:
+        """The elements that are not decided."""
+        return self.judgements.open
+
+    @property
     def lacks_numbers(self) -> bool:
         """Whether every open element has no enclosure at all, as at a pole."""
-        return all(self.balls[k] is None for k in self.open)
+        return all(self.ball(k) is None for k in self.open)
+
+    def ball(self, k: int) -> Ball | None:
+        """Return the proven enclosure of one element."""
+        known = self.known[k]
+        return known if isinstance(known, Ball) else None
+
+    def number(self, k: int) -> float | None:
+        """Return torch's number for one element, None where it tracks no gradient."""
+        return None if self.torch is None else float(self.torch[k])
 
     def settle(self, nodes: list[Element], forms: list[Element], fmt: Format, ulps: float) -> None:
         """Judge the open elements by what the node-level program and the closed forms enclose.
 
         Where the nodes have left a domain, a closed form without a trace of that proves nothing.
         """
-        still = []
         for k, node, form in zip(self.open, nodes, forms, strict=True):
-            self.balls[k], self.judgements[k] = self.judged(k, node, form, fmt, ulps)
-            if self.judgements[k] is None:
-                still.append(k)
-        self.open = still
+            self.known[k], self.judgements[k] = self.judged(k, node, form, fmt, ulps)
 
     def judged(
         self, k: int, node: Element, form: Element, fmt: Format, ulps: float
-    ) -> tuple[Ball | None, Judgement | None]:
+    ) -> tuple[Ball | Estimate | None, Judgement | None]:
         """Return the enclosure of one element and its judgement, each None where this precision gives none."""
         if isinstance(node, Ball) and isinstance(form, Ball) and not node.overlaps(form):
             return node, Judgement(
@@ -63,8 +78,7 @@ class Elements:
                 note="oracle conflict: the closed form and the node-level program enclose different numbers",
             )
         if isinstance(node, Estimate):
-            self.estimates[k] = node
-            return None, self.estimated(k, node, fmt, ulps)
+            return node, self.estimated(k, node, fmt, ulps)
         if isinstance(node, str) and node.startswith(("domain", "infinite")):
             return None, Judgement(Verdict.UNDEFINED, note=_reason(node))
         if isinstance(node, str) and node != "undecided":
@@ -79,8 +93,8 @@ class Elements:
 
     def compared(self, k: int, ball: Ball, fmt: Format, ulps: float, slack: float = 0.0) -> Judgement | None:
         """Return the judgement on torch's number, or on there being none; None where the ball is too wide."""
-        if self.torch is not None:
-            return judge(ball, self.torch[k], fmt, ulps, slack)
+        if (number := self.number(k)) is not None:
+            return judge(ball, number, fmt, ulps, slack)
         found = judge(ball, 0.0, fmt, ulps, slack)
         if found is None:
             return None
@@ -88,35 +102,36 @@ class Elements:
             return Judgement(Verdict.UNTRACKED, note="torch tracks no gradient here, and the derivative is 0")
         return Judgement(Verdict.DISAGREE, note="torch tracks no gradient here, and the derivative is not 0")
 
-    def repeat(self, runs: Sequence[Sequence[float]], fmt: Format, ulps: float) -> set[int]:
+    def repeat(self, runs: Sequence[Floats], fmt: Format, ulps: float) -> list[int]:
         """Take the worst of what several runs returned for each element; return the elements that differed."""
         if self.torch is None or not runs:
-            return set()
-        differ = {k for k in range(len(self.torch)) if len({run[k].hex() for run in runs}) > 1}
+            return []
+        differ = places(np.logical_or.reduce([bits(run) != bits(runs[0]) for run in runs]))
         for k in differ:
-            ball = self.balls[k]
+            ball = self.ball(k)
             if ball is None:
                 continue
-            self.torch[k] = max((run[k] for run in runs), key=lambda value: _distance(value, ball, fmt))
+            self.torch[k] = max((float(run[k]) for run in runs), key=lambda value: _distance(value, ball, fmt))
             self.judgements[k] = self.compared(k, ball, fmt, ulps) or self.judgements[k]
         return differ
 
     def at_infinity(self, signs: Sequence[int]) -> None:
         """Judge the elements of a value that is infinite, with these signs; 0 stands for those that are not."""
         for k, sign in enumerate(signs):
-            if sign and self.torch is not None:
-                note = f"torch has {self.torch[k]}, the exact number is {sign * inf}"
-                wrong = Judgement(Verdict.DISAGREE, note=note)
-                self.judgements[k] = Judgement(Verdict.AGREE, 0.0) if self.torch[k] == sign * inf else wrong
+            if sign and (number := self.number(k)) is not None:
+                wrong = Judgement(Verdict.DISAGREE, note=f"torch has {number}, the exact number is {sign * inf}")
+                self.judgements[k] = Judgement(Verdict.AGREE, 0.0) if number == sign * inf else wrong
 
-    def vector(self, values: Sequence[float], fmt: Format, ulps: float) -> bool:
+    def vector(self, values: Floats, fmt: Format, ulps: float) -> bool:
         """Take what torch's vectorised kernels returned wherever it is worse; return whether a verdict is."""
         if self.torch is None:
             return False
         worse = False
-        for k, (value, ball) in enumerate(zip(values, self.balls, strict=True)):
-            before = self.judgements[k]
-            if ball is None or before is None or _distance(value, ball, fmt) <= _distance(self.torch[k], ball, fmt):
+        for k in places(bits(values) != bits(self.torch)):
+            before, ball, value = self.judgements.get(k), self.ball(k), float(values[k])
+            if ball is None or before is None:
+                continue
+            if _distance(value, ball, fmt) <= _distance(float(self.torch[k]), ball, fmt):
                 continue
             self.torch[k] = value
             found = self.judgements[k] = self.compared(k, ball, fmt, ulps) or before
@@ -135,7 +150,7 @@ class Elements:
             self.smooth(k, sides.common, fmt, ulps)
         else:
             self.corners[k] = sides.left, sides.right
-            made = between(sides.left, sides.right, self.torch[k] if self.torch else 0.0, fmt, ulps)
+            made = between(sides.left, sides.right, self.number(k) or 0.0, fmt, ulps)
             note = made.note if sides.proven else f"as far as can be told, {made.note}"
             self.judgements[k] = Judgement(made.verdict, made.ulps, note)
 
@@ -144,11 +159,10 @@ class Elements:
         made = None if isinstance(slope, Estimate) else self.compared(k, slope, fmt, ulps)
         if made is None and isinstance(slope, Ball) and slope.contains(0.0):
             slope = Estimate(Dyadic(0, 0), Dyadic(0, 0))  # no inexact ball can tell that it is 0
+        self.known[k] = slope
         if isinstance(slope, Estimate):
-            self.balls[k], self.estimates[k] = None, slope
-            self.judgements[k] = self.estimated(k, slope, fmt, ulps)
-        else:
-            self.balls[k], self.judgements[k] = slope, made or _TOO_WIDE
+            made = self.estimated(k, slope, fmt, ulps)
+        self.judgements[k] = made or _TOO_WIDE
 
     def estimated(self, k: int, limit: Estimate, fmt: Format, ulps: float) -> Judgement:
         """Return the judgement by a limit that is not proven, which says so."""
@@ -158,44 +172,39 @@ class Elements:
 
     def jump(self, k: int) -> None:
         """Judge an element along which the function is not continuous."""
-        self.balls[k], self.judgements[k] = None, Judgement(Verdict.UNDEFINED, note="the function jumps at this point")
+        self.known[k], self.judgements[k] = None, Judgement(Verdict.UNDEFINED, note="the function jumps at this point")
 
     def blunt(self, digits: int) -> list[int]:
         """Return the elements whose enclosure does not tell so many decimal digits."""
-        return [k for k, ball in enumerate(self.balls) if ball is not None and not ball.is_sharp(digits)]
+        return [k for k, ball in enumerate(self.known) if isinstance(ball, Ball) and not ball.is_sharp(digits)]
 
     def narrow(self, at: Sequence[int], found: Sequence[Element]) -> None:
         """Take enclosures of some elements that were made with more bits."""
         for k, ball in zip(at, found, strict=True):
             if isinstance(ball, Ball):
-                self.balls[k] = ball
-
-    @property
-    def exact(self) -> list[Ball | Estimate | None]:
-        """Return what is known of every element."""
-        return [a or b for a, b in zip(self.balls, self.estimates, strict=True)]
+                self.known[k] = ball
 
     def truth(self, k: int) -> Ball | None:
         """Return the enclosure of one element, or where it lies as far as can be told, to measure errors by."""
-        estimate = self.estimates[k]
-        return self.balls[k] or (None if estimate is None else estimate.ball)
+        known = self.known[k]
+        return known.ball if isinstance(known, Estimate) else known
 
     def disagreements(self) -> list[int]:
         """Return the elements where torch's gradient is beyond the tolerance and rounding may be the reason."""
         if self.torch is None:
             return []
-        return [k for k, one in enumerate(self.judgements) if one is not None and one.verdict is Verdict.DISAGREE]
+        return places(self.judgements.is_(Verdict.DISAGREE))
 
     def explain(self, k: int, rounding: Rounding, fmt: Format) -> None:
         """Replace a judgement by what the roundings on the way make of it."""
-        found, truth = self.judgements[k], self.truth(k)
-        if found is not None and truth is not None and self.torch is not None:
-            self.judgements[k] = explain(found, truth, self.torch[k], fmt, rounding)
+        truth, number = self.truth(k), self.number(k)
+        if truth is not None and number is not None:
+            self.judgements[k] = explain(self.judgements[k], truth, number, fmt, rounding)
 
     def give_up(self, pole: str | None, bits: int, fmt: Format, ulps: float) -> None:
         """Judge what no precision decided."""
         for k in self.open:
-            ball = self.balls[k]
+            ball = self.ball(k)
             if ball is not None and (found := self.compared(k, ball, fmt, ulps, SLACK)) is not None:
                 self.judgements[k] = found
                 continue
@@ -211,20 +220,27 @@ class Elements:
                 self.judgements[k] = Judgement(
                     Verdict.UNDECIDED, note=f"the enclosure is still too wide at {bits} bits"
                 )
-        self.open = []
 
-    def settled(self) -> list[Judgement]:
-        """Return the judgements, all made by now."""
-        return [one for one in self.judgements if one is not None]
+
+def places(mask: Truths) -> list[int]:
+    """Return where a mask is true, in row-major order."""
+    found: list[int] = np.flatnonzero(mask).tolist()
+    return found
+
+
+def bits(numbers: Floats) -> Integers:
+    """Return what tells every number from every other, 0 from -0 as well; nan is nan."""
+    found: Integers = np.where(np.isnan(numbers), np.nan, numbers).view(np.int64)
+    return found
 
 
 def _distance(value: float, ball: Ball, fmt: Format) -> float:
     return fmt.distance(value, ball.midpoint) if isfinite(value) else inf
 
 
-def spread(name: str, runs: Sequence[Sequence[float]], differ: set[int], fmt: Format, shape: Shape) -> str:
+def spread(name: str, runs: Sequence[Floats], differ: Sequence[int], fmt: Format, shape: Shape) -> str:
     """Return how far apart several runs were, where they differed most."""
-    far = {k: _range([run[k] for run in runs], fmt) for k in differ}
+    far = {k: _range([float(run[k]) for run in runs], fmt) for k in differ}
     k = max(far, key=lambda k: far[k][0])
     ulps, low, high = far[k]
     index = f"[{', '.join(map(str, unravel(shape, k)))}]" if shape else ""

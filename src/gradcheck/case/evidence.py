@@ -59,7 +59,7 @@ class Evidence:
     def graph(self) -> Graph | None:
         """Return the operations, each with the ruling on it; None where there are too many numbers."""
         case = self.case
-        if sum(len(value.elements) for value in self.first.layers.values()) > MAX_NUMBERS:
+        if sum(value.array.size for value in self.first.layers.values()) > MAX_NUMBERS:
             return None
         made = graph(case.plan.program, case.plan.node, self.values, case.arrays, self.run, case.format, case.bits)
         return ruled(made, case.tolerance)
@@ -167,7 +167,7 @@ class Whole:
 
 def _gave(run: Backward, output: str, name: str | None, k: int, value: float) -> bool:
     found = run.layers[output] if name is None else run.gradients[name]
-    return found is not None and found.elements[k].hex() == value.hex()
+    return found is not None and found.array.item(k).hex() == value.hex()
 
 
 def mismatched(one: Mismatch) -> Fault:

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
-from math import inf
 
 from gradcheck import exact
 from gradcheck.blame import Blame, Cause, Fix
+from gradcheck.case.elements import places
 from gradcheck.case.one import Case
 from gradcheck.compare import Judgement, Verdict, right_bits
 from gradcheck.diagnose import diagnose, unsteady
 from gradcheck.diagnose.words import in_words
 from gradcheck.errors import GradcheckError, Span
 from gradcheck.formats import Ball, Format
+from gradcheck.judgements import Judgements
 from gradcheck.outcome import GradientOutcome, LayerOutcome, Outcome
 from gradcheck.plan import Plan
 from gradcheck.program import Program, Shape
@@ -98,11 +99,11 @@ class Inquiry:
 
     def value(self, value: LayerOutcome, k: int) -> Blame | None:
         """Return what is at fault for one element of the output."""
-        traced, truth = self.case.witness(None, k, value.values[k]).graph, self.case.value
+        traced, truth = self.case.witness(None, k, value.values.item(k)).graph, self.case.value
         if traced is None or truth is None:
             return None
         node = self.case.plan.node
-        return diagnose(traced, node, None, k, value.judgements[k], truth.balls[k], value.values[k])
+        return diagnose(traced, node, None, k, value.judgements[k], truth.ball(k), value.values.item(k))
 
     def gradient(self, gradient: GradientOutcome) -> GradientOutcome:
         """Return a gradient with what is at fault for the worst element of each kind: of each verdict and cause."""
@@ -129,11 +130,11 @@ class Inquiry:
 
     def fault(self, gradient: GradientOutcome, k: int) -> Blame | None:
         """Return what is at fault for one element."""
-        torch = None if gradient.torch is None else gradient.torch[k]
+        torch = gradient.number(k)
         traced = self.case.witness(gradient.input, k, torch).graph
         if traced is None:
             return None
-        judgement, truth = gradient.judgements[k], gradient.proven[k]
+        judgement, truth = gradient.judgements[k], gradient.ball(k)
         found = None
         if k in self.case.unsteady.get(gradient.input, ()):
             found = unsteady(traced, self.case.backward(traced=True).operations, k)
@@ -186,7 +187,7 @@ class Inquiry:
         before, after = gradient.judgements[k], again[0].judgements[k]
         if not _better(after, before, self.case.format):
             return None
-        fmt, truth = self.case.format, gradient.proven[k]
+        fmt, truth = self.case.format, gradient.ball(k)
         bits = right_bits(before, fmt, truth), right_bits(after, fmt, truth)
         verdicts = before.verdict.value, after.verdict.value
         rank = -outcome.verdict.severity, -after.verdict.severity, bits[1]
@@ -227,25 +228,20 @@ def _better(after: Judgement, before: Judgement, fmt: Format) -> bool:
     return after.verdict.severity < before.verdict.severity or before.verdict is Verdict.UNDEFINED
 
 
-def _kinds(judgements: Sequence[Judgement]) -> list[int]:
+def _kinds(judgements: Judgements) -> list[int]:
     """Return the worst element of each verdict and note among the bad ones, the worst first."""
     worst: dict[tuple[Verdict, str | None], int] = {}
-    for k in sorted(range(len(judgements)), key=lambda k: _badness(judgements[k])):
+    for k in judgements.ranked(_LOOKED_INTO):
         one = judgements[k]
-        if one.verdict in _LOOKED_INTO:
-            worst.setdefault((one.verdict, one.note), k)
+        worst.setdefault((one.verdict, one.note), k)
     return list(worst.values())[:MAX_BLAMES]
 
 
-def _bad(judgements: Sequence[Judgement]) -> list[int]:
+def _bad(judgements: Judgements) -> list[int]:
     """Return the bad elements that are looked into: the worst of each kind, and the first of those that disagree.
 
     What is wrong for one reason here may be wrong for another there, under the same words.
     """
     kinds = _kinds(judgements)
-    wrong = [k for k, one in enumerate(judgements) if one.verdict is Verdict.DISAGREE and k not in kinds]
-    return sorted([*kinds, *wrong[:MAX_LOOKED_INTO]], key=lambda k: _badness(judgements[k]))
-
-
-def _badness(one: Judgement) -> tuple[int, float]:
-    return -one.verdict.severity, -(inf if one.ulps is None else one.ulps)
+    wrong = [k for k in places(judgements.is_(Verdict.DISAGREE)) if k not in kinds][:MAX_LOOKED_INTO]
+    return [k for k in judgements.ranked(_LOOKED_INTO) if k in {*kinds, *wrong}]

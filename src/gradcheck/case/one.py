@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,13 +13,15 @@ import numpy as np
 from gradcheck import autograd, exact
 from gradcheck.autograd import Backward, TorchValue
 from gradcheck.case.aside import look_aside
-from gradcheck.case.elements import Element, Elements, spread
+from gradcheck.case.elements import Element, Elements, bits, spread
 from gradcheck.case.evidence import Evidence, Whole, mismatched
 from gradcheck.compare import SLACK, Judgement, Verdict, between, judge
 from gradcheck.errors import LaneProblem
 from gradcheck.exact import MAX_BITS, START_BITS
 from gradcheck.formats import EXACT_DIGITS, FORMATS, Ball
+from gradcheck.judgements import Judgements
 from gradcheck.lower import lower
+from gradcheck.ordinals import rounded
 from gradcheck.outcome import Fault, GradientOutcome, LayerOutcome, Outcome
 from gradcheck.plan import Plan
 from gradcheck.points import Point
@@ -50,10 +53,11 @@ class Case:
         self.settings = settings
         self.format = FORMATS[dtype]
         self.tolerance = settings.tolerance(dtype)
-        self.arrays = {name: value.array(self.format.round, _rounding(dtype)) for name, value in point.items()}
+        to_array = partial(rounded, fmt=self.format)
+        self.arrays = {name: value.array(self.format.round, to_array) for name, value in point.items()}
         self.bits = START_BITS
         self.asked = asked
-        self.unsteady: dict[str, set[int]] = {}
+        self.unsteady: dict[str, list[int]] = {}
         self.notes: list[str] = []
         self.evidence: list[Evidence] = []
         self.whole = Whole(self)
@@ -94,7 +98,7 @@ class Case:
         faults = [*self.explain(gradients, value), *map(mismatched, torch.mismatches)]
         self.sharpen(gradients)
         layers = [self.layer(layer, torch.layers[layer.name], values) for layer in self.plan.program.layers]
-        layers[-1] = replace(layers[-1], judgements=value.settled(), values=value.torch or [])
+        layers[-1] = replace(layers[-1], judgements=value.judgements, values=_shaped(value))
         return self.outcome(layers, [self.gradient(one) for one in gradients], None, faults)
 
     def backward(self, *, traced: bool = False) -> Backward:
@@ -113,8 +117,8 @@ class Case:
     def take(self, run: Backward, gradients: list[Elements], value: Elements) -> None:
         """Judge what came out of vectorised kernels, too: an element has the worse verdict of both."""
         worse = [one.name for one in gradients if (found := run.gradients[one.name]) is not None
-                 and one.vector(found.elements, self.format, self.tolerance)]  # fmt: skip
-        worse += [value.name] if value.vector(run.layers[value.name].elements, self.format, self.tolerance) else []
+                 and one.vector(found.array.ravel(), self.format, self.tolerance)]  # fmt: skip
+        worse += [value.name] if value.vector(run.layers[value.name].array.ravel(), self.format, self.tolerance) else []
         if worse:
             names = " and ".join(dict.fromkeys(worse))
             self.notes.append(f"{names}: torch's vectorised kernels gave these numbers, from 64 copies of the point")
@@ -127,15 +131,14 @@ class Case:
         faults: Sequence[Fault] = (),
     ) -> Outcome:
         """Return the outcome of these parts."""
-        rounded = {name: array.ravel().tolist() for name, array in self.arrays.items()}
         notes = list(self.notes)
-        if layers and len(layers[-1].values) > 1:
+        if layers and layers[-1].values.size > 1:
             notes.append(
-                f"the output has {len(layers[-1].values):,} elements; "
+                f"the output has {layers[-1].values.size:,} elements; "
                 "the gradient is that of their sum, as out.sum().backward() has it"
             )
         return Outcome(
-            self.plan.program, self.point, rounded, self.dtype, self.settings.device, layers, gradients,
+            self.plan.program, self.point, self.arrays, self.dtype, self.settings.device, layers, gradients,
             self.plan.lines, self.bits, notes, error, self.tolerance, list(faults),
         )  # fmt: skip
 
@@ -143,11 +146,11 @@ class Case:
         """Run torch again and again, and judge each element by the worst that came out."""
         runs = [first, *(self.backward() for _ in range(self.settings.nondet))]
         for name in first.layers:
-            if len({tuple(map(float.hex, run.layers[name].elements)) for run in runs}) > 1:
+            if len({bits(run.layers[name].array).tobytes() for run in runs}) > 1:
                 self.notes.append(f"torch is not deterministic: the value of {name} differs in {len(runs)} runs")
         for one in gradients:
             found = [run.gradients[one.name] for run in runs]
-            values = [value.elements for value in found if value is not None]
+            values = [value.array.ravel() for value in found if value is not None]
             self.unsteady[one.name] = one.repeat(values, self.format, self.tolerance)
             if self.unsteady[one.name]:
                 self.notes.append(spread(one.name, values, self.unsteady[one.name], self.format, one.shape))
@@ -157,10 +160,10 @@ class Case:
         source = self.plan.program.source[layer.span.start : layer.span.end]
         text = re.sub(rf"^{re.escape(layer.name)}\s*=\s*", "", source)
         balls = None
-        if len(torch.elements) <= SHOWN_ELEMENTS:
+        if torch.array.size <= SHOWN_ELEMENTS:
             balls = [one if isinstance(one, Ball) else None for one in exact.balls(values[layer.name], self.bits)]
         derivatives = self.plan.locals.get(layer.name, {})
-        return LayerOutcome(layer.name, text, torch.shape, torch.elements, balls, torch.grad_fn, derivatives)
+        return LayerOutcome(layer.name, text, torch.shape, torch.array, balls, torch.grad_fn, derivatives)
 
     # --- gradients ---
 
@@ -198,12 +201,12 @@ class Case:
         for one in (*gradients, value):
             name = None if one is value else one.name
             for k in one.disagreements():
-                truth = one.truth(k)
-                if truth is not None and one.torch is not None:
+                truth, number = one.truth(k), one.number(k)
+                if truth is not None and number is not None:
                     smooth = one is value or k not in one.kinks
-                    evidence = self.witness(name, k, one.torch[k])
+                    evidence = self.witness(name, k, number)
                     used += [] if evidence in used else [evidence]
-                    one.explain(k, evidence.rounding(name, k, truth, one.torch[k], smooth=smooth), self.format)
+                    one.explain(k, evidence.rounding(name, k, truth, number, smooth=smooth), self.format)
         return list({(one.blame.cause, one.blame.span): one for each in used for one in each.faults}.values())
 
     def sharpen(self, gradients: list[Elements]) -> None:
@@ -256,11 +259,11 @@ class Case:
         """Return one gradient with its verdicts, and those on what the user expects."""
         expected, expectations = self.expectation(one)
         return GradientOutcome(
-            one.name, one.shape, self.plan.formulas[one.name], one.exact, one.torch,
-            [judgement or Judgement(Verdict.UNDECIDED) for judgement in one.judgements], expected, expectations,
+            one.name, one.shape, self.plan.formulas[one.name], one.known, None if one.torch is None else _shaped(one),
+            one.judgements, expected, expectations,
         )  # fmt: skip
 
-    def expectation(self, one: Elements) -> tuple[list[float | None] | None, list[Judgement] | None]:
+    def expectation(self, one: Elements) -> tuple[list[float | None] | None, Judgements | None]:
         """Return what the user expects, rounded to the dtype, and the verdicts on it."""
         core = self.plan.expect.get(one.name)
         if core is None:
@@ -269,18 +272,18 @@ class Case:
         balls = exact.balls(np.broadcast_to(values, one.shape), self.bits)
         stated = [ball if isinstance(ball, Ball) else None for ball in balls]
         numbers = [None if ball is None else self.format.round_dyadic(ball.midpoint) for ball in stated]
-        truths = [one.truth(k) for k in range(len(one.balls))]
-        found = [self.expected(*three) for three in zip(stated, truths, one.settled(), strict=True)]
+        truths = [one.truth(k) for k in range(len(one.known))]
+        found = [self.expected(*three) for three in zip(stated, truths, one.judgements, strict=True)]
         for k, sides in one.corners.items():
             if (number := numbers[k]) is not None and truths[k] is None:
                 found[k] = replace(between(*sides, number, self.format, self.tolerance), note=None)
-        open_ones = [k for k, judgement in enumerate(found) if judgement.verdict is Verdict.UNDECIDED and one.balls[k]]
+        open_ones = [k for k, judgement in enumerate(found) if judgement.verdict is Verdict.UNDECIDED and one.ball(k)]
         if open_ones:  # torch's number was decided sooner: what is exactly 0 needs all the bits there are
             sharp = exact.enclose(self.plan.node.core, self.arrays, MAX_BITS)
             output = sharp[self.forms(one.name)[0][1]]
             for k, ball in zip(open_ones, exact.balls(output, MAX_BITS, open_ones), strict=True):
-                found[k] = self.expected(stated[k], ball if isinstance(ball, Ball) else one.balls[k], found[k])
-        return numbers, found
+                found[k] = self.expected(stated[k], ball if isinstance(ball, Ball) else one.ball(k), found[k])
+        return numbers, Judgements.of(found)
 
     def expected(self, stated: Ball | None, truth: Ball | None, found: Judgement) -> Judgement:
         """Return the judgement on a stated number; where there is no derivative, none can be right or wrong."""
@@ -296,16 +299,7 @@ class Case:
         return sure or Judgement(Verdict.UNDECIDED)
 
 
-def _rounding(dtype: str) -> Any:
-    """Return how NumPy rounds whole float64 arrays to the dtype, where it can."""
-    if dtype == "float64":
-        return lambda array: array
-    if dtype == "bfloat16":
-        return None
-    with_errors = {"over": "ignore", "under": "ignore"}
-
-    def rounded(array: Floats) -> Floats:
-        with np.errstate(**with_errors):  # type: ignore[arg-type]
-            return array.astype(dtype).astype(np.float64)
-
-    return rounded
+def _shaped(one: Elements) -> Floats:
+    """Return torch's numbers in the shape of the tensor."""
+    assert one.torch is not None
+    return one.torch.reshape(one.shape)

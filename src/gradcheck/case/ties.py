@@ -49,10 +49,10 @@ class Ties:
         """Return whether torch has a number for each element, and none is judged undefined or undecided."""
         for name, k in group:
             one = self.aside.gradients[name]
-            found = one.judgements[k]
-            if one.torch is None or not isfinite(one.torch[k]) or found is None:
+            number = one.number(k)
+            if number is None or not isfinite(number):
                 return False
-            if found.verdict in (Verdict.UNDEFINED, Verdict.UNDECIDED):
+            if one.judgements[k].verdict in (Verdict.UNDEFINED, Verdict.UNDECIDED):
                 return False
         return True
 
@@ -175,20 +175,20 @@ class Ties:
         verdict = Verdict.UNSTABLE if self.aside.is_honest(group) else Verdict.DISAGREE
         for name, k in group:
             one = self.aside.gradients[name]
-            one.balls[k], one.judgements[k] = None, Judgement(verdict, note=note)
+            one.known[k], one.judgements[k] = None, Judgement(verdict, note=note)
 
     def leave_open(self, place: Place) -> None:
         """Say of a slope that no gradient beside the point was found to have it, among more than can be tried."""
         one, k = self.aside.gradients[place[0]], place[1]
         note = "many elements tie where it is neither convex nor concave: torch's slope was not found beside the point"
-        one.balls[k], one.judgements[k] = None, Judgement(Verdict.UNDECIDED, note=note)
+        one.known[k], one.judgements[k] = None, Judgement(Verdict.UNDECIDED, note=note)
 
     def accept(self, place: Place) -> None:
         """Take a slope that is none of the sides along its own element, but a gradient beside the point has."""
         one, k = self.aside.gradients[place[0]], place[1]
         torch = self.aside.case.format.text(self.aside.torch(place))
         note = f"beside the point, where the elements that tie differ, gradients go as far as torch's {torch}"
-        one.balls[k], one.judgements[k] = None, Judgement(Verdict.KINK, note=note)
+        one.known[k], one.judgements[k] = None, Judgement(Verdict.KINK, note=note)
 
 
 def _pairs(count: int) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:

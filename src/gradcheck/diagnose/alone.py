@@ -141,7 +141,7 @@ def _placed(one: Operation, position: int) -> Node:
 
 def array(value: TorchValue) -> Floats:
     """Return a tensor of torch as an array of its shape."""
-    return np.array(value.elements, dtype=np.float64).reshape(value.shape)
+    return value.array
 
 
 def tensors(one: Operation) -> list[Floats]:

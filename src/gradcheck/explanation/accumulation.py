@@ -40,7 +40,7 @@ def _passes(
     for case, outcome, after in zip(cases, outcomes, held, strict=True):
         fmt = FORMATS[case.dtype]
         gradient = next(one for one in outcome.gradients if one.input == name)
-        exact = tuple(gradient.proven)
+        exact = gradient.balls()
         total = exact if total is None else tuple(_plus(a, b) for a, b in zip(total, exact, strict=True))
         point = {one: _at(array.shape, array.ravel().tolist()) for one, array in case.arrays.items()}
         passes.append(Pass(point, _gradient(gradient), _both(gradient, total, after, fmt)))
@@ -52,8 +52,8 @@ def _at(shape: tuple[int, ...], values: list[float]) -> Numbers:
 
 
 def _gradient(gradient: GradientOutcome) -> Numbers:
-    torch = None if gradient.torch is None else tuple(gradient.torch)
-    return Numbers(gradient.shape, tuple(gradient.proven), torch, tuple(one.ulps for one in gradient.judgements))
+    torch = None if gradient.torch is None else tuple(gradient.torch.ravel().tolist())
+    return Numbers(gradient.shape, gradient.balls(), torch, tuple(one.ulps for one in gradient.judgements))
 
 
 def _both(gradient: GradientOutcome, total: tuple[Ball | None, ...], after: TorchValue | None, fmt: Format) -> Numbers:

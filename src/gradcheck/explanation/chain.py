@@ -38,8 +38,8 @@ def _chain(lanes: Lanes, reverse: _Reverse, gradient: GradientOutcome) -> Chain:
     closed = None
     if plan.formulas[name] is not None:
         closed = formula(plan.closed[name][0].program.layers[0].expression, lanes.told.shapes, reverse.rank(name))
-    torch = None if gradient.torch is None else tuple(gradient.torch)
-    numbers = Numbers(gradient.shape, tuple(gradient.proven), torch, tuple(one.ulps for one in gradient.judgements))
+    torch = None if gradient.torch is None else tuple(gradient.torch.ravel().tolist())
+    numbers = Numbers(gradient.shape, gradient.balls(), torch, tuple(one.ulps for one in gradient.judgements))
     return Chain(
         lanes.told.output, name, reverse.title(name), arrivals,
         tuple(one.links[0] for one in arrivals[1:]) if straight else (), closed, lanes.value(name), numbers,

@@ -80,7 +80,7 @@ class Lanes:
         torch = site.torch.value if site is not None else self.torch.layers.get(name)
         if torch is None:
             array = self.case.arrays[self.root(name)]
-            torch = TorchValue(array.shape, array.ravel().tolist())
+            torch = TorchValue(array)
         return self.numbers(self.enclosures(self.array(name)), torch, self.told.shapes[name])
 
     def cotangent(self, name: str) -> Numbers | None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from math import inf
 
 from gradcheck.blame import Blame
 from gradcheck.compare import UNPROVEN, Judgement, Verdict
 from gradcheck.errors import printable, underline, visible
 from gradcheck.formats import FORMATS, exact_text
+from gradcheck.judgements import Judgements
 from gradcheck.outcome import GradientOutcome, Outcome, Run
 from gradcheck.report.blame import headline
 from gradcheck.report.table import beside_the_gradients, place, point_text
@@ -177,8 +179,8 @@ class _Element:
     def _numbers(self) -> str:
         if self.gradient is None or self.judgement.verdict not in MEASURED:
             return ""
-        fmt, found = FORMATS[self.outcome.dtype], self.gradient.expected if self.stated else self.gradient.torch
-        value = None if found is None else found[self.k]
+        fmt, expected = FORMATS[self.outcome.dtype], self.gradient.expected
+        value = (expected or [None])[self.k] if self.stated else self.gradient.number(self.k)
         number = "none" if value is None else fmt.text(value)
         exact = exact_text(self.gradient.exact[self.k], fmt)
         return f"{'expected' if self.stated else 'autograd'} {number}, exact {exact}"
@@ -189,11 +191,18 @@ def _elements(run: Run) -> Iterator[_Element]:
         if outcome.error is not None:
             yield _Element(outcome, Judgement(Verdict.ERROR, note=outcome.error))
         for gradient in outcome.gradients:
-            for stated, judgements in enumerate((gradient.judgements, gradient.expectations or ())):
-                for k, one in enumerate(judgements):
-                    yield _Element(outcome, one, gradient, k, bool(stated))
-        for _, where, one, blame in beside_the_gradients(outcome):
+            for stated, judgements in ((False, gradient.judgements), (True, gradient.expectations or Judgements(0))):
+                for k in _leading(gradient, judgements):
+                    yield _Element(outcome, judgements[k], gradient, k, stated)
+        for _, where, one, blame, _ in beside_the_gradients(outcome):
             yield _Element(outcome, one, beside=(where, blame))
+
+
+def _leading(gradient: GradientOutcome, judgements: Judgements) -> list[int]:
+    """Return the elements of which one ranks first: the worst of each verdict, and those that something is said of."""
+    ranked = (judgements.ranked([verdict])[:1] for verdict in judgements.verdicts())
+    blamed = [blame.element for blame in gradient.blames] if len(judgements) else []
+    return sorted({*chain.from_iterable(ranked), *blamed})
 
 
 def _size(verdict: Verdict, ulps: float | None) -> float:

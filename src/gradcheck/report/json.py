@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from itertools import product
 from math import isfinite
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 from gradcheck.blame import Blame, Fix, Reading
 from gradcheck.compare import Judgement, Verdict, worst
 from gradcheck.formats import Ball, Estimate
-from gradcheck.outcome import GradientOutcome, LayerOutcome, Outcome, Run
+from gradcheck.outcome import Floats, GradientOutcome, LayerOutcome, Outcome, Run
 from gradcheck.program import Program, Shape, to_text, unravel
 from gradcheck.repro import command, hexadecimal
 
@@ -91,11 +91,11 @@ def _layer(layer: LayerOutcome) -> Object:
 
 def _value(layer: LayerOutcome) -> Object:
     """Return the verdicts on the elements of the output."""
-    ulps = max((one.ulps for one in layer.judgements if one.ulps is not None), default=None)
+    ulps = layer.judgements.worst_ulps
     indices = product(*map(range, layer.shape))
     return {
         "layer": layer.name,
-        "verdict": worst([Verdict.AGREE, *(one.verdict for one in layer.judgements)]).value,
+        "verdict": worst({Verdict.AGREE, *layer.judgements.verdicts()}).value,
         "worst_ulps": _finite(ulps),
         "elements": [
             {"index": list(index), **_judgement(one)} for index, one in zip(indices, layer.judgements, strict=False)
@@ -190,8 +190,8 @@ def _counts(counts: Counter[Verdict]) -> Object:
 # --- numbers --------------------------------------------------------------------------------------
 
 
-def _numbers(values: Sequence[float]) -> list[Object]:
-    return [_number(value) for value in values]
+def _numbers(values: Floats) -> list[Object]:
+    return [_number(value) for value in values.ravel().tolist()]
 
 
 def _number(value: float) -> Object:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from decimal import MAX_EMAX, MIN_EMIN, Context
 from io import StringIO
@@ -20,7 +20,8 @@ from gradcheck.blame import Blame
 from gradcheck.compare import Judgement, Verdict, worst
 from gradcheck.errors import printable
 from gradcheck.formats import FORMATS, Ball, Format, exact_text
-from gradcheck.outcome import GradientOutcome, Outcome, Run
+from gradcheck.judgements import Judgements
+from gradcheck.outcome import Floats, GradientOutcome, LayerOutcome, Outcome, Run
 from gradcheck.program import Shape, unravel
 from gradcheck.report import View
 from gradcheck.report.blame import block, headline
@@ -130,9 +131,8 @@ def _indexed(gradient: GradientOutcome) -> str:
 
 def _scalar_tables(run: Run, view: View) -> Iterator[object]:
     rows = [(outcome, gradient) for outcome in run for gradient in outcome.gradients]
-    values = [outcome.value.judgements if outcome.value is not None else [] for outcome, _ in rows]
-    ranks = [_rank([*one.judgements, *value], one.expectations) for (_, one), value in zip(rows, values, strict=True)]
-    shown, hidden = _worst(rows, ranks, view)
+    order = sorted(range(len(rows)), key=lambda k: _rank(*rows[k]))
+    shown, hidden = _worst(order, view)
     first = run.outcomes[0]
     several_dtypes = len({outcome.dtype for outcome in run}) > 1
     expected = any(gradient.expected is not None for _, gradient in rows)
@@ -145,8 +145,8 @@ def _scalar_tables(run: Run, view: View) -> Iterator[object]:
     if len(first.gradients) > 1:
         table.add_column("by")
     _lane_columns(table, expected, view)
-    for outcome, gradient in shown:
-        cells = [Text(FORMATS[outcome.dtype].text(outcome.rounded[name][0])) for name in outcome.point]
+    for outcome, gradient in (rows[k] for k in shown):
+        cells = [Text(FORMATS[outcome.dtype].text(outcome.rounded[name].item())) for name in outcome.point]
         cells += [Text(outcome.dtype)] if several_dtypes else []
         cells += [_value(outcome)]
         cells += [Text(gradient.input)] if len(first.gradients) > 1 else []
@@ -154,18 +154,18 @@ def _scalar_tables(run: Run, view: View) -> Iterator[object]:
     if rows:
         yield table
     if hidden:
-        yield _cut([one for k in hidden for one in rows[k][1].judgements], "row")
+        yield _cut([rows[k][1].judgements for k in hidden], "row")
 
 
 def _value(outcome: Outcome) -> Text:
     if outcome.value is None:
         return Text()
-    return _judged(FORMATS[outcome.dtype].text(outcome.value.values[0]), outcome.value.judgements)
+    return _judged(FORMATS[outcome.dtype].text(outcome.value.values.item(0)), outcome.value.judgements)
 
 
-def _judged(text: str, judgements: Sequence[Judgement]) -> Text:
+def _judged(text: str, judgements: Judgements) -> Text:
     """Return the value of the output with its worst verdict, where that is worth a word."""
-    verdict = worst([Verdict.AGREE, *(one.verdict for one in judgements)])
+    verdict = worst({Verdict.AGREE, *judgements.verdicts()})
     if verdict is Verdict.AGREE:
         return Text(text)
     return Text.assemble(text, (f" {SIGNS.get(verdict, '·')} {verdict}", STYLES[verdict]))
@@ -208,23 +208,19 @@ def _layers(outcome: Outcome, width: int) -> Table:
     for name in compress(("shape", "value", "local derivative", "grad_fn"), kept):
         table.add_column(name, overflow="fold")
     for name, one in outcome.point.items():
-        leaf = _numbers(outcome.rounded[name], one.shape, outcome.dtype)
+        leaf = _numbers(outcome.rounded[name], outcome.dtype)
         cells = [Text(_shape(one.shape)), Text(leaf), Text(), Text("leaf", style="dim")]
         table.add_row(Text(name, style="bold"), *compress(cells, kept))
     for layer in outcome.layers:
         local = "\n".join(f"d/d {name}: {text}" for name, text in layer.derivatives.items())
-        value = _judged(_numbers(layer.values, layer.shape, outcome.dtype), layer.judgements)
+        value = _judged(_numbers(layer.values, outcome.dtype), layer.judgements)
         cells = [Text(_shape(layer.shape)), value, Text(local), Text(layer.grad_fn or "none", style="dim")]
         table.add_row(Text.assemble((layer.name, "bold"), f" = {printable(layer.text)}"), *compress(cells, kept))
     return table
 
 
 def _elements(outcome: Outcome, gradient: GradientOutcome, view: View) -> Iterator[object]:
-    indices = list(range(len(gradient.judgements)))
-    ranks = [
-        _rank([gradient.judgements[k]], [gradient.expectations[k]] if gradient.expectations else None) for k in indices
-    ]
-    shown, hidden = _worst(indices, ranks, view)
+    shown, hidden = _worst(gradient.mildest_first(), view)
     fmt = FORMATS[outcome.dtype]
     table = _table()
     table.add_column("element")
@@ -232,22 +228,23 @@ def _elements(outcome: Outcome, gradient: GradientOutcome, view: View) -> Iterat
     _lane_columns(table, gradient.expected is not None, view)
     for k in shown:
         at = _element(gradient.input, gradient.shape, k)
-        point = fmt.text(outcome.rounded[gradient.input][k])
+        point = fmt.text(outcome.rounded[gradient.input].item(k))
         table.add_row(Text(at), Text(point), *_lanes(gradient, k, fmt, gradient.expected is not None, view))
     yield table
     if hidden:
-        yield _cut([gradient.judgements[k] for k in hidden], "element")
+        yield _cut([gradient.judgements.part(hidden)], "element")
 
 
 def _element(name: str, shape: Shape, k: int) -> str:
     return f"{name}[{', '.join(map(str, unravel(shape, k)))}]" if shape else name
 
 
-def _numbers(values: Sequence[float], shape: Shape, dtype: str) -> str:
+def _numbers(values: Floats, dtype: str) -> str:
     """Return a small tensor in full and a large one by its first elements."""
-    texts = [FORMATS[dtype].text(value) if value == value else "nan" for value in values[:SHOWN_VALUES]]  # noqa: PLR0124
-    if len(values) > SHOWN_VALUES:
-        return f"{', '.join(texts[:3])}, ... ({len(values):,} elements)"
+    shape: Shape = values.shape
+    texts = [FORMATS[dtype].text(value) for value in values.ravel()[:SHOWN_VALUES].tolist()]
+    if values.size > SHOWN_VALUES:
+        return f"{', '.join(texts[:3])}, ... ({values.size:,} elements)"
     for size in reversed(shape[1:]):
         texts = [f"[{', '.join(texts[k : k + size])}]" for k in range(0, len(texts), size)]
     # A matrix that is long in one line stands row under row.
@@ -277,8 +274,8 @@ def _lane_columns(table: Table, expected: bool, view: View) -> None:
 
 def _lanes(gradient: GradientOutcome, k: int, fmt: Format, expected: bool, view: View) -> list[Text]:
     found = gradient.judgements[k]
-    torch = _number(None if gradient.torch is None else gradient.torch[k], fmt)
-    radius = [Text(_radius(gradient.proven[k]))] if view.verbose else []
+    torch = _number(gradient.number(k), fmt)
+    radius = [Text(_radius(gradient.ball(k)))] if view.verbose else []
     cells = [Text(exact_text(gradient.exact[k], fmt)), *radius, Text(torch), Text(ulp_text(found.ulps))]
     cells.append(_verdict(found.verdict))
     if expected and gradient.expected is not None and gradient.expectations is not None:
@@ -315,28 +312,28 @@ def ulp_text(ulps: float | None) -> str:
     return f"{ulps:.2f}".rstrip("0").rstrip(".") if ulps < 1e6 else f"{ulps:.2g}"
 
 
-def _rank(judgements: Iterable[Judgement], expectations: Iterable[Judgement] | None) -> tuple[int, float]:
-    found = [*judgements, *(expectations or ())]
+def _rank(outcome: Outcome, gradient: GradientOutcome) -> tuple[int, float]:
+    """Return how bad the row of a scalar is: its verdict, and the error in ULP."""
+    value = outcome.value.judgements if outcome.value is not None else ()
+    found = [*gradient.judgements, *value, *(gradient.expectations or ())]
     return max((one.verdict.severity, one.ulps or 0.0) for one in found)
 
 
-def _worst(rows: list[Row], ranks: list[tuple[int, float]], view: View) -> tuple[list[Row], list[int]]:
-    """Return the rows to show, the worst last where some are cut, and the indices of those that are not shown."""
-    if view.everything or len(rows) <= SHOWN_ROWS:
-        return rows, []
-    order = sorted(range(len(rows)), key=lambda k: ranks[k])
-    return [rows[k] for k in order[-SHOWN_ROWS:]], order[:-SHOWN_ROWS]
+def _worst(order: list[int], view: View) -> tuple[list[int], list[int]]:
+    """Return the rows to show, the worst last where some are cut, and those that are not shown."""
+    if view.everything or len(order) <= SHOWN_ROWS:
+        return sorted(order), []
+    return order[-SHOWN_ROWS:], order[:-SHOWN_ROWS]
 
 
-def _cut(judgements: list[Judgement], what: str) -> Text:
+def _cut(hidden: Sequence[Judgements], what: str) -> Text:
     """Return the line that stands for the rows not shown."""
-    worst = max((one.ulps for one in judgements if one.ulps is not None), default=None)
+    worst = max((one.worst_ulps for one in hidden if one.worst_ulps is not None), default=None)
     within = f", within {ulp_text(worst)} ULP" if worst is not None else ""
-    noun = what if len(judgements) == 1 else f"{what}s"
-    counts = _counts(Counter(one.verdict for one in judgements))
-    return Text(
-        f"above: the worst; {len(judgements):,} {noun} not shown: {counts}{within} (--all shows them)", style="dim"
-    )
+    count = sum(map(len, hidden))
+    noun = what if count == 1 else f"{what}s"
+    counts = _counts(sum((one.counts() for one in hidden), Counter()))
+    return Text(f"above: the worst; {count:,} {noun} not shown: {counts}{within} (--all shows them)", style="dim")
 
 
 # --- below the tables -----------------------------------------------------------------------------
@@ -358,14 +355,14 @@ def _kinds(run: Run) -> list[_Kind]:
     """Return what there is to say about elements, each thing once, mildest first; elements with a known fault lead."""
     kinds: dict[tuple[Verdict, str, str], _Kind] = {}
     known: dict[tuple[Verdict, str], _Kind] = {}
-    for outcome, where, one, blame in sorted(_elements_with_notes(run), key=lambda item: item[3] is None):
+    for outcome, where, one, blame, count in sorted(_elements_with_notes(run), key=lambda item: item[3] is None):
         note = one.note or ""
         if blame is None and (one.verdict, note) in known:
-            known[one.verdict, note].count += 1
+            known[one.verdict, note].count += count
             continue
         key = (one.verdict, note, f"{blame.cause} {blame.span}" if blame else "")
         kind = kinds.setdefault(key, _Kind(one.verdict, note, where, outcome, blame))
-        kind.count += 1
+        kind.count += count
         known.setdefault((one.verdict, note), kind)
     return sorted(kinds.values(), key=lambda kind: kind.verdict.severity)
 
@@ -374,20 +371,21 @@ def _elements_with_notes(run: Run) -> Iterator[Told]:
     """Yield the elements that something is to be said about, and what is at fault where that is known."""
     for outcome in run:
         if outcome.error is not None:
-            yield outcome, point_text(outcome), Judgement(Verdict.ERROR, note=outcome.error), None
+            yield outcome, point_text(outcome), Judgement(Verdict.ERROR, note=outcome.error), None, 1
         for each in outcome.gradients:
-            blames = {blame.element: blame for blame in each.blames}
-            for k, one in enumerate(each.judgements):
-                if one.note is not None or k in blames:
-                    yield outcome, place(outcome, each, k), one, blames.get(k)
-            for k, one in enumerate(each.expectations or ()):
-                if one.note is not None:
-                    yield outcome, place(outcome, each, k), one, None
+            for blame in sorted(each.blames, key=lambda blame: blame.element):
+                k = blame.element
+                yield outcome, place(outcome, each, k), each.judgements[k], blame, 1
+            blamed = [blame.element for blame in each.blames]
+            for found, without in ((each.judgements, blamed), (each.expectations or Judgements(0), [])):
+                for k, count in found.kinds(without):
+                    if found[k].note is not None:
+                        yield outcome, place(outcome, each, k), found[k], None, count
         yield from beside_the_gradients(outcome)
 
 
-Told = tuple[Outcome, str, Judgement, Blame | None]
-"""An outcome, a place in it in words, the judgement there, and what is at fault."""
+Told = tuple[Outcome, str, Judgement, Blame | None, int]
+"""An outcome, a place in it in words, the judgement there, what is at fault, and for how many elements it stands."""
 
 
 def beside_the_gradients(outcome: Outcome) -> Iterator[Told]:
@@ -397,17 +395,26 @@ def beside_the_gradients(outcome: Outcome) -> Iterator[Told]:
     """
     blames = [blame for each in outcome.gradients for blame in each.blames]
     known = {(blame.cause, blame.span) for blame in blames}
-    said = {one.verdict for each in outcome.gradients for one in each.judgements}
-    value = outcome.value
-    for k, one in enumerate(value.judgements if value is not None else ()):
-        blame = next((blame for blame in value.blames if blame.element == k), None) if value is not None else None
+    said = {verdict for each in outcome.gradients for verdict in each.judgements.verdicts()}
+    for value, k, count, blame in _of_the_value(outcome):
+        one = value.judgements[k]
         told = one.verdict in said if blame is None else (blame.cause, blame.span) in known
-        if value is not None and one.verdict is not Verdict.AGREE and not told:
-            yield outcome, f"the value {_element(value.name, value.shape, k)}, {point_text(outcome)}", one, blame
+        if one.verdict is not Verdict.AGREE and not told:
+            where = f"the value {_element(value.name, value.shape, k)}, {point_text(outcome)}"
+            yield outcome, where, one, blame, count
             known |= set() if blame is None else {(blame.cause, blame.span)}
     for fault in outcome.faults:
         if (fault.blame.cause, fault.blame.span) not in known:
-            yield outcome, point_text(outcome), replace(fault.judgement, note=None), fault.blame  # the blame says it
+            yield outcome, point_text(outcome), replace(fault.judgement, note=None), fault.blame, 1  # the blame says it
+
+
+def _of_the_value(outcome: Outcome) -> Iterator[tuple[LayerOutcome, int, int, Blame | None]]:
+    """Yield elements of the output with how many are alike, and what is at fault."""
+    if (value := outcome.value) is not None:
+        for blame in sorted(value.blames, key=lambda blame: blame.element):
+            yield value, blame.element, 1, blame
+        for k, count in value.judgements.kinds([blame.element for blame in value.blames]):
+            yield value, k, count, None
 
 
 def _notes(run: Run, view: View) -> Iterator[object]:
@@ -434,7 +441,7 @@ def _notes(run: Run, view: View) -> Iterator[object]:
 def place(outcome: Outcome, gradient: GradientOutcome, k: int) -> str:
     """Return where one element of a gradient is, in words."""
     if gradient.shape:
-        value = FORMATS[outcome.dtype].text(outcome.rounded[gradient.input][k])
+        value = FORMATS[outcome.dtype].text(outcome.rounded[gradient.input].item(k))
         return f"{_element(gradient.input, gradient.shape, k)} = {value}{_dtype_suffix(outcome)}"
     return point_text(outcome)
 
@@ -442,8 +449,8 @@ def place(outcome: Outcome, gradient: GradientOutcome, k: int) -> str:
 def point_text(outcome: Outcome) -> str:
     """Return a point in words: its numbers, and the names of its tensors."""
     fmt = FORMATS[outcome.dtype]
-    scalars = [f"{name} = {fmt.text(outcome.rounded[name][0])}" for name, one in outcome.point.items() if not one.shape]
-    tensors = [name for name, one in outcome.point.items() if one.shape]
+    scalars = [f"{name} = {fmt.text(one.item())}" for name, one in outcome.rounded.items() if not one.shape]
+    tensors = [name for name, one in outcome.rounded.items() if one.shape]
     return ", ".join([*scalars, *tensors]) + _dtype_suffix(outcome)
 
 
@@ -458,9 +465,10 @@ def _failures(run: Run) -> Iterator[Text]:
             yield Text(f"✗ error at {point_text(outcome)}: {outcome.error}", style=STYLES[Verdict.ERROR])
         fmt = FORMATS[outcome.dtype]
         for gradient in outcome.gradients:
-            for k, one in enumerate(gradient.judgements):
+            for k in gradient.judgements.where(gradient.judgements.is_(*run.failing)):
+                one = gradient.judgements[k]
                 if one.verdict in run.failing:
-                    torch = _number(None if gradient.torch is None else gradient.torch[k], fmt)
+                    torch = _number(gradient.number(k), fmt)
                     exact = exact_text(gradient.exact[k], fmt)
                     blame = next((blame for blame in gradient.blames if blame.element == k), None)
                     cause = f": {headline(outcome, blame)}" if blame else ""
@@ -470,7 +478,7 @@ def _failures(run: Run) -> Iterator[Text]:
                 if one.verdict in run.failing and gradient.expected is not None:
                     line = f"✗ expected {_number(gradient.expected[k], fmt)} at {place(outcome, gradient, k)}"
                     yield Text(f"{line}: exact {exact_text(gradient.exact[k], fmt)}", style=STYLES[one.verdict])
-        for _, where, one, blame in beside_the_gradients(outcome):
+        for _, where, one, blame, _ in beside_the_gradients(outcome):
             if one.verdict in run.failing:
                 cause = headline(outcome, blame) if blame else one.note or ""
                 yield Text(f"✗ {one.verdict} at {where}: {cause}", style=STYLES[one.verdict])

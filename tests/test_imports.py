@@ -14,7 +14,7 @@ import gradcheck
 
 ORDER: tuple[tuple[str, ...], ...] = (
     ("bounds", "errors", "formats", "memory", "quiet", "whole"),
-    ("apart", "ordinals", "program", "streams", "tree", "work"),
+    ("apart", "ordinals", "program", "streams", "tree", "verdict", "work"),
     ("functions",),
     ("constants", "source"),
     ("parse", "points", "settings"),

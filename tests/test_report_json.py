@@ -17,11 +17,12 @@ import torch
 from jsonschema import Draft202012Validator
 
 from gradcheck.case import check
-from gradcheck.compare import Judgement, Verdict
+from gradcheck.compare import Judgement
 from gradcheck.formats import FORMATS, Ball, Dyadic
 from gradcheck.outcome import Outcome, Run
 from gradcheck.report.json import SCHEMA_VERSION, document, render
 from gradcheck.settings import Exit, Settings
+from gradcheck.verdict import Verdict
 
 SCHEMA = json.loads((files("gradcheck") / "schema" / "report.schema.json").read_text(encoding="utf-8"))
 VALIDATOR = Draft202012Validator(SCHEMA)

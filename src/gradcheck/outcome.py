@@ -7,11 +7,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from gradcheck.blame import Blame
-from gradcheck.compare import Judgement, Verdict, worst
+from gradcheck.compare import Judgement
 from gradcheck.formats import Ball, Estimate
 from gradcheck.points import Point
 from gradcheck.program import Program, Shape
 from gradcheck.settings import Exit
+from gradcheck.verdict import Verdict, worst
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,10 @@ import numpy as np
 
 from gradcheck import exact
 from gradcheck.autograd import TorchValue
-from gradcheck.compare import SLACK, Judgement, Rounding, Verdict, between, explain, judge
+from gradcheck.compare import SLACK, Judgement, Rounding, between, explain, judge
 from gradcheck.formats import Ball, Dyadic, Estimate, Format, exact_text
 from gradcheck.program import Shape, unravel
+from gradcheck.verdict import Verdict
 
 Element = Ball | Estimate | str | None
 """An enclosure; the estimate of a limit; the reason why there is no derivative; or None where this precision, or this

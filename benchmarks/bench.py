@@ -20,8 +20,8 @@ from sympy.core.cache import clear_cache
 
 from gradcheck import kernels
 from gradcheck.case import check
-from gradcheck.compare import Verdict
 from gradcheck.settings import Settings
+from gradcheck.verdict import Verdict
 
 POLYNOMIAL = "2*x**4+x**3+3*x**2+5*x+1"
 LAYERS = "y = 3*x + 2; z = 2*y**2; out = mean(z)"

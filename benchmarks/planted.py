@@ -21,12 +21,12 @@ from typing import Any
 import numpy as np
 
 from gradcheck import autograd
-from gradcheck.compare import Verdict
 from gradcheck.diagnose.alone import array, isolate, tensors
 from gradcheck.errors import GradcheckError
 from gradcheck.exact import START_BITS
 from gradcheck.formats import FORMATS, Ball
 from gradcheck.outcome import Outcome
+from gradcheck.verdict import Verdict
 from kinds.faults import FACTORS, KINDS, Plant, operation
 from kinds.pair import Pair, checked
 

@@ -29,10 +29,10 @@ from gradcheck.batch.pool import supervise
 from gradcheck.batch.worker import Answer, pack
 from gradcheck.blame import Cause
 from gradcheck.case import check as check_one
-from gradcheck.compare import Verdict
 from gradcheck.errors import FileProblem, GradcheckError, UsageProblem
 from gradcheck.settings import Exit, Settings
 from gradcheck.suite import Batch, Check, Expectation, Result
+from gradcheck.verdict import Verdict
 
 OVERFLOW = "log(1 + exp(x))", "x=100"
 """A program and a point where torch's float32 gradient is nan, and the derivative is 1."""

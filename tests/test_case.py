@@ -18,7 +18,6 @@ from hypothesis import assume, given, settings
 from gradcheck import autograd, kernels
 from gradcheck.autograd import Backward
 from gradcheck.case import check, check_program
-from gradcheck.compare import Verdict
 from gradcheck.errors import GradcheckError
 from gradcheck.functions import COMPOSITE, ELEMENTWISE, TENSOR, Elementwise
 from gradcheck.functions.rows import Row
@@ -27,6 +26,7 @@ from gradcheck.points import to_value
 from gradcheck.program import Call, Name, Node, Number, Program, call, number, postorder
 from gradcheck.report.json import render
 from gradcheck.settings import Exit, Settings
+from gradcheck.verdict import Verdict
 from oracles import Point, shapes
 from strategies import Case, cases
 from table import ON_TENSORS, each, point_of, program_of, program_of_node, weighted

@@ -14,22 +14,19 @@ from hypothesis import strategies as st
 
 from gradcheck.compare import (
     SLACK,
-    UNPROVEN,
     Judgement,
     Rounding,
-    Verdict,
     between,
     digits,
     exceeds,
     explain,
-    failing,
     half_of_the_digits,
     judge,
     right_bits,
-    worst,
 )
 from gradcheck.errors import UsageProblem
 from gradcheck.formats import FORMATS, Ball, Dyadic, Format
+from gradcheck.verdict import UNPROVEN, Verdict, failing, worst
 
 ALL = pytest.mark.parametrize("fmt", FORMATS.values(), ids=FORMATS)
 TOLERANCE = 4

@@ -21,7 +21,6 @@ from jsonschema import Draft202012Validator
 
 import gradcheck
 from gradcheck.blame import Cause
-from gradcheck.compare import Verdict
 from gradcheck.corpus import Loaded, limits, load
 from gradcheck.corpus.definitions import Definition, complete, expand, signature
 from gradcheck.corpus.fields import CHECK, EXPECT, OWN
@@ -32,6 +31,7 @@ from gradcheck.formats import FORMATS
 from gradcheck.points import parse_points
 from gradcheck.settings import Settings
 from gradcheck.suite import Check, Expectation
+from gradcheck.verdict import Verdict
 
 SCHEMA = json.loads((Path(gradcheck.__file__).parent / "schema" / "expressions.schema.json").read_text("utf-8"))
 

@@ -19,7 +19,6 @@ from gradcheck import rewrites
 from gradcheck.__main__ import run as main
 from gradcheck.blame import Blame, Cause
 from gradcheck.case import check, inquiry
-from gradcheck.compare import Verdict
 from gradcheck.diagnose.words import how_wrong
 from gradcheck.formats import Ball
 from gradcheck.functions import COMPOSITE, ELEMENTWISE, TENSOR
@@ -27,6 +26,7 @@ from gradcheck.outcome import Outcome, Run
 from gradcheck.parse import parse
 from gradcheck.repro import command, hexadecimal, script, worst_script
 from gradcheck.settings import Settings
+from gradcheck.verdict import Verdict
 from table import TENSORS, texts
 
 # --- the points that numerical analysts know --------------------------------------------------------

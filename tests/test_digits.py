@@ -12,13 +12,13 @@ import pytest
 
 from gradcheck import exact
 from gradcheck.case import check
-from gradcheck.compare import Verdict
 from gradcheck.exact import sharpen
 from gradcheck.formats import Ball
 from gradcheck.lower import Core, lower
 from gradcheck.parse import parse
 from gradcheck.settings import Settings
 from gradcheck.symbolic import pull_back
+from gradcheck.verdict import Verdict
 
 DIGITS = 20
 

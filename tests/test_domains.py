@@ -7,13 +7,13 @@ import pytest
 
 from gradcheck import exact
 from gradcheck.case import check
-from gradcheck.compare import Verdict
 from gradcheck.formats import Ball
 from gradcheck.functions import Elementwise
 from gradcheck.functions.rows import Sample
 from gradcheck.lower import lower
 from gradcheck.parse import parse
 from gradcheck.settings import Settings
+from gradcheck.verdict import Verdict
 from oracles import enclosures
 from table import point_of, program_of, samples
 

@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 
 from gradcheck.batch.examine import examine
-from gradcheck.compare import Verdict
 from gradcheck.corpus import load
 from gradcheck.errors import LimitProblem
 from gradcheck.explanation import explain_program
@@ -23,6 +22,7 @@ from gradcheck.points import assigned_constants, parse_points
 from gradcheck.report import View
 from gradcheck.report.explain import write
 from gradcheck.suite import Result
+from gradcheck.verdict import Verdict
 
 HERE = Path(__file__).parent.parent / "expressions"
 FAMILIES = sorted(path.stem for path in HERE.glob("*.toml"))

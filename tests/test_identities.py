@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 
 from gradcheck import exact
 from gradcheck.case import check
-from gradcheck.compare import Verdict
 from gradcheck.exact.evaluate import _layers, as_array
 from gradcheck.exact.structure import Book
 from gradcheck.formats import Ball
@@ -24,6 +23,7 @@ from gradcheck.outcome import Run
 from gradcheck.parse import parse
 from gradcheck.settings import Settings
 from gradcheck.symbolic import pull_back
+from gradcheck.verdict import Verdict
 from oracles import enclosures, fraction, shapes
 from strategies import Case, cases
 

@@ -14,7 +14,7 @@ import gradcheck
 
 ORDER: tuple[tuple[str, ...], ...] = (
     ("errors", "formats", "memory", "quiet", "whole"),
-    ("apart", "bounds", "ordinals", "program", "streams", "tree", "work"),
+    ("apart", "bounds", "ordinals", "program", "streams", "tree", "verdict", "work"),
     ("functions",),
     ("constants", "source"),
     ("parse", "points", "settings"),

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from gradcheck import ordinals
-from gradcheck.compare import Judgement, Verdict, judge, worst
+from gradcheck.compare import Judgement, judge
 from gradcheck.formats import FORMATS, Ball, Dyadic, Format
 from gradcheck.judgements import Judgements, judged
+from gradcheck.verdict import Verdict, worst
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 

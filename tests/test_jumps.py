@@ -11,9 +11,10 @@ from random import Random
 import pytest
 
 from gradcheck.case import check
-from gradcheck.compare import Judgement, Verdict
+from gradcheck.compare import Judgement
 from gradcheck.outcome import Outcome
 from gradcheck.settings import Settings
+from gradcheck.verdict import Verdict
 
 Vector = list[Fraction]
 PROGRAMS = 300

@@ -12,7 +12,6 @@ import pytest
 import torch
 
 from gradcheck.case import check
-from gradcheck.compare import Verdict
 from gradcheck.exact.sides import Beside, beside
 from gradcheck.formats import Ball
 from gradcheck.lower import lower
@@ -20,6 +19,7 @@ from gradcheck.outcome import Run
 from gradcheck.parse import parse
 from gradcheck.settings import Settings
 from gradcheck.symbolic import pull_back
+from gradcheck.verdict import Verdict
 
 Slope = Fraction | float | None
 Element = tuple[Verdict, Slope, Slope]

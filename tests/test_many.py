@@ -11,7 +11,6 @@ import torch
 
 from gradcheck import exact
 from gradcheck.case import check
-from gradcheck.compare import Verdict
 from gradcheck.exact.many import directions
 from gradcheck.formats import Ball
 from gradcheck.lower import lower
@@ -19,6 +18,7 @@ from gradcheck.outcome import Run
 from gradcheck.parse import parse
 from gradcheck.settings import Settings
 from gradcheck.symbolic import pull_back
+from gradcheck.verdict import Verdict
 from oracles import shapes
 
 KINK, DISAGREE, AGREE, UNDEFINED, UNDECIDED = (

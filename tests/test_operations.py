@@ -12,12 +12,12 @@ import torch
 from gradcheck import Settings, check
 from gradcheck.autograd import function
 from gradcheck.blame import Cause
-from gradcheck.compare import Verdict
 from gradcheck.formats import FORMATS, exact_text
 from gradcheck.functions import ELEMENTWISE
 from gradcheck.outcome import Outcome
 from gradcheck.parse import parse
 from gradcheck.selftest.planting import distorted, planted
+from gradcheck.verdict import Verdict
 
 Operation = Callable[..., Any]
 

@@ -10,10 +10,11 @@ import pytest
 
 from gradcheck.blame import Blame, Cause
 from gradcheck.case import check
-from gradcheck.compare import Judgement, Verdict, failing, worst
+from gradcheck.compare import Judgement
 from gradcheck.judgements import Judgements
 from gradcheck.outcome import Fault, Outcome, Run
 from gradcheck.settings import Exit
+from gradcheck.verdict import Verdict, failing, worst
 
 RUN = check("x**2", x=[1, 2])
 

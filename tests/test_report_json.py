@@ -12,18 +12,20 @@ from math import inf, isfinite, nan
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from jsonschema import Draft202012Validator
 
 from gradcheck.bounds import Enclosures
 from gradcheck.case import check
-from gradcheck.compare import Judgement, Verdict
+from gradcheck.compare import Judgement
 from gradcheck.formats import FORMATS, Ball, Dyadic
 from gradcheck.judgements import Judgements
 from gradcheck.outcome import Outcome, Run
 from gradcheck.report.json import SCHEMA_VERSION, document, render
 from gradcheck.settings import Exit, Settings
+from gradcheck.verdict import Verdict
 
 SCHEMA = json.loads((files("gradcheck") / "schema" / "report.schema.json").read_text(encoding="utf-8"))
 VALIDATOR = Draft202012Validator(SCHEMA)
@@ -283,7 +285,7 @@ def test_the_same_run_gives_the_same_bytes(run: Run) -> None:
 
 def test_what_is_not_finite_is_written_by_its_name() -> None:
     outcome = RUNS["layers"]()[0]
-    gradient = replace(outcome.gradients[0], torch=[nan, inf, -inf, 0.1])
+    gradient = replace(outcome.gradients[0], torch=np.array([nan, inf, -inf, 0.1]))
     run = replace(RUNS["layers"](), outcomes=(replace(outcome, gradients=[gradient]),))
     elements = strictly(render(run))["outcomes"][0]["gradients"][0]["elements"]
     assert [element["torch"] for element in elements] == [

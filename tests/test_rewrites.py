@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gradcheck import case
-from gradcheck.compare import Verdict
 from gradcheck.lower import lower
 from gradcheck.outcome import Outcome
 from gradcheck.parse import parse
@@ -21,6 +20,7 @@ from gradcheck.program import Program, Shape, names, substitute, to_text
 from gradcheck.rewrites import Rewrite, rewrites
 from gradcheck.rewrites.table import ROWS, Row
 from gradcheck.settings import Settings
+from gradcheck.verdict import Verdict
 from oracles import NoNumber, assert_close, numbers, shapes
 from strategies import SHAPES, Case, cases
 

@@ -19,7 +19,6 @@ import pytest
 
 from gradcheck import autograd, exact
 from gradcheck.case import check
-from gradcheck.compare import Verdict
 from gradcheck.exact import rounding
 from gradcheck.exact.rounding import enclose_rounded
 from gradcheck.formats import FORMATS, Ball, Format
@@ -31,6 +30,7 @@ from gradcheck.plan import Plan
 from gradcheck.program import Program
 from gradcheck.settings import Settings
 from gradcheck.symbolic import pull_back
+from gradcheck.verdict import Verdict
 from oracles import Point, shapes
 from table import ON_TENSORS, each, point_of, program_of, weighted
 from worst import WORST

@@ -13,7 +13,7 @@ import pytest
 from gradcheck.__main__ import run
 from gradcheck.blame import Cause
 from gradcheck.case import check, elements
-from gradcheck.compare import Judgement, Verdict
+from gradcheck.compare import Judgement
 from gradcheck.diagnose import operations
 from gradcheck.functions import lookup
 from gradcheck.parse import parse
@@ -25,6 +25,7 @@ from gradcheck.selftest.controls import DTYPES, FORMULAS, HONEST, ODD, Control, 
 from gradcheck.selftest.faults import FAULTS
 from gradcheck.selftest.planting import Fault
 from gradcheck.settings import Exit, Settings
+from gradcheck.verdict import Verdict
 
 CAUSES = {
     Cause.WRONG_GRADIENT, Cause.WRONG_VALUE, Cause.DETACHED, Cause.LOWER_PRECISION, Cause.NONDETERMINISTIC, Cause.KINK,

@@ -14,7 +14,6 @@ import pytest
 
 from gradcheck import autograd, functions, kernels
 from gradcheck.case import check, check_program
-from gradcheck.compare import Verdict
 from gradcheck.formats import FORMATS, Ball
 from gradcheck.functions import COMPOSITE, CONDITIONS, ELEMENTWISE, TENSOR, Composite, Elementwise, Tensor
 from gradcheck.functions.rows import Row, Sample
@@ -25,6 +24,7 @@ from gradcheck.points import to_value
 from gradcheck.program import Call, Name, Node, Program, call, names, number, postorder
 from gradcheck.settings import Settings
 from gradcheck.symbolic import differentiate, pull_back
+from gradcheck.verdict import Verdict
 from oracles import BITS, NoNumber, Point, assert_close, differences, enclosures, fraction, numbers, shapes
 from table import ON_TENSORS, each, inputs_of, point_of, program_of, program_of_node, samples, texts, weighted
 

@@ -7,11 +7,12 @@ from math import isfinite
 from random import Random
 from typing import Any
 
-from gradcheck.compare import Judgement, Verdict, half_of_the_digits
+from gradcheck.compare import Judgement, half_of_the_digits
 from gradcheck.errors import GradcheckError
 from gradcheck.formats import FORMATS, Ball, Dyadic, Format
 from gradcheck.outcome import GradientOutcome, Outcome
 from gradcheck.settings import DEFAULT_ULPS
+from gradcheck.verdict import Verdict
 from kinds.evaluation import BeyondError
 from kinds.oracle import Along, M, along, tensor
 from kinds.pair import Pair, Tally, checked, count, rounded

@@ -13,12 +13,12 @@ import numpy as np
 
 from gradcheck.autograd import DTYPES
 from gradcheck.case import check_program
-from gradcheck.compare import Verdict
 from gradcheck.outcome import Outcome
 from gradcheck.parse import parse
 from gradcheck.points import to_value
 from gradcheck.program import Program, Shape
 from gradcheck.settings import Settings
+from gradcheck.verdict import Verdict
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 NAMES = tuple(DTYPES)

@@ -11,13 +11,14 @@ import torch
 
 from gradcheck import exact
 from gradcheck.autograd import function
-from gradcheck.compare import Rounding, Verdict, explain, judge
+from gradcheck.compare import Rounding, explain, judge
 from gradcheck.formats import FORMATS, Ball, Format
 from gradcheck.lower import lower
 from gradcheck.outcome import GradientOutcome, Outcome
 from gradcheck.program import Call, Node
 from gradcheck.settings import DEFAULT_ULPS
 from gradcheck.symbolic import pull_back
+from gradcheck.verdict import Verdict
 from kinds.pair import Pair, Tally, checked, rounded, shapes_of
 
 PLANTED = {"float32": 2.0**-17, "float64": 2.0**-45}

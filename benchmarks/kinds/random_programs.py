@@ -11,7 +11,7 @@ from random import Random
 import numpy as np
 
 from gradcheck import exact
-from gradcheck.compare import Judgement, Verdict
+from gradcheck.compare import Judgement
 from gradcheck.errors import GradcheckError
 from gradcheck.functions import COMPOSITE, ELEMENTWISE, TENSOR, Composite, Tensor
 from gradcheck.lower import lower
@@ -19,6 +19,7 @@ from gradcheck.outcome import GradientOutcome, Outcome
 from gradcheck.parse import parse
 from gradcheck.program import Layer, Name, Node, Program, Shape, call, names, number, substitute
 from gradcheck.symbolic import pull_back
+from gradcheck.verdict import Verdict
 from kinds import planting
 from kinds.held import held, never_wrong_beside
 from kinds.pair import NAMES, Floats, Pair, Tally, checked, count, rounded, shapes_of

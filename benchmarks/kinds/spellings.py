@@ -7,10 +7,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from random import Random
 
-from gradcheck.compare import Verdict
 from gradcheck.errors import GradcheckError
 from gradcheck.formats import Ball
 from gradcheck.outcome import GradientOutcome, Outcome
+from gradcheck.verdict import Verdict
 from kinds.pair import Pair, Tally, checked, count, on_grid, written
 
 SAME = (

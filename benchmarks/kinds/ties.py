@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from gradcheck.compare import Verdict
+from gradcheck.verdict import Verdict
 from kinds.held import hold, never_wrong
 from kinds.pair import Pair, Tally, checked, on_grid, written
 

@@ -9,48 +9,75 @@ from gradcheck.errors import Span
 from gradcheck.formats import Ball
 from gradcheck.program import Shape
 
+_QUIET, _IMPLEMENTED = "quiet", "implemented"
+
 
 class Cause(StrEnum):
-    """Why a gradient is wrong, lost, or not there."""
+    """Why a gradient is wrong, lost, or not there: each with the sentence about it."""
 
-    OVERFLOW = "overflow"
-    """A number on the way is larger than the dtype can hold."""
-    UNDERFLOW = "underflow"
-    """A number on the way is smaller than the dtype can hold."""
-    CANCELLATION = "cancellation"
-    """Nearly equal numbers are subtracted: their common digits go, their rounding errors stay."""
-    ILL_CONDITIONED = "ill-conditioned"
-    """An operation magnifies the rounding errors of its arguments."""
-    STORED_OUTPUT = "stored-output"
-    """Torch computes a gradient from the stored, rounded result, which no longer has the digits for it."""
-    ROUNDING = "rounding"
-    """Many small roundings add up; no single operation stands out."""
-    NAN_FROM_MASKED_BRANCH = "nan-from-masked-branch"
-    """A branch that ``where`` does not take is differentiated all the same, and 0 times its nan or inf is nan."""
-    ZERO_TIMES_INF = "zero-times-inf"
-    """An infinite slope meets a zero on the way back."""
-    DIVISION_BY_ZERO = "division-by-zero"
-    """A denominator is exactly zero."""
-    OUTSIDE_DOMAIN = "outside-domain"
-    """An argument is where the operation has no value."""
-    POLE = "pole"
-    """The operation, or its slope, is infinite at this argument."""
-    KINK = "kink"
-    """The slopes from the left and from the right differ."""
-    JUMP = "jump"
-    """The operation is not continuous at this argument."""
-    INACCURATE_OPERATION = "inaccurate-operation"
-    """Torch's own result, or its formula for the gradient, has fewer right digits than an operation should have."""
-    LOWER_PRECISION = "lower-precision"
-    """The numbers have only the digits of a smaller dtype."""
-    WRONG_VALUE = "wrong-value"
-    """An operation returned what no rounding of its inputs can give."""
-    WRONG_GRADIENT = "wrong-gradient"
-    """An operation's backward pass returned what no rounding can give, from right inputs."""
-    DETACHED = "detached"
-    """An operation returned its result without a graph, so that autograd cannot see through it."""
-    NONDETERMINISTIC = "nondeterministic"
-    """The same program at the same point gave another gradient when it ran again."""
+    sentence: str
+    marks: frozenset[str]
+
+    def __new__(cls, word: str, *cells: str) -> Cause:
+        """Return a member that is its word, with the sentence and the marks behind it."""
+        member = str.__new__(cls, word)
+        member._value_, (member.sentence, *marks) = word, cells
+        member.marks = frozenset(marks)
+        return member
+
+    OVERFLOW = "overflow", "A number on the way is larger than the dtype can hold."
+    UNDERFLOW = "underflow", "A number on the way is smaller than the dtype can hold."
+    CANCELLATION = (
+        "cancellation",
+        "Nearly equal numbers are subtracted: their common digits go, their rounding errors stay.",
+    )
+    ILL_CONDITIONED = "ill-conditioned", "An operation magnifies the rounding errors of its arguments."
+    STORED_OUTPUT = (
+        "stored-output",
+        "Torch computes a gradient from the stored, rounded result, which no longer has the digits for it.",
+    )
+    ROUNDING = "rounding", "Many small roundings add up; no single operation stands out."
+    NAN_FROM_MASKED_BRANCH = (
+        "nan-from-masked-branch",
+        "A branch that ``where`` does not take is differentiated all the same, and 0 times its nan or inf is nan.",
+    )
+    ZERO_TIMES_INF = "zero-times-inf", "An infinite slope meets a zero on the way back."
+    DIVISION_BY_ZERO = "division-by-zero", "A denominator is exactly zero.", _QUIET
+    OUTSIDE_DOMAIN = "outside-domain", "An argument is where the operation has no value.", _QUIET
+    POLE = "pole", "The operation, or its slope, is infinite at this argument.", _QUIET
+    KINK = "kink", "The slopes from the left and from the right differ.", _QUIET
+    JUMP = "jump", "The operation is not continuous at this argument.", _QUIET
+    INACCURATE_OPERATION = (
+        "inaccurate-operation",
+        "Torch's own result, or its formula for the gradient, has fewer right digits than an operation should have.",
+    )
+    LOWER_PRECISION = "lower-precision", "The numbers have only the digits of a smaller dtype.", _IMPLEMENTED
+    WRONG_VALUE = "wrong-value", "An operation returned what no rounding of its inputs can give.", _IMPLEMENTED
+    WRONG_GRADIENT = (
+        "wrong-gradient",
+        "An operation's backward pass returned what no rounding can give, from right inputs.",
+        _IMPLEMENTED,
+    )
+    DETACHED = (
+        "detached",
+        "An operation returned its result without a graph, so that autograd cannot see through it.",
+        _IMPLEMENTED,
+    )
+    NONDETERMINISTIC = (
+        "nondeterministic",
+        "The same program at the same point gave another gradient when it ran again.",
+        _IMPLEMENTED,
+    )
+
+    @property
+    def quiet(self) -> bool:
+        """Return whether one number shows it: how that travelled to the input is no news."""
+        return _QUIET in self.marks
+
+    @property
+    def implemented(self) -> bool:
+        """Return whether no other formula mends it: whoever implemented the operation has to."""
+        return _IMPLEMENTED in self.marks
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,77 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from enum import StrEnum
 from fractions import Fraction
 from math import inf, isfinite, isinf, log2
 
-from gradcheck.errors import UsageProblem
 from gradcheck.formats import Ball, Format, order
-
-
-class Verdict(StrEnum):
-    """What is known about one element of a gradient, or of the value, mildest first."""
-
-    AGREE = "agree"
-    UNTRACKED = "untracked"
-    KINK = "kink"
-    OVERFLOW = "overflow"
-    UNDEFINED = "undefined"
-    UNDECIDED = "undecided"
-    UNSTABLE = "unstable"
-    LOSSY = "lossy"
-    DISAGREE = "disagree"
-    ERROR = "error"
-
-    @property
-    def severity(self) -> int:
-        """Return the place in the order from ``agree``, 0, to ``error``."""
-        return _SEVERITIES[self]
-
-    @property
-    def fails(self) -> bool:
-        """Return whether this verdict makes a run fail unless it is allowed."""
-        return self in (Verdict.DISAGREE, Verdict.ERROR)
-
-
-UNPROVEN = frozenset({
-    Verdict.OVERFLOW, Verdict.UNDEFINED, Verdict.UNDECIDED, Verdict.UNSTABLE, Verdict.LOSSY,
-})  # fmt: skip
-"""What fails an assertion: nobody has shown that these are right."""
-
-
-def failing(assertion: bool, allow: Iterable[str]) -> frozenset[Verdict]:
-    """Return the verdicts that make a run fail; ``allow`` names some that pass all the same.
-
-    Raises UsageProblem for a word that is no verdict.
-
-    >>> print(*sorted(failing(True, ["undefined"])))
-    disagree error lossy overflow undecided unstable
-    """
-    words = set(allow)
-    strange = sorted(words - {*Verdict})
-    if strange:
-        raise UsageProblem(f"{strange[0]!r} is no verdict", hint=f"choose from {', '.join(Verdict)}")
-    always = {verdict for verdict in Verdict if verdict.fails}
-    return frozenset(always | (UNPROVEN if assertion else set())) - {Verdict(word) for word in words}
-
-
-_SEVERITIES = {verdict: place for place, verdict in enumerate(Verdict)}
+from gradcheck.verdict import Verdict
 
 SLACK = 2.0**-20
 """ULP that may be added to a tolerance as the last resort: a derivative of exactly 0, which no inexact ball can equal,
 could not be decided at any precision against a value that is off by just the tolerance."""
-
-
-def worst(verdicts: Iterable[Verdict]) -> Verdict:
-    """Return the most severe of one or more verdicts.
-
-    >>> worst([Verdict.KINK, Verdict.UNSTABLE, Verdict.AGREE])
-    <Verdict.UNSTABLE: 'unstable'>
-    """
-    return max(verdicts, key=lambda verdict: verdict.severity)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +33,9 @@ def right_bits(found: Judgement, fmt: Format, truth: Ball | None = None) -> int:
     [24, 14, 0, 0]
     """
     if found.ulps is None:
-        return fmt.precision if found.verdict in _PASSING else 0
+        return fmt.precision if found.verdict.row.right else 0
     held = fmt.precision if truth is None or not found.ulps else digits(truth, fmt)
     return max(0, int(held - log2(max(found.ulps, 1.0)))) if isfinite(found.ulps) else 0
-
-
-_PASSING = frozenset({Verdict.AGREE, Verdict.UNTRACKED, Verdict.KINK, Verdict.OVERFLOW})
 
 
 def digits(truth: Ball, fmt: Format) -> int:

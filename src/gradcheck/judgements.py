@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
-from gradcheck.compare import Judgement, Verdict, not_finite, too_large, worst
+from gradcheck.compare import Judgement, not_finite, too_large
 from gradcheck.formats import Format
 from gradcheck.ordinals import digits, distances
+from gradcheck.verdict import Verdict, worst
 
 if TYPE_CHECKING:
     Floats = np.ndarray[Any, np.dtype[np.float64]]

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from gradcheck.blame import Cause
-from gradcheck.compare import Verdict, failing, worst
 from gradcheck.outcome import Outcome, Run
 from gradcheck.settings import Exit, Settings
+from gradcheck.verdict import Verdict, failing, worst
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,10 @@ from math import inf, isfinite
 from pathlib import Path
 from typing import Any
 
-from gradcheck.compare import Verdict
 from gradcheck.errors import FileProblem, LimitProblem, UsageProblem
 from gradcheck.suite import Batch, Result
 from gradcheck.tree import read_plain, refuse_link
+from gradcheck.verdict import Verdict
 from gradcheck.whole import write_whole
 
 VERSION = 1

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from gradcheck.compare import Verdict, worst
 from gradcheck.errors import NameProblem, ShapeProblem
 from gradcheck.formats import FORMATS, Ball, Format, exact_text
 from gradcheck.outcome import GradientOutcome, LayerOutcome, Outcome, Run
 from gradcheck.suite import Check
+from gradcheck.verdict import Verdict, worst
 
 NOTHING = "none"
 """What is found where there is nothing."""

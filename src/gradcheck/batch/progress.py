@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from gradcheck.compare import Verdict
 from gradcheck.errors import printable
 from gradcheck.suite import Result
+from gradcheck.verdict import Verdict
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress

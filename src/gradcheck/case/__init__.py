@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from gradcheck import autograd, exact, kernels
 from gradcheck.case.inquiry import Inquiry, Search
 from gradcheck.case.one import Case
-from gradcheck.compare import failing
 from gradcheck.errors import PointProblem, UsageProblem
 from gradcheck.outcome import Run
 from gradcheck.parse import parse
@@ -16,6 +15,7 @@ from gradcheck.plan import Plan
 from gradcheck.points import Point, assigned_constants, parse_points, to_value
 from gradcheck.program import Program, Shape
 from gradcheck.settings import Settings
+from gradcheck.verdict import failing
 
 MAX_DIAGNOSED = 16
 """Outcomes of a run, the worst, for which the operation at fault is looked for."""

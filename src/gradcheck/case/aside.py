@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 from gradcheck import exact
 from gradcheck.case.elements import Elements
 from gradcheck.case.ties import Ties
-from gradcheck.compare import Judgement, Verdict, half_of_the_digits
+from gradcheck.compare import Judgement, half_of_the_digits
 from gradcheck.exact import Beside, Place
 from gradcheck.formats import Ball, Dyadic
 from gradcheck.lower import Core
+from gradcheck.verdict import Verdict
 
 if TYPE_CHECKING:
     from gradcheck.case.one import Case

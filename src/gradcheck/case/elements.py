@@ -11,10 +11,11 @@ import numpy as np
 from gradcheck import exact
 from gradcheck.autograd import TorchValue
 from gradcheck.bounds import Enclosures
-from gradcheck.compare import SLACK, Judgement, Rounding, Verdict, between, explain, judge
+from gradcheck.compare import SLACK, Judgement, Rounding, between, explain, judge
 from gradcheck.formats import Ball, Dyadic, Estimate, Format, exact_text
 from gradcheck.judgements import Judgements
 from gradcheck.program import Shape, unravel
+from gradcheck.verdict import Verdict
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Integers = np.ndarray[Any, np.dtype[np.int64]]

@@ -11,13 +11,14 @@ import numpy as np
 from gradcheck import autograd, exact
 from gradcheck.autograd import Backward, Mismatch
 from gradcheck.blame import Blame, Cause
-from gradcheck.compare import Judgement, Rounding, Verdict, half_of_the_digits
+from gradcheck.compare import Judgement, Rounding, half_of_the_digits
 from gradcheck.diagnose import Graph, Site, faults, graph, misadded, ruled
 from gradcheck.diagnose.graph import inputs
 from gradcheck.diagnose.scene import broken, descendants
 from gradcheck.formats import Ball, Format
 from gradcheck.outcome import Fault
 from gradcheck.symbolic import Pullback
+from gradcheck.verdict import Verdict
 
 if TYPE_CHECKING:
     from gradcheck.case.one import Case, Floats

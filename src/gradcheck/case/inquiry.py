@@ -10,7 +10,7 @@ from gradcheck import exact
 from gradcheck.blame import Blame, Cause, Fix
 from gradcheck.case.elements import places
 from gradcheck.case.one import Case
-from gradcheck.compare import Judgement, Verdict, right_bits
+from gradcheck.compare import Judgement, right_bits
 from gradcheck.diagnose import diagnose, unsteady
 from gradcheck.diagnose.words import in_words
 from gradcheck.errors import GradcheckError, Span
@@ -20,6 +20,7 @@ from gradcheck.outcome import GradientOutcome, LayerOutcome, Outcome
 from gradcheck.plan import Plan
 from gradcheck.program import Program, Shape
 from gradcheck.rewrites import Rewrite, rewrites
+from gradcheck.verdict import Verdict
 from gradcheck.work import SECONDS, Budget
 
 MAX_BLAMES = 4
@@ -31,13 +32,7 @@ MAX_REWRITES = 12
 MAX_FOUND = 200
 """Rewrites that are looked for in one program."""
 
-_LOOKED_INTO = frozenset({Verdict.KINK, Verdict.UNDEFINED, Verdict.UNSTABLE, Verdict.LOSSY, Verdict.DISAGREE})
-_NOT_THE_FORMULA = frozenset({
-    Cause.WRONG_GRADIENT, Cause.WRONG_VALUE, Cause.DETACHED, Cause.LOWER_PRECISION, Cause.NONDETERMINISTIC,
-})  # fmt: skip
-"""Causes that no rewrite mends: whoever implemented the operation has to."""
-_REPAIRABLE = _LOOKED_INTO - {Verdict.KINK}
-_NO_ANSWER = frozenset({Verdict.UNDEFINED, Verdict.UNDECIDED, Verdict.ERROR})
+_BLAMED = tuple(verdict for verdict in Verdict if verdict.row.blamed)
 
 
 @dataclass(slots=True)
@@ -117,7 +112,7 @@ class Inquiry:
 
     def answered(self, gradient: GradientOutcome, blame: Blame) -> Blame:
         """Return a blame with what could be written instead, unless whoever implemented the operation is at fault."""
-        if blame.cause in _NOT_THE_FORMULA:
+        if blame.cause.implemented:
             return blame
         return replace(self.beside(gradient, blame), fix=self.fix(gradient, blame.element, blame.span))
 
@@ -157,7 +152,7 @@ class Inquiry:
 
         Rewrites at the ``place`` of the fault are tried first; among equals the first one stands.
         """
-        if gradient.judgements[k].verdict not in _REPAIRABLE:
+        if not gradient.judgements[k].verdict.row.mended:
             return None
         if not self.search.fixes.enough():
             return None
@@ -221,7 +216,7 @@ def _same_value(one: Outcome, other: Outcome) -> bool:
 
 def _better(after: Judgement, before: Judgement, fmt: Format) -> bool:
     """Return whether a judgement is worth a rewrite: a milder verdict, or at least two bits more."""
-    if after.verdict in _NO_ANSWER:
+    if not after.verdict.row.answer:
         return False
     if after.verdict in (before.verdict, Verdict.UNSTABLE, Verdict.LOSSY, Verdict.DISAGREE):
         return right_bits(after, fmt) >= right_bits(before, fmt) + 2
@@ -231,7 +226,7 @@ def _better(after: Judgement, before: Judgement, fmt: Format) -> bool:
 def _kinds(judgements: Judgements) -> list[int]:
     """Return the worst element of each verdict and note among the bad ones, the worst first."""
     worst: dict[tuple[Verdict, str | None], int] = {}
-    for k in judgements.ranked(_LOOKED_INTO):
+    for k in judgements.ranked(_BLAMED):
         one = judgements[k]
         worst.setdefault((one.verdict, one.note), k)
     return list(worst.values())[:MAX_BLAMES]
@@ -244,4 +239,4 @@ def _bad(judgements: Judgements) -> list[int]:
     """
     kinds = _kinds(judgements)
     wrong = [k for k in places(judgements.is_(Verdict.DISAGREE)) if k not in kinds][:MAX_LOOKED_INTO]
-    return [k for k in judgements.ranked(_LOOKED_INTO) if k in {*kinds, *wrong}]
+    return [k for k in judgements.ranked(_BLAMED) if k in {*kinds, *wrong}]

@@ -15,7 +15,7 @@ from gradcheck.autograd import Backward, TorchValue
 from gradcheck.case.aside import look_aside
 from gradcheck.case.elements import Element, Elements, bits, spread
 from gradcheck.case.evidence import Evidence, Whole, mismatched
-from gradcheck.compare import SLACK, Judgement, Verdict, between, judge
+from gradcheck.compare import SLACK, Judgement, between, judge
 from gradcheck.errors import LaneProblem
 from gradcheck.exact import MAX_BITS, START_BITS
 from gradcheck.formats import EXACT_DIGITS, FORMATS, Ball
@@ -28,6 +28,7 @@ from gradcheck.points import Point
 from gradcheck.program import Layer
 from gradcheck.settings import Settings
 from gradcheck.symbolic import Pullback
+from gradcheck.verdict import Verdict
 
 CROSS_CHECK_ELEMENTS = 4_096
 """Elements up to which the fused closed forms are evaluated too, as a cross-check of the node-level program."""

@@ -8,9 +8,10 @@ from math import isfinite
 from typing import TYPE_CHECKING
 
 from gradcheck import exact
-from gradcheck.compare import Judgement, Verdict, overlaps
+from gradcheck.compare import Judgement, overlaps
 from gradcheck.exact import Place
 from gradcheck.formats import Ball
+from gradcheck.verdict import Verdict
 
 if TYPE_CHECKING:
     from gradcheck.case.aside import Aside

@@ -134,9 +134,9 @@ SPLIT = "check fewer files at once"
 
 
 def _load(paths: Sequence[str], at: Sequence[str], settings: Settings, trust: bool) -> Loaded:
-    from gradcheck.compare import failing
     from gradcheck.corpus import load
     from gradcheck.corpus.limits import MAX_MEMORY, MAX_SECONDS
+    from gradcheck.verdict import failing
 
     failing(settings.assertion, settings.allow)
     settings.validate(())

@@ -99,11 +99,11 @@ def check(  # noqa: PLR0913, PLR0917 - one parameter an option
 
 def _run(text: str, at: Sequence[str], settings: Settings) -> Run:
     """Return the run; whatever can be wrong with the texts is found before the heavy libraries are loaded."""
-    from gradcheck.compare import failing
     from gradcheck.expect import expectations
     from gradcheck.lower import lower
     from gradcheck.parse import parse
     from gradcheck.points import assigned_constants, parse_points
+    from gradcheck.verdict import failing
 
     failing(settings.assertion, settings.allow)
     program = parse(text, assigned_constants(at))

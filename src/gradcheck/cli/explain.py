@@ -29,6 +29,7 @@ from gradcheck.cli.options import (
 from gradcheck.cli.output import Writer, check_writable, deliver, write_file
 from gradcheck.errors import UsageProblem
 from gradcheck.settings import Exit, Settings
+from gradcheck.verdict import Verdict
 
 if TYPE_CHECKING:
     from gradcheck.explanation.model import Explanation
@@ -130,4 +131,4 @@ def _draw(found: Explanation, path: Path) -> None:
 
 
 def _disagrees(found: Explanation) -> bool:
-    return any(verdict in ("disagree", "error") for chain in found.chains for verdict in chain.verdicts)
+    return any(Verdict(verdict).fails for chain in found.chains for verdict in chain.verdicts)

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from gradcheck.blame import Cause
-from gradcheck.compare import Verdict
 from gradcheck.corpus.limits import MAX_NAME_LENGTH, MAX_NONDET, MAX_REMARK_LENGTH, MAX_SEED, MAX_TIMEOUT
 from gradcheck.corpus.values import Real, identifier, kind, number_text, point_texts
 from gradcheck.errors import UsageProblem, printable
 from gradcheck.formats import FORMATS
 from gradcheck.functions import nearest
+from gradcheck.verdict import Verdict
 
 Reader: TypeAlias = Callable[[Any], Any]
 """Returns a value of TOML as what it means; raises GradcheckError where it means nothing."""

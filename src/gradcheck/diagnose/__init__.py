@@ -10,7 +10,7 @@ import numpy as np
 
 from gradcheck.autograd import Operation, TorchValue
 from gradcheck.blame import Blame, Cause, Reading
-from gradcheck.compare import Judgement, Verdict
+from gradcheck.compare import Judgement
 from gradcheck.diagnose.corners import at_a_corner, without_derivative
 from gradcheck.diagnose.graph import Balls, Graph, Site, graph
 from gradcheck.diagnose.lost import lost_digits
@@ -21,6 +21,7 @@ from gradcheck.diagnose.words import message
 from gradcheck.diagnose.wrong import detached, wrong, wrong_gradient, wrong_value
 from gradcheck.formats import Ball
 from gradcheck.symbolic import Pullback
+from gradcheck.verdict import Verdict
 
 MAX_READINGS = 8
 """Numbers shown on the way of an error from the operation at fault to the input."""

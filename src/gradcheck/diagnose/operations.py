@@ -9,13 +9,14 @@ from math import isfinite, isnan
 import numpy as np
 
 from gradcheck.autograd import Operation, TorchValue
-from gradcheck.compare import Verdict, judge
+from gradcheck.compare import judge
 from gradcheck.diagnose.alone import Alone, Isolated, array, isolate, tensors
 from gradcheck.diagnose.graph import Element, Floats, Graph, Ruling, Site, Wrong
 from gradcheck.diagnose.scene import not_zero
 from gradcheck.formats import FORMATS, Ball, Dyadic, Format
 from gradcheck.functions import COMPARISONS, CONDITIONS, CONSTANTS, DETACH, ELEMENTWISE
 from gradcheck.program import Call
+from gradcheck.verdict import Verdict
 
 
 def ruled(graph: Graph, ulps: float) -> Graph:

@@ -14,14 +14,15 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from gradcheck.compare import Verdict
 from gradcheck.errors import visible
 from gradcheck.report import View
 from gradcheck.report.blame import MARGIN, block
 from gradcheck.report.finding import Finding, again, findings, remarks
-from gradcheck.report.table import FILE_WIDTH, STYLES, ulp_text
+from gradcheck.report.table import FILE_WIDTH, ulp_text
+from gradcheck.report.tones import COLORS, STYLES
 from gradcheck.report.words import facts, number, problems
 from gradcheck.suite import Batch
+from gradcheck.verdict import Tone
 
 SHOWN_CHECKS = 20
 """Lines of the table; more are cut to the worst ones, unless everything is asked for."""
@@ -49,7 +50,7 @@ def _console(file: IO[str], view: View, width: int | None) -> Console:
 def _show(batch: Batch, console: Console, view: View) -> None:
     for part in _lines(batch) if view.quiet else _body(batch, console.width, view):
         console.print(part, soft_wrap=view.quiet and not console.is_terminal)
-    style = STYLES[Verdict.DISAGREE if batch.exit else Verdict.AGREE]
+    style = COLORS[Tone.BAD if batch.exit else Tone.GOOD]
     first, *rest = facts(batch)
     console.print(Text.assemble((first, style), *(f" · {one}" for one in rest)), soft_wrap=not console.is_terminal)
 
@@ -59,7 +60,7 @@ def _lines(batch: Batch) -> Iterator[Text]:
     for found in _ordered(batch, lambda one: not one.result.passed):
         message = f"{found.where}: {found.message}" if found.where else found.message
         yield Text.assemble(_label(found), f" {found.id}: {message}")
-    yield from (Text(f"✗ {one.splitlines()[0]}", STYLES[Verdict.ERROR]) for one in problems(batch))
+    yield from (Text(f"✗ {one.splitlines()[0]}", COLORS[Tone.BAD]) for one in problems(batch))
 
 
 def _body(batch: Batch, width: int, view: View) -> Iterator[object]:
@@ -73,7 +74,7 @@ def _body(batch: Batch, width: int, view: View) -> Iterator[object]:
     if len(shown) < len(failures):
         yield Text(f"{number(len(failures) - len(shown), 'failure')} without details (--all shows them)", "dim")
     for one in problems(batch):
-        yield Text.assemble(("✗ ", STYLES[Verdict.ERROR]), one)
+        yield Text.assemble(("✗ ", COLORS[Tone.BAD]), one)
     yield from (Text(f"note: {visible(note)}", "dim") for note in batch.notes)
 
 
@@ -107,8 +108,8 @@ def _cells(found: Finding) -> list[Text]:
 
 def _label(found: Finding) -> Text:
     """Return the verdict with its sign; what fails is red, whatever the verdict."""
-    shades = {"✗": Verdict.DISAGREE, "✓": Verdict.AGREE}
-    return Text(f"{found.sign} {found.label}", STYLES[shades.get(found.sign, found.verdict)])
+    shades = {tone.sign: COLORS[tone] for tone in (Tone.BAD, Tone.GOOD)}
+    return Text(f"{found.sign} {found.label}", shades.get(found.sign, STYLES[found.verdict]))
 
 
 def _cut(rows: Sequence[Finding]) -> Text:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from json import JSONEncoder
 from typing import IO
 
-from gradcheck.compare import Verdict
 from gradcheck.report import View
 from gradcheck.report.json import SCHEMA_VERSION, Object, document, written
 from gradcheck.suite import Batch, Check, Result
+from gradcheck.verdict import Verdict
 
 _encode = JSONEncoder(allow_nan=False).encode
 

@@ -10,14 +10,12 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from gradcheck.blame import Blame, Cause, Fix, Reading
+from gradcheck.blame import Blame, Fix, Reading
 from gradcheck.errors import printable, underline, visible
 from gradcheck.formats import FORMATS, Format, exact_text
 from gradcheck.outcome import Outcome, Run
 from gradcheck.repro import command
 
-QUIET_CAUSES = frozenset({Cause.KINK, Cause.JUMP, Cause.POLE, Cause.OUTSIDE_DOMAIN, Cause.DIVISION_BY_ZERO})
-"""Causes that one number shows: how it travelled to the input is no news."""
 MARGIN = 2
 WIDE, NARROW, FEW_DIGITS = 120, 70, 6
 """Columns where the window is not known, columns below which numbers have fewer digits, and how many."""
@@ -48,7 +46,7 @@ def _parts(run: Run, outcome: Outcome, blame: Blame, failing: bool, width: int) 
     yield Text.assemble((blame.cause.value, "bold"), f": {printable(blame.message)}")
     if blame.beside is not None:
         yield Text(blame.beside)
-    if blame.readings and blame.cause not in QUIET_CAUSES:
+    if blame.readings and not blame.cause.quiet:
         yield _readings(blame, FORMATS[outcome.dtype], narrow=width < NARROW)
     if blame.fix is not None:
         yield from _fix(blame.fix, FORMATS[outcome.dtype])

@@ -15,7 +15,6 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from gradcheck.compare import Verdict
 from gradcheck.errors import printable
 from gradcheck.explanation.forward import rational
 from gradcheck.explanation.model import (
@@ -38,6 +37,7 @@ from gradcheck.program import Shape, unravel
 from gradcheck.report import View
 from gradcheck.report.graph_tree import tree
 from gradcheck.report.words import number
+from gradcheck.verdict import Verdict
 
 FILE_WIDTH = 120
 """Columns where the output is no terminal."""
@@ -303,7 +303,7 @@ class _Page:
             verdict = one.verdicts[k]
             table.add_row(
                 _element(one.input, one.gradient.shape, k), point, exact, torch, _ulps(one.gradient.ulps[k]),
-                f"{_SIGNS.get(verdict, '·')} {verdict}",
+                Verdict(verdict).signed,
             )  # fmt: skip
         more = [Text(f"{size - SHOWN_ROWS:,} more elements are not shown", "dim")] if size > SHOWN_ROWS else []
         meaning = self.explanation.meaning
@@ -367,9 +367,6 @@ class _Page:
     def inline(self, numbers: Numbers) -> str:
         """Return torch's numbers in one line."""
         return " ".join(self.tensor(numbers.torch, numbers.shape).split())
-
-
-_SIGNS = {Verdict.AGREE.value: "✓", Verdict.DISAGREE.value: "✗", Verdict.ERROR.value: "✗"}
 
 
 def _section(title: str, body: RenderableType) -> RenderableType:

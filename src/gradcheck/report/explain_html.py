@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from html import escape
 
-from gradcheck.compare import Verdict
 from gradcheck.errors import printable
 from gradcheck.explanation.formulas import lines
 from gradcheck.explanation.formulas.lines import Line
@@ -26,12 +25,12 @@ from gradcheck.report.explain_blocks import (
     Words,
 )
 from gradcheck.report.explain_lesson import lesson
-from gradcheck.report.table import SIGNS
+from gradcheck.verdict import Tone, Verdict
 
 ROOT = "gradcheck-lesson"
 """The class that all rules of the style begin with, so that a notebook keeps its own."""
-TONES = {Verdict.AGREE: "good", Verdict.DISAGREE: "bad", Verdict.ERROR: "bad"}
-"""Verdicts that have a colour of their own."""
+COLORED = frozenset({Tone.GOOD, Tone.BAD})
+"""Tones that have a colour of their own."""
 
 STYLE = """
 .R { --ink: #1f2328; --dim: #59636e; --line: #d1d9e0; --page: #ffffff; --tint: #f6f8fa; --mark: #0969da;
@@ -163,7 +162,8 @@ def _inline(one: Inline) -> str:
     if isinstance(one, Maths):
         return _maths(one.line)
     verdict = Verdict(one.verdict)
-    return f'<span class="{TONES.get(verdict, "other")}">{SIGNS.get(verdict, "·")} {verdict}</span>'
+    tone = verdict.row.tone if verdict.row.tone in COLORED else "other"
+    return f'<span class="{tone}">{verdict.signed}</span>'
 
 
 def _maths(line: Line, *, displayed: bool = False) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from gradcheck.compare import Verdict
 from gradcheck.explanation.formulas import lines
 from gradcheck.explanation.formulas.latex import LETTERS
 from gradcheck.explanation.formulas.lines import Sign
@@ -26,6 +25,7 @@ from gradcheck.report.explain_blocks import (
     Words,
 )
 from gradcheck.report.explain_lesson import lesson
+from gradcheck.verdict import Tone, Verdict
 
 HEAD = r"""\documentclass[11pt,a4paper]{article}
 \usepackage[margin=2.5cm]{geometry}
@@ -42,7 +42,7 @@ ESCAPES = {
     "^": r"\textasciicircum{}", "~": r"\textasciitilde{}", "<": r"\textless{}", ">": r"\textgreater{}",
     "|": r"\textbar{}", '"': r"\char34{}",
 }  # fmt: skip
-CHECKS = {Verdict.AGREE: r"$\checkmark$ ", Verdict.DISAGREE: r"$\times$ ", Verdict.ERROR: r"$\times$ "}
+CHECKS = {Tone.GOOD: r"$\checkmark$ ", Tone.BAD: r"$\times$ "}
 SYMBOLS = {"·": r"$\cdot$", "×": r"$\times$", "…": r"\ldots{}", "≈": r"$\approx$", "✗": r"$\times$", "↑": r"$\uparrow$"}
 """Characters of our own sentences, and those of Greek; any other is its place in Unicode."""
 
@@ -142,7 +142,7 @@ def _inline(one: Inline) -> str:
         return f"\\textbf{{{_text(one.text)}}}"
     if isinstance(one, Maths):
         return f"$\\displaystyle {lines.latex(one.line)}$" if one.line else ""
-    return f"{CHECKS.get(Verdict(one.verdict), '')}{_text(one.verdict)}"
+    return f"{CHECKS.get(Verdict(one.verdict).row.tone, '')}{_text(one.verdict)}"
 
 
 def _code(text: str) -> str:

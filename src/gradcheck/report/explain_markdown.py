@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from gradcheck.compare import Verdict
 from gradcheck.errors import printable
 from gradcheck.explanation.formulas import lines
 from gradcheck.explanation.formulas.lines import Sign
@@ -28,7 +27,7 @@ from gradcheck.report.explain_blocks import (
 )
 from gradcheck.report.explain_lesson import lesson
 from gradcheck.report.markdown import ACTIVE
-from gradcheck.report.table import SIGNS
+from gradcheck.verdict import Verdict
 
 
 def render_markdown(explanation: Explanation) -> str:
@@ -99,7 +98,7 @@ def _inline(one: Inline) -> str:
         return f"**{_text(one.text)}**"
     if isinstance(one, Maths):
         return f"$`{lines.latex(one.line)}`$" if one.line else ""
-    return f"{SIGNS.get(Verdict(one.verdict), '·')} {one.verdict}"
+    return Verdict(one.verdict).signed
 
 
 def _text(text: str) -> str:

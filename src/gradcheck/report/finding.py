@@ -8,7 +8,7 @@ from itertools import chain
 from math import inf
 
 from gradcheck.blame import Blame
-from gradcheck.compare import UNPROVEN, Judgement, Verdict
+from gradcheck.compare import Judgement
 from gradcheck.errors import printable, underline, visible
 from gradcheck.formats import FORMATS, exact_text
 from gradcheck.judgements import Judgements
@@ -18,6 +18,7 @@ from gradcheck.report.table import beside_the_gradients, place, point_text
 from gradcheck.report.words import fingerprint, one_line, relative
 from gradcheck.repro import command
 from gradcheck.suite import Batch, Result
+from gradcheck.verdict import UNPROVEN, Verdict
 
 COMMAND_LINE = "<command line>"
 """Stands for the path of a check that no file holds."""
@@ -29,8 +30,11 @@ TOO_LARGE = "too-large"
 """The rule of what the dtype cannot hold by itself; ``overflow`` is that of a fault on the way, with its cause."""
 SHOWN_LINES = 12
 """Lines of a program."""
-MEASURED = frozenset({Verdict.DISAGREE, Verdict.UNSTABLE, Verdict.LOSSY})
-"""Verdicts that two numbers explain."""
+
+
+def rule_of(label: str) -> str:
+    """Return the rule of what has no known cause: a verdict as a rule, whose name no cause has."""
+    return TOO_LARGE if label == Verdict.OVERFLOW else label
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +71,7 @@ class Finding:
     def rule(self) -> str:
         """Return the name of the kind of finding: the cause where it is known."""
         if self.result.unmet or self.blame is None:
-            return TOO_LARGE if self.label == Verdict.OVERFLOW else self.label
+            return rule_of(self.label)
         return self.blame.cause.value
 
     @property
@@ -177,7 +181,7 @@ class _Element:
         return ": ".join(part for part in (self._numbers(), reason) if part)
 
     def _numbers(self) -> str:
-        if self.gradient is None or self.judgement.verdict not in MEASURED:
+        if self.gradient is None or not self.judgement.verdict.row.measured:
             return ""
         fmt, expected = FORMATS[self.outcome.dtype], self.gradient.expected
         value = (expected or [None])[self.k] if self.stated else self.gradient.number(self.k)
@@ -209,7 +213,7 @@ def _size(verdict: Verdict, ulps: float | None) -> float:
     """Return an error to order by; nan and infinity, which no ULP measure, are the largest."""
     if ulps is not None:
         return ulps
-    return inf if verdict in MEASURED else 0.0
+    return inf if verdict.row.measured else 0.0
 
 
 # --- more about it --------------------------------------------------------------------------------

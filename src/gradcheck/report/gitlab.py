@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from typing import IO, Any
 
-from gradcheck.compare import Verdict
 from gradcheck.report import View
 from gradcheck.report.finding import COMMAND_LINE, Finding, findings
 from gradcheck.report.words import fingerprint, located, one_line, problems, relative
 from gradcheck.suite import Batch
+from gradcheck.verdict import Verdict
 
 
 def write(batch: Batch, file: IO[str], _view: View) -> None:

@@ -10,11 +10,12 @@ from math import isfinite
 from typing import Any
 
 from gradcheck.blame import Blame, Fix, Reading
-from gradcheck.compare import Judgement, Verdict, worst
+from gradcheck.compare import Judgement
 from gradcheck.formats import Ball, Estimate
 from gradcheck.outcome import Floats, GradientOutcome, LayerOutcome, Outcome, Run
 from gradcheck.program import Program, Shape, to_text, unravel
 from gradcheck.repro import command, hexadecimal
+from gradcheck.verdict import Verdict, worst
 
 SCHEMA_VERSION = 2
 """Raised whenever a reader of the old document could misread the new one."""

@@ -12,11 +12,11 @@ from pathlib import PurePath
 from typing import IO
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-from gradcheck.compare import Verdict
 from gradcheck.report import View
 from gradcheck.report.finding import Finding, details, findings
 from gradcheck.report.words import one_line, problems
 from gradcheck.suite import Batch
+from gradcheck.verdict import Verdict
 
 TOOL = "gradcheck"
 """Names the suite and the class of what belongs to no file."""

@@ -2,36 +2,26 @@
 
 from __future__ import annotations
 
-import ast
-import inspect
 import json
 from functools import cache
-from itertools import pairwise
 from pathlib import PurePath
-from textwrap import dedent
 from typing import IO, Any
 from urllib.parse import quote
 
 from gradcheck import __version__
 from gradcheck.blame import Cause
 from gradcheck.report import View
-from gradcheck.report.finding import TOO_LARGE, UNCHECKED, UNMET, Finding, details, findings
+from gradcheck.report.finding import UNCHECKED, UNMET, Finding, details, findings, rule_of
 from gradcheck.report.words import located, problems, relative
 from gradcheck.suite import Batch
+from gradcheck.verdict import Passes, Verdict
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
-VERDICTS = {
-    "disagree": "What torch computed is proven to be wrong.",
-    "unstable": "More than half of the digits are lost to rounding, and no input of the dtype determines them.",
-    "lossy": "More than half of the digits are lost on the way, though the input determines them.",
-    TOO_LARGE: "The exact derivative is too large for the dtype.",
-    "undecided": "The enclosure of the derivative stayed too wide to decide.",
-    "undefined": "There is no derivative at this point.",
-    "error": "The check could not be carried out.",
+OTHERS = {
     UNCHECKED: "There is nothing to check, and nothing is never green.",
     UNMET: "Something else came out than the author of the check expects.",
 }
-"""The rules of findings without a known cause."""
+"""The rules of findings that have neither a known cause nor a verdict."""
 
 Object = dict[str, Any]
 
@@ -58,15 +48,10 @@ def _driver(batch: Batch) -> Object:
 
 @cache
 def rules() -> dict[str, str]:
-    """Return the sentence about every cause, as the sources have it, and about every verdict without one."""
-    (definition,) = ast.parse(dedent(inspect.getsource(Cause))).body
-    assert isinstance(definition, ast.ClassDef)
-    causes = {
-        ast.literal_eval(a.value): ast.literal_eval(b.value)
-        for a, b in pairwise(definition.body)
-        if isinstance(a, ast.Assign) and isinstance(b, ast.Expr)
-    }
-    return {**causes, **VERDICTS}
+    """Return the sentence about every cause, and about every verdict that may have none; the worst comes first."""
+    causes = {cause.value: cause.sentence for cause in Cause}
+    verdicts = [one for one in reversed(Verdict) if one.row.passes is not Passes.ALWAYS]
+    return {**causes, **{rule_of(one.value): one.row.sentence for one in verdicts}, **OTHERS}
 
 
 def _invocation(batch: Batch) -> Object:

@@ -11,16 +11,16 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from gradcheck.compare import Verdict
 from gradcheck.report import View
-from gradcheck.report.table import STYLES
+from gradcheck.report.tones import COLORS
 from gradcheck.settings import Exit
+from gradcheck.verdict import Tone, Verdict
 
 if TYPE_CHECKING:
     from gradcheck.blame import Cause
     from gradcheck.selftest import Alarm, Tally, Trial
 
-GOOD, BAD = STYLES[Verdict.AGREE], STYLES[Verdict.DISAGREE]
+GOOD, BAD = COLORS[Tone.GOOD], COLORS[Tone.BAD]
 
 
 def write(tally: Tally, file: IO[str], view: View) -> None:

@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gradcheck.blame import Blame
-from gradcheck.compare import Judgement, Verdict, worst
+from gradcheck.compare import Judgement
 from gradcheck.errors import printable
 from gradcheck.formats import FORMATS, Ball, Format, exact_text
 from gradcheck.judgements import Judgements
@@ -25,6 +25,8 @@ from gradcheck.outcome import Floats, GradientOutcome, LayerOutcome, Outcome, Ru
 from gradcheck.program import Shape, unravel
 from gradcheck.report import View
 from gradcheck.report.blame import block, headline
+from gradcheck.report.tones import STYLES
+from gradcheck.verdict import Verdict, worst
 
 SHOWN_ROWS = 12
 """Rows of one table; more are cut to the worst ones, unless everything is asked for."""
@@ -44,13 +46,6 @@ MANY_DIGITS = Context(prec=60, Emin=MIN_EMIN, Emax=MAX_EMAX)
 """Enough to subtract the ends of an enclosure of the first working precision."""
 
 Row = TypeVar("Row")
-
-STYLES = {
-    Verdict.AGREE: "green", Verdict.UNTRACKED: "cyan", Verdict.KINK: "cyan", Verdict.OVERFLOW: "yellow",
-    Verdict.UNDEFINED: "yellow", Verdict.UNDECIDED: "yellow", Verdict.UNSTABLE: "yellow", Verdict.LOSSY: "yellow",
-    Verdict.DISAGREE: "bold red", Verdict.ERROR: "bold red",
-}  # fmt: skip
-SIGNS = {Verdict.AGREE: "✓", Verdict.DISAGREE: "✗", Verdict.ERROR: "✗"}
 
 
 def write(run: Run, file: IO[str], view: View) -> None:
@@ -168,7 +163,7 @@ def _judged(text: str, judgements: Judgements) -> Text:
     verdict = worst({Verdict.AGREE, *judgements.verdicts()})
     if verdict is Verdict.AGREE:
         return Text(text)
-    return Text.assemble(text, (f" {SIGNS.get(verdict, '·')} {verdict}", STYLES[verdict]))
+    return Text.assemble(text, (f" {verdict.signed}", STYLES[verdict]))
 
 
 # --- programs of tensors: layers, then a row for one element ---------------------------------------
@@ -288,7 +283,7 @@ def _number(value: float | None, fmt: Format) -> str:
 
 
 def _verdict(verdict: Verdict) -> Text:
-    return Text(f"{SIGNS.get(verdict, '·')} {verdict}", style=STYLES[verdict])
+    return Text(verdict.signed, style=STYLES[verdict])
 
 
 def _radius(ball: Ball | None) -> str:
@@ -422,7 +417,7 @@ def _notes(run: Run, view: View) -> Iterator[object]:
     shown = kinds if view.everything else [kind for kind in kinds if kind.blame is not None][-SHOWN_BLAMES:]
     for kind in kinds:
         more = f" (and {kind.count - 1:,} more)" if kind.count > 1 else ""
-        sign = (f"{SIGNS.get(kind.verdict, '·')} {kind.verdict}", STYLES[kind.verdict])
+        sign = (kind.verdict.signed, STYLES[kind.verdict])
         blame = kind.blame
         if blame is None:
             yield Text.assemble(sign, f" at {kind.place}{more}: {kind.note}")

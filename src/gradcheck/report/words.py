@@ -6,9 +6,9 @@ import re
 from hashlib import sha256
 from pathlib import Path
 
-from gradcheck.compare import Verdict
 from gradcheck.errors import printable, visible
 from gradcheck.suite import Batch
+from gradcheck.verdict import Verdict
 
 
 def facts(batch: Batch) -> list[str]:

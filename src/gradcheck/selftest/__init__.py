@@ -8,17 +8,14 @@ from dataclasses import dataclass
 
 from gradcheck.blame import Blame, Cause
 from gradcheck.case import check, environment
-from gradcheck.compare import Verdict
 from gradcheck.outcome import Outcome, Run
 from gradcheck.selftest.controls import Control, controls
 from gradcheck.selftest.faults import FAULTS
 from gradcheck.selftest.planting import Fault
 from gradcheck.settings import Exit, Settings
+from gradcheck.verdict import Verdict
 
-RIGHT = frozenset({
-    Verdict.AGREE, Verdict.UNTRACKED, Verdict.KINK, Verdict.OVERFLOW, Verdict.UNDEFINED, Verdict.UNSTABLE,
-    Verdict.LOSSY,
-})  # fmt: skip
+RIGHT = frozenset(verdict for verdict in Verdict if verdict.row.honest)
 """The verdicts that a correct program may have."""
 
 

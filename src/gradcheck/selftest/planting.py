@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from gradcheck.blame import Cause
-from gradcheck.compare import Verdict
+from gradcheck.verdict import Verdict
 
 Operation = Callable[..., Any]
 """What runs in place of torch's function: it gets that function's arguments, tensors, and its static parameters."""

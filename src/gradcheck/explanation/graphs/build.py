@@ -11,13 +11,13 @@ from math import isfinite, prod
 from gradcheck import exact
 from gradcheck.autograd import Backward, Operation, Saved, TorchValue
 from gradcheck.case.one import Case
-from gradcheck.compare import Verdict
 from gradcheck.diagnose.graph import Balls, Graph, Site, graph
 from gradcheck.errors import LimitProblem, Span, printable
 from gradcheck.explanation.graphs.model import DynamicGraph, GraphEdge, GraphNode, Kind, Lanes
 from gradcheck.formats import FORMATS, Ball, Format, exact_text
 from gradcheck.outcome import Outcome
 from gradcheck.program import Call, Layer, Name, Node, Number, Shape, names, to_text
+from gradcheck.verdict import Verdict
 
 MAX_OPERATIONS = 200
 """Operations up to which each is a node; of a larger program, each layer is one."""

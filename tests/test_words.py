@@ -1,0 +1,95 @@
+"""The tables of verdicts and causes are the one place that names them: schemas and pages say what these say."""
+
+from __future__ import annotations
+
+import re
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+
+from gradcheck.blame import Cause
+from gradcheck.report import finding, tones
+from gradcheck.verdict import UNPROVEN, Passes, Tone, Verdict
+
+ROOT = Path(__file__).parent.parent
+SCHEMAS = Path(str(files("gradcheck") / "schema"))
+QUOTED = r'"[\w-]+"'
+
+
+def listed(words: list[str], indent: str) -> str:
+    """Return words as the list of a schema, five a line where there are many."""
+    quoted = [f'"{word}"' for word in words]
+    lines = [", ".join(quoted[k : k + 5]) for k in range(0, len(quoted), 5)]
+    return (
+        f"[{', '.join(quoted)}]"
+        if len(words) <= 10
+        else f"[\n{indent}  " + f",\n{indent}  ".join(lines) + f"\n{indent}]"
+    )
+
+
+def schema(text: str) -> str:
+    """Return a schema with the words of the tables wherever it has a list of verdicts or causes."""
+    for words in ([*Verdict], [*Cause]):
+        found = rf'( *)("\w+": (?:\{{)?(?:"enum": )?)\[\s*"{words[0]}",\s*"{words[1]}",[^\]]*\]'
+        for at in reversed(list(re.finditer(found, text))):
+            text = f"{text[: at.start()]}{at[1]}{at[2]}{listed(words, at[1])}{text[at.end() :]}"
+    count = '{"$ref": "#/$defs/count"}'
+    counts = ",\n".join(f'        "{verdict}": {count}' for verdict in Verdict)
+    return re.sub(rf"( *{QUOTED}: {re.escape(count)},?\n)+", lambda _: f"{counts}\n", text)
+
+
+def readme(text: str) -> str:
+    """Return the README with the table of verdicts, and the causes."""
+    rows = "".join(f"| `{one}` | {one.row.meaning} | {one.row.passes.exit} |\n" for one in Verdict)
+    text = re.sub(r"(\| verdict \| meaning \| exit \|\n\|---\|---\|---\|\n)(\|.*\n)+", lambda at: at[1] + rows, text)
+    causes = [*Cause]
+    first, rest = ", ".join(causes[:8]), ", ".join(causes[8:])
+    return re.sub(r"(comes with a \*cause\*: )[^.]*", lambda at: f"{at[1]}{first},\n{rest}", text)
+
+
+def ci(text: str) -> str:
+    """Return the page on builds with the verdicts that fail an assertion."""
+    *most, last = (f"`{verdict}`" for verdict in Verdict if verdict in UNPROVEN)
+    return re.sub(r"(most builds want: )[^.]*", lambda at: f"{at[1]}{', '.join(most)} and {last}", text)
+
+
+WRITTEN = [
+    *((path, schema) for path in sorted(SCHEMAS.glob("*.json"))),
+    (ROOT / "README.md", readme),
+    (ROOT / "docs" / "ci.md", ci),
+]
+
+
+@pytest.mark.parametrize(("path", "written"), WRITTEN, ids=[path.name for path, _ in WRITTEN])
+def test_schemas_and_pages_say_what_the_tables_say(path: Path, written: object, request: pytest.FixtureRequest) -> None:
+    assert callable(written)
+    text = path.read_text("utf-8")
+    if request.config.getoption("--update-golden"):
+        path.write_text(written(text), "utf-8")
+    assert path.read_text("utf-8") == written(text)
+
+
+def test_every_verdict_and_every_cause_stands_in_what_is_written() -> None:
+    texts = {path.name: path.read_text("utf-8") for path, _ in WRITTEN}
+    for word in Verdict:
+        assert f"| `{word}` |" in texts["README.md"]
+        assert texts["report.schema.json"].count(f'"{word}"') >= 3
+    for cause in Cause:
+        assert f'"{cause}"' in texts["expressions.schema.json"]
+
+
+@pytest.mark.parametrize("verdict", Verdict)
+def test_a_row_does_not_contradict_itself(verdict: Verdict) -> None:
+    row = verdict.row
+    assert row.sentence.endswith(".")
+    assert not row.meaning.endswith(".")
+    assert row.right or row.passes is not Passes.ALWAYS
+    assert verdict.fails == (row.tone is Tone.BAD)
+    assert row.blamed or not row.mended
+    assert verdict in tones.STYLES
+    assert verdict.signed.endswith(f" {verdict}")
+
+
+def test_rules_of_verdicts_are_no_causes() -> None:
+    assert not {finding.rule_of(verdict) for verdict in Verdict if verdict.row.passes is not Passes.ALWAYS} & {*Cause}

@@ -76,7 +76,7 @@ def _layers(core: Core, given: Values, held: Values, book: Book | None) -> Value
         made = as_array(evaluate(layer.expression, values, forward=layer.name in core.forward, book=book))
         shape = core.shapes[layer.name]
         values[layer.name] = made if made.shape == shape else np.broadcast_to(made, shape)
-    return values if book is None else {name: as_array(_forgotten(array)) for name, array in values.items()}
+    return values if book is None else {name: as_array(forgotten(array)) for name, array in values.items()}
 
 
 def _is_open(core: Core, values: Values) -> bool:
@@ -84,10 +84,11 @@ def _is_open(core: Core, values: Values) -> bool:
     if sum(array.size for array in values.values()) > MAX_STRUCTURED:
         return False
     written = [layer.name for layer in core.program.layers if layer.name in core.forward][-1:]
-    return any(map(_is_wide, chain.from_iterable(values[name].flat for name in {*core.program.outputs, *written})))
+    return any(map(is_wide, chain.from_iterable(values[name].flat for name in {*core.program.outputs, *written})))
 
 
-def _is_wide(element: Any) -> bool:
+def is_wide(element: Any) -> bool:
+    """Tell whether an element is enclosed so widely, or so openly, that structure may help."""
     if not isinstance(element, arb):
         return element is UNDECIDED
     return not element.is_exact() and element.rel_accuracy_bits() < ROUGH
@@ -245,7 +246,7 @@ def _guard(reason: str) -> Callable[..., Any]:
 
 
 _same: Callable[..., Any] = np.frompyfunc(lambda one: one, 1, 1)
-_forgotten: Callable[..., Any] = np.frompyfunc(forget, 1, 1)
+forgotten: Callable[..., Any] = np.frompyfunc(forget, 1, 1)
 _of_floats: Callable[..., Any] = np.frompyfunc(arb, 1, 1)
 _of_balls: Callable[..., Any] = np.frompyfunc(lambda value: arb(as_ball(value)), 1, 1)
 

@@ -30,6 +30,7 @@ from gradcheck.batch.worker import Answer, pack
 from gradcheck.blame import Cause
 from gradcheck.case import check as check_one
 from gradcheck.errors import FileProblem, GradcheckError, UsageProblem
+from gradcheck.judgements import Judgements
 from gradcheck.settings import Exit, Settings
 from gradcheck.suite import Batch, Check, Expectation, Result
 from gradcheck.verdict import Verdict
@@ -48,7 +49,7 @@ def result(name: str, verdict: str = "agree", ulps: float | None = 0.5, **more: 
     made = check_one("x**2", "x=3")
     gradient = made[0].gradients[0]
     judgement = replace(gradient.judgements[0], verdict=Verdict(verdict), ulps=ulps)
-    outcome = replace(made[0], gradients=[replace(gradient, judgements=[judgement])])
+    outcome = replace(made[0], gradients=[replace(gradient, judgements=Judgements.of([judgement]))])
     return Result(check(name), replace(made, outcomes=(outcome,)), **more)
 
 

@@ -67,6 +67,9 @@ class Enclosures(Sequence[Known]):
     def __len__(self) -> int:
         return len(self.bounds.lower)
 
+    def __repr__(self) -> str:
+        return f"Enclosures({', '.join(map(repr, self))})"
+
     @overload
     def __getitem__(self, k: int) -> Known: ...
     @overload

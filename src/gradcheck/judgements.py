@@ -56,7 +56,7 @@ class Judgements(Sequence[Judgement]):
         return len(self.codes)
 
     def __repr__(self) -> str:
-        return f"Judgements({', '.join(f'{count} {verdict}' for verdict, count in self.counts().items())})"
+        return f"Judgements({', '.join(repr(self.get(k)) for k in range(len(self)))})"
 
     @overload
     def __getitem__(self, k: int) -> Judgement: ...

@@ -83,9 +83,9 @@ def _needs(core: Core, asked: Mapping[str, Places]) -> Wanted:
         _add(needs, name, at, core.shapes)
     for layer in reversed(core.program.layers):
         if layer.name in needs:
-            some = needs[layer.name]
+            some, shape = needs[layer.name], core.shapes[layer.name]
             for leaf in names(layer.expression):
-                read = None if some is None else _read(layer.expression, leaf, some, core.shapes, core.shapes[layer.name])
+                read = None if some is None else _read(layer.expression, leaf, some, core.shapes, shape)
                 _add(needs, leaf, read, core.shapes)
     return needs
 

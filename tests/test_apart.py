@@ -14,7 +14,7 @@ import pytest
 
 from gradcheck.apart import result_apart
 from gradcheck.errors import PointProblem
-from gradcheck.settings import Exit
+from gradcheck.exits import Exit
 from test_batch_hostile import wait_for_none
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="signals and /proc are Linux's")

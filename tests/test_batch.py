@@ -30,8 +30,9 @@ from gradcheck.batch.worker import Answer, pack
 from gradcheck.blame import Cause
 from gradcheck.case import check as check_one
 from gradcheck.errors import FileProblem, GradcheckError, UsageProblem
+from gradcheck.exits import Exit
 from gradcheck.judgements import Judgements
-from gradcheck.settings import Exit, Settings
+from gradcheck.settings import Settings
 from gradcheck.suite import Batch, Check, Expectation, Result
 from gradcheck.verdict import Verdict
 

@@ -26,8 +26,9 @@ from gradcheck.batch import BatchOptions, pool, run_batch
 from gradcheck.batch.examine import examine
 from gradcheck.batch.pool import supervise
 from gradcheck.errors import PointProblem, UsageProblem
+from gradcheck.exits import Exit
 from gradcheck.outcome import Run
-from gradcheck.settings import Exit, Settings
+from gradcheck.settings import Settings
 from gradcheck.suite import Batch, Check, Result
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="limits and /proc are Linux's")

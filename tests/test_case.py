@@ -19,13 +19,14 @@ from gradcheck import autograd, kernels
 from gradcheck.autograd import Backward
 from gradcheck.case import check, check_program
 from gradcheck.errors import GradcheckError
+from gradcheck.exits import Exit
 from gradcheck.functions import COMPOSITE, ELEMENTWISE, TENSOR, Elementwise
 from gradcheck.functions.rows import Row
 from gradcheck.outcome import Run
 from gradcheck.points import to_value
 from gradcheck.program import Call, Name, Node, Number, Program, call, number, postorder
 from gradcheck.report.json import render
-from gradcheck.settings import Exit, Settings
+from gradcheck.settings import Settings
 from gradcheck.verdict import Verdict
 from oracles import Point, shapes
 from strategies import Case, cases

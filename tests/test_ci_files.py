@@ -15,9 +15,9 @@ import pytest
 import yaml
 from typer.main import get_command
 
-from gradcheck.cli import COMMANDS
+from gradcheck import cli
+from gradcheck.exits import Exit
 from gradcheck.report.formats import BATCH_REPORTERS
-from gradcheck.settings import Exit
 
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "ci.md").read_text("utf-8")
@@ -88,7 +88,7 @@ WRITTEN = list(written())
 
 @pytest.mark.parametrize(("where", "words"), WRITTEN, ids=[f"{where}: {' '.join(words)}" for where, words in WRITTEN])
 def test_every_option_is_one_of_the_command(where: str, words: list[str]) -> None:
-    known = {one for parameter in get_command(COMMANDS["batch"]).params for one in parameter.opts}
+    known = {one for parameter in get_command(cli.command("batch")).params for one in parameter.opts}
     assert {word for word in words if word.startswith("-")} <= known, where
 
 

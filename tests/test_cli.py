@@ -14,7 +14,7 @@ import pytest
 
 from gradcheck.__main__ import FLAGS, VALUED, run, with_program_apart
 from gradcheck.cli.check import check
-from gradcheck.settings import Exit
+from gradcheck.exits import Exit
 
 LAB = "2*x**4+x**3+3*x**2+5*x+1"
 LAYERS = "y = 3*x + 2; z = 2*y**2; out = mean(z)"

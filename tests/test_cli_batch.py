@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from gradcheck.settings import Exit
+from gradcheck.exits import Exit
 
 GOOD = """
 [[check]]

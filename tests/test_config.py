@@ -16,7 +16,7 @@ from gradcheck.cli.check import checker
 from gradcheck.cli.config import SETTINGS, _options, defaults
 from gradcheck.cli.explain import explainer
 from gradcheck.errors import GradcheckError
-from gradcheck.settings import Exit
+from gradcheck.exits import Exit
 
 
 def found(directory: Path, **files: str) -> dict[str, object]:

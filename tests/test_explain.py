@@ -12,6 +12,7 @@ import pytest
 from gradcheck.__main__ import run
 from gradcheck.case.one import Case
 from gradcheck.errors import GradcheckError
+from gradcheck.exits import Exit
 from gradcheck.explanation import derivation, explain, rules
 from gradcheck.explanation.derivation import NoDerivation, derive
 from gradcheck.explanation.lanes import Contradiction, Lanes
@@ -27,7 +28,7 @@ from gradcheck.points import parse_points
 from gradcheck.program import Call, names, postorder, to_text
 from gradcheck.report import View
 from gradcheck.report.explain import write
-from gradcheck.settings import Exit, Settings
+from gradcheck.settings import Settings
 
 LAB = "y = 3*x + 2; z = 2*y**2; out = mean(z)"
 MATRIX = "x=[[1,2,3],[3,2,1]]"

@@ -13,7 +13,7 @@ import pytest
 import gradcheck
 
 ORDER: tuple[tuple[str, ...], ...] = (
-    ("errors", "formats", "memory", "quiet", "whole"),
+    ("errors", "exits", "formats", "memory", "quiet", "whole"),
     ("apart", "bounds", "ordinals", "program", "streams", "tree", "verdict", "work"),
     ("functions",),
     ("constants", "source"),
@@ -108,6 +108,61 @@ def test_every_door_is_used(library: str) -> None:
 @pytest.mark.parametrize("path", [path for path in FILES if place(path) == "functions"], ids=lambda path: path.stem)
 def test_the_table_imports_nothing_heavy(path: Path) -> None:
     assert libraries(path) <= LIGHT
+
+
+HEAVY = frozenset({"numpy", "torch", "sympy", "flint", "pydantic", "rich", "mpmath"})
+"""Libraries that take longer to load than what a short command does."""
+
+COMMANDS: tuple[tuple[tuple[str, ...], frozenset[str]], ...] = (
+    ((), HEAVY),
+    (("--help",), HEAVY),
+    (("--version",), HEAVY),
+    (("--nonsense",), HEAVY),
+    (("functions",), HEAVY),
+    (("functions", "tanh"), HEAVY),
+    (("functions", "tanhh"), HEAVY),
+    (("functions", "--help"), HEAVY),
+    (("selftest", "--help"), HEAVY),
+    (("explain", "--help"), HEAVY),
+    (("batch", "--help"), HEAVY),
+    (("2x", "--at", "1"), HEAVY),
+    (("sin x", "--at", "1"), HEAVY),
+    (("tanhh(x)", "--at", "1"), HEAVY),
+    (("x", "--at", "y=1"), HEAVY),
+    (("x*y", "--at", "x=1"), HEAVY),
+    (("x", "--at", "1", "--wrt", "y"), HEAVY),
+    (("x", "--at", "1", "--dtype", "float23"), HEAVY),
+    (("x", "--at", "1", "--allow", "nothing"), HEAVY),
+    (("x", "--at", "1", "--format", "jsonl", "--expect", "y"), HEAVY),
+    (("explain", "sin x", "--at", "1"), HEAVY),
+    (("x", "--at", "1", "--ulps", "many"), HEAVY - {"pydantic"}),
+    (("x", "--at", "x=@nowhere.npy"), HEAVY),
+)
+"""Commands that check nothing, and the libraries that none of their work needs."""
+
+LOADED = """
+import sys
+from gradcheck.__main__ import run
+code = run(sys.argv[2:])
+print(*sorted(set(sys.modules) & set(sys.argv[1].split(","))), file=sys.stderr)
+print(f"code {code}", file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize(("words", "without"), COMMANDS, ids=[" ".join(words) or "nothing" for words, _ in COMMANDS])
+def test_a_command_that_checks_nothing_loads_no_heavy_library(words: tuple[str, ...], without: frozenset[str]) -> None:
+    asked = [sys.executable, "-c", LOADED, ",".join(without), *words]
+    *_, loaded, code = subprocess.run(asked, capture_output=True, text=True, check=True).stderr.splitlines()
+    assert (loaded, code) in {("", "code 0"), ("", "code 2")}
+
+
+@pytest.mark.parametrize("code", ["import gradcheck", "from gradcheck import Settings, check, explain; Settings()"])
+def test_the_library_loads_nothing_heavy_before_its_first_check(code: str) -> None:
+    made = subprocess.run(
+        [sys.executable, "-c", f"{code}; import sys; print(sorted(set(sys.modules) & {set(HEAVY)!r}))"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert made.stdout == "[]\n"
 
 
 def test_reading_a_program_loads_no_library_behind_a_door() -> None:

@@ -11,9 +11,9 @@ import pytest
 from gradcheck.blame import Blame, Cause
 from gradcheck.case import check
 from gradcheck.compare import Judgement
+from gradcheck.exits import Exit
 from gradcheck.judgements import Judgements
 from gradcheck.outcome import Fault, Outcome, Run
-from gradcheck.settings import Exit
 from gradcheck.verdict import Verdict, failing, worst
 
 RUN = check("x**2", x=[1, 2])

@@ -27,6 +27,7 @@ from gradcheck import case
 from gradcheck.blame import Cause
 from gradcheck.compare import Judgement
 from gradcheck.errors import FileProblem
+from gradcheck.exits import Exit
 from gradcheck.judgements import Judgements
 from gradcheck.outcome import Outcome, Run
 from gradcheck.report import View
@@ -35,7 +36,7 @@ from gradcheck.report.formats import BATCH_REPORTERS
 from gradcheck.report.github import MAX_SHOWN, summarize
 from gradcheck.report.json import document
 from gradcheck.report.sarif import rules
-from gradcheck.settings import Exit, Settings
+from gradcheck.settings import Settings
 from gradcheck.suite import Batch, Check, Expectation, Result
 from gradcheck.verdict import UNPROVEN, Verdict
 

@@ -20,11 +20,12 @@ from jsonschema import Draft202012Validator
 from gradcheck.bounds import Enclosures
 from gradcheck.case import check
 from gradcheck.compare import Judgement
+from gradcheck.exits import Exit
 from gradcheck.formats import FORMATS, Ball, Dyadic
 from gradcheck.judgements import Judgements
 from gradcheck.outcome import Outcome, Run
 from gradcheck.report.json import SCHEMA_VERSION, document, render
-from gradcheck.settings import Exit, Settings
+from gradcheck.settings import Settings
 from gradcheck.verdict import Verdict
 
 SCHEMA = json.loads((files("gradcheck") / "schema" / "report.schema.json").read_text(encoding="utf-8"))

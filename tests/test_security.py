@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from gradcheck.settings import Exit
+from gradcheck.exits import Exit
 
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "security.md").read_text("utf-8")

@@ -15,6 +15,7 @@ from gradcheck.blame import Cause
 from gradcheck.case import check, elements
 from gradcheck.compare import Judgement
 from gradcheck.diagnose import operations
+from gradcheck.exits import Exit
 from gradcheck.functions import lookup
 from gradcheck.parse import parse
 from gradcheck.program import Call, postorder
@@ -24,7 +25,7 @@ from gradcheck.selftest import RIGHT, Alarm, Tally, Trial, checked, selftest, tr
 from gradcheck.selftest.controls import DTYPES, FORMULAS, HONEST, ODD, Control, controls
 from gradcheck.selftest.faults import FAULTS
 from gradcheck.selftest.planting import Fault
-from gradcheck.settings import Exit, Settings
+from gradcheck.settings import Settings
 from gradcheck.verdict import Verdict
 
 CAUSES = {

@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from gradcheck.settings import Exit
+from gradcheck.exits import Exit
 from gradcheck.streams import COMMANDS, JSON, TEXT, XML, Form, Stream, _ascii
 
 PROGRAM = "where(θ > 0, sqrt(θ), 0*θ)"

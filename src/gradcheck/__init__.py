@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -74,6 +73,8 @@ def explain(
     >>> str(found.chains[0].closed), "<math" in found._repr_html_()
     ('6*x[i, j] + 4', True)
     """
+    from dataclasses import replace
+
     from gradcheck import explanation
     from gradcheck.report.explanations import NOTEBOOK
 

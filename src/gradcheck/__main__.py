@@ -10,7 +10,8 @@ from io import StringIO
 from typing import NoReturn
 
 from gradcheck.apart import run_apart
-from gradcheck.errors import visible
+from gradcheck.errors import GradcheckError, visible
+from gradcheck.exits import Exit
 from gradcheck.memory import DEFAULT_MEMORY, out_of_memory, tells_of_memory
 from gradcheck.streams import guard
 
@@ -36,14 +37,14 @@ def _whole(argv: list[str]) -> int:
         code = run(argv)
     except Exception:  # GRADCHECK_TRACEBACK asks for it
         sys.excepthook(*sys.exc_info())
-        code = 3
+        code = Exit.INTERNAL
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
         except BrokenPipeError:
             pass  # whoever read the output has seen enough
         except (OSError, ValueError):
-            code = code or 1
+            code = code or Exit.FAIL
     if "gradcheck.batch" in sys.modules:
         sys.modules["gradcheck.batch"].clean_up()
     return code
@@ -51,9 +52,6 @@ def _whole(argv: list[str]) -> int:
 
 def run(argv: list[str]) -> int:
     """Return the exit code of the command with these arguments."""
-    from gradcheck.errors import GradcheckError
-    from gradcheck.settings import Exit
-
     try:
         return _dispatch(argv)
     except GradcheckError as problem:
@@ -76,8 +74,6 @@ def run(argv: list[str]) -> int:
 
 def _unforeseen(problem: Exception) -> int:
     """Say what no part of gradcheck foresaw, and return the exit code: there may merely be no memory left."""
-    from gradcheck.settings import Exit
-
     words = f"{type(problem).__name__}: {problem}"
     if tells_of_memory(words):
         _complain(out_of_memory(DEFAULT_MEMORY))
@@ -95,7 +91,7 @@ def _complain(words: str) -> None:
 
 def _interrupted() -> int:
     _complain("interrupted")
-    return 130
+    return Exit.INTERRUPTED
 
 
 def _dispatch(argv: list[str]) -> int:
@@ -104,20 +100,20 @@ def _dispatch(argv: list[str]) -> int:
 
     if argv and argv[0] in cli.COMMANDS:
         words = with_program_apart(argv[1:]) if argv[0] in cli.PROGRAMS else argv[1:]
-        app, name = cli.COMMANDS[argv[0]], f"gradcheck {argv[0]}"
+        name, shown = argv[0], f"gradcheck {argv[0]}"
     else:
-        app, words, name = cli.checker, with_program_apart(argv), "gradcheck"
-    file, given = cli.settings_for(app)
+        name, words, shown = cli.CHECK, with_program_apart(argv), "gradcheck"
+    file, given = cli.settings_for(name)
     try:
-        code = app(words, prog_name=name, default_map=given, obj=file, standalone_mode=False)
+        code = cli.command(name)(words, prog_name=shown, default_map=given, obj=file, standalone_mode=False)
     except Exception as problem:
         if not hasattr(problem, "show"):
             raise
         said = StringIO()
         problem.show(said)
         print(visible(said.getvalue().rstrip("\n")), file=sys.stderr)
-        return int(getattr(problem, "exit_code", 2))
-    if code == 130:  # so typer returns Ctrl-C
+        return int(getattr(problem, "exit_code", Exit.USAGE))
+    if code == Exit.INTERRUPTED:  # so typer returns Ctrl-C
         return _interrupted()
     return code if isinstance(code, int) else 0
 

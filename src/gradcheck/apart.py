@@ -7,7 +7,6 @@ standard streams and the working directory of its parent. Where a process cannot
 from __future__ import annotations
 
 import os
-import pickle
 import select
 import signal
 import sys
@@ -17,13 +16,13 @@ from time import monotonic
 from typing import Any, NoReturn, TypeVar
 
 from gradcheck.errors import GradcheckError
+from gradcheck.exits import Exit
 from gradcheck.memory import DEFAULT_MEMORY, limit
 
 T = TypeVar("T")
 
 DEFAULT_TIMEOUT = 60.0
 """Seconds for a check that states none."""
-INTERRUPTED, FAILED = 130, 1
 TICK = 1.0
 """Seconds after which the parent looks at the clock at the latest."""
 
@@ -77,6 +76,8 @@ def result_apart(work: Callable[[], T], seconds: float, memory: int) -> T:
 
 def _send(work: Callable[[], Any], pipe: int, memory: int) -> NoReturn:
     """Be the child: send whether there is a result, and it or the error."""
+    import pickle
+
     try:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         limit(memory)
@@ -87,11 +88,13 @@ def _send(work: Callable[[], Any], pipe: int, memory: int) -> NoReturn:
         with open(pipe, "wb") as file:
             file.write(sent)
     finally:
-        os._exit(FAILED)
+        os._exit(Exit.FAIL)
 
 
 def _received(pipe: int, end: float) -> Any:
     """Return what the child sends before its time is over."""
+    import pickle
+
     parts = []
     while True:
         if not select.select([pipe], [], [], max(0.0, end - monotonic()))[0]:
@@ -126,7 +129,7 @@ def _say(seconds: float) -> None:
 def _work(work: Callable[[], int], said: int, watched: int) -> NoReturn:
     """Be the child: the parent decides over Ctrl-C, and its end is the child's."""
     global _parent  # noqa: PLW0603 - a process has one parent
-    code = FAILED
+    code: int = Exit.FAIL
     try:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         _parent = said
@@ -146,7 +149,7 @@ def _end_with(pipe: int) -> None:
         fcntl.fcntl(pipe, fcntl.F_SETSIG, signal.SIGKILL)
         fcntl.fcntl(pipe, fcntl.F_SETFL, os.O_ASYNC | os.O_NONBLOCK)
     if select.select([pipe], [], [], 0)[0]:
-        os._exit(FAILED)
+        os._exit(Exit.FAIL)
 
 
 class _Watch:
@@ -166,11 +169,11 @@ class _Watch:
             while self.listen():
                 if self.end is not None and monotonic() >= self.end:
                     self.kill()
-                    return _told(f"ran out of time after {self.limit:g} s\n--timeout SECONDS gives it more", FAILED)
+                    return _told(f"ran out of time after {self.limit:g} s\n--timeout SECONDS gives it more", Exit.FAIL)
             return _code(os.waitpid(self.child, 0)[1])
         except KeyboardInterrupt:
             self.kill()
-            return _told("interrupted", INTERRUPTED)
+            return _told("interrupted", Exit.INTERRUPTED)
 
     def listen(self) -> bool:
         """Wait for the child to say something, or for its time to be over; return whether it goes on."""
@@ -203,7 +206,7 @@ class _Watch:
 def _code(status: int) -> int:
     """Return the exit code of a child that ended, and say so where something killed it."""
     code = os.waitstatus_to_exitcode(status)
-    return code if code >= 0 else _told(f"the check was killed ({signal.Signals(-code).name})", FAILED)
+    return code if code >= 0 else _told(f"the check was killed ({signal.Signals(-code).name})", Exit.FAIL)
 
 
 def _told(words: str, code: int) -> int:

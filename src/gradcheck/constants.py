@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
+import re
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from math import isfinite
@@ -116,3 +117,12 @@ def _grown(op: str, args: list[_Known]) -> int:
         return 2 * bits[0]
     exponent = args[1][0] if op == "pow" else None
     return int(abs(exponent) * bits[0]) + 1 if exponent is not None and bits[0] else 0
+
+
+def assigned_constants(texts: Sequence[str]) -> set[str]:
+    """Return which of the constants ``pi``, ``e`` and ``inf`` the texts give a point for: there they are inputs.
+
+    >>> assigned_constants(["x=pi/2, e=1"])
+    {'e'}
+    """
+    return {name for name in ("pi", "e", "inf") for text in texts if re.search(rf"(^|[,;\s]){name}\s*=", text)}

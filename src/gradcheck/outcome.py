@@ -12,11 +12,11 @@ import numpy as np
 from gradcheck.blame import Blame
 from gradcheck.bounds import Enclosures
 from gradcheck.compare import Judgement
+from gradcheck.exits import Exit
 from gradcheck.formats import Ball
 from gradcheck.judgements import VERDICTS, Judgements
 from gradcheck.points import Point
 from gradcheck.program import Program, Shape
-from gradcheck.settings import Exit
 from gradcheck.verdict import Verdict, worst
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]

@@ -1,10 +1,9 @@
-"""What a run is asked for, and how it ends: settings and exit codes."""
+"""What a run is asked for."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from enum import IntEnum
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -17,23 +16,6 @@ from gradcheck.program import Call, Node, Number, Program, postorder
 
 DEFAULT_ULPS = {"float64": 16.0, "float32": 16.0, "bfloat16": 2.0, "float16": 2.0}
 """Tolerance in ULP by dtype where none is given: 16 would be 6 to 12 % in bfloat16, whose ULP are large."""
-
-
-class Exit(IntEnum):
-    """The exit codes of the command."""
-
-    PASS = 0
-    """Every check passed."""
-    FAIL = 1
-    """At least one check did not."""
-    USAGE = 2
-    """An option, an expression or a file could not be understood."""
-    INTERNAL = 3
-    """gradcheck itself is at fault."""
-    NOTHING = 5
-    """Nothing was checked, and nothing is never green."""
-    INTERRUPTED = 130
-    """The user stopped the run."""
 
 
 @dataclass(frozen=True, slots=True)

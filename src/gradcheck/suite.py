@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from gradcheck.blame import Cause
+from gradcheck.exits import Exit
 from gradcheck.outcome import Outcome, Run
-from gradcheck.settings import Exit, Settings
+from gradcheck.settings import Settings
 from gradcheck.verdict import Verdict, failing, worst
 
 

@@ -16,11 +16,13 @@ from gradcheck.apart import DEFAULT_TIMEOUT, result_apart
 from gradcheck.cli import options
 from gradcheck.cli.config import said
 from gradcheck.cli.output import check_writable, deliver, extra_reports
+from gradcheck.cli.values import Command
 from gradcheck.errors import LimitProblem, UsageProblem, printable, visible
-from gradcheck.settings import Exit, Settings
+from gradcheck.exits import Exit
 
 if TYPE_CHECKING:
     from gradcheck.corpus import Loaded
+    from gradcheck.settings import Settings
     from gradcheck.suite import Batch, Check
 
 EPILOG = (
@@ -52,7 +54,7 @@ class _Choice:
 
 
 # fmt: off
-@batcher.command("batch", epilog=EPILOG, no_args_is_help=True, context_settings=options.CONTEXT)
+@batcher.command("batch", cls=Command, epilog=EPILOG, no_args_is_help=True, context_settings=options.CONTEXT)
 def batch(  # noqa: PLR0913, PLR0917 - one parameter an option
     context: typer.Context,
     paths: Annotated[list[str], typer.Argument(
@@ -98,6 +100,8 @@ def batch(  # noqa: PLR0913, PLR0917 - one parameter an option
     verbose: options.Verbose = 0,
 ) -> None:
     """Check every program of expression files, in worker processes, and report on all of them together."""
+    from gradcheck.settings import Settings
+
     settings = Settings(
         dtypes=options.listed([dtype]), device=device, ulps=ulps, seed=seed, assertion=assertion,
         allow=options.listed(allow or ()), nondet=nondet,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import platform
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,16 +11,19 @@ from typing import IO, TYPE_CHECKING, Annotated
 
 import typer
 
+from gradcheck import __version__
 from gradcheck.apart import DEFAULT_TIMEOUT, timing
 from gradcheck.cli import options
 from gradcheck.cli.config import said
 from gradcheck.cli.output import Writer, check_writable, deliver, extra_reports, write_file
+from gradcheck.cli.values import Command
 from gradcheck.errors import FileProblem, UsageProblem, visible
+from gradcheck.exits import Exit
 from gradcheck.report import REPORTERS, View
-from gradcheck.settings import Exit, Settings
 
 if TYPE_CHECKING:
     from gradcheck.outcome import Run
+    from gradcheck.settings import Settings
 
 EPILOG = (
     "`gradcheck -` reads the program from standard input. `gradcheck batch` checks files of programs, "
@@ -31,16 +35,24 @@ checker = typer.Typer(**options.APP)  # type: ignore[arg-type]
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        from gradcheck.case import environment
-
-        found = environment("cpu")
-        names = ("gradcheck", "torch", "sympy", "python-flint", "python")
-        print("\n".join(f"{name} {found[name]}" for name in names))
+        installed = {name: _installed(name) for name in ("torch", "sympy", "python-flint")}
+        found = {"gradcheck": __version__, **installed, "python": platform.python_version()}
+        print("\n".join(f"{name} {one}" for name, one in found.items()))
         raise typer.Exit
 
 
+def _installed(name: str) -> str:
+    """Return the version of a library as its package says: to load the library takes twenty times as long."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "unknown"
+
+
 # fmt: off
-@checker.command(epilog=EPILOG, no_args_is_help=True, context_settings=options.CONTEXT)
+@checker.command(cls=Command, epilog=EPILOG, no_args_is_help=True, context_settings=options.CONTEXT)
 def check(  # noqa: PLR0913, PLR0917 - one parameter an option
     context: typer.Context,
     program: Annotated[str, typer.Argument(
@@ -74,6 +86,8 @@ def check(  # noqa: PLR0913, PLR0917 - one parameter an option
     )] = False,
 ) -> None:
     """Tell whether the gradient PyTorch computes for PROGRAM is right, by how much it is off, and why."""
+    from gradcheck.settings import Settings
+
     settings = Settings(
         dtypes=options.listed([dtype]), device=device, wrt=options.listed(wrt) if wrt else None, ulps=ulps,
         expect=tuple(expect or ()), seed=seed, assertion=assertion, allow=options.listed(allow or ()), nondet=nondet,
@@ -99,15 +113,17 @@ def check(  # noqa: PLR0913, PLR0917 - one parameter an option
 
 def _run(text: str, at: Sequence[str], settings: Settings) -> Run:
     """Return the run; whatever can be wrong with the texts is found before the heavy libraries are loaded."""
+    from gradcheck.constants import assigned_constants
+    from gradcheck.parse import parse
+
+    program = parse(text, assigned_constants(at))
+    settings.validate(program.inputs)
     from gradcheck.expect import expectations
     from gradcheck.lower import lower
-    from gradcheck.parse import parse
-    from gradcheck.points import assigned_constants, parse_points
+    from gradcheck.points import parse_points
     from gradcheck.verdict import failing
 
     failing(settings.assertion, settings.allow)
-    program = parse(text, assigned_constants(at))
-    settings.validate(program.inputs)
     points = parse_points(at, program.inputs, seed=settings.seed)
     for shapes in {tuple((name, one.shape) for name, one in point.items()) for point in points}:
         lower(program, dict(shapes))

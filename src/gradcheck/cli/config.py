@@ -6,15 +6,13 @@ decides between green and red, what is left out, and what is read and written wh
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import typer
 
 from gradcheck.errors import FileProblem, LimitProblem, UsageProblem, printable
-from gradcheck.functions import nearest
 from gradcheck.tree import read_plain, refuse_link, root
 
 NAMES = ("gradcheck.toml", "pyproject.toml")
@@ -31,19 +29,19 @@ MAX_SHOWN = 40
 """Characters of a key or a value in a message."""
 
 
-def defaults(app: typer.Typer, others: Sequence[typer.Typer], directory: Path) -> tuple[str, dict[str, Any]]:
+def defaults(app: typer.Typer, others: Iterable[typer.Typer], directory: Path) -> tuple[str, dict[str, Any]]:
     """Return the name of a project's settings, and what they say about one command by the names of its parameters.
 
-    ``others`` are further commands that have options of their own. Raises FileProblem for a file that cannot be read,
-    UsageProblem for a key that is no setting, or a value that it does not take.
+    ``others`` are further commands that have options of their own; they are looked at where a key is none.
+    Raises FileProblem for a file that cannot be read, UsageProblem for a key that is no setting, or a
+    value that it does not take.
     """
     path, found = settings_of(directory)
     if path is None:
         return "", {}
-    known = {name for one in (app, *others) for name in _options(one)}
     for key in found:
         if key not in SETTINGS:
-            raise _no_setting(path, key, known)
+            raise _no_setting(path, key, {name for one in (app, *others) for name in _options(one)})
     options = _options(app)
     given = {options[key].name: _value(path, key, found[key], options[key]) for key in found if key in options}
     return path.name, given
@@ -55,6 +53,8 @@ def _no_setting(path: Path, key: str, options: set[str]) -> UsageProblem:
             f"{path.name} cannot set {key}: a pull request can change that file",
             hint=f"write --{key} on the command line",
         )
+    from gradcheck.functions import nearest
+
     closest = nearest(key[:MAX_SHOWN], sorted(SETTINGS))
     hint = f"did you mean `{closest}`?" if closest else f"it may have {', '.join(sorted(SETTINGS))}"
     return UsageProblem(f"{path.name} has an unknown setting: {_short(key)}", hint=hint)
@@ -94,6 +94,8 @@ def _table(path: Path, top: Path) -> Mapping[str, Any] | None:
     """Return the settings of a file; None for no file, and a pyproject that has none."""
     if not path.exists() and not path.is_symlink():
         return None
+    import tomllib
+
     try:
         refuse_link(path, top)
         whole = tomllib.loads(read_plain(path, MAX_BYTES, "a file of settings").decode("utf-8"))

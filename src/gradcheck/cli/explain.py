@@ -27,13 +27,14 @@ from gradcheck.cli.options import (
     view,
 )
 from gradcheck.cli.output import Writer, check_writable, deliver, write_file
+from gradcheck.cli.values import Command
 from gradcheck.errors import UsageProblem
-from gradcheck.settings import Exit, Settings
-from gradcheck.verdict import Verdict
+from gradcheck.exits import Exit
 
 if TYPE_CHECKING:
     from gradcheck.explanation.model import Explanation
     from gradcheck.report import View
+    from gradcheck.settings import Settings
 
 explainer = typer.Typer(**APP)  # type: ignore[arg-type]
 
@@ -48,7 +49,7 @@ class Form(StrEnum):
 
 
 # fmt: off
-@explainer.command("explain", no_args_is_help=True, context_settings=CONTEXT)
+@explainer.command("explain", cls=Command, no_args_is_help=True, context_settings=CONTEXT)
 def explain_program(  # noqa: PLR0913, PLR0917 - one parameter an option
     program: Annotated[str, typer.Argument(
         metavar="PROGRAM", help='A formula, or layers: "y = 3*x + 2; z = y**2; mean(z)".', show_default=False)],
@@ -75,6 +76,8 @@ def explain_program(  # noqa: PLR0913, PLR0917 - one parameter an option
     color: Shade = Color.AUTO,
 ) -> None:
     """Tell where the gradient of PROGRAM comes from, step by step, and what autograd makes of it."""
+    from gradcheck.settings import Settings
+
     settings = Settings(dtypes=listed([dtype]), device=device, wrt=listed(wrt) if wrt else None, seed=seed)
     if steps and (format is not Form.TERMINAL or output is not None):
         raise UsageProblem("--steps is for the terminal", hint="leave out --format and --output, or --steps")
@@ -131,4 +134,6 @@ def _draw(found: Explanation, path: Path) -> None:
 
 
 def _disagrees(found: Explanation) -> bool:
+    from gradcheck.verdict import Verdict
+
     return any(Verdict(verdict).fails for chain in found.chains for verdict in chain.verdicts)

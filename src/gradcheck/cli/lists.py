@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from gradcheck.cli.options import APP, CONTEXT
+from gradcheck.cli.values import Command
 from gradcheck.report import View
 
 lister = typer.Typer(**APP)  # type: ignore[arg-type]
@@ -22,7 +23,7 @@ class Format(StrEnum):
     JSON = "json"
 
 
-@lister.command("functions", context_settings=CONTEXT)
+@lister.command("functions", cls=Command, context_settings=CONTEXT)
 def list_functions(
     name: Annotated[str | None, typer.Argument(metavar="NAME", help="Only this one.", show_default=False)] = None,
 ) -> None:
@@ -33,7 +34,7 @@ def list_functions(
 
 
 # fmt: off
-@tester.command("selftest", context_settings=CONTEXT)
+@tester.command("selftest", cls=Command, context_settings=CONTEXT)
 def run_selftest(
     text: Annotated[str, typer.Option(
         "-k", metavar="TEXT", help="Only faults and programs with this in the name or the formula.",

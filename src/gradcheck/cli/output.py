@@ -10,10 +10,8 @@ from typing import IO
 
 from gradcheck.cli.options import Color, Format
 from gradcheck.errors import FileProblem, UsageProblem
-from gradcheck.functions import nearest
 from gradcheck.streams import COMMANDS, JSON, TEXT, XML, taking
 from gradcheck.tree import refuse_link
-from gradcheck.whole import write_whole
 
 Writer = Callable[[IO[str]], None]
 
@@ -40,6 +38,8 @@ def deliver(write: Writer, output: Path | None, form: str, color: Color = Color.
 
 def write_file(path: Path, write: Writer) -> None:
     """Write a file so that it is either whole or not there; raises FileProblem, as for a link of the checked tree."""
+    from gradcheck.whole import write_whole
+
     try:
         refuse_link(path)
         write_whole(path, write)
@@ -57,6 +57,8 @@ def extra_reports(texts: Sequence[str]) -> list[tuple[Format, Path]]:
     for text in texts:
         word, equals, file = text.partition("=")
         if word not in list(Format):
+            from gradcheck.functions import nearest
+
             closest = nearest(word, list(Format))
             raise UsageProblem(
                 f"--report names no format: {word!r}",

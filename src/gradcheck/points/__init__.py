@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import itertools
 import math
-import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from gradcheck.constants import assigned_constants
 from gradcheck.errors import GradcheckError, LimitProblem, PointProblem, Span
 from gradcheck.points.cursor import Cursor
 from gradcheck.points.limits import (
@@ -91,15 +91,6 @@ def parse_points(
     except GradcheckError as error:
         raise error.located(texts[-1], Span(0, len(texts[-1]))) from None
     return [point for group in groups for point in _grid(group, inputs)]
-
-
-def assigned_constants(texts: Sequence[str]) -> set[str]:
-    """Return which of the constants ``pi``, ``e`` and ``inf`` the texts give a point for: there they are inputs.
-
-    >>> assigned_constants(["x=pi/2, e=1"])
-    {'e'}
-    """
-    return {name for name in ("pi", "e", "inf") for text in texts if re.search(rf"(^|[,;\s]){name}\s*=", text)}
 
 
 def to_value(obj: object, name: str) -> Value:

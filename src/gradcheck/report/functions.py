@@ -1,27 +1,46 @@
-"""The list of the language's functions, for people."""
+"""The list of the language's functions, for people: plain lines, which are there before rich would be loaded."""
 
 from __future__ import annotations
 
+import shutil
+import textwrap
+from collections.abc import Iterator, Sequence
+from itertools import zip_longest
 from typing import IO
-
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from gradcheck import functions
 from gradcheck.errors import NameProblem
 from gradcheck.functions import ALIASES, HIDDEN, Composite, Elementwise, lookup
 
+HEAD = ("function", "meaning", "domain", "not differentiable at", "also called")
+WIDTH = 140
+"""Columns where there is no terminal."""
+GAP = "  "
+
 
 def write(name: str | None, file: IO[str]) -> None:
     """Write the table of all functions, or the row of one; raise NameProblem for a name that is none."""
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for column in ("function", "meaning", "domain", "not differentiable at", "also called"):
-        table.add_column(column, overflow="fold")
-    for one in _rows(name):
-        table.add_row(*map(Text, _cells(one)))
-    Console(file=file, highlight=False, width=None if file.isatty() else 140).print(table)
+    rows = [HEAD, *map(_cells, _rows(name))]
+    widths = _widths(rows, shutil.get_terminal_size().columns if file.isatty() else WIDTH)
+    head, *rest = (_lines(row, widths) for row in rows)
+    rule = "─" * (sum(widths) + len(GAP) * (len(widths) - 1))
+    file.writelines(f"{line}\n" for line in (*head, rule, *(line for lines in rest for line in lines)))
+
+
+def _widths(rows: Sequence[Sequence[str]], room: int) -> list[int]:
+    """Return the widths of the columns: as much as they need, and the widest ones cut alike where that is too much."""
+    needed = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    room -= len(GAP) * (len(needed) - 1)
+    caps = range(max(needed), 1, -1)
+    cap = next((one for one in caps if sum(min(width, one) for width in needed) <= room), 1)
+    return [min(width, cap) for width in needed]
+
+
+def _lines(row: Sequence[str], widths: Sequence[int]) -> Iterator[str]:
+    """Yield the lines of one row, whose cells are folded."""
+    folded = [textwrap.wrap(cell, width, break_on_hyphens=False) for cell, width in zip(row, widths, strict=True)]
+    for parts in zip_longest(*folded, fillvalue=""):
+        yield GAP.join(part.ljust(width) for part, width in zip(parts, widths, strict=True)).rstrip()
 
 
 def _rows(name: str | None) -> list[str]:

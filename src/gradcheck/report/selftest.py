@@ -11,9 +11,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from gradcheck.exits import Exit
 from gradcheck.report import View
 from gradcheck.report.tones import COLORS
-from gradcheck.settings import Exit
 from gradcheck.verdict import Tone, Verdict
 
 if TYPE_CHECKING:

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 
 from gradcheck.blame import Blame, Cause
 from gradcheck.case import check, environment
+from gradcheck.exits import Exit
 from gradcheck.outcome import Outcome, Run
 from gradcheck.selftest.controls import Control, controls
 from gradcheck.selftest.faults import FAULTS
 from gradcheck.selftest.planting import Fault
-from gradcheck.settings import Exit, Settings
+from gradcheck.settings import Settings
 from gradcheck.verdict import Verdict
 
 RIGHT = frozenset(verdict for verdict in Verdict if verdict.row.honest)

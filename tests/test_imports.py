@@ -13,7 +13,7 @@ import pytest
 import gradcheck
 
 ORDER: tuple[tuple[str, ...], ...] = (
-    ("errors", "exits", "formats", "memory", "quiet", "whole"),
+    ("errors", "exits", "formats", "memory", "quiet", "reason", "whole"),
     ("apart", "bounds", "ordinals", "program", "streams", "tree", "verdict", "work"),
     ("functions",),
     ("constants", "source"),

@@ -15,6 +15,7 @@ from gradcheck.functions import COMPARISONS, CONDITIONS, ELEMENTWISE, GUARD, MAS
 from gradcheck.lower import condition
 from gradcheck.parse import parse
 from gradcheck.program import Call, Name, Node, Number, call, fold, names, number, postorder, substitute
+from gradcheck.reason import Kind, Reason
 
 VERSION = sympy.__version__
 
@@ -90,13 +91,13 @@ def _row_derivative(self: Any, argindex: int = 1) -> Any:
     partial = to_sympy(expression(row.partials[argindex - 1]), leaves, "pick")
     if row.removable:
         where, value = row.removable[argindex - 1]
-        reason = sympy.Symbol(f"kink {row.name}")
+        reason = sympy.Symbol(str(Reason(Kind.KINK, row.name)))
         patch = to_sympy(condition(where), leaves), to_sympy(expression(value), leaves)
         partial = _opaque(PATCH)(partial, *patch, reason)
     if row.kinks is None:
         return partial
     kinks = to_sympy(_kinks_along(row.kinks, row.args[argindex - 1]), leaves)
-    return _guarded(partial, _opaque("logical_not")(kinks), f"{'jump' if row.jumps else 'kink'} {row.name}")
+    return _guarded(partial, _opaque("logical_not")(kinks), Reason(Kind.JUMP if row.jumps else Kind.KINK, row.name))
 
 
 @lru_cache(maxsize=1024)
@@ -114,7 +115,7 @@ def _is_either(node: Node) -> bool:
 
 def _patch_derivative(self: Any, symbol: Any) -> Any:
     value, where, _, reason = self.args
-    return _guarded(value.diff(symbol), _opaque("logical_not")(where), reason.name)
+    return _guarded(value.diff(symbol), _opaque("logical_not")(where), Reason.parse(reason.name))
 
 
 def _choice_derivative(self: Any, symbol: Any) -> Any:
@@ -127,7 +128,7 @@ def _choice_derivative(self: Any, symbol: Any) -> Any:
     op = "select" if type(self).__name__ == WHERE else type(self).__name__
     made = _opaque(op)(condition, a, b) if (a, b) != (0, 0) else sympy.Integer(0)
     border = _off_border(condition, symbol)
-    return made if border is None else _guarded(made, border, "jump where")
+    return made if border is None else _guarded(made, border, Reason(Kind.JUMP, WHERE))
 
 
 def _off_border(condition: Any, symbol: Any) -> Any:
@@ -137,9 +138,9 @@ def _off_border(condition: Any, symbol: Any) -> Any:
     return reduce(_opaque("logical_and"), apart) if apart else None
 
 
-def _guarded(value: Any, smooth: Any, reason: str) -> Any:
+def _guarded(value: Any, smooth: Any, reason: Reason) -> Any:
     """Return ``value`` where ``smooth``; the reason why it is no number elsewhere travels as a symbol's name."""
-    return _opaque(GUARD)(value, smooth, sympy.Symbol(reason))
+    return _opaque(GUARD)(value, smooth, sympy.Symbol(str(reason)))
 
 
 @lru_cache(maxsize=1024)
@@ -250,7 +251,7 @@ def _lift_function(expression: Any) -> Node:
     args = tuple(lift(one) for one in expression.args)
     if type(expression) is sympy.sign:
         # sign comes from the derivative of abs alone (the user's own sign is opaque): no derivative at 0
-        return call(GUARD, call("sign", *args), call("ne", *args, ZERO), reason="kink abs")
+        return call(GUARD, call("sign", *args), call("ne", *args, ZERO), reason=str(Reason(Kind.KINK, "abs")))
     if op == "logical_not":
         return _opposite(args[0])
     if op in _DERIVED_CHOICES:

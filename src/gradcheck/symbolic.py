@@ -29,6 +29,7 @@ from gradcheck.program import (
     postorder,
     substitute,
 )
+from gradcheck.reason import Kind, Reason
 
 NO_NUMBER = call("div", ONE, ZERO)
 """What stands where SymPy finds no real derivative."""
@@ -276,7 +277,7 @@ class _Sweep:
             for leaf in dict.fromkeys(leaf for one in comparisons for leaf in names(one)):
                 if leaf in self.active:
                     apart = reduce(_both, [call("ne", *one.args) for one in comparisons if leaf in names(one)])
-                    yield leaf, _product(ct, call(GUARD, ZERO, apart, reason="jump where"))
+                    yield leaf, _product(ct, call(GUARD, ZERO, apart, reason=str(Reason(Kind.JUMP, WHERE))))
 
     def product(self, kernel: Node, leaf: str, ct: Node) -> Node | None:
         """Return what flows into ``leaf``; None where that is nothing. Guards stay: no number times 0 is no number."""
@@ -308,7 +309,7 @@ class _Sweep:
                 raise
             slope = NO_NUMBER
         for inside, reason in domains(kernel) if self.guarded else ():
-            slope = call(GUARD, slope, inside, reason=reason)
+            slope = call(GUARD, slope, inside, reason=str(reason))
         return slope
 
     def fold(self, part: _Part, full: Shape, shape: Shape) -> _Part:
@@ -412,14 +413,14 @@ def _product(a: Node, b: Node, *, fold: bool = True) -> Node:
     return number(a.value * b.value) if fold and isinstance(a, Number) and isinstance(b, Number) else call("mul", a, b)
 
 
-def domains(kernel: Node) -> Iterator[tuple[Node, str]]:
+def domains(kernel: Node) -> Iterator[tuple[Node, Reason]]:
     """Yield where each operation of a kernel is defined, as a condition on its names, with the reason it gives."""
     for part in postorder(kernel):
         if not isinstance(part, Call) or (part.op == "div" and _is_nonzero(part.args[1])):
             continue
         found = domain(part)
         if found is not None:
-            yield found, f"domain {part.op}"
+            yield found, Reason(Kind.DOMAIN, part.op)
 
 
 def _is_nonzero(node: Node) -> bool:

@@ -15,6 +15,7 @@ from gradcheck.compare import SLACK, Judgement, Rounding, between, explain, judg
 from gradcheck.formats import Ball, Dyadic, Estimate, Format, exact_text
 from gradcheck.judgements import Judgements
 from gradcheck.program import Shape, unravel
+from gradcheck.reason import Reason
 from gradcheck.verdict import Verdict
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
@@ -265,11 +266,4 @@ def _range(values: Sequence[float], fmt: Format) -> tuple[float, float, float]:
 
 def _reason(reason: str) -> str:
     """Return in words why there is no derivative."""
-    kind, _, operation = reason.partition(" ")
-    return {
-        "infinite": "the point is infinite in this dtype, and the derivative has no value there",
-        "domain": f"the point is outside the domain of {operation}",
-        "kink": f"{operation} is not differentiable at this point",
-        "jump": f"{operation} is not differentiable at this point",
-        "pole": f"the derivative is infinite or 0/0 here: {operation} meets a pole",
-    }[kind]
+    return Reason.parse(reason).sentence

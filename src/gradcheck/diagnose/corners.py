@@ -15,6 +15,7 @@ from gradcheck.diagnose.scene import Finding, Scene, masking
 from gradcheck.formats import Ball
 from gradcheck.functions import COMPARISONS, WHERE
 from gradcheck.program import Number
+from gradcheck.reason import Kind, Reason
 
 _CORNERS = (Cause.KINK, Cause.JUMP)
 _CORNERS_FIRST = [(True, True), (True, False), (False, False), (False, True)]
@@ -68,7 +69,7 @@ def singular(scene: Scene, site: Site) -> Finding | None:
     if any(map(_is_missing, made.value)):
         if any(isinstance(one, Site) and any(map(_is_missing, scene.graph.balls(one.value))) for one in site.sources):
             return None  # an argument has no value: what made that is at fault
-        pole = any(isinstance(one, str) and one.startswith("pole") for one in made.value)
+        pole = any(isinstance(one, str) and Reason.parse(one).kind is Kind.POLE for one in made.value)
         return Finding(Cause.POLE if pole else no_value(site), site)
     for position, elements in made.pulled.items():
         reached = scene.name is None or scene.name in inputs(site.sources[position])
@@ -115,23 +116,27 @@ def _has_no_value(scene: Scene, site: Site) -> bool:
 
 def _is_missing(one: Element) -> bool:
     """Tell whether an operation has no value here; infinity is one, at an infinite point."""
-    return not isinstance(one, Ball) and one != "infinite"
+    return not isinstance(one, Ball) and one != Kind.INFINITE
 
 
 def _open(scene: Scene, site: Site) -> bool:
     """Return whether an operation's choice is not decided."""
     made = scene.at_exact(site)
-    return made is not None and any("undecided" in elements for elements in made.pulled.values())
+    return made is not None and any(Kind.UNDECIDED in elements for elements in made.pulled.values())
+
+
+_CAUSES = {Kind.KINK: Cause.KINK, Kind.JUMP: Cause.JUMP}
+"""Causes of what has no slope though it has a value."""
 
 
 def _no_slope(site: Site, elements: list[Element]) -> Cause | None:
     """Return why an operation sends no number back to an argument, where it does not."""
     for reason in elements:
-        if reason == "infinite":
+        kind = Reason.parse(reason).kind if isinstance(reason, str) else Kind.UNDECIDED
+        if kind is Kind.INFINITE:
             return Cause.POLE
-        if isinstance(reason, str) and reason != "undecided":
-            kind = reason.partition(" ")[0]
-            return {"kink": Cause.KINK, "jump": Cause.JUMP}.get(kind) or no_value(site)
+        if kind is not Kind.UNDECIDED:
+            return _CAUSES.get(kind) or no_value(site)
     return Cause.POLE if any(one is None for one in elements) else None
 
 

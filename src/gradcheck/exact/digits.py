@@ -14,6 +14,7 @@ from gradcheck.exact.evaluate import START_BITS, enclose
 from gradcheck.exact.precision import working_precision
 from gradcheck.formats import Ball
 from gradcheck.lower import Core
+from gradcheck.reason import Kind
 
 MAX_BITS = 2048
 """Working precision after which an element is left undecided."""
@@ -50,4 +51,4 @@ def _is_sharp(element: Any, enough: int) -> bool:
     """Tell whether an element has its digits; what has no number at any precision is not waited for."""
     if isinstance(element, arb):
         return bool(element.is_exact() or element.rel_accuracy_bits() >= enough)
-    return isinstance(element, Zero) or bool(element.reason != "undecided")
+    return isinstance(element, Zero) or element.reason.kind is not Kind.UNDECIDED

@@ -11,6 +11,7 @@ from flint import arb
 from gradcheck.exact.precision import working_precision
 from gradcheck.formats import Ball, Dyadic
 from gradcheck.functions.elementwise import is_infinite
+from gradcheck.reason import Kind, Reason
 
 Array = np.ndarray[Any, np.dtype[np.object_]]
 
@@ -70,21 +71,21 @@ class Undefined:
     Nothing hides one that is ``everywhere``: where the output itself has no value, no branch that was not taken helps.
     """
 
-    def __init__(self, reason: str, everywhere: bool = False) -> None:
+    def __init__(self, reason: Reason, everywhere: bool = False) -> None:
         self.reason = reason
         self.everywhere = everywhere
 
     @property
     def outside(self) -> bool:
         """Whether this is what an operation has outside its domain."""
-        return self.reason.startswith("domain")
+        return self.reason.kind is Kind.DOMAIN
 
     def _keep(self, _other: Any) -> Any:
         return self
 
     def through(self, zero: Zero) -> bool:
         """Tell whether this shows in spite of a zero in front of it."""
-        return self.everywhere or (zero.soft and self.reason.startswith("jump"))
+        return self.everywhere or (zero.soft and self.reason.kind is Kind.JUMP)
 
     def _times(self, other: Any) -> Any:
         return other if isinstance(other, Zero) and not self.through(other) else self
@@ -99,8 +100,9 @@ class Undefined:
 ZERO = Zero()
 SOFT_ZERO = Zero(soft=True)
 NAN = arb("nan")
-UNDECIDED = Undefined("undecided")
+UNDECIDED = Undefined(Reason(Kind.UNDECIDED))
 """What a condition gives that the enclosure is too wide to decide."""
+INFINITE = Reason(Kind.INFINITE)
 
 
 def as_ball(value: Any) -> Any:
@@ -111,11 +113,11 @@ def as_ball(value: Any) -> Any:
 def ball(value: Any) -> Ball | str | None:
     """Return one element as a Ball; as the reason where it is undefined; as None where the enclosure is no number."""
     if isinstance(value, Undefined):
-        return value.reason
+        return str(value.reason)
     if isinstance(value, Zero):
         return Ball(Dyadic(0, 0), Dyadic(0, 0))
     if not value.is_finite():
-        return "infinite" if is_infinite(value) else None
+        return str(INFINITE) if is_infinite(value) else None
     if value.is_exact():
         end = _dyadic(value)
         return Ball(end, end)

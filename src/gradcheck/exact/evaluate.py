@@ -31,6 +31,7 @@ from gradcheck.functions import (
 )
 from gradcheck.lower import Core, domain
 from gradcheck.program import Call, Name, Node, Number, Shape, fold
+from gradcheck.reason import Kind, Reason
 
 START_BITS = 128
 """Working precision of the first attempt, in bits."""
@@ -122,7 +123,7 @@ def _within_domain(node: Call, args: list[Any], made: Any) -> Any:
     if inside is None or not _has_lost(made):
         return made
     truth = evaluate(inside, {str(k): as_array(one) for k, one in enumerate(args)})
-    nothing = Undefined(f"domain {node.op}")
+    nothing = Undefined(Reason(Kind.DOMAIN, node.op))
     return over_arrays(lambda one, c: nothing if c is False else one, 2)(made, truth)
 
 
@@ -241,7 +242,7 @@ def _mask(soft: bool) -> Callable[..., Any]:
 
 @cache
 def _guard(reason: str) -> Callable[..., Any]:
-    nothing = Undefined(reason)
+    nothing = Undefined(Reason.parse(reason))
     return over_arrays(lambda a, c: a if c is True else nothing if c is False else _open(c), 2)
 
 

@@ -10,6 +10,7 @@ from flint import arb, fmpq
 
 from gradcheck.exact.elements import Undefined
 from gradcheck.functions import ELEMENTWISE
+from gradcheck.reason import Kind, Reason
 
 MAX_TERMS = 24
 """Terms of a sum that is kept as one; a longer sum is a number of its own."""
@@ -299,7 +300,7 @@ class Known:
         """Return the tangent; halfway between two multiples of pi it has a pole."""
         turns = self._turns()
         if turns is not None and turns % 1 == Fraction(1, 2):
-            return Undefined("pole tan")
+            return Undefined(Reason(Kind.POLE, "tan"))
         value = None if turns is None else _TANGENTS.get(turns % 1)
         return self.book.atom(("tan", self.key), self.ball.tan()) if value is None else self.book.rational(value)
 

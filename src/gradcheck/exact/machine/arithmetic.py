@@ -78,18 +78,13 @@ def rational(value: Fraction) -> Interval:
     return Interval(near) if Fraction(float(near)) == value else Interval(near, abs(near) * UNIT * UP + TINY)
 
 
-def lower(a: Interval) -> Reals:
-    """Return the lower ends, rounded down; what is exact stays so."""
+def ends(a: Interval) -> tuple[Reals, Reals]:
+    """Return the lower ends, rounded down, and the upper ends, rounded up."""
     if a.is_exact:
-        return a.mid
-    return np.where(a.rad == 0, a.mid, np.nextafter(a.mid - a.rad, -np.inf))
-
-
-def upper(a: Interval) -> Reals:
-    """Return the upper ends, rounded up; what is exact stays so."""
-    if a.is_exact:
-        return a.mid
-    return np.where(a.rad == 0, a.mid, np.nextafter(a.mid + a.rad, np.inf))
+        return a.mid, a.mid
+    # Half a unit in the last place of the end is lost; where the radius is 0, so is nothing.
+    reach = a.rad * UP + np.where(a.rad == 0, 0.0, np.abs(a.mid) * (2 * UNIT))
+    return a.mid - reach, a.mid + reach
 
 
 def between(low: Reals, high: Reals) -> Interval:
@@ -317,7 +312,7 @@ def _least(sizes: Reals) -> Reals:
 
 def hull(a: Interval, b: Interval) -> Interval:
     """Return the smallest intervals that hold both."""
-    return between(np.minimum(lower(a), lower(b)), np.maximum(upper(a), upper(b)))
+    return between(np.minimum(ends(a)[0], ends(b)[0]), np.maximum(ends(a)[1], ends(b)[1]))
 
 
 def choose(truth: Truth, a: Interval, b: Interval) -> Interval:
@@ -334,10 +329,13 @@ def compare(op: str, a: Interval, b: Interval) -> Truth:
         return compare({"gt": "lt", "ge": "le"}[op], b, a)
     if op == "ne":
         return invert(compare("eq", a, b))
-    a_low, a_high, b_low, b_high = lower(a), upper(a), lower(b), upper(b)
+    # A difference of float64 numbers has the right sign, and is 0 only where they are equal.
+    apart = b.mid - a.mid
+    reach = 0.0 if a.is_exact and b.is_exact else (a.rad + b.rad) * UP
+    reach = np.where(np.isfinite(reach), reach, np.nan) if np.ndim(reach) or reach else 0.0
     if op == "eq":
-        return Truth((a_low == a_high) & (b_low == b_high) & (a_low == b_low), (a_high < b_low) | (a_low > b_high))
-    return Truth(a_high < b_low, a_low >= b_high) if op == "lt" else Truth(a_high <= b_low, a_low > b_high)
+        return Truth((apart == 0) & (reach == 0), np.abs(apart) > reach)
+    return Truth(apart > reach, -apart >= reach) if op == "lt" else Truth(apart >= reach, -apart > reach)
 
 
 def invert(truth: Truth) -> Truth:

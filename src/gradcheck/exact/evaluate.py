@@ -119,7 +119,7 @@ def from_number(value: Fraction) -> Any:
 
 def _within_domain(node: Call, args: list[Any], made: Any) -> Any:
     """Return the elements of an operation, undefined where its arguments are certainly outside its domain."""
-    inside = _domain(node)
+    inside = domain_of(node)
     if inside is None or not _has_lost(made):
         return made
     truth = evaluate(inside, {str(k): as_array(one) for k, one in enumerate(args)})
@@ -128,7 +128,7 @@ def _within_domain(node: Call, args: list[Any], made: Any) -> Any:
 
 
 @lru_cache(maxsize=16_384)
-def _domain(node: Call) -> Node | None:
+def domain_of(node: Call) -> Node | None:
     """Return the domain of an operation as a condition on the places of its arguments."""
     args = (one if isinstance(one, Number) else Name(str(k)) for k, one in enumerate(node.args))
     return domain(replace(node, args=tuple(args)))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from gradcheck.functions.machine import Machine
 from gradcheck.functions.sums import FUSED, SUMS, Accumulation, Depths
 from gradcheck.program import Call, Node, Param, Shape
 
@@ -26,6 +27,7 @@ class Elementwise:
     the domain the derivative does not; with ``jumps`` the function itself may be discontinuous there. ``removable``
     gives, for each partial, where its text is 0/0 and its value there. With ``signed_zeros`` the sign of an argument
     that is 0 decides about the value.
+    ``machine`` says how the row is evaluated in machine intervals; a row without it is left to balls.
     ``native`` rows evaluate whole arrays of balls at once. ``budget`` is what torch's result may be off by, in unit
     roundoffs (half ULPs); 1 says that it is rounded correctly. In the half types it counts in float32, where their
     kernels compute, and ``halves`` counts the roundings to the half type itself. ``coarse`` is an absolute error that
@@ -44,6 +46,7 @@ class Elementwise:
     as_torch: tuple[str, ...] = ()
     torch: Callable[..., Any] | None = None
     removable: tuple[tuple[str, str], ...] = ()
+    machine: Machine | None = None
     native: bool = False
     budget: float = 4.0
     halves: float = 1.0

@@ -1,0 +1,353 @@
+"""Interval arithmetic in whole float64 arrays of midpoints and radii, every radius rounded up."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from math import prod
+from typing import Any
+
+import numpy as np
+
+Reals = Any
+"""A float64 array, or one float64 number."""
+Flags = Any
+"""An array of bools, or one bool."""
+
+UNIT = 2.0**-53
+"""Unit roundoff of float64: a result rounded to nearest is off by at most this part of itself."""
+UP = 1 + 2.0**-50
+"""Factor that makes up for the roundings of a radius, of which no operation here has more than seven."""
+TINY = 2.0**-1021
+"""What is lost below the normal numbers of float64, even where a processor flushes these to zero."""
+FEW = 16
+"""Terms up to which a sum is NumPy's own; beyond, adding in pairs loses fewer digits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """Real numbers that are proven to lie within ``rad`` of ``mid``, element by element.
+
+    ``mid`` has the full shape; ``rad`` is broadcast to it, and the number 0.0 where all are exact. Where either is nan
+    or infinite, nothing is proven.
+
+    Midpoint and radius, and not lower and upper end: a sum of 1,000,000 elements takes 4.4 ms against 5.9, a product
+    7.3 against 21.4, a matrix product needs no case by sign, and both are equally sharp on the narrow intervals that
+    points lead to (two multiplications after a point: 1.5 ULP wide either way). Monotone functions go by their ends,
+    since there the ends are sharper on wide ones. (AMD EPYC, one thread, NumPy 2.4.)
+    """
+
+    mid: Reals
+    rad: Reals = 0.0
+
+    @property
+    def is_exact(self) -> bool:
+        """Return whether every element is the one number ``mid``."""
+        return isinstance(self.rad, float) and not self.rad
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """A condition, element by element: certainly true, certainly false, or neither."""
+
+    yes: Flags
+    no: Flags
+
+
+# --- in and out ------------------------------------------------------------------------------------
+
+
+def exactly(values: Reals) -> Interval:
+    """Return float64 numbers as they are; nothing is proven of infinite ones."""
+    array = np.asarray(values, dtype=np.float64)
+    finite = np.isfinite(array)
+    return Interval(array[()] if finite.all() else np.where(finite, array, np.nan))
+
+
+def rational(value: Fraction) -> Interval:
+    """Return a rational number, exact where float64 has it.
+
+    >>> rational(Fraction(1, 4)).is_exact, rational(Fraction(1, 10)).is_exact
+    (True, False)
+    """
+    try:
+        near = np.float64(float(value))
+    except OverflowError:
+        return Interval(np.nan, np.nan)
+    return Interval(near) if Fraction(float(near)) == value else Interval(near, abs(near) * UNIT * UP + TINY)
+
+
+def ends(a: Interval) -> tuple[Reals, Reals]:
+    """Return the lower ends, rounded down, and the upper ends, rounded up."""
+    if a.is_exact:
+        return a.mid, a.mid
+    # Half a unit in the last place of the end is lost; where the radius is 0, so is nothing.
+    reach = a.rad * UP + np.where(a.rad == 0, 0.0, np.abs(a.mid) * (2 * UNIT))
+    return a.mid - reach, a.mid + reach
+
+
+def between(low: Reals, high: Reals) -> Interval:
+    """Return the interval with these ends."""
+    mid = low + (high - low) / 2
+    # A difference of float64 numbers is off by half a unit at most, and exact below the normal numbers.
+    return Interval(mid, np.maximum(mid - low, high - mid) * UP)
+
+
+def widened(a: Interval, amount: Reals) -> Interval:
+    """Return the intervals with ``amount``, which is rounded up already, added to each radius."""
+    return Interval(a.mid, (a.rad + amount) * UP)
+
+
+def magnitude(a: Interval) -> Reals:
+    """Return an upper bound of the absolute values."""
+    size = np.abs(a.mid)
+    return size if a.is_exact else (size + a.rad) * UP
+
+
+def mignitude(a: Interval) -> Reals:
+    """Return a lower bound of the absolute values, 0 or less where an interval holds 0."""
+    size = np.abs(a.mid)
+    return size if a.is_exact else np.where(a.rad == 0, size, (size - a.rad) * (1 - 4 * UNIT))
+
+
+def full_rad(a: Interval) -> Reals:
+    """Return the radii in the shape of the midpoints."""
+    return np.broadcast_to(a.rad, np.shape(a.mid))
+
+
+# --- field operations ------------------------------------------------------------------------------
+
+
+def neg(a: Interval) -> Interval:
+    """Return the negatives."""
+    return Interval(-a.mid, a.rad)
+
+
+def add(a: Interval, b: Interval) -> Interval:
+    """Return the sums.
+
+    Of exact numbers the error of a sum is a float64 number itself (Knuth, The Art of Computer Programming 2, 4.2.2,
+    theorem B), so that a sum without one stays exact.
+    """
+    mid = a.mid + b.mid
+    if a.is_exact and b.is_exact:
+        return Interval(mid, _if_any(np.abs(_lost(a.mid, b.mid, mid))))
+    # Sums are exact below the normal numbers, and half a unit in the last place of all others is rounded right.
+    rad = np.abs(mid) * UNIT
+    if not a.is_exact:
+        rad = rad + a.rad
+    if not b.is_exact:
+        rad = rad + b.rad
+    return Interval(mid, rad * UP)
+
+
+def sub(a: Interval, b: Interval) -> Interval:
+    """Return the differences."""
+    return add(a, neg(b))
+
+
+def _lost(a: Reals, b: Reals, total: Reals) -> Reals:
+    """Return what the rounded sum of two numbers lacks; nan where one of them is beyond all bounds."""
+    second = total - a
+    return (a - (total - second)) + (b - second)
+
+
+def mul(a: Interval, b: Interval) -> Interval:
+    """Return the products; short numbers have exact ones, and 0 makes an exact 0."""
+    mid = a.mid * b.mid
+    if a.is_exact and b.is_exact:
+        return _kept_zeros(_rounded(mid, _is_short(a.mid) & _is_short(b.mid)), a, b)
+    rad = np.abs(mid) * UNIT + TINY
+    if a.is_exact:
+        rad = rad + np.abs(a.mid) * b.rad
+    elif b.is_exact:
+        rad = rad + np.abs(b.mid) * a.rad
+    else:
+        rad = rad + (np.abs(b.mid) + b.rad) * a.rad + np.abs(a.mid) * b.rad
+    return _kept_zeros(Interval(mid, rad * UP), a, b)
+
+
+def square(a: Interval) -> Interval:
+    """Return the squares."""
+    return mul(a, a)
+
+
+def div(a: Interval, b: Interval) -> Interval:
+    """Return the quotients; nothing is proven where the divisor may be 0."""
+    mid = a.mid / b.mid
+    if a.is_exact and b.is_exact:
+        is_exact = _is_short(mid) & _is_short(b.mid) & (mid * b.mid == a.mid)
+        made = _rounded(np.where(b.mid == 0, np.nan, mid), is_exact)
+        return _kept_zeros(made, a)
+    least = mignitude(b)
+    # |a/b - mid| <= (a.rad + |mid|*b.rad) / |b|, and mid is itself rounded.
+    over = (a.rad + np.abs(mid) * b.rad * UP + TINY) / np.where(least > 0, least, np.nan)
+    return _kept_zeros(Interval(mid, (over * UP + np.abs(mid) * UNIT + TINY) * UP), a)
+
+
+def reciprocal(a: Interval) -> Interval:
+    """Return the reciprocals."""
+    return div(Interval(1.0), a)
+
+
+def power(a: Interval, n: int) -> Interval:
+    """Return whole powers, by repeated squaring."""
+    if n < 0:
+        return reciprocal(power(a, -n))
+    if n == 0:
+        return Interval((a.mid + a.rad) * 0 + 1.0)  # no number stays none
+    made, base = None, a
+    while n:
+        if n & 1:
+            made = base if made is None else mul(made, base)
+        n >>= 1
+        base = square(base) if n else base
+    assert made is not None
+    return made
+
+
+def _rounded(mid: Reals, is_exact: Flags) -> Interval:
+    """Return results of exact numbers, each the nearest one to the truth, or the truth itself."""
+    if np.all(is_exact):
+        return Interval(mid)
+    rad = (np.abs(mid) * UNIT + TINY) * UP
+    return Interval(mid, np.where(is_exact, 0.0, rad) if np.any(is_exact) else rad)
+
+
+def _is_short(values: Reals) -> Flags:
+    """Tell which numbers float32 has: two such have a product that float64 has."""
+    return np.asarray(values, dtype=np.float32) == values
+
+
+def _kept_zeros(made: Interval, *factors: Interval) -> Interval:
+    """Return a product or quotient with an exact 0 wherever a factor is one, though nothing was proven to be lost."""
+    if made.is_exact or np.all(made.mid):
+        return made
+    zeros = False
+    for one in factors:
+        zeros = zeros | ((one.mid == 0) & (one.rad == 0))
+    return Interval(made.mid, np.where(zeros & (made.mid == 0), 0.0, made.rad))
+
+
+def _if_any(rad: Reals) -> Reals:
+    return rad if np.any(rad) else 0.0
+
+
+# --- sums ------------------------------------------------------------------------------------------
+
+
+def total(a: Interval, axis: Sequence[int], *, keepdims: bool = False) -> Interval:
+    """Return the sums along axes.
+
+    However ``n`` numbers are added up, each going through at most ``depth`` additions, the result is off by at most
+    ``depth*UNIT/(1 - depth*UNIT)`` times the sum of their absolute values (Higham, Accuracy and Stability of Numerical
+    Algorithms, 4.2).
+    """
+    shape = np.shape(a.mid)
+    terms = prod(shape[one] for one in axis)
+    if terms == 1:
+        rad = a.rad if a.is_exact else np.sum(full_rad(a), axis=tuple(axis), keepdims=keepdims)
+        return Interval(np.sum(a.mid, axis=tuple(axis), keepdims=keepdims), rad)
+    depth = terms - 1 if terms <= FEW else (terms - 1).bit_length()
+    rad = _summed(np.abs(a.mid), axis, keepdims) * (depth * UNIT)
+    if not a.is_exact:
+        rad = rad + _summed(full_rad(a), axis, keepdims)
+    rad = rad * ((1 + 4 * depth * UNIT) * UP)
+    return Interval(_summed(a.mid, axis, keepdims), np.where(rad == 0, 0.0, rad + TINY))
+
+
+def _summed(values: Reals, axis: Sequence[int], keepdims: bool) -> Reals:
+    """Return sums along axes, of few terms one after the other, of many in pairs."""
+    shape = np.shape(values)
+    terms = prod(shape[one] for one in axis)
+    if terms <= FEW:
+        return np.sum(values, axis=tuple(axis), keepdims=keepdims)
+    rest = [one for one in range(len(shape)) if one not in axis]
+    made = np.transpose(values, [*axis, *rest]).reshape(terms, *(shape[one] for one in rest))
+    while len(made) > 1:
+        half = (len(made) + 1) // 2
+        paired = made[:half].copy()
+        paired[: len(made) - half] += made[half:]
+        made = paired
+    return made[0].reshape([1 if one in axis else size for one, size in enumerate(shape)]) if keepdims else made[0]
+
+
+def running(a: Interval, axis: int) -> Interval:
+    """Return the running sums along an axis, one addition after the other."""
+    depth = np.shape(a.mid)[axis]
+    rad = np.cumsum(np.abs(a.mid), axis=axis) * (depth * UNIT)
+    if not a.is_exact:
+        rad = rad + np.cumsum(full_rad(a), axis=axis)
+    rad = rad * ((1 + 4 * depth * UNIT) * UP)
+    return Interval(np.cumsum(a.mid, axis=axis), np.where(rad == 0, 0.0, rad + TINY))
+
+
+def matmul(a: Interval, b: Interval) -> Interval:
+    """Return the matrix products.
+
+    Whatever the order of the sums, and with or without fused multiply-adds, a product of ``n`` terms is off by at most
+    ``n*UNIT`` times the product of the absolute values (Jeannerod and Rump, Improved error bounds for inner products in
+    floating-point arithmetic, 2013); two more stand for the rounding of that product itself.
+    """
+    terms = np.shape(a.mid)[-1]
+    left, right = np.abs(a.mid), np.abs(b.mid)
+    rad = np.matmul(left, right) * ((terms + 2) * UNIT)
+    if not b.is_exact:
+        rad = rad + np.matmul(left, full_rad(b))
+    if not a.is_exact:
+        rad = rad + np.matmul(full_rad(a), right if b.is_exact else (right + b.rad))
+    rad = rad * ((1 + 4 * (terms + 4) * UNIT) * UP)
+    nothing = (rad == 0) & (_least(left) * _least(right) > 2 * TINY)
+    return Interval(np.matmul(a.mid, b.mid), np.where(nothing, 0.0, rad + (2 * terms + 2) * TINY))
+
+
+def _least(sizes: Reals) -> Reals:
+    """Return the least size that is not 0; without one, 1."""
+    return np.min(sizes, where=sizes > 0, initial=1.0)
+
+
+# --- choices ---------------------------------------------------------------------------------------
+
+
+def hull(a: Interval, b: Interval) -> Interval:
+    """Return the smallest intervals that hold both."""
+    return between(np.minimum(ends(a)[0], ends(b)[0]), np.maximum(ends(a)[1], ends(b)[1]))
+
+
+def choose(truth: Truth, a: Interval, b: Interval) -> Interval:
+    """Return ``a`` where a condition is certainly true, ``b`` where it is certainly false, and nothing elsewhere."""
+    mid = np.where(truth.yes, a.mid, np.where(truth.no, b.mid, np.nan))
+    if a.is_exact and b.is_exact:
+        return Interval(mid)
+    return Interval(mid, np.where(truth.yes, a.rad, b.rad))
+
+
+def compare(op: str, a: Interval, b: Interval) -> Truth:
+    """Return what a comparison ("lt", "le", "gt", "ge", "eq", "ne") certainly is."""
+    if op in ("gt", "ge"):
+        return compare({"gt": "lt", "ge": "le"}[op], b, a)
+    if op == "ne":
+        return invert(compare("eq", a, b))
+    # A difference of float64 numbers has the right sign, and is 0 only where they are equal.
+    apart = b.mid - a.mid
+    reach = 0.0 if a.is_exact and b.is_exact else (a.rad + b.rad) * UP
+    reach = np.where(np.isfinite(reach), reach, np.nan) if np.ndim(reach) or reach else 0.0
+    if op == "eq":
+        return Truth((apart == 0) & (reach == 0), np.abs(apart) > reach)
+    return Truth(apart > reach, -apart >= reach) if op == "lt" else Truth(apart >= reach, -apart > reach)
+
+
+def invert(truth: Truth) -> Truth:
+    """Return the opposite of a condition."""
+    return Truth(truth.no, truth.yes)
+
+
+def both(a: Truth, b: Truth) -> Truth:
+    """Return the conjunction of two conditions."""
+    return Truth(np.logical_and(a.yes, b.yes), np.logical_or(a.no, b.no))
+
+
+def either(a: Truth, b: Truth) -> Truth:
+    """Return the disjunction of two conditions."""
+    return Truth(np.logical_or(a.yes, b.yes), np.logical_and(a.no, b.no))

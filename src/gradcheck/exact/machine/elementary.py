@@ -1,0 +1,221 @@
+"""Elementary functions of intervals, each as its row of the table describes it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from gradcheck.exact.machine import arithmetic
+from gradcheck.exact.machine.arithmetic import (
+    TINY,
+    UNIT,
+    UP,
+    Interval,
+    Reals,
+    between,
+    choose,
+    compare,
+    ends,
+    exactly,
+)
+from gradcheck.functions.machine import Direct, Exponential, Monotone, Wave
+
+NARROW = 2.0**-10
+"""Radius of an exponent up to which a power moves by little more than in proportion."""
+MAX_SQUARINGS = 64
+"""Whole exponents up to which a power is made of products, which lose fewer digits than a logarithm's budget."""
+
+
+def apply(how: Direct | Monotone | Exponential | Wave, args: list[Interval]) -> Interval:
+    """Return the value of a function that is described."""
+    if isinstance(how, Direct):
+        return DIRECT[how.function](*args)
+    [a] = args
+    if isinstance(how, Monotone):
+        return monotone(how, a)
+    return wave(how, a) if isinstance(how, Wave) else exponential(how, a)
+
+
+# --- described functions ---------------------------------------------------------------------------
+
+
+def monotone(how: Monotone, a: Interval) -> Interval:
+    """Return a monotone function by its values at the ends."""
+    if how.even:
+        a = _size(a)
+    if a.is_exact:
+        return _off(how.function(np, a.mid), a, how.budget)
+    first, last = ends(a)
+    first = np.maximum(first, 0.0) if how.even else first
+    low, high = how.function(np, first), how.function(np, last)
+    low, high = (high, low) if how.falls else (low, high)
+    if how.budget:
+        low, high = _below(low, how.budget), _above(high, how.budget)
+    low = low if how.least is None else np.maximum(low, how.least)
+    high = high if how.most is None else np.minimum(high, how.most)
+    return between(low, high)
+
+
+def wave(how: Wave, a: Interval) -> Interval:
+    """Return a function between -1 and 1 whose slope is too."""
+    made = _off(how.function(np, a.mid), a, how.budget)
+    return made if a.is_exact else Interval(made.mid, (made.rad + np.minimum(a.rad, 2.0)) * UP)
+
+
+def exponential(how: Exponential, a: Interval) -> Interval:
+    """Return a power of a constant: ``exp(m + d)`` is off from ``exp(m)`` by a part ``d + d**2`` at most."""
+    made = _off(how.function(np, a.mid), a, how.budget)
+    if a.is_exact:
+        return made
+    by = a.rad * (how.rate * UP)
+    near = Interval(made.mid, (made.rad + (made.mid + made.rad) * (by + by * by)) * UP)
+    narrow = by <= NARROW
+    if np.all(narrow):
+        return near
+    wide = monotone(Monotone(how.function, how.budget, least=0.0), a)
+    return Interval(np.where(narrow, near.mid, wide.mid), np.where(narrow, near.rad, wide.rad))
+
+
+def _error(values: Reals, budget: float) -> Reals:
+    """Return what results of a budget may be off by."""
+    return np.abs(values) * (budget * UNIT * UP * UP) + TINY
+
+
+def _below(values: Reals, budget: float) -> Reals:
+    """Return lower bounds of what has these values; the difference is itself rounded."""
+    return values - _error(values, budget + 1)
+
+
+def _above(values: Reals, budget: float) -> Reals:
+    return values + _error(values, budget + 1)
+
+
+def _off(mid: Reals, a: Interval, budget: float) -> Interval:
+    """Return results at the midpoints; one that is 0 at an exact 0 is exact, whatever function it is."""
+    if not budget and a.is_exact:
+        return Interval(mid)
+    rad = _error(mid, budget)
+    return Interval(mid, np.where((mid == 0) & (a.mid == 0) & (a.rad == 0), 0.0, rad))
+
+
+def _size(a: Interval) -> Interval:
+    """Return the absolute values, none of them below 0."""
+    if a.is_exact:
+        return Interval(np.abs(a.mid))
+    low, high = ends(a)
+    return between(np.maximum(np.maximum(low, -high), 0.0), np.maximum(np.abs(low), np.abs(high)))
+
+
+# --- functions of two numbers ----------------------------------------------------------------------
+
+
+def absolute(a: Interval) -> Interval:
+    """Return the absolute values."""
+    return Interval(np.abs(a.mid), a.rad)
+
+
+def maximum(a: Interval, b: Interval) -> Interval:
+    """Return the greater of two, and the greatest of both where neither is certain."""
+    truth = compare("ge", a, b)
+    open_ = ~(truth.yes | truth.no)
+    made = choose(truth, a, b)
+    if not np.any(open_):
+        return made
+    (a_low, a_high), (b_low, b_high) = ends(a), ends(b)
+    other = between(np.maximum(a_low, b_low), np.maximum(a_high, b_high))
+    return Interval(np.where(open_, other.mid, made.mid), np.where(open_, other.rad, made.rad))
+
+
+def minimum(a: Interval, b: Interval) -> Interval:
+    """Return the lesser of two."""
+    return arithmetic.neg(maximum(arithmetic.neg(a), arithmetic.neg(b)))
+
+
+def raised(a: Interval, b: Interval) -> Interval:
+    """Return powers with real exponents.
+
+    Above 0 a power is monotone in the base and in the exponent, so that its least and greatest values lie at corners.
+    Below 0, whole exponents give it a sign.
+    """
+    n = _whole(b)
+    if n is not None and abs(n) <= MAX_SQUARINGS:
+        return arithmetic.power(a, n)
+    low, high = ends(a)
+    is_whole = (b.rad == 0) & (b.mid == np.floor(b.mid))
+    below = (high < 0) & is_whole
+    is_odd = below & (np.abs(np.fmod(b.mid, 2.0)) == 1)
+    size = _powers(np.where(below, -high, low), np.where(below, -low, high), b)
+    inside = ((low > 0) | below) & np.isfinite(b.mid) & np.isfinite(b.rad)
+    made = Interval(np.where(is_odd, -size.mid, size.mid), np.where(inside, size.rad, np.nan))
+    nothing = (a.mid == 0) & (a.rad == 0) & (ends(b)[0] > 0)
+    return Interval(np.where(nothing, 0.0, made.mid), np.where(nothing, 0.0, made.rad))
+
+
+POWER_BUDGET = 8
+"""Unit roundoffs that NumPy's power may be off by: 4 ULP of SVML; glibc states 1."""
+
+
+def _powers(low: Reals, high: Reals, b: Interval) -> Interval:
+    """Return the powers of positive numbers between two ends."""
+    exponents = ends(b)[:1] if b.is_exact else ends(b)
+    corners = [np.power(base, one) for base in (low, high) for one in exponents]
+    least, most = corners[0], corners[0]
+    for one in corners[1:]:
+        least, most = np.minimum(least, one), np.maximum(most, one)
+    return between(np.maximum(_below(least, POWER_BUDGET), 0.0), _above(most, POWER_BUDGET))
+
+
+def _whole(b: Interval) -> int | None:
+    """Return the exponent that all have, if it is a whole number."""
+    if not b.is_exact or np.size(b.mid) != 1:
+        return None
+    value = float(np.reshape(b.mid, ()))
+    return int(value) if value.is_integer() else None
+
+
+def angle(y: Interval, x: Interval) -> Interval:
+    """Return atan2; nothing is proven where both may be 0, and on the cut, but for a ``y`` that is certainly not below.
+
+    Its slopes are ``x/(x**2 + y**2)`` and ``-y/(x**2 + y**2)``.
+    """
+    mid = np.arctan2(y.mid + 0.0, x.mid + 0.0)  # a sum with 0 has no negative 0
+    made = Interval(mid, np.where((y.mid == 0) & (y.rad == 0) & (x.mid > x.rad), 0.0, _error(mid, ANGLE_BUDGET)))
+    inside = (y.mid > y.rad) | (-y.mid > y.rad) | (x.mid > x.rad) | ((y.mid == 0) & (y.rad == 0) & (-x.mid > x.rad))
+    if y.is_exact and x.is_exact:
+        return Interval(mid, np.where(inside, made.rad, np.nan))
+    (tall, wide), (near_y, near_x) = map(arithmetic.magnitude, (y, x)), map(arithmetic.mignitude, (y, x))
+    reach = np.maximum(near_y, 0.0) ** 2 + np.maximum(near_x, 0.0) ** 2
+    moved = (tall * x.rad + wide * y.rad) * UP + TINY
+    rad = (made.rad + moved / np.where(reach > NOT_TINY, reach * (1 - 16 * UNIT), np.nan) * UP) * UP
+    return Interval(mid, np.where(inside, rad, np.nan))
+
+
+ANGLE_BUDGET = 8
+"""Unit roundoffs that NumPy's arctan2 may be off by: 4 ULP of SVML; glibc states 1."""
+NOT_TINY = 2.0**-900
+"""What a square must exceed to be known to many digits."""
+
+DIRECT: Mapping[str, Callable[..., Interval]] = {
+    "neg": arithmetic.neg,
+    "add": arithmetic.add,
+    "sub": arithmetic.sub,
+    "mul": arithmetic.mul,
+    "div": arithmetic.div,
+    "square": arithmetic.square,
+    "reciprocal": arithmetic.reciprocal,
+    "absolute": absolute,
+    "maximum": maximum,
+    "minimum": minimum,
+    "raised": raised,
+    "angle": angle,
+}
+"""The operations that rows name."""
+
+_PI = Interval(np.float64(np.pi), np.float64(2.0**-52))
+_E = Interval(np.float64(np.e), np.float64(2.0**-52))
+
+
+def constant(name: str) -> Interval:
+    """Return pi or e, each the nearest float64 number or one beside it; infinity is no number."""
+    return {"pi": _PI, "e": _E}.get(name, exactly(np.inf))

@@ -1,0 +1,301 @@
+"""Core programs at a point in machine intervals: what these decide needs no balls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from gradcheck.bounds import Bounds
+from gradcheck.exact.evaluate import domain_of
+from gradcheck.exact.machine import arithmetic, states
+from gradcheck.exact.machine.arithmetic import Interval, Truth, choose, compare, exactly, rational
+from gradcheck.exact.machine.elementary import apply, constant
+from gradcheck.exact.machine.sharper import sharpened
+from gradcheck.exact.machine.states import OPEN, Reasons, States, after, every, settled, simplified
+from gradcheck.exact.machine.tensors import tensor
+from gradcheck.functions import (
+    BEHIND,
+    COMPARISONS,
+    CONDITIONS,
+    CONSTANTS,
+    DETACH,
+    ELEMENTWISE,
+    GUARD,
+    MASK,
+    PATCH,
+    TENSOR,
+    WHERE,
+)
+from gradcheck.lower import Core
+from gradcheck.parse import parse
+from gradcheck.program import Call, Layer, Node, Number, Shape, fold, names
+
+Point = Mapping[str, np.ndarray[Any, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Element:
+    """Numbers, and what each is that is none."""
+
+    numbers: Interval
+    states: States = None
+
+    @property
+    def both(self) -> tuple[Interval, States]:
+        """Return the numbers with their codes."""
+        return self.numbers, self.states
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A condition; ``unsure`` where what is compared may be undefined, and so the choice."""
+
+    truth: Truth
+    unsure: Any = False
+
+    @property
+    def open(self) -> Any:
+        """Tell where it is neither certainly true nor certainly false."""
+        return ~(np.asarray(self.truth.yes) | np.asarray(self.truth.no))
+
+
+Value = Element | Fact
+NOTHING = Element(Interval(np.float64(np.nan)))
+ZERO = Interval(np.float64(0.0))
+
+
+def enclose(core: Core, point: Point, keep: Collection[str]) -> dict[str, Bounds]:
+    """Return proven bounds of the inputs and layers that are to be kept, each in its full shape.
+
+    ``point`` holds float64 arrays, which enter exactly; nothing is proven of an infinite one, and of what it leads to.
+    Numbers beyond float64, operations that machine intervals lack, and choices that they leave open have no bounds;
+    ``Bounds.why`` holds the reason where an element is certain to be undefined.
+
+    >>> from gradcheck.lower import lower
+    >>> core = lower(parse("sqrt(x)*3"), {"x": (2,)}, nodes=True)
+    >>> found = enclose(core, {"x": np.array([4.0, -1.0])}, ["out"])["out"]
+    >>> bool(found.lower[0] <= 6 <= found.upper[0]), found.reason(1)
+    (True, 'domain sqrt')
+    """
+    wanted = set(keep)
+    layers = sharpened(core.program, wanted)
+    with np.errstate(all="ignore"):
+        run = _Run({name: Element(exactly(point[name])) for name in core.program.inputs})
+        return run.bounds(core, layers, wanted)
+
+
+@dataclass(slots=True)
+class _Run:
+    """One evaluation: the values that a later layer reads, and the reasons met."""
+
+    values: dict[str, Element]
+    reasons: Reasons = field(default_factory=Reasons)
+
+    def bounds(self, core: Core, layers: list[Layer], wanted: set[str]) -> dict[str, Bounds]:
+        """Return the bounds of what is wanted, and let go of every value after its last reader."""
+        last = {name: k for k, layer in enumerate(layers) for name in names(layer.expression)}
+        kept = {name: value for name, value in self.values.items() if name in wanted}
+        for k, layer in enumerate(layers):
+            made = self.layer(layer, core.shapes[layer.name], layer.name in core.forward)
+            self.values[layer.name] = made
+            if layer.name in wanted:
+                kept[layer.name] = made
+            for name in {*names(layer.expression), layer.name}:
+                if last.get(name, -1) <= k:
+                    self.values.pop(name, None)
+        return {name: self.bounded(kept[name], core.shapes[name]) for name in kept}
+
+    def layer(self, layer: Layer, shape: Shape, forward: bool) -> Element:
+        made = self.evaluate(layer.expression, self.values, forward)
+        assert isinstance(made, Element)
+        return _spread(made, shape)
+
+    def bounded(self, made: Element, shape: Shape) -> Bounds:
+        """Return lower and upper ends, nan where nothing is proven, with the reasons."""
+        low, high = arithmetic.ends(made.numbers)
+        found = np.isfinite(low) & np.isfinite(high)
+        low, high = (np.broadcast_to(np.where(found, one, np.nan), shape) for one in (low, high))
+        if made.states is None or not np.any(made.states >= states.FIRST):
+            return Bounds(low, high)
+        why = np.where(made.states >= states.FIRST, (made.states - states.FIRST) // 2 + 1, 0).astype(np.uint8)
+        return Bounds(low, high, np.broadcast_to(why, shape), tuple(self.reasons.texts))
+
+    def evaluate(self, node: Node, values: Mapping[str, Element], forward: bool = False) -> Value:
+        """Return the value of an expression; in a forward one, an element outside a domain is undefined."""
+
+        def made_of(part: Call, args: list[Value]) -> Value:
+            made = self.operation(part, args)
+            return self.within_domain(part, args, made) if forward and isinstance(made, Element) else made
+
+        return fold(node, lambda one: values[one.id], _number, made_of)
+
+    def operation(self, node: Call, args: list[Any]) -> Value:
+        """Return the value of one operation."""
+        if node.op in CONDITIONS:
+            return _condition(node.op, args)
+        if node.op in TENSOR:
+            numbers, codes = tensor(node.op, [_whole(one).both for one in args], **dict(node.params))
+            return Element(settled(numbers, codes), codes)
+        if node.op == DETACH:
+            return args[0]  # type: ignore[no-any-return]
+        if node.op in CONSTANTS:
+            return Element(constant(node.op))
+        if node.op == GUARD:
+            return self.guard(str(node.param("reason")), *args)
+        if node.op == MASK:
+            return _mask(states.SOFT if node.param("soft") else states.HARD, *args)
+        return _CHOICES[node.op](self, *args) if node.op in _CHOICES else self.elementwise(node.op, args)
+
+    # --- elementwise ---
+
+    def elementwise(self, op: str, args: list[Element]) -> Element:
+        """Return a row's value, as it describes it."""
+        how = ELEMENTWISE[op].machine
+        if how is None:
+            return NOTHING
+        if isinstance(how, str):
+            parts = dict(zip(ELEMENTWISE[op].args, args, strict=True))
+            plain = {name: Element(one.numbers) for name, one in parts.items()}
+            found = self.evaluate(_formula(how), plain)
+            assert isinstance(found, Element)
+            numbers = found.numbers
+        else:
+            numbers = apply(how, [one.numbers for one in args])
+        if all(one.states is None for one in args):
+            return Element(numbers)
+        codes = self.handed_on(op, [one.both for one in args])
+        return Element(settled(numbers, codes), codes)
+
+    def handed_on(self, op: str, args: list[tuple[Interval, States]]) -> States:
+        """Return what an operation makes of arguments that are no numbers, or zeros."""
+        if op == "neg":
+            return args[0][1]
+        if op in ("add", "sub"):
+            return states.added(*args)
+        if op == "mul":
+            return states.times(self.reasons, *args)
+        if op == "square":
+            return states.times(self.reasons, args[0], args[0])
+        return states.divided(self.reasons, *args) if op == "div" else after(args)
+
+    def within_domain(self, node: Call, args: list[Value], made: Element) -> Element:
+        """Return an operation's elements, undefined where its arguments are certainly outside its domain."""
+        inside = domain_of(node)
+        if inside is None or np.all(states.proven(made.numbers)):
+            return made
+        fact = self.evaluate(inside, {str(k): one for k, one in enumerate(args) if isinstance(one, Element)})
+        assert isinstance(fact, Fact)
+        if not np.any(fact.truth.no):
+            return made
+        return _replaced(made, fact.truth.no, self.reasons.code(f"domain {node.op}"))
+
+    # --- choices ---
+
+    def guard(self, reason: str, a: Element, c: Fact) -> Element:
+        """Return ``a`` where a condition holds; where it may not, a jump may show through a soft zero."""
+        if np.all(c.truth.yes):
+            return _spread(a, np.broadcast_shapes(_shape(a), np.shape(c.truth.yes)))
+        made = _replaced(a, c.truth.no, self.reasons.code(reason))
+        return _replaced(made, c.open, OPEN) if reason.startswith("jump") else _undecided(made, c, a)
+
+    def behind(self, a: Element, b: Element) -> Element:
+        """Return ``a`` where ``b`` has a value; where that is outside of a domain, nothing hides it."""
+        if b.states is None and np.all(states.proven(b.numbers)):
+            return a
+        codes = every(b.states)
+        outside = np.isin(codes, self.reasons.starting("domain"))
+        everywhere = (codes >= states.FIRST) & (codes % 2 == 1)
+        known = (codes >= states.FIRST) | states.is_zero(codes) | states.proven(b.numbers)
+        shown = np.where(known, np.where(outside, codes + 1, np.where(everywhere, codes, 0)), OPEN)
+        return _replaced(a, shown > 0, shown)
+
+
+_CHOICES: dict[str, Callable[..., Element]] = {
+    WHERE: lambda _run, c, a, b: _choice(c, a, b),
+    PATCH: lambda _run, a, c, b: _choice(c, b, a),
+    BEHIND: _Run.behind,
+}
+
+
+def _number(part: Number) -> Element:
+    return Element(rational(part.value))
+
+
+@lru_cache(maxsize=256)
+def _formula(text: str) -> Node:
+    """Return a row's formula."""
+    return parse(text).layers[0].expression
+
+
+def _condition(op: str, args: list[Any]) -> Fact:
+    """Return a comparison or a connective."""
+    if op in COMPARISONS:
+        a, b = args
+        unsure = states.is_lost(every(a.states)) | states.is_lost(every(b.states))
+        return Fact(compare(op, a.numbers, b.numbers), unsure)
+    if op == "logical_not":
+        return Fact(arithmetic.invert(args[0].truth), args[0].unsure)
+    joined = arithmetic.both if op == "logical_and" else arithmetic.either
+    return Fact(joined(args[0].truth, args[1].truth), args[0].unsure | args[1].unsure)
+
+
+def _mask(zero: int, a: Element, c: Fact) -> Element:
+    """Return ``a`` where a condition holds, and a zero elsewhere."""
+    if np.all(c.truth.yes):
+        return _spread(a, np.broadcast_shapes(_shape(a), np.shape(c.truth.yes)))
+    numbers = choose(c.truth, a.numbers, ZERO)
+    codes = simplified(np.where(c.truth.no, zero, every(a.states)))
+    return _undecided(Element(numbers, codes), c, a)
+
+
+def _choice(c: Fact, a: Element, b: Element) -> Element:
+    """Return ``a`` or ``b``; where that is open, nothing."""
+    numbers = choose(c.truth, a.numbers, b.numbers)
+    if a.states is None and b.states is None:
+        return _undecided(Element(numbers), c, a, b)
+    codes = np.where(c.truth.yes, every(a.states), np.where(c.truth.no, every(b.states), OPEN))
+    return _undecided(Element(numbers, simplified(codes)), c, a, b)
+
+
+def _undecided(made: Element, c: Fact, *chosen: Element) -> Element:
+    """Return nothing where a condition is open, which may be undefined as the condition or what is chosen is."""
+    if not np.any(c.open):
+        return made
+    unsure = c.unsure
+    for one in chosen:
+        unsure = unsure | states.is_lost(every(one.states))
+    made = _replaced(made, c.open, np.where(unsure, OPEN, states.NUMBER))
+    return Element(Interval(np.where(c.open, np.nan, made.numbers.mid), made.numbers.rad), made.states)
+
+
+def _replaced(a: Element, where: Any, code: Any) -> Element:
+    """Return the elements with a code in some places."""
+    codes = simplified(np.where(where, code, every(a.states)))
+    numbers = a.numbers
+    if np.shape(where) != np.shape(numbers.mid):
+        shape = np.broadcast_shapes(np.shape(where), np.shape(numbers.mid))
+        numbers = Interval(np.broadcast_to(numbers.mid, shape), numbers.rad)
+    return Element(settled(numbers, codes), codes)
+
+
+def _shape(a: Element) -> Shape:
+    return np.shape(a.numbers.mid)
+
+
+def _spread(made: Element, shape: Shape) -> Element:
+    """Return the elements in a shape."""
+    if _shape(made) == shape and (made.states is None or made.states.shape == shape):
+        return made
+    codes = None if made.states is None else np.broadcast_to(made.states, shape)
+    rad = made.numbers.rad
+    rad = rad if made.numbers.is_exact else np.broadcast_to(rad, shape)
+    return Element(Interval(np.broadcast_to(made.numbers.mid, shape), rad), codes)
+
+
+def _whole(made: Element) -> Element:
+    """Return elements whose codes have the shape of the numbers, as arrays."""
+    return Element(Interval(np.asarray(made.numbers.mid), made.numbers.rad), made.states)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -98,8 +97,8 @@ def _joined(parts: Sequence[Backward], shape: tuple[int, ...]) -> Backward:
         found = [one for one in values if one is not None]
         if not found or not found[0].shape:
             return found[0] if found else None
-        elements = list(chain.from_iterable(one.elements for one in found))[:count]
-        return TorchValue(shape, elements, found[0].grad_fn)
+        array = np.concatenate([one.array for one in found])[:count]
+        return TorchValue(array.reshape(shape), found[0].grad_fn)
 
     first = parts[0]
     layers = {name: join([one.layers[name] for one in parts]) for name in first.layers}

@@ -223,8 +223,8 @@ class Tally:
 
     def times(self, count: int) -> Tally:
         """Return the verdicts of so many outcomes like this."""
-        each = (Counter({one: count * n for one, n in found.items()}) for found in (self.counts, self.values))
-        return Tally(*each, self.verdicts)
+        counts, values = (Counter({one: count * n for one, n in found.items()}) for found in (self.counts, self.values))
+        return Tally(counts, values, self.verdicts)
 
 
 class Outcomes(Sequence[Outcome]):

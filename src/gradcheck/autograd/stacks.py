@@ -82,7 +82,9 @@ def _run(
     laid_out: Callable[[torch.Tensor], torch.Tensor],
     mode: Callable[[], Any],
 ) -> Backward:
-    leaves = {name: laid_out(leaf(array, dtype, "cpu", False)).requires_grad_(name in wrt) for name, array in block.items()}
+    leaves = {
+        name: laid_out(leaf(array, dtype, "cpu", False)).requires_grad_(name in wrt) for name, array in block.items()
+    }
     lane = Lane(leaves, DTYPES[dtype], "cpu", program.source)
     with mode():
         made = passed(program, lane, {name: leaves[name] for name in wrt})
@@ -117,7 +119,7 @@ def _apart(tensor: torch.Tensor) -> torch.Tensor:
     return room[..., 0]
 
 
-class _Apart(TorchDispatchMode):
+class _Apart(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Lays out in steps of two whatever an operation returns in a row, on the way back, too."""
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

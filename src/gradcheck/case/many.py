@@ -111,9 +111,8 @@ class Group:
             yield Tally.of(outcome).times(int(times[row]))
         if self.stack is not None:
             plain = np.flatnonzero(self.stack.plain)
-            counts, values = (
-                _counts(one[plain], times[plain]) for one in (self.stack.codes, self.stack.value_codes)
-            )
+            both = (self.stack.codes, self.stack.value_codes)
+            counts, values = (_counts(one[plain], times[plain]) for one in both)
             yield Tally(counts, values, {*counts, *values})
 
 
@@ -126,7 +125,7 @@ def _counts(codes: Codes, times: Indices) -> Counter[Verdict]:
 class Many(Outcomes):
     """The outcomes of several groups; ``groups`` and ``places`` say for each where it is."""
 
-    parts: Sequence[Group]
+    parts: list[Group]
     groups: Indices
     places: Indices
 
@@ -141,15 +140,15 @@ class Many(Outcomes):
         """Return one outcome, or several."""
         if isinstance(k, slice):
             return tuple(self[j] for j in range(*k.indices(len(self))))
-        return self.parts[self.groups[k]][int(self.places[k])]
+        return self.parts[int(self.groups[k])][int(self.places[k])]
 
     def opened(self, k: int) -> tuple[Case, Outcome]:
         """Return one outcome with its case."""
-        return self.parts[self.groups[k]].opened(int(self.places[k]))
+        return self.parts[int(self.groups[k])].opened(int(self.places[k]))
 
     def change(self, k: int, outcome: Outcome) -> None:
         """Put an outcome in place of one that differs in nothing that is counted."""
-        self.parts[self.groups[k]].changed[int(self.places[k])] = outcome
+        self.parts[int(self.groups[k])].changed[int(self.places[k])] = outcome
 
     @cached_property
     def severities(self) -> Codes:

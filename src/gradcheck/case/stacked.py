@@ -16,7 +16,7 @@ import numpy as np
 
 from gradcheck import autograd, exact
 from gradcheck.autograd import TorchValue
-from gradcheck.case.elements import Elements
+from gradcheck.case.elements import Element, Elements
 from gradcheck.case.one import SHOWN_ELEMENTS, Case, Floats
 from gradcheck.compare import Judgement, Verdict
 from gradcheck.exact import START_BITS
@@ -75,10 +75,10 @@ class Stack:
         """``arrays`` hold the points along the first axis, finite numbers that the dtype can hold."""
         self.plan = plan
         self.shape: Shape = next(iter(arrays.values())).shape[1:]
-        self.size = prod(self.shape)
+        self.size: int = prod(self.shape)
         self.arrays = {name: array.reshape(-1) for name, array in arrays.items()}
         self.case = Case(plan, {}, dtype, settings)
-        self.count = len(next(iter(self.arrays.values())))
+        self.count: int = next(iter(self.arrays.values())).size
         self.first, self.vectors = autograd.stacked(plan.program, self.arrays, plan.wrt, dtype=dtype)
         made = self.first.layers[plan.program.output]
         self.gradients = [Elements(name, (self.count,), self.first.gradients[name]) for name in plan.wrt]
@@ -100,7 +100,7 @@ class Stack:
         self.values = exact.enclose(core, self.arrays, START_BITS)
         judged = [*self.gradients, self.value]
         names = [*self.plan.node.program.outputs, self.value.name]
-        found = [exact.balls(self.values[name], START_BITS) for name in names]
+        found: list[list[Element]] = [[*exact.balls(self.values[name], START_BITS)] for name in names]
         for one, nodes, forms in zip(judged, found, [*self.closed(), [None] * len(found[-1])], strict=True):
             one.settle(nodes, forms, self.case.format, self.case.tolerance)
         self.value.at_infinity(exact.infinities(self.values[self.value.name]))
@@ -126,13 +126,15 @@ class Stack:
         balls = exact.balls(exact.enclose(self.wide(core, [output]), self.arrays, START_BITS)[output], START_BITS)
         stated = [ball if isinstance(ball, Ball) else None for ball in balls]
         numbers = [None if ball is None else self.case.format.round_dyadic(ball.midpoint) for ball in stated]
-        found = (self.case.expected(ball, one.truth(k), one.judgements.get(k) or _OPEN) for k, ball in enumerate(stated))
+        found = (
+            self.case.expected(ball, one.truth(k), one.judgements.get(k) or _OPEN) for k, ball in enumerate(stated)
+        )
         return numbers, Judgements.of(found)
 
     def wide(self, core: Core, outputs: Sequence[str]) -> Core:
         """Return a core program of one point as that of all: what depends on an input has an element for each."""
         moving = reached(core).union(outputs)
-        shapes = {name: (self.count,) if name in moving else () for name in core.shapes}
+        shapes: dict[str, Shape] = {name: (self.count,) if name in moving else () for name in core.shapes}
         return replace(core, shapes=shapes)
 
     # --- points ---
@@ -140,17 +142,18 @@ class Stack:
     @cached_property
     def plain(self) -> Truths:
         """Return which points are plainly judged: these are slices, and any other is a case of its own."""
-        good = np.ones(self.count, dtype=bool)
+        good: Truths = np.ones(self.count, dtype=np.bool_)
         for one in (*self.gradients, self.value):
-            good &= one.judgements.is_(*_PLAIN)
+            good = np.logical_and(good, one.judgements.is_(*_PLAIN))
             good[one.kinks] = False
         for one in self.gradients:
             good[one.blunt(EXACT_DIGITS[self.case.dtype] + 1)] = False
         for _, found in self.stated.values():
-            good &= ~found.is_(Verdict.UNDECIDED)
+            good = np.logical_and(good, ~found.is_(Verdict.UNDECIDED))
         for mask in self.jumps():
-            good &= ~mask
-        return good.reshape(-1, self.size).all(axis=1)
+            good = np.logical_and(good, ~mask)
+        made: Truths = good.reshape(-1, self.size).all(axis=1)
+        return made
 
     def jumps(self) -> Iterator[Truths]:
         """Yield where the function may jump, along each input."""

@@ -13,13 +13,13 @@ import numpy as np
 from gradcheck import ordinals
 from gradcheck.case.one import Case, Floats
 from gradcheck.case.stacked import Codes, Stack, stacks
-from gradcheck.compare import Verdict
 from gradcheck.errors import LaneProblem
 from gradcheck.formats import FORMATS
 from gradcheck.outcome import Outcome, Outcomes, Tally
 from gradcheck.plan import Plan
 from gradcheck.points import Point
 from gradcheck.settings import Settings
+from gradcheck.verdict import Verdict
 
 MIN_POINTS = 2
 """Points from which a stack is worth while."""

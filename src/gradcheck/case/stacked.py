@@ -18,7 +18,7 @@ from gradcheck import autograd, exact
 from gradcheck.autograd import TorchValue
 from gradcheck.case.elements import Element, Elements
 from gradcheck.case.one import SHOWN_ELEMENTS, Case, Floats
-from gradcheck.compare import Judgement, Verdict
+from gradcheck.compare import Judgement
 from gradcheck.exact import START_BITS
 from gradcheck.formats import EXACT_DIGITS, Ball
 from gradcheck.functions import TENSOR
@@ -29,6 +29,7 @@ from gradcheck.plan import Plan
 from gradcheck.points import Point
 from gradcheck.program import Call, Layer, Shape, names, postorder
 from gradcheck.settings import Settings
+from gradcheck.verdict import Verdict
 
 MAX_SIZE = SHOWN_ELEMENTS
 """Elements of one point up to which many are stacked; a larger point fills whole arrays by itself."""
@@ -142,17 +143,17 @@ class Stack:
     @cached_property
     def plain(self) -> Truths:
         """Return which points are plainly judged: these are slices, and any other is a case of its own."""
-        good: Truths = np.ones(self.count, dtype=np.bool_)
+        good = np.ones(self.count, dtype=np.bool_)
         for one in (*self.gradients, self.value):
-            good = np.logical_and(good, one.judgements.is_(*_PLAIN))
+            good &= one.judgements.is_(*_PLAIN)
             good[one.kinks] = False
         for one in self.gradients:
             good[one.blunt(EXACT_DIGITS[self.case.dtype] + 1)] = False
         for _, found in self.stated.values():
-            good = np.logical_and(good, ~found.is_(Verdict.UNDECIDED))
+            good &= ~found.is_(Verdict.UNDECIDED)
         for mask in self.jumps():
-            good = np.logical_and(good, ~mask)
-        made: Truths = good.reshape(-1, self.size).all(axis=1)
+            good &= ~mask
+        made: Truths = np.all(good.reshape(-1, self.size), axis=1)
         return made
 
     def jumps(self) -> Iterator[Truths]:

@@ -18,7 +18,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("functions",),
     ("constants", "source"),
     ("parse", "points", "settings"),
-    ("lower",),
+    ("lower", "pointwise"),
     ("kernels", "exact", "autograd", "compare", "expect", "blame", "rewrites"),
     ("judgements", "symbolic"),
     ("display",),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -198,10 +199,48 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
+class Tally:
+    """How many elements of gradients, of what is stated of them, and of values have each verdict; which ones occur."""
+
+    counts: Counter[Verdict]
+    values: Counter[Verdict]
+    verdicts: set[Verdict]
+
+    @staticmethod
+    def of(outcome: Outcome) -> Tally:
+        """Return the verdicts of one outcome."""
+        return Tally(outcome.counts(), outcome.value_counts(), outcome.verdicts() | outcome.stated())
+
+    @staticmethod
+    def sum(parts: Iterable[Tally]) -> Tally:
+        """Return the verdicts of all of them."""
+        total = Tally(Counter(), Counter(), set())
+        for one in parts:
+            total.counts.update(one.counts)
+            total.values.update(one.values)
+            total.verdicts.update(one.verdicts)
+        return total
+
+    def times(self, count: int) -> Tally:
+        """Return the verdicts of so many outcomes like this."""
+        counts, values = (Counter({one: count * n for one, n in found.items()}) for found in (self.counts, self.values))
+        return Tally(counts, values, self.verdicts)
+
+
+class Outcomes(Sequence[Outcome]):
+    """Outcomes that are made when somebody looks at them; their verdicts are known before."""
+
+    @property
+    @abstractmethod
+    def tally(self) -> Tally:
+        """Return how many elements have each verdict."""
+
+
+@dataclass(frozen=True, slots=True)
 class Run(Sequence[Outcome]):
     """All the outcomes of one call, the verdicts that make it fail, and the environment that they came from."""
 
-    outcomes: tuple[Outcome, ...]
+    outcomes: Sequence[Outcome]
     ulps: float | None
     seed: int | None
     environment: dict[str, str]
@@ -216,22 +255,29 @@ class Run(Sequence[Outcome]):
     def __iter__(self) -> Iterator[Outcome]:
         return iter(self.outcomes)
 
+    @property
+    def tally(self) -> Tally:
+        """Return how many elements have each verdict."""
+        if isinstance(self.outcomes, Outcomes):
+            return self.outcomes.tally
+        return Tally.sum(map(Tally.of, self.outcomes))
+
     def counts(self) -> Counter[Verdict]:
         """Return how many elements have each verdict."""
-        return sum((outcome.counts() for outcome in self.outcomes), Counter())
+        return self.tally.counts
 
     def value_counts(self) -> Counter[Verdict]:
         """Return how many elements of the outputs' values have each verdict."""
-        return sum((outcome.value_counts() for outcome in self.outcomes), Counter())
+        return self.tally.values
 
     @property
     def verdict(self) -> Verdict:
         """Return the worst verdict of all."""
-        return worst([Verdict.AGREE, *(outcome.verdict for outcome in self.outcomes)])
+        return worst([Verdict.AGREE, *self.tally.verdicts])
 
     def verdicts(self) -> set[Verdict]:
         """Return all verdicts, on torch and on what the user stated."""
-        return {one for outcome in self.outcomes for one in (*outcome.verdicts(), *outcome.stated())}
+        return self.tally.verdicts
 
     @property
     def passed(self) -> bool:
@@ -241,6 +287,7 @@ class Run(Sequence[Outcome]):
     @property
     def exit(self) -> Exit:
         """Return the exit code of the run."""
-        if not sum(self.counts().values()):
+        tally = self.tally
+        if not sum(tally.counts.values()):
             return Exit.NOTHING
-        return Exit.FAIL if self.failing & self.verdicts() else Exit.PASS
+        return Exit.FAIL if self.failing & tally.verdicts else Exit.PASS

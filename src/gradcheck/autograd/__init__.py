@@ -7,6 +7,7 @@ import torch
 from gradcheck.autograd.backward import accumulate, backward, check_device, untracked_message
 from gradcheck.autograd.operations import function
 from gradcheck.autograd.record import Backward, Mismatch, Operation, Saved, TorchValue
+from gradcheck.autograd.stacks import stacked, stacks
 from gradcheck.autograd.tensors import DTYPES
 from gradcheck.autograd.vectors import vectorised
 
@@ -14,5 +15,5 @@ VERSION = str(torch.__version__)
 
 __all__ = [
     "DTYPES", "VERSION", "Backward", "Mismatch", "Operation", "Saved", "TorchValue", "accumulate", "backward",
-    "check_device", "function", "untracked_message", "vectorised",
+    "check_device", "function", "stacked", "stacks", "untracked_message", "vectorised",
 ]  # fmt: skip

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cache
 from itertools import zip_longest
 from math import prod
 from typing import Any
@@ -18,8 +17,7 @@ from gradcheck.autograd.modes import own_modes
 from gradcheck.autograd.record import Backward, TorchValue
 from gradcheck.autograd.tensors import DTYPES, function_name, leaf, value
 from gradcheck.autograd.trace import Reader
-from gradcheck.functions import COMPOSITE, CONDITIONS, CONSTANTS, DETACH, ELEMENTWISE, WHERE
-from gradcheck.parse import parse
+from gradcheck.pointwise import goes_by_elements
 from gradcheck.program import Call, Program, postorder
 
 COPIES = 64
@@ -52,7 +50,7 @@ def vectorised(
     >>> vectorised(parse("sum(x*x)"), {"x": np.array([1.0, 2.0])}, ["x"])
     ()
     """
-    if not _is_elementwise(program) or _numbers(program, point) > MAX_NUMBERS:
+    if not goes_by_elements(program) or _numbers(program, point) > MAX_NUMBERS:
         return ()
     with own_modes("cpu"):
         leaves = {name: _copies(point[name], dtype, name in wrt) for name in program.inputs}
@@ -100,17 +98,3 @@ def _numbers(program: Program, point: Point) -> int:
     count: int = prod(max(sizes) for sizes in zip_longest(*shapes, fillvalue=1))
     calls = sum(isinstance(node, Call) for layer in program.layers for node in postorder(layer.expression))
     return count * COPIES * calls
-
-
-def _is_elementwise(program: Program) -> bool:
-    """Return whether each element of the output depends on one element of every input alone."""
-    calls = (node for layer in program.layers for node in postorder(layer.expression) if isinstance(node, Call))
-    return all(_goes_by_elements(one.op) for one in calls)
-
-
-@cache
-def _goes_by_elements(op: str) -> bool:
-    if op in ELEMENTWISE or op in CONDITIONS or op in CONSTANTS or op in (WHERE, DETACH):
-        return True
-    row = COMPOSITE.get(op)
-    return row is not None and isinstance(row.definition, str) and _is_elementwise(parse(row.definition))

@@ -5,9 +5,11 @@ from __future__ import annotations
 import platform
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from gradcheck import autograd, exact, kernels
 from gradcheck.case.inquiry import Inquiry, Search
-from gradcheck.case.one import Case
+from gradcheck.case.many import Group, Many
 from gradcheck.errors import PointProblem, UsageProblem
 from gradcheck.outcome import Run
 from gradcheck.parse import parse
@@ -19,6 +21,8 @@ from gradcheck.verdict import failing
 
 MAX_DIAGNOSED = 16
 """Outcomes of a run, the worst, for which the operation at fault is looked for."""
+MAX_MADE = 1_000
+"""Outcomes of a run up to which all are made at once; more are made when somebody looks at them."""
 
 
 def check(
@@ -78,21 +82,31 @@ def check_program(program: Program, points: Sequence[Point], settings: Settings)
     fails = failing(settings.assertion, settings.allow)
     if settings.device != "cpu":
         autograd.check_device(settings.device)
-    plans: dict[tuple[tuple[str, Shape], ...], Plan] = {}
-    cases = []
-    for point in points if program.inputs else ():
-        shapes = {name: value.shape for name, value in point.items()}
-        key = tuple(shapes.items())
-        if key not in plans:
-            wrt = program.inputs if settings.wrt is None else settings.wrt
-            plans[key] = Plan.make(program, shapes, wrt, settings.expect)
-        cases += [Case(plans[key], point, dtype, settings) for dtype in settings.dtypes]
-    outcomes = [case.run() for case in cases]
-    worst = sorted(range(len(cases)), key=lambda k: -outcomes[k].verdict.severity)
+    outcomes = examined(program, points, settings)
     search = Search()
-    for k in worst[:MAX_DIAGNOSED]:
-        outcomes[k] = Inquiry(cases[k], outcomes[k], search).run()
-    return Run(tuple(outcomes), settings.ulps, settings.seed, environment(settings.device), fails)
+    for k in np.argsort(-outcomes.severities.astype(np.int8), kind="stable")[:MAX_DIAGNOSED].tolist():
+        if outcomes.severities[k]:
+            outcomes.change(k, Inquiry(*outcomes.opened(k), search).run())
+    seen = outcomes if len(outcomes) > MAX_MADE else tuple(outcomes)
+    return Run(seen, settings.ulps, settings.seed, environment(settings.device), fails)
+
+
+def examined(program: Program, points: Sequence[Point], settings: Settings) -> Many:
+    """Return the outcomes of a program at its points, all points of the same shapes at once."""
+    wrt = program.inputs if settings.wrt is None else settings.wrt
+    by_shapes: dict[tuple[tuple[str, Shape], ...], list[int]] = {}
+    for i, point in enumerate(points if program.inputs else ()):
+        by_shapes.setdefault(tuple((name, value.shape) for name, value in point.items()), []).append(i)
+    parts: list[Group] = []
+    count = len(settings.dtypes)
+    groups, places = (np.zeros((len(points) if program.inputs else 0, count), dtype=np.intp) for _ in range(2))
+    for shapes, at in by_shapes.items():
+        plan = Plan.make(program, dict(shapes), wrt, settings.expect)
+        groups[at] = np.arange(len(parts), len(parts) + count)
+        places[at] = np.arange(len(at))[:, None]
+        some = points if len(at) == len(points) else [points[i] for i in at]
+        parts += [Group(plan, some, dtype, settings) for dtype in settings.dtypes]
+    return Many(parts, groups.ravel(), places.ravel())
 
 
 def environment(device: str) -> dict[str, str]:

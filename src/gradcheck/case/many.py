@@ -1,0 +1,172 @@
+"""The outcomes of all points of a program: each is made when somebody looks at it, their verdicts are known before."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from typing import Any, overload
+
+import numpy as np
+
+from gradcheck import ordinals
+from gradcheck.case.one import Case, Floats
+from gradcheck.case.stacked import Codes, Stack, stacks
+from gradcheck.errors import LaneProblem
+from gradcheck.formats import FORMATS
+from gradcheck.outcome import Outcome, Outcomes, Tally
+from gradcheck.plan import Plan
+from gradcheck.points import Point
+from gradcheck.settings import Settings
+from gradcheck.verdict import Verdict
+
+MIN_POINTS = 2
+"""Points from which a stack is worth while."""
+
+Indices = np.ndarray[Any, np.dtype[np.intp]]
+_VERDICTS = tuple(Verdict)
+
+
+class Group:
+    """The outcomes of points of one plan in one dtype; the state is which were looked at.
+
+    Points that are one number in the dtype have one outcome, but for the number that they were before.
+    """
+
+    def __init__(self, plan: Plan, points: Sequence[Point], dtype: str, settings: Settings) -> None:
+        self.plan, self.points, self.dtype, self.settings = plan, points, dtype, settings
+        self.stack: Stack | None = None
+        self.rows: Indices = np.arange(len(points))
+        self.alone: dict[int, tuple[Case, Outcome]] = {}
+        self.changed: dict[int, Outcome] = {}
+        if len(points) >= MIN_POINTS and stacks(plan, dtype, settings):
+            self.pile()
+        at, firsts = np.unique(self.rows, return_index=True)
+        for row, first in zip(at.tolist(), firsts.tolist(), strict=True):
+            if self.stack is None or row >= len(self.stack) or not self.stack.plain[row]:
+                case = self.case(first)
+                self.alone[row] = case, case.run()
+
+    def pile(self) -> None:
+        """Put all points that differ, and are finite in the dtype, on one stack; the rows of all others are behind."""
+        arrays = rounded(self.points, self.dtype)
+        flat = np.concatenate([array.reshape(len(array), -1) for array in arrays.values()], axis=1)
+        _, firsts, rows = np.unique(flat, axis=0, return_index=True, return_inverse=True)
+        finite = np.isfinite(flat[firsts]).all(axis=1)
+        order = np.argsort(~finite, kind="stable")
+        if finite.sum() < MIN_POINTS:
+            return
+        try:
+            piled = {name: array[firsts[order[: finite.sum()]]] for name, array in arrays.items()}
+            self.stack = Stack(self.plan, piled, self.dtype, self.settings)
+        except LaneProblem:  # which every point says for itself
+            return
+        self.rows = np.argsort(order)[rows.reshape(-1)]
+
+    def case(self, i: int) -> Case:
+        """Return one point as a case of its own, which has not run."""
+        return Case(self.plan, self.points[i], self.dtype, self.settings)
+
+    def opened(self, i: int) -> tuple[Case, Outcome]:
+        """Return one point as a case of its own with its outcome."""
+        row = int(self.rows[i])
+        if row in self.alone:
+            return self.alone[row][0], self[i]
+        case = self.case(i)
+        return case, case.run()
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+    def __getitem__(self, i: int) -> Outcome:
+        """Return the outcome of one point."""
+        if i in self.changed:
+            return self.changed[i]
+        row, point = int(self.rows[i]), self.points[i]
+        if row not in self.alone:
+            assert self.stack is not None
+            return self.stack.outcome(row, point)
+        outcome = self.alone[row][1]
+        return outcome if outcome.point is point else replace(outcome, point=point)
+
+    # --- verdicts ---
+
+    @cached_property
+    def severities(self) -> Codes:
+        """Return the severity of the verdict of each point."""
+        known = np.zeros(int(self.rows.max(initial=-1)) + 1, dtype=np.uint8)
+        if self.stack is not None:
+            worst = [one.max(axis=1, initial=0) for one in (self.stack.codes, self.stack.value_codes)]
+            known[: len(self.stack)] = np.maximum(*worst)
+        for row, (_, outcome) in self.alone.items():
+            known[row] = outcome.verdict.severity
+        made: Codes = known[self.rows]
+        return made
+
+    def tallies(self) -> Iterator[Tally]:
+        """Yield how many elements have each verdict, in parts."""
+        times = np.bincount(self.rows)
+        for row, (_, outcome) in self.alone.items():
+            yield Tally.of(outcome).times(int(times[row]))
+        if self.stack is not None:
+            plain = np.flatnonzero(self.stack.plain)
+            both = (self.stack.codes, self.stack.value_codes)
+            counts, values = (_counts(one[plain], times[plain]) for one in both)
+            yield Tally(counts, values, {*counts, *values})
+
+
+def _counts(codes: Codes, times: Indices) -> Counter[Verdict]:
+    found = np.bincount(codes.ravel(), np.repeat(times, codes.shape[1]), minlength=len(_VERDICTS))
+    return Counter({verdict: int(count) for verdict, count in zip(_VERDICTS, found, strict=True) if count})
+
+
+@dataclass(eq=False)
+class Many(Outcomes):
+    """The outcomes of several groups; ``groups`` and ``places`` say for each where it is."""
+
+    parts: list[Group]
+    groups: Indices
+    places: Indices
+
+    def __len__(self) -> int:
+        return len(self.groups)
+
+    @overload
+    def __getitem__(self, k: int) -> Outcome: ...
+    @overload
+    def __getitem__(self, k: slice) -> tuple[Outcome, ...]: ...
+    def __getitem__(self, k: int | slice) -> Outcome | tuple[Outcome, ...]:
+        """Return one outcome, or several."""
+        if isinstance(k, slice):
+            return tuple(self[j] for j in range(*k.indices(len(self))))
+        return self.parts[int(self.groups[k])][int(self.places[k])]
+
+    def opened(self, k: int) -> tuple[Case, Outcome]:
+        """Return one outcome with its case."""
+        return self.parts[int(self.groups[k])].opened(int(self.places[k]))
+
+    def change(self, k: int, outcome: Outcome) -> None:
+        """Put an outcome in place of one that differs in nothing that is counted."""
+        self.parts[int(self.groups[k])].changed[int(self.places[k])] = outcome
+
+    @cached_property
+    def severities(self) -> Codes:
+        """Return the severity of the verdict of each outcome."""
+        made = np.zeros(len(self), dtype=np.uint8)
+        for g, part in enumerate(self.parts):
+            here = self.groups == g
+            made[here] = part.severities[self.places[here]]
+        return made
+
+    @cached_property
+    def tally(self) -> Tally:
+        """Return how many elements have each verdict."""
+        return Tally.sum(one for part in self.parts for one in part.tallies())
+
+
+def rounded(points: Sequence[Point], dtype: str) -> Mapping[str, Floats]:
+    """Return the points in a dtype as one array for each input, along the first axis."""
+    fmt = FORMATS[dtype]
+    to_array = partial(ordinals.rounded, fmt=fmt)
+    return {name: np.stack([point[name].array(fmt.round, to_array) for point in points]) for name in points[0]}

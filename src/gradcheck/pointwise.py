@@ -1,0 +1,36 @@
+"""Programs that go by elements: each element of the output depends on one element of every input alone."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from gradcheck.functions import COMPOSITE, CONDITIONS, CONSTANTS, DETACH, ELEMENTWISE, WHERE
+from gradcheck.parse import parse
+from gradcheck.program import Call, Program, postorder
+
+
+def goes_by_elements(program: Program) -> bool:
+    """Return whether each element of the output depends on one element of every input alone.
+
+    >>> [goes_by_elements(parse(text)) for text in ("gelu(x)*y", "sum(x)", "x @ y")]
+    [True, False, False]
+    """
+    return all(map(_is_elementwise, operations(program)))
+
+
+def operations(program: Program) -> frozenset[str]:
+    """Return the operations of a program.
+
+    >>> sorted(operations(parse("y = sin(x); 2*y + sin(y)")))
+    ['add', 'mul', 'sin']
+    """
+    nodes = (node for layer in program.layers for node in postorder(layer.expression))
+    return frozenset(node.op for node in nodes if isinstance(node, Call))
+
+
+@cache
+def _is_elementwise(op: str) -> bool:
+    if op in ELEMENTWISE or op in CONDITIONS or op in CONSTANTS or op in (WHERE, DETACH):
+        return True
+    row = COMPOSITE.get(op)
+    return row is not None and isinstance(row.definition, str) and goes_by_elements(parse(row.definition))

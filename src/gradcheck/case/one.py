@@ -18,7 +18,6 @@ from gradcheck.compare import SLACK, Judgement, Verdict, between, judge
 from gradcheck.errors import LaneProblem
 from gradcheck.exact import MAX_BITS, START_BITS
 from gradcheck.formats import EXACT_DIGITS, FORMATS, Ball
-from gradcheck.lower import lower
 from gradcheck.outcome import Fault, GradientOutcome, LayerOutcome, Outcome
 from gradcheck.plan import Plan
 from gradcheck.points import Point
@@ -136,7 +135,7 @@ class Case:
             )
         return Outcome(
             self.plan.program, self.point, rounded, self.dtype, self.settings.device, layers, gradients,
-            self.plan.lines, self.bits, notes, error, self.tolerance, list(faults),
+            self.plan.display, self.bits, notes, error, self.tolerance, list(faults),
         )  # fmt: skip
 
     def repeat(self, gradients: list[Elements], first: Backward) -> None:
@@ -159,8 +158,7 @@ class Case:
         balls = None
         if len(torch.elements) <= SHOWN_ELEMENTS:
             balls = [one if isinstance(one, Ball) else None for one in exact.balls(values[layer.name], self.bits)]
-        derivatives = self.plan.locals.get(layer.name, {})
-        return LayerOutcome(layer.name, text, torch.shape, torch.elements, balls, torch.grad_fn, derivatives)
+        return LayerOutcome(layer.name, text, torch.shape, torch.elements, balls, torch.grad_fn, self.plan.display)
 
     # --- gradients ---
 
@@ -247,8 +245,7 @@ class Case:
 
     def pole(self) -> str | None:
         """Return the pole that the point lies on exactly, where it does: no precision finds a number there."""
-        shapes = {name: array.shape for name, array in self.arrays.items()}
-        split = lower(self.plan.node.program, shapes, nodes=True)
+        split = self.plan.split
         operation = exact.pole(split, exact.enclose(split, self.arrays, self.bits))
         return None if operation is None else f"pole {operation}"
 
@@ -256,7 +253,7 @@ class Case:
         """Return one gradient with its verdicts, and those on what the user expects."""
         expected, expectations = self.expectation(one)
         return GradientOutcome(
-            one.name, one.shape, self.plan.formulas[one.name], one.exact, one.torch,
+            one.name, one.shape, self.plan.display, one.exact, one.torch,
             [judgement or Judgement(Verdict.UNDECIDED) for judgement in one.judgements], expected, expectations,
         )  # fmt: skip
 

@@ -148,7 +148,7 @@ def test_every_row_has_a_derivation_that_ends_in_the_check_s_own_formula(name: s
         except NoDerivation:
             continue
         assert not any(isinstance(one, Call) and one.op == D for one in postorder(made.result.node))
-        assert str(made.result) == both.case.plan.formulas[by]
+        assert str(made.result) == both.case.plan.display.formula(by)
 
 
 FORMULAS = (
@@ -163,7 +163,7 @@ def test_a_derivation_ends_in_the_formula_that_the_check_shows(text: str) -> Non
     both = lanes(f"{text} + 0*x" if text == "5" else text, ["x=1.25"])
     (layer,) = both.told.program.layers
     made = derive(both, layer, "x", "d f/d x")
-    assert str(made.result) == both.case.plan.formulas["x"]
+    assert str(made.result) == both.case.plan.display.formula("x")
     assert all(ball is not None for step in made.steps for ball in step.value)
 
 

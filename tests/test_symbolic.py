@@ -14,10 +14,10 @@ from hypothesis import assume, given, settings
 from gradcheck import exact, kernels
 from gradcheck.display import closed_form, indexed
 from gradcheck.formats import Ball
-from gradcheck.functions import GUARD
+from gradcheck.functions import ELEMENTWISE, GUARD
 from gradcheck.lower import condition, lower
 from gradcheck.parse import parse
-from gradcheck.program import Call, Program, call, to_text
+from gradcheck.program import Call, Name, Program, call, to_text
 from gradcheck.symbolic import Pullback, differentiate, pull_back
 from oracles import assert_close, differences, enclosures, numbers, shapes
 from strategies import Case, cases
@@ -196,20 +196,29 @@ def test_a_thousand_layers_take_seconds() -> None:
 def test_equal_kernels_are_differentiated_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """A hundred layers of one form by one input each: SymPy sees every kernel once, whatever its names are."""
     seen: Counter[str] = Counter()
-    plain = sympy.diff
+    plain = kernels.slope
 
     def counted(expression: object, *rest: object) -> object:
         seen[f"{expression} by {rest}"] += 1
         return plain(expression, *rest)
 
-    monkeypatch.setattr(sympy, "diff", counted)
-    kernels._partial.cache_clear()
+    monkeypatch.setattr(kernels, "slope", counted)
+    kernels.forget()
     differentiate(parse("\n".join(["y0 = x", *(f"y{k} = sin(y{k - 1})*y{k - 1}" for k in range(1, 101))])))
     before = kernels._partial.cache_info()
     assert sum(seen.values()) == 1
     assert (before.misses, before.hits) == (2, 99)
     differentiate(parse("z = 1*w; sin(z)*z"))
     assert seen.total() == 2
+
+
+def test_a_slope_is_the_one_that_sympy_has() -> None:
+    """Of every row over a product and a sum of what it takes, by each of its arguments."""
+    for row in ELEMENTWISE.values():
+        x = [sympy.Symbol(name, real=True) for name in row.args]
+        inner = {name: 3 * one**2 * x[0] + one / 2 for name, one in zip(row.args, x, strict=True)}
+        whole = kernels.to_sympy(call(row.name, *map(Name, row.args)), inner) * (x[0] - 2) ** 3
+        assert kernels.slope(whole, x[-1]) == sympy.diff(whole, x[-1]), row.name
 
 
 def test_kernels_of_one_text_and_another_structure_are_kept_apart() -> None:

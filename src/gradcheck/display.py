@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+from functools import cached_property
 from itertools import chain, count
 from math import prod
+from typing import Any
 
 from gradcheck import kernels
 from gradcheck.functions import DETACH, GUARD, TENSOR
@@ -35,6 +37,74 @@ MAX_INLINED = 40
 """Characters of a value that is shown where it is used instead of on a line of its own."""
 MAX_COMPOSED_NODES = 300
 """Nodes of an expression that composing may build."""
+SHOWN_LAYERS = 40
+"""Layers of a program up to which the derivative of each is worked out for a report."""
+
+
+class Display:
+    """What a report shows of a program at known shapes; each text is made once, when it is asked for.
+
+    It travels between processes as the program, with the texts that were made.
+    """
+
+    def __init__(
+        self, program: Program, shapes: Mapping[str, Shape], wrt: tuple[str, ...], forms: Callable[[], Pullback]
+    ) -> None:
+        """``shapes`` are those of the inputs, ``forms`` returns the gradient program of fused kernels."""
+        self.program = program
+        self.shapes = shapes
+        self.wrt = wrt
+        self._forms = forms
+        self._formulas: dict[str, str | None] = {}
+        self._lines: list[str] | None = None
+        self._derivatives: dict[str, dict[str, str]] = {}
+
+    @cached_property
+    def forms(self) -> Pullback:
+        """Return the gradient program of fused kernels."""
+        return self._forms()
+
+    @cached_property
+    def closed(self) -> dict[str, Node | None]:
+        """Return the gradient by each input as one elementwise expression of the inputs, where there is a short one."""
+        outputs = self.forms.program.outputs
+        return {name: closed_form(self.forms, one, name) for name, one in zip(self.wrt, outputs, strict=True)}
+
+    def formula(self, name: str) -> str | None:
+        """Return the closed form of the gradient by one input, None where there is no short one."""
+        if name not in self._formulas:
+            node = self.closed[name]
+            self._formulas[name] = None if node is None else indexed(node, self.shapes, name)
+        return self._formulas[name]
+
+    def lines(self) -> list[str]:
+        """Return the gradient program."""
+        if self._lines is None:
+            self._lines = readable(self.forms.core, {layer.name for layer in self.program.layers})
+        return self._lines
+
+    def derivatives(self, name: str) -> dict[str, str]:
+        """Return the derivative of one layer by each name it reads; there are none in a program of many layers."""
+        if name not in self._derivatives:
+            layers = self.program.layers
+            shown = [layer for layer in layers if layer.name == name] if len(layers) <= SHOWN_LAYERS else []
+            self._derivatives[name] = local_derivatives(shown[-1], self.forms.core.shapes) if shown else {}
+        return self._derivatives[name]
+
+    def make(self) -> None:
+        """Make all texts, so that whoever gets them has no more work with them."""
+        self.lines()
+        for name in self.wrt:
+            self.formula(name)
+        for layer in self.program.layers:
+            self.derivatives(layer.name)
+
+    def __getstate__(self) -> tuple[Any, ...]:
+        return self.program, self.shapes, self.wrt, self._formulas, self._lines, self._derivatives
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        self.program, self.shapes, self.wrt, self._formulas, self._lines, self._derivatives = state
+        self._forms = lambda: pull_back(lower(self.program, self.shapes), self.wrt)
 
 
 def closed_form(pullback: Pullback, output: str, like: str) -> Node | None:

@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -23,13 +23,29 @@ from gradcheck.verdict import Verdict, worst
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
 
+class Display(Protocol):
+    """The texts of a report, which are made when it reads them."""
+
+    def formula(self, name: str) -> str | None:
+        """Return the closed form of the gradient by one input."""
+
+    def lines(self) -> list[str]:
+        """Return the gradient program."""
+
+    def derivatives(self, name: str) -> dict[str, str]:
+        """Return the derivative of one layer by each name it reads."""
+
+    def make(self) -> None:
+        """Make all texts at once."""
+
+
 @dataclass(frozen=True, slots=True)
 class LayerOutcome:
     """One layer of the user's program: what it is, what torch made of it, and the enclosure where it is small enough.
 
-    ``derivatives`` holds the local derivative by each name that the layer reads, as text. ``judgements`` are those on
-    the elements of the output, in row-major order, and ``blames`` say what is at fault for its bad ones; other layers
-    have none, since the operations in them are judged one by one where the output is not right.
+    ``judgements`` are those on the elements of the output, in row-major order, and ``blames`` say what is at fault for
+    its bad ones; other layers have none, since the operations in them are judged one by one where the output is not
+    right.
     """
 
     name: str
@@ -38,9 +54,14 @@ class LayerOutcome:
     values: Floats
     exact: list[Ball | None] | None
     grad_fn: str | None
-    derivatives: dict[str, str]
+    display: Display = field(repr=False, compare=False)
     judgements: Judgements = field(default_factory=lambda: Judgements(0))
     blames: list[Blame] = field(default_factory=list)
+
+    @property
+    def derivatives(self) -> dict[str, str]:
+        """Return the local derivative by each name that the layer reads, as text."""
+        return self.display.derivatives(self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +81,12 @@ class GradientOutcome:
 
     ``exact`` is an Estimate where a limit is not proven, and None where nothing is known; ``torch`` is None where torch
     returned no gradient. ``expected`` and ``expectations`` are there when the user stated a derivative; a number is
-    None where that has no value. ``formula`` is the composed closed form, where short. ``blames`` say what is at fault,
-    one for each kind of bad element, the worst first.
+    None where that has no value. ``blames`` say what is at fault, one for each kind of bad element, the worst first.
     """
 
     input: str
     shape: Shape
-    formula: str | None
+    display: Display = field(repr=False, compare=False)
     exact: Enclosures
     torch: Floats | None
     judgements: Judgements
@@ -86,6 +106,11 @@ class GradientOutcome:
     def number(self, k: int) -> float | None:
         """Return torch's number for one element, None where torch returned no gradient."""
         return None if self.torch is None else float(self.torch.item(k))
+
+    @property
+    def formula(self) -> str | None:
+        """Return the composed closed form as text, where it is short."""
+        return self.display.formula(self.input)
 
     @property
     def lower(self) -> Floats:
@@ -151,7 +176,7 @@ class Outcome:
     device: str
     layers: list[LayerOutcome]
     gradients: list[GradientOutcome]
-    gradient_program: list[str]
+    display: Display = field(repr=False, compare=False)
     bits: int
     notes: list[str] = field(default_factory=list)
     error: str | None = None
@@ -162,6 +187,11 @@ class Outcome:
     def verdict(self) -> Verdict:
         """Return the worst verdict of all: on the gradients, the value, the operations, and what the user stated."""
         return worst([Verdict.AGREE, *self.verdicts(), *self.stated()])
+
+    @property
+    def gradient_program(self) -> list[str]:
+        """Return the lines of the gradient program, for people."""
+        return self.display.lines()
 
     @property
     def value(self) -> LayerOutcome | None:

@@ -1,87 +1,96 @@
-"""All that a check prepares from the program and the shapes alone: gradient programs, formulas, expectations."""
+"""All that a check computes from the program and the shapes alone, each part once and when it is asked for."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
-from gradcheck.display import closed_form, indexed, local_derivatives, readable
+from gradcheck.display import Display
 from gradcheck.exact import may_jump
 from gradcheck.expect import expectations
 from gradcheck.lower import Core, lower
 from gradcheck.program import Layer, Node, Program, Shape
 from gradcheck.symbolic import Pullback, pull_back
 
-SHOWN_LAYERS = 40
-"""Layers of a program up to which the derivative of each is worked out for the report."""
 
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Plan:
-    """A program at known shapes: its gradient programs, its formulas, and what the user expects.
+    """A program at known shapes: its gradient programs, and what the user expects.
 
-    ``node`` has one operation a layer and a guard for every domain. ``closed`` holds the second form of each gradient
-    and its output: the one formula that is shown, else the fused kernels. ``formulas`` are those
-    formulas as text, ``lines`` the gradient program as text, ``locals`` the derivatives of each layer by itself.
+    ``core`` is the program in fused kernels, ``nodes`` the same with one operation a layer; ``shapes`` are those of
+    the inputs and of all layers of ``core``.
     """
 
     program: Program
     wrt: tuple[str, ...]
-    shapes: dict[str, Shape]
-    node: Pullback
-    closed: dict[str, tuple[Core, str]]
-    formulas: dict[str, str | None]
-    lines: list[str]
-    locals: dict[str, dict[str, str]]
+    core: Core
     expect: dict[str, Core]
-    may_jump: bool
 
     @staticmethod
-    def make(
-        program: Program, shapes: dict[str, Shape], wrt: tuple[str, ...], expect: Sequence[str], *, told: bool = True
-    ) -> Plan:
-        """Differentiate ``program`` at these shapes; the work is done once for all points that have them.
+    def make(program: Program, shapes: dict[str, Shape], wrt: tuple[str, ...], expect: Sequence[str] = ()) -> Plan:
+        """Return the plan of ``program`` at these shapes; its work is done once for all points that have them."""
+        return Plan(program, wrt, lower(program, shapes), expectations(expect, wrt, program, shapes))
 
-        A plan that is not ``told`` has no texts for a report.
-        """
-        core, nodes = lower(program, shapes), lower(program, shapes, nodes=True)
-        forms = pull_back(core, wrt)
-        composed = {
-            name: closed_form(forms, output, name) for name, output in zip(wrt, forms.program.outputs, strict=True)
-        }
-        shown = program.layers if told and len(program.layers) <= SHOWN_LAYERS else ()
-        return Plan(
-            program=program,
-            wrt=wrt,
-            shapes=core.shapes,
-            node=pull_back(nodes, wrt, guarded=True),
-            closed={
-                name: (forms.core, output)
-                if formula is None
-                else (_alone(formula, program, name, core.shapes), f"d_{name}")
-                for (name, formula), output in zip(composed.items(), forms.program.outputs, strict=True)
-            },
-            formulas={
-                name: None if formula is None or not told else indexed(formula, core.shapes, name)
-                for name, formula in composed.items()
-            },
-            lines=readable(forms.core, {layer.name for layer in program.layers}) if told else [],
-            locals={layer.name: local_derivatives(layer, core.shapes) for layer in shown},
-            expect=expectations(expect, wrt, program, shapes),
-            may_jump=may_jump(nodes),
-        )
+    @property
+    def shapes(self) -> dict[str, Shape]:
+        """Return the shapes of the inputs and of all layers."""
+        return self.core.shapes
+
+    @cached_property
+    def nodes(self) -> Core:
+        """Return the program with one operation a layer."""
+        return lower(self.program, self.inputs(), nodes=True)
+
+    @cached_property
+    def node(self) -> Pullback:
+        """Return the gradient program that has one operation a layer and a guard for every domain."""
+        return pull_back(self.nodes, self.wrt, guarded=True)
+
+    @cached_property
+    def fused(self) -> Pullback:
+        """Return the gradient program of fused kernels, each differentiated in closed form."""
+        return pull_back(self.core, self.wrt)
+
+    @cached_property
+    def closed(self) -> dict[str, tuple[Core, str]]:
+        """Return the second form of each gradient with its layer: the one formula that is shown, else the kernels."""
+        made = {}
+        for name, output in zip(self.wrt, self.fused.program.outputs, strict=True):
+            formula = self.display.closed[name]
+            made[name] = (self.fused.core, output) if formula is None else self._alone(formula, name)
+        return made
+
+    def _alone(self, formula: Node, name: str) -> tuple[Core, str]:
+        """Return the gradient by ``name`` as a core program of one layer."""
+        output = f"d_{name}"
+        program = Program(self.program.inputs, (Layer(output, formula),), (output,))
+        return Core(program, {**self.inputs(), output: self.shapes[name]}), output
+
+    @cached_property
+    def display(self) -> Display:
+        """Return the texts of a report, none of which is made yet."""
+        return Display(self.program, self.inputs(), self.wrt, lambda: self.fused)
+
+    @cached_property
+    def may_jump(self) -> bool:
+        """Return whether the value or a derivative may jump somewhere."""
+        return may_jump(self.nodes)
+
+    @cached_property
+    def split(self) -> Core:
+        """Return the gradient program with one operation a layer, its derivatives too."""
+        inputs = {name: self.shapes[name] for name in self.node.program.inputs}
+        return lower(self.node.program, inputs, nodes=True)
+
+    @cached_property
+    def _rounding(self) -> Pullback:
+        return pull_back(lower(self.program, self.inputs(), nodes=True, as_torch=True), self.wrt, as_torch=True)
 
     def rounding(self) -> Pullback:
         """Return the gradient program whose rounding errors are torch's."""
-        return pull_back(lower(self.program, self.inputs(), nodes=True, as_torch=True), self.wrt, as_torch=True)
+        return self._rounding
 
     def inputs(self) -> dict[str, Shape]:
         """Return the shapes of the inputs."""
         return {name: self.shapes[name] for name in self.program.inputs}
-
-
-def _alone(formula: Node, program: Program, name: str, shapes: Mapping[str, Shape]) -> Core:
-    """Return the gradient by ``name`` as a core program of one layer."""
-    output = f"d_{name}"
-    inputs = {one: shapes[one] for one in program.inputs}
-    return Core(Program(program.inputs, (Layer(output, formula),), (output,)), {**inputs, output: shapes[name]})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gradcheck.batch.baseline import compare_baseline, write_baseline
-from gradcheck.batch.examine import examine
+from gradcheck.batch.examine import examine, examine_in_full
 from gradcheck.batch.last_failed import last_failed, write_last_failed
 from gradcheck.batch.options import BatchOptions
 from gradcheck.batch.pool import Examiner, supervise
@@ -32,4 +32,5 @@ def run_batch(checks: Sequence[Check], options: BatchOptions | None = None, prog
     it is refused, runs out of time or memory, or takes its worker down. What a check prints is dropped. Ctrl-C,
     SIGTERM and SIGHUP end the batch: it holds what is done, and is marked as interrupted.
     """
-    return supervise(checks, options or BatchOptions(), examine, progress)
+    options = options or BatchOptions()
+    return supervise(checks, options, examine_in_full if options.texts else examine, progress)

@@ -26,6 +26,14 @@ def examine(check: Check) -> tuple[Run, tuple[str, ...]]:
     return replace(run, environment=environment), tuple(_unmet(check, run))
 
 
+def examine_in_full(check: Check) -> tuple[Run, tuple[str, ...]]:
+    """Return the same with all the texts of a report."""
+    run, unmet = examine(check)
+    for outcome in run:
+        outcome.display.make()
+    return run, unmet
+
+
 def _seed(seed: int) -> None:
     """Seed torch, so that the user's code does not depend on what its worker did before."""
     import torch

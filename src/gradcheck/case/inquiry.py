@@ -57,7 +57,7 @@ class Search:
         """Return the plan of a rewritten program."""
         key = program.source, repr(shapes), wrt
         if key not in self.plans:
-            self.plans[key] = Plan.make(program, shapes, wrt, (), told=False)
+            self.plans[key] = Plan.make(program, shapes, wrt)
         return self.plans[key]
 
     def notes(self) -> list[str]:

@@ -20,7 +20,6 @@ from gradcheck.errors import LaneProblem
 from gradcheck.exact import MAX_BITS, START_BITS
 from gradcheck.formats import EXACT_DIGITS, FORMATS, Ball
 from gradcheck.judgements import Judgements
-from gradcheck.lower import lower
 from gradcheck.ordinals import rounded
 from gradcheck.outcome import Fault, GradientOutcome, LayerOutcome, Outcome
 from gradcheck.plan import Plan
@@ -140,7 +139,7 @@ class Case:
             )
         return Outcome(
             self.plan.program, self.point, self.arrays, self.dtype, self.settings.device, layers, gradients,
-            self.plan.lines, self.bits, notes, error, self.tolerance, list(faults),
+            self.plan.display, self.bits, notes, error, self.tolerance, list(faults),
         )  # fmt: skip
 
     def repeat(self, gradients: list[Elements], first: Backward) -> None:
@@ -163,8 +162,7 @@ class Case:
         balls = None
         if torch.array.size <= SHOWN_ELEMENTS:
             balls = [one if isinstance(one, Ball) else None for one in exact.balls(values[layer.name], self.bits)]
-        derivatives = self.plan.locals.get(layer.name, {})
-        return LayerOutcome(layer.name, text, torch.shape, torch.array, balls, torch.grad_fn, derivatives)
+        return LayerOutcome(layer.name, text, torch.shape, torch.array, balls, torch.grad_fn, self.plan.display)
 
     # --- gradients ---
 
@@ -251,8 +249,7 @@ class Case:
 
     def pole(self) -> str | None:
         """Return the pole that the point lies on exactly, where it does: no precision finds a number there."""
-        shapes = {name: array.shape for name, array in self.arrays.items()}
-        split = lower(self.plan.node.program, shapes, nodes=True)
+        split = self.plan.split
         operation = exact.pole(split, exact.enclose(split, self.arrays, self.bits))
         return None if operation is None else f"pole {operation}"
 
@@ -260,7 +257,7 @@ class Case:
         """Return one gradient with its verdicts, and those on what the user expects."""
         expected, expectations = self.expectation(one)
         return GradientOutcome(
-            one.name, one.shape, self.plan.formulas[one.name], one.known, None if one.torch is None else _shaped(one),
+            one.name, one.shape, self.plan.display, one.known, None if one.torch is None else _shaped(one),
             one.judgements, expected, expectations,
         )  # fmt: skip
 

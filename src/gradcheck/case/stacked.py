@@ -195,7 +195,7 @@ class Stack:
         """Return one gradient of a point, with the verdicts on it and on what the user expects."""
         numbers, found = self.stated.get(one.name, (None, None))
         return GradientOutcome(
-            one.name, self.shape, self.plan.formulas[one.name], one.known[part],
+            one.name, self.shape, self.plan.display, one.known[part],
             None if one.torch is None else one.torch[part].reshape(self.shape), one.judgements[part],
             None if numbers is None else numbers[part], None if found is None else found[part],
         )  # fmt: skip

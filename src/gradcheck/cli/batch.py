@@ -114,7 +114,8 @@ def batch(  # noqa: PLR0913, PLR0917 - one parameter an option
     more = extra_reports(report or ())
     check_writable([output, write_baseline, *(path for _, path in more)])
     limit = 1 if first else maxfail
-    limits = BatchOptions(_workers(workers), options.seconds(timeout), limit, seed=seed)
+    texts = any(one in (options.Format.JSON, options.Format.JSONL) for one in (format, *(form for form, _ in more)))
+    limits = BatchOptions(_workers(workers), options.seconds(timeout), limit, seed=seed, texts=texts)
     found = _load(paths, at or (), settings, trust)
     chosen, left = _Choice(expression, lf, _part(shard)).of(found.checks)
     if collect_only:

@@ -28,16 +28,14 @@ def chains(lanes: Lanes) -> tuple[Chain, ...]:
 
 
 def _chain(lanes: Lanes, reverse: _Reverse, gradient: GradientOutcome) -> Chain:
-    name, plan = gradient.input, lanes.case.plan
+    name, whole = gradient.input, lanes.case.plan.display.closed[gradient.input]
     on_the_way = _between(lanes, name)
     arrivals = tuple(reverse.arrival(one) for one in reverse.order if one in on_the_way)
     straight = all(
         len(one.links) == 1 and one.links[0].elementwise and one.links[0].partial and not one.links[0].over
         for one in arrivals[1:]
     )
-    closed = None
-    if plan.formulas[name] is not None:
-        closed = formula(plan.closed[name][0].program.layers[0].expression, lanes.told.shapes, reverse.rank(name))
+    closed = None if whole is None else formula(whole, lanes.told.shapes, reverse.rank(name))
     torch = None if gradient.torch is None else tuple(gradient.torch.ravel().tolist())
     numbers = Numbers(gradient.shape, gradient.balls(), torch, tuple(one.ulps for one in gradient.judgements))
     return Chain(

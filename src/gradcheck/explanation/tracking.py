@@ -101,10 +101,8 @@ def _written(program: Program, part: Node) -> str:
 
 
 def _closed(lanes: Lanes, plan: Plan, name: str) -> Formula | None:
-    if plan.formulas[name] is None:
-        return None
-    node = plan.closed[name][0].program.layers[0].expression
-    return formula(node, lanes.told.shapes, len(lanes.told.shapes[name]))
+    node = plan.display.closed[name]
+    return None if node is None else formula(node, lanes.told.shapes, len(lanes.told.shapes[name]))
 
 
 def _kept(lanes: Lanes, uncut: Plan, name: str) -> Formula | None:
@@ -125,11 +123,11 @@ def _kept(lanes: Lanes, uncut: Plan, name: str) -> Formula | None:
         return None
     known = {one: node for one, node in whole.items() if node is not None}
     sizes = {one: _shape(uncut, part) for one, part in values.items()}
-    plan = Plan.make(cut, {**uncut.inputs(), **sizes}, (name,), ())
-    if plan.formulas[name] is None:
+    held = Plan.make(cut, {**uncut.inputs(), **sizes}, (name,)).display.closed[name]
+    if held is None:
         return None
     try:
-        made = kernels.tidy(substitute(plan.closed[name][0].program.layers[0].expression, known))
+        made = kernels.tidy(substitute(held, known))
     except kernels.NoClosedForm:
         return None
     return formula(made, shapes, len(shapes[name]))

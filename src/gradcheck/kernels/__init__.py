@@ -1,0 +1,130 @@
+"""Elementwise kernels: SymPy differentiates them in closed form, and the result is back in the language."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import sympy
+
+from gradcheck.kernels.build import NoClosedForm, expression, to_sympy
+from gradcheck.kernels.lift import ONE, ZERO, lift, negated
+from gradcheck.kernels.slope import slope
+from gradcheck.program import Call, Name, Node, names, postorder, substitute
+
+__all__ = [
+    "ONE", "VERSION", "ZERO", "NoClosedForm", "difference", "expression", "lift", "negated", "partial", "slope",
+    "structure", "tidy", "to_sympy",
+]  # fmt: skip
+
+VERSION = sympy.__version__
+
+
+def partial(kernel: Node, name: str) -> Node:
+    """Return the derivative of an elementwise expression by one of its names; equal kernels are differentiated once."""
+    numbered, places = _numbered(kernel)
+    found = _partial(numbered, places[name])
+    return substitute(found, {place: Name(leaf) for leaf, place in places.items()})
+
+
+@dataclass(frozen=True)
+class _Kernel:
+    """A kernel over numbered names, equal to another of the same structure."""
+
+    node: Node
+    key: str
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Kernel) and self.key == other.key
+
+
+@lru_cache(maxsize=256)
+def _numbered(kernel: Node) -> tuple[_Kernel, dict[str, str]]:
+    """Return a kernel over numbered names, and the number of each of its own."""
+    places = {leaf: f"v{k:04d}" for k, leaf in enumerate(sorted(names(kernel)))}
+    renamed = substitute(kernel, {leaf: Name(place) for leaf, place in places.items()})
+    return _Kernel(renamed, structure(renamed)), places
+
+
+def structure(node: Node) -> str:
+    """Return the structure in postfix, with what the printed text hides."""
+    words = []
+    for part in postorder(node):
+        if isinstance(part, Call):
+            words.append(f"{part.op}/{len(part.args)}/{part.params}")
+        else:
+            words.append(part.id if isinstance(part, Name) else f"{part.value.numerator:x}/{part.value.denominator:x}")
+    return " ".join(words)
+
+
+@lru_cache(maxsize=16384)
+def _partial(kernel: _Kernel, name: str) -> Node:
+    if isinstance(kernel.node, Name):
+        return ONE if kernel.node.id == name else ZERO
+    with _closed_forms_only():
+        return lift(_shortest(slope(_built(kernel), _symbol(name))))
+
+
+@lru_cache(maxsize=256)
+def _built(kernel: _Kernel) -> Any:
+    return to_sympy(kernel.node, {leaf: _symbol(leaf) for leaf in names(kernel.node)})
+
+
+def forget() -> None:
+    """Drop every derivative that was worked out so far, as for a measurement, or where a row has changed."""
+    for one in (_numbered, _partial, _built):
+        one.cache_clear()
+
+
+def _symbol(name: str) -> Any:
+    return sympy.Symbol(name, real=True)
+
+
+MAX_EXPANDED_DEGREE = 8
+"""Largest power that is multiplied out to see whether the sum is shorter."""
+
+
+def _shortest(expression: Any) -> Any:
+    """Return a polynomial multiplied out where that is shorter to read, and anything else as it is."""
+    if not expression.is_Mul or any(_is_high(power) for power in expression.atoms(sympy.Pow)):
+        return expression
+    symbols = expression.free_symbols
+    if not symbols or len(symbols) > 3 or not expression.is_polynomial(*symbols):
+        return expression
+    expanded = sympy.expand(expression)
+    return expanded if len(str(expanded)) < len(str(expression)) else expression
+
+
+def _is_high(power: Any) -> bool:
+    return not power.exp.is_Integer or not 0 < power.exp <= MAX_EXPANDED_DEGREE
+
+
+def tidy(node: Node) -> Node:
+    """Return an elementwise expression as SymPy would write it, multiplied out where that is shorter."""
+    leaves = {leaf: _symbol(leaf) for leaf in names(node)}
+    with _closed_forms_only():
+        return lift(_shortest(to_sympy(node, leaves)))
+
+
+def difference(a: Node, b: Node) -> Node:
+    """Return ``a - b`` of two elementwise expressions, multiplied out where that is shorter."""
+    leaves = {leaf: _symbol(leaf) for leaf in (*names(a), *names(b))}
+    with _closed_forms_only():
+        made = to_sympy(a, leaves) - to_sympy(b, leaves)
+        expanded = sympy.expand(made)
+        return lift(expanded if len(str(expanded)) < len(str(made)) else made)
+
+
+@contextmanager
+def _closed_forms_only() -> Iterator[None]:
+    """Turn what SymPy raises on infinities and very deep expressions into NoClosedForm: the nodes decide there."""
+    try:
+        yield
+    except (TypeError, ValueError, AttributeError, ZeroDivisionError, RecursionError) as problem:
+        raise NoClosedForm(str(problem)) from None

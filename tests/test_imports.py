@@ -130,6 +130,7 @@ COMMANDS: tuple[tuple[tuple[str, ...], frozenset[str]], ...] = (
     (("tanhh(x)", "--at", "1"), HEAVY),
     (("x", "--at", "y=1"), HEAVY),
     (("x*y", "--at", "x=1"), HEAVY),
+    (("x+y", "--at", "x=[1,2],y=[1,2,3]"), HEAVY),
     (("x", "--at", "1", "--wrt", "y"), HEAVY),
     (("x", "--at", "1", "--dtype", "float23"), HEAVY),
     (("x", "--at", "1", "--allow", "nothing"), HEAVY),

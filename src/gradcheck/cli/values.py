@@ -50,6 +50,8 @@ def _quicken(parameter: Any) -> None:
 def plain(annotation: object, value: object, several: bool = False) -> object:
     """Return the value of a parameter of a type: texts, words of an enum, nothing, and what has the type already.
 
+    Only defaults and counts have it already, so that they need not be held against bounds: the command line has texts.
+
     Returns OTHER for all else, numbers and files among them, and for whatever is wrong.
 
     >>> plain(str, "2"), plain(list[str], ["1", "2"]), plain(int, 3), plain(list[str], None, several=True)
@@ -64,7 +66,7 @@ def plain(annotation: object, value: object, several: bool = False) -> object:
         return list(value) if texts else OTHER  # type: ignore[call-overload]
     if not isinstance(annotation, type):
         return OTHER
-    if isinstance(value, annotation):
+    if type(value) is annotation:
         return value
     if issubclass(annotation, Enum):
         return next((one for one in annotation if one.value == value), OTHER)

@@ -18,7 +18,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gradcheck.errors import FileProblem, GradcheckError, LimitProblem, PointProblem, UsageProblem
+from gradcheck.functions import ALIASES, ELEMENTWISE
 from gradcheck.points import Value, files, parse_points, to_value
+from gradcheck.points.cursor import TENSORS
+from gradcheck.points.functions import FUNCTIONS
+from gradcheck.points.words import listed
 
 INF = math.inf
 
@@ -93,6 +97,45 @@ def test_a_constant_has_more_than_a_hundred_correct_digits(name: str, value: mpm
     with mpmath.workdps(150):
         assert abs(mpmath.mpf(number.numerator) / number.denominator - value) < mpmath.mpf(10) ** -114
     assert read(f"{name}/2") == [(number / 2,)]
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_of_a_number_is_that_of_the_table_to_more_than_a_hundred_digits(name: str) -> None:
+    row = ELEMENTWISE[name]
+    for (sample,) in row.samples:
+        [(number,)] = read(f"{name}({sample})")
+        assert isinstance(number, Fraction)
+        with mpmath.workdps(200):
+            argument = mpmath.mpf(Fraction(sample).numerator) / Fraction(sample).denominator
+            value = row.oracle(mpmath, argument)
+            error = abs(mpmath.mpf(number.numerator) / number.denominator - value)
+            assert error <= abs(value) * mpmath.mpf(10) ** -140
+    for (sample,) in row.outside:
+        with pytest.raises(PointProblem, match="has no value"):
+            read(f"{name}({sample})")
+
+
+@pytest.mark.parametrize(("alias", "name"), [(alias, name) for alias, name in ALIASES.items() if name in FUNCTIONS])
+def test_a_function_of_a_number_has_the_names_that_it_has_in_programs(alias: str, name: str) -> None:
+    assert read(f"{alias}(1/3)") == read(f"{name}(1/3)")
+
+
+def test_functions_of_numbers_are_part_of_expressions() -> None:
+    assert read("sqrt(4)") == [(Fraction(2),)]
+    assert read("-(1 + sqrt(9)/2)**2") == [(Fraction(-25, 4),)]
+    assert read("2**sqrt(4)") == [(Fraction(4),)]
+    assert read("exp(0)") == [(Fraction(1),)]
+    [(number,)] = read("sqrt(2)*sin(1/3*pi)")
+    assert isinstance(number, Fraction)
+    with mpmath.workdps(60):
+        exact = mpmath.sqrt(2) * mpmath.sin(mpmath.pi / 3)
+        assert abs(mpmath.mpf(number.numerator) / number.denominator - exact) < 1e-50
+    assert read("sqrt(1):sqrt(9):3") == [(Fraction(k),) for k in (1, 2, 3)]
+
+
+def test_functions_count_against_the_limit_on_all_numbers() -> None:
+    with pytest.raises(LimitProblem, match="bits together"):
+        read(f"[{','.join(['sin(1)'] * 20_000)}]")
 
 
 @given(st.floats(allow_nan=False))
@@ -329,8 +372,18 @@ ERRORS: list[tuple[str | list[str], str, type[GradcheckError], str]] = [
     ("1:inf:3", "x", PointProblem, "inf stands alone: nothing can be computed with it\n  1:inf:3\n  ^^^^^^^"),
     ("randn(2,0)", "x", PointProblem, "a count is a whole number from 1, not 0\n  randn(2,0)\n  ^^^^^^^^^^"),
     ("rnadn(2)", "x", PointProblem, "a point has no function `rnadn`\n  rnadn(2)\n  ^^^^^\ndid you mean `randn`?"),
-    ("sqrt(2)", "x", PointProblem,
-     "a point has no function `sqrt`\n  sqrt(2)\n  ^^^^\nthere are arange, linspace, ones, rand, randn and zeros"),
+    ("floor(2)", "x", PointProblem,
+     f"a point has no function `floor`\n  floor(2)\n  ^^^^^\nthere are {listed((*TENSORS, *FUNCTIONS))}"),
+    ("squrt(2)", "x", PointProblem, "a point has no function `squrt`\n  squrt(2)\n  ^^^^^\ndid you mean `sqrt`?"),
+    ("log(0)", "x", PointProblem, "log has no value at 0\n  log(0)\n  ^^^^^^"),
+    ("1+asin(2)", "x", PointProblem, "asin has no value at 2\n  1+asin(2)\n    ^^^^^^^"),
+    ("exp(1e9)", "x", LimitProblem, "exp of 1000000000 is too large\n  exp(1e9)\n  ^^^^^^^^"),
+    ("sqrt(inf)", "x", PointProblem, "inf stands alone: nothing can be computed with it\n  sqrt(inf)\n  ^^^^^^^^"),
+    ("sqrt(2", "x", PointProblem, "expected `)`\n  sqrt(2\n        ^"),
+    ("x=sin(pi)", "x", PointProblem,
+     "too many digits cancel to tell this number\n  x=sin(pi)\n    ^^^^^^^\nwrite it as a decimal"),
+    ("sqrt(2)**2 - 2", "x", PointProblem,
+     "too many digits cancel to tell this number\n  sqrt(2)**2 - 2\n  ^^^^^^^^^^^^^^\nwrite it as a decimal"),
     ("randn(2)*2", "x", PointProblem, "cannot read `*` here: expected `,` or the end\n  randn(2)*2\n          ^"),
     ("randn(2", "x", PointProblem, "expected `,` or `)`\n  randn(2\n         ^"),
     ("arange(1,2)", "x", PointProblem, "arange takes one count\n  arange(1,2)\n  ^^^^^^^^^^^\nfor example arange(5)"),

@@ -40,7 +40,10 @@ _SPACE = re.compile(r"\s*")
 
 
 class Cursor:
-    """One text as it is read; ``at`` is the end of what has been read."""
+    """One text as it is read; ``at`` is the end of what has been read.
+
+    ``digits`` are those that functions of numbers are worked out with, and ``functions`` counts them in one number.
+    """
 
     def __init__(self, text: str, session: Session, inputs: Sequence[str] = ()) -> None:
         self.text = text
@@ -48,6 +51,8 @@ class Cursor:
         self.inputs = inputs
         self.at = 0
         self.depth = 0
+        self.digits = 0
+        self.functions = 0
 
     def skip(self) -> int:
         """Return where the next thing begins; the end of the one before stays where it is."""

@@ -8,7 +8,9 @@ from decimal import Decimal
 from fractions import Fraction
 
 from gradcheck.errors import GradcheckError, LimitProblem, Span
+from gradcheck.functions import ALIASES
 from gradcheck.points.cursor import CONSTANTS, TENSORS, Cursor
+from gradcheck.points.functions import FUNCTIONS, apply, constant
 from gradcheck.points.limits import MAX_BITS, MAX_BRACKETS, MAX_EXPONENT, MAX_LITERAL, Session
 from gradcheck.points.value import Exact, bits
 from gradcheck.points.words import short, shown
@@ -19,13 +21,35 @@ _LITERAL = re.compile(
     rf"|(?:{_DIGITS}(?:\.(?:{_DIGITS})?)?|\.{_DIGITS})(?:[eE][+-]?{_DIGITS})?"
 )
 
+DIGITS = 150
+"""Digits of a number that is made with a function: the smallest of float64 would need as many beside the largest."""
+MORE_DIGITS = 60
+"""Digits that the second evaluation has beyond these, and that both must have in common."""
+WORK = 400
+"""Bits that a digit of a function counts for against the limit on all numbers of a point."""
 _SIGNS = re.compile(r"[+\-\s]*")
 
 _SUM, _PRODUCT, _POWER = re.compile(r"[+-]"), re.compile(r"\*(?!\*)|/"), re.compile(r"\*\*")
 
 
 def read_number(cursor: Cursor) -> Exact:
-    """Read a sum of products of powers, as Python would."""
+    """Read a sum of products of powers, as Python would.
+
+    A number that is made with a function is worked out with more digits than any dtype has, and then once more with
+    further ones: where the two are not the same in all that matters, as in ``sin(pi)``, it is refused.
+    """
+    start, cursor.digits, cursor.functions = cursor.at, DIGITS, 0
+    number = _sum(cursor)
+    if not cursor.functions or isinstance(number, float):
+        return number
+    cursor.at, cursor.digits = start, DIGITS + MORE_DIGITS
+    finer = _sum(cursor)
+    if isinstance(finer, float) or abs(number - finer) * 10**MORE_DIGITS > max(abs(number), abs(finer)):
+        raise cursor.problem("too many digits cancel to tell this number", start, "write it as a decimal")
+    return cursor.session.exact(number)
+
+
+def _sum(cursor: Cursor) -> Exact:
     return _chain(cursor, _SUM, _product)
 
 
@@ -82,7 +106,7 @@ def _power(cursor: Cursor) -> Exact:
 def _atom(cursor: Cursor) -> Exact:
     start = cursor.skip()
     if cursor.accept("("):
-        number = read_number(cursor)
+        number = _sum(cursor)
         if not cursor.accept(")"):
             raise cursor.unreadable("expected `)`")
         return number
@@ -98,15 +122,32 @@ def _atom(cursor: Cursor) -> Exact:
 def _constant(cursor: Cursor, start: int) -> Exact:
     name = cursor.name()
     if name in CONSTANTS:
-        return CONSTANTS[name]
+        return CONSTANTS[name] if cursor.digits == DIGITS or name == "inf" else constant(name, cursor.digits)
     if not name:
         raise cursor.unreadable("expected a number")
+    if (function := ALIASES.get(name, name)) in FUNCTIONS and cursor.accept("("):
+        return _applied(cursor, function, start)
     if name.lower() == "nan":
         raise cursor.problem("nan is not a point", start)
     if name in TENSORS:
         raise cursor.problem(f"`{name}` makes a tensor, which stands alone", start)
     hint = f"write {name}=..." if name in cursor.inputs else None
     raise cursor.problem(f"`{short(name)}` is not a number", start, hint)
+
+
+def _applied(cursor: Cursor, function: str, start: int) -> Fraction:
+    """Read the argument of a function of numbers, and return its value."""
+    cursor.functions += 1
+    cursor.session.spend(WORK * cursor.digits)
+    (argument,) = finite(cursor, [_sum(cursor)], start)
+    if not cursor.accept(")"):
+        raise cursor.unreadable("expected `)`")
+    try:
+        return cursor.session.exact(apply(function, argument, cursor.digits))
+    except ValueError:
+        raise cursor.problem(f"{function} has no value at {shown(argument)}", start) from None
+    except OverflowError:
+        raise cursor.problem(f"{function} of {shown(argument)} is too large", start, kind=LimitProblem) from None
 
 
 def finite(cursor: Cursor, numbers: Sequence[Exact], start: int) -> list[Fraction]:

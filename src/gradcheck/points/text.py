@@ -7,8 +7,10 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from gradcheck.errors import GradcheckError, LimitProblem, Span
+from gradcheck.functions import ALIASES
 from gradcheck.points.cursor import TENSORS, Cursor
 from gradcheck.points.files import from_file
+from gradcheck.points.functions import FUNCTIONS
 from gradcheck.points.limits import MAX_AT_LENGTH, MAX_ELEMENTS, MAX_NESTING, MAX_POINTS, Session
 from gradcheck.points.numbers import finite, read_number
 from gradcheck.points.value import Exact, Value, bits, frozen
@@ -155,10 +157,13 @@ def _called(cursor: Cursor, start: int) -> list[Value]:
     if not (name and cursor.accept("(")):
         cursor.at = start
         return []
+    if ALIASES.get(name, name) in FUNCTIONS:
+        cursor.at = start
+        return []
     if name not in TENSORS:
         cursor.at = end
-        close = difflib.get_close_matches(name[:MAX_SHOWN], TENSORS, n=1)
-        hint = f"did you mean `{close[0]}`?" if close else f"there are {listed(TENSORS)}"
+        close = difflib.get_close_matches(name[:MAX_SHOWN], (*TENSORS, *FUNCTIONS), n=1)
+        hint = f"did you mean `{close[0]}`?" if close else f"there are {listed((*TENSORS, *FUNCTIONS))}"
         raise cursor.problem(f"a point has no function `{short(name)}`", start, hint)
     arguments = finite(cursor, _arguments(cursor), start)
     shape, numbers = (

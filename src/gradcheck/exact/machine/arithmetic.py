@@ -87,6 +87,17 @@ def ends(a: Interval) -> tuple[Reals, Reals]:
     return a.mid - reach, a.mid + reach
 
 
+def tight(a: Interval) -> tuple[Reals, Reals]:
+    """Return the ends as ``ends`` does, the nearest float64 numbers that bound them; this takes longer."""
+    if a.is_exact:
+        return a.mid, a.mid
+    low, high = a.mid - a.rad, a.mid + a.rad
+    return (
+        np.where(_lost(a.mid, -a.rad, low) < 0, np.nextafter(low, -np.inf), low),
+        np.where(_lost(a.mid, a.rad, high) > 0, np.nextafter(high, np.inf), high),
+    )
+
+
 def between(low: Reals, high: Reals) -> Interval:
     """Return the interval with these ends."""
     mid = low + (high - low) / 2

@@ -187,7 +187,8 @@ def angle(y: Interval, x: Interval) -> Interval:
     (tall, wide), (near_y, near_x) = map(arithmetic.magnitude, (y, x)), map(arithmetic.mignitude, (y, x))
     reach = np.maximum(near_y, 0.0) ** 2 + np.maximum(near_x, 0.0) ** 2
     moved = (tall * x.rad + wide * y.rad) * UP + TINY
-    rad = (made.rad + moved / np.where(reach > NOT_TINY, reach * (1 - 16 * UNIT), np.nan) * UP) * UP
+    known = (reach > NOT_TINY) & np.isfinite(reach)
+    rad = (made.rad + moved / np.where(known, reach * (1 - 16 * UNIT), np.nan) * UP) * UP
     return Interval(mid, np.where(inside, rad, np.nan))
 
 

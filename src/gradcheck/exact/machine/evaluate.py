@@ -34,8 +34,6 @@ from gradcheck.lower import Core
 from gradcheck.parse import parse
 from gradcheck.program import Call, Layer, Node, Number, Shape, fold, names
 
-Point = Mapping[str, np.ndarray[Any, Any]]
-
 
 @dataclass(frozen=True, slots=True)
 class Element:
@@ -68,7 +66,7 @@ NOTHING = Element(Interval(np.float64(np.nan)))
 ZERO = Interval(np.float64(0.0))
 
 
-def enclose(core: Core, point: Point, keep: Collection[str]) -> dict[str, Bounds]:
+def enclose(core: Core, point: Mapping[str, np.ndarray[Any, Any]], keep: Collection[str]) -> dict[str, Bounds]:
     """Return proven bounds of the inputs and layers that are to be kept, each in its full shape.
 
     ``point`` holds float64 arrays, which enter exactly; nothing is proven of an infinite one, and of what it leads to.
@@ -81,11 +79,15 @@ def enclose(core: Core, point: Point, keep: Collection[str]) -> dict[str, Bounds
     >>> bool(found.lower[0] <= 6 <= found.upper[0]), found.reason(1)
     (True, 'domain sqrt')
     """
+    return enclose_all(core, {name: exactly(point[name]) for name in core.program.inputs}, keep)
+
+
+def enclose_all(core: Core, point: Mapping[str, Interval], keep: Collection[str]) -> dict[str, Bounds]:
+    """Return bounds that hold for every point whose inputs lie in intervals."""
     wanted = set(keep)
-    layers = sharpened(core.program, wanted)
     with np.errstate(all="ignore"):
-        run = _Run({name: Element(exactly(point[name])) for name in core.program.inputs})
-        return run.bounds(core, layers, wanted)
+        run = _Run({name: Element(point[name]) for name in core.program.inputs})
+        return run.bounds(core, sharpened(core.program, wanted), wanted)
 
 
 @dataclass(slots=True)
@@ -116,7 +118,7 @@ class _Run:
 
     def bounded(self, made: Element, shape: Shape) -> Bounds:
         """Return lower and upper ends, nan where nothing is proven, with the reasons."""
-        low, high = arithmetic.ends(made.numbers)
+        low, high = arithmetic.tight(made.numbers)
         found = np.isfinite(low) & np.isfinite(high)
         low, high = (np.broadcast_to(np.where(found, one, np.nan), shape) for one in (low, high))
         if made.states is None or not np.any(made.states >= states.FIRST):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from functools import cache
 
-from gradcheck.functions import DETACH
+from gradcheck.functions import DETACH, GUARD
+from gradcheck.lower import condition
 from gradcheck.parse import parse
-from gradcheck.program import Call, Layer, Name, Node, Number, Program, names, number, rebuild, substitute, to_text
+from gradcheck.program import Call, Layer, Name, Node, Number, Program, fold, names, number, substitute, to_text
 
 # fmt: off
 FORMS: tuple[tuple[str, str], ...] = (
@@ -29,12 +31,21 @@ FORMS: tuple[tuple[str, str], ...] = (
     ("1 - sin(x)**2",             "cos(x)**2"),
     ("1 - x**2",                  "(1 - x)*(1 + x)"),
     ("x**2 - 1",                  "(x - 1)*(x + 1)"),
+    # What overflows on the way.
+    ("log1p(exp(x))",             "maximum(x, 0) + log1p(exp(-abs(x)))"),
+    ("log(1 + exp(x))",           "maximum(x, 0) + log1p(exp(-abs(x)))"),
+    ("1/(1 + exp(x))",            "sigmoid(-x)"),
+    ("exp(x)/(1 + exp(x))",       "sigmoid(x)"),
+    ("y*(1/(1 + exp(x)))*exp(x)", "y*sigmoid(x)"),
 )
 # fmt: on
-"""What is recognised, for any ``x``, and the form in which fewer digits are lost; the first that fits is taken.
+"""What is recognised, for any ``x`` and ``y``, and the form that loses fewer digits; the first that fits is taken.
 
 Both exist for every number, so that neither has a domain of its own.
 """
+
+CERTAIN = ("exp(x) > -1", "1 + exp(x) > 0")
+"""Conditions that hold for every number: guards with one of them, which come with the above, are seen through."""
 
 
 def sharpened(program: Program, wanted: Collection[str]) -> list[Layer]:
@@ -44,7 +55,7 @@ def sharpened(program: Program, wanted: Collection[str]) -> list[Layer]:
     'erfc'
     """
     written = {layer.name: layer.expression for layer in program.layers}
-    layers = [Layer(one.name, rebuild(one.expression, lambda part: _sharper(part, written))) for one in program.layers]
+    layers = [Layer(one.name, _sharper(one.expression, written)) for one in program.layers]
     needed, kept = set(wanted), []
     for layer in reversed(layers):
         if layer.name in needed:
@@ -54,13 +65,20 @@ def sharpened(program: Program, wanted: Collection[str]) -> list[Layer]:
 
 
 def _sharper(node: Node, written: Mapping[str, Node]) -> Node:
-    if not isinstance(node, Call):
-        return node
-    for pattern, form in _forms().get(node.op, ()):
-        found: dict[str, Node] = {}
-        if _fits(pattern, node, written, found):
-            return substitute(form, found)
-    return node
+    """Return an expression in sharper forms; the outermost that fits wins, so that all fit what was written."""
+    made: dict[int, Node] = {}
+
+    def call(part: Call, args: list[Node]) -> Node:
+        new: Node = replace(part, args=tuple(args))
+        for pattern, form in _forms().get(part.op, ()):
+            found: dict[str, Node] = {}
+            if _fits(pattern, part, written, found):
+                new = substitute(form, {name: made.get(id(one), one) for name, one in found.items()})
+                break
+        made[id(part)] = new
+        return new
+
+    return fold(node, lambda one: one, lambda one: one, call)
 
 
 @cache
@@ -74,11 +92,18 @@ def _forms() -> dict[str, tuple[tuple[Call, Node], ...]]:
     return made
 
 
+@cache
+def _certain() -> tuple[Node, ...]:
+    return tuple(map(condition, CERTAIN))
+
+
 def _fits(pattern: Node, node: Node, written: Mapping[str, Node], found: dict[str, Node]) -> bool:
     """Tell whether an expression is of a pattern, and note what stands for its names; layers are looked into."""
     if isinstance(pattern, Name):
         return to_text(found.setdefault(pattern.id, node)) == to_text(node)
     node = _written(node, written)
+    if isinstance(node, Call) and node.op == GUARD and any(_fits(one, node.args[1], written, {}) for one in _certain()):
+        return _fits(pattern, node.args[0], written, found)
     if isinstance(pattern, Number):
         return isinstance(node, Number) and node.value == pattern.value
     if not isinstance(node, Call):
@@ -86,7 +111,7 @@ def _fits(pattern: Node, node: Node, written: Mapping[str, Node], found: dict[st
     node = _as_power(node, written)
     if node.op != pattern.op or len(node.args) != len(pattern.args):
         return False
-    orders = [node.args, node.args[::-1]] if node.op == "add" else [node.args]
+    orders = [node.args, node.args[::-1]] if node.op in ("add", "mul") else [node.args]
     for args in orders:
         trial = dict(found)
         if all(_fits(one, arg, written, trial) for one, arg in zip(pattern.args, args, strict=True)):

@@ -95,8 +95,7 @@ def times(reasons: Reasons, a: tuple[Interval, States], b: tuple[Interval, State
     if np.any(is_zero(left) | is_zero(right)):
         made = _hidden(left, right, every(made), reasons)
         made = _hidden(right, left, made, reasons)
-        both = is_zero(left) & is_zero(right)
-        made = np.where(both, np.where((left == SOFT) & (right == SOFT), SOFT, HARD), made)
+        made = np.where(is_zero(left) & is_zero(right), _product(left, right), made)
     return simplified(made)
 
 
@@ -106,8 +105,13 @@ def divided(reasons: Reasons, a: tuple[Interval, States], b: tuple[Interval, Sta
     left, right = every(a[1]), every(b[1])
     if not np.any(is_zero(left)):
         return made
-    hidden = np.where(is_zero(left) & is_zero(right), left, _hidden(left, right, every(made), reasons))
-    return simplified(hidden)
+    both = is_zero(left) & is_zero(right)
+    return simplified(np.where(both, _product(left, right), _hidden(left, right, every(made), reasons)))
+
+
+def _product(left: Any, right: Any) -> Any:
+    """Return the zero that two zeros make: less shows through it."""
+    return np.where((left == SOFT) & (right == SOFT), SOFT, HARD)
 
 
 def _hidden(zero: Any, other: Any, made: Any, reasons: Reasons) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
 from math import isclose, isnan
@@ -153,3 +155,10 @@ def test_each_point_of_many_shows_what_it_shows_alone(program: Program, data: st
     columns = {name: data.draw(st.lists(COORDINATES, min_size=5, max_size=5)) for name in program.inputs}
     if program.inputs:
         assert_alike(program, points_of(program, columns), Settings(dtypes=(dtype,)))
+
+
+def test_many_points_load_no_compiler() -> None:
+    """It takes as long to load as torch itself."""
+    code = "import sys; from gradcheck.case import check; check('sin(x)', 'x=1,2,3'); print('torch._dynamo' in sys.modules)"
+    made = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert made.stdout == "False\n"

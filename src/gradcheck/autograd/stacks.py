@@ -122,6 +122,11 @@ def _apart(tensor: torch.Tensor) -> torch.Tensor:
 class _Apart(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Lays out in steps of two whatever an operation returns in a row, on the way back, too."""
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Return that no compiler needs to be kept off: that would load it, which takes as long as torch itself."""
+        return False
+
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         made = func(*args, **(kwargs or {}))
         return made if func._schema.is_mutable else tree_map(_unless_apart, made)

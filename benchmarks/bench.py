@@ -71,7 +71,7 @@ def command(*arguments: str) -> float:
 
 def forget() -> None:
     """Drop every derivative that SymPy has worked out, so that each measurement is a first one."""
-    kernels._partial.cache_clear()
+    kernels.forget()
     clear_cache()
 
 

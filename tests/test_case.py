@@ -303,9 +303,9 @@ CONFLICT = "oracle conflict: the closed form and the node-level program enclose 
 
 @pytest.fixture
 def fresh_kernels() -> Iterator[None]:
-    kernels._partial.cache_clear()
+    kernels.forget()
     yield
-    kernels._partial.cache_clear()
+    kernels.forget()
 
 
 @pytest.mark.usefixtures("fresh_kernels")

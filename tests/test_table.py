@@ -339,12 +339,12 @@ def test_a_wrong_derivative_in_the_table_is_found(
     row: Elementwise, wrong: Elementwise, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(ELEMENTWISE, row.name, wrong)
-    kernels._partial.cache_clear()
+    kernels.forget()
     try:
         assert_found(test_every_partial_is_the_finite_difference_of_exact_values, [(row, one) for one in row.samples])
     finally:
         monkeypatch.undo()
-        kernels._partial.cache_clear()
+        kernels.forget()
 
 
 @pytest.mark.parametrize("row", each(row for row in TENSOR.values() if row.samples))

@@ -13,11 +13,11 @@ import sympy
 from gradcheck.kernels.build import NoClosedForm, expression, to_sympy
 from gradcheck.kernels.lift import ONE, ZERO, lift, negated
 from gradcheck.kernels.slope import slope
-from gradcheck.program import Call, Name, Node, names, postorder, substitute
+from gradcheck.program import Name, Node, names, structure, substitute
 
 __all__ = [
-    "ONE", "VERSION", "ZERO", "NoClosedForm", "difference", "expression", "lift", "negated", "partial", "slope",
-    "structure", "tidy", "to_sympy",
+    "ONE", "VERSION", "ZERO", "NoClosedForm", "difference", "expression", "forget", "lift", "negated", "partial", "slope",
+    "tidy", "to_sympy",
 ]  # fmt: skip
 
 VERSION = sympy.__version__
@@ -52,17 +52,6 @@ def _numbered(kernel: Node) -> tuple[_Kernel, dict[str, str]]:
     return _Kernel(renamed, structure(renamed)), places
 
 
-def structure(node: Node) -> str:
-    """Return the structure in postfix, with what the printed text hides."""
-    words = []
-    for part in postorder(node):
-        if isinstance(part, Call):
-            words.append(f"{part.op}/{len(part.args)}/{part.params}")
-        else:
-            words.append(part.id if isinstance(part, Name) else f"{part.value.numerator:x}/{part.value.denominator:x}")
-    return " ".join(words)
-
-
 @lru_cache(maxsize=16384)
 def _partial(kernel: _Kernel, name: str) -> Node:
     if isinstance(kernel.node, Name):
@@ -74,6 +63,12 @@ def _partial(kernel: _Kernel, name: str) -> Node:
 @lru_cache(maxsize=256)
 def _built(kernel: _Kernel) -> Any:
     return to_sympy(kernel.node, {leaf: _symbol(leaf) for leaf in names(kernel.node)})
+
+
+def forget() -> None:
+    """Forget all kernels: a row of the table has changed, or what they cost is to be measured."""
+    for one in (_partial, _built, _numbered):
+        one.cache_clear()
 
 
 def _symbol(name: str) -> Any:

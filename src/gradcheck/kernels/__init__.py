@@ -16,8 +16,8 @@ from gradcheck.kernels.slope import slope
 from gradcheck.program import Name, Node, names, structure, substitute
 
 __all__ = [
-    "ONE", "VERSION", "ZERO", "NoClosedForm", "difference", "expression", "forget", "lift", "negated", "partial", "slope",
-    "tidy", "to_sympy",
+    "ONE", "VERSION", "ZERO", "NoClosedForm", "difference", "expression", "forget", "lift", "negated", "partial",
+    "slope", "tidy", "to_sympy",
 ]  # fmt: skip
 
 VERSION = sympy.__version__

@@ -13,6 +13,7 @@ import argparse
 import random
 import statistics
 from collections.abc import Callable, Sequence
+from functools import partial
 from time import perf_counter
 
 SHAPES = (
@@ -70,6 +71,7 @@ def _off(text: str, at: Sequence[float]) -> int:
             given[name.strip()] = eval(expression, vars(torch), given)
         made = eval(last, vars(torch), given)
         made.backward()
+        assert leaf.grad is not None
         pairs = (value, made.item()), (slope, leaf.grad.item())
         exact = [(float(one.evalf(20, subs={x: number})), got) for one, got in pairs]
         off += any(abs(got - want) > RTOL * abs(want) for want, got in exact)
@@ -82,8 +84,8 @@ def _off(text: str, at: Sequence[float]) -> int:
 def batch(texts: Sequence[str], at: Sequence[float], workers: int) -> int:
     """Return how many checks of a batch failed."""
     from gradcheck.batch import BatchOptions, run_batch
-    from gradcheck.suite import Check
     from gradcheck.settings import Settings
+    from gradcheck.suite import Check
 
     written = ",".join(map(repr, at))
     checks = [Check(f"p{k}", text, (f"x={written}",), Settings()) for k, text in enumerate(texts)]
@@ -115,9 +117,9 @@ def main() -> None:
     found: dict[str, list[float]] = {"script": [], **{f"batch, {n}": [] for n in given.workers}}
     for turn in range(given.repeats):
         texts = programs(given.programs, given.seed + turn)  # others each time: SymPy remembers what it has seen
-        found["script"].append(seconds(lambda: plain(texts, at)))
+        found["script"].append(seconds(partial(plain, texts, at)))
         for n in given.workers:
-            found[f"batch, {n}"].append(seconds(lambda n=n: batch(texts, at, n)))  # type: ignore[misc]
+            found[f"batch, {n}"].append(seconds(partial(batch, texts, at, n)))
     script = statistics.median(found["script"])
     print(f"{given.programs:,} programs of {given.points} points, medians of {given.repeats}")
     for name, times in found.items():

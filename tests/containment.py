@@ -53,7 +53,8 @@ def _near(rng: np.random.Generator, values: Any) -> Floats:
     """Return numbers at most some units in the last place away, or some millionths."""
     steps = rng.integers(-3, 4, values.shape)
     near = values + steps * np.spacing(values)
-    return np.where(rng.random(values.shape) < 0.7, near, values * (1 + 1e-6 * rng.normal(size=values.shape)))
+    mixed: Floats = np.where(rng.random(values.shape) < 0.7, near, values * (1 + 1e-6 * rng.normal(size=values.shape)))
+    return mixed
 
 
 def points(rng: np.random.Generator, row: Elementwise, count: int) -> dict[str, Floats]:
@@ -90,7 +91,7 @@ def misses(found: Bounds, wanted: Any) -> Iterator[tuple[int, str]]:
         each = zip(found.lower.ravel(), found.upper.ravel(), wanted.ravel(), strict=True)
         for k, (low, high, ball) in enumerate(each):
             reason = found.reason(k)
-            if reason is not None and not (isinstance(ball, Undefined) and ball.reason == reason):
+            if reason is not None and not (isinstance(ball, Undefined) and str(ball.reason) == reason):
                 yield k, f"{reason}, and not {_said(ball)}"
             elif not np.isnan(low) and _is_missed(low, high, ball):
                 yield k, f"{low!r} to {high!r}, and not {_said(ball)}"
@@ -105,7 +106,7 @@ def _is_missed(low: float, high: float, ball: Any) -> bool:
 
 
 def _said(ball: Any) -> str:
-    return ball.reason if isinstance(ball, Undefined) else str(ball)
+    return str(ball.reason if isinstance(ball, Undefined) else ball)
 
 
 def failures(row: Elementwise, count: int, seed: int) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -148,6 +149,16 @@ def own_sine(x: Any) -> Any:
 def test_the_users_own_function_runs_in_the_worker() -> None:
     mine = check("mine", "sin(x)", "x=1", settings=Settings(under_test={"sin": own_sine}))
     assert run_batch([mine])[0].passed
+
+
+def test_the_texts_of_a_run_are_made_in_the_worker_where_a_report_shows_all_of_them() -> None:
+    checks = [Check("a", "y = x**2; sin(y)", ("1",), Settings())]
+    full, plain = (run_batch(checks, BatchOptions(workers=1, texts=texts))[0].run for texts in (True, False))
+    assert full is not None
+    assert plain is not None
+    made = [pickle.dumps(run[0].display) for run in (full, plain)]
+    assert [b"2*x*cos(x**2)" in one for one in made] == [True, False]
+    assert plain[0].gradients[0].formula == full[0].gradients[0].formula == "2*x*cos(x**2)"
 
 
 def test_a_program_travels_as_its_text() -> None:

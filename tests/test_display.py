@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 
-from gradcheck import exact
+from gradcheck import display, exact
+from gradcheck.case import check
 from gradcheck.display import MAX_LOCAL, closed_form, indexed, local_derivatives
 from gradcheck.formats import Ball
 from gradcheck.lower import lower
 from gradcheck.parse import parse
+from gradcheck.plan import Plan
 from gradcheck.program import Layer, Program, Shape
+from gradcheck.settings import Settings
 from gradcheck.symbolic import pull_back
 from oracles import assert_close, numbers, shapes
 from strategies import Case, cases
@@ -96,3 +101,27 @@ def test_every_layer_has_local_derivatives_that_are_short_texts(case: Case) -> N
     for layer in case.program.layers:
         found = local_derivatives(layer, known)
         assert all(0 < len(text) <= MAX_LOCAL and "\n" not in text for text in found.values())
+
+
+@pytest.mark.parametrize("made", [False, True])
+def test_texts_travel_between_processes(made: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As they were made, or to be made there; what was made costs no more work."""
+    shown = Plan.make(parse("y = 3*x + 2; z = 2*y**2; out = mean(z)"), {"x": (2, 3)}, ("x",)).display
+    if made:
+        shown.make()
+    sent = pickle.dumps(shown)
+    if made:
+        monkeypatch.setattr(display, "pull_back", None)
+    there = pickle.loads(sent)
+    assert (there.formula("x"), there.derivatives("z")) == ("6*x[i, j] + 4", {"y": "4*y"})
+    assert there.lines() == shown.lines()
+
+
+def test_a_check_makes_no_text_that_nobody_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("readable", "local_derivatives"):
+        monkeypatch.setattr(display, name, None)
+    run = check("y = exp(x) - 1; y/x + kept*0", x=1e-5, kept=[1, 2], settings=Settings(dtypes=("float32",)))
+    monkeypatch.undo()
+    assert run[0].gradients[0].blames
+    assert run[0].layers[0].derivatives == {"x": "exp(x)"}
+    assert run[0].gradient_program

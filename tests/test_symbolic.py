@@ -17,6 +17,7 @@ from gradcheck.formats import Ball
 from gradcheck.functions import ELEMENTWISE, GUARD
 from gradcheck.lower import condition, lower
 from gradcheck.parse import parse
+from gradcheck.plan import Plan
 from gradcheck.program import Call, Name, Program, call, to_text
 from gradcheck.symbolic import Pullback, differentiate, pull_back
 from oracles import assert_close, differences, enclosures, numbers, shapes
@@ -175,6 +176,49 @@ def test_a_gradient_program_prints_to_text_or_says_what_nobody_types(case: Case)
     program = differentiate(case.program, shapes(case.point))
     assert all(to_text(layer.expression) for layer in program.layers)
     assert program.outputs == tuple(dict.fromkeys(program.outputs))
+
+
+# --- what is shared ----------------------------------------------------------------------------------
+
+
+@settings(max_examples=60)
+@given(cases())
+def test_what_is_shared_encloses_the_same_gradient(case: Case) -> None:
+    """Where every operation by itself has a number, the shared program has the same one."""
+    cores = [lower(case.program, shapes(case.point), nodes=True, shared=shared) for shared in (False, True)]
+    apart, shared = (pull_back(core, guarded=True) for core in cores)
+    values = [exact.enclose(pulled.core, case.point, 128) for pulled in (apart, shared)]
+    for one, other in zip(apart.program.outputs, shared.program.outputs, strict=True):
+        pairs = zip(exact.balls(values[0][one], 128), exact.balls(values[1][other], 128), strict=True)
+        assert all(not isinstance(a, Ball) or (isinstance(b, Ball) and a.overlaps(b)) for a, b in pairs), case
+
+
+@pytest.mark.parametrize(
+    "form", ["({0}*{0})", "({0} + sin({0}))", "({0})/(1 + ({0}))", "sin({0})*cos({0})", "atan2({0}, {0})"]
+)
+def test_nested_terms_that_repeat_grow_no_faster_than_their_depth(form: str) -> None:
+    """Of an expression of thousands of terms every part is evaluated and differentiated once."""
+    sizes = []
+    for depth in (4, 8):
+        text = "x"
+        for _ in range(depth):
+            text = form.format(text)
+        plan = Plan.make(parse(text), {"x": ()}, ("x",))
+        sizes.append([len(pulled.program.layers) for pulled in (plan.shared, plan.fused)])
+    assert all(two <= 2 * one + 4 for one, two in zip(*sizes, strict=True))
+
+
+def test_operations_written_twice_have_a_cotangent_each() -> None:
+    plan = Plan.make(parse("y = 3*sin(x) + sin(x); z = sin(x); y*z"), {"x": ()}, ("x",))
+    homes = [home for one, home in plan.node.core.homes.items() if one.op == "sin"]
+    assert len({home.id for home in homes if isinstance(home, Name)}) == 3
+    made = [layer.expression for layer in plan.shared.program.layers]
+    assert sum(isinstance(one, Call) and one.op == "sin" for one in made) == 1
+
+
+def test_a_program_that_repeats_nothing_has_one_plan_of_its_operations() -> None:
+    plan = Plan.make(parse("y = sin(x)*cos(x); z = y; z + x"), {"x": ()}, ("x",))
+    assert plan.node is plan.shared
 
 
 # --- cost --------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ FLOAT64 = Settings(dtypes=("float64",))
 
 def forget() -> None:
     """Drop every derivative that SymPy has worked out, so that each measurement is a first one."""
-    kernels._partial.cache_clear()
+    kernels.forget()
     clear_cache()
 
 

@@ -37,6 +37,7 @@ from gradcheck.program import (
     Shape,
     fold,
     postorder,
+    structure,
     substitute,
 )
 
@@ -85,12 +86,18 @@ class _Piece:
 
 
 def lower(
-    program: Program, shapes: Mapping[str, Shape] | None = None, *, nodes: bool = False, as_torch: bool = False
+    program: Program,
+    shapes: Mapping[str, Shape] | None = None,
+    *,
+    nodes: bool = False,
+    as_torch: bool = False,
+    shared: bool = False,
 ) -> Core:
     """Return the core form of ``program`` for inputs of these ``shapes`` (scalars where none is given).
 
     With ``nodes`` every operation is a layer of its own; else elementwise operations are fused. With ``as_torch``
-    definitions take the form whose rounding errors are torch's.
+    definitions take the form whose rounding errors are torch's. With ``shared`` what is made twice in the same way is
+    one layer, with the sum of the cotangents that torch has at each place.
     Raises ShapeProblem with the span of the operation whose shapes do not fit, or LimitProblem.
 
     >>> print(lower(parse("mean((x - 1)**2)"), {"x": (2, 3)}).program)
@@ -99,22 +106,26 @@ def lower(
     out = out_2/6
     """
     given = {name: tuple((shapes or {}).get(name, ())) for name in program.inputs}
-    return _Lowering(program, given, nodes, as_torch).run()
+    return _Lowering(program, given, nodes, as_torch, shared).run()
 
 
 class _Lowering:
     """One pass over a program; the state is the layers made so far and the shape of every name."""
 
-    def __init__(self, program: Program, shapes: dict[str, Shape], nodes: bool, as_torch: bool) -> None:
+    def __init__(
+        self, program: Program, shapes: dict[str, Shape], nodes: bool, as_torch: bool, shared: bool
+    ) -> None:
         self.program = program
         self.shapes = shapes
         self.nodes = nodes
         self.as_torch = as_torch
+        self.shared = shared
         self.layers: list[Layer] = []
         self.taken = {*program.inputs, *(layer.name for layer in program.layers)}
         self.current = ""
         self.numbers = count(1)
         self.temporary: set[str] = set()
+        self.known: dict[str, str] = {}
         self.plain: set[str] = set()
         self.homes: dict[Call, Name | Number] = {}
         self.renamed: dict[str, str] = {}
@@ -149,18 +160,30 @@ class _Lowering:
                 if last in marks:
                     marks[name] = marks.pop(last)
         else:
-            self.layers.append(Layer(name, piece.node, span))
+            self.layers.append(Layer(name, self.alike(piece.node) or piece.node, span))
             if self.fusing is not None:
                 self.fused[name] = self.fusing
             if self.pulling is not None:
                 self.pulled[name] = self.pulling
         self.shapes[name] = piece.shape
+        self.note(name, self.layers[-1].expression)
         return _Piece(Name(name, span), piece.shape)
+
+    def alike(self, node: Node) -> Name | None:
+        """Return the layer that is made in the same way already, where these are shared."""
+        found = self.known.get(structure(node)) if self.shared and isinstance(node, Call) else None
+        return None if found is None else Name(found, node.span)
+
+    def note(self, name: str, node: Node) -> None:
+        if self.shared and isinstance(node, Call):
+            self.known[structure(node)] = name
 
     def layer(self, piece: _Piece) -> _Piece:
         """Return a piece that is a name, made a layer where it is not."""
         if isinstance(piece.node, Name):
             return piece
+        if (found := self.alike(piece.node)) is not None:
+            return _Piece(found, piece.shape)
         name = next(name for name in (f"{self.current}_{k}" for k in self.numbers) if name not in self.taken)
         self.temporary.add(name)
         return self.emit(name, piece, piece.node.span)

@@ -10,7 +10,7 @@ from gradcheck.display import Display
 from gradcheck.exact import may_jump
 from gradcheck.expect import expectations
 from gradcheck.lower import Core, lower
-from gradcheck.program import Layer, Node, Program, Shape
+from gradcheck.program import Call, Layer, Node, Program, Shape
 from gradcheck.symbolic import Pullback, pull_back
 
 
@@ -18,8 +18,7 @@ from gradcheck.symbolic import Pullback, pull_back
 class Plan:
     """A program at known shapes: its gradient programs, and what the user expects.
 
-    ``core`` is the program in fused kernels, ``nodes`` the same with one operation a layer; ``shapes`` are those of
-    the inputs and of all layers of ``core``.
+    ``core`` is the program in fused kernels, ``nodes`` the same with one operation a layer.
     """
 
     program: Program
@@ -30,7 +29,7 @@ class Plan:
     @staticmethod
     def make(program: Program, shapes: dict[str, Shape], wrt: tuple[str, ...], expect: Sequence[str] = ()) -> Plan:
         """Return the plan of ``program`` at these shapes; its work is done once for all points that have them."""
-        return Plan(program, wrt, lower(program, shapes), expectations(expect, wrt, program, shapes))
+        return Plan(program, wrt, lower(program, shapes, shared=True), expectations(expect, wrt, program, shapes))
 
     @property
     def shapes(self) -> dict[str, Shape]:
@@ -39,13 +38,22 @@ class Plan:
 
     @cached_property
     def nodes(self) -> Core:
-        """Return the program with one operation a layer."""
+        """Return the program with one operation a layer, and a layer for each that the user wrote."""
         return lower(self.program, self.inputs(), nodes=True)
 
     @cached_property
+    def shared(self) -> Pullback:
+        """Return the gradient program that has one operation a layer and a guard for every domain.
+
+        What the user wrote twice is evaluated, and differentiated, once.
+        """
+        return pull_back(lower(self.program, self.inputs(), nodes=True, shared=True), self.wrt, guarded=True)
+
+    @cached_property
     def node(self) -> Pullback:
-        """Return the gradient program that has one operation a layer and a guard for every domain."""
-        return pull_back(self.nodes, self.wrt, guarded=True)
+        """Return the same with every operation that the user wrote apart, each with the cotangent that it has there."""
+        apart = _operations(self.nodes) == _operations(self.shared.core)
+        return self.shared if apart else pull_back(self.nodes, self.wrt, guarded=True)
 
     @cached_property
     def fused(self) -> Pullback:
@@ -80,8 +88,7 @@ class Plan:
     @cached_property
     def split(self) -> Core:
         """Return the gradient program with one operation a layer, its derivatives too."""
-        inputs = {name: self.shapes[name] for name in self.node.program.inputs}
-        return lower(self.node.program, inputs, nodes=True)
+        return lower(self.shared.program, self.inputs(), nodes=True, shared=True)
 
     @cached_property
     def _rounding(self) -> Pullback:
@@ -94,3 +101,9 @@ class Plan:
     def inputs(self) -> dict[str, Shape]:
         """Return the shapes of the inputs."""
         return {name: self.shapes[name] for name in self.program.inputs}
+
+
+def _operations(core: Core) -> int:
+    """Return how many layers of the way forward compute something, and do not only name it."""
+    forward = (layer for layer in core.program.layers if layer.name in core.forward)
+    return sum(isinstance(layer.expression, Call) for layer in forward)

@@ -150,6 +150,17 @@ def substitute(node: Node, by: dict[str, Node]) -> Node:
     return rebuild(node, lambda part: by.get(part.id, part) if isinstance(part, Name) else part)
 
 
+def structure(node: Node) -> str:
+    """Return the structure in postfix, with what the printed text hides."""
+    words = []
+    for part in postorder(node):
+        if isinstance(part, Call):
+            words.append(f"{part.op}/{len(part.args)}/{part.params}")
+        else:
+            words.append(part.id if isinstance(part, Name) else f"{part.value.numerator:x}/{part.value.denominator:x}")
+    return " ".join(words)
+
+
 def call(op: str, *args: Node, span: Span = NOWHERE, **params: Param) -> Call:
     """Return a call; parameters in the order given."""
     return Call(op, args, tuple(params.items()), span)

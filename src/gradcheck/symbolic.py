@@ -27,6 +27,7 @@ from gradcheck.program import (
     names,
     number,
     postorder,
+    structure,
     substitute,
 )
 from gradcheck.reason import Kind, Reason
@@ -387,7 +388,7 @@ def _numbered(program: Program) -> dict[str, str]:
     for layer in program.layers:
         by = {one: Name(same.get(one, one)) for one in names(layer.expression)}
         node = substitute(layer.expression, dict(by))
-        key = node.id if isinstance(node, Name) else first.setdefault(kernels.structure(node), layer.name)
+        key = node.id if isinstance(node, Name) else first.setdefault(structure(node), layer.name)
         same[layer.name] = key
     return same
 

@@ -70,19 +70,19 @@ class Aside:
     @cached_property
     def forward(self) -> Core:
         """Return the program of the output."""
-        return exact.needed(self.case.plan.node.core, [self.case.plan.program.output])
+        return exact.needed(self.case.plan.shared.core, [self.case.plan.program.output])
 
     @cached_property
     def around(self) -> exact.Surroundings:
         """Return the rays that leave the point."""
-        return exact.Surroundings(self.case.plan.node.core, self.case.plan.program.output, self.case.arrays)
+        return exact.Surroundings(self.case.plan.shared.core, self.case.plan.program.output, self.case.arrays)
 
     @cached_property
     def pulled(self) -> exact.Gradients:
         """Return the gradients beside the point."""
         plan = self.case.plan
-        outputs = dict(zip(plan.wrt, plan.node.program.outputs, strict=True))
-        return exact.Gradients(plan.node.core, plan.program.output, outputs, self.case.arrays, self.around.bits)
+        outputs = dict(zip(plan.wrt, plan.shared.program.outputs, strict=True))
+        return exact.Gradients(plan.shared.core, plan.program.output, outputs, self.case.arrays, self.around.bits)
 
     @cached_property
     def groups(self) -> list[list[Place]]:

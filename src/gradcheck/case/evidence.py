@@ -62,7 +62,10 @@ class Evidence:
         case = self.case
         if sum(value.array.size for value in self.first.layers.values()) > MAX_NUMBERS:
             return None
-        made = graph(case.plan.program, case.plan.node, self.values, case.arrays, self.run, case.format, case.bits)
+        node, values = case.plan.node, self.values
+        if node is not case.plan.shared:
+            values = exact.enclose(node.core, case.arrays, case.bits)
+        made = graph(case.plan.program, node, values, case.arrays, self.run, case.format, case.bits)
         return ruled(made, case.tolerance)
 
     @cached_property
@@ -151,11 +154,11 @@ class Whole:
         """Return the exact values where every number of the point is half an ULP away, in a few patterns."""
         case = self.case
         steps = {name: half_ulp(array, case.format) for name, array in case.arrays.items()}
-        return list(exact.moved(case.plan.node.core, case.arrays, steps, case.bits))
+        return list(exact.moved(case.plan.shared.core, case.arrays, steps, case.bits))
 
     def is_sensitive(self, name: str | None, k: int, truth: Ball) -> bool:
         """Return whether half an ULP of the point moves an element by more than half of its digits."""
-        layer = self.layer(self.case.plan.node, name)
+        layer = self.layer(self.case.plan.shared, name)
         found = [exact.balls(values[layer], self.case.bits, [k])[0] for values in self.moved]
         balls = [one for one in found if isinstance(one, Ball)]
         return not balls or any(_apart(one, truth, self.case.format) for one in balls)

@@ -159,8 +159,17 @@ class Inquiry:
         known = sorted(
             self.search.rewrites(self.case.plan), key=lambda one: place is None or not one.span.overlaps(place)
         )
-        found = [one for one in self.attempts(known[:MAX_REWRITES], gradient, k) if one is not None]
-        return max(found, key=lambda one: one[0])[1] if found else None
+        best = None
+        for one in self.attempts(known[:MAX_REWRITES], gradient, k):
+            if one is not None and (best is None or one[0] > best[0]):
+                best = one
+                if self.is_perfect(best[0]):
+                    break
+        return None if best is None else best[1]
+
+    def is_perfect(self, rank: tuple[int, int, int]) -> bool:
+        """Return whether nothing comes out better: all agree, and all bits of the element are right."""
+        return rank >= (-Verdict.AGREE.severity, -Verdict.AGREE.severity, self.case.format.precision)
 
     def attempts(
         self, known: Sequence[Rewrite], gradient: GradientOutcome, k: int

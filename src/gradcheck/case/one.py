@@ -74,8 +74,8 @@ class Case:
 
     def forms(self, name: str) -> list[exact.Form]:
         """Return both programs of the gradient by one input, each with its layer."""
-        output = self.plan.node.program.outputs[self.plan.wrt.index(name)]
-        return [(self.plan.node.core, output), self.plan.closed[name]]
+        output = self.plan.shared.program.outputs[self.plan.wrt.index(name)]
+        return [(self.plan.shared.core, output), self.plan.closed[name]]
 
     def run(self) -> Outcome:
         """Return what came out of both lanes."""
@@ -171,8 +171,8 @@ class Case:
         pole = None
         judged = [*gradients, value]
         while True:
-            values = exact.enclose(self.plan.node.core, self.arrays, self.bits)
-            found = [self.elements(self.plan.node, k, values, one.open) for k, one in enumerate(gradients)]
+            values = exact.enclose(self.plan.shared.core, self.arrays, self.bits)
+            found = [self.elements(self.plan.shared, k, values, one.open) for k, one in enumerate(gradients)]
             closed = self.closed(gradients, found)
             found.append([*exact.balls(values[value.name], self.bits, value.open)])
             closed.append([None] * len(value.open))
@@ -214,7 +214,7 @@ class Case:
         blunt = [one.blunt(digits) for one in gradients]
         if sum(map(len, blunt)) > CROSS_CHECK_ELEMENTS:
             return
-        core = self.plan.node.core
+        core = self.plan.shared.core
         for one, at, output in zip(gradients, blunt, core.program.outputs, strict=True):
             one.narrow(at, exact.sharpen(core, output, self.arrays, at, digits) if at else [])
 
@@ -277,7 +277,7 @@ class Case:
                 found[k] = replace(between(*sides, number, self.format, self.tolerance), note=None)
         open_ones = [k for k, judgement in enumerate(found) if judgement.verdict is Verdict.UNDECIDED and one.ball(k)]
         if open_ones:  # torch's number was decided sooner: what is exactly 0 needs all the bits there are
-            sharp = exact.enclose(self.plan.node.core, self.arrays, MAX_BITS)
+            sharp = exact.enclose(self.plan.shared.core, self.arrays, MAX_BITS)
             output = sharp[self.forms(one.name)[0][1]]
             for k, ball in zip(open_ones, exact.balls(output, MAX_BITS, open_ones), strict=True):
                 found[k] = self.expected(stated[k], ball if isinstance(ball, Ball) else one.ball(k), found[k])

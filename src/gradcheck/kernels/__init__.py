@@ -13,11 +13,11 @@ import sympy
 from gradcheck.kernels.build import NoClosedForm, expression, to_sympy
 from gradcheck.kernels.lift import ONE, ZERO, lift, negated
 from gradcheck.kernels.slope import slope
-from gradcheck.program import Call, Name, Node, names, postorder, substitute
+from gradcheck.program import Name, Node, names, structure, substitute
 
 __all__ = [
-    "ONE", "VERSION", "ZERO", "NoClosedForm", "difference", "expression", "lift", "negated", "partial", "slope",
-    "structure", "tidy", "to_sympy",
+    "ONE", "VERSION", "ZERO", "NoClosedForm", "difference", "expression", "forget", "lift", "negated", "partial",
+    "slope", "tidy", "to_sympy",
 ]  # fmt: skip
 
 VERSION = sympy.__version__
@@ -50,17 +50,6 @@ def _numbered(kernel: Node) -> tuple[_Kernel, dict[str, str]]:
     places = {leaf: f"v{k:04d}" for k, leaf in enumerate(sorted(names(kernel)))}
     renamed = substitute(kernel, {leaf: Name(place) for leaf, place in places.items()})
     return _Kernel(renamed, structure(renamed)), places
-
-
-def structure(node: Node) -> str:
-    """Return the structure in postfix, with what the printed text hides."""
-    words = []
-    for part in postorder(node):
-        if isinstance(part, Call):
-            words.append(f"{part.op}/{len(part.args)}/{part.params}")
-        else:
-            words.append(part.id if isinstance(part, Name) else f"{part.value.numerator:x}/{part.value.denominator:x}")
-    return " ".join(words)
 
 
 @lru_cache(maxsize=16384)

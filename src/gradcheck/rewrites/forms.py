@@ -48,6 +48,8 @@ class Forms:
         self.definitions: dict[str, Node] = {}
         self._keys: dict[Node, int] = {}
         self._numbers: dict[object, int] = {}
+        self._terms: dict[Node, list[Term]] = {}
+        self._factors: dict[Node, tuple[Fraction, list[Factor]]] = {}
         for layer in layers:
             for part in postorder(layer.expression):
                 self.key(part)  # arguments first: nothing below needs deep recursion
@@ -59,6 +61,11 @@ class Forms:
 
     def terms(self, node: Node) -> list[Term]:
         """Return the terms of a sum in the order written; what is no sum is its only term."""
+        if node not in self._terms:
+            self._terms[node] = self._taken_apart(node)
+        return self._terms[node]
+
+    def _taken_apart(self, node: Node) -> list[Term]:
         found: list[Term] = []
         todo = [Term(node, 1)]
         while todo:
@@ -76,6 +83,11 @@ class Forms:
 
     def factors(self, node: Node) -> tuple[Fraction, list[Factor]]:
         """Return the constant of a product and its factors in the order written."""
+        if node not in self._factors:
+            self._factors[node] = self._divided(node)
+        return self._factors[node]
+
+    def _divided(self, node: Node) -> tuple[Fraction, list[Factor]]:
         constant, found = Fraction(1), list[Factor]()
         todo = [(node, 1)]
         while todo:

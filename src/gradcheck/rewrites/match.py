@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
+from functools import lru_cache
 
 from gradcheck.functions import lookup
 from gradcheck.program import Call, Name, Node, Number
@@ -249,6 +250,7 @@ def _exponent(factors: list[Factor]) -> Fraction:
     return sum((factor.exponent for factor in factors), Fraction(0))
 
 
+@lru_cache(maxsize=4096)
 def _factors_of(pattern: Node) -> tuple[Fraction, list[Factor]]:
     """Return the constant and the factors of a pattern in the order of the search: wildcards last, above the line."""
     constant, factors = _PATTERNS.factors(pattern)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from functools import lru_cache, reduce
-from math import prod
+from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -13,8 +12,9 @@ from flint import arb
 
 from gradcheck.exact.elements import NAN, ZERO, Array, Values, Zero, as_ball
 from gradcheck.exact.evaluate import START_BITS, as_array, evaluate, from_float, operation, over_arrays
+from gradcheck.exact.losses import STORE, depth, expression, losses, power, terms, wide
 from gradcheck.exact.precision import working_precision
-from gradcheck.formats import FORMATS, Format
+from gradcheck.formats import Format
 from gradcheck.functions import (
     COMPARISONS,
     CONSTANTS,
@@ -28,10 +28,9 @@ from gradcheck.functions import (
     Accumulation,
     Elementwise,
 )
-from gradcheck.functions.sums import FUSED, Depth
+from gradcheck.functions.sums import Depth
 from gradcheck.lower import Core
-from gradcheck.parse import parse
-from gradcheck.program import Call, Node, Number, Shape, fold, names
+from gradcheck.program import Call, Node, Number, fold, names
 
 
 def enclose_rounded(
@@ -56,10 +55,6 @@ def enclose_rounded(
     """
     with working_precision(bits):
         return _Rounded(core, fmt, surely).run(point)
-
-
-STORE = "rounding"
-"""What overflows where a wider number is rounded to the format at the end of a kernel."""
 
 
 class _Rounded:
@@ -119,34 +114,20 @@ class _Loss:
     """What floats of one format lose, operation by operation; the state is the first that they cannot hold."""
 
     def __init__(self, fmt: Format, accumulation: Accumulation | None, overflow: _Overflow, surely: bool) -> None:
-        self.fmt = fmt if accumulation is None else _wide(fmt, accumulation)
-        self.cascade = accumulation is None or accumulation.cascade
-        wide = _wide(self.fmt, FUSED)
-        self.inside = None if wide == self.fmt else _Loss(wide, None, overflow, surely)
-        # Short polynomials are good enough for what is rounded to a half type, and within a fused kernel of float32.
-        self.coarse = self.inside is not None or (accumulation is not None and self.fmt.name != "float64")
+        of = losses(fmt, accumulation)
+        self.fmt, self.cascade, self.coarse = of.fmt, of.cascade, of.coarse
+        self.inside = None if of.inside is None else _Loss(of.inside.fmt, None, overflow, surely)
         self.overflow = overflow
         self.surely = surely
         self.zero = arb(0) if surely else ZERO
         self.settled = over_arrays(self.settle, 1)
-        self.largest = arb(self.fmt.largest)
-        # One rounding to nearest loses u/(1 + u) of the exact value at most (Jeannerod and Rump, 2018), and u leaves
-        # u**2/(1 + u) to spare: 2**-22 in float16, 2**-16 in bfloat16. That covers the rounding to float32 that comes
-        # first in the kernels of the half types, 2**-24.
-        self.roundoff = arb(self.fmt.unit_roundoff)
-        # What may be flushed to 0. Kernels of special functions return 0 where the result, or what it is made of, is
-        # subnormal: sigmoid does in float32 and float64 below -87.3 and -708.4, erf in bfloat16. float16 computes in
-        # float32, where its subnormals are normal. Arithmetic keeps subnormals; 0.5 ULP of them was measured for every
-        # one of square, reciprocal, sums and products. But bfloat16 has the exponents of float32, and processors that
-        # convert or multiply it (VCVTNEPS2BF16, VDPBF16PS, AMX) take subnormals of float32 as 0.
-        least = self.fmt.smallest_subnormal
-        self.flushed = arb(least if self.fmt.name == "float16" else self.fmt.smallest_normal)
-        self.least = arb(self.fmt.smallest_normal if self.fmt.name == "bfloat16" else least)
+        self.largest, self.roundoff = arb(self.fmt.largest), arb(of.roundoff)
+        self.flushed, self.least = arb(of.flushed), arb(of.least)
 
     def evaluate(self, node: Node, values: Mapping[str, Any]) -> Any:
-        terms = _terms(node)
-        if len(terms) > 2:
-            return self.total([self.evaluate(one, values) for one in terms])
+        parts = terms(node)
+        if len(parts) > 2:
+            return self.total([self.evaluate(one, values) for one in parts])
 
         def number(part: Number) -> Array:
             return as_array(self.stored("constant", evaluate(part, {}), 1))
@@ -171,11 +152,9 @@ class _Loss:
         row = ELEMENTWISE.get(node.op)
         if row is None:
             return self.condition(node, args)
-        power = _power(node.args[1], args[1]) if node.op == "pow" else None
-        if power is not None:
-            return self.evaluate(_expression(power), {"x": args[0]})
-        if row.forward is not None:
-            return self.evaluate(_expression(row.forward), dict(zip(row.args, args, strict=True)))
+        formula = power(row, node, _number(args[-1])) or row.forward
+        if formula is not None:
+            return self.evaluate(expression(formula), dict(zip(row.args, args, strict=True)))
         return self.elementwise(row, node, args)
 
     def condition(self, node: Call, args: list[Array]) -> Any:
@@ -196,15 +175,16 @@ class _Loss:
         made = operation(node, args if row.native else balls)
         if row.budget == 0:
             return self.settled(made)
-        if row.name in _SPARED:
-            return over_arrays(lambda one, a, b: self.arithmetic(row.name, one, a, b), 3)(made, *args)
+        if row.spares:
+            return over_arrays(lambda one, a, b: self.arithmetic(row, one, a, b), 3)(made, *args)
         return over_arrays(lambda one: self.stored(row.name, one, row.budget, row), 1)(made)
 
-    def arithmetic(self, op: str, made: Any, a: Any, b: Any) -> Any:
+    def arithmetic(self, row: Elementwise, made: Any, a: Any, b: Any) -> Any:
         """Return what is stored of a sum or product: what is the same number on both sides leaves nothing."""
-        if op == "sub" and _is_same(a, b):
+        if row.name == "sub" and _is_same(a, b):
             return ZERO
-        return self.stored(op, made, 0 if _SPARED[op](a, b) else 1)
+        spared = any(kind and _KINDS[kind](one) for kind, one in zip(row.spares, (a, b), strict=True))
+        return self.stored(row.name, made, 0 if spared else 1)
 
     def stored(self, op: str, made: Any, budget: float, row: Elementwise | None = None) -> Any:
         """Return the ball of the floats that may be stored; what is rounded correctly and fits stays as it is."""
@@ -252,16 +232,13 @@ class _Loss:
 
     def tensor(self, node: Call, args: list[Array]) -> Any:
         row, params = TENSOR[node.op], dict(node.params)
-        made = row.exact(np, *args, **params, zero=self.zero)
-        if row.depth is None:
+        made = as_array(row.exact(np, *args, **params, zero=self.zero))
+        deep = depth(row, [one.shape for one in args], params, made.shape, cascade=self.cascade)
+        if deep is None:
             return made
-        shapes = [one.shape for one in args]
-        depth = row.depth(*shapes, **params)
-        if not self.cascade:
-            depth = replace(depth, added=max(_terms_of(*shapes, result=made.shape) - 1, depth.added))
         sizes = row.exact(np, *(as_array(_magnitudes(one)) for one in args), **params, zero=self.zero)
-        adding = _Loss(_wide(self.fmt, row.accumulation), None, self.overflow, self.surely)
-        return over_arrays(lambda one, size: self.reduced(node.op, one, size, depth, adding), 2)(made, sizes)
+        adding = _Loss(wide(self.fmt, row.accumulation), None, self.overflow, self.surely)
+        return over_arrays(lambda one, size: self.reduced(node.op, one, size, deep, adding), 2)(made, sizes)
 
     def reduced(self, op: str, made: Any, size: Any, depth: Depth, adding: _Loss) -> Any:
         """Return the ball of a sum that is added up in one format, and then rounded to another where that is wider."""
@@ -294,29 +271,6 @@ class _Loss:
         return self.bounded(op, made, made + arb(0, lost), size + lost)
 
 
-def _wide(fmt: Format, accumulation: Accumulation) -> Format:
-    return FORMATS[dict(accumulation.formats).get(fmt.name, fmt.name)]
-
-
-def _terms_of(shape: Shape, *_others: Shape, result: Shape) -> int:
-    """Return how many elements of an argument become one of the result."""
-    return prod(shape) // max(prod(result), 1)
-
-
-def _terms(node: Node) -> list[Node]:
-    """Return the terms of a sum that is one expression: only what flows into one cotangent is ever that long."""
-    terms: list[Node] = []
-    while isinstance(node, Call) and node.op == "add":
-        terms.append(node.args[1])
-        node = node.args[0]
-    return [*terms, node]
-
-
-@lru_cache(maxsize=256)
-def _expression(text: str) -> Node:
-    return parse(text).layers[0].expression
-
-
 _as_balls = over_arrays(as_ball, 1)
 _magnitudes = over_arrays(lambda element: element if isinstance(element, Zero) else abs(as_ball(element)), 1)
 
@@ -344,7 +298,7 @@ _of_any_sign = over_arrays(lambda element: arb(0, arb(2) ** -100_000) if element
 
 
 def _is_zero(element: Any) -> bool:
-    return isinstance(element, Zero)
+    return isinstance(element, Zero) or (isinstance(element, arb) and bool(element == 0))
 
 
 def _is_power_of_two(element: Any) -> bool:
@@ -353,27 +307,14 @@ def _is_power_of_two(element: Any) -> bool:
     return abs(int(element.man_exp()[0])) == 1
 
 
-_SPARED: dict[str, Callable[[Any, Any], bool]] = {
-    "add": lambda a, b: _is_zero(a) or _is_zero(b),
-    "sub": lambda a, b: _is_zero(a) or _is_zero(b),
-    "mul": lambda a, b: _is_power_of_two(a) or _is_power_of_two(b),
-    "div": lambda _a, b: _is_power_of_two(b),
-}
-"""Arithmetic with a number on one side that leaves all the digits of the other: only its exponent may end."""
+_KINDS: dict[str, Callable[[Any], bool]] = {"zero": _is_zero, "power of two": _is_power_of_two}
+"""Numbers that leave all the digits of what they are added to or multiplied with: only its exponent may end."""
 
 
-_POWERS = {
-    0: "1", 1: "x", 2: "x*x", 3: "x*x*x", -1: "reciprocal(x)", -2: "reciprocal(x*x)", 0.5: "sqrt(x)", -0.5: "rsqrt(x)",
-}  # fmt: skip
-"""Powers with a plain number that torch computes in another way: aten/src/ATen/native/cpu/PowKernel.cpp,
-pow_tensor_scalar_optimized_kernel, and ATen/native/Pow.cpp for 0 and 1. The square of a small number on the way to its
-reciprocal may be subnormal, and have lost digits; 4.16 unit roundoffs were measured for x**-2 at 5.5e-20."""
-
-
-def _power(exponent: Node, value: Array) -> str | None:
-    """Return the formula of a power, where torch has one for it."""
-    number = as_ball(value[()]) if not names(exponent) else NAN
-    return next((text for power, text in _POWERS.items() if number == power), None)
+def _number(value: Array) -> float | None:
+    """Return the one number that an argument is, None where it is none."""
+    one = as_ball(value[()]) if not value.ndim else NAN
+    return float(one) if one.is_exact() and one.is_finite() else None
 
 
 def _hull(a: Any, b: Any) -> Any:

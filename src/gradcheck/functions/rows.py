@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,7 +26,9 @@ class Elementwise:
     ``domain`` and ``kinks`` are conditions in the language on the arguments: where the value exists, and where within
     the domain the derivative does not; with ``jumps`` the function itself may be discontinuous there. ``removable``
     gives, for each partial, where its text is 0/0 and its value there. With ``signed_zeros`` the sign of an argument
-    that is 0 decides about the value.
+    that is 0 decides about the value. ``spares`` says for each argument of a sum or product what number as it, "zero" or
+    "power of two", leaves all the digits of the other, and ``absorbing`` names the places of those that make 0 of it
+    where they are. ``powers`` are formulas for the value where the last argument is that plain number.
     ``machine`` says how the row is evaluated in machine intervals; a row without it is left to balls.
     ``native`` rows evaluate whole arrays of balls at once. ``budget`` is what torch's result may be off by, in unit
     roundoffs (half ULPs); 1 says that it is rounded correctly. In the half types it counts in float32, where their
@@ -57,6 +59,9 @@ class Elementwise:
     kinks: str | None = None
     jumps: bool = False
     signed_zeros: bool = False
+    spares: tuple[str, ...] = ()
+    absorbing: tuple[int, ...] = ()
+    powers: Mapping[float, str] = field(default_factory=dict, hash=False)
     outside: tuple[Sample, ...] = ()
     summary: str = ""
 

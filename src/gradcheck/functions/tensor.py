@@ -92,7 +92,7 @@ def _index_message(shape: Shape, problem: str) -> str:
 
 def scatter(np: Any, values: Array, key: Param, shape: Shape, zero: object) -> Array:
     """Return zeros of ``shape`` with ``values`` added where ``key`` points; ``zero`` is the structural zero."""
-    out: Array = np.empty(shape, dtype=object)
+    out: Array = np.empty(shape, dtype=values.dtype)
     out.fill(zero)
     np.add.at(out, numpy_key(key), values)
     return out

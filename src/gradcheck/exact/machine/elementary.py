@@ -58,9 +58,20 @@ def monotone(how: Monotone, a: Interval) -> Interval:
 
 
 def wave(how: Wave, a: Interval) -> Interval:
-    """Return a function between -1 and 1 whose slope is too."""
+    """Return a function between -1 and 1 whose slope ``s`` is that too, with ``s**2 = 1 - value**2``, as its own slope.
+
+    So it moves by ``|s|*r + r**2/2`` at most, by ``r``, and by 2.
+    """
     made = _off(how.function(np, a.mid), a, how.budget)
-    return made if a.is_exact else Interval(made.mid, (made.rad + np.minimum(a.rad, 2.0)) * UP)
+    if a.is_exact:
+        return made
+    slope = np.sqrt(np.maximum(1 - made.mid * made.mid, 0.0) + SLOPE_LOST)
+    moved = np.minimum(np.minimum(a.rad, 2.0), (slope + a.rad / 2) * a.rad * UP)
+    return Interval(made.mid, (made.rad + moved) * UP)
+
+
+SLOPE_LOST = 2.0**-48
+"""What the square of a slope may be off by: twice the error of a value of 8 roundoffs, and roundings."""
 
 
 def exponential(how: Exponential, a: Interval) -> Interval:
@@ -192,6 +203,36 @@ def angle(y: Interval, x: Interval) -> Interval:
     return Interval(mid, np.where(inside, rad, np.nan))
 
 
+def fmod(a: Interval, b: Interval) -> Interval:
+    """Return remainders with the sign of ``a``; of exact numbers they are exact, and so NumPy's."""
+    return _remainder(a, b, lambda x, y: Interval(np.fmod(x, y)), np.trunc)
+
+
+def remainder(a: Interval, b: Interval) -> Interval:
+    """Return remainders with the sign of ``b``: those with the sign of ``a``, and a sum where that is another."""
+
+    def exactly_of(x: Reals, y: Reals) -> Interval:
+        made = np.fmod(x, y)
+        return arithmetic.add(Interval(made), Interval(np.where((made != 0) & ((made < 0) != (y < 0)), y, 0.0)))
+
+    return _remainder(a, b, exactly_of, np.floor)
+
+
+def _remainder(
+    a: Interval, b: Interval, of_exact: Callable[[Reals, Reals], Interval], whole: Callable[[Reals], Reals]
+) -> Interval:
+    """Return what is left of a division; nothing is proven where the whole part of the quotient is open."""
+    known = (a.rad == 0) & (b.rad == 0)
+    if np.all(known):
+        return of_exact(a.mid, b.mid)
+    low, high = map(whole, ends(arithmetic.div(a, b)))
+    made = arithmetic.sub(a, arithmetic.mul(Interval(np.where(low == high, low, np.nan)), b))
+    if not np.any(known):
+        return made
+    found = of_exact(a.mid, b.mid)
+    return Interval(np.where(known, found.mid, made.mid), np.where(known, found.rad, made.rad))
+
+
 ANGLE_BUDGET = 8
 """Unit roundoffs that NumPy's arctan2 may be off by: 4 ULP of SVML; glibc states 1."""
 NOT_TINY = 2.0**-900
@@ -210,6 +251,8 @@ DIRECT: Mapping[str, Callable[..., Interval]] = {
     "minimum": minimum,
     "raised": raised,
     "angle": angle,
+    "fmod": fmod,
+    "remainder": remainder,
 }
 """The operations that rows name."""
 

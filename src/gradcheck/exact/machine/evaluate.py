@@ -301,3 +301,8 @@ def _spread(made: Element, shape: Shape) -> Element:
 def _whole(made: Element) -> Element:
     """Return elements whose codes have the shape of the numbers, as arrays."""
     return Element(Interval(np.asarray(made.numbers.mid), made.numbers.rad), made.states)
+
+
+def value_of(op: str, args: list[Interval]) -> Interval:
+    """Return the value of one row of intervals; nan where machine intervals have none."""
+    return _Run({}).elementwise(op, [Element(one) for one in args]).numbers

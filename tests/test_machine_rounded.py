@@ -54,7 +54,7 @@ def compare(core: Core, point: Point, fmt: Format, *, surely: bool = False) -> i
     for layer, shape in layers.items():
         low, high = (np.broadcast_to(end, shape).ravel() for end in (found[layer].lower, found[layer].upper))
         balls = exact.balls(wanted[layer], 128)
-        left += sum(not agrees(ball, *ends, fmt) for ball, *ends in zip(balls, low, high, strict=True))
+        left += sum(not agrees(ball, a, b, fmt) for ball, a, b in zip(balls, low, high, strict=True))
     assert left or name == named or named is None
     return left
 

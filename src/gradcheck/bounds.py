@@ -57,6 +57,11 @@ class Enclosures(Sequence[Known]):
         self.balls: dict[int, Known] = {}
 
     @classmethod
+    def bounded(cls, bounds: Bounds) -> Enclosures:
+        """Return proven bounds as enclosures."""
+        return cls(bounds.lower.size, Bounds(bounds.lower.ravel(), bounds.upper.ravel()))
+
+    @classmethod
     def of(cls, known: Iterable[Known]) -> Enclosures:
         """Return what is known of single elements as that of an array."""
         given = dict(enumerate(known))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from math import isfinite
+from math import isfinite, prod
 from typing import TYPE_CHECKING
 
 from gradcheck import exact
@@ -28,14 +28,14 @@ FEW = 4
 """Elements up to which one by one is cheaper."""
 
 
-def look_aside(case: Case, gradients: Sequence[Elements], values: exact.Values) -> None:
+def look_aside(case: Case, gradients: Sequence[Elements]) -> None:
     """Judge the elements where something has no derivative by what the function does beside the point.
 
     Equal slopes on both sides mean that it is smooth in spite of that, and a slope that exists from inside the domain
     alone is the derivative at its end. Where the formula has no value, as 0/0 at a removable point, there is none,
     whatever the limits. An element along which the function jumps has none either, even where a zero hides the jump.
     """
-    aside = Aside(case, {one.name: one for one in gradients}, values)
+    aside = Aside(case, {one.name: one for one in gradients})
     hidden = aside.hidden()
     kinks = [(one.name, k) for one in gradients for k in one.kinks if case.is_asked(one.name, k)]
     if not hidden and not kinks:
@@ -53,13 +53,17 @@ class Aside:
 
     case: Case
     gradients: dict[str, Elements]
-    values: exact.Values
     slopes: dict[Place, Ball] = field(default_factory=dict)
+
+    @property
+    def values(self) -> exact.Values:
+        """Return the exact values at the point."""
+        return self.case.values
 
     @cached_property
     def most(self) -> int:
         """Return how many elements are looked at one by one: fewer of a larger program."""
-        numbers = sum(self.values[layer.name].size for layer in self.forward.program.layers)
+        numbers = sum(prod(self.forward.shapes[layer.name]) for layer in self.forward.program.layers)
         return min(MAX_KINKS, max(FEW, MAX_WORK // max(numbers, 1)))
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import inf, isfinite, prod
 from typing import Any
 
@@ -10,10 +10,10 @@ import numpy as np
 
 from gradcheck import exact
 from gradcheck.autograd import TorchValue
-from gradcheck.bounds import Enclosures
+from gradcheck.bounds import Bounds, Enclosures
 from gradcheck.compare import SLACK, Judgement, Rounding, between, explain, judge
 from gradcheck.formats import Ball, Dyadic, Estimate, Format, exact_text
-from gradcheck.judgements import Judgements
+from gradcheck.judgements import Judgements, judged
 from gradcheck.program import Shape, unravel
 from gradcheck.reason import Reason
 from gradcheck.verdict import Verdict
@@ -26,6 +26,11 @@ Element = Ball | Estimate | str | None
 """An enclosure; the estimate of a limit; the reason why there is no derivative; or None where this precision, or this
 form, gives no number."""
 
+_CONFLICT = "oracle conflict: the closed form and the node-level program enclose different numbers"
+_UNTRACKED = {
+    Verdict.AGREE: (Verdict.UNTRACKED, "torch tracks no gradient here, and the derivative is 0"),
+    Verdict.DISAGREE: (Verdict.DISAGREE, "torch tracks no gradient here, and the derivative is not 0"),
+}
 _TOO_WIDE = Judgement(Verdict.UNDECIDED, note="the slopes are enclosed too wide")
 
 
@@ -62,6 +67,36 @@ class Elements:
         """Return torch's number for one element, None where it tracks no gradient."""
         return None if self.torch is None else float(self.torch[k])
 
+    def screen(self, nodes: Bounds, forms: Bounds | None, fmt: Format, ulps: float) -> None:
+        """Judge all elements by what machine intervals enclose, as far as these decide."""
+        lower, upper = nodes.lower.ravel(), nodes.upper.ravel()
+        apart = np.zeros(lower.shape, np.bool_)
+        if forms is not None:
+            low, high = forms.lower.ravel(), forms.upper.ravel()
+            apart = (low > upper) | (high < lower)
+            both = ~(np.isnan(lower) | np.isnan(low) | apart)
+            lower, upper = np.where(both, np.maximum(lower, low), lower), np.where(both, np.minimum(upper, high), upper)
+        self.known = Enclosures(lower.size, Bounds(lower, upper))
+        self.judgements = judged(lower, upper, np.zeros_like(lower) if self.torch is None else self.torch, fmt, ulps)
+        if self.torch is None:
+            for verdict, (becomes, note) in _UNTRACKED.items():
+                self.judgements.put(self.judgements.is_(verdict), becomes, np.nan, note)
+        self.judgements.put(apart, Verdict.ERROR, np.nan, _CONFLICT)
+        self.without(nodes)
+
+    def without(self, nodes: Bounds) -> None:
+        """Judge the elements that are known to have no number, and why."""
+        if nodes.why is None:
+            return
+        codes = nodes.why.ravel()
+        for code, text in enumerate(nodes.reasons, 1):
+            at = codes == code
+            if text == "undecided" or not at.any():
+                continue
+            self.judgements.put(at, Verdict.UNDEFINED, np.nan, _reason(text))
+            if not text.startswith(("domain", "infinite")):
+                self.kinks += places(at)
+
     def settle(self, nodes: list[Element], forms: list[Element], fmt: Format, ulps: float) -> None:
         """Judge the open elements by what the node-level program and the closed forms enclose.
 
@@ -75,10 +110,7 @@ class Elements:
     ) -> tuple[Ball | Estimate | None, Judgement | None]:
         """Return the enclosure of one element and its judgement, each None where this precision gives none."""
         if isinstance(node, Ball) and isinstance(form, Ball) and not node.overlaps(form):
-            return node, Judgement(
-                Verdict.ERROR,
-                note="oracle conflict: the closed form and the node-level program enclose different numbers",
-            )
+            return node, Judgement(Verdict.ERROR, note=_CONFLICT)
         if isinstance(node, Estimate):
             return node, self.estimated(k, node, fmt, ulps)
         if isinstance(node, str) and node.startswith(("domain", "infinite")):
@@ -100,9 +132,8 @@ class Elements:
         found = judge(ball, 0.0, fmt, ulps, slack)
         if found is None:
             return None
-        if found.verdict is Verdict.AGREE:
-            return Judgement(Verdict.UNTRACKED, note="torch tracks no gradient here, and the derivative is 0")
-        return Judgement(Verdict.DISAGREE, note="torch tracks no gradient here, and the derivative is not 0")
+        verdict, note = _UNTRACKED[Verdict.AGREE if found.verdict is Verdict.AGREE else Verdict.DISAGREE]
+        return Judgement(verdict, note=note)
 
     def repeat(self, runs: Sequence[Floats], fmt: Format, ulps: float) -> list[int]:
         """Take the worst of what several runs returned for each element; return the elements that differed."""
@@ -117,10 +148,10 @@ class Elements:
             self.judgements[k] = self.compared(k, ball, fmt, ulps) or self.judgements[k]
         return differ
 
-    def at_infinity(self, signs: Sequence[int]) -> None:
-        """Judge the elements of a value that is infinite, with these signs; 0 stands for those that are not."""
-        for k, sign in enumerate(signs):
-            if sign and (number := self.number(k)) is not None:
+    def at_infinity(self, signs: Mapping[int, int]) -> None:
+        """Judge the elements of a value that are infinite, with these signs."""
+        for k, sign in signs.items():
+            if (number := self.number(k)) is not None:
                 wrong = Judgement(Verdict.DISAGREE, note=f"torch has {number}, the exact number is {sign * inf}")
                 self.judgements[k] = Judgement(Verdict.AGREE, 0.0) if number == sign * inf else wrong
 

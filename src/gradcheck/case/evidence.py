@@ -36,10 +36,9 @@ class Evidence:
     wrong, and where all are right rounding explains the difference, whatever the bound over the whole program.
     """
 
-    def __init__(self, case: Case, values: exact.Values, first: Backward, copy: int | None) -> None:
+    def __init__(self, case: Case, first: Backward, copy: int | None) -> None:
         """``first`` is the run without its operations; ``copy`` counts what vectorised kernels made of the point."""
         self.case = case
-        self.values = values
         self.first = first
         self.copy = copy
 
@@ -62,9 +61,8 @@ class Evidence:
         case = self.case
         if sum(value.array.size for value in self.first.layers.values()) > MAX_NUMBERS:
             return None
-        node, values = case.plan.node, self.values
-        if node is not case.plan.shared:
-            values = exact.enclose(node.core, case.arrays, case.bits)
+        node = case.plan.node
+        values = case.truths.get(node.core, case.arrays).values(case.bits)
         made = graph(case.plan.program, node, values, case.arrays, self.run, case.format, case.bits)
         return ruled(made, case.tolerance)
 

@@ -6,12 +6,14 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from math import prod
 from typing import Any
 
 import numpy as np
 
 from gradcheck import autograd, exact
 from gradcheck.autograd import Backward, TorchValue
+from gradcheck.bounds import Bounds, Enclosures
 from gradcheck.case.aside import look_aside
 from gradcheck.case.elements import Element, Elements, bits, spread
 from gradcheck.case.evidence import Evidence, Whole, mismatched
@@ -26,11 +28,12 @@ from gradcheck.plan import Plan
 from gradcheck.points import Point
 from gradcheck.program import Layer
 from gradcheck.settings import Settings
-from gradcheck.symbolic import Pullback
 from gradcheck.verdict import Verdict
 
 CROSS_CHECK_ELEMENTS = 4_096
 """Elements up to which the fused closed forms are evaluated too, as a cross-check of the node-level program."""
+SCREENED_ELEMENTS = 65_536
+"""Elements up to which machine intervals evaluate the closed forms as well."""
 SHOWN_ELEMENTS = 64
 """Elements of a layer up to which its enclosure is kept for the report."""
 
@@ -45,7 +48,13 @@ class Case:
     """
 
     def __init__(
-        self, plan: Plan, point: Point, dtype: str, settings: Settings, asked: tuple[str, int] | None = None
+        self,
+        plan: Plan,
+        point: Point,
+        dtype: str,
+        settings: Settings,
+        asked: tuple[str, int] | None = None,
+        truths: exact.Truths | None = None,
     ) -> None:
         self.plan = plan
         self.point = point
@@ -55,6 +64,9 @@ class Case:
         self.tolerance = settings.tolerance(dtype)
         to_array = partial(rounded, fmt=self.format)
         self.arrays = {name: value.array(self.format.round, to_array) for name, value in point.items()}
+        truths = truths or exact.Truths()
+        self.truth = truths.get(plan.shared.core, self.arrays)
+        self.truths = truths
         self.bits = START_BITS
         self.asked = asked
         self.unsteady: dict[str, list[int]] = {}
@@ -62,6 +74,7 @@ class Case:
         self.evidence: list[Evidence] = []
         self.whole = Whole(self)
         self.value: Elements | None = None
+        self.screened: dict[str, Bounds] = {}
 
     @property
     def infinite(self) -> bool:
@@ -86,18 +99,18 @@ class Case:
         gradients = [Elements(name, self.plan.shapes[name], torch.gradients[name]) for name in self.plan.wrt]
         output = torch.layers[self.plan.program.output]
         value = self.value = Elements(self.plan.program.output, output.shape, output)
-        values = self.decide(gradients, value)
-        value.at_infinity(exact.infinities(values[value.name]))
+        self.decide(gradients, value)
+        value.at_infinity(self.signs(value))
         if self.settings.nondet:
             self.repeat(gradients, torch)
-        self.evidence = [Evidence(self, values, torch, None)]
+        self.evidence = [Evidence(self, torch, None)]
         for k, run in enumerate(self.vectorised()):
-            self.evidence.append(Evidence(self, values, run, k))
+            self.evidence.append(Evidence(self, run, k))
             self.take(run, gradients, value)
-        look_aside(self, gradients, values)
+        look_aside(self, gradients)
         faults = [*self.explain(gradients, value), *map(mismatched, torch.mismatches)]
         self.sharpen(gradients)
-        layers = [self.layer(layer, torch.layers[layer.name], values) for layer in self.plan.program.layers]
+        layers = [self.layer(one, torch.layers[one.name], self.enclosed(one.name)) for one in self.plan.program.layers]
         layers[-1] = replace(layers[-1], judgements=value.judgements, values=_shaped(value))
         return self.outcome(layers, [self.gradient(one) for one in gradients], None, faults)
 
@@ -155,31 +168,39 @@ class Case:
             if self.unsteady[one.name]:
                 self.notes.append(spread(one.name, values, self.unsteady[one.name], self.format, one.shape))
 
-    def layer(self, layer: Layer, torch: TorchValue, values: exact.Values) -> LayerOutcome:
+    @property
+    def values(self) -> exact.Values:
+        """Return the exact values of all layers, as the last evaluation has them."""
+        return self.truth.values(self.bits)
+
+    def signs(self, value: Elements) -> dict[int, int]:
+        """Return the sign of each element of the value that is infinite."""
+        missing = value.known.missing
+        if not missing:
+            return {}
+        found = self.truth.arrays({value.name: missing}, self.bits)[value.name]
+        return {k: sign for k, sign in zip(missing, map(exact.sign_at_infinity, found), strict=True) if sign}
+
+    def layer(self, layer: Layer, torch: TorchValue, balls: list[Ball | None] | None) -> LayerOutcome:
         """Return one layer in both lanes."""
         source = self.plan.program.source[layer.span.start : layer.span.end]
         text = re.sub(rf"^{re.escape(layer.name)}\s*=\s*", "", source)
-        balls = None
-        if torch.array.size <= SHOWN_ELEMENTS:
-            balls = [one if isinstance(one, Ball) else None for one in exact.balls(values[layer.name], self.bits)]
         return LayerOutcome(layer.name, text, torch.shape, torch.array, balls, torch.grad_fn, self.plan.display)
 
     # --- gradients ---
 
-    def decide(self, gradients: list[Elements], value: Elements) -> exact.Values:
-        """Judge every element, raising the precision while one is open; return the values of the last evaluation."""
-        pole = None
+    def decide(self, gradients: list[Elements], value: Elements) -> None:
+        """Judge every element, step by step up the ladder of precision while one is open."""
         judged = [*gradients, value]
-        while True:
-            values = exact.enclose(self.plan.shared.core, self.arrays, self.bits)
-            found = [self.elements(self.plan.shared, k, values, one.open) for k, one in enumerate(gradients)]
-            closed = self.closed(gradients, found)
-            found.append([*exact.balls(values[value.name], self.bits, value.open)])
-            closed.append([None] * len(value.open))
-            for one, nodes, forms in zip(judged, found, closed, strict=True):
-                one.settle(nodes, forms, self.format, self.tolerance)
+        if self.truth.is_large:
+            self.screen(gradients, value)
+        pole = None
+        while any(one.open for one in judged):
+            closed = self.closed(gradients)
+            for one, nodes in zip(judged, self.elements(gradients, value), strict=True):
+                one.settle(nodes, closed.get(one.name) or [None] * len(nodes), self.format, self.tolerance)
             if all(not one.open for one in judged):
-                return values
+                return
             if all(one.lacks_numbers for one in judged) and self.bits > START_BITS:
                 pole = self.pole()
             if pole is not None or self.bits >= MAX_BITS:
@@ -187,7 +208,32 @@ class Case:
             self.bits *= 2
         for one in judged:
             one.give_up(pole, self.bits, self.format, self.tolerance)
-        return values
+
+    def screen(self, gradients: list[Elements], value: Elements) -> None:
+        """Judge what machine intervals decide, from both forms of each gradient."""
+        names = [layer.name for layer in self.plan.program.layers]
+        small = {name for name in names if prod(self.plan.shapes[name]) <= SHOWN_ELEMENTS}
+        outputs = self.plan.shared.program.outputs
+        self.screened = self.truth.bounds({*outputs, value.name, *small})
+        closed = {} if sum(len(one.known) for one in gradients) > SCREENED_ELEMENTS else self.screened_forms()
+        for one, output in zip(gradients, outputs, strict=True):
+            one.screen(self.screened[output], closed.get(one.name), self.format, self.tolerance)
+        value.screen(self.screened[value.name], None, self.format, self.tolerance)
+
+    def screened_forms(self) -> dict[str, Bounds]:
+        """Return the closed form of each gradient in machine intervals."""
+        found: dict[str, Bounds] = {}
+        for name, (core, output) in self.plan.closed.items():
+            found[name] = self.truths.get(core, self.arrays).bounds([output])[output]
+        return found
+
+    def enclosed(self, name: str) -> list[Ball | None] | None:
+        """Return the enclosure of each element of a layer, where it is small enough."""
+        if prod(self.plan.shapes[name]) > SHOWN_ELEMENTS:
+            return None
+        if name in self.screened:
+            return [one if isinstance(one, Ball) else None for one in Enclosures.bounded(self.screened[name])]
+        return [one if isinstance(one, Ball) else None for one in exact.balls(self.values[name], self.bits)]
 
     def explain(self, gradients: list[Elements], value: Elements) -> list[Fault]:
         """Ask of every disagreement whether rounding explains it, and return the operations that are wrong.
@@ -210,6 +256,8 @@ class Case:
 
     def sharpen(self, gradients: list[Elements]) -> None:
         """Enclose what is decided but not known to the digits that are shown once more, with more bits."""
+        if sum(len(one.known) for one in gradients) > CROSS_CHECK_ELEMENTS:
+            return
         digits = EXACT_DIGITS[self.dtype] + 1
         blunt = [one.blunt(digits) for one in gradients]
         if sum(map(len, blunt)) > CROSS_CHECK_ELEMENTS:
@@ -223,29 +271,34 @@ class Case:
         gave = (one for one in self.evidence if value is not None and one.gave(name, k, value))
         return next(gave, self.evidence[0])
 
-    def elements(self, pullback: Pullback, k: int, values: exact.Values, at: Sequence[int]) -> list[Element]:
-        """Return the enclosures of some elements of the gradient by the input at place ``k``."""
-        output = pullback.program.outputs[k]
-        found: list[Element] = [*exact.balls(values[output], self.bits, at)]
-        if None in found and (self.infinite or exact.has_infinity(pullback.core)):
-            missing = [index for index, one in zip(at, found, strict=True) if one is None]
-            limits = dict(zip(missing, exact.at_infinity(pullback.core, self.arrays, output, missing), strict=True))
-            nothing = "infinite" if self.infinite else None
-            found = [one or limits.get(index) or nothing for index, one in zip(at, found, strict=True)]
-        return found
+    def elements(self, gradients: list[Elements], value: Elements) -> list[list[Element]]:
+        """Return the enclosures of the elements that are open, of each gradient and of the value."""
+        outputs = self.plan.shared.program.outputs
+        names = [*outputs, value.name]
+        wanted = {name: one.open for name, one in zip(names, [*gradients, value], strict=True)}
+        found = self.truth.some(wanted, self.bits)
+        made: list[list[Element]] = [self.at_infinity(name, wanted[name], found[name]) for name in outputs]
+        return [*made, [*found[value.name]]]
 
-    def closed(self, gradients: list[Elements], found: list[list[Element]]) -> list[list[Element]]:
-        """Return the same elements from the fused closed forms, the cross-check of small tensors."""
-        if sum(map(len, found)) > CROSS_CHECK_ELEMENTS:
-            return [[None] * len(one) for one in found]
-        values: dict[int, exact.Values] = {}
-        closed: list[list[Element]] = []
+    def at_infinity(self, output: str, at: Sequence[int], found: Sequence[Element]) -> list[Element]:
+        """Return elements of a gradient with the limits of those that have no number because something is infinite."""
+        core = self.plan.shared.core
+        if None not in found or not (self.infinite or exact.has_infinity(core)):
+            return list(found)
+        missing = [index for index, one in zip(at, found, strict=True) if one is None]
+        limits = dict(zip(missing, exact.at_infinity(core, self.arrays, output, missing), strict=True))
+        nothing = "infinite" if self.infinite else None
+        return [one or limits.get(index) or nothing for index, one in zip(at, found, strict=True)]
+
+    def closed(self, gradients: list[Elements]) -> dict[str, list[Element]]:
+        """Return the open elements from the fused closed forms, the cross-check of small tensors."""
+        if sum(len(one.open) for one in gradients) > CROSS_CHECK_ELEMENTS:
+            return {}
+        made: dict[str, list[Element]] = {}
         for one in gradients:
             core, output = self.plan.closed[one.name]
-            if id(core) not in values:
-                values[id(core)] = exact.enclose(core, self.arrays, self.bits)
-            closed.append([*exact.balls(values[id(core)][output], self.bits, one.open)])
-        return closed
+            made[one.name] = [*self.truths.get(core, self.arrays).some({output: one.open}, self.bits)[output]]
+        return made
 
     def pole(self) -> str | None:
         """Return the pole that the point lies on exactly, where it does: no precision finds a number there."""

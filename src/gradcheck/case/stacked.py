@@ -16,6 +16,7 @@ import numpy as np
 
 from gradcheck import autograd, exact
 from gradcheck.autograd import TorchValue
+from gradcheck.bounds import Bounds, Enclosures
 from gradcheck.case.elements import Element, Elements
 from gradcheck.case.one import SHOWN_ELEMENTS, Case, Floats
 from gradcheck.compare import Judgement
@@ -48,8 +49,8 @@ def stacks(plan: Plan, dtype: str, settings: Settings) -> bool:
     ordinary = settings.device == "cpu" and not settings.nondet and not settings.under_test
     if not ordinary or len(shapes) != 1 or prod(*shapes) > MAX_SIZE or not autograd.stacks(plan.program, dtype):
         return False
-    cores = (plan.node.core, *plan.expect.values(), *(core for core, _ in plan.closed.values()))
-    return plan.program.output in reached(plan.node.core) and all(map(_goes_by_elements, cores))
+    cores = (plan.shared.core, *plan.expect.values(), *(core for core, _ in plan.closed.values()))
+    return plan.program.output in reached(plan.shared.core) and all(map(_goes_by_elements, cores))
 
 
 def _goes_by_elements(core: Core) -> bool:
@@ -84,7 +85,10 @@ class Stack:
         made = self.first.layers[plan.program.output]
         self.gradients = [Elements(name, (self.count,), self.first.gradients[name]) for name in plan.wrt]
         self.value = Elements(plan.program.output, made.shape, made)
-        self.values: exact.Values = {}
+        core = self.wide(plan.shared.core, [*plan.shared.program.outputs, self.value.name])
+        self.truth = exact.Truth(core, self.arrays)
+        self.screened: dict[str, Bounds] = {}
+        self.layers: dict[str, Enclosures] = {}
         self.judge()
         self.stated = {name: self.expectation(core, one) for one in self.gradients
                        for name, core in plan.expect.items() if name == one.name}  # fmt: skip
@@ -97,21 +101,49 @@ class Stack:
 
     def judge(self) -> None:
         """Judge every element that the precision of the first attempt decides, in parts of some thousand."""
-        core = self.wide(self.plan.node.core, self.plan.node.program.outputs)
-        self.values = exact.enclose(core, self.arrays, START_BITS)
-        judged = [*self.gradients, self.value]
-        names = [*self.plan.node.program.outputs, self.value.name]
-        found: list[list[Element]] = [[*exact.balls(self.values[name], START_BITS)] for name in names]
-        for one, nodes, forms in zip(judged, found, [*self.closed(), [None] * len(found[-1])], strict=True):
+        judged = dict(zip([*self.plan.shared.program.outputs, self.value.name], self.judged, strict=True))
+        closed = {one.name: self.closed(one.name) for one in self.gradients}
+        if self.truth.is_large:
+            self.screen(judged, closed)
+        found = self.truth.some({name: one.open for name, one in judged.items()})
+        for name, one in judged.items():
+            nodes: list[Element] = [*found[name]]
+            forms: list[Element] = [None] * len(nodes)
+            if one.name in closed:
+                truth, output = closed[one.name]
+                forms = [*truth.some({output: one.open})[output]]
             one.settle(nodes, forms, self.case.format, self.case.tolerance)
-        self.value.at_infinity(exact.infinities(self.values[self.value.name]))
         self.worse()
 
-    def closed(self) -> Iterator[list[Any]]:
-        """Yield the elements of each gradient from the fused closed forms."""
-        for one in self.gradients:
-            core, output = self.plan.closed[one.name]
-            yield exact.balls(exact.enclose(self.wide(core, [output]), self.arrays, START_BITS)[output], START_BITS)
+    def screen(self, judged: Mapping[str, Elements], closed: Mapping[str, tuple[exact.Truth, str]]) -> None:
+        """Judge what machine intervals decide, from both forms of each gradient."""
+        layers = [layer.name for layer in self.plan.program.layers]
+        self.screened = self.truth.bounds({*judged, *layers})
+        for name, one in judged.items():
+            forms = None
+            if one.name in closed:
+                truth, output = closed[one.name]
+                forms = truth.bounds([output])[output]
+            one.screen(self.screened[name], forms, self.case.format, self.case.tolerance)
+
+    @property
+    def judged(self) -> list[Elements]:
+        """Return the gradients, and the value."""
+        return [*self.gradients, self.value]
+
+    def closed(self, name: str) -> tuple[exact.Truth, str]:
+        """Return the fused closed form of the gradient by one input, with its layer."""
+        core, output = self.plan.closed[name]
+        return exact.Truth(self.wide(core, [output]), self.arrays), output
+
+    def sharpen(self, name: str, known: Enclosures) -> None:
+        """Enclose the gradient of one point to the digits that are shown."""
+        digits = EXACT_DIGITS[self.case.dtype] + 1
+        blunt = [k for k, one in enumerate(known) if isinstance(one, Ball) and not one.is_sharp(digits)]
+        core = self.plan.shared.core
+        output = self.plan.shared.program.outputs[self.plan.wrt.index(name)]
+        for k, ball in zip(blunt, exact.sharpen(core, output, self.case.arrays, blunt, digits), strict=True):
+            known[k] = ball
 
     def worse(self) -> None:
         """Judge what came out of vectorised kernels, too: an element has the worse verdict of both."""
@@ -147,7 +179,7 @@ class Stack:
         for one in (*self.gradients, self.value):
             good &= one.judgements.is_(*_PLAIN)
             good[one.kinks] = False
-        for one in self.gradients:
+        for one in self.gradients if not self.screened else ():
             good[one.blunt(EXACT_DIGITS[self.case.dtype] + 1)] = False
         for _, found in self.stated.values():
             good &= ~found.is_(Verdict.UNDECIDED)
@@ -159,9 +191,9 @@ class Stack:
     def jumps(self) -> Iterator[Truths]:
         """Yield where the function may jump, along each input."""
         if self.plan.may_jump:
-            forward = exact.needed(self.plan.node.core, [self.plan.program.output])
+            forward = exact.needed(self.plan.shared.core, [self.plan.program.output])
             wide = self.wide(forward, [self.plan.program.output])
-            yield from (mask.ravel() for mask in exact.jumping(wide, self.values, START_BITS).values())
+            yield from (mask.ravel() for mask in exact.jumping(wide, self.truth.values(), START_BITS).values())
 
     @cached_property
     def codes(self) -> Codes:
@@ -186,16 +218,29 @@ class Stack:
 
     def layer(self, layer: Layer, part: slice) -> LayerOutcome:
         """Return one layer of a point in both lanes; what has no axes is the same for all."""
-        torch, values = self.first.layers[layer.name], self.values[layer.name]
+        torch, known = self.first.layers[layer.name], self.enclosures(layer.name)
         if torch.shape:
             torch = TorchValue(torch.array[part].reshape(self.shape), torch.grad_fn)
-        return self.case.layer(layer, torch, {layer.name: values[part] if values.shape else values})
+            known = known[part]
+        return self.case.layer(layer, torch, [one if isinstance(one, Ball) else None for one in known])
+
+    def enclosures(self, layer: str) -> Enclosures:
+        """Return what is known of all elements of a layer."""
+        if layer not in self.layers:
+            found = Enclosures.bounded(self.screened[layer]) if self.screened else Enclosures.of(
+                one if isinstance(one, Ball) else None for one in exact.balls(self.truth.values()[layer], START_BITS)
+            )  # fmt: skip
+            self.layers[layer] = found
+        return self.layers[layer]
 
     def gradient(self, one: Elements, part: slice) -> GradientOutcome:
         """Return one gradient of a point, with the verdicts on it and on what the user expects."""
         numbers, found = self.stated.get(one.name, (None, None))
+        known = one.known[part]
+        if self.screened:
+            self.sharpen(one.name, known)
         return GradientOutcome(
-            one.name, self.shape, self.plan.display, one.known[part],
+            one.name, self.shape, self.plan.display, known,
             None if one.torch is None else one.torch[part].reshape(self.shape), one.judgements[part],
             None if numbers is None else numbers[part], None if found is None else found[part],
         )  # fmt: skip

@@ -5,9 +5,10 @@ from __future__ import annotations
 import flint
 
 from gradcheck.exact.digits import MAX_BITS, sharpen
-from gradcheck.exact.elements import Values, ball, balls, infinities
+from gradcheck.exact.elements import Values, ball, balls, sign_at_infinity
 from gradcheck.exact.evaluate import START_BITS, constant, enclose, from_float
 from gradcheck.exact.infinity import at_infinity, has_infinity
+from gradcheck.exact.ladder import Truth, Truths
 from gradcheck.exact.many import Gradients, Place, combined, directions, orders, toward
 from gradcheck.exact.ray import needed
 from gradcheck.exact.reach import groups, jumping, may_jump
@@ -20,7 +21,7 @@ VERSION = flint.__version__
 
 __all__ = [
     "MAX_BITS", "START_BITS", "VERSION", "Beside", "Form", "Gradients", "Place", "Side", "Sides", "Surroundings",
-    "Values", "at_infinity", "ball", "balls", "beside", "combined", "constant", "directions", "enclose",
-    "enclose_rounded", "from_float", "groups", "has_infinity", "infinities", "jumping", "may_jump", "moved", "needed",
-    "orders", "pole", "sharpen", "toward",
+    "Truth", "Truths", "Values", "at_infinity", "ball", "balls", "beside", "combined", "constant", "directions",
+    "enclose", "enclose_rounded", "from_float", "groups", "has_infinity", "jumping", "may_jump", "moved", "needed",
+    "orders", "pole", "sharpen", "sign_at_infinity", "toward",
 ]  # fmt: skip

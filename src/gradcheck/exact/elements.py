@@ -124,12 +124,8 @@ def ball(value: Any) -> Ball | str | None:
     return Ball(_dyadic(value.lower()), _dyadic(value.upper()))
 
 
-def infinities(values: Array) -> list[int]:
-    """Return the sign of each element that is infinite, and 0 for all others, in row-major order."""
-    return [_sign_at_infinity(one) for one in values.ravel()]
-
-
-def _sign_at_infinity(value: Any) -> int:
+def sign_at_infinity(value: Any) -> int:
+    """Return the sign of an element that is infinite, and 0 for all others."""
     if isinstance(value, Zero | Undefined) or value.is_finite() or not is_infinite(value):
         return 0
     return 1 if value > 0 else -1

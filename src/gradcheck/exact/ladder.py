@@ -1,0 +1,78 @@
+"""The ladder of precision: machine intervals over whole arrays, balls where these leave something open, more bits."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from functools import cached_property
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from gradcheck.bounds import Bounds
+from gradcheck.exact.demand import enclose_some
+from gradcheck.exact.elements import Array, Values, balls
+from gradcheck.exact.evaluate import START_BITS, enclose
+from gradcheck.exact.machine import evaluate as machine
+from gradcheck.formats import Ball
+from gradcheck.lower import Core
+
+MANY = 2_048
+"""Numbers of a program from which machine intervals come first; a few balls are quicker than the calls of NumPy."""
+
+Floats = np.ndarray[Any, np.dtype[np.float64]]
+
+
+class Truth:
+    """The exact numbers of one program at one point; the state is what was worked out so far.
+
+    The first step of the ladder is ``bounds``: all elements, in machine intervals. The next are ``some`` elements in
+    balls of so many bits, and ``values`` for whoever needs all of them.
+    """
+
+    def __init__(self, core: Core, point: Mapping[str, Floats]) -> None:
+        self.core = core
+        self.point = point
+        self._values: dict[int, Values] = {}
+
+    @cached_property
+    def is_large(self) -> bool:
+        """Return whether there are so many numbers that machine intervals come first."""
+        return sum(prod(self.core.shapes[layer.name]) for layer in self.core.program.layers) >= MANY
+
+    def bounds(self, keep: Collection[str]) -> dict[str, Bounds]:
+        """Return proven bounds of some layers in machine intervals."""
+        return machine.enclose(self.core, self.point, keep)
+
+    def values(self, bits: int = START_BITS) -> Values:
+        """Return the values of all layers as arrays of balls; those with the most bits are remembered."""
+        if bits not in self._values:
+            self._values = {bits: enclose(self.core, self.point, bits)}
+        return self._values[bits]
+
+    def arrays(self, wanted: Mapping[str, Sequence[int]], bits: int = START_BITS) -> dict[str, Array]:
+        """Return some elements of some layers as arrays of balls, each in the order asked for."""
+        if bits not in self._values and self.is_large:
+            return enclose_some(self.core, self.point, wanted, bits)
+        values = self.values(bits)
+        return {name: values[name].ravel()[list(at)] for name, at in wanted.items()}
+
+    def some(self, wanted: Mapping[str, Sequence[int]], bits: int = START_BITS) -> dict[str, list[Ball | str | None]]:
+        """Return some elements: a ball, the reason why there is no number, or None where neither is known."""
+        return {name: balls(array, bits) for name, array in self.arrays(wanted, bits).items()}
+
+
+class Truths:
+    """The exact numbers of some programs at some points; what is the same point in several dtypes is one."""
+
+    def __init__(self) -> None:
+        self.known: dict[tuple[int, bytes], Truth] = {}
+        self.cores: list[Core] = []
+
+    def get(self, core: Core, point: Mapping[str, Floats]) -> Truth:
+        """Return the exact numbers of a program at a point, with what is known of them so far."""
+        key = id(core), b"".join(point[name].tobytes() for name in core.program.inputs)
+        if key not in self.known:
+            self.known[key] = Truth(core, point)
+            self.cores.append(core)  # so that no other takes its place in memory
+        return self.known[key]

@@ -165,11 +165,23 @@ def explain(found: Judgement, truth: Ball, value: float, fmt: Format, rounding: 
         over = rounding.overflow
         cause = "" if over is None else f"; {over} on the way is too large for {_range(fmt)}"
         return Judgement(found.verdict, found.ulps, f"{found.note}{cause}")
+    (wrong, outside), (good, within) = outcomes(rounding, fmt)
     if not rounding.explains:
-        whose = "rounding" if rounding.wrong is None else f"a rounding of what {rounding.wrong} was given"
-        return Judgement(Verdict.DISAGREE, found.ulps, f"outside what {whose} in {fmt.name} can explain")
+        return Judgement(wrong, found.ulps, outside)
     if found.ulps is not None and found.ulps <= half_of_the_digits(truth, fmt):
-        return Judgement(Verdict.AGREE, found.ulps, f"rounding in {fmt.name} explains the difference")
+        return Judgement(good, found.ulps, within)
+    return lossy(found, fmt, rounding)
+
+
+def outcomes(rounding: Rounding, fmt: Format) -> tuple[tuple[Verdict, str], tuple[Verdict, str]]:
+    """Return the verdict and the note where rounding does not explain a difference, and where it does."""
+    whose = "rounding" if rounding.wrong is None else f"a rounding of what {rounding.wrong} was given"
+    outside = f"outside what {whose} in {fmt.name} can explain"
+    return (Verdict.DISAGREE, outside), (Verdict.AGREE, f"rounding in {fmt.name} explains the difference")
+
+
+def lossy(found: Judgement, fmt: Format, rounding: Rounding) -> Judgement:
+    """Return the judgement on a number of which rounding took more than half of the digits."""
     if rounding.sensitive:
         note = f"no {fmt.name} input determines it: half an ULP of the input moves more than half of the digits"
         return Judgement(Verdict.UNSTABLE, found.ulps, note)

@@ -11,7 +11,7 @@ import numpy as np
 
 from gradcheck.compare import Judgement, not_finite, too_large
 from gradcheck.formats import Format
-from gradcheck.ordinals import digits, distances
+from gradcheck.ordinals import digits, distances, halves
 from gradcheck.verdict import Verdict, worst
 
 if TYPE_CHECKING:
@@ -190,9 +190,8 @@ def _within(low: Floats, high: Floats, fmt: Format, tolerance: float) -> Floats 
     least = np.minimum(np.abs(low), np.abs(high))
     if np.all(least >= 2 * fmt.smallest_normal):
         return tolerance
-    held = digits(low + (high - low) / 2, fmt)
-    half = np.maximum(1.0, np.exp2(held / 2))
-    return np.where(held == fmt.precision, tolerance, np.minimum(tolerance, half))
+    middle = low + (high - low) / 2
+    return np.where(digits(middle, fmt) == fmt.precision, tolerance, np.minimum(tolerance, halves(middle, fmt)))
 
 
 def _judge_large(made: Judgements, known: Truths, lower: Floats, upper: Floats, values: Floats, fmt: Format) -> None:

@@ -77,6 +77,12 @@ def _lost(a: Floats, b: Floats, total: Floats) -> Floats:
     return np.abs((a - (total - back)) + (b - back))
 
 
+def halves(reals: Floats, fmt: Format) -> Floats:
+    """Return the error in ULP at which half of the digits are lost that the format has there; one ULP at least."""
+    made: Floats = np.maximum(1.0, np.exp2(digits(reals, fmt) / 2))
+    return made
+
+
 def digits(reals: Floats, fmt: Format) -> Integers:
     """Return how many binary digits the format has for each number: its precision, and fewer below the normal range."""
     least = fmt.emin - fmt.precision + 1

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from math import inf, isfinite, prod
 from typing import Any
 
@@ -11,9 +12,10 @@ import numpy as np
 from gradcheck import exact
 from gradcheck.autograd import TorchValue
 from gradcheck.bounds import Bounds, Enclosures
-from gradcheck.compare import SLACK, Judgement, Rounding, between, explain, judge
+from gradcheck.compare import SLACK, Judgement, Rounding, between, explain, judge, lossy, outcomes
 from gradcheck.formats import Ball, Dyadic, Estimate, Format, exact_text
 from gradcheck.judgements import Judgements, judged
+from gradcheck.ordinals import halves
 from gradcheck.program import Shape, unravel
 from gradcheck.reason import Reason
 from gradcheck.verdict import Verdict
@@ -45,6 +47,7 @@ class Elements:
         self.known = Enclosures(count)
         self.judgements = Judgements(count)
         self.kinks: list[int] = []
+        self.asked = np.zeros(count, np.bool_)
         self.corners: dict[int, tuple[Ball, Ball]] = {}
         self.undecided: set[int] = set()
 
@@ -227,6 +230,40 @@ class Elements:
         if self.torch is None:
             return []
         return places(self.judgements.is_(Verdict.DISAGREE))
+
+    @property
+    def unexplained(self) -> list[int]:
+        """Return the elements that disagree, for which rounding was not asked yet."""
+        return [k for k in self.disagreements() if not self.asked[k]]
+
+    def explain_all(
+        self,
+        at: list[int],
+        explains: Truths,
+        rounding: Rounding,
+        are_sensitive: Callable[[list[int]], Truths],
+        fmt: Format,
+    ) -> None:
+        """Replace the judgements on some elements by what the roundings on the way make of them.
+
+        The same as ``compare.explain``, element by element; ``rounding`` holds what all of them share.
+        """
+        assert self.torch is not None
+        self.asked[at] = True
+        places_, values = np.array(at), self.torch[at]
+        middle = self.known.lower[at] / 2 + self.known.upper[at] / 2
+        finite = np.isfinite(values)
+        good = finite & explains & (self.judgements.ulps[at] <= halves(middle, fmt))
+        lost = places_[finite & explains & ~good].tolist()
+        for k in places_[~finite].tolist():
+            truth = self.truth(k)
+            assert truth is not None
+            self.judgements[k] = explain(self.judgements[k], truth, float(self.torch[k]), fmt, rounding)
+        for which, (verdict, note) in zip((finite & ~explains, good), outcomes(rounding, fmt), strict=True):
+            self.judgements.put(places_[which], verdict, self.judgements.ulps[places_[which]], note)
+        if lost:
+            for k, sensitive in zip(lost, are_sensitive(lost).tolist(), strict=True):
+                self.judgements[k] = lossy(self.judgements[k], fmt, replace(rounding, sensitive=sensitive))
 
     def explain(self, k: int, rounding: Rounding, fmt: Format) -> None:
         """Replace a judgement by what the roundings on the way make of it."""

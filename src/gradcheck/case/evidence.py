@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, partial
 from math import inf
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gradcheck import autograd, exact
+from gradcheck import autograd
 from gradcheck.autograd import Backward, Mismatch
 from gradcheck.blame import Blame, Cause
-from gradcheck.compare import Judgement, Rounding, half_of_the_digits
+from gradcheck.case.elements import Elements, Floats, Truths, bits
+from gradcheck.compare import Judgement, Rounding
 from gradcheck.diagnose import Graph, Site, faults, graph, misadded, ruled
 from gradcheck.diagnose.graph import inputs
 from gradcheck.diagnose.scene import broken, descendants
-from gradcheck.formats import Ball, Format
+from gradcheck.formats import Ball
 from gradcheck.outcome import Fault
-from gradcheck.symbolic import Pullback
 from gradcheck.verdict import Verdict
 
 if TYPE_CHECKING:
-    from gradcheck.case.one import Case, Floats
+    from gradcheck.case.one import Case
 
 MAX_NUMBERS = 100_000
 """Numbers on the way of a program up to which its operations are taken one by one."""
@@ -62,7 +62,8 @@ class Evidence:
         if sum(value.array.size for value in self.first.layers.values()) > MAX_NUMBERS:
             return None
         node = case.plan.node
-        values = case.truths.get(node.core, case.arrays).values(case.bits)
+        truth = case.truths.get(node.core, case.arrays)
+        values = partial(truth.values, case.bits)
         made = graph(case.plan.program, node, values, case.arrays, self.run, case.format, case.bits)
         return ruled(made, case.tolerance)
 
@@ -92,6 +93,20 @@ class Evidence:
         explains = enclosed is None or (enclosed.contains(value) and not led_away)
         return Rounding(explains, None, overflow, explains and self.case.whole.is_sensitive(name, k, truth))
 
+    def explain(self, one: Elements, name: str | None, at: list[int]) -> None:
+        """Judge many smooth elements anew by what the roundings have to do with torch's numbers for them."""
+        assert one.torch is not None
+        whole, values = self.case.whole, one.torch[at]
+        seen = self.are_seen(name, at, values)
+        wrong = self.wrong(name) if seen.any() else None
+        explains = np.full(len(at), wrong is None)
+        left = np.flatnonzero(~seen)
+        if left.size:
+            explains[left] = whole.explains(name, [at[j] for j in left.tolist()], values[left])
+        overflow = self.overflow if seen.all() else whole.bounds[1]
+        sensitive = partial(whole.are_sensitive, one, name)
+        one.explain_all(at, explains, Rounding(True, wrong, overflow), sensitive, self.case.format)
+
     # --- operation by operation ---
 
     def is_seen(self, name: str | None, k: int, value: float) -> bool:
@@ -100,6 +115,14 @@ class Evidence:
         if graph is None or not all(one.seen for one in graph.rulings.values()) or name in self.misadded:
             return False
         return bool(graph.sites) and _gave(self.run, self.case.plan.program.output, name, k, value)
+
+    def are_seen(self, name: str | None, at: list[int], values: Floats) -> Truths:
+        """Return the same for many numbers."""
+        found = self.run.layers[self.case.plan.program.output] if name is None else self.run.gradients[name]
+        if found is None or not self.is_seen(name, at[0], found.array.item(at[0])):
+            return np.zeros(len(at), np.bool_)
+        same: Truths = bits(found.array.ravel()[at]) == bits(values)
+        return same
 
     @cached_property
     def misadded(self) -> frozenset[str]:
@@ -128,45 +151,6 @@ class Evidence:
         return next((site.call.op for site in large), None)
 
 
-class Whole:
-    """What roundings may make of a whole program at one point, and what moves it: the same for every run of torch."""
-
-    def __init__(self, case: Case) -> None:
-        self.case = case
-
-    @cached_property
-    def rounded(self) -> tuple[Pullback, exact.Values, str | None]:
-        """Return the rounding enclosure of all layers, and what overflows."""
-        pullback = self.case.plan.rounding()
-        values, overflow = exact.enclose_rounded(pullback.core, self.case.arrays, self.case.format, self.case.bits)
-        return pullback, values, overflow
-
-    def enclosed(self, name: str | None, k: int) -> tuple[Ball | None, str | None]:
-        """Return all that an honest evaluation may return for one element (None: anything), and what overflows."""
-        pullback, values, overflow = self.rounded
-        [found] = exact.balls(values[self.layer(pullback, name)], self.case.bits, [k])
-        return (found if isinstance(found, Ball) else None), overflow
-
-    @cached_property
-    def moved(self) -> list[exact.Values]:
-        """Return the exact values where every number of the point is half an ULP away, in a few patterns."""
-        case = self.case
-        steps = {name: half_ulp(array, case.format) for name, array in case.arrays.items()}
-        return list(exact.moved(case.plan.shared.core, case.arrays, steps, case.bits))
-
-    def is_sensitive(self, name: str | None, k: int, truth: Ball) -> bool:
-        """Return whether half an ULP of the point moves an element by more than half of its digits."""
-        layer = self.layer(self.case.plan.shared, name)
-        found = [exact.balls(values[layer], self.case.bits, [k])[0] for values in self.moved]
-        balls = [one for one in found if isinstance(one, Ball)]
-        return not balls or any(_apart(one, truth, self.case.format) for one in balls)
-
-    def layer(self, pullback: Pullback, name: str | None) -> str:
-        """Return the layer of a gradient program that holds the gradient by one input, or the output."""
-        plan = self.case.plan
-        return plan.program.output if name is None else pullback.program.outputs[plan.wrt.index(name)]
-
-
 def _gave(run: Backward, output: str, name: str | None, k: int, value: float) -> bool:
     found = run.layers[output] if name is None else run.gradients[name]
     return found is not None and found.array.item(k).hex() == value.hex()
@@ -178,26 +162,6 @@ def mismatched(one: Mismatch) -> Fault:
     message = f"{whose} returned a tensor of {one.what} {one.got}, and torch's own has {one.wanted}"
     cause = Cause.WRONG_GRADIENT if one.backward else Cause.WRONG_VALUE
     return Fault(Judgement(Verdict.DISAGREE, note=message), Blame(0, cause, one.op, one.span, message))
-
-
-def _apart(moved: Ball, truth: Ball, fmt: Format) -> bool:
-    nearest = fmt.round_dyadic(truth.midpoint)
-    if moved.overlaps(truth) or abs(nearest) == inf:
-        return False
-    return fmt.distance(nearest, moved.midpoint) > half_of_the_digits(truth, fmt)
-
-
-def half_ulp(array: Floats, fmt: Format) -> Floats:
-    """Return half the distance from each number to the next one of the format, 0 for infinities.
-
-    >>> from gradcheck.formats import FORMATS
-    >>> half_ulp(np.array([1.0, 3.0]), FORMATS["float32"]) * 2**24
-    array([1., 2.])
-    """
-    _, exponents = np.frexp(np.where(np.isfinite(array), array, 0.0))
-    top = np.where(array == 0, fmt.emin, np.maximum(exponents - 1, fmt.emin))
-    made: Floats = np.where(np.isfinite(array), np.ldexp(1.0, top - fmt.precision), 0.0)
-    return made
 
 
 def _meets(site: Site, name: str) -> bool:

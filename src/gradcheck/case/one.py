@@ -15,8 +15,9 @@ from gradcheck import autograd, exact
 from gradcheck.autograd import Backward, TorchValue
 from gradcheck.bounds import Bounds, Enclosures
 from gradcheck.case.aside import look_aside
-from gradcheck.case.elements import Element, Elements, bits, spread
-from gradcheck.case.evidence import Evidence, Whole, mismatched
+from gradcheck.case.elements import Element, Elements, bits, places, spread
+from gradcheck.case.evidence import Evidence, mismatched
+from gradcheck.case.whole import Whole
 from gradcheck.compare import SLACK, Judgement, between, judge
 from gradcheck.errors import LaneProblem
 from gradcheck.exact import MAX_BITS, START_BITS
@@ -245,7 +246,9 @@ class Case:
         used = [self.evidence[0]]
         for one in (*gradients, value):
             name = None if one is value else one.name
-            for k in one.disagreements():
+            if self.truth.is_large and (plain := self.plainly_from(one, name)):
+                self.evidence[0].explain(one, name, plain)
+            for k in one.unexplained:
                 truth, number = one.truth(k), one.number(k)
                 if truth is not None and number is not None:
                     smooth = one is value or k not in one.kinks
@@ -253,6 +256,17 @@ class Case:
                     used += [] if evidence in used else [evidence]
                     one.explain(k, evidence.rounding(name, k, truth, number, smooth=smooth), self.format)
         return list({(one.blame.cause, one.blame.span): one for each in used for one in each.faults}.values())
+
+    def plainly_from(self, one: Elements, name: str | None) -> list[int]:
+        """Return the elements that disagree, are smooth, and have the number that the plain run of torch gave."""
+        first = self.evidence[0].first
+        found = first.layers[self.plan.program.output] if name is None else first.gradients[name]
+        if one.torch is None or found is None:
+            return []
+        mask = one.judgements.is_(Verdict.DISAGREE) & (bits(one.torch) == bits(found.array.ravel()))
+        mask &= np.isfinite(one.known.lower) & np.isfinite(one.known.upper)
+        mask[one.kinks] = False
+        return places(mask)
 
     def sharpen(self, gradients: list[Elements]) -> None:
         """Enclose what is decided but not known to the digits that are shown once more, with more bits."""

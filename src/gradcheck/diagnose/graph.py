@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from math import inf, isfinite
 from typing import Any
@@ -26,17 +26,28 @@ Floats = np.ndarray[Any, np.dtype[np.float64]]
 class Site:
     """One operation of the user's tree in both lanes; ``sources`` says where each argument comes from.
 
-    ``home`` is its layer in the node-level program, None where it has none (a condition, a constant). ``value`` and
-    ``cotangent`` are the exact lane's arrays, in the shape of the result.
+    ``home`` is its layer in the node-level program, None where it has none (a condition, a constant). ``exact`` gives
+    the exact lane's arrays of a layer or a constant: ``held`` has the value, ``pulled`` the cotangent.
     """
 
     torch: Operation
     sources: tuple[Site | str | None, ...]
     home: str | None
-    value: Balls | None
-    cotangent: Balls | None
+    held: Node | None
+    pulled: Node | None
+    exact: Callable[[], Values] = field(repr=False)
     inputs: frozenset[str]
     readers: list[tuple[Site, int]] = field(default_factory=list)
+
+    @property
+    def value(self) -> Balls | None:
+        """Return the exact value, in the shape of the result."""
+        return _shaped(self.held, self.exact, self.torch.value.shape)
+
+    @property
+    def cotangent(self) -> Balls | None:
+        """Return the exact cotangent, in the shape of the result."""
+        return _shaped(self.pulled, self.exact, self.torch.value.shape)
 
     @property
     def call(self) -> Call:
@@ -125,13 +136,13 @@ class Graph:
 def graph(
     program: Program,
     pullback: Pullback,
-    values: Values,
+    values: Callable[[], Values],
     point: Mapping[str, Floats],
     run: Backward,
     fmt: Format,
     bits: int,
 ) -> Graph:
-    """Return the graph of a traced run; ``values`` are those of the node-level ``pullback``."""
+    """Return the graph of a traced run; ``values`` gives those of the node-level ``pullback`` where they are read."""
     layers = {layer.name: layer.expression for layer in program.layers}
     sites: dict[Call, Site] = {}
     readers: dict[str, list[tuple[Site, int]]] = {name: [] for name in program.inputs}
@@ -140,8 +151,7 @@ def graph(
         home = pullback.core.homes.get(one.call)
         name = home.id if isinstance(home, Name) else None
         site = Site(
-            one, sources, name, _shaped(home, values, one.value.shape),
-            _shaped(pullback.cotangents.get(name or ""), values, one.value.shape),
+            one, sources, name, home, pullback.cotangents.get(name or ""), values,
             frozenset().union(*map(inputs, sources)),
         )  # fmt: skip
         sites[one.call] = site
@@ -165,8 +175,8 @@ def inputs(source: Site | str | None) -> frozenset[str]:
     return source.inputs if isinstance(source, Site) else frozenset() if source is None else frozenset({source})
 
 
-def _shaped(node: Node | None, values: Values, shape: Shape) -> Balls | None:
+def _shaped(node: Node | None, values: Callable[[], Values], shape: Shape) -> Balls | None:
     """Return the numbers of a layer or a constant in full shape."""
     if isinstance(node, Name):
-        return np.broadcast_to(values[node.id], shape)
+        return np.broadcast_to(values()[node.id], shape)
     return exact.constant(node.value, shape) if isinstance(node, Number) else None

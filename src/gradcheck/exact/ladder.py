@@ -30,7 +30,7 @@ class Truth:
     balls of so many bits, and ``values`` for whoever needs all of them.
     """
 
-    def __init__(self, core: Core, point: Mapping[str, Floats]) -> None:
+    def __init__(self, core: Core, point: Mapping[str, np.ndarray[Any, Any]]) -> None:
         self.core = core
         self.point = point
         self._values: dict[int, Values] = {}

@@ -9,27 +9,37 @@ from typing import Any
 import numpy as np
 
 from gradcheck.exact.elements import Values
-from gradcheck.exact.evaluate import enclose, from_float
+from gradcheck.exact.evaluate import as_array, from_float
 from gradcheck.exact.precision import working_precision
-from gradcheck.lower import Core
 
 TRIES = 3
 """Random choices of signs, beside the step by which every number grows."""
 
-Steps = Mapping[str, np.ndarray[Any, np.dtype[np.float64]]]
+Floats = np.ndarray[Any, np.dtype[np.float64]]
+Steps = Mapping[str, Floats]
 
 
-def moved(core: Core, point: Steps, steps: Steps, bits: int) -> Iterator[Values]:
-    """Yield the values of a program where every number of its point is one step up or down, in a few patterns.
+def moved(point: Steps, steps: Steps, bits: int) -> Iterator[Values]:
+    """Yield the points where every number of a point is one step up or down, in a few patterns, as balls.
 
     ``steps`` are powers of two or 0, of the shapes of ``point``. The patterns are the same at every call.
     """
+    for signs in _patterns(steps):
+        with working_precision(bits):
+            made = {name: from_float(point[name]) + from_float(steps[name] * signs[name]) for name in point}
+        yield {name: as_array(one) for name, one in made.items()}
+
+
+def moved_floats(point: Steps, steps: Steps) -> Iterator[dict[str, Floats]]:
+    """Yield the same points in float64, which must hold them."""
+    for signs in _patterns(steps):
+        yield {name: point[name] + steps[name] * signs[name] for name in point}
+
+
+def _patterns(steps: Steps) -> Iterator[dict[str, Floats]]:
     random = Random(0)
     for k in range(TRIES + 1):
-        signs = {name: _signs(random, one, k == 0) for name, one in steps.items()}
-        with working_precision(bits):
-            at = {name: from_float(point[name]) + from_float(steps[name] * signs[name]) for name in point}
-        yield enclose(core, at, bits)
+        yield {name: _signs(random, one, k == 0) for name, one in steps.items()}
 
 
 def _signs(random: Random, steps: Any, up: bool) -> Any:

@@ -43,7 +43,7 @@ class Lanes:
         self.torch = case.backward(traced=True)
         self.values = exact.enclose(case.plan.node.core, case.arrays, self.bits)
         self.graph: Graph = graph(
-            case.plan.program, case.plan.node, self.values, case.arrays, self.torch, case.format, self.bits
+            case.plan.program, case.plan.node, lambda: self.values, case.arrays, self.torch, case.format, self.bits
         )
         self.sites: dict[Call, Site] = {site.call: site for site in self.graph.sites}
 

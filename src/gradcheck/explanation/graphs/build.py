@@ -47,7 +47,7 @@ def dynamic_graph(case: Case, outcome: Outcome) -> DynamicGraph:
     plan = case.plan
     torch = case.backward(traced=True)
     values = exact.enclose(plan.node.core, case.arrays, outcome.bits)
-    traced = graph(plan.program, plan.node, values, case.arrays, torch, case.format, outcome.bits)
+    traced = graph(plan.program, plan.node, lambda: values, case.arrays, torch, case.format, outcome.bits)
     pulled = {name: plan.node.cotangents.get(name) for name in plan.wrt}
     gradients = {name: values[node.id] for name, node in pulled.items() if isinstance(node, Name)}
     return _Drawing(traced, torch, gradients, _causes(outcome)).run()

@@ -1,0 +1,139 @@
+"""What roundings may make of a whole program at one point, and how far its numbers move with the point."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from math import inf
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gradcheck import exact
+from gradcheck.bounds import Bounds
+from gradcheck.case.elements import Elements, Floats, Truths
+from gradcheck.compare import half_of_the_digits
+from gradcheck.formats import Ball, Format
+from gradcheck.ordinals import distances, halves, rounded
+from gradcheck.symbolic import Pullback
+
+if TYPE_CHECKING:
+    from gradcheck.case.one import Case
+
+
+class Whole:
+    """What holds for every run of torch at one point; the state is what was worked out."""
+
+    def __init__(self, case: Case) -> None:
+        self.case = case
+
+    def layer(self, pullback: Pullback, name: str | None) -> str:
+        """Return the layer of a gradient program that holds the gradient by one input, or the output."""
+        plan = self.case.plan
+        return plan.program.output if name is None else pullback.program.outputs[plan.wrt.index(name)]
+
+    # --- roundings ---
+
+    @cached_property
+    def rounded(self) -> tuple[Pullback, exact.Values, str | None]:
+        """Return the rounding enclosure of all layers, and what overflows."""
+        pullback = self.case.plan.rounding()
+        values, overflow = exact.enclose_rounded(pullback.core, self.case.arrays, self.case.format, self.case.bits)
+        return pullback, values, overflow
+
+    def enclosed(self, name: str | None, k: int) -> tuple[Ball | None, str | None]:
+        """Return all that an honest evaluation may return for one element (None: anything), and what overflows."""
+        pullback, values, overflow = self.rounded
+        [found] = exact.balls(values[self.layer(pullback, name)], self.case.bits, [k])
+        return (found if isinstance(found, Ball) else None), overflow
+
+    @cached_property
+    def bounds(self) -> tuple[dict[str, Bounds], str | None]:
+        """Return the rounding enclosure of every gradient and of the output in whole arrays, and what overflows."""
+        pullback, case = self.case.plan.rounding(), self.case
+        keep = {*pullback.program.outputs, case.plan.program.output}
+        return exact.bound_rounded(pullback.core, case.arrays, case.format, keep)
+
+    def explains(self, name: str | None, at: Sequence[int], values: Floats) -> Truths:
+        """Return which of torch's numbers for some elements an honest evaluation may return."""
+        bounds, _ = self.bounds
+        found = bounds[self.layer(self.case.plan.rounding(), name)]
+        low, high = found.lower.ravel()[list(at)], found.upper.ravel()[list(at)]
+        made: Truths = (low <= values) & (values <= high) | ~np.isfinite(low) | ~np.isfinite(high)
+        for j in np.flatnonzero(np.isnan(low) | np.isnan(high)).tolist():  # what machine intervals cannot tell
+            enclosed, _ = self.enclosed(name, at[j])
+            made[j] = enclosed is None or enclosed.contains(float(values[j]))
+        return made
+
+    # --- the point ---
+
+    @cached_property
+    def moved(self) -> list[exact.Truth]:
+        """Return the exact numbers where every number of the point is half an ULP away, in a few patterns."""
+        case = self.case
+        steps = {name: half_ulp(array, case.format) for name, array in case.arrays.items()}
+        return [exact.Truth(case.plan.shared.core, at) for at in exact.moved(case.arrays, steps, case.bits)]
+
+    def is_sensitive(self, name: str | None, k: int, truth: Ball) -> bool:
+        """Return whether half an ULP of the point moves an element by more than half of its digits."""
+        layer = self.layer(self.case.plan.shared, name)
+        found = [one.some({layer: [k]}, self.case.bits)[layer][0] for one in self.moved]
+        balls = [one for one in found if isinstance(one, Ball)]
+        return not balls or any(_apart(one, truth, self.case.format) for one in balls)
+
+    @cached_property
+    def moved_bounds(self) -> list[dict[str, Bounds]]:
+        """Return the same in machine intervals, of every gradient and of the output."""
+        case = self.case
+        core = case.plan.shared.core
+        keep = {*core.program.outputs, case.plan.program.output}
+        steps = {name: half_ulp(array, case.format) for name, array in case.arrays.items()}
+        return [exact.Truth(core, at).bounds(keep) for at in exact.moved_floats(case.arrays, steps)]
+
+    def are_sensitive(self, one: Elements, name: str | None, at: list[int]) -> Truths:
+        """Return which elements half an ULP of the point moves by more than half of their digits."""
+        fmt = self.case.format
+        if fmt.precision == 53:  # which holds no half of its ULP
+            balls = [(k, truth) for k in at if (truth := one.truth(k)) is not None]
+            return np.array([self.is_sensitive(name, k, truth) for k, truth in balls])
+        layer = self.layer(self.case.plan.shared, name)
+        found = [bounds[layer] for bounds in self.moved_bounds]
+        moved = [(each.lower.ravel()[at], each.upper.ravel()[at]) for each in found]
+        ends = one.known.lower[at], one.known.upper[at]
+        known = np.array([np.isfinite(low) & np.isfinite(high) for low, high in moved])
+        apart = np.array([_are_apart(low, high, ends, fmt) for low, high in moved])
+        sensitive: Truths = ~known.any(axis=0) | (apart & known).any(axis=0)
+        return sensitive
+
+
+def half_ulp(array: Floats, fmt: Format) -> Floats:
+    """Return half the distance from each number to the next one of the format, 0 for infinities.
+
+    >>> from gradcheck.formats import FORMATS
+    >>> half_ulp(np.array([1.0, 3.0]), FORMATS["float32"]) * 2**24
+    array([1., 2.])
+    """
+    _, exponents = np.frexp(np.where(np.isfinite(array), array, 0.0))
+    top = np.where(array == 0, fmt.emin, np.maximum(exponents - 1, fmt.emin))
+    made: Floats = np.where(np.isfinite(array), np.ldexp(1.0, top - fmt.precision), 0.0)
+    return made
+
+
+def _apart(moved: Ball, truth: Ball, fmt: Format) -> bool:
+    nearest = fmt.round_dyadic(truth.midpoint)
+    if moved.overlaps(truth) or abs(nearest) == inf:
+        return False
+    return fmt.distance(nearest, moved.midpoint) > half_of_the_digits(truth, fmt)
+
+
+def _are_apart(low: Floats, high: Floats, truths: tuple[Floats, Floats], fmt: Format) -> Truths:
+    """Return the same for numbers between bounds in float64."""
+    with np.errstate(all="ignore"):
+        middle = truths[0] / 2 + truths[1] / 2
+        nearest = rounded(middle, fmt)
+        held = np.isfinite(nearest) & np.isfinite(low) & np.isfinite(high)
+        between = np.where(held, low / 2 + high / 2, 0.0)
+        least, _ = distances(np.where(held, nearest, 0.0), between, fmt)
+        overlaps = (low <= truths[1]) & (truths[0] <= high)
+        apart: Truths = held & ~overlaps & (least > halves(middle, fmt))
+    return apart

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from math import prod
 from typing import Any
 
@@ -65,9 +65,7 @@ class Case:
         self.tolerance = settings.tolerance(dtype)
         to_array = partial(rounded, fmt=self.format)
         self.arrays = {name: value.array(self.format.round, to_array) for name, value in point.items()}
-        truths = truths or exact.Truths()
-        self.truth = truths.get(plan.shared.core, self.arrays)
-        self.truths = truths
+        self.truths = truths or exact.Truths()
         self.bits = START_BITS
         self.asked = asked
         self.unsteady: dict[str, list[int]] = {}
@@ -76,6 +74,11 @@ class Case:
         self.whole = Whole(self)
         self.value: Elements | None = None
         self.screened: dict[str, Bounds] = {}
+
+    @cached_property
+    def truth(self) -> exact.Truth:
+        """Return the exact numbers of the gradient program here."""
+        return self.truths.get(self.plan.shared.core, self.arrays)
 
     @property
     def infinite(self) -> bool:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import flint
 
+from gradcheck.exact.demand import enclose_some
 from gradcheck.exact.digits import MAX_BITS, sharpen
 from gradcheck.exact.elements import Values, ball, balls, sign_at_infinity
 from gradcheck.exact.evaluate import START_BITS, constant, enclose, from_float
 from gradcheck.exact.infinity import at_infinity, has_infinity
 from gradcheck.exact.ladder import Truth, Truths
+from gradcheck.exact.machine.rounded import enclose_rounded as bound_rounded
 from gradcheck.exact.many import Gradients, Place, combined, directions, orders, toward
 from gradcheck.exact.ray import needed
 from gradcheck.exact.reach import groups, jumping, may_jump
@@ -21,7 +23,7 @@ VERSION = flint.__version__
 
 __all__ = [
     "MAX_BITS", "START_BITS", "VERSION", "Beside", "Form", "Gradients", "Place", "Side", "Sides", "Surroundings",
-    "Truth", "Truths", "Values", "at_infinity", "ball", "balls", "beside", "combined", "constant", "directions",
-    "enclose", "enclose_rounded", "from_float", "groups", "has_infinity", "jumping", "may_jump", "moved", "needed",
-    "orders", "pole", "sharpen", "sign_at_infinity", "toward",
+    "Truth", "Truths", "Values", "at_infinity", "ball", "balls", "beside", "bound_rounded", "combined", "constant",
+    "directions", "enclose", "enclose_rounded", "enclose_some", "from_float", "groups", "has_infinity", "jumping",
+    "may_jump", "moved", "needed", "orders", "pole", "sharpen", "sign_at_infinity", "toward",
 ]  # fmt: skip

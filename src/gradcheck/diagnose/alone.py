@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import lru_cache
+from functools import lru_cache, reduce
 from math import isfinite
+from typing import Any
 
 import numpy as np
 
 from gradcheck import exact
 from gradcheck.autograd import Operation, TorchValue
+from gradcheck.diagnose.floats import Asked, InFloats, Place, Places, filled
 from gradcheck.diagnose.graph import Balls, Element, Floats
 from gradcheck.errors import GradcheckError
 from gradcheck.formats import Format
-from gradcheck.functions import WHERE
+from gradcheck.functions import ELEMENTWISE, WHERE
 from gradcheck.kernels import ZERO
 from gradcheck.lower import lower
 from gradcheck.program import NOWHERE, Call, Layer, Name, Node, Number, Program, Shape, call, to_text
@@ -26,20 +28,17 @@ SEED, RESULT, ARGUMENT = "seed", "out", "a_"
 
 @dataclass(frozen=True, slots=True)
 class Alone:
-    """What comes out of one operation: its value, and the cotangent of each argument that is a tensor.
-
-    ``overflow`` names the first step inside the operation whose value the format cannot hold, in a rounding enclosure.
-    """
+    """What comes out of one operation: its value, and the cotangent of each argument that is a tensor."""
 
     value: list[Element]
     pulled: dict[int, list[Element]]
-    overflow: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Isolated:
     """The gradient programs of one operation with a given cotangent of its result: proven, and as torch rounds it."""
 
+    alike: _Alike
     positions: tuple[int, ...]
     proven: Pullback
     rounded: Pullback
@@ -47,18 +46,55 @@ class Isolated:
     def at(self, args: Iterable[Balls | Floats], cotangent: Balls | Floats, bits: int) -> Alone:
         """Return the enclosures at these arguments and this cotangent."""
         values = exact.enclose(self.proven.core, self._point(args, cotangent), bits)
-        return self._alone(self.proven, values, bits, None)
+        return self._alone(values, bits)
+
+    def some(
+        self, args: Iterable[Floats], cotangent: Floats, wanted: Mapping[Place, Sequence[int]], bits: int
+    ) -> dict[Place, list[Element]]:
+        """Return the enclosures of some elements of the value, and of what is pulled to some arguments."""
+        layers = self._layers(self.proven)
+        point = self._point(args, cotangent)
+        found = exact.enclose_some(self.proven.core, point, {layers[one]: at for one, at in wanted.items()}, bits)
+        return {place: list(exact.balls(found[layers[place]], bits)) for place in wanted}
 
     def in_floats(
         self, args: Iterable[Floats], cotangent: Floats, fmt: Format, bits: int, *, surely: bool = False
-    ) -> Alone:
+    ) -> InFloats:
         """Return all the finite numbers that an honest evaluation in floats can return there.
 
-        With ``surely`` an element is a ball only where an honest evaluation returns neither nan nor infinity.
+        With ``surely`` an element has bounds only where an honest evaluation returns neither nan nor infinity.
         """
-        point = self._point(args, cotangent)
-        values, overflow = exact.enclose_rounded(self.rounded.core, point, fmt, bits, surely=surely)
-        return self._alone(self.rounded, values, bits, overflow)
+        asked = self._asked(self._point(args, cotangent), fmt, surely)
+        if not asked.large:
+            return asked.in_balls(bits)
+        found = asked.in_arrays()
+        if not found.holes:
+            return found
+        at = reduce(np.union1d, found.holes.values())
+        part = self._part(asked.point, found.holes, at)
+        if part is None:
+            return asked.in_balls(bits)
+        isolated, point = part
+        return filled(found, at, isolated._asked(point, fmt, surely).in_balls(bits))
+
+    def _asked(self, point: Mapping[str, Balls | Floats], fmt: Format, surely: bool) -> Asked:
+        return Asked(self.rounded.core, self._layers(self.rounded), point, fmt, surely)
+
+    def _part(
+        self, point: Mapping[str, Balls | Floats], holes: Mapping[Place, Places], at: Places
+    ) -> tuple[Isolated, dict[str, Balls | Floats]] | None:
+        """Return an elementwise operation at some of its elements; None where these do not stand alone."""
+        op, result = self.alike.call.op, self.alike.result
+        whole = all(place is None or np.shape(point[_argument(place)]) == result for place in holes)
+        if not whole or not (op in ELEMENTWISE or op == WHERE):
+            return None
+        shapes = tuple((name, (len(at),)) for name, _ in self.alike.shapes)
+        isolated = _isolated(replace(self.alike, shapes=shapes, result=(len(at),)))
+        parts: dict[str, Balls | Floats] = {}
+        for name, array in point.items():
+            full: Any = np.broadcast_to(array, result)
+            parts[name] = full.ravel()[at]
+        return None if isolated is None else (isolated, parts)
 
     def sides(self, args: Iterable[Floats], cotangent: Floats, position: int, element: int) -> exact.Sides | None:
         """Return what flows back to one element of an argument from the left and from the right of these arguments."""
@@ -70,12 +106,12 @@ class Isolated:
     def _point(self, args: Iterable[Balls | Floats], cotangent: Balls | Floats) -> dict[str, Balls | Floats]:
         return {**dict(zip(map(_argument, self.positions), args, strict=True)), SEED: cotangent}
 
-    def _alone(self, pullback: Pullback, values: exact.Values, bits: int, overflow: str | None) -> Alone:
-        pulled = {
-            position: list(exact.balls(values[output], bits))
-            for position, output in zip(self.positions, pullback.program.outputs, strict=True)
-        }
-        return Alone(list(exact.balls(values[RESULT], bits)), pulled, overflow)
+    def _layers(self, pullback: Pullback) -> dict[Place, str]:
+        return {None: RESULT, **dict(zip(self.positions, pullback.program.outputs, strict=True))}
+
+    def _alone(self, values: exact.Values, bits: int) -> Alone:
+        found = {place: list(exact.balls(values[layer], bits)) for place, layer in self._layers(self.proven).items()}
+        return Alone(found[None], {place: one for place, one in found.items() if place is not None})
 
 
 def isolate(one: Operation) -> Isolated | None:
@@ -120,6 +156,7 @@ def _isolated(one: _Alike) -> Isolated | None:
         core = lower(program, shapes, nodes=True)
         torchs = lower(program, shapes, nodes=True, as_torch=True)
         return Isolated(
+            one,
             tuple(int(name.removeprefix(ARGUMENT)) for name in names),
             pull_back(core, names, guarded=True, seed=SEED),
             pull_back(torchs, names, as_torch=True, seed=SEED),

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from math import isfinite, isnan
+from math import isfinite
 
 import numpy as np
 
 from gradcheck.autograd import Operation, TorchValue
 from gradcheck.compare import judge
-from gradcheck.diagnose.alone import Alone, Isolated, array, isolate, tensors
+from gradcheck.diagnose.alone import Isolated, array, isolate, tensors
+from gradcheck.diagnose.floats import InFloats, Place
 from gradcheck.diagnose.graph import Element, Floats, Graph, Ruling, Site, Wrong
 from gradcheck.diagnose.scene import not_zero
 from gradcheck.formats import FORMATS, Ball, Dyadic, Format
@@ -41,10 +42,15 @@ def _ruling(graph: Graph, site: Site, ulps: float) -> Ruling:
     if site.call.op == DETACH:
         return Ruling()
     trial = _Trial(site.torch, graph.format, graph.bits, ulps)
-    needed = any(one is None or not one.contains(0.0) for one in map(_number, graph.balls(site.cotangent)))
-    if any(site.torch.tracked) and not site.torch.made_tracked and needed:
+    if any(site.torch.tracked) and not site.torch.made_tracked and _is_needed(graph, site):
         return trial.detached()
     return trial.run()
+
+
+def _is_needed(graph: Graph, site: Site) -> bool:
+    """Tell whether a cotangent that may not be 0 flows into an operation."""
+    balls = (one if isinstance(one, Ball) else None for one in graph.balls(site.cotangent))
+    return any(one is None or not one.contains(0.0) for one in balls)
 
 
 def _condition(one: Operation, fmt: Format) -> Ruling:
@@ -78,8 +84,8 @@ def _rounded(number: float | None, fmt: Format) -> float:
     return fmt.round_dyadic(Dyadic.of(number)) if isfinite(number) else number
 
 
-def _number(element: Element) -> Ball | None:
-    return element if isinstance(element, Ball) else None
+MAX_SHOWN = 10_000
+"""Numbers of an operation up to which all are worked out exactly where one is wrong, and not the suspects alone."""
 
 
 class _Trial:
@@ -93,10 +99,9 @@ class _Trial:
         self.args = tensors(one)
         incoming = one.cotangent
         # Where nothing comes back, or no number, only the value is judged.
-        self.pulls = incoming is not None and all(map(isfinite, incoming.elements))
-        shape = one.value.shape
+        self.pulls = incoming is not None and bool(np.isfinite(array(incoming)).all())
         self.nan_came_in = any(np.isnan(one).any() for one in self.args)
-        self.seed = array(incoming) if self.pulls and incoming is not None else np.ones(shape)
+        self.seed = array(incoming) if self.pulls and incoming is not None else np.ones(one.value.shape)
 
     def run(self) -> Ruling:
         isolated = isolate(self.one)
@@ -106,7 +111,7 @@ class _Trial:
         if honest.overflow is not None:
             # A factor of 0 hides an overflow from the enclosure of what is finite; in floats the two are nan.
             sure = isolated.in_floats(self.args, self.seed, self.format, self.bits, surely=True)
-        places = (None, *(honest.pulled if self.pulls else ()))
+        places = (None, *(isolated.positions if self.pulls else ()))
         suspects = {k: self.suspects(honest, sure, k) + self.unheld(isolated, honest, k) for k in places}
         if not any(suspects.values()):
             return Ruling(overflow=honest.overflow)
@@ -127,54 +132,73 @@ class _Trial:
         }
         return Ruling(self.run().value, lost)
 
-    def torch(self, position: int | None) -> TorchValue | None:
-        return self.one.value if position is None else self.one.pulled[position]
+    def torch(self, place: Place) -> TorchValue | None:
+        return self.one.value if place is None else self.one.pulled[place]
 
-    def suspects(self, honest: Alone, sure: Alone, position: int | None) -> list[int]:
+    def numbers(self, place: Place, count: int) -> Floats:
+        """Return torch's numbers in row-major order; nothing that is pulled is 0."""
+        torch = self.torch(place)
+        return np.zeros(count) if torch is None else array(torch).ravel()
+
+    def suspects(self, honest: InFloats, sure: InFloats, place: Place) -> list[int]:
         """Return the elements of the value, or of what is pulled to an argument, that are outside of the enclosure.
 
         One that is no number is outside where the enclosure is ``sure`` that there is one.
         """
-        if position is not None and not self.one.tracked[position]:
+        if place is not None and not self.one.tracked[place]:
             return []
-        torch = self.torch(position)
-        finite, any_float = ((one.value if position is None else one.pulled[position]) for one in (honest, sure))
-        values = [0.0] * len(finite) if torch is None else torch.elements
-        enclosed = [a if isfinite(value) else b for a, b, value in zip(finite, any_float, values, strict=True)]
-        outside = [k for k, one in enumerate(enclosed) if isinstance(one, Ball) and not one.contains(values[k])]
+        low, high = honest.found[place].lower, honest.found[place].upper
+        values = self.numbers(place, len(low))
+        if sure is not honest:
+            finite, other = np.isfinite(values), sure.found[place]
+            low, high = np.where(finite, low, other.lower), np.where(finite, high, other.upper)
+        outside = np.isfinite(low) & np.isfinite(high) & ~((low <= values) & (values <= high))
         # Nan comes of nan, though a ball may hold whatever an operation can make of it, as that of an angle does.
-        return [k for k in outside if not (self.nan_came_in and isnan(values[k]))]
+        found: list[int] = np.flatnonzero(outside & ~(self.nan_came_in & np.isnan(values))).tolist()
+        return found
 
-    def unheld(self, isolated: Isolated, honest: Alone, position: int | None) -> list[int]:
+    def unheld(self, isolated: Isolated, honest: InFloats, place: Place) -> list[int]:
         """Return the elements of the value, or of what is pulled, that must be infinite, and are finite numbers.
 
         An elementwise kernel, and torch's formula of its gradient, are off by some roundoffs: what exceeds twice the
         largest number is out of range however it is computed. What is made of more steps may underflow on the way.
         """
-        row, torch = ELEMENTWISE.get(self.one.call.op), self.torch(position)
+        row, torch = ELEMENTWISE.get(self.one.call.op), self.torch(place)
         if row is None or row.forward is not None or honest.overflow is None or torch is None:
             return []
-        enclosed = honest.value if position is None else honest.pulled[position]
-        pairs = enumerate(zip(enclosed, torch.elements, strict=True))
-        at = [k for k, (one, value) in pairs if not isinstance(one, Ball) and abs(value) < self.format.largest]
+        low, high = honest.found[place].lower, honest.found[place].upper
+        open_ = ~(np.isfinite(low) & np.isfinite(high)) & (np.abs(array(torch).ravel()) < self.format.largest)
+        at: list[int] = np.flatnonzero(open_).tolist()
         if not at:
             return []
-        proven = isolated.at(self.args, self.seed, self.bits)
-        exact = proven.value if position is None else proven.pulled[position]
+        exact = isolated.some(self.args, self.seed, {place: at}, self.bits)[place]
         largest = Dyadic.of(self.format.largest)
         twice = Ball(Dyadic(-largest.man, largest.exp + 1), Dyadic(largest.man, largest.exp + 1))
-        return [k for k in at if isinstance(one := exact[k], Ball) and not one.overlaps(twice)]
+        return [k for k, one in zip(at, exact, strict=True) if isinstance(one, Ball) and not one.overlaps(twice)]
 
-    def wrong(self, isolated: Isolated, suspects: Mapping[int | None, list[int]]) -> dict[int | None, Wrong]:
+    def wrong(self, isolated: Isolated, suspects: Mapping[Place, list[int]]) -> dict[Place, Wrong]:
         """Return which suspects are beyond the tolerance of the exact numbers, too."""
-        proven = isolated.at(self.args, self.seed, self.bits)
         found = {}
-        for position, at in suspects.items():
-            exact = proven.value if position is None else proven.pulled[position]
-            torch = self.torch(position)
-            beyond = tuple(k for k in at if self.beyond(exact[k], 0.0 if torch is None else torch.elements[k]))
+        for place, exact in self.exact(isolated, suspects).items():
+            values = self.numbers(place, len(exact))
+            beyond = tuple(k for k in suspects[place] if self.beyond(exact[k], float(values[k])))
             if beyond:
-                found[position] = Wrong(torch, tuple(exact), beyond)
+                found[place] = Wrong(self.torch(place), tuple(exact), beyond)
+        return found
+
+    def exact(self, isolated: Isolated, suspects: Mapping[Place, list[int]]) -> dict[Place, list[Element]]:
+        """Return the exact numbers where there are suspects: of those alone, where there are too many others."""
+        wanted = {place: at for place, at in suspects.items() if at}
+        if sum(one.size for one in (*self.args, self.seed)) <= MAX_SHOWN:
+            proven = isolated.at(self.args, self.seed, self.bits)
+            return {place: proven.value if place is None else proven.pulled[place] for place in wanted}
+        some = isolated.some(self.args, self.seed, wanted, self.bits)
+        found: dict[Place, list[Element]] = {}
+        for place, at in wanted.items():
+            whole = self.seed if place is None else self.args[isolated.positions.index(place)]
+            found[place] = [None] * whole.size
+            for k, one in zip(at, some[place], strict=True):
+                found[place][k] = one
         return found
 
     def beyond(self, exact: Element, value: float) -> bool:
@@ -199,7 +223,7 @@ def misadded(graph: Graph, gradients: Mapping[str, TorchValue | None]) -> frozen
     }  # fmt: skip
     for site in graph.sites:
         if site.smooth and site.torch.cotangent is not None:
-            seed = [np.ones(len(site.torch.value.elements))] if site is graph.output else []
+            seed = [np.ones(site.torch.value.array.size)] if site is graph.output else []
             if not _adds_up(graph, [*_parts(site.readers), *seed], site.torch.cotangent):
                 found |= site.inputs
     return frozenset(found)
@@ -207,13 +231,13 @@ def misadded(graph: Graph, gradients: Mapping[str, TorchValue | None]) -> frozen
 
 def _parts(readers: Sequence[tuple[Site, int]]) -> list[Floats]:
     pulled = (site.torch.pulled[position] for site, position in readers)
-    return [np.array(one.elements) for one in pulled if one is not None]
+    return [array(one).ravel() for one in pulled if one is not None]
 
 
 def _adds_up(graph: Graph, pulled: Sequence[Floats], total: TorchValue | None) -> bool:
     if total is None or not pulled:
-        return total is None or not any(total.elements)
-    parts, made = np.array(pulled), np.array(total.elements)
+        return total is None or not array(total).any()
+    parts, made = np.array(pulled), array(total).ravel()
     finite = np.isfinite(parts).all(axis=0) & np.isfinite(made)
     # The sum here is itself rounded in float64: as many roundings again.
     unit = graph.format.unit_roundoff + FORMATS["float64"].unit_roundoff

@@ -227,6 +227,8 @@ def _remainder(
         return of_exact(a.mid, b.mid)
     low, high = map(whole, ends(arithmetic.div(a, b)))
     made = arithmetic.sub(a, arithmetic.mul(Interval(np.where(low == high, low, np.nan)), b))
+    nothing = (low == 0) & (high == 0)  # so that all of it is left
+    made = Interval(np.where(nothing, a.mid, made.mid), np.where(nothing, a.rad, made.rad))
     if not np.any(known):
         return made
     found = of_exact(a.mid, b.mid)

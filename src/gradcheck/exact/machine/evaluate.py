@@ -33,6 +33,7 @@ from gradcheck.functions import (
 from gradcheck.lower import Core
 from gradcheck.parse import parse
 from gradcheck.program import Call, Layer, Node, Number, Shape, fold, names
+from gradcheck.reason import Kind, Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +125,7 @@ class _Run:
         if made.states is None or not np.any(made.states >= states.FIRST):
             return Bounds(low, high)
         why = np.where(made.states >= states.FIRST, (made.states - states.FIRST) // 2 + 1, 0).astype(np.uint8)
-        return Bounds(low, high, np.broadcast_to(why, shape), tuple(self.reasons.texts))
+        return Bounds(low, high, np.broadcast_to(why, shape), tuple(map(str, self.reasons.met)))
 
     def evaluate(self, node: Node, values: Mapping[str, Element], forward: bool = False) -> Value:
         """Return the value of an expression; in a forward one, an element outside a domain is undefined."""
@@ -147,7 +148,7 @@ class _Run:
         if node.op in CONSTANTS:
             return Element(constant(node.op))
         if node.op == GUARD:
-            return self.guard(str(node.param("reason")), *args)
+            return self.guard(Reason.parse(str(node.param("reason"))), *args)
         if node.op == MASK:
             return _mask(states.SOFT if node.param("soft") else states.HARD, *args)
         return _CHOICES[node.op](self, *args) if node.op in _CHOICES else self.elementwise(node.op, args)
@@ -193,23 +194,23 @@ class _Run:
         assert isinstance(fact, Fact)
         if not np.any(fact.truth.no):
             return made
-        return _replaced(made, fact.truth.no, self.reasons.code(f"domain {node.op}"))
+        return _replaced(made, fact.truth.no, self.reasons.code(Reason(Kind.DOMAIN, node.op)))
 
     # --- choices ---
 
-    def guard(self, reason: str, a: Element, c: Fact) -> Element:
+    def guard(self, reason: Reason, a: Element, c: Fact) -> Element:
         """Return ``a`` where a condition holds; where it may not, a jump may show through a soft zero."""
         if np.all(c.truth.yes):
             return _spread(a, np.broadcast_shapes(_shape(a), np.shape(c.truth.yes)))
         made = _replaced(a, c.truth.no, self.reasons.code(reason))
-        return _replaced(made, c.open, OPEN) if reason.startswith("jump") else _undecided(made, c, a)
+        return _replaced(made, c.open, OPEN) if reason.kind is Kind.JUMP else _undecided(made, c, a)
 
     def behind(self, a: Element, b: Element) -> Element:
         """Return ``a`` where ``b`` has a value; where that is outside of a domain, nothing hides it."""
         if b.states is None and np.all(states.proven(b.numbers)):
             return a
         codes = every(b.states)
-        outside = np.isin(codes, self.reasons.starting("domain"))
+        outside = np.isin(codes, self.reasons.of(Kind.DOMAIN))
         everywhere = (codes >= states.FIRST) & (codes % 2 == 1)
         known = (codes >= states.FIRST) | states.is_zero(codes) | states.proven(b.numbers)
         shown = np.where(known, np.where(outside, codes + 1, np.where(everywhere, codes, 0)), OPEN)

@@ -116,7 +116,7 @@ ACTIVATIONS = ("gelu(x)", "tanh(x)", "silu(x)", "sigmoid(x)", "softplus(x)", "el
 def forms(text: str, point: Point) -> list[Core]:
     """Return the gradient program of a text, and its closed forms."""
     program = parse(text)
-    plan = Plan.make(program, shapes(point), tuple(program.inputs), (), told=False)
+    plan = Plan.make(program, shapes(point), tuple(program.inputs), ())
     return [plan.node.core, *(core for core, _ in plan.closed.values())]
 
 
@@ -170,7 +170,7 @@ def test_every_layer_of_a_random_gradient_holds_its_balls(case: Case) -> None:
 @settings(max_examples=60)
 @given(cases())
 def test_every_layer_of_a_random_pullback_holds_its_balls(case: Case) -> None:
-    plan = Plan.make(case.program, shapes(case.point), tuple(case.program.inputs), (), told=False)
+    plan = Plan.make(case.program, shapes(case.point), tuple(case.program.inputs), ())
     assert_held(plan.node.core, case.point)
 
 

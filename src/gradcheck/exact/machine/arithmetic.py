@@ -241,13 +241,13 @@ def _is_short(values: Reals) -> Flags:
 
 
 def _kept_zeros(made: Interval, *factors: Interval) -> Interval:
-    """Return a product or quotient with an exact 0 wherever a factor is one, though nothing was proven to be lost."""
+    """Return a product or quotient with an exact 0 wherever a factor is one and the other has bounds."""
     if made.is_exact or np.all(made.mid):
         return made
     zeros = False
     for one in factors:
         zeros = zeros | ((one.mid == 0) & (one.rad == 0))
-    return Interval(made.mid, np.where(zeros & (made.mid == 0), 0.0, made.rad))
+    return Interval(made.mid, np.where(zeros & (made.mid == 0) & np.isfinite(made.rad), 0.0, made.rad))
 
 
 def _if_any(rad: Reals) -> Reals:

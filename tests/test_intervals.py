@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gradcheck.exact.machine import arithmetic
+from gradcheck.exact.machine import arithmetic, sums
 from gradcheck.exact.machine.arithmetic import TINY, Interval, compare, rational
 
 COUNT, SEED = 400, 20261126
@@ -96,8 +96,8 @@ def test_powers_and_sums_hold_of_all_numbers_inside(width: str, far: bool) -> No
         assert_inside(arithmetic.power(a, n), [one**n if one or n >= 0 else None for one in x])
     for terms in (1, 4, 16, 17, 400):
         first = Interval(a.mid[:terms], a.rad if a.is_exact else a.rad[:terms])
-        assert_inside(arithmetic.total(first, (0,)), [sum(x[:terms], Fraction(0))])
-    assert_inside(arithmetic.running(a, 0), [sum(x[: k + 1], Fraction(0)) for k in range(COUNT)])
+        assert_inside(sums.total(first, (0,)), [sum(x[:terms], Fraction(0))])
+    assert_inside(sums.running(a, 0), [sum(x[: k + 1], Fraction(0)) for k in range(COUNT)])
 
 
 @pytest.mark.parametrize("far", [False, True])
@@ -108,7 +108,7 @@ def test_products_of_matrices_hold_of_all_numbers_inside(left: str, right: str, 
     a, b = draw(rng, left, far=far), draw(rng, right, far=far)
     x, y = (np.array(inside(rng, one), dtype=object).reshape(20, 20) for one in (a, b))
     square = [Interval(one.mid.reshape(20, 20), one.rad if one.is_exact else one.rad.reshape(20, 20)) for one in (a, b)]
-    assert_inside(arithmetic.matmul(*square), list((x @ y).ravel()))
+    assert_inside(sums.matmul(*square), list((x @ y).ravel()))
 
 
 @pytest.mark.parametrize("name", ["mul", "div"])
@@ -118,6 +118,18 @@ def test_an_exact_zero_times_what_is_not_known_is_not_known(name: str) -> None:
     found = getattr(arithmetic, name)(zero, unknown)
     known = np.isfinite(found.mid) & np.isfinite(found.rad)
     assert list(known) == [False, False, name == "mul"]
+
+
+@pytest.mark.parametrize("factor", [2.0, -0.5, 2.0**-300, 2.0**300])
+@pytest.mark.parametrize("far", [False, True])
+@pytest.mark.parametrize("width", WIDTHS)
+def test_products_with_a_power_of_two_hold_and_lose_nothing(width: str, far: bool, factor: float) -> None:
+    rng = np.random.default_rng(SEED)
+    a, two = draw(rng, width, far=far), Interval(np.float64(factor))
+    x = inside(rng, a)
+    assert_inside(arithmetic.mul(a, two), [one * Fraction(factor) for one in x])
+    assert_inside(arithmetic.div(a, two), [one / Fraction(factor) for one in x])
+    assert far or arithmetic.mul(a, two).is_exact == a.is_exact
 
 
 def test_the_nearest_ends_are_nearest() -> None:

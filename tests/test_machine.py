@@ -24,7 +24,8 @@ from gradcheck.exact.elements import NAN, SOFT_ZERO, ZERO, Undefined, Zero
 from gradcheck.exact.evaluate import operation as exact_operation
 from gradcheck.exact.machine import arithmetic, states
 from gradcheck.exact.machine.arithmetic import Interval
-from gradcheck.exact.machine.evaluate import Element, _Run, enclose
+from gradcheck.exact.machine.elements import Element
+from gradcheck.exact.machine.evaluate import Run, enclose
 from gradcheck.exact.machine.sharper import FORMS, sharpened
 from gradcheck.formats import FORMATS
 from gradcheck.functions import ELEMENTWISE, Elementwise
@@ -242,7 +243,7 @@ UNARY = [row for row in DESCRIBED if len(row.args) == 1]
 
 def handed_on(row: Elementwise, kinds: tuple[str, ...]) -> tuple[Any, Element, states.Reasons]:
     """Return what the exact lane and machine intervals make of arguments of some kinds."""
-    run = _Run({})
+    run = Run({})
     for reason in REASONS:
         run.reasons.code(reason)
     node = call(row.name, *map(Name, row.args))

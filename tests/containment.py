@@ -106,7 +106,7 @@ def _is_missed(low: float, high: float, ball: Any) -> bool:
 
 
 def _said(ball: Any) -> str:
-    return str(ball.reason if isinstance(ball, Undefined) else ball)
+    return str(ball.reason) if isinstance(ball, Undefined) else str(ball)
 
 
 def failures(row: Elementwise, count: int, seed: int) -> list[str]:

@@ -24,7 +24,8 @@ from gradcheck.exact.elements import NAN, SOFT_ZERO, ZERO, Undefined, Zero
 from gradcheck.exact.evaluate import operation as exact_operation
 from gradcheck.exact.machine import arithmetic, states
 from gradcheck.exact.machine.arithmetic import Interval
-from gradcheck.exact.machine.evaluate import Element, _Run, enclose
+from gradcheck.exact.machine.elements import Element
+from gradcheck.exact.machine.evaluate import Run, enclose
 from gradcheck.exact.machine.sharper import FORMS, sharpened
 from gradcheck.formats import FORMATS
 from gradcheck.functions import ELEMENTWISE, Elementwise
@@ -221,11 +222,11 @@ def test_a_sharper_form_is_recognised_across_layers(pattern: str, form: str) -> 
 
 # --- zeros and what is undefined -------------------------------------------------------------------
 
-REASONS = ("domain log", "kink abs", "jump where")
+REASONS = tuple(map(Reason.parse, ("domain log", "kink abs", "jump where")))
 
 
-def _lost(text: str, everywhere: int, reasons: states.Reasons) -> tuple[float, int]:
-    return np.nan, reasons.code(text) + everywhere
+def _lost(reason: Reason, everywhere: int, reasons: states.Reasons) -> tuple[float, int]:
+    return np.nan, reasons.code(reason) + everywhere
 
 
 KINDS: dict[str, tuple[Any, Callable[[states.Reasons], tuple[float, int]]]] = {
@@ -233,8 +234,8 @@ KINDS: dict[str, tuple[Any, Callable[[states.Reasons], tuple[float, int]]]] = {
     "nan": (NAN, lambda _: (np.nan, states.NUMBER)),
     "zero": (ZERO, lambda _: (0.0, states.HARD)),
     "soft zero": (SOFT_ZERO, lambda _: (0.0, states.SOFT)),
-    **{text: (Undefined(Reason.parse(text)), partial(_lost, text, 0)) for text in REASONS},
-    **{f"{text} everywhere": (Undefined(Reason.parse(text), True), partial(_lost, text, 1)) for text in REASONS},
+    **{str(one): (Undefined(one), partial(_lost, one, 0)) for one in REASONS},
+    **{f"{one} everywhere": (Undefined(one, True), partial(_lost, one, 1)) for one in REASONS},
 }
 BINARY = [row for row in DESCRIBED if len(row.args) == 2]
 UNARY = [row for row in DESCRIBED if len(row.args) == 1]
@@ -242,9 +243,9 @@ UNARY = [row for row in DESCRIBED if len(row.args) == 1]
 
 def handed_on(row: Elementwise, kinds: tuple[str, ...]) -> tuple[Any, Element, states.Reasons]:
     """Return what the exact lane and machine intervals make of arguments of some kinds."""
-    run = _Run({})
-    for text in REASONS:
-        run.reasons.code(text)
+    run = Run({})
+    for reason in REASONS:
+        run.reasons.code(reason)
     node = call(row.name, *map(Name, row.args))
     args = []
     for kind in kinds:
@@ -263,7 +264,7 @@ def assert_same_kind(wanted: Any, found: Element, reasons: states.Reasons) -> No
         low, high = arithmetic.tight(found.numbers)
     if code >= states.FIRST:
         assert isinstance(wanted, Undefined)
-        assert (reasons.texts[(code - states.FIRST) // 2], bool(code % 2)) == (str(wanted.reason), wanted.everywhere)
+        assert (reasons.met[(code - states.FIRST) // 2], bool(code % 2)) == (wanted.reason, wanted.everywhere)
         assert np.isnan(low)
     elif code in (states.HARD, states.SOFT):
         assert isinstance(wanted, Zero)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from math import prod
+from math import frexp
 from typing import Any
 
 import numpy as np
@@ -21,8 +20,8 @@ UP = 1 + 2.0**-50
 """Factor that makes up for the roundings of a radius, of which no operation here has more than seven."""
 TINY = 2.0**-1021
 """What is lost below the normal numbers of float64, even where a processor flushes these to zero."""
-FEW = 16
-"""Terms up to which a sum is NumPy's own; beyond, adding in pairs loses fewer digits."""
+BLOCK = 8_192
+"""Elements that are worked on at once where there are many steps, so that they stay in the processor's cache."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +90,18 @@ def tight(a: Interval) -> tuple[Reals, Reals]:
     """Return the ends as ``ends`` does, the nearest float64 numbers that bound them; this takes longer."""
     if a.is_exact:
         return a.mid, a.mid
-    low, high = a.mid - a.rad, a.mid + a.rad
-    return (
-        np.where(_lost(a.mid, -a.rad, low) < 0, np.nextafter(low, -np.inf), low),
-        np.where(_lost(a.mid, a.rad, high) > 0, np.nextafter(high, np.inf), high),
-    )
+    mid, rad = np.ravel(a.mid), np.ravel(full_rad(a))
+    low, high = np.empty(mid.shape), np.empty(mid.shape)
+    for start in range(0, mid.size, BLOCK):
+        part = slice(start, start + BLOCK)
+        low[part], high[part] = -_up(-mid[part], rad[part]), _up(mid[part], rad[part])
+    return low.reshape(np.shape(a.mid)), high.reshape(np.shape(a.mid))
+
+
+def _up(mid: Reals, rad: Reals) -> Reals:
+    """Return the sums, rounded up."""
+    high = mid + rad
+    return np.where(_lost(mid, rad, high) > 0, np.nextafter(high, np.inf), high)
 
 
 def between(low: Reals, high: Reals) -> Interval:
@@ -165,7 +171,10 @@ def _lost(a: Reals, b: Reals, total: Reals) -> Reals:
 
 
 def mul(a: Interval, b: Interval) -> Interval:
-    """Return the products; short numbers have exact ones, and 0 makes an exact 0."""
+    """Return the products; short numbers have exact ones, powers of two lose nothing, and 0 makes an exact 0."""
+    for one, other in ((a, b), (b, a)):
+        if is_power_of_two(one):
+            return scaled(other, one.mid)
     mid = a.mid * b.mid
     if a.is_exact and b.is_exact:
         return _kept_zeros(_rounded(mid, _is_short(a.mid) & _is_short(b.mid)), a, b)
@@ -179,6 +188,23 @@ def mul(a: Interval, b: Interval) -> Interval:
     return _kept_zeros(Interval(mid, rad * UP), a, b)
 
 
+def is_power_of_two(a: Interval) -> bool:
+    """Tell whether this is one power of two, of either sign and of a common size."""
+    return a.is_exact and np.ndim(a.mid) == 0 and 2.0**-500 < abs(a.mid) < 2.0**500 and abs(frexp(a.mid)[0]) == 0.5
+
+
+def scaled(a: Interval, factor: Reals) -> Interval:
+    """Return the products with a power of two, which lose nothing but below the normal numbers."""
+    mid = a.mid * factor
+    lost = (np.abs(mid) < 2 * TINY) & (a.mid != 0)
+    rad = 0.0 if a.is_exact else a.rad * np.abs(factor)
+    if abs(factor) > 1 and not np.all(np.isfinite(mid)):
+        mid = np.where(np.isfinite(mid), mid, np.nan)
+    if abs(factor) < 1 and (np.any(lost) or not a.is_exact):
+        rad = rad * UP + np.where(lost | (a.rad != 0), TINY, 0.0)
+    return Interval(mid, rad)
+
+
 def square(a: Interval) -> Interval:
     """Return the squares."""
     return mul(a, a)
@@ -186,6 +212,8 @@ def square(a: Interval) -> Interval:
 
 def div(a: Interval, b: Interval) -> Interval:
     """Return the quotients; nothing is proven where the divisor may be 0."""
+    if is_power_of_two(b):
+        return scaled(a, 1 / b.mid)
     mid = a.mid / b.mid
     if a.is_exact and b.is_exact:
         is_exact = _is_short(mid) & _is_short(b.mid) & (mid * b.mid == a.mid)
@@ -232,90 +260,17 @@ def _is_short(values: Reals) -> Flags:
 
 
 def _kept_zeros(made: Interval, *factors: Interval) -> Interval:
-    """Return a product or quotient with an exact 0 wherever a factor is one, though nothing was proven to be lost."""
+    """Return a product or quotient with an exact 0 wherever a factor is one and the other has bounds."""
     if made.is_exact or np.all(made.mid):
         return made
     zeros = False
     for one in factors:
         zeros = zeros | ((one.mid == 0) & (one.rad == 0))
-    return Interval(made.mid, np.where(zeros & (made.mid == 0), 0.0, made.rad))
+    return Interval(made.mid, np.where(zeros & (made.mid == 0) & np.isfinite(made.rad), 0.0, made.rad))
 
 
 def _if_any(rad: Reals) -> Reals:
     return rad if np.any(rad) else 0.0
-
-
-# --- sums ------------------------------------------------------------------------------------------
-
-
-def total(a: Interval, axis: Sequence[int], *, keepdims: bool = False) -> Interval:
-    """Return the sums along axes.
-
-    However ``n`` numbers are added up, each going through at most ``depth`` additions, the result is off by at most
-    ``depth*UNIT/(1 - depth*UNIT)`` times the sum of their absolute values (Higham, Accuracy and Stability of Numerical
-    Algorithms, 4.2).
-    """
-    shape = np.shape(a.mid)
-    terms = prod(shape[one] for one in axis)
-    if terms == 1:
-        rad = a.rad if a.is_exact else np.sum(full_rad(a), axis=tuple(axis), keepdims=keepdims)
-        return Interval(np.sum(a.mid, axis=tuple(axis), keepdims=keepdims), rad)
-    depth = terms - 1 if terms <= FEW else (terms - 1).bit_length()
-    rad = _summed(np.abs(a.mid), axis, keepdims) * (depth * UNIT)
-    if not a.is_exact:
-        rad = rad + _summed(full_rad(a), axis, keepdims)
-    rad = rad * ((1 + 4 * depth * UNIT) * UP)
-    return Interval(_summed(a.mid, axis, keepdims), np.where(rad == 0, 0.0, rad + TINY))
-
-
-def _summed(values: Reals, axis: Sequence[int], keepdims: bool) -> Reals:
-    """Return sums along axes, of few terms one after the other, of many in pairs."""
-    shape = np.shape(values)
-    terms = prod(shape[one] for one in axis)
-    if terms <= FEW:
-        return np.sum(values, axis=tuple(axis), keepdims=keepdims)
-    rest = [one for one in range(len(shape)) if one not in axis]
-    made = np.transpose(values, [*axis, *rest]).reshape(terms, *(shape[one] for one in rest))
-    while len(made) > 1:
-        half = (len(made) + 1) // 2
-        paired = made[:half].copy()
-        paired[: len(made) - half] += made[half:]
-        made = paired
-    return made[0].reshape([1 if one in axis else size for one, size in enumerate(shape)]) if keepdims else made[0]
-
-
-def running(a: Interval, axis: int) -> Interval:
-    """Return the running sums along an axis, one addition after the other."""
-    depth = np.shape(a.mid)[axis]
-    rad = np.cumsum(np.abs(a.mid), axis=axis) * (depth * UNIT)
-    if not a.is_exact:
-        rad = rad + np.cumsum(full_rad(a), axis=axis)
-    rad = rad * ((1 + 4 * depth * UNIT) * UP)
-    return Interval(np.cumsum(a.mid, axis=axis), np.where(rad == 0, 0.0, rad + TINY))
-
-
-def matmul(a: Interval, b: Interval) -> Interval:
-    """Return the matrix products.
-
-    Whatever the order of the sums, and with or without fused multiply-adds, a product of ``n`` terms is off by at most
-    ``n*UNIT`` times the product of the absolute values (Jeannerod and Rump, Improved error bounds for inner products in
-    floating-point arithmetic, 2013); two more stand for the rounding of that product itself.
-    """
-    terms = np.shape(a.mid)[-1]
-    left, right = np.abs(a.mid), np.abs(b.mid)
-    rad = np.matmul(left, right) * ((terms + 2) * UNIT)
-    if not b.is_exact:
-        rad = rad + np.matmul(left, full_rad(b))
-    if not a.is_exact:
-        rad = rad + np.matmul(full_rad(a), right if b.is_exact else (right + b.rad))
-    rad = rad * ((1 + 4 * (terms + 4) * UNIT) * UP)
-    nothing = (rad == 0) & (_least(left) * _least(right) > 2 * TINY)
-    return Interval(np.matmul(a.mid, b.mid), np.where(nothing, 0.0, rad + (2 * terms + 2) * TINY))
-
-
-def _least(sizes: Reals) -> Reals:
-    """Return the least size that is not 0; without one, 1."""
-    return np.min(sizes, where=sizes > 0, initial=1.0)
 
 
 # --- choices ---------------------------------------------------------------------------------------

@@ -54,6 +54,9 @@ def monotone(how: Monotone, a: Interval) -> Interval:
         low, high = _below(low, how.budget), _above(high, how.budget)
     low = low if how.least is None else np.maximum(low, how.least)
     high = high if how.most is None else np.minimum(high, how.most)
+    nothing = (a.mid == 0) & (a.rad == 0)
+    if np.any(nothing) and how.function(np, np.zeros(())) == 0:
+        low, high = (np.where(nothing, 0.0, one) for one in (low, high))
     return between(low, high)
 
 

@@ -12,14 +12,25 @@ import numpy as np
 from gradcheck.bounds import Bounds
 from gradcheck.exact.evaluate import domain_of
 from gradcheck.exact.machine import arithmetic, states
-from gradcheck.exact.machine.arithmetic import Interval, Truth, choose, compare, exactly, rational
+from gradcheck.exact.machine.arithmetic import Interval, exactly, rational
 from gradcheck.exact.machine.elementary import apply, constant
+from gradcheck.exact.machine.elements import (
+    Element,
+    Fact,
+    choice,
+    condition,
+    mask,
+    replaced,
+    shape_of,
+    spread,
+    undecided,
+    whole,
+)
 from gradcheck.exact.machine.sharper import sharpened
-from gradcheck.exact.machine.states import OPEN, Reasons, States, after, every, settled, simplified
+from gradcheck.exact.machine.states import OPEN, Reasons, States, after, every, settled
 from gradcheck.exact.machine.tensors import tensor
 from gradcheck.functions import (
     BEHIND,
-    COMPARISONS,
     CONDITIONS,
     CONSTANTS,
     DETACH,
@@ -33,37 +44,10 @@ from gradcheck.functions import (
 from gradcheck.lower import Core
 from gradcheck.parse import parse
 from gradcheck.program import Call, Layer, Node, Number, Shape, fold, names
-
-
-@dataclass(frozen=True, slots=True)
-class Element:
-    """Numbers, and what each is that is none."""
-
-    numbers: Interval
-    states: States = None
-
-    @property
-    def both(self) -> tuple[Interval, States]:
-        """Return the numbers with their codes."""
-        return self.numbers, self.states
-
-
-@dataclass(frozen=True, slots=True)
-class Fact:
-    """A condition; ``unsure`` where what is compared may be undefined, and so the choice."""
-
-    truth: Truth
-    unsure: Any = False
-
-    @property
-    def open(self) -> Any:
-        """Tell where it is neither certainly true nor certainly false."""
-        return ~(np.asarray(self.truth.yes) | np.asarray(self.truth.no))
-
+from gradcheck.reason import Kind, Reason
 
 Value = Element | Fact
 NOTHING = Element(Interval(np.float64(np.nan)))
-ZERO = Interval(np.float64(0.0))
 
 
 def enclose(core: Core, point: Mapping[str, np.ndarray[Any, Any]], keep: Collection[str]) -> dict[str, Bounds]:
@@ -86,12 +70,12 @@ def enclose_all(core: Core, point: Mapping[str, Interval], keep: Collection[str]
     """Return bounds that hold for every point whose inputs lie in intervals."""
     wanted = set(keep)
     with np.errstate(all="ignore"):
-        run = _Run({name: Element(point[name]) for name in core.program.inputs})
+        run = Run({name: Element(point[name]) for name in core.program.inputs})
         return run.bounds(core, sharpened(core.program, wanted), wanted)
 
 
 @dataclass(slots=True)
-class _Run:
+class Run:
     """One evaluation: the values that a later layer reads, and the reasons met."""
 
     values: dict[str, Element]
@@ -112,9 +96,10 @@ class _Run:
         return {name: self.bounded(kept[name], core.shapes[name]) for name in kept}
 
     def layer(self, layer: Layer, shape: Shape, forward: bool) -> Element:
+        """Return the value of a layer in its full shape."""
         made = self.evaluate(layer.expression, self.values, forward)
         assert isinstance(made, Element)
-        return _spread(made, shape)
+        return spread(made, shape)
 
     def bounded(self, made: Element, shape: Shape) -> Bounds:
         """Return lower and upper ends, nan where nothing is proven, with the reasons."""
@@ -124,7 +109,7 @@ class _Run:
         if made.states is None or not np.any(made.states >= states.FIRST):
             return Bounds(low, high)
         why = np.where(made.states >= states.FIRST, (made.states - states.FIRST) // 2 + 1, 0).astype(np.uint8)
-        return Bounds(low, high, np.broadcast_to(why, shape), tuple(self.reasons.texts))
+        return Bounds(low, high, np.broadcast_to(why, shape), tuple(map(str, self.reasons.met)))
 
     def evaluate(self, node: Node, values: Mapping[str, Element], forward: bool = False) -> Value:
         """Return the value of an expression; in a forward one, an element outside a domain is undefined."""
@@ -138,18 +123,18 @@ class _Run:
     def operation(self, node: Call, args: list[Any]) -> Value:
         """Return the value of one operation."""
         if node.op in CONDITIONS:
-            return _condition(node.op, args)
+            return condition(node.op, args)
         if node.op in TENSOR:
-            numbers, codes = tensor(node.op, [_whole(one).both for one in args], **dict(node.params))
+            numbers, codes = tensor(node.op, [whole(one).both for one in args], **dict(node.params))
             return Element(settled(numbers, codes), codes)
         if node.op == DETACH:
             return args[0]  # type: ignore[no-any-return]
         if node.op in CONSTANTS:
             return Element(constant(node.op))
         if node.op == GUARD:
-            return self.guard(str(node.param("reason")), *args)
+            return self.guard(Reason.parse(str(node.param("reason"))), *args)
         if node.op == MASK:
-            return _mask(states.SOFT if node.param("soft") else states.HARD, *args)
+            return mask(states.SOFT if node.param("soft") else states.HARD, *args)
         return _CHOICES[node.op](self, *args) if node.op in _CHOICES else self.elementwise(node.op, args)
 
     # --- elementwise ---
@@ -193,33 +178,33 @@ class _Run:
         assert isinstance(fact, Fact)
         if not np.any(fact.truth.no):
             return made
-        return _replaced(made, fact.truth.no, self.reasons.code(f"domain {node.op}"))
+        return replaced(made, fact.truth.no, self.reasons.code(Reason(Kind.DOMAIN, node.op)))
 
     # --- choices ---
 
-    def guard(self, reason: str, a: Element, c: Fact) -> Element:
+    def guard(self, reason: Reason, a: Element, c: Fact) -> Element:
         """Return ``a`` where a condition holds; where it may not, a jump may show through a soft zero."""
         if np.all(c.truth.yes):
-            return _spread(a, np.broadcast_shapes(_shape(a), np.shape(c.truth.yes)))
-        made = _replaced(a, c.truth.no, self.reasons.code(reason))
-        return _replaced(made, c.open, OPEN) if reason.startswith("jump") else _undecided(made, c, a)
+            return spread(a, np.broadcast_shapes(shape_of(a), np.shape(c.truth.yes)))
+        made = replaced(a, c.truth.no, self.reasons.code(reason))
+        return replaced(made, c.open, OPEN) if reason.kind is Kind.JUMP else undecided(made, c, a)
 
     def behind(self, a: Element, b: Element) -> Element:
         """Return ``a`` where ``b`` has a value; where that is outside of a domain, nothing hides it."""
         if b.states is None and np.all(states.proven(b.numbers)):
             return a
         codes = every(b.states)
-        outside = np.isin(codes, self.reasons.starting("domain"))
+        outside = np.isin(codes, self.reasons.of(Kind.DOMAIN))
         everywhere = (codes >= states.FIRST) & (codes % 2 == 1)
         known = (codes >= states.FIRST) | states.is_zero(codes) | states.proven(b.numbers)
         shown = np.where(known, np.where(outside, codes + 1, np.where(everywhere, codes, 0)), OPEN)
-        return _replaced(a, shown > 0, shown)
+        return replaced(a, shown > 0, shown)
 
 
 _CHOICES: dict[str, Callable[..., Element]] = {
-    WHERE: lambda _run, c, a, b: _choice(c, a, b),
-    PATCH: lambda _run, a, c, b: _choice(c, b, a),
-    BEHIND: _Run.behind,
+    WHERE: lambda _run, c, a, b: choice(c, a, b),
+    PATCH: lambda _run, a, c, b: choice(c, b, a),
+    BEHIND: Run.behind,
 }
 
 
@@ -233,76 +218,6 @@ def _formula(text: str) -> Node:
     return parse(text).layers[0].expression
 
 
-def _condition(op: str, args: list[Any]) -> Fact:
-    """Return a comparison or a connective."""
-    if op in COMPARISONS:
-        a, b = args
-        unsure = states.is_lost(every(a.states)) | states.is_lost(every(b.states))
-        return Fact(compare(op, a.numbers, b.numbers), unsure)
-    if op == "logical_not":
-        return Fact(arithmetic.invert(args[0].truth), args[0].unsure)
-    joined = arithmetic.both if op == "logical_and" else arithmetic.either
-    return Fact(joined(args[0].truth, args[1].truth), args[0].unsure | args[1].unsure)
-
-
-def _mask(zero: int, a: Element, c: Fact) -> Element:
-    """Return ``a`` where a condition holds, and a zero elsewhere."""
-    if np.all(c.truth.yes):
-        return _spread(a, np.broadcast_shapes(_shape(a), np.shape(c.truth.yes)))
-    numbers = choose(c.truth, a.numbers, ZERO)
-    codes = simplified(np.where(c.truth.no, zero, every(a.states)))
-    return _undecided(Element(numbers, codes), c, a)
-
-
-def _choice(c: Fact, a: Element, b: Element) -> Element:
-    """Return ``a`` or ``b``; where that is open, nothing."""
-    numbers = choose(c.truth, a.numbers, b.numbers)
-    if a.states is None and b.states is None:
-        return _undecided(Element(numbers), c, a, b)
-    codes = np.where(c.truth.yes, every(a.states), np.where(c.truth.no, every(b.states), OPEN))
-    return _undecided(Element(numbers, simplified(codes)), c, a, b)
-
-
-def _undecided(made: Element, c: Fact, *chosen: Element) -> Element:
-    """Return nothing where a condition is open, which may be undefined as the condition or what is chosen is."""
-    if not np.any(c.open):
-        return made
-    unsure = c.unsure
-    for one in chosen:
-        unsure = unsure | states.is_lost(every(one.states))
-    made = _replaced(made, c.open, np.where(unsure, OPEN, states.NUMBER))
-    return Element(Interval(np.where(c.open, np.nan, made.numbers.mid), made.numbers.rad), made.states)
-
-
-def _replaced(a: Element, where: Any, code: Any) -> Element:
-    """Return the elements with a code in some places."""
-    codes = simplified(np.where(where, code, every(a.states)))
-    numbers = a.numbers
-    if np.shape(where) != np.shape(numbers.mid):
-        shape = np.broadcast_shapes(np.shape(where), np.shape(numbers.mid))
-        numbers = Interval(np.broadcast_to(numbers.mid, shape), numbers.rad)
-    return Element(settled(numbers, codes), codes)
-
-
-def _shape(a: Element) -> Shape:
-    return np.shape(a.numbers.mid)
-
-
-def _spread(made: Element, shape: Shape) -> Element:
-    """Return the elements in a shape."""
-    if _shape(made) == shape and (made.states is None or made.states.shape == shape):
-        return made
-    codes = None if made.states is None else np.broadcast_to(made.states, shape)
-    rad = made.numbers.rad
-    rad = rad if made.numbers.is_exact else np.broadcast_to(rad, shape)
-    return Element(Interval(np.broadcast_to(made.numbers.mid, shape), rad), codes)
-
-
-def _whole(made: Element) -> Element:
-    """Return elements whose codes have the shape of the numbers, as arrays."""
-    return Element(Interval(np.asarray(made.numbers.mid), made.numbers.rad), made.states)
-
-
 def value_of(op: str, args: list[Interval]) -> Interval:
     """Return the value of one row of intervals; nan where machine intervals have none."""
-    return _Run({}).elementwise(op, [Element(one) for one in args]).numbers
+    return Run({}).elementwise(op, [Element(one) for one in args]).numbers

@@ -16,6 +16,7 @@ FORMS: tuple[tuple[str, str], ...] = (
     # What cancels where a function is near the end of its range.
     ("1 - tanh(x)**2",            "4*exp(-2*abs(x))/(1 + exp(-2*abs(x)))**2"),
     ("tanh(x)**2 - 1",            "-4*exp(-2*abs(x))/(1 + exp(-2*abs(x)))**2"),
+    ("sigmoid(x)*(1 - sigmoid(x))", "exp(-abs(x))/(1 + exp(-abs(x)))**2"),
     ("1 - tanh(x)",               "2*sigmoid(-2*x)"),
     ("1 + tanh(x)",               "2*sigmoid(2*x)"),
     ("1 - sigmoid(x)",            "sigmoid(-x)"),

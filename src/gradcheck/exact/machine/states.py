@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from gradcheck.exact.machine.arithmetic import Flags, Interval
+from gradcheck.reason import Kind, Reason
 
 Codes = np.ndarray[Any, np.dtype[np.uint8]]
 States = Codes | None
@@ -27,17 +28,17 @@ class Reasons:
     """The reasons met in one evaluation, with their codes."""
 
     def __init__(self) -> None:
-        self.texts: list[str] = []
+        self.met: list[Reason] = []
 
-    def code(self, text: str) -> int:
+    def code(self, reason: Reason) -> int:
         """Return the code of what is undefined for a reason."""
-        if text not in self.texts:
-            self.texts.append(text)
-        return FIRST + 2 * self.texts.index(text)
+        if reason not in self.met:
+            self.met.append(reason)
+        return FIRST + 2 * self.met.index(reason)
 
-    def starting(self, word: str) -> list[int]:
-        """Return the codes whose reason starts with a word, not those of what is undefined everywhere."""
-        return [FIRST + 2 * k for k, text in enumerate(self.texts) if text.startswith(word)]
+    def of(self, kind: Kind) -> list[int]:
+        """Return the codes of the reasons of a kind, not those of what is undefined everywhere."""
+        return [FIRST + 2 * k for k, reason in enumerate(self.met) if reason.kind is kind]
 
 
 def is_lost(states: Codes) -> Flags:
@@ -117,7 +118,7 @@ def _product(left: Any, right: Any) -> Any:
 def _hidden(zero: Any, other: Any, made: Any, reasons: Reasons) -> Any:
     """Return the codes of a product wherever the one factor is a zero and the other is none."""
     everywhere = (other >= FIRST) & (other % 2 == 1)
-    jump = (zero == SOFT) & np.isin(other, reasons.starting("jump"))
+    jump = (zero == SOFT) & np.isin(other, reasons.of(Kind.JUMP))
     through = everywhere | jump | (other == OPEN)
     return np.where(is_zero(zero) & ~is_zero(other), np.where(through, other, zero), made)
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.exact.machine.arithmetic import Interval, full_rad, matmul, running, total
+from gradcheck.exact.machine.arithmetic import Interval, full_rad
 from gradcheck.exact.machine.states import HARD, NUMBER, OPEN, SOFT, Codes, States, is_lost, is_zero, proven, simplified
+from gradcheck.exact.machine.sums import matmul, running, total
 from gradcheck.functions import TENSOR
 from gradcheck.functions.tensor import numpy_key
 from gradcheck.program import Param

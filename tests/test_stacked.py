@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from gradcheck import autograd
 from gradcheck.case import check_program, many
 from gradcheck.errors import LaneProblem
+from gradcheck.display import Display
 from gradcheck.formats import FORMATS, Ball, Estimate
 from gradcheck.functions import COMPOSITE, ELEMENTWISE
 from gradcheck.outcome import Run
@@ -39,6 +40,8 @@ def alike(one: Any, other: Any, at: str = "") -> None:
     if isinstance(one, Ball | Estimate) and type(one) is type(other):
         assert one.lower <= other.upper, at
         assert other.lower <= one.upper, at
+    elif isinstance(one, Display) and isinstance(other, Display):
+        assert (str(one.program), one.shapes, one.wrt) == (str(other.program), other.shapes, other.wrt), at
     elif is_dataclass(one) and type(one) is type(other) and not isinstance(one, Program):
         for field in fields(one):
             alike(getattr(one, field.name), getattr(other, field.name), f"{at}.{field.name}")

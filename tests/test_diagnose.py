@@ -19,11 +19,14 @@ from gradcheck import rewrites
 from gradcheck.__main__ import run as main
 from gradcheck.blame import Blame, Cause
 from gradcheck.case import check, inquiry
+from gradcheck.case.one import Case
 from gradcheck.diagnose.words import how_wrong
 from gradcheck.formats import Ball
 from gradcheck.functions import COMPOSITE, ELEMENTWISE, TENSOR
 from gradcheck.outcome import Outcome, Run
 from gradcheck.parse import parse
+from gradcheck.plan import Plan
+from gradcheck.points import Point
 from gradcheck.repro import command, hexadecimal, script, worst_script
 from gradcheck.settings import Settings
 from gradcheck.verdict import Verdict
@@ -313,6 +316,24 @@ def test_a_fix_is_suggested_where_it_came_out_better(program: str, at: str, dtyp
             judgement = again[0].gradients[0].judgements[blame.element]
             assert (verdict.value, judgement.verdict.value) == blame.fix.verdicts
             assert judgement.verdict.severity <= verdict.severity or verdict is Verdict.UNDEFINED
+
+
+@pytest.mark.parametrize(("program", "at", "dtype", "after"), [one for one in FIXES if "[" not in one[1]])
+def test_the_fix_of_one_element_of_a_tensor_is_that_of_the_element_alone(
+    program: str, at: str, dtype: str, after: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only the element is checked again, with what the rewritten program does there."""
+    sizes = set()
+
+    def seen(plan: Plan, point: Point, *rest: Any) -> Case:
+        sizes.update(value.shape for value in point.values())
+        return Case(plan, point, *rest)
+
+    monkeypatch.setattr(inquiry, "Case", seen)
+    many = ",".join(f"{name}=[{number},0.75]" for name, number in (one.split("=") for one in at.split(",")))
+    run = check(program, many, settings=Settings(dtypes=(dtype,)))
+    assert after in {blame.fix.after if blame.fix else None for *_, blame in blames(run) if blame.element == 0}
+    assert sizes <= {()}
 
 
 def test_a_rewrite_that_is_no_better_is_not_suggested(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,8 @@ from gradcheck.formats import Ball, Format
 from gradcheck.judgements import Judgements
 from gradcheck.outcome import GradientOutcome, LayerOutcome, Outcome
 from gradcheck.plan import Plan
+from gradcheck.points import Point
+from gradcheck.pointwise import goes_by_elements
 from gradcheck.program import Program, Shape
 from gradcheck.rewrites import Rewrite, rewrites
 from gradcheck.verdict import Verdict
@@ -184,11 +186,13 @@ class Inquiry:
 
     def attempt(self, one: Rewrite, gradient: GradientOutcome, k: int) -> tuple[tuple[int, int, int], Fix] | None:
         """Return a rewrite as a fix where it is better for one element of the gradient, and how good it is in all."""
-        outcome = self.checked(one.program, (gradient.input, k))
+        alone = self.stands_alone(one.program)
+        outcome = self.checked(one.program, (gradient.input, k), alone)
         again = [] if outcome is None else [each for each in outcome.gradients if each.input == gradient.input]
-        if outcome is None or not again or (one.note is None and not _same_value(self.outcome, outcome)):
+        element = k if alone else None
+        if outcome is None or not again or (one.note is None and not _same_value(self.outcome, outcome, element)):
             return None
-        before, after = gradient.judgements[k], again[0].judgements[k]
+        before, after = gradient.judgements[k], again[0].judgements[0 if alone else k]
         if not _better(after, before, self.case.format):
             return None
         fmt, truth = self.case.format, gradient.ball(k)
@@ -197,17 +201,30 @@ class Inquiry:
         rank = -outcome.verdict.severity, -after.verdict.severity, bits[1]
         return rank, Fix(one.name, one.before, one.after, one.program.source, verdicts, bits, one.note)
 
-    def checked(self, program: Program, asked: tuple[str, int]) -> Outcome | None:
-        """Return the outcome of another program at the same point, None where it cannot be checked there."""
+    def stands_alone(self, program: Program) -> bool:
+        """Return whether each element of a tensor can be checked without the others, in this program and in another."""
+        plan, settings = self.case.plan, self.case.settings
+        shapes = {*plan.inputs().values(), plan.shapes[plan.program.output]}
+        programs = (plan.program, program)
+        return len(shapes) == 1 and not settings.under_test and all(map(goes_by_elements, programs))
+
+    def checked(self, program: Program, asked: tuple[str, int], alone: bool) -> Outcome | None:
+        """Return the outcome of another program at the same point, None where it cannot be checked there.
+
+        Of a tensor whose elements stand ``alone`` only the one that is asked for is looked at.
+        """
         key = program.source, asked
         if key not in self.tried:
-            self.tried[key] = self.check(program, asked)
+            point = self.case.point
+            if alone:
+                point = {name: value.element(asked[1]) for name, value in point.items()}
+            self.tried[key] = self.check(program, point, (asked[0], 0) if alone else asked)
         return self.tried[key]
 
-    def check(self, program: Program, asked: tuple[str, int]) -> Outcome | None:
+    def check(self, program: Program, at: Point, asked: tuple[str, int]) -> Outcome | None:
         """Return the outcome of another program, run as torch runs it."""
         case = self.case
-        point = {name: value for name, value in case.point.items() if name in program.inputs}
+        point = {name: value for name, value in at.items() if name in program.inputs}
         wrt = tuple(name for name in case.plan.wrt if name in point)
         try:
             plan = self.search.plan(program, {name: value.shape for name, value in point.items()}, wrt)
@@ -217,10 +234,11 @@ class Inquiry:
         return outcome if outcome.error is None else None
 
 
-def _same_value(one: Outcome, other: Outcome) -> bool:
-    """Return whether two programs enclose the same value, as far as both have one."""
-    balls = [outcome.layers[-1].exact or [] for outcome in (one, other)]
-    return all(a is None or b is None or a.overlaps(b) for a, b in zip(*balls, strict=False))
+def _same_value(one: Outcome, other: Outcome, element: int | None) -> bool:
+    """Return whether two programs enclose the same value, as far as both have one; ``other`` may have an element."""
+    before, after = ([*(outcome.layers[-1].exact or [])] for outcome in (one, other))
+    before = before if element is None else before[element : element + 1]
+    return all(a is None or b is None or a.overlaps(b) for a, b in zip(before, after, strict=False))
 
 
 def _better(after: Judgement, before: Judgement, fmt: Format) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -13,7 +13,7 @@ import sympy
 from gradcheck.kernels.build import NoClosedForm, expression, to_sympy
 from gradcheck.kernels.lift import ONE, ZERO, lift, negated
 from gradcheck.kernels.slope import slope
-from gradcheck.program import Name, Node, names, structure, substitute
+from gradcheck.program import Call, Name, Node, Number, names, structure, substitute
 
 __all__ = [
     "ONE", "VERSION", "ZERO", "NoClosedForm", "difference", "expression", "forget", "lift", "negated", "partial",
@@ -25,9 +25,13 @@ VERSION = sympy.__version__
 
 def partial(kernel: Node, name: str) -> Node:
     """Return the derivative of an elementwise expression by one of its names; equal kernels are differentiated once."""
-    numbered, places = _numbered(kernel)
-    found = _partial(numbered, places[name])
-    return substitute(found, {place: Name(leaf) for leaf, place in places.items()})
+    numbered, leaves = _numbered(kernel)
+    place = next(place for place, leaf in leaves.items() if isinstance(leaf, Name) and leaf.id == name)
+    return substitute(_partial(numbered, place), leaves)
+
+
+_OF_ANY_NUMBER = frozenset({"add", "sub", "mul"})
+"""Operations whose derivative is written alike whatever number stands on one side."""
 
 
 @dataclass(frozen=True)
@@ -45,11 +49,17 @@ class _Kernel:
 
 
 @lru_cache(maxsize=256)
-def _numbered(kernel: Node) -> tuple[_Kernel, dict[str, str]]:
-    """Return a kernel over numbered names, and the number of each of its own."""
-    places = {leaf: f"v{k:04d}" for k, leaf in enumerate(sorted(names(kernel)))}
-    renamed = substitute(kernel, {leaf: Name(place) for leaf, place in places.items()})
-    return _Kernel(renamed, structure(renamed)), places
+def _numbered(kernel: Node) -> tuple[_Kernel, dict[str, Node]]:
+    """Return a kernel over numbered names, and what each of these stands for."""
+    leaves: dict[str, Node] = {f"v{k:04d}": Name(leaf) for k, leaf in enumerate(sorted(names(kernel)))}
+    places: dict[str, Node] = {leaf.id: Name(place) for place, leaf in leaves.items() if isinstance(leaf, Name)}
+    renamed = substitute(kernel, places)
+    if isinstance(renamed, Call) and renamed.op in _OF_ANY_NUMBER:
+        for k, arg in enumerate(renamed.args):
+            if isinstance(arg, Number) and any(isinstance(one, Name) for one in renamed.args):
+                leaves[f"n{k:04d}"] = arg
+                renamed = replace(renamed, args=(*renamed.args[:k], Name(f"n{k:04d}"), *renamed.args[k + 1 :]))
+    return _Kernel(renamed, structure(renamed)), leaves
 
 
 @lru_cache(maxsize=16384)

@@ -30,15 +30,31 @@ def to_sympy(node: Node, leaves: Mapping[str, Any], choose: str = WHERE) -> Any:
     """Return a SymPy expression for an elementwise one; ``choose`` names the class that ``where`` becomes."""
 
     def operation(part: Call, args: list[Any]) -> Any:
+        if part.op == "mul" and _is_long(args[0]):
+            factors = args[0] if isinstance(args[0], list) else [args[0]]
+            return [*factors, _settled(args[1])]  # until it is read, so that SymPy sorts its factors once
+        args = list(map(_settled, args))
         args += [sympy.Symbol(str(part.param("reason")))] if part.op in (GUARD, PATCH) else []
         args += [sympy.true if part.param("soft") else sympy.false] if part.op == MASK else []
         return _construct(choose if part.op == WHERE else part.op, args)
 
-    return fold(node, lambda one: leaves[one.id], _rational, operation)
+    return _settled(fold(node, lambda one: leaves[one.id], _rational, operation))
 
 
 def _rational(node: Number) -> Any:
     return sympy.Rational(node.value.numerator, node.value.denominator)
+
+
+LONG = 8
+"""Factors from which a product is put together at once."""
+
+
+def _is_long(product: Any) -> bool:
+    return isinstance(product, list) or (product.is_Mul and len(product.args) >= LONG)
+
+
+def _settled(one: Any) -> Any:
+    return sympy.Mul(*one) if isinstance(one, list) else one
 
 
 def _construct(op: str, args: list[Any]) -> Any:

@@ -51,6 +51,14 @@ class Value:
             rounded = [to(Fraction(n)) if math.isfinite(n) else n for n in self.numbers.tolist()]
         return np.array(rounded, dtype=np.float64).reshape(self.shape)
 
+    def element(self, k: int) -> Value:
+        """Return one element, by its place in row-major order, as a scalar.
+
+        >>> Value((2,), (Fraction(1, 3), Fraction(2)), "1/3 2").element(1)
+        Value(shape=(), numbers=(Fraction(2, 1),), text='...')
+        """
+        return Value((), self.numbers[k : k + 1], "...")
+
 
 Point: TypeAlias = dict[str, Value]
 

@@ -14,7 +14,7 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -149,7 +149,7 @@ def judged(one: Operation, fmt: Format, total: Tally) -> Iterator[str]:
 
 
 def _outside(
-    one: Operation, what: str, honest: list[Any], found: TorchValue, total: Tally, surely: bool
+    one: Operation, what: str, honest: Sequence[Any], found: TorchValue, total: Tally, surely: bool
 ) -> Iterator[str]:
     """Yield the elements that are outside; infinities and nan are held against what is a number for sure."""
     for k, (ball, number) in enumerate(zip(honest, found.elements, strict=True)):

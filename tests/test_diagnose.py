@@ -323,7 +323,7 @@ def test_the_fix_of_one_element_of_a_tensor_is_that_of_the_element_alone(
     program: str, at: str, dtype: str, after: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Only the element is checked again, with what the rewritten program does there."""
-    sizes = set()
+    sizes: set[tuple[int, ...]] = set()
 
     def seen(plan: Plan, point: Point, *rest: Any) -> Case:
         sizes.update(value.shape for value in point.values())

@@ -24,6 +24,6 @@ VERSION = flint.__version__
 __all__ = [
     "MAX_BITS", "START_BITS", "VERSION", "Beside", "Form", "Gradients", "Place", "Side", "Sides", "Surroundings",
     "Truth", "Truths", "Values", "at_infinity", "ball", "balls", "beside", "bound_rounded", "combined", "constant",
-    "directions", "enclose", "enclose_rounded", "enclose_some", "from_float", "groups", "has_infinity", "jumping", "may_jump",
-    "moved", "moved_floats", "needed", "orders", "pole", "sharpen", "sign_at_infinity", "toward",
+    "directions", "enclose", "enclose_rounded", "enclose_some", "from_float", "groups", "has_infinity", "jumping",
+    "may_jump", "moved", "moved_floats", "needed", "orders", "pole", "sharpen", "sign_at_infinity", "toward",
 ]  # fmt: skip

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import operator
 import re
 from collections.abc import Callable, Sequence
@@ -11,6 +10,7 @@ from math import isfinite
 from typing import Any
 
 from gradcheck.errors import LimitProblem
+from gradcheck.functions import CONSTANTS
 from gradcheck.program import Call, Node, fold
 
 MAX_CONSTANT_BITS = 100_000
@@ -54,8 +54,8 @@ def in_python(op: str, args: Sequence[Fraction | None]) -> Fraction | None:
     Fraction(2, 1)
     """
     numbers = [one for one in args if one is not None]
-    if op in _PLAIN_CONSTANTS and not args:
-        return Fraction(_PLAIN_CONSTANTS[op])
+    if op in CONSTANTS and isfinite(CONSTANTS[op].value):
+        return Fraction(CONSTANTS[op].value)
     if len(numbers) < len(args) or op not in _PYTHON or any(_bits(one) > MAX_CONSTANT_BITS for one in numbers):
         return None
     try:
@@ -75,7 +75,6 @@ _PYTHON: dict[str, Callable[..., Any]] = {
     "neg": operator.neg, "add": operator.add, "sub": operator.sub, "mul": operator.mul, "div": operator.truediv,
     "pow": operator.pow, "remainder": operator.mod,
 }  # fmt: skip
-_PLAIN_CONSTANTS = {"pi": math.pi, "e": math.e}
 
 
 def _bits(value: Fraction) -> int:

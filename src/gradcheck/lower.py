@@ -48,7 +48,7 @@ MAX_KERNEL_NODES = 120
 MAX_INLINE_NODES = 12
 """Nodes of an argument that a definition may repeat; a larger one becomes a layer."""
 
-_SCALARS = CONSTANTS | (OPERATORS - CONDITIONS.keys())
+_SCALARS = CONSTANTS.keys() | (OPERATORS - CONDITIONS.keys())
 """Operations that Python does itself on plain numbers, before torch sees the result."""
 _NUMBER_OVER_TENSOR = "reciprocal(x)*number"
 """How torch divides a plain number by a tensor."""

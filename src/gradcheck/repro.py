@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from typing import Any
 
 from gradcheck.errors import printable
 from gradcheck.formats import FORMATS, exact_text
-from gradcheck.functions import CONSTANTS, DETACH, OPERATORS, WHERE, lookup
+from gradcheck.functions import CONSTANTS, OPERATORS, WHERE, lookup
 from gradcheck.lower import lower
 from gradcheck.outcome import Floats, GradientOutcome, Outcome, Run
 from gradcheck.program import Call, Name, Node, Param, Program, Shape, fold, unravel
@@ -215,9 +214,7 @@ class _Writer:
     def operation(self, node: Call, args: list[Any]) -> Any:
         torch = _Code("torch")
         if node.op in CONSTANTS:
-            return _Arithmetic(f"torch.{node.op}", getattr(math, node.op))
-        if node.op == DETACH:
-            return self.tensor(args[0]).detach()
+            return _Arithmetic(f"torch.{node.op}", CONSTANTS[node.op].value)
         if node.op == WHERE:
             plain = not any(isinstance(one, _Code) for one in args[1:])
             return torch.where(self.truth(args[0]), *(map(self.tensor, args[1:]) if plain else args[1:]))

@@ -74,7 +74,7 @@ class Lane:
     def call(self, node: Call, args: list[Any]) -> Any:
         """Return what Python, torch or a callable under test makes of the arguments."""
         if node.op in CONSTANTS:
-            return getattr(math, node.op)
+            return CONSTANTS[node.op].value
         if node.op in OPERATORS and not any(isinstance(one, torch.Tensor) for one in args):
             return numbers_alone(node.op, args)
         given = self.given(node.op, args)

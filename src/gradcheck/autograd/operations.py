@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from gradcheck.functions import DETACH, WHERE, lookup
+from gradcheck.functions import lookup
 from gradcheck.functions.tensor import numpy_key
 from gradcheck.program import Param
 
@@ -23,10 +23,6 @@ MAX_INT = 2**63 - 1
 
 def function(op: str) -> Callable[..., Any]:
     """Return torch's own callable of an operation, as its row names it."""
-    if op == WHERE:
-        return torch.where
-    if op == DETACH:
-        return torch.Tensor.detach
     row = lookup(op)
     assert row is not None
     if row.torch is None:

@@ -183,7 +183,7 @@ def signature(text: str) -> Definition:
     if not found:
         raise SyntaxProblem("a definition is a call and its expression", hint='write "mish(x)" = "x*tanh(softplus(x))"')
     name, args = found[1], tuple(re.split(r"\s*,\s*", found[2]))
-    if name in known_names() or lookup(name) is not None or name in ("pi", "e", "inf"):
+    if name in known_names() or lookup(name) is not None:
         raise NameProblem(f"{name} is a word of the language already", hint="give the definition a name of its own")
     for word in (name, *args):
         if keyword.iskeyword(word):

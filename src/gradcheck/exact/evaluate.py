@@ -18,16 +18,12 @@ from gradcheck.exact.precision import working_precision
 from gradcheck.exact.structure import Book, Known, forget
 from gradcheck.functions import (
     BEHIND,
+    CHOICES,
     COMPARISONS,
     CONDITIONS,
     CONSTANTS,
-    DETACH,
     ELEMENTWISE,
-    GUARD,
-    MASK,
-    PATCH,
     TENSOR,
-    WHERE,
 )
 from gradcheck.lower import Core, domain
 from gradcheck.program import Call, Name, Node, Number, Shape, fold
@@ -154,25 +150,44 @@ def operation(node: Call, args: list[Any]) -> Any:
     """Return the value of one operation on evaluated arguments."""
     if node.op in TENSOR:
         return TENSOR[node.op].exact(np, *map(as_array, args), **dict(node.params), zero=ZERO)
-    if node.op == DETACH:
-        return args[0]
     if node.op in CONSTANTS:
-        return _CONSTANTS[node.op]()
+        return CONSTANTS[node.op].exact(arb)
     row = ELEMENTWISE.get(node.op)
     if row is not None and row.native:
         return row.exact(*args)
-    if node.op == GUARD:
-        return _guard(str(node.param("reason")))(*args)
-    if node.op == MASK:
-        return _mask(bool(node.param("soft")))(*args)
-    return _ufunc(node.op)(*args)
+    return _chosen(node, args) if node.op in CHOICES else _ufunc(node.op)(*args)
+
+
+def _chosen(node: Call, args: list[Any]) -> Any:
+    if node.op == BEHIND:
+        return _behind(*args)
+    if CHOICES[node.op].condition is None:
+        return args[0]
+    return _choice(node.op, str(node.param("reason", "")), bool(node.param("soft")))(*args)
+
+
+@cache
+def _choice(op: str, reason: str, soft: bool) -> Callable[..., Any]:
+    """Return the elementwise function of a choice; what is chosen where its condition is open is open too."""
+    row = CHOICES[op]
+    instead = {"zero": SOFT_ZERO if soft else ZERO, "nothing": Undefined(Reason.parse(reason)) if reason else None}
+    condition, taken, otherwise = row.condition, row.taken, row.otherwise
+    assert condition is not None
+
+    def choose(*args: Any) -> Any:
+        truth = args[condition]
+        if truth is True:
+            return args[taken]
+        if truth is False:
+            return args[otherwise] if isinstance(otherwise, int) else instead[str(otherwise)]
+        return _open(truth)
+
+    return over_arrays(choose, len(row.args))
 
 
 @cache
 def _ufunc(op: str) -> Callable[..., Any]:
     """Return the elementwise function of an operation on arrays of balls."""
-    if op in _CHOICES:
-        return over_arrays(_CHOICES[op], 2 if op == BEHIND else 3)
     row = ELEMENTWISE.get(op) or CONDITIONS[op]
     if op.startswith("logical"):
         return over_arrays(row.exact, len(row.args))
@@ -225,27 +240,11 @@ def _open(truth: Any) -> Undefined:
     return truth if isinstance(truth, Undefined) else UNDECIDED
 
 
-_CONSTANTS: dict[str, Callable[..., Any]] = {"pi": arb.pi, "e": arb.const_e, "inf": lambda: arb("inf")}
-
-_CHOICES: dict[str, Callable[..., Any]] = {
-    WHERE: lambda c, a, b: a if c is True else b if c is False else _open(c),
-    PATCH: lambda a, c, b: b if c is True else a if c is False else _open(c),
-    BEHIND: lambda a, b: Undefined(b.reason, everywhere=True) if isinstance(b, Undefined) and b.outside else a,
-}
+def _without(a: Any, b: Any) -> Any:
+    return Undefined(b.reason, everywhere=True) if isinstance(b, Undefined) and b.outside else a
 
 
-@cache
-def _mask(soft: bool) -> Callable[..., Any]:
-    zero = SOFT_ZERO if soft else ZERO
-    return over_arrays(lambda a, c: a if c is True else zero if c is False else _open(c), 2)
-
-
-@cache
-def _guard(reason: str) -> Callable[..., Any]:
-    nothing = Undefined(Reason.parse(reason))
-    return over_arrays(lambda a, c: a if c is True else nothing if c is False else _open(c), 2)
-
-
+_behind = over_arrays(_without, 2)
 _same: Callable[..., Any] = np.frompyfunc(lambda one: one, 1, 1)
 forgotten: Callable[..., Any] = np.frompyfunc(forget, 1, 1)
 _of_floats: Callable[..., Any] = np.frompyfunc(arb, 1, 1)

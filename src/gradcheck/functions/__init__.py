@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
+from collections import ChainMap
+from collections.abc import Mapping
 from difflib import get_close_matches
+from typing import Any
 
-from gradcheck.functions import composite, conditions, elementwise, tensor
-from gradcheck.functions.conditions import (
-    BEHIND,
-    CHOICES,
-    COMPARISONS,
-    GUARD,
-    MASK,
-    OPERATORS,
-    OPPOSITE,
-    PATCH,
-    WHERE,
-    Condition,
-)
+from gradcheck.functions import choices, composite, conditions, elementwise, tensor
+from gradcheck.functions.choices import BEHIND, DETACH, GUARD, MASK, PATCH, WHERE, Choice, Constant
+from gradcheck.functions.conditions import COMPARISONS, OPERATORS, OPPOSITE, Condition
 from gradcheck.functions.rows import Composite, Elementwise, Row, Tensor
 from gradcheck.functions.sums import Accumulation
 
@@ -24,7 +17,8 @@ ELEMENTWISE = {row.name: row for row in elementwise.ROWS}
 TENSOR = {row.name: row for row in tensor.ROWS}
 COMPOSITE = {row.name: row for row in composite.ROWS}
 CONDITIONS = {row.name: row for row in conditions.ROWS}
-CONSTANTS = frozenset({"pi", "e", "inf"})
+CHOICES = {row.name: row for row in choices.CHOICE_ROWS}
+CONSTANTS = {row.name: row for row in choices.CONSTANT_ROWS}
 
 ALIASES = {
     "ln": "log", "Abs": "abs", "absolute": "abs", "fabs": "abs", "arcsin": "asin", "arccos": "acos", "arctan": "atan",
@@ -36,24 +30,28 @@ ALIASES = {
 }  # fmt: skip
 """Other names for a row: NumPy's, SymPy's and torch's own synonyms."""
 
-DETACH = "detach"
 NO_GRAD = "no_grad"
 """Another name of ``detach``: an expression computed inside of ``torch.no_grad()`` has the same value and no graph."""
-HIDDEN = frozenset({"scatter", MASK, GUARD, PATCH, BEHIND, "index"})
+HIDDEN = frozenset({"scatter", "index", *(row.name for row in choices.CHOICE_ROWS if row.hidden)})
 """Rows that gradient programs use and nobody types by name."""
 
 PARAM_ALIASES = {"axis": "dim", "keepdims": "keepdim", "ddof": "correction", "ord": "p"}
 
 
-def lookup(name: str) -> Row | Condition | None:
-    """Return the row of a function by its own name."""
-    return ELEMENTWISE.get(name) or TENSOR.get(name) or COMPOSITE.get(name) or CONDITIONS.get(name)
+AnyRow = Row | Condition | Choice | Constant
+_TABLES: tuple[dict[str, Any], ...] = (ELEMENTWISE, TENSOR, COMPOSITE, CONDITIONS, CHOICES, CONSTANTS)
+TABLE: Mapping[str, AnyRow] = ChainMap(*_TABLES)
+"""Every operation that a program may have."""
+
+
+def lookup(name: str) -> AnyRow | None:
+    """Return the row of an operation by its own name; None where there is none."""
+    return TABLE.get(name)
 
 
 def known_names() -> list[str]:
     """Return every name that a user can call, sorted."""
-    rows = {*ELEMENTWISE, *TENSOR, *COMPOSITE, *CONDITIONS} - HIDDEN
-    return sorted(rows | {WHERE, DETACH, NO_GRAD, "min", "max"} | set(ALIASES))
+    return sorted({*TABLE} - HIDDEN - {*CONSTANTS} | {NO_GRAD, "min", "max"} | set(ALIASES))
 
 
 def nearest(name: str, among: list[str]) -> str | None:
@@ -68,6 +66,6 @@ def nearest(name: str, among: list[str]) -> str | None:
 
 __all__ = [
     "ALIASES", "BEHIND", "CHOICES", "COMPARISONS", "COMPOSITE", "CONDITIONS", "CONSTANTS", "DETACH", "ELEMENTWISE",
-    "GUARD", "HIDDEN", "MASK", "NO_GRAD", "OPERATORS", "OPPOSITE", "PARAM_ALIASES", "PATCH", "TENSOR", "WHERE",
-    "Accumulation", "Composite", "Condition", "Elementwise", "Row", "Tensor", "known_names", "lookup", "nearest",
+    "GUARD", "HIDDEN", "MASK", "NO_GRAD", "OPERATORS", "OPPOSITE", "PARAM_ALIASES", "PATCH", "TABLE", "TENSOR", "WHERE",
+    "Accumulation", "Choice", "Composite", "Condition", "Constant", "Elementwise", "Row", "Tensor", "known_names", "lookup", "nearest",
 ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""The conditions: comparisons and logic in three values (True, False, None for undecided), and the choices they make."""
+"""The conditions: comparisons and logic in three values (True, False, None for undecided)."""
 
 from __future__ import annotations
 
@@ -68,11 +68,3 @@ OPPOSITE = {"lt": "ge", "ge": "lt", "gt": "le", "le": "gt", "eq": "ne", "ne": "e
 
 OPERATORS = frozenset({"neg", "add", "sub", "mul", "div", "remainder", "pow", *(row.name for row in ROWS)})
 """What Python writes with a sign: these take plain numbers as they are, and among plain numbers alone Python runs them."""
-
-WHERE, MASK, GUARD, PATCH, BEHIND = "where", "mask", "guard", "patch", "behind"
-"""The choices: ``where(c, a, b)``; ``mask(a, c)`` is ``a`` where ``c`` and else a zero that nothing behind it can turn
-into a nan; ``guard(a, c)`` is ``a`` where ``c`` and else no number at all, for a ``reason``; ``patch(a, c, b)`` is ``b`` where ``c``
-and else ``a``, which is 0/0 there; ``behind(a, b)`` is ``a`` where ``b`` has a value, and has no more of one than ``b`` elsewhere. The last four
-occur in gradient programs only."""
-
-CHOICES = frozenset({WHERE, MASK, GUARD, PATCH, BEHIND})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Sequence
 
-from gradcheck.functions import ALIASES, DETACH, HIDDEN, NO_GRAD, WHERE, lookup
+from gradcheck.functions import ALIASES, CONSTANTS, DETACH, HIDDEN, NO_GRAD, TABLE
 
 
 def resolve(name: str, given: int, keywords: bool) -> str | None:
@@ -13,9 +13,7 @@ def resolve(name: str, given: int, keywords: bool) -> str | None:
     if name in ("max", "min"):
         return ("maximum" if name == "max" else "minimum") if given == 2 else f"a{name}" if not keywords else None
     op = DETACH if name == NO_GRAD else ALIASES.get(name, name)
-    if op in (WHERE, DETACH):
-        return op
-    return op if op not in HIDDEN and lookup(op) is not None else None
+    return op if op in TABLE and op not in HIDDEN and op not in CONSTANTS else None
 
 
 def meanings(name: str) -> tuple[str, ...]:
@@ -32,12 +30,7 @@ def meanings(name: str) -> tuple[str, ...]:
 
 def signature(op: str) -> tuple[Sequence[str], Sequence[str]]:
     """Return the names of the tensor arguments, and of the static params after them."""
-    if op == WHERE:
-        return ("condition", "a", "b"), ()
-    if op == DETACH:
-        return ("x",), ()
-    row = lookup(op)
-    assert row is not None
+    row = TABLE[op]
     return row.args, getattr(row, "params", ())
 
 
@@ -48,7 +41,7 @@ def required(op: str) -> frozenset[str]:
     args, params = signature(op)
     if op == "clamp":
         return frozenset({"x"})
-    row = lookup(op)
+    row = TABLE[op]
     rule = getattr(row, "canonical", None) or getattr(row, "definition", None)
     if not callable(rule):
         return frozenset(args)

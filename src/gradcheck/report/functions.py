@@ -10,7 +10,7 @@ from typing import IO
 
 from gradcheck import functions
 from gradcheck.errors import NameProblem
-from gradcheck.functions import ALIASES, HIDDEN, Composite, Elementwise, lookup
+from gradcheck.functions import ALIASES, Composite, Elementwise, lookup
 
 HEAD = ("function", "meaning", "domain", "not differentiable at", "also called")
 WIDTH = 140
@@ -48,7 +48,7 @@ def _rows(name: str | None) -> list[str]:
     if name is None:
         return everything
     op = ALIASES.get(name, name)
-    if op in HIDDEN or lookup(op) is None:
+    if op not in everything:
         closest = functions.nearest(name, functions.known_names())
         raise NameProblem(f"unknown function `{name}`", hint=f"did you mean `{closest}`?" if closest else None)
     return [op]

@@ -87,7 +87,7 @@ def _compile(row: Row) -> _Compiled:
     parts = list(postorder(template))
     numbers = (part for part in parts if isinstance(part, Number))
     literals: dict[Node, str] = {part: row.after[part.span.start : part.span.end] for part in numbers}
-    constants = frozenset(part.op for part in parts if isinstance(part, Call)) & CONSTANTS
+    constants = frozenset(part.op for part in parts if isinstance(part, Call)) & CONSTANTS.keys()
     return _Compiled(row, parse(row.before).layers[-1].expression, template, literals, constants)
 
 

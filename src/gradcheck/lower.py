@@ -50,12 +50,6 @@ MAX_INLINE_NODES = 12
 
 _SCALARS = CONSTANTS.keys() | (OPERATORS - CONDITIONS.keys())
 """Operations that Python does itself on plain numbers, before torch sees the result."""
-_NUMBER_OVER_TENSOR = "reciprocal(x)*number"
-"""How torch divides a plain number by a tensor."""
-_IDENTITIES = frozenset({"reshape", "expand", "sum"})
-"""Tensor operations that do nothing when they keep the shape."""
-_IDENTITIES_OF_SCALARS = frozenset({"cumsum"})
-"""Those that do nothing to a scalar, which has no elements along a dim."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +106,7 @@ def lower(
 class _Lowering:
     """One pass over a program; the state is the layers made so far and the shape of every name."""
 
-    def __init__(
-        self, program: Program, shapes: dict[str, Shape], nodes: bool, as_torch: bool, shared: bool
-    ) -> None:
+    def __init__(self, program: Program, shapes: dict[str, Shape], nodes: bool, as_torch: bool, shared: bool) -> None:
         self.program = program
         self.shapes = shapes
         self.nodes = nodes
@@ -238,8 +230,9 @@ class _Lowering:
         constant = evaluated(node.op, [piece.node.value if isinstance(piece.node, Number) else None for piece in args])
         if constant is not None:
             return _Piece(Number(constant, node.span), ())
-        if self.as_torch and node.op == "div" and self.is_plain(args[0]) and not self.is_plain(args[1]):
-            return self.define(_NUMBER_OVER_TENSOR, ("number", "x"), node, args)
+        row = ELEMENTWISE.get(node.op)
+        if self.as_torch and row is not None and row.of_number and [*map(self.is_plain, args)] == [True, False]:
+            return self.define(row.of_number, row.args, node, args)
         shape = _broadcast([piece.shape for piece in args])
         if sum(piece.size for piece in args) >= MAX_KERNEL_NODES:
             args = [self.layer(piece) if piece.size > 1 and not _is_condition(piece) else piece for piece in args]
@@ -265,7 +258,7 @@ class _Lowering:
         if isinstance(params, str):
             return self.define(params, row.args, node, args)
         shape = row.shape(*shapes, **params)
-        if shape == shapes[0] and (row.name in _IDENTITIES or (shape == () and row.name in _IDENTITIES_OF_SCALARS)):
+        if shape == shapes[0] and (row.identity == "shape" or (row.identity == "scalars" and not shape)):
             return args[0]
         tensors = tuple(self.layer(piece).node for piece in args)
         return self.layer(_Piece(Call(row.name, tensors, tuple(params.items()), node.span), shape))

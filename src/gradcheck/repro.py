@@ -11,7 +11,7 @@ from typing import Any
 
 from gradcheck.errors import printable
 from gradcheck.formats import FORMATS, exact_text
-from gradcheck.functions import CONSTANTS, OPERATORS, WHERE, lookup
+from gradcheck.functions import CONSTANTS, OPERATORS, WHERE, Elementwise, lookup
 from gradcheck.lower import lower
 from gradcheck.outcome import Floats, GradientOutcome, Outcome, Run
 from gradcheck.program import Call, Name, Node, Param, Program, Shape, fold, unravel
@@ -225,7 +225,7 @@ class _Writer:
             if not any(isinstance(one, _Code) for one in args):
                 return _numbers_alone(node.op, args)
             return function(torch, *(_Code(one.text) if isinstance(one, _Arithmetic) else one for one in args))
-        bounds = node.op.startswith("clamp") and not any(isinstance(one, _Code) for one in args[1:])
+        bounds = isinstance(row, Elementwise) and row.bounds and not any(isinstance(one, _Code) for one in args[1:])
         tensors = [one if bounds and k else self.tensor(one) for k, one in enumerate(args)]
         return function(torch, *tensors, **{name: _param(name, value) for name, value in node.params})
 

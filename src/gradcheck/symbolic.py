@@ -139,7 +139,7 @@ class _Sweep:
         """Tell whether a value does not move, whatever its arguments do."""
         if not isinstance(node, Call):
             return False
-        return node.op == DETACH or (self.guarded and node.op in _CONSTANT_OF_EQUALS and self.ties(node))
+        return node.op == DETACH or (self.guarded and _equals(node) == "constant" and self.ties(node))
 
     def ties(self, node: Call) -> bool:
         """Tell whether the arguments of an operation are one number by their structure, wherever the point is."""
@@ -263,7 +263,7 @@ class _Sweep:
         if not single or not isinstance(kernel, Call):
             yield from ((leaf, self.product(kernel, leaf, ct)) for leaf in names(kernel) if leaf in self.active)
             return
-        if self.guarded and kernel.op in _EITHER_OF_EQUALS and self.ties(kernel):
+        if self.guarded and _equals(kernel) == "either" and self.ties(kernel):
             yield from ((arg.id, ct) for arg in kernel.args[:1] if isinstance(arg, Name) and arg.id in self.active)
             return
         for position, arg in enumerate(kernel.args):
@@ -375,10 +375,10 @@ class _Sweep:
         return self.emit(f"d_{self.current}", Call(node.op, tuple(one.node for one in args), node.params), shape)
 
 
-_CONSTANT_OF_EQUALS = frozenset({"sub", "div", "remainder", "fmod"})
-"""Operations that are one number whenever their arguments are equal."""
-_EITHER_OF_EQUALS = frozenset({"maximum", "minimum", "clamp_min", "clamp_max"})
-"""Operations that are their argument whenever their arguments are equal."""
+def _equals(node: Call) -> str:
+    """Return what an operation is where its arguments are equal, as its row has it."""
+    row = ELEMENTWISE.get(node.op)
+    return "" if row is None else row.equals
 
 
 def _numbered(program: Program) -> dict[str, str]:

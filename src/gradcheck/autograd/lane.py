@@ -8,13 +8,13 @@ from typing import Any
 
 import torch
 
-from gradcheck.autograd.operations import BOUNDS_AMONG_PARAMS, SCALARS_ALLOWED, function, param
+from gradcheck.autograd.operations import function, param
 from gradcheck.autograd.record import Mismatch, Operation
 from gradcheck.autograd.tensors import TORCH_ERRORS, first_line, python, scalar
 from gradcheck.autograd.tested import run
 from gradcheck.autograd.trace import Step, edge, plain, step
 from gradcheck.errors import LaneProblem
-from gradcheck.functions import CONSTANTS, OPERATORS, WHERE
+from gradcheck.functions import CONSTANTS, OPERATORS, TABLE, WHERE, Composite, Elementwise
 from gradcheck.program import Call, Node, Program, fold
 
 
@@ -79,7 +79,8 @@ class Lane:
             return numbers_alone(node.op, args)
         given = self.given(node.op, args)
         params = {name: param(name, value) for name, value in node.params}
-        if node.op in BOUNDS_AMONG_PARAMS:
+        row = TABLE[node.op]
+        if isinstance(row, Composite) and row.bounds:
             params = {name: self.bound(value) for name, value in params.items()}
         tested = self.tested(node.op)
         if tested is None:
@@ -103,7 +104,8 @@ class Lane:
             condition, *branches = args
             numbers = not any(isinstance(one, torch.Tensor) for one in branches)
             return [self.truth(condition), *(map(self.tensor, branches) if numbers else branches)]
-        if op in SCALARS_ALLOWED and not any(isinstance(one, torch.Tensor) for one in args[1:]):
+        row = TABLE[op]
+        if isinstance(row, Elementwise) and row.bounds and not any(isinstance(one, torch.Tensor) for one in args[1:]):
             return [self.tensor(args[0]), *map(self.bound, args[1:])]  # torch.clamp does not mix numbers and tensors
         return list(map(self.tensor, args))
 

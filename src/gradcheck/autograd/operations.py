@@ -13,10 +13,6 @@ from gradcheck.functions import lookup
 from gradcheck.functions.tensor import numpy_key
 from gradcheck.program import Param
 
-SCALARS_ALLOWED = frozenset({"clamp", "clamp_min", "clamp_max"})
-"""torch functions that want bounds as plain numbers when the user wrote numbers."""
-BOUNDS_AMONG_PARAMS = frozenset({"hardtanh"})
-"""Those that take their bounds as params."""
 MAX_INT = 2**63 - 1
 """Whole numbers beyond this are floats to torch: people write 1e30."""
 

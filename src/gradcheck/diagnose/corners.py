@@ -13,7 +13,7 @@ from gradcheck.diagnose.alone import array, tensors
 from gradcheck.diagnose.graph import Balls, Element, Site, inputs
 from gradcheck.diagnose.scene import Finding, Scene, masking
 from gradcheck.formats import Ball
-from gradcheck.functions import COMPARISONS, WHERE
+from gradcheck.functions import COMPARISONS, ELEMENTWISE, WHERE
 from gradcheck.program import Number
 from gradcheck.reason import Kind, Reason
 
@@ -143,7 +143,8 @@ def _no_slope(site: Site, elements: list[Element]) -> Cause | None:
 def no_value(site: Site) -> Cause:
     """Return why an operation has no value at its arguments."""
     divisor = site.torch.args[-1] if site.torch.args else None
-    if site.call.op in ("div", "reciprocal", "remainder", "fmod") and (divisor is None or 0 in divisor.elements):
+    row = ELEMENTWISE.get(site.call.op)
+    if row is not None and row.divides and (divisor is None or 0 in divisor.elements):
         return Cause.DIVISION_BY_ZERO
     infinite = any(abs(value) == inf for value in site.torch.value.elements)
     return Cause.POLE if infinite else Cause.OUTSIDE_DOMAIN

@@ -19,13 +19,11 @@ from gradcheck.diagnose.scene import (
     worst,
 )
 from gradcheck.formats import Ball
-from gradcheck.functions import COMPOSITE, ELEMENTWISE
+from gradcheck.functions import COMPOSITE, ELEMENTWISE, TABLE, Composite, Elementwise, Tensor
 from gradcheck.program import Name
 
 MAX_CANDIDATES = 48
 """Operations whose effect on the gradient is tried; each takes an evaluation of the whole gradient program."""
-SUMS = frozenset({"add", "sub", "sum", "mean", "matmul", "dot", "cumsum", "mse_loss"})
-"""Operations that add: their errors grow by cancellation."""
 
 
 def lost_digits(scene: Scene, error: float) -> Finding | None:
@@ -60,7 +58,9 @@ def _lost_by(scene: Scene, site: Site) -> Cause:
 
 def amplifier(site: Site) -> Cause:
     """Return how an operation makes the errors of its arguments greater."""
-    return Cause.CANCELLATION if site.call.op in SUMS else Cause.ILL_CONDITIONED
+    row = TABLE[site.call.op]
+    adds = row.depth is not None if isinstance(row, Tensor) else isinstance(row, Elementwise | Composite) and row.adds
+    return Cause.CANCELLATION if adds else Cause.ILL_CONDITIONED
 
 
 def _lost_backward(scene: Scene, name: str, error: float) -> Finding | None:

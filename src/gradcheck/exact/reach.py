@@ -21,9 +21,6 @@ Masks = dict[str, Mask]
 """For names, which of their elements are meant."""
 Labels = np.ndarray[Any, np.dtype[np.object_]]
 
-_CORNERS = {"hypot": "(x != 0) | (y != 0)"}
-"""Where the rows are smooth whose corner no domain and no kinks tell."""
-
 
 def jumping(core: Core, values: Values, bits: int) -> Masks:
     """Return the input elements along which the output may jump: those that reach an operation at one of its jumps.
@@ -181,7 +178,7 @@ def _smooth(node: Call) -> Iterator[tuple[Node, bool]]:
     row = ELEMENTWISE[node.op]
     if row.kinks is not None:
         yield _on(node, row.kinks), False
-    inside = _CORNERS.get(node.op) or (row.domain(node) if callable(row.domain) else row.domain)
+    inside = row.smooth or (row.domain(node) if callable(row.domain) else row.domain)
     if inside is not None:
         # the ends of a domain are left out; a power of any exponent is smooth for a positive base
         yield _on(node, "x > 0" if "floor" in inside else inside.replace(">=", ">").replace("<=", "<")), True

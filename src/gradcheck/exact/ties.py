@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from gradcheck.functions import COMPARISONS
+from gradcheck.functions import COMPARISONS, ELEMENTWISE
 from gradcheck.functions.params import broadcast
 from gradcheck.lower import Core
 from gradcheck.program import Call, Layer, Name, Node, Number, call, rebuild
 
-_COMPARING = COMPARISONS | {"maximum", "minimum", "clamp_min", "clamp_max"}
+Pairs = tuple[tuple[int, int], ...]
+
+
+def _compared(op: str) -> Pairs:
+    """Return the places of the arguments that an operation compares."""
+    return ((0, 1),) if op in COMPARISONS else ELEMENTWISE[op].compares if op in ELEMENTWISE else ()
 
 
 def with_differences(core: Core) -> tuple[Core, Core]:
@@ -50,11 +55,10 @@ class _Split:
     def changed(self, node: Node) -> Node:
         if not isinstance(node, Call) or not all(isinstance(one, Name | Number) for one in node.args):
             return node
-        if node.op in _COMPARING:
-            return self.extended(node, [(0, 1)])
-        return self.extended(node, [(0, 1), (0, 2), (1, 2)]) if node.op == "clamp" else node
+        pairs = _compared(node.op)
+        return self.extended(node, pairs) if pairs else node
 
-    def extended(self, node: Call, pairs: list[tuple[int, int]]) -> Node:
+    def extended(self, node: Call, pairs: Pairs) -> Node:
         made = [self.difference(node.args[a], node.args[b]) for a, b in pairs]
         return replace(node, args=(*node.args, *made))
 

@@ -34,12 +34,16 @@ ZERO, NOTHING = "zero", "nothing"
 
 @dataclass(frozen=True, slots=True)
 class Constant:
-    """A number with a name: ``value`` is what Python has for it, ``exact`` gets Arb's type of balls."""
+    """A number with a name: ``value`` is what Python has for it, ``exact`` gets Arb's type of balls, ``sympy`` SymPy.
+
+    Without the latter it is opaque to SymPy, whose own would swallow what is added to it.
+    """
 
     name: str
     value: float
     exact: Callable[[Any], Any]
     summary: str
+    sympy: Callable[[Any], Any] | None = None
     args: tuple[str, ...] = ()
     torch: Callable[..., Any] | None = None
 
@@ -54,8 +58,8 @@ CHOICE_ROWS: tuple[Choice, ...] = (
     Choice(DETACH, ("x",),                          "x, through which nothing flows back",            hidden=False, torch=lambda m, x: x.detach()),
 )
 CONSTANT_ROWS: tuple[Constant, ...] = (
-    Constant("pi",  math.pi,  lambda m: m.pi(),      "half of a turn"),
-    Constant("e",   math.e,   lambda m: m.const_e(), "the base of the natural logarithm"),
+    Constant("pi",  math.pi,  lambda m: m.pi(),      "half of a turn", sympy=lambda m: m.pi),
+    Constant("e",   math.e,   lambda m: m.const_e(), "the base of the natural logarithm", sympy=lambda m: m.E),
     Constant("inf", math.inf, lambda m: m("inf"),    "infinity"),
 )
 # fmt: on

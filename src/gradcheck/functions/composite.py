@@ -355,7 +355,7 @@ g = where(y > 0, 1, exp(y)*alpha)""")
 # fmt: off
 ROWS: tuple[Composite, ...] = (
     # --- reductions ---------------------------------------------------------------------------------------------------
-    Composite("mean", ("x",), ("dim", "keepdim"), _mean, ("mean(a)", "mean(a, dim=0)", "mean(c, dim=(0, 1), keepdim=True)"), as_torch=_mean_stored, fused="s out", accumulation=SUMS, torch=_torch_over("mean"), summary="the arithmetic mean"),
+    Composite("mean", ("x",), ("dim", "keepdim"), _mean, ("mean(a)", "mean(a, dim=0)", "mean(c, dim=(0, 1), keepdim=True)"), adds=True, as_torch=_mean_stored, fused="s out", accumulation=SUMS, torch=_torch_over("mean"), summary="the arithmetic mean"),
     Composite("var",  ("x",), ("dim", "correction", "keepdim"), _variance, ("var(a)", "var(a, dim=1)", "var(a, dim=1, correction=0, keepdim=True)"), as_torch=_variance_stored, fused="u v", accumulation=WELFORD, torch=_torch_over("var"), summary="the variance, divided by n - correction"),
     Composite("std",  ("x",), ("dim", "correction", "keepdim"), _deviation, ("std(a)", "std(a, dim=0)", "std(v, correction=0)"), stored=True, as_torch=_deviation_stored, fused="u v r", accumulation=WELFORD, torch=_torch_over("std"), summary="the standard deviation"),
     Composite("norm", ("x",), ("p", "dim", "keepdim"), _norm, ("norm(a)", "norm(a, p=1)", "norm(a, p=3, dim=1)", "norm(v, p=inf)", "norm(v, p=1.5)"), stored=True, as_torch=_norm_stored, fused="r", torch=_torch_norm, summary="the vector norm of order p"),
@@ -376,7 +376,7 @@ ROWS: tuple[Composite, ...] = (
     Composite("squeeze", ("x",), ("dim",), _squeeze, ("squeeze(a[:, :1])", "squeeze(a[:1], 0)"), summary="without the axes of size 1"),
     Composite("unsqueeze", ("x",), ("dim",), _unsqueeze, ("unsqueeze(v, 0)", "unsqueeze(a, -1)"), summary="with a new axis of size 1"),
     Composite("stack", ("x",), ("dim",), _stack, ("stack([v, v])", "stack([a, a], dim=1)"), torch=lambda m, *x, dim=0: m.stack(x, dim=dim), summary="tensors joined along a new dim"),
-    Composite("dot", ("a", "b"), (), _dot, ("dot(v, v)",), as_torch=_dot_stored, summary="the inner product of two vectors"),
+    Composite("dot", ("a", "b"), (), _dot, ("dot(v, v)",), adds=True, as_torch=_dot_stored, summary="the inner product of two vectors"),
     Composite("outer", ("a", "b"), (), _outer, ("outer(u, v)",), summary="the outer product of two vectors"),
 
     # --- elementwise --------------------------------------------------------------------------------------------------
@@ -394,9 +394,9 @@ ROWS: tuple[Composite, ...] = (
               torch=lambda m, x, alpha=1: m.nn.functional.elu(x, alpha), summary="x above 0, alpha*(exp(x) - 1) below"),
     Composite("leaky_relu", ("x",), ("negative_slope",), "where(x > 0, x, negative_slope*x)", ("leaky_relu(v)", "leaky_relu(v, 0.2)"),
               defaults={"negative_slope": Fraction(1, 100)}, torch=lambda m, x, negative_slope=0.01: m.nn.functional.leaky_relu(x, negative_slope), summary="x above 0, negative_slope*x below"),
-    Composite("hardtanh", ("x",), ("min_val", "max_val"), "clamp(x, min_val, max_val)", ("hardtanh(v)", "hardtanh(v, -0.5, 1.5)"), defaults={"min_val": -1, "max_val": 1}, as_torch=_HARDTANH,
+    Composite("hardtanh", ("x",), ("min_val", "max_val"), "clamp(x, min_val, max_val)", ("hardtanh(v)", "hardtanh(v, -0.5, 1.5)"), bounds=True, defaults={"min_val": -1, "max_val": 1}, as_torch=_HARDTANH,
               torch=lambda m, x, min_val=-1, max_val=1: m.nn.functional.hardtanh(x, min_val, max_val), summary="x between min_val and max_val"),
     Composite("relu6", ("x",), (), "clamp(x, 0, 6)", ("relu6(v)", "relu6(5*a)"), as_torch=_HARDTANH.replace("min_val", "0").replace("max_val", "6"), torch=lambda m, x: m.nn.functional.relu6(x), summary="x between 0 and 6"),
-    Composite("mse_loss", ("a", "b"), (), "mean((a - b)**2)", ("mse_loss(v, a[0])",), as_torch=_mse_stored, torch=lambda m, a, b: m.nn.functional.mse_loss(a, b), summary="the mean of the squared differences"),
+    Composite("mse_loss", ("a", "b"), (), "mean((a - b)**2)", ("mse_loss(v, a[0])",), adds=True, as_torch=_mse_stored, torch=lambda m, a, b: m.nn.functional.mse_loss(a, b), summary="the mean of the squared differences"),
 )
 # fmt: on

@@ -35,6 +35,12 @@ class Elementwise:
     kernels compute, and ``halves`` counts the roundings to the half type itself. ``coarse`` is an absolute error that
     comes on top of it in the half types and within fused kernels, and ``forward`` a formula for the value, where no
     relative error is small because torch subtracts on the way.
+    ``smooth`` says where it is smooth whose corner neither domain nor kinks tell. With equal arguments it is one and the
+    same number, or one of them, where ``equals`` is "constant" or "either". ``compares`` names the pairs of arguments
+    whose order decides. ``safe`` is an argument with a value and a slope, and ``grows`` says that it overflows from
+    arguments of ordinary size. The arguments behind the first are ``bounds`` where torch takes these as plain numbers
+    alone. ``adds`` says that errors grow in it by cancellation, and ``of_number`` how torch computes it where the first
+    argument alone is a plain number.
     ``oracle`` is an independent mpmath function, used by the tests alone.
     """
 
@@ -59,11 +65,24 @@ class Elementwise:
     kinks: str | None = None
     jumps: bool = False
     signed_zeros: bool = False
+    smooth: str | None = None
+    equals: str = ""
+    compares: tuple[tuple[int, int], ...] = ()
+    safe: int = 1
+    grows: bool = False
+    bounds: bool = False
+    adds: bool = False
+    of_number: str | None = None
     spares: tuple[str, ...] = ()
     absorbing: tuple[int, ...] = ()
     powers: Mapping[float, str] = field(default_factory=dict, hash=False)
     outside: tuple[Sample, ...] = ()
     summary: str = ""
+
+    @property
+    def divides(self) -> bool:
+        """Return whether it has no value just where its last argument is 0."""
+        return self.domain == f"{self.args[-1]} != 0"
 
     @property
     def stored(self) -> bool:
@@ -79,6 +98,7 @@ class Tensor:
     text of an equal expression. ``shape`` gets the argument shapes and canonical params and returns the result's. Both
     raise ValueError with a message in the user's words. ``exact`` gets NumPy itself and arrays of balls. ``transpose`` gets the cotangent, the call, and the shapes of its
     arguments and result, and returns the cotangent of the argument at ``position``, as an expression of the language.
+    It is the ``identity`` wherever it keeps the "shape", or just that of "scalars".
     Where terms are added up, ``depth`` says how many roundings one goes through, and ``accumulation`` in which format.
     """
 
@@ -93,6 +113,7 @@ class Tensor:
     depth: Depths | None = None
     accumulation: Accumulation = SUMS
     keeps_constants: bool = False
+    identity: str | None = None
     torch: Callable[..., Any] | None = None
     summary: str = ""
 
@@ -108,6 +129,8 @@ class Composite:
     ``stored`` says that torch computes the gradient from the stored, rounded result. ``fused`` names the lines of
     ``as_torch`` whose values one kernel of torch computes without rounding them to the format, in the formats of
     ``accumulation``, and ``pulled`` those whose cotangents it so computes on the way back; the last line is ``out``.
+    ``adds`` says that errors grow in it by cancellation, ``bounds`` that its params are bounds, which torch refuses where
+    the dtype cannot hold them.
     """
 
     name: str
@@ -120,6 +143,8 @@ class Composite:
     fused: str = ""
     pulled: str = ""
     accumulation: Accumulation = FUSED
+    adds: bool = False
+    bounds: bool = False
     defaults: dict[str, Param] = field(default_factory=dict)
     torch: Callable[..., Any] | None = None
     summary: str = ""

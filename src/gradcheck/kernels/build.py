@@ -8,7 +8,7 @@ from typing import Any
 
 import sympy
 
-from gradcheck.functions import COMPARISONS, CONDITIONS, ELEMENTWISE, GUARD, MASK, PATCH, WHERE
+from gradcheck.functions import COMPARISONS, CONDITIONS, CONSTANTS, ELEMENTWISE, GUARD, MASK, PATCH, WHERE
 from gradcheck.lower import condition
 from gradcheck.parse import parse
 from gradcheck.program import Call, Node, Number, call, fold, names
@@ -58,13 +58,7 @@ def _settled(one: Any) -> Any:
 
 
 def _construct(op: str, args: list[Any]) -> Any:
-    if op == "pi":
-        return sympy.pi
-    if op == "e":
-        return sympy.E
-    if op == "inf":
-        return _opaque(op)()  # SymPy's own would swallow what is added to it
-    row = ELEMENTWISE.get(op)
+    row = ELEMENTWISE.get(op) or CONSTANTS.get(op)
     native = row.sympy(sympy, *args) if row is not None and row.sympy is not None else None
     made = native if native is not None else _opaque(op)(*args)
     if made in _NO_NUMBERS:

@@ -5,14 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from gradcheck.functions import ELEMENTWISE, WHERE
+from gradcheck.functions import ELEMENTWISE, WHERE, Elementwise
 from gradcheck.program import NOWHERE, Call, Node, Number, call, number, rebuild
 from gradcheck.rewrites.forms import Forms
-
-_OVERFLOWING = ("exp", "exp2", "expm1", "sinh", "cosh")
-
-_SAFE = {"acosh": 2, **dict.fromkeys(("asin", "acos", "atanh", *_OVERFLOWING), 0)}
-"""Arguments at which a function has a value and a slope, where 1 is none."""
 
 
 def guarded(where: Call, forms: Forms) -> Iterator[Call]:
@@ -38,14 +33,20 @@ class _Guard:
             return part
         if any(one.span == NOWHERE for one in part.args):
             return replace(part, span=NOWHERE)  # something in it is guarded already, and no longer what was written
-        place = 1 if part.op == "div" else 0
-        if not _leaves_domain(part) or isinstance(part.args[place], Number) or self._chosen(part.args[place]):
+        row = ELEMENTWISE.get(part.op)
+        place = len(part.args) - 1 if row is not None and row.divides else 0
+        if (
+            row is None
+            or not _leaves_domain(row, part)
+            or isinstance(part.args[place], Number)
+            or self._chosen(part.args[place])
+        ):
             return part
-        args = tuple(self._choice(one, part.op) if k == place else one for k, one in enumerate(part.args))
+        args = tuple(self._choice(one, row.safe) if k == place else one for k, one in enumerate(part.args))
         return replace(part, args=args, span=NOWHERE)
 
-    def _choice(self, node: Node, op: str) -> Node:
-        safe = number(_SAFE.get(op, 1))
+    def _choice(self, node: Node, value: int) -> Node:
+        safe = number(value)
         return call(WHERE, self.condition, *((node, safe) if self.taken else (safe, node)))
 
     def _chosen(self, node: Node) -> bool:
@@ -56,7 +57,6 @@ class _Guard:
         return self.forms.key(opened.args[0]) == self.forms.key(self.condition)
 
 
-def _leaves_domain(node: Call) -> bool:
-    row = ELEMENTWISE.get(node.op)
-    domain = row.domain(node) if row is not None and callable(row.domain) else row.domain if row is not None else None
-    return domain is not None or node.op in _OVERFLOWING
+def _leaves_domain(row: Elementwise, node: Call) -> bool:
+    domain = row.domain(node) if callable(row.domain) else row.domain
+    return domain is not None or row.grows

@@ -609,7 +609,7 @@ def test_a_check_that_uses_a_wrong_definition_is_not_loaded(loaded: Load) -> Non
 def test_definitions_that_double_are_stopped_before_they_are_made(
     loaded: Load, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gradcheck.parse.MAX_NODES", 2_000)
+    monkeypatch.setattr("gradcheck.parse.reader.MAX_NODES", 2_000)
     lines = ['"f0(x)" = "x + x"', *(f'"f{k}(x)" = "f{k - 1}(x) + f{k - 1}(x)"' for k in range(1, 60))]
     found = loaded("[define]\n" + "\n".join(lines) + '\n[[check]]\nexpression = "f59(x)"\nat = 1')
     assert found.checks == ()

@@ -1,0 +1,180 @@
+"""Calls: which operation a function's name means, and its arguments sorted into tensors and params."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from gradcheck import functions
+from gradcheck.errors import NameProblem, Span
+from gradcheck.functions import PARAM_ALIASES, WHERE
+from gradcheck.functions.signatures import required, resolve, signature
+from gradcheck.parse.params import is_prefix, param
+from gradcheck.program import Call, Node, Param
+
+if TYPE_CHECKING:
+    from gradcheck.parse.reader import Reader
+
+
+def function(reader: Reader, node: ast.Call, depth: int) -> Node:
+    """Read a call of a function or method."""
+    if (infinity := _pasted_infinity(reader, node)) is not None:
+        return infinity
+    name, place, receiver = _callee(reader, node)
+    _refuse_other_meanings(reader, name, node)
+    if name == "masked_fill":
+        return _filled(reader, node, receiver, depth + 1)
+    op = resolve(name, len(node.args) + (receiver is not None), bool(node.keywords))
+    if op is None:
+        raise _unknown_function(reader, name, place, node)
+    given: list[ast.expr] = [*([receiver] if receiver is not None else []), *node.args]
+    arguments = _Arguments(reader, node, name, op, given, depth + 1)
+    return arguments.call()
+
+
+def _filled(reader: Reader, node: ast.Call, receiver: ast.expr | None, depth: int) -> Call:
+    """Return ``masked_fill(x, mask, value)``, which is a choice between the value and x."""
+    given = [*([receiver] if receiver is not None else []), *node.args]
+    bound = dict(zip(("input", "mask", "value"), given, strict=False))
+    for one in node.keywords:
+        bound[{"x": "input"}.get(str(one.arg), str(one.arg))] = one.value
+    if len(given) > 3 or set(bound) != {"input", "mask", "value"}:
+        raise reader.fail("masked_fill takes x, mask and value", node, "write x.masked_fill(mask > 0, -inf)")
+    branches = reader.real(bound["value"], depth), reader.real(bound["input"], depth)
+    return Call(WHERE, (reader.condition(bound["mask"], depth), *branches), (), reader.span(node))
+
+
+def _pasted_infinity(reader: Reader, node: ast.Call) -> Node | None:
+    """Return what ``float("-inf")`` means, as people write infinities in Python."""
+    match node:
+        case ast.Call(func=ast.Name(id="float"), args=[ast.Constant(value=str(text))], keywords=[]):
+            sign = re.fullmatch(r"\s*([+-]?)inf(?:inity)?\s*", text, re.IGNORECASE)
+            infinity = Call("inf", (), (), reader.span(node))
+            if sign:
+                return Call("neg", (infinity,), (), reader.span(node)) if sign[1] == "-" else infinity
+    return None
+
+
+def _refuse_other_meanings(reader: Reader, name: str, node: ast.Call) -> None:
+    """Refuse what torch reads in another way than a formula would: ``x.max(0)`` is a maximum over dim 0."""
+    pasted = isinstance(node.func, ast.Attribute)
+    if name in ("max", "min"):
+        over_dim = any(one.arg in ("dim", "axis", "keepdim") for one in node.keywords)
+        if over_dim or (pasted and node.args and isinstance(node.args[-1], ast.Constant)):
+            hint = f"write a{name}(x, dim=...) for a dim, or {name}imum(x, y) for the {name}imum of two"
+            raise reader.fail(f"torch's {name} over a dim returns two tensors", node, hint)
+    if name == "norm" and pasted and (node.args[1:] or node.keywords) and "linalg" in ast.unparse(node.func):
+        raise reader.fail(
+            "torch.linalg.norm is a matrix norm for matrices", node, "write norm(x, p=...) for the vector norm"
+        )
+
+
+def _callee(reader: Reader, node: ast.Call) -> tuple[str, Span, ast.expr | None]:
+    """Return the function's name, its place, and the tensor in front of a method."""
+    if isinstance(node.func, ast.Name):
+        return node.func.id, reader.span(node.func), None
+    if isinstance(node.func, ast.Attribute):
+        whole = reader.span(node.func)
+        place = Span(whole.end - len(node.func.attr), whole.end)
+        return node.func.attr, place, None if is_prefix(node.func.value) else node.func.value
+    if isinstance(node.func, ast.Constant):
+        shown = reader.source[reader.span(node.func).start : reader.span(node.func).end]
+        raise reader.fail(f"{shown} is no function", node.func, f"write {shown}*(...) for a product")
+    raise reader.fail("this is no function", node.func, "write * for a product")
+
+
+def _unknown_function(reader: Reader, name: str, place: Span, node: ast.Call) -> NameProblem:
+    closest = functions.nearest(name, functions.known_names())
+    hint = f"did you mean `{closest}`?" if closest else None
+    if hint is None and len(name) <= 2 and isinstance(node.func, ast.Name):
+        hint = f"write {name}*(...) for a product"
+    return reader.unknown(f"unknown function `{name}`", place, hint or "`gradcheck functions` lists them all")
+
+
+class _Arguments:
+    """Sorts what stands in the brackets of one call into tensors and params."""
+
+    def __init__(self, reader: Reader, node: ast.Call, name: str, op: str, given: list[ast.expr], depth: int) -> None:
+        self.reader, self.node, self.name, self.op, self.given, self.depth = reader, node, name, op, given, depth
+        self.place = reader.span(node)
+
+    def call(self) -> Node:
+        if self.op in ("cat", "stack"):
+            return self._joined()
+        if self.op == "clamp":
+            return self._clamped()
+        args, params = signature(self.op)
+        bound = self._bind(args, params)
+        tensors = tuple(self._tensor(one, bound) for one in args)
+        return Call(self.op, tensors, self._params(params, bound), self.place)
+
+    def _bind(self, args: Sequence[str], params: Sequence[str]) -> dict[str, ast.expr]:
+        """Return the argument for each name; a trailing shape or dims may be written without brackets, as in torch."""
+        slots = [*args, *params]
+        given = self.given
+        if params and params[-1] in ("shape", "dims") and len(given) > len(slots):
+            given = [*given[: len(slots) - 1], _as_tuple(given[len(slots) - 1 :])]
+        if len(given) > len(slots):
+            raise self.reader.fail(
+                f"{self.name} takes {_amount(len(slots), 'argument')}, not {len(given)}", given[len(slots)]
+            )
+        bound = dict(zip(slots, given, strict=False))
+        for one in self.node.keywords:
+            self._keyword(one, slots, bound)
+        missing = [slot for slot in slots if slot not in bound and slot in required(self.op)]
+        if missing:
+            shown = ["..."] * bool(bound) + [f"{one}=..." if one in params else one for one in missing]
+            hint = f"write {self.name}({', '.join(shown)})"
+            raise self.reader.fail(f"{self.name} needs {' and '.join(missing)}", self.place, hint)
+        return bound
+
+    def _keyword(self, one: ast.keyword, slots: list[str], bound: dict[str, ast.expr]) -> None:
+        if one.arg is None:
+            raise self.reader.fail("** for unpacking is not part of the language", one.value)
+        name = PARAM_ALIASES.get(one.arg, one.arg) if one.arg not in slots else one.arg
+        name = {"input": slots[0], "size": "shape"}.get(name, name)
+        if name not in slots:
+            closest = functions.nearest(one.arg, slots)
+            hint = f"did you mean `{closest}`?" if closest else f"it takes {', '.join(slots)}"
+            raise self.reader.unknown(f"{self.name} has no parameter `{one.arg}`", one, hint)
+        if name in bound:
+            raise self.reader.fail(f"{self.name} got {name} twice", one)
+        bound[name] = one.value
+
+    def _tensor(self, name: str, bound: dict[str, ast.expr]) -> Node:
+        wants_condition = (self.op == WHERE and name == "condition") or self.op.startswith("logical")
+        return (self.reader.condition if wants_condition else self.reader.real)(bound[name], self.depth)
+
+    def _params(self, names: Sequence[str], bound: dict[str, ast.expr]) -> tuple[tuple[str, Param], ...]:
+        return tuple((name, param(self.reader, bound[name])) for name in names if name in bound)
+
+    def _joined(self) -> Node:
+        bound = self._bind(("tensors",), ("dim",))
+        tensors = bound["tensors"]
+        if not isinstance(tensors, ast.List | ast.Tuple) or not tensors.elts:
+            raise self.reader.fail(f"{self.name} joins a list of tensors", tensors, f"write {self.name}([a, b], dim=0)")
+        parts = tuple(self.reader.real(one, self.depth) for one in tensors.elts)
+        return Call(self.op, parts, self._params(("dim",), bound), self.place)
+
+    def _clamped(self) -> Node:
+        bound = self._bind(("x", "min", "max"), ())
+        bounds = {n: one for n, one in bound.items() if not (isinstance(one, ast.Constant) and one.value is None)}
+        if len(bounds) < 2:
+            raise self.reader.fail(f"{self.name} needs min or max", self.place, f"write {self.name}(x, min=0)")
+        op = "clamp" if len(bounds) == 3 else "clamp_min" if "min" in bounds else "clamp_max"
+        order = [name for name in ("x", "min", "max") if name in bounds]
+        return Call(op, tuple(self.reader.real(bounds[one], self.depth) for one in order), (), self.place)
+
+
+def _as_tuple(nodes: list[ast.expr]) -> ast.Tuple:
+    made = ast.Tuple(elts=nodes, ctx=ast.Load())
+    first, last = nodes[0], nodes[-1]
+    made.lineno, made.col_offset = first.lineno, first.col_offset
+    made.end_lineno, made.end_col_offset = last.end_lineno, last.end_col_offset
+    return made
+
+
+def _amount(n: int, thing: str) -> str:
+    return f"{n} {thing}{'s' * (n != 1)}"

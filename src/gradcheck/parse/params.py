@@ -1,0 +1,71 @@
+"""Static arguments: numbers, flags and shapes that are known before anything is run, and the keys of subscripts."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from gradcheck.constants import constant_value
+from gradcheck.errors import LimitProblem
+from gradcheck.program import Param
+
+if TYPE_CHECKING:
+    from gradcheck.parse.reader import Reader
+
+MAX_PARAM_BITS = 1_100
+"""Bits of a static argument such as a dim or a beta; every float64 has fewer."""
+PREFIXES = frozenset({"torch", "math", "np", "numpy", "F", "nn", "functional", "special", "linalg", "sympy", "sp"})
+"""What people paste in front of a function's name."""
+
+
+def param(reader: Reader, node: ast.expr) -> Param:
+    """Return a static argument: a number, a flag, a name of a norm, or a tuple of these."""
+    if isinstance(node, ast.Tuple | ast.List):
+        return tuple(param(reader, one) for one in node.elts)
+    if isinstance(node, ast.Constant) and (node.value is None or isinstance(node.value, bool)):
+        return node.value
+    if isinstance(node, ast.Constant) and node.value == "fro":
+        return "fro"
+    if isinstance(node, ast.Name) and node.id == "inf":
+        return "inf"
+    if isinstance(node, ast.Attribute) and node.attr == "inf" and is_prefix(node.value):
+        return "inf"
+    value = constant_value(reader.expression(node, 0))
+    if value is None:
+        raise reader.fail("this argument must be a constant", node)
+    if max(abs(value.numerator), value.denominator).bit_length() > MAX_PARAM_BITS:
+        message = f"an argument of more than {MAX_PARAM_BITS} bits (the limit MAX_PARAM_BITS)"
+        raise LimitProblem(message, source=reader.source, span=reader.span(node))
+    return int(value) if value.denominator == 1 else value
+
+
+def key(reader: Reader, node: ast.expr) -> Param:
+    """Return the key of a subscript, one item for each dimension."""
+    if isinstance(node, ast.Tuple):
+        return tuple(_key_item(reader, one) for one in node.elts)
+    return (_key_item(reader, node),)
+
+
+def _key_item(reader: Reader, node: ast.expr) -> Param:
+    if isinstance(node, ast.Slice):
+        ends = [None if one is None else _integer(reader, one) for one in (node.lower, node.upper, node.step)]
+        return slice(*ends)
+    if isinstance(node, ast.Constant) and (node.value is None or node.value is ...):
+        return "..." if node.value is ... else None
+    if isinstance(node, ast.List):
+        return tuple(_integer(reader, one) for one in node.elts)
+    return _integer(reader, node)
+
+
+def _integer(reader: Reader, node: ast.expr) -> int:
+    value = param(reader, node)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise reader.fail("an index is made of integers", node)
+    return value
+
+
+def is_prefix(node: ast.expr) -> bool:
+    """Tell whether a node is what people paste in front of a function's name, such as ``torch.nn.functional``."""
+    while isinstance(node, ast.Attribute) and node.attr in PREFIXES:
+        node = node.value
+    return isinstance(node, ast.Name) and node.id in PREFIXES

@@ -18,6 +18,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("functions",),
     ("constants", "source"),
     ("parse", "points", "settings"),
+    ("definitions",),
     ("lower", "pointwise"),
     ("kernels", "exact", "autograd", "compare", "expect", "blame", "rewrites"),
     ("judgements", "symbolic"),

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 from math import isfinite
 from typing import Any
 
 from gradcheck.errors import LimitProblem
-from gradcheck.functions import CONSTANTS
+from gradcheck.functions import CONSTANTS, OPERATORS
 from gradcheck.program import Call, Node, fold
 
 MAX_CONSTANT_BITS = 100_000
@@ -41,6 +41,17 @@ def in_fractions(op: str, args: Sequence[Fraction | None]) -> Fraction | None:
         case "pow", [a, b] if b.denominator == 1 and (a or b >= 0) and abs(b) * _bits(a) <= MAX_CONSTANT_BITS:
             return Fraction(a**b.numerator)
     return None
+
+
+def by_python(op: str, plain: Iterable[bool]) -> bool:
+    """Tell whether Python does an operation itself, before torch sees the result.
+
+    So it does what is written with a sign, where every argument is a ``plain`` number and none is a tensor.
+
+    >>> by_python("add", [True, True]), by_python("add", [True, False]), by_python("sin", [True]), by_python("pi", [])
+    (True, False, False, True)
+    """
+    return op in CONSTANTS or (op in OPERATORS and all(plain))
 
 
 def in_python(op: str, args: Sequence[Fraction | None]) -> Fraction | None:

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from fractions import Fraction
 from functools import lru_cache
 from itertools import count
 from math import prod
 
-from gradcheck.constants import in_fractions, in_python
+from gradcheck.constants import by_python, in_fractions, in_python
+from gradcheck.definitions import lines, opened
 from gradcheck.errors import GradcheckError, LimitProblem, ShapeProblem, Span
 from gradcheck.functions import (
     COMPOSITE,
     CONDITIONS,
-    CONSTANTS,
     DETACH,
     ELEMENTWISE,
-    OPERATORS,
     TENSOR,
     Accumulation,
     Composite,
@@ -32,7 +30,6 @@ from gradcheck.program import (
     Name,
     Node,
     Number,
-    Param,
     Program,
     Shape,
     fold,
@@ -47,9 +44,6 @@ MAX_KERNEL_NODES = 120
 """Nodes of one fused kernel; larger expressions are cut, so that symbolic work stays linear."""
 MAX_INLINE_NODES = 12
 """Nodes of an argument that a definition may repeat; a larger one becomes a layer."""
-
-_SCALARS = CONSTANTS.keys() | (OPERATORS - CONDITIONS.keys())
-"""Operations that Python does itself on plain numbers, before torch sees the result."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +226,7 @@ class _Lowering:
             return _Piece(Number(constant, node.span), ())
         row = ELEMENTWISE.get(node.op)
         if self.as_torch and row is not None and row.of_number and [*map(self.is_plain, args)] == [True, False]:
-            return self.define(row.of_number, row.args, node, args)
+            return self.define(lines(row.of_number), row.args, node, args)
         shape = _broadcast([piece.shape for piece in args])
         if sum(piece.size for piece in args) >= MAX_KERNEL_NODES:
             args = [self.layer(piece) if piece.size > 1 and not _is_condition(piece) else piece for piece in args]
@@ -243,7 +237,7 @@ class _Lowering:
         if not (self.nodes and args) or _is_condition(made):
             return made
         held = self.layer(made)
-        if isinstance(held.node, Name) and node.op in _SCALARS and all(map(self.is_plain, args)):
+        if isinstance(held.node, Name) and by_python(node.op, map(self.is_plain, args)):
             self.plain.add(held.node.id)
         return held
 
@@ -256,7 +250,7 @@ class _Lowering:
         shapes = [piece.shape for piece in args]
         params = row.canonical(*shapes, **dict(node.params))
         if isinstance(params, str):
-            return self.define(params, row.args, node, args)
+            return self.define(lines(params), row.args, node, args)
         shape = row.shape(*shapes, **params)
         if shape == shapes[0] and (row.identity == "shape" or (row.identity == "scalars" and not shape)):
             return args[0]
@@ -266,21 +260,14 @@ class _Lowering:
     # --- definitions ---
 
     def composite(self, row: Composite, node: Call, args: list[_Piece]) -> _Piece:
-        shapes = [piece.shape for piece in args]
-        definition = row.as_torch if self.as_torch and row.as_torch is not None else row.definition
-        if callable(definition):
-            variadic = len(row.args) != len(args)
-            slots = tuple(f"x_{k}" for k in range(len(args))) if variadic else row.args
-            return self.define(definition(*shapes, **dict(node.params)), slots, node, args, row)
-        constants = {**row.defaults, **dict(node.params)}
-        pieces = [*args, *(_Piece(_constant(name, value), ()) for name, value in constants.items())]
-        return self.define(definition, (*row.args, *constants), node, pieces, row)
+        made = opened(row, node, [piece.shape for piece in args], as_torch=self.as_torch)
+        constants = [_Piece(one, ()) for one in made.constants.values()]
+        return self.define(made.program, (*made.slots, *made.constants), node, [*args, *constants], row)
 
     def define(
-        self, text: str, args: Sequence[str], node: Call, pieces: list[_Piece], row: Composite | None = None
+        self, definition: Program, args: Sequence[str], node: Call, pieces: list[_Piece], row: Composite | None = None
     ) -> _Piece:
         """Return a definition's value for these arguments; every operation in it bears the span of the call."""
-        definition = _definition(text)
         reads = [
             part.id for layer in definition.layers for part in postorder(layer.expression) if isinstance(part, Name)
         ]
@@ -305,11 +292,6 @@ class _Lowering:
         return [found or (row.accumulation if line in one else None) for found, one in zip(outside, lines, strict=True)]
 
 
-@lru_cache(maxsize=4096)
-def _definition(text: str) -> Program:
-    return parse(text)
-
-
 @lru_cache(maxsize=1024)
 def condition(text: str) -> Node:
     """Return the condition of a row's text."""
@@ -330,15 +312,6 @@ def domain(node: Call) -> Node | None:
     if row is None or text is None:
         return None
     return substitute(condition(text), dict(zip(row.args, node.args, strict=True)))
-
-
-def _constant(name: str, value: Param) -> Node:
-    """Return a parameter of a definition as the number that it is."""
-    if value == "inf":
-        return Call("inf", ())
-    if isinstance(value, bool) or not isinstance(value, int | Fraction):
-        raise ShapeProblem(f"{name} is a number")
-    return Number(Fraction(value))
 
 
 def _is_condition(piece: _Piece) -> bool:

@@ -9,6 +9,7 @@ from fractions import Fraction
 from math import inf, isfinite
 from typing import Any
 
+from gradcheck.constants import by_python
 from gradcheck.errors import printable
 from gradcheck.formats import FORMATS, exact_text
 from gradcheck.functions import CONSTANTS, OPERATORS, WHERE, Elementwise, lookup
@@ -221,9 +222,9 @@ class _Writer:
         row = lookup(node.op)
         assert row is not None
         function = row.torch or (lambda m, *args, **params: getattr(m, node.op)(*args, **params))
+        if by_python(node.op, (not isinstance(one, _Code) for one in args)):
+            return _numbers_alone(node.op, args)
         if node.op in OPERATORS:
-            if not any(isinstance(one, _Code) for one in args):
-                return _numbers_alone(node.op, args)
             return function(torch, *(_Code(one.text) if isinstance(one, _Arithmetic) else one for one in args))
         bounds = isinstance(row, Elementwise) and row.bounds and not any(isinstance(one, _Code) for one in args[1:])
         tensors = [one if bounds and k else self.tensor(one) for k, one in enumerate(args)]

@@ -8,11 +8,12 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
+from gradcheck.constants import by_python
 from gradcheck.errors import NameProblem, UsageProblem
 from gradcheck.formats import FORMATS
-from gradcheck.functions import CONSTANTS, OPERATORS, known_names, nearest
+from gradcheck.functions import known_names, nearest
 from gradcheck.functions.signatures import meanings
-from gradcheck.program import Call, Node, Number, Program, postorder
+from gradcheck.program import Call, Program, fold
 
 DEFAULT_ULPS = {"float64": 16.0, "float32": 16.0, "bfloat16": 2.0, "float16": 2.0}
 """Tolerance in ULP by dtype where none is given: 16 would be 6 to 12 % in bfloat16, whose ULP are large."""
@@ -104,18 +105,16 @@ def _stands_for(name: str, used: Sequence[str]) -> list[str]:
 def _in_torch(program: Program) -> list[str]:
     """Return the operations that torch runs, in order: what Python makes of plain numbers alone is not among them."""
     found: dict[str, None] = {}
+
+    def operation(node: Call, plain: list[bool]) -> bool:
+        if by_python(node.op, plain):
+            return True
+        found[node.op] = None
+        return False
+
     for layer in program.layers:
-        plain: set[Node] = set()
-        for node in postorder(layer.expression):
-            if isinstance(node, Number) or (isinstance(node, Call) and _is_plain(node, plain)):
-                plain.add(node)
-            elif isinstance(node, Call):
-                found[node.op] = None
+        fold(layer.expression, lambda _: False, lambda _: True, operation)
     return list(found)
-
-
-def _is_plain(node: Call, plain: set[Node]) -> bool:
-    return node.op in CONSTANTS or (node.op in OPERATORS and all(arg in plain for arg in node.args))
 
 
 def _choice(word: str, among: Sequence[str], *others: Sequence[str]) -> str:

@@ -13,6 +13,7 @@ from gradcheck.autograd.record import Mismatch, Operation
 from gradcheck.autograd.tensors import TORCH_ERRORS, first_line, python, scalar
 from gradcheck.autograd.tested import run
 from gradcheck.autograd.trace import Step, edge, plain, step
+from gradcheck.constants import by_python
 from gradcheck.errors import LaneProblem
 from gradcheck.functions import CONSTANTS, OPERATORS, TABLE, WHERE, Composite, Elementwise
 from gradcheck.program import Call, Node, Program, fold
@@ -75,7 +76,7 @@ class Lane:
         """Return what Python, torch or a callable under test makes of the arguments."""
         if node.op in CONSTANTS:
             return CONSTANTS[node.op].value
-        if node.op in OPERATORS and not any(isinstance(one, torch.Tensor) for one in args):
+        if by_python(node.op, (not isinstance(one, torch.Tensor) for one in args)):
             return numbers_alone(node.op, args)
         given = self.given(node.op, args)
         params = {name: param(name, value) for name, value in node.params}

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
-from functools import lru_cache
-
+from gradcheck.definitions import Opened, opened
+from gradcheck.errors import GradcheckError
 from gradcheck.functions import COMPOSITE, CONDITIONS, CONSTANTS, ELEMENTWISE, WHERE, Composite
-from gradcheck.parse import parse
-from gradcheck.program import Call, Node, Number, Program, Shape, postorder, substitute
+from gradcheck.program import Call, Node, Shape, postorder, substitute
 
 _PROBES: tuple[Shape, ...] = ((2, 3), ())
 """Shapes for which an elementwise definition is the same text."""
@@ -26,29 +24,20 @@ def _known(part: Call) -> bool:
 def definition(node: Call) -> Node | None:
     """Return an elementwise composite, such as gelu, as its definition has it for these arguments; else None."""
     row = COMPOSITE.get(node.op)
-    text = None if row is None else _text(row, node)
-    if row is None or text is None or (not callable(row.definition) and len(node.args) != len(row.args)):
+    made = None if row is None or len(node.args) != len(row.args) else _opened(row, node)
+    if made is None:
         return None
-    constants = {**row.defaults, **dict(node.params)}
-    by = dict(zip(row.args, node.args, strict=False))
-    by |= {name: Number(Fraction(value)) for name, value in constants.items() if isinstance(value, int | Fraction)}
-    program = _parsed(text)
-    for layer in program.layers:
+    by = {**dict(zip(made.slots, node.args, strict=True)), **made.constants}
+    for layer in made.program.layers:
         by[layer.name] = substitute(layer.expression, by)
-    made = by[program.output]
-    return made if is_elementwise(made) else None
+    expanded = by[made.program.output]
+    return expanded if is_elementwise(expanded) else None
 
 
-def _text(row: Composite, node: Call) -> str | None:
-    if not callable(row.definition):
-        return row.definition
+def _opened(row: Composite, node: Call) -> Opened | None:
+    """Return the definition where it is the same for arguments of any shape."""
     try:
-        texts = {row.definition(*[shape] * len(node.args), **dict(node.params)) for shape in _PROBES}
-    except (ValueError, TypeError, IndexError):
+        first, *others = (opened(row, node, [shape] * len(node.args)) for shape in _PROBES)
+    except (GradcheckError, ValueError, TypeError, IndexError):
         return None
-    return texts.pop() if len(texts) == 1 and len(row.args) == len(node.args) else None
-
-
-@lru_cache(maxsize=1024)
-def _parsed(text: str) -> Program:
-    return parse(text)
+    return first if all(one.program.source == first.program.source for one in others) else None

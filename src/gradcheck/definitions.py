@@ -1,0 +1,57 @@
+"""The one place where a function that the table defines by lines of the language is opened for a call."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import lru_cache
+
+from gradcheck.errors import ShapeProblem
+from gradcheck.functions import Composite
+from gradcheck.parse import parse
+from gradcheck.program import Call, Node, Number, Param, Program, Shape
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The lines that a call stands for; ``slots`` are the names of its arguments there, ``constants`` its params."""
+
+    program: Program
+    slots: tuple[str, ...]
+    constants: dict[str, Node]
+
+
+def opened(row: Composite, node: Call, shapes: Sequence[Shape], *, as_torch: bool = False) -> Opened:
+    """Return the definition of a call whose arguments have these shapes; ``as_torch`` that whose errors are torch's.
+
+    Raises what the row's own rule does for shapes and params that it does not take, and ShapeProblem for a param that
+    is no number.
+
+    >>> from gradcheck.functions import COMPOSITE
+    >>> node = parse("hardtanh(x, -2, 3)").layers[0].expression
+    >>> print(opened(COMPOSITE["hardtanh"], node, [()]).program)
+    out = clamp(x, min_val, max_val)
+    """
+    definition = row.as_torch if as_torch and row.as_torch is not None else row.definition
+    if callable(definition):
+        variadic = len(row.args) != len(shapes)
+        slots = tuple(f"x_{k}" for k in range(len(shapes))) if variadic else row.args
+        return Opened(lines(definition(*shapes, **dict(node.params))), slots, {})
+    params = {**row.defaults, **dict(node.params)}
+    return Opened(lines(definition), row.args, {name: _constant(name, value) for name, value in params.items()})
+
+
+@lru_cache(maxsize=4096)
+def lines(text: str) -> Program:
+    """Return the program of a definition's text."""
+    return parse(text)
+
+
+def _constant(name: str, value: Param) -> Node:
+    """Return a parameter of a definition as the number that it is."""
+    if value == "inf":
+        return Call("inf", ())
+    if isinstance(value, bool) or not isinstance(value, int | Fraction):
+        raise ShapeProblem(f"{name} is a number")
+    return Number(Fraction(value))

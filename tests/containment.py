@@ -13,7 +13,7 @@ from flint import arb
 from gradcheck import exact
 from gradcheck.bounds import Bounds
 from gradcheck.exact.elements import Undefined, Values, Zero
-from gradcheck.exact.machine.arithmetic import Interval
+from gradcheck.exact.machine.arithmetic import EXTENDED, Interval
 from gradcheck.exact.machine.evaluate import enclose, enclose_all
 from gradcheck.exact.precision import working_precision
 from gradcheck.functions import ELEMENTWISE, Elementwise
@@ -109,20 +109,28 @@ def _said(ball: Any) -> str:
     return str(ball.reason) if isinstance(ball, Undefined) else str(ball)
 
 
-def failures(row: Elementwise, count: int, seed: int) -> list[str]:
+def failures(row: Elementwise, count: int, seed: int, *, extended: bool = False) -> list[str]:
     """Return where bounds of a row miss balls, at points and around them."""
     rng = np.random.default_rng(seed)
     core = lower(program_of(row), dict.fromkeys(row.args, (count,)), nodes=True)
     point = points(rng, row, count)
     wanted = balls(core, point)["out"]
     told = []
-    for found in (enclose(core, point, ["out"])["out"], enclose_all(core, around(rng, point), ["out"])["out"]):
+    for found in _both(rng, core, point, extended):
         for k, text in misses(found, wanted):
             at = {name: one[k : k + 1] for name, one in point.items()}
             if "nan" in text and not list(misses(_one(found, k), exact.enclose(_alone(row), at, MORE_BITS)["out"])):
                 continue  # the balls were too wide
             told.append(f"{row.name} at {', '.join(repr(float(one[0])) for one in at.values())}: {text}")
     return told
+
+
+def _both(rng: np.random.Generator, core: Core, point: Mapping[str, Floats], extended: bool) -> list[Bounds]:
+    """Return the bounds at points and around them."""
+    given = around(rng, point)
+    if extended:
+        given = {name: Interval(one.mid.astype(EXTENDED), one.rad) for name, one in given.items()}
+    return [enclose(core, point, ["out"], extended=extended)["out"], enclose_all(core, given, ["out"])["out"]]
 
 
 def _one(found: Bounds, k: int) -> Bounds:
@@ -137,4 +145,5 @@ if __name__ == "__main__":
     many, start = map(int, sys.argv[1:])
     for one in ELEMENTWISE.values():
         if one.machine is not None:
-            print(*failures(one, many, start), sep="\n", end="")
+            for long in (False, True):
+                print(*failures(one, many, start, extended=long), sep="\n", end="")

@@ -20,7 +20,7 @@ from hypothesis import given, settings
 from containment import MANY, MORE_BITS, balls, failures, misses, numbers
 from gradcheck import exact
 from gradcheck.bounds import Bounds
-from gradcheck.exact.elements import NAN, SOFT_ZERO, ZERO, Undefined, Zero
+from gradcheck.exact.elements import NAN, SOFT_ZERO, ZERO, Undefined, Values, Zero
 from gradcheck.exact.evaluate import operation as exact_operation
 from gradcheck.exact.machine import arithmetic, states
 from gradcheck.exact.machine.arithmetic import Interval
@@ -55,6 +55,7 @@ SIMD = [name for name in _PARTS.__cpu_dispatch__ if _PARTS.__cpu_features__.get(
 def test_bounds_of_a_row_hold_the_balls_at_points_and_around_them(row: Elementwise) -> None:
     print(f"seed {SEED}, {MANY} numbers")
     assert not failures(row, MANY, SEED)
+    assert not failures(row, MANY // 4, SEED, extended=True)
 
 
 @pytest.mark.parametrize("kept", range(len(SIMD)), ids=lambda kept: f"without-{'-'.join(SIMD[kept:])}")
@@ -124,7 +125,12 @@ def forms(text: str, point: Point) -> list[Core]:
 def assert_held(core: Core, point: Point) -> None:
     """Demand that every layer's balls lie inside its bounds, and that reasons are the exact lane's."""
     wanted = balls(core, point)
-    found = enclose(core, point, [layer.name for layer in core.program.layers])
+    for extended in (False, True):
+        found = enclose(core, point, [layer.name for layer in core.program.layers], extended=extended)
+        _assert_held(core, point, found, wanted)
+
+
+def _assert_held(core: Core, point: Point, found: dict[str, Bounds], wanted: Values) -> None:
     finer: dict[str, Any] = {}
     for name, bounds in found.items():
         assert bounds.lower.shape == bounds.upper.shape == core.shapes[name]
@@ -183,6 +189,18 @@ def test_samples_of_tensor_rows_and_definitions_are_decided(text: str) -> None:
         assert_held(core, point)
     found = enclose(lower(program, shapes(point)), point, [program.output])[program.output]
     assert not np.isnan(found.lower).any()
+
+
+@pytest.mark.skipif(not arithmetic.HAS_EXTENDED, reason="longdouble is float64 here")
+@pytest.mark.parametrize(
+    "text", ["tanh(x)", "sigmoid(x)", "exp(-x**2)", "mean(2*(3*x + 2)**2)", "log1p(x**2)**3", "softmax(x, 0)[0]"]
+)
+def test_extended_bounds_are_neighbours_in_float64(text: str) -> None:
+    point = {"x": np.random.default_rng(SEED).normal(size=2_000)}
+    [core, *_] = forms(text, point)
+    [output] = core.program.outputs
+    found = enclose(core, point, [output], extended=True)[output]
+    assert np.mean(found.upper - found.lower <= 2 * np.spacing(np.abs(found.upper))) > 0.95
 
 
 @pytest.mark.parametrize("text", ACTIVATIONS)

@@ -182,8 +182,8 @@ ROWS: tuple[Elementwise, ...] = (
 
     # --- special functions and activations ----------------------------------------------------------------------------
     # torch's erf is a short polynomial in float16 and bfloat16, and inside gelu in float32: 2.7e-7 off were measured near 0.
-    row("erf",  "x", WIDE, machine=Monotone(ERF, 4, least=-1.0, most=1.0), exact=lambda x: x.erf() if x.is_finite() else _end(x, x.erf(), -1, 1),  sympy=lambda m, x: m.erf(x),  oracle=lambda m, x: m.erf(x), coarse=2.0**-21, as_torch=("1.1283791670955126*exp(-x**2)*grad",)),
-    row("erfc", "x", WIDE, machine=Monotone(ERFC, 12, falls=True, least=0.0, most=2.0), exact=lambda x: x.erfc() if x.is_finite() else _end(x, x.erfc(), 2, 0), sympy=lambda m, x: m.erfc(x), oracle=lambda m, x: m.erfc(x), as_torch=("-1.1283791670955126*exp(-x**2)*grad",)),
+    row("erf",  "x", WIDE, machine=Monotone(ERF, 4, least=-1.0, most=1.0, float64=True), exact=lambda x: x.erf() if x.is_finite() else _end(x, x.erf(), -1, 1),  sympy=lambda m, x: m.erf(x),  oracle=lambda m, x: m.erf(x), coarse=2.0**-21, as_torch=("1.1283791670955126*exp(-x**2)*grad",)),
+    row("erfc", "x", WIDE, machine=Monotone(ERFC, 12, falls=True, least=0.0, most=2.0, float64=True), exact=lambda x: x.erfc() if x.is_finite() else _end(x, x.erfc(), 2, 0), sympy=lambda m, x: m.erfc(x), oracle=lambda m, x: m.erfc(x), as_torch=("-1.1283791670955126*exp(-x**2)*grad",)),
     row("sigmoid", "x", WIDE, machine=Monotone(logistic, 12, least=0.0, most=1.0), exact=lambda x: 1 / (1 + (-x).exp()), oracle=lambda m, x: 1 / (1 + m.exp(-x)), partials=("sigmoid(x)*(1 - sigmoid(x))",), fused=True, as_torch=("grad*(1 - result)*result",)),
     row("relu", "x", WIDE, budget=0, machine="maximum(x, 0)", exact=_relu, oracle=lambda m, x: max(x, 0), partials=("where(x > 0, 1, 0)",), kinks="x == 0"),
 

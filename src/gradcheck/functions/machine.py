@@ -25,7 +25,8 @@ class Monotone:
     """A function that only rises, or only ``falls``: its ends are its values at the ends of the argument.
 
     ``function`` gets NumPy and an array, and is off by at most ``budget`` unit roundoffs of float64. ``least`` and
-    ``most`` bound all values. An ``even`` one is monotone in the absolute value.
+    ``most`` bound all values. An ``even`` one is monotone in the absolute value. One that is ``float64`` has no more
+    digits in a longer format.
     """
 
     function: Callable[[Any, Floats], Floats]
@@ -34,6 +35,7 @@ class Monotone:
     even: bool = False
     least: float | None = None
     most: float | None = None
+    float64: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,11 @@ Flags = Any
 
 UNIT = 2.0**-53
 """Unit roundoff of float64: a result rounded to nearest is off by at most this part of itself."""
+HAS_EXTENDED = bool(np.finfo(np.longdouble).nmant >= 63 and np.longdouble(1) + np.longdouble(2) ** -63 > 1)
+"""Whether NumPy's longdouble is the extended format of x86, 64 bits long, or a longer one; it may be float64."""
+EXTENDED: Any = np.longdouble if HAS_EXTENDED else np.float64
+EXTENDED_UNIT = 2.0**-64 if HAS_EXTENDED else UNIT
+"""Unit roundoff of the extended format."""
 UP = 1 + 2.0**-50
 """Factor that makes up for the roundings of a radius, of which no operation here has more than seven."""
 TINY = 2.0**-1021
@@ -58,14 +63,20 @@ class Truth:
 
 
 def exactly(values: Reals) -> Interval:
-    """Return float64 numbers as they are; nothing is proven of infinite ones."""
-    array = np.asarray(values, dtype=np.float64)
+    """Return numbers as they are; nothing is proven of infinite ones."""
+    array = np.asarray(values)
+    array = array if array.dtype == EXTENDED else array.astype(np.float64, copy=False)
     finite = np.isfinite(array)
     return Interval(array[()] if finite.all() else np.where(finite, array, np.nan))
 
 
-def rational(value: Fraction) -> Interval:
-    """Return a rational number, exact where float64 has it.
+def unit(values: Reals) -> float:
+    """Return the unit roundoff of the format that numbers have."""
+    return EXTENDED_UNIT if getattr(values, "dtype", None) == EXTENDED else UNIT
+
+
+def rational(value: Fraction, *, extended: bool = False) -> Interval:
+    """Return a rational number, exact where float64 has it, else in float64 or the extended format.
 
     >>> rational(Fraction(1, 4)).is_exact, rational(Fraction(1, 10)).is_exact
     (True, False)
@@ -74,7 +85,13 @@ def rational(value: Fraction) -> Interval:
         near = np.float64(float(value))
     except OverflowError:
         return Interval(np.nan, np.nan)
-    return Interval(near) if Fraction(float(near)) == value else Interval(near, abs(near) * UNIT * UP + TINY)
+    rest = value - Fraction(float(near))
+    if not rest:
+        return Interval(near)
+    if not extended:
+        return Interval(near, abs(near) * UNIT * UP + TINY)
+    longer = EXTENDED(near) + EXTENDED(float(rest))
+    return Interval(longer, abs(longer) * (2 * EXTENDED_UNIT) + TINY)
 
 
 def ends(a: Interval) -> tuple[Reals, Reals]:
@@ -82,12 +99,15 @@ def ends(a: Interval) -> tuple[Reals, Reals]:
     if a.is_exact:
         return a.mid, a.mid
     # Half a unit in the last place of the end is lost; where the radius is 0, so is nothing.
-    reach = a.rad * UP + np.where(a.rad == 0, 0.0, np.abs(a.mid) * (2 * UNIT))
+    reach = a.rad * UP + np.where(a.rad == 0, 0.0, np.abs(a.mid) * (2 * unit(a.mid)))
     return a.mid - reach, a.mid + reach
 
 
 def tight(a: Interval) -> tuple[Reals, Reals]:
     """Return the ends as ``ends`` does, the nearest float64 numbers that bound them; this takes longer."""
+    if unit(a.mid) != UNIT:
+        low, high = ends(a)
+        return -_above(-low), _above(high)
     if a.is_exact:
         return a.mid, a.mid
     mid, rad = np.ravel(a.mid), np.ravel(full_rad(a))
@@ -96,6 +116,12 @@ def tight(a: Interval) -> tuple[Reals, Reals]:
         part = slice(start, start + BLOCK)
         low[part], high[part] = -_up(-mid[part], rad[part]), _up(mid[part], rad[part])
     return low.reshape(np.shape(a.mid)), high.reshape(np.shape(a.mid))
+
+
+def _above(values: Reals) -> Reals:
+    """Return the nearest float64 numbers that are no less."""
+    near = np.asarray(values).astype(np.float64)
+    return np.where(near < values, np.nextafter(near, np.inf), near)
 
 
 def _up(mid: Reals, rad: Reals) -> Reals:
@@ -151,7 +177,7 @@ def add(a: Interval, b: Interval) -> Interval:
     if a.is_exact and b.is_exact:
         return Interval(mid, _if_any(np.abs(_lost(a.mid, b.mid, mid))))
     # Sums are exact below the normal numbers, and half a unit in the last place of all others is rounded right.
-    rad = np.abs(mid) * UNIT
+    rad = np.abs(mid) * unit(mid)
     if not a.is_exact:
         rad = rad + a.rad
     if not b.is_exact:
@@ -178,7 +204,7 @@ def mul(a: Interval, b: Interval) -> Interval:
     mid = a.mid * b.mid
     if a.is_exact and b.is_exact:
         return _kept_zeros(_rounded(mid, _is_short(a.mid) & _is_short(b.mid)), a, b)
-    rad = np.abs(mid) * UNIT + TINY
+    rad = np.abs(mid) * unit(mid) + TINY
     if a.is_exact:
         rad = rad + np.abs(a.mid) * b.rad
     elif b.is_exact:
@@ -222,7 +248,7 @@ def div(a: Interval, b: Interval) -> Interval:
     least = mignitude(b)
     # |a/b - mid| <= (a.rad + |mid|*b.rad) / |b|, and mid is itself rounded.
     over = (a.rad + np.abs(mid) * b.rad * UP + TINY) / np.where(least > 0, least, np.nan)
-    return _kept_zeros(Interval(mid, (over * UP + np.abs(mid) * UNIT + TINY) * UP), a)
+    return _kept_zeros(Interval(mid, (over * UP + np.abs(mid) * unit(mid) + TINY) * UP), a)
 
 
 def reciprocal(a: Interval) -> Interval:
@@ -250,7 +276,7 @@ def _rounded(mid: Reals, is_exact: Flags) -> Interval:
     """Return results of exact numbers, each the nearest one to the truth, or the truth itself."""
     if np.all(is_exact):
         return Interval(mid)
-    rad = (np.abs(mid) * UNIT + TINY) * UP
+    rad = (np.abs(mid) * unit(mid) + TINY) * UP
     return Interval(mid, np.where(is_exact, 0.0, rad) if np.any(is_exact) else rad)
 
 

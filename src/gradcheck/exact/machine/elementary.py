@@ -8,6 +8,8 @@ import numpy as np
 
 from gradcheck.exact.machine import arithmetic
 from gradcheck.exact.machine.arithmetic import (
+    EXTENDED,
+    EXTENDED_UNIT,
     TINY,
     UNIT,
     UP,
@@ -18,6 +20,7 @@ from gradcheck.exact.machine.arithmetic import (
     compare,
     ends,
     exactly,
+    unit,
 )
 from gradcheck.functions.machine import Direct, Exponential, Monotone, Wave
 
@@ -42,6 +45,8 @@ def apply(how: Direct | Monotone | Exponential | Wave, args: list[Interval]) -> 
 
 def monotone(how: Monotone, a: Interval) -> Interval:
     """Return a monotone function by its values at the ends."""
+    if how.float64 and unit(a.mid) != UNIT:
+        a = _shortened(a)
     if how.even:
         a = _size(a)
     if a.is_exact:
@@ -91,9 +96,20 @@ def exponential(how: Exponential, a: Interval) -> Interval:
     return Interval(np.where(narrow, near.mid, wide.mid), np.where(narrow, near.rad, wide.rad))
 
 
+EXTENDED_LOST = 4
+"""Times as many unit roundoffs are granted in the extended format: glibc states up to 5 ULP for its functions."""
+
+
+def _shortened(a: Interval) -> Interval:
+    """Return intervals of the extended format as such of float64."""
+    mid = np.asarray(a.mid).astype(np.float64)
+    return Interval(mid, (np.abs(a.mid - mid) + a.rad).astype(np.float64) * UP)
+
+
 def _error(values: Reals, budget: float) -> Reals:
     """Return what results of a budget may be off by."""
-    return np.abs(values) * (budget * UNIT * UP * UP) + TINY
+    lost = UNIT if unit(values) == UNIT else EXTENDED_LOST * unit(values)
+    return np.abs(values) * (budget * lost * UP * UP) + TINY
 
 
 def _below(values: Reals, budget: float) -> Reals:
@@ -261,10 +277,12 @@ DIRECT: Mapping[str, Callable[..., Interval]] = {
 }
 """The operations that rows name."""
 
-_PI = Interval(np.float64(np.pi), np.float64(2.0**-52))
-_E = Interval(np.float64(np.e), np.float64(2.0**-52))
+CONSTANTS = {"pi": "3.14159265358979323846264338327950288", "e": "2.71828182845904523536028747135266250"}
 
 
-def constant(name: str) -> Interval:
-    """Return pi or e, each the nearest float64 number or one beside it; infinity is no number."""
-    return {"pi": _PI, "e": _E}.get(name, exactly(np.inf))
+def constant(name: str, *, extended: bool = False) -> Interval:
+    """Return pi or e, each the nearest number of a format or one beside it; infinity is no number."""
+    if name not in CONSTANTS:
+        return exactly(np.inf)
+    kind = EXTENDED if extended else np.float64
+    return Interval(kind(CONSTANTS[name]), np.float64(8 * (EXTENDED_UNIT if extended else UNIT)))

@@ -12,7 +12,7 @@ import numpy as np
 from gradcheck.bounds import Bounds
 from gradcheck.exact.evaluate import domain_of
 from gradcheck.exact.machine import arithmetic, states
-from gradcheck.exact.machine.arithmetic import Interval, exactly, rational
+from gradcheck.exact.machine.arithmetic import EXTENDED, UNIT, Interval, exactly, rational, unit
 from gradcheck.exact.machine.elementary import apply, constant
 from gradcheck.exact.machine.elements import (
     Element,
@@ -50,12 +50,15 @@ Value = Element | Fact
 NOTHING = Element(Interval(np.float64(np.nan)))
 
 
-def enclose(core: Core, point: Mapping[str, np.ndarray[Any, Any]], keep: Collection[str]) -> dict[str, Bounds]:
+def enclose(
+    core: Core, point: Mapping[str, np.ndarray[Any, Any]], keep: Collection[str], *, extended: bool = False
+) -> dict[str, Bounds]:
     """Return proven bounds of the inputs and layers that are to be kept, each in its full shape.
 
     ``point`` holds float64 arrays, which enter exactly; nothing is proven of an infinite one, and of what it leads to.
     Numbers beyond float64, operations that machine intervals lack, and choices that they leave open have no bounds;
-    ``Bounds.why`` holds the reason where an element is certain to be undefined.
+    ``Bounds.why`` holds the reason where an element is certain to be undefined. With ``extended`` all is in the
+    extended format, where there is one: it takes some ten times as long, and most bounds are neighbours in float64.
 
     >>> from gradcheck.lower import lower
     >>> core = lower(parse("sqrt(x)*3"), {"x": (2,)}, nodes=True)
@@ -63,14 +66,17 @@ def enclose(core: Core, point: Mapping[str, np.ndarray[Any, Any]], keep: Collect
     >>> bool(found.lower[0] <= 6 <= found.upper[0]), found.reason(1)
     (True, 'domain sqrt')
     """
-    return enclose_all(core, {name: exactly(point[name]) for name in core.program.inputs}, keep)
+    kind = EXTENDED if extended else np.float64
+    given = {name: exactly(np.asarray(point[name], dtype=kind)) for name in core.program.inputs}
+    return enclose_all(core, given, keep)
 
 
 def enclose_all(core: Core, point: Mapping[str, Interval], keep: Collection[str]) -> dict[str, Bounds]:
     """Return bounds that hold for every point whose inputs lie in intervals."""
     wanted = set(keep)
     with np.errstate(all="ignore"):
-        run = Run({name: Element(point[name]) for name in core.program.inputs})
+        extended = any(unit(one.mid) != UNIT for one in point.values())
+        run = Run({name: Element(point[name]) for name in core.program.inputs}, extended=extended)
         return run.bounds(core, sharpened(core.program, wanted), wanted)
 
 
@@ -80,6 +86,7 @@ class Run:
 
     values: dict[str, Element]
     reasons: Reasons = field(default_factory=Reasons)
+    extended: bool = False
 
     def bounds(self, core: Core, layers: list[Layer], wanted: set[str]) -> dict[str, Bounds]:
         """Return the bounds of what is wanted, and let go of every value after its last reader."""
@@ -118,7 +125,10 @@ class Run:
             made = self.operation(part, args)
             return self.within_domain(part, args, made) if forward and isinstance(made, Element) else made
 
-        return fold(node, lambda one: values[one.id], _number, made_of)
+        def number(part: Number) -> Value:
+            return Element(rational(part.value, extended=self.extended))
+
+        return fold(node, lambda one: values[one.id], number, made_of)
 
     def operation(self, node: Call, args: list[Any]) -> Value:
         """Return the value of one operation."""
@@ -130,7 +140,7 @@ class Run:
         if node.op == DETACH:
             return args[0]  # type: ignore[no-any-return]
         if node.op in CONSTANTS:
-            return Element(constant(node.op))
+            return Element(constant(node.op, extended=self.extended))
         if node.op == GUARD:
             return self.guard(Reason.parse(str(node.param("reason"))), *args)
         if node.op == MASK:
@@ -206,10 +216,6 @@ _CHOICES: dict[str, Callable[..., Element]] = {
     PATCH: lambda _run, a, c, b: choice(c, b, a),
     BEHIND: Run.behind,
 }
-
-
-def _number(part: Number) -> Element:
-    return Element(rational(part.value))
 
 
 @lru_cache(maxsize=256)

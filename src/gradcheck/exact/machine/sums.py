@@ -7,7 +7,7 @@ from math import prod
 
 import numpy as np
 
-from gradcheck.exact.machine.arithmetic import TINY, UNIT, UP, Interval, Reals, full_rad
+from gradcheck.exact.machine.arithmetic import TINY, UNIT, UP, Interval, Reals, full_rad, unit
 
 FEW = 16
 """Terms up to which a sum is NumPy's own; beyond, adding in pairs loses fewer digits."""
@@ -26,7 +26,7 @@ def total(a: Interval, axis: Sequence[int], *, keepdims: bool = False) -> Interv
         rad = a.rad if a.is_exact else np.sum(full_rad(a), axis=tuple(axis), keepdims=keepdims)
         return Interval(np.sum(a.mid, axis=tuple(axis), keepdims=keepdims), rad)
     depth = terms - 1 if terms <= FEW else (terms - 1).bit_length()
-    rad = _summed(np.abs(a.mid), axis, keepdims) * (depth * UNIT)
+    rad = _summed(np.abs(a.mid), axis, keepdims) * (depth * unit(a.mid))
     if not a.is_exact:
         rad = rad + _summed(full_rad(a), axis, keepdims)
     rad = rad * ((1 + 4 * depth * UNIT) * UP)
@@ -52,7 +52,7 @@ def _summed(values: Reals, axis: Sequence[int], keepdims: bool) -> Reals:
 def running(a: Interval, axis: int) -> Interval:
     """Return the running sums along an axis, one addition after the other."""
     depth = np.shape(a.mid)[axis]
-    rad = np.cumsum(np.abs(a.mid), axis=axis) * (depth * UNIT)
+    rad = np.cumsum(np.abs(a.mid), axis=axis) * (depth * unit(a.mid))
     if not a.is_exact:
         rad = rad + np.cumsum(full_rad(a), axis=axis)
     rad = rad * ((1 + 4 * depth * UNIT) * UP)
@@ -68,14 +68,15 @@ def matmul(a: Interval, b: Interval) -> Interval:
     """
     terms = np.shape(a.mid)[-1]
     left, right = np.abs(a.mid), np.abs(b.mid)
-    rad = np.matmul(left, right) * ((terms + 2) * UNIT)
+    mid = np.matmul(a.mid, b.mid)
+    rad = np.matmul(left, right) * ((terms + 2) * unit(mid))
     if not b.is_exact:
         rad = rad + np.matmul(left, full_rad(b))
     if not a.is_exact:
         rad = rad + np.matmul(full_rad(a), right if b.is_exact else (right + b.rad))
     rad = rad * ((1 + 4 * (terms + 4) * UNIT) * UP)
     nothing = (rad == 0) & (_least(left) * _least(right) > 2 * TINY)
-    return Interval(np.matmul(a.mid, b.mid), np.where(nothing, 0.0, rad + (2 * terms + 2) * TINY))
+    return Interval(mid, np.where(nothing, 0.0, rad + (2 * terms + 2) * TINY))
 
 
 def _least(sizes: Reals) -> Reals:

@@ -100,8 +100,8 @@ def scatter(element: Element, *, key: Param, shape: Any) -> Element:
     times = np.zeros(shape, np.int64)
     np.add.at(times, at, 1)
 
-    def put(values: Any, kind: Any = np.float64) -> Any:
-        made = np.zeros(shape, kind)
+    def put(values: Any) -> Any:
+        made = np.zeros(shape, values.dtype)
         np.add.at(made, at, values)
         return made
 
@@ -110,7 +110,7 @@ def scatter(element: Element, *, key: Param, shape: Any) -> Element:
     spread = put(size.mid) * (depth * 2.0**-53) if depth else 0.0
     rad = 0.0 if numbers.is_exact and not depth else (put(full_rad(numbers)) + spread) * (1 + 2.0**-40 * (depth + 1))
     codes = _codes(element)
-    kept = put(codes, np.int64)
+    kept = put(codes.astype(np.int64))
     repeated = times > 1
     clear = states is None or not np.any(codes)
     made = np.where(times == 0, HARD, np.where(repeated & (kept > 0), OPEN, 0 if clear else kept))

@@ -14,7 +14,7 @@ from gradcheck.autograd import TorchValue
 from gradcheck.bounds import Bounds, Enclosures
 from gradcheck.compare import SLACK, Judgement, Rounding, between, explain, judge, lossy, outcomes
 from gradcheck.formats import Ball, Dyadic, Estimate, Format, exact_text
-from gradcheck.judgements import Judgements, judged
+from gradcheck.judgements import OPEN, Judgements, judged
 from gradcheck.ordinals import halves
 from gradcheck.program import Shape, unravel
 from gradcheck.reason import Reason
@@ -55,6 +55,22 @@ class Elements:
     def open(self) -> list[int]:
         """The elements that are not decided."""
         return self.judgements.open
+
+    @property
+    def is_open(self) -> Truths:
+        """Where nothing is decided."""
+        found: Truths = self.judgements.codes == OPEN
+        return found
+
+    def take(self, at: Sequence[int], other: Elements) -> None:
+        """Take over some elements that were judged by themselves."""
+        self.kinks = [at[j] for j in other.kinks]
+        self.corners |= {at[j]: sides for j, sides in other.corners.items()}
+        self.asked[list(at)] = True
+        for j, k in enumerate(at):
+            self.known[k], self.judgements[k] = other.known[j], other.judgements.get(j)
+            if self.torch is not None and other.torch is not None:
+                self.torch[k] = other.torch[j]
 
     @property
     def lacks_numbers(self) -> bool:

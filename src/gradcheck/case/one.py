@@ -17,6 +17,7 @@ from gradcheck.bounds import Bounds, Enclosures
 from gradcheck.case.aside import look_aside
 from gradcheck.case.elements import Element, Elements, bits, places, spread
 from gradcheck.case.evidence import Evidence, mismatched
+from gradcheck.case.rest import examine_rest, rest
 from gradcheck.case.whole import Whole
 from gradcheck.compare import SLACK, Judgement, between, judge
 from gradcheck.errors import LaneProblem
@@ -100,23 +101,38 @@ class Case:
             torch = self.backward()
         except LaneProblem as problem:
             return self.outcome([], [], str(problem))
+        gradients, value, faults = self.examine(torch, self.vectorised())
+        faults += map(mismatched, torch.mismatches)
+        self.sharpen(gradients)
+        layers = [self.layer(one, torch.layers[one.name], self.enclosed(one.name)) for one in self.plan.program.layers]
+        layers[-1] = replace(layers[-1], judgements=value.judgements, values=_shaped(value))
+        return self.outcome(layers, [self.gradient(one) for one in gradients], None, faults)
+
+    def examine(
+        self, torch: Backward, vectors: Sequence[Backward]
+    ) -> tuple[list[Elements], Elements, list[Fault]]:
+        """Return the gradients and the value, judged by what torch returned, and the operations that are wrong.
+
+        ``vectors`` are what its vectorised kernels made of the same point, where these are others.
+        """
         gradients = [Elements(name, self.plan.shapes[name], torch.gradients[name]) for name in self.plan.wrt]
         output = torch.layers[self.plan.program.output]
         value = self.value = Elements(self.plan.program.output, output.shape, output)
+        if self.truth.is_large:
+            self.screen(gradients, value)
+        left = rest(self, gradients, value)
+        faults = examine_rest(self, left, gradients, value, torch) if left else []
         self.decide(gradients, value)
         value.at_infinity(self.signs(value))
         if self.settings.nondet:
             self.repeat(gradients, torch)
         self.evidence = [Evidence(self, torch, None)]
-        for k, run in enumerate(self.vectorised()):
+        for k, run in enumerate(vectors):
             self.evidence.append(Evidence(self, run, k))
             self.take(run, gradients, value)
-        look_aside(self, gradients)
-        faults = [*self.explain(gradients, value), *map(mismatched, torch.mismatches)]
-        self.sharpen(gradients)
-        layers = [self.layer(one, torch.layers[one.name], self.enclosed(one.name)) for one in self.plan.program.layers]
-        layers[-1] = replace(layers[-1], judgements=value.judgements, values=_shaped(value))
-        return self.outcome(layers, [self.gradient(one) for one in gradients], None, faults)
+        if not left:
+            look_aside(self, gradients)
+        return gradients, value, [*faults, *self.explain(gradients, value)]
 
     def backward(self, *, traced: bool = False) -> Backward:
         """Return what torch made of the program here."""
@@ -196,8 +212,6 @@ class Case:
     def decide(self, gradients: list[Elements], value: Elements) -> None:
         """Judge every element, step by step up the ladder of precision while one is open."""
         judged = [*gradients, value]
-        if self.truth.is_large:
-            self.screen(gradients, value)
         pole = None
         while any(one.open for one in judged):
             closed = self.closed(gradients)

@@ -11,6 +11,7 @@ from gradcheck.exact.evaluate import START_BITS, constant, enclose, from_float
 from gradcheck.exact.infinity import at_infinity, has_infinity
 from gradcheck.exact.ladder import Truth, Truths
 from gradcheck.exact.machine.rounded import enclose_rounded as bound_rounded
+from gradcheck.exact.machine.steady import unsteady
 from gradcheck.exact.many import Gradients, Place, combined, directions, orders, toward
 from gradcheck.exact.ray import needed
 from gradcheck.exact.reach import groups, jumping, may_jump
@@ -26,4 +27,5 @@ __all__ = [
     "Truth", "Truths", "Values", "at_infinity", "ball", "balls", "beside", "bound_rounded", "combined", "constant",
     "directions", "enclose", "enclose_rounded", "enclose_some", "from_float", "groups", "has_infinity", "jumping",
     "may_jump", "moved", "moved_floats", "needed", "orders", "pole", "sharpen", "sign_at_infinity", "toward",
+    "unsteady",
 ]  # fmt: skip

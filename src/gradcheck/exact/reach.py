@@ -64,6 +64,13 @@ def _loose(layer: Layer, core: Core, values: Values) -> list[tuple[Call, Mask]]:
     return found
 
 
+def jumps_off(node: Node) -> Iterator[tuple[Node, bool]]:
+    """Yield where no operation of an expression is at a jump, as conditions with their truth there."""
+    for part in postorder(node):
+        if isinstance(part, Call) and _may_jump(part):
+            yield from _steady(part)
+
+
 def _deciding(node: Call) -> set[str]:
     """Return the names on which it depends whether an operation jumps."""
     read = node.args[:1] if node.op == WHERE else node.args

@@ -1,0 +1,69 @@
+"""What machine intervals leave of a large program that goes by elements: a smaller case, of these elements alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gradcheck import exact
+from gradcheck.autograd import Backward, TorchValue
+from gradcheck.case.elements import Elements, Truths
+from gradcheck.outcome import Fault
+from gradcheck.plan import Plan
+from gradcheck.points import Point
+from gradcheck.points.value import Value, frozen
+from gradcheck.pointwise import goes_by_elements
+from gradcheck.program import Shape
+
+if TYPE_CHECKING:
+    from gradcheck.case.one import Case
+
+MOST = 0.5
+"""Part of the elements beyond which they are no rest."""
+
+
+def rest(case: Case, gradients: Sequence[Elements], value: Elements) -> list[int]:
+    """Return the elements that are open, have no ordinary derivative, or may be at a jump, where each stands alone."""
+    shapes = {*case.plan.inputs().values(), case.plan.shapes[case.plan.program.output]}
+    if len(shapes) != 1 or not case.truth.is_large or not goes_by_elements(case.plan.program):
+        return []
+    left: Truths = np.logical_or.reduce([one.is_open for one in (*gradients, value)])
+    for one in gradients:
+        left[one.kinks] = True
+    if case.plan.may_jump:
+        left |= _at_a_jump(case, *shapes).ravel()
+    found: list[int] = np.flatnonzero(left).tolist()
+    return found if len(found) <= MOST * left.size else []
+
+
+def _at_a_jump(case: Case, shape: Shape) -> Truths:
+    forward = exact.needed(case.plan.nodes, [case.plan.program.output])
+    return exact.unsteady(forward, case.arrays, shape)
+
+
+def examine_rest(
+    case: Case, at: list[int], gradients: Sequence[Elements], value: Elements, torch: Backward
+) -> list[Fault]:
+    """Judge some elements by themselves; return the operations that are wrong there."""
+    shapes: dict[str, Shape] = dict.fromkeys(case.plan.inputs(), (len(at),))
+    point: Point = {name: Value((len(at),), frozen(case.arrays[name].ravel()[at]), "...") for name in shapes}
+    part = type(case)(Plan.make(case.plan.program, shapes, case.plan.wrt), point, case.dtype, case.settings)
+    found, output, faults = part.examine(_taken(torch, at), ())
+    for one, other in zip([*gradients, value], [*found, output], strict=True):
+        one.take(at, other)
+    case.bits = max(case.bits, part.bits)
+    return faults
+
+
+def _taken(run: Backward, at: list[int]) -> Backward:
+    """Return some elements of what torch returned; what has no axes is the same for all."""
+
+    def some(one: TorchValue) -> TorchValue:
+        return TorchValue(one.array.ravel()[at], one.grad_fn) if prod(one.shape) > 1 else one
+
+    layers = {name: some(one) for name, one in run.layers.items()}
+    gradients = {name: None if one is None else some(one) for name, one in run.gradients.items()}
+    return Backward(layers, gradients, ())

@@ -8,6 +8,7 @@ from itertools import islice
 
 from gradcheck import exact
 from gradcheck.blame import Blame, Cause, Fix
+from gradcheck.case.alone import graph_alone, placed
 from gradcheck.case.elements import places
 from gradcheck.case.one import Case
 from gradcheck.compare import Judgement, right_bits
@@ -96,11 +97,26 @@ class Inquiry:
 
     def value(self, value: LayerOutcome, k: int) -> Blame | None:
         """Return what is at fault for one element of the output."""
-        traced, truth = self.case.witness(None, k, value.values.item(k)).graph, self.case.value
-        if traced is None or truth is None:
+        number, truth = value.values.item(k), self.case.value
+        if truth is None:
             return None
-        node = self.case.plan.node
-        return diagnose(traced, node, None, k, value.judgements[k], truth.ball(k), value.values.item(k))
+        return self.diagnosed(None, k, value.judgements[k], truth.ball(k), number)
+
+    def diagnosed(
+        self, name: str | None, k: int, judgement: Judgement, truth: Ball | None, number: float | None
+    ) -> Blame | None:
+        """Return what is at fault for one element of a gradient or of the output; of a large one, from it alone."""
+        case = self.case
+        witness = case.witness(name, k, number)
+        if case.truth.is_large and self.stands_alone(case.plan.program):
+            plan = self.search.plan(case.plan.program, dict.fromkeys(case.plan.inputs(), ()), case.plan.wrt)
+            point = {one: array.ravel()[k].reshape(()) for one, array in case.arrays.items()}
+            traced = graph_alone(plan, witness.run, k, point, case.format, case.bits, case.tolerance)
+            shape = case.plan.shapes[name or case.plan.program.output]
+            return placed(diagnose(traced, plan.node, name, 0, judgement, truth, number), k, shape)
+        if witness.graph is None:
+            return None
+        return diagnose(witness.graph, case.plan.node, name, k, judgement, truth, number)
 
     def gradient(self, gradient: GradientOutcome) -> GradientOutcome:
         """Return a gradient with what is at fault for the worst element of each kind: of each verdict and cause."""
@@ -127,15 +143,11 @@ class Inquiry:
 
     def fault(self, gradient: GradientOutcome, k: int) -> Blame | None:
         """Return what is at fault for one element."""
-        torch = gradient.number(k)
-        traced = self.case.witness(gradient.input, k, torch).graph
-        if traced is None:
-            return None
-        judgement, truth = gradient.judgements[k], gradient.ball(k)
-        found = None
+        number, found = gradient.number(k), None
         if k in self.case.unsteady.get(gradient.input, ()):
-            found = unsteady(traced, self.case.backward(traced=True).operations, k)
-        return found or diagnose(traced, self.case.plan.node, gradient.input, k, judgement, truth, torch)
+            traced = self.case.witness(gradient.input, k, number).graph
+            found = None if traced is None else unsteady(traced, self.case.backward(traced=True).operations, k)
+        return found or self.diagnosed(gradient.input, k, gradient.judgements[k], gradient.ball(k), number)
 
     def beside(self, gradient: GradientOutcome, blame: Blame) -> Blame:
         """Return the blame with what the derivative does beside a point that has none."""

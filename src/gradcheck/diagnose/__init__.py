@@ -148,9 +148,9 @@ def _reading(traced: Graph, site: Site, quantity: str, exact: Balls | None, torc
     gaps = [gap if gap is not None else -1.0 for gap in traced.gaps(exact, torch)]
     k = int(np.argmax(gaps)) if gaps else 0
     index = tuple(map(int, np.unravel_index(k, shape))) if shape else ()
-    ball = traced.balls(exact)[k] if exact is not None else None
+    ball = traced.balls(exact, [k])[0] if exact is not None else None
     return Reading(
-        traced.text(site), quantity, shape, index, None if torch is None else torch.elements[k],
+        traced.text(site), quantity, shape, index, None if torch is None else float(torch.array.item(k)),
         ball if isinstance(ball, Ball) else None,
     )  # fmt: skip
 

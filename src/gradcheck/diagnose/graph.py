@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf, isfinite
 from typing import Any
@@ -14,8 +14,12 @@ from gradcheck.autograd import Backward, Operation, TorchValue
 from gradcheck.exact import Values
 from gradcheck.formats import Ball, Format
 from gradcheck.functions import CONDITIONS, DETACH
+from gradcheck.ordinals import distances
 from gradcheck.program import Call, Name, Node, Number, Program, Shape
 from gradcheck.symbolic import Pullback
+
+MANY = 256
+"""Numbers of a tensor from which distances are taken from the float64 next to what is exact, in whole arrays."""
 
 Element = Ball | str | None
 Balls = np.ndarray[Any, np.dtype[np.object_]]
@@ -106,9 +110,9 @@ class Graph:
     output: Site | str | None = None
     rulings: Mapping[Call, Ruling] = field(default_factory=dict)
 
-    def balls(self, array: Balls | None) -> list[Element]:
-        """Return the elements of an array of the exact lane."""
-        return [] if array is None else list(exact.balls(array, self.bits))
+    def balls(self, array: Balls | None, at: Sequence[int] | None = None) -> list[Element]:
+        """Return the elements of an array of the exact lane, or those ``at`` some places."""
+        return [] if array is None else list(exact.balls(array, self.bits, at))
 
     def text(self, site: Site) -> str:
         """Return the operation as the user wrote it."""
@@ -122,9 +126,15 @@ class Graph:
 
     def gaps(self, array: Balls | None, torch: TorchValue | None) -> list[float | None]:
         """Return how far each of torch's elements is from the exact one, in ULP; None where there is no exact one."""
-        if torch is None:
+        if torch is None or array is None:
             return []
-        return [self.gap(ball, value) for ball, value in zip(self.balls(array), torch.elements, strict=False)]
+        if array.size < MANY:
+            return [self.gap(ball, value) for ball, value in zip(self.balls(array), torch.elements, strict=False)]
+        real, number = exact.middles(np.broadcast_to(array, torch.shape)).ravel(), torch.array.ravel()
+        finite = np.isfinite(real) & np.isfinite(number)
+        _, gaps = distances(np.where(finite, number, 0.0), np.where(finite, real, 0.0), self.format)
+        known = np.where(finite, gaps, inf).tolist()
+        return [None if unknown else gap for gap, unknown in zip(known, np.isnan(real).tolist(), strict=True)]
 
     def gap(self, ball: Element, value: float) -> float | None:
         """Return the distance of one number in ULP, infinite where torch's is not finite."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import nan
 from typing import Any
 
 import numpy as np
@@ -122,6 +123,21 @@ def ball(value: Any) -> Ball | str | None:
         end = _dyadic(value)
         return Ball(end, end)
     return Ball(_dyadic(value.lower()), _dyadic(value.upper()))
+
+
+def middles(values: Array) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Return the float64 next to the middle of each element, nan where it is no finite number."""
+    made: np.ndarray[Any, np.dtype[np.float64]] = _middle(values).astype(np.float64)
+    return made
+
+
+def _near(value: Any) -> float:
+    if isinstance(value, arb):
+        return float(value.mid()) if value.is_finite() else nan
+    return 0.0 if isinstance(value, Zero) else nan
+
+
+_middle = np.frompyfunc(_near, 1, 1)
 
 
 def sign_at_infinity(value: Any) -> int:

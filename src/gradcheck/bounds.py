@@ -72,6 +72,12 @@ class Enclosures(Sequence[Known]):
     def __len__(self) -> int:
         return len(self.bounds.lower)
 
+    def __eq__(self, other: object) -> bool:
+        """Return whether the same is known of all elements."""
+        return isinstance(other, Enclosures) and list(self) == list(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
     def __repr__(self) -> str:
         return f"Enclosures({', '.join(map(repr, self))})"
 

@@ -55,6 +55,12 @@ class Judgements(Sequence[Judgement]):
     def __len__(self) -> int:
         return len(self.codes)
 
+    def __eq__(self, other: object) -> bool:
+        """Return whether all elements have the same verdict, error and note."""
+        return isinstance(other, Judgements) and len(self) == len(other) and repr(self) == repr(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
     def __repr__(self) -> str:
         return f"Judgements({', '.join(repr(self.get(k)) for k in range(len(self)))})"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from random import Random
 from typing import Any
 
 import numpy as np
@@ -37,11 +36,7 @@ def moved_floats(point: Steps, steps: Steps) -> Iterator[dict[str, Floats]]:
 
 
 def _patterns(steps: Steps) -> Iterator[dict[str, Floats]]:
-    random = Random(0)
-    for k in range(TRIES + 1):
-        yield {name: _signs(random, one, k == 0) for name, one in steps.items()}
-
-
-def _signs(random: Random, steps: Any, up: bool) -> Any:
-    made = np.array([1.0 if up else random.choice((-1.0, 1.0)) for _ in range(steps.size)])
-    return made.reshape(steps.shape)
+    random = np.random.default_rng(0)
+    yield {name: np.ones(one.shape) for name, one in steps.items()}
+    for _ in range(TRIES):
+        yield {name: random.choice((-1.0, 1.0), one.shape) for name, one in steps.items()}

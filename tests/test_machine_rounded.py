@@ -33,6 +33,8 @@ ONE_BY_ONE = pytest.mark.parametrize("row", each(ELEMENTWISE.values()))
 
 LOOSE = Fraction(1, 2**5)
 """Part of a width that is Arb's own: its radii have 30 bits, and those of quotients and powers are 1 % too large."""
+LOOSER = Fraction(1, 2)
+"""Part of a width that may be Arb's own after several operations: that of atanh, made of a quotient, is 8 %."""
 SECOND = 16
 """Widths relative to the number that two equally sound enclosures of a wide one may differ by."""
 
@@ -46,7 +48,7 @@ def fraction(end: Dyadic) -> Fraction:
     return Fraction(end.man) * Fraction(2) ** end.exp
 
 
-def compare(core: Core, point: Point, fmt: Format, *, surely: bool = False) -> int:
+def compare(core: Core, point: Point, fmt: Format, *, surely: bool = False, loose: Fraction = LOOSE) -> int:
     """Hold every layer against its balls; return how many elements have no bounds here, and are left to balls."""
     layers = {layer.name: core.shapes[layer.name] for layer in core.program.layers}
     wanted, named = exact.enclose_rounded(core, point, fmt, surely=surely)
@@ -55,12 +57,12 @@ def compare(core: Core, point: Point, fmt: Format, *, surely: bool = False) -> i
     for layer, shape in layers.items():
         low, high = (np.broadcast_to(end, shape).ravel() for end in (found[layer].lower, found[layer].upper))
         balls = exact.balls(wanted[layer], 128)
-        left += sum(not agrees(ball, a, b, fmt) for ball, a, b in zip(balls, low, high, strict=True))
+        left += sum(not agrees(ball, a, b, fmt, loose) for ball, a, b in zip(balls, low, high, strict=True))
     assert left or name == named or named is None
     return left
 
 
-def agrees(ball: Ball | str | None, low: float, high: float, fmt: Format) -> bool:
+def agrees(ball: Ball | str | None, low: float, high: float, fmt: Format, loose: Fraction) -> bool:
     """Hold one element against its ball; return whether there are bounds."""
     if isnan(low):
         return False
@@ -73,8 +75,9 @@ def agrees(ball: Ball | str | None, low: float, high: float, fmt: Format) -> boo
     lower_end, upper_end = fraction(ball.lower), fraction(ball.upper)
     width, size = upper_end - lower_end, max(abs(lower_end), abs(upper_end))
     slack = width * (LOOSE + SECOND * width / size) if width else Fraction(0)
-    assert Fraction(low) <= lower_end + slack
-    assert Fraction(high) >= upper_end - slack
+    narrower = slack + width * (loose - LOOSE)
+    assert Fraction(low) <= lower_end + narrower
+    assert Fraction(high) >= upper_end - narrower
     more = Fraction(high) - Fraction(low) - width
     own = size * Fraction(1, 10**12) + Fraction(2) ** -1000 if width else 0
     if fmt.name != "float64":  # whose own roundings are those of the arithmetic here
@@ -136,7 +139,7 @@ def test_random_programs_have_the_bounds_of_their_balls(case: Case) -> None:
             core = gradients_of(case.program, case.point).core
         except GradcheckError:
             return
-        compare(core, rounded(case.point, fmt), fmt)
+        compare(core, rounded(case.point, fmt), fmt, loose=LOOSER)
 
 
 @ROWS

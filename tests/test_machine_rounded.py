@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from gradcheck import autograd, exact
 from gradcheck.bounds import Bounds
 from gradcheck.errors import GradcheckError
+from gradcheck.exact.machine import blocks
 from gradcheck.exact.machine.rounded import enclose_rounded
 from gradcheck.formats import FORMATS, Ball, Dyadic, Format
 from gradcheck.functions import ELEMENTWISE
@@ -32,6 +33,8 @@ ONE_BY_ONE = pytest.mark.parametrize("row", each(ELEMENTWISE.values()))
 
 LOOSE = Fraction(1, 2**5)
 """Part of a width that is Arb's own: its radii have 30 bits, and those of quotients and powers are 1 % too large."""
+LOOSER = Fraction(1, 2)
+"""Part of a width that may be Arb's own after several operations: that of atanh, made of a quotient, is 8 %."""
 SECOND = 16
 """Widths relative to the number that two equally sound enclosures of a wide one may differ by."""
 
@@ -45,7 +48,7 @@ def fraction(end: Dyadic) -> Fraction:
     return Fraction(end.man) * Fraction(2) ** end.exp
 
 
-def compare(core: Core, point: Point, fmt: Format, *, surely: bool = False) -> int:
+def compare(core: Core, point: Point, fmt: Format, *, surely: bool = False, loose: Fraction = LOOSE) -> int:
     """Hold every layer against its balls; return how many elements have no bounds here, and are left to balls."""
     layers = {layer.name: core.shapes[layer.name] for layer in core.program.layers}
     wanted, named = exact.enclose_rounded(core, point, fmt, surely=surely)
@@ -54,12 +57,12 @@ def compare(core: Core, point: Point, fmt: Format, *, surely: bool = False) -> i
     for layer, shape in layers.items():
         low, high = (np.broadcast_to(end, shape).ravel() for end in (found[layer].lower, found[layer].upper))
         balls = exact.balls(wanted[layer], 128)
-        left += sum(not agrees(ball, a, b, fmt) for ball, a, b in zip(balls, low, high, strict=True))
+        left += sum(not agrees(ball, a, b, fmt, loose) for ball, a, b in zip(balls, low, high, strict=True))
     assert left or name == named or named is None
     return left
 
 
-def agrees(ball: Ball | str | None, low: float, high: float, fmt: Format) -> bool:
+def agrees(ball: Ball | str | None, low: float, high: float, fmt: Format, loose: Fraction) -> bool:
     """Hold one element against its ball; return whether there are bounds."""
     if isnan(low):
         return False
@@ -72,8 +75,9 @@ def agrees(ball: Ball | str | None, low: float, high: float, fmt: Format) -> boo
     lower_end, upper_end = fraction(ball.lower), fraction(ball.upper)
     width, size = upper_end - lower_end, max(abs(lower_end), abs(upper_end))
     slack = width * (LOOSE + SECOND * width / size) if width else Fraction(0)
-    assert Fraction(low) <= lower_end + slack
-    assert Fraction(high) >= upper_end - slack
+    narrower = slack + width * (loose - LOOSE)
+    assert Fraction(low) <= lower_end + narrower
+    assert Fraction(high) >= upper_end - narrower
     more = Fraction(high) - Fraction(low) - width
     own = size * Fraction(1, 10**12) + Fraction(2) ** -1000 if width else 0
     if fmt.name != "float64":  # whose own roundings are those of the arithmetic here
@@ -135,7 +139,23 @@ def test_random_programs_have_the_bounds_of_their_balls(case: Case) -> None:
             core = gradients_of(case.program, case.point).core
         except GradcheckError:
             return
-        compare(core, rounded(case.point, fmt), fmt)
+        compare(core, rounded(case.point, fmt), fmt, loose=LOOSER)
+
+
+@ROWS
+def test_blocks_are_put_together_as_the_whole_is(row: Row, monkeypatch: pytest.MonkeyPatch) -> None:
+    for program, plain in sampled(row):
+        many = {name: np.stack([array] * 5) for name, array in plain.items()} if isinstance(row, Elementwise) else plain
+        core, fmt = gradients_of(program, many).core, FORMATS["float32"]
+        layers = [layer.name for layer in core.program.layers]
+        monkeypatch.undo()
+        whole, name = enclose_rounded(core, rounded(many, fmt), fmt, layers)
+        monkeypatch.setattr(blocks, "BLOCK", 1)
+        found, again = enclose_rounded(core, rounded(many, fmt), fmt, layers)
+        assert name == again
+        for layer in layers:
+            for a, b in ((whole[layer].lower, found[layer].lower), (whole[layer].upper, found[layer].upper)):
+                assert np.allclose(a, b, rtol=1e-14, atol=0, equal_nan=True), layer
 
 
 # --- against torch ------------------------------------------------------------------------------------
@@ -181,7 +201,7 @@ def test_torch_lies_inside_in_random_programs(case: Case) -> None:
 
 
 PROGRAMS = (
-    "h = tanh(x*2 + 1)\nmean(h*sigmoid(x))", "sum(softmax(x, 0)*w)", "mean((relu(x)*w - 1)**2)", "sum(gelu(x)*w)",
+    "h = tanh(x*2 + 1)\nsum(h*sigmoid(x))", "sum(softmax(x, 0)*w)", "sum((relu(x)*w - 1)**2)", "sum(gelu(x)*w)",
     "logsumexp(x*w, 0)", "sum(x/(1 + w*w))", "norm(x*w)", "sum(exp(-x**2)*w)",
 )  # fmt: skip
 
@@ -189,10 +209,10 @@ PROGRAMS = (
 @ALL
 @pytest.mark.parametrize("text", PROGRAMS)
 def test_faults_lie_outside_in_long_arrays_and_honest_numbers_do_not(text: str, fmt: Format) -> None:
-    """Blocks are put together, and long sums are known to a few roundings of their format."""
+    """Long sums are known to a few roundings of their format."""
     random = np.random.default_rng(9)
     program = parse(text)
-    point = rounded({name: random.uniform(0.5, 1.5, 20_000) for name in program.inputs}, fmt)
+    point = rounded({name: random.uniform(0.5, 1.5, 70_000) for name in program.inputs}, fmt)
     assert not any(missed.any() for _, missed in outside(program, point, fmt))
     for times in (2.0, -1.0):
         found = dict(outside(program, point, fmt, times))

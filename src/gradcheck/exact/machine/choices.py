@@ -13,7 +13,7 @@ from gradcheck.exact.evaluate import domain_of
 from gradcheck.exact.machine import arithmetic as machine
 from gradcheck.exact.machine.arithmetic import Flags, Interval, Truth
 from gradcheck.exact.machine.evaluate import value_of
-from gradcheck.exact.machine.stored import NOBODY, Stored, nothing, settled
+from gradcheck.exact.machine.stored import NOBODY, Stored, settled
 from gradcheck.functions import COMPARISONS, CONDITIONS, MASK, PATCH, WHERE
 from gradcheck.program import Call, fold
 
@@ -51,6 +51,7 @@ def choose(truth: Truth, a: Stored, b: Stored) -> Stored:
     """Return ``a`` where a condition holds, ``b`` where it does not, and either where it is open."""
     if np.all(truth.yes) or np.all(truth.no):
         one = a if np.all(truth.yes) else b
+        one = replace(one, nothing=a.nothing and b.nothing)  # whatever is chosen elsewhere
         return one.sized(np.broadcast_shapes(np.shape(truth.yes), a.shape, b.shape))
     yes, is_open = truth.yes, ~(truth.yes | truth.no)
     mid = np.where(yes, a.mid, b.mid)
@@ -94,7 +95,7 @@ def _chosen(op: str, a: Stored, b: Stored) -> Stored:
 
 
 def _masked(a: Stored, truth: Truth) -> Stored:
-    return choose(truth, a, nothing(()))
+    return choose(truth, a, Stored(Interval(np.float64(0.0))))
 
 
 CHOICES: dict[str, Callable[..., Stored]] = {

@@ -109,6 +109,9 @@ def test_products_of_matrices_hold_of_all_numbers_inside(left: str, right: str, 
     x, y = (np.array(inside(rng, one), dtype=object).reshape(20, 20) for one in (a, b))
     square = [Interval(one.mid.reshape(20, 20), one.rad if one.is_exact else one.rad.reshape(20, 20)) for one in (a, b)]
     assert_inside(sums.matmul(*square), list((x @ y).ravel()))
+    wide = Interval(a.mid.reshape(2, 200), a.rad if a.is_exact else a.rad.reshape(2, 200))
+    tall = Interval(b.mid.reshape(200, 2), b.rad if b.is_exact else b.rad.reshape(200, 2))
+    assert_inside(sums.matmul(wide, tall), list((x.reshape(2, 200) @ y.reshape(200, 2)).ravel()))
 
 
 @pytest.mark.parametrize("name", ["mul", "div"])

@@ -9,6 +9,8 @@ import numpy as np
 
 from gradcheck.exact.machine.arithmetic import TINY, UNIT, UP, Interval, Reals, full_rad, unit
 
+PART = 64
+"""Terms of a matrix product that are added up at once."""
 FEW = 16
 """Terms up to which a sum is NumPy's own; beyond, adding in pairs loses fewer digits."""
 
@@ -64,12 +66,15 @@ def matmul(a: Interval, b: Interval) -> Interval:
 
     Whatever the order of the sums, and with or without fused multiply-adds, a product of ``n`` terms is off by at most
     ``n*UNIT`` times the product of the absolute values (Jeannerod and Rump, Improved error bounds for inner products in
-    floating-point arithmetic, 2013); two more stand for the rounding of that product itself.
+    floating-point arithmetic, 2013). Long ones are added up in parts, so that each term goes through few additions. The
+    other roundoffs stand for higher orders, and for the product of the absolute values, which is rounded itself.
     """
     terms = np.shape(a.mid)[-1]
+    parts = -(-terms // PART)
+    depth = terms if parts == 1 else PART + parts
+    mid = _added_up(a.mid, b.mid)
     left, right = np.abs(a.mid), np.abs(b.mid)
-    mid = np.matmul(a.mid, b.mid)
-    rad = np.matmul(left, right) * ((terms + 2) * unit(mid))
+    rad = np.matmul(left, right) * ((depth + 3) * unit(mid))
     if not b.is_exact:
         rad = rad + np.matmul(left, full_rad(b))
     if not a.is_exact:
@@ -77,6 +82,14 @@ def matmul(a: Interval, b: Interval) -> Interval:
     rad = rad * ((1 + 4 * (terms + 4) * UNIT) * UP)
     nothing = (rad == 0) & (_least(left) * _least(right) > 2 * TINY)
     return Interval(mid, np.where(nothing, 0.0, rad + (2 * terms + 2) * TINY))
+
+
+def _added_up(a: Reals, b: Reals) -> Reals:
+    """Return a matrix product, part by part of what is summed over."""
+    made = np.matmul(a[..., :PART], b[..., :PART, :])
+    for start in range(PART, np.shape(a)[-1], PART):
+        made += np.matmul(a[..., start : start + PART], b[..., start : start + PART, :])
+    return made
 
 
 def _least(sizes: Reals) -> Reals:

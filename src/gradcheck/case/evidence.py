@@ -48,7 +48,7 @@ class Evidence:
         case = self.case
         if self.copy is None:
             return case.backward(traced=True)
-        found = autograd.vectorised(case.plan.program, case.arrays, case.plan.wrt, dtype=case.dtype, traced=True)
+        found = case.vectorised(traced=True)
         return found[self.copy] if self.copy < len(found) else self.first
 
     def gave(self, name: str | None, k: int, value: float) -> bool:

@@ -19,29 +19,30 @@ Floats = np.ndarray[Any, np.dtype[np.float64]]
 Steps = Mapping[str, Floats]
 
 
-def moved(point: Steps, steps: Steps, bits: int) -> Iterator[Values]:
+def moved(point: Steps, steps: Steps, bits: int, points: int = 1) -> Iterator[Values]:
     """Yield the points where every number of a point is one step up or down, in a few patterns, as balls.
 
-    ``steps`` are powers of two or 0, of the shapes of ``point``. The patterns are the same at every call.
+    ``steps`` are powers of two or 0, of the shapes of ``point``. The patterns are the same at every call, and the same
+    for each of several ``points`` that stand side by side.
     """
-    for signs in _patterns(steps):
+    for signs in _patterns(steps, points):
         with working_precision(bits):
             made = {name: from_float(point[name]) + from_float(steps[name] * signs[name]) for name in point}
         yield {name: as_array(one) for name, one in made.items()}
 
 
-def moved_floats(point: Steps, steps: Steps) -> Iterator[dict[str, Floats]]:
+def moved_floats(point: Steps, steps: Steps, points: int = 1) -> Iterator[dict[str, Floats]]:
     """Yield the same points in float64, which must hold them."""
-    for signs in _patterns(steps):
+    for signs in _patterns(steps, points):
         yield {name: point[name] + steps[name] * signs[name] for name in point}
 
 
-def _patterns(steps: Steps) -> Iterator[dict[str, Floats]]:
+def _patterns(steps: Steps, points: int) -> Iterator[dict[str, Floats]]:
     random = Random(0)
     for k in range(TRIES + 1):
-        yield {name: _signs(random, one, k == 0) for name, one in steps.items()}
+        yield {name: _signs(random, one, k == 0, points) for name, one in steps.items()}
 
 
-def _signs(random: Random, steps: Any, up: bool) -> Any:
-    made = np.array([1.0 if up else random.choice((-1.0, 1.0)) for _ in range(steps.size)])
-    return made.reshape(steps.shape)
+def _signs(random: Random, steps: Any, up: bool, points: int) -> Any:
+    made = np.array([1.0 if up else random.choice((-1.0, 1.0)) for _ in range(steps.size // points)])
+    return np.tile(made, points).reshape(steps.shape)

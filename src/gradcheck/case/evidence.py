@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gradcheck import autograd
 from gradcheck.autograd import Backward, Mismatch
 from gradcheck.blame import Blame, Cause
 from gradcheck.case.elements import Elements, Floats, Truths, bits

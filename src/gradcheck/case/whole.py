@@ -72,7 +72,8 @@ class Whole:
         """Return the exact numbers where every number of the point is half an ULP away, in a few patterns."""
         case = self.case
         steps = {name: half_ulp(array, case.format) for name, array in case.arrays.items()}
-        return [exact.Truth(case.plan.shared.core, at) for at in exact.moved(case.arrays, steps, case.bits, case.points)]
+        moved = exact.moved(case.arrays, steps, case.bits, case.points)
+        return [exact.Truth(case.plan.shared.core, at) for at in moved]
 
     def is_sensitive(self, name: str | None, k: int, truth: Ball) -> bool:
         """Return whether half an ULP of the point moves an element by more than half of its digits."""

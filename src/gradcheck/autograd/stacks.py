@@ -143,6 +143,8 @@ class _Apart(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return False
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is torch.ops.aten._local_scalar_dense.default and not isinstance(args[0], torch.Tensor):
+            return args[0]  # what autograd saved of a plain number comes as one
         made = func(*args, **(kwargs or {}))
         return made if func._schema.is_mutable else tree_map(_unless_apart, made)
 

@@ -10,9 +10,13 @@ from gradcheck.case.elements import Elements, bits
 from gradcheck.compare import Judgement
 from gradcheck.formats import Ball
 from gradcheck.judgements import OPEN, Judgements, judged
+from gradcheck.ordinals import distances
 
 if TYPE_CHECKING:
     from gradcheck.case.one import Case, Floats
+
+FINE = 2.0**-10
+"""Width of an enclosure in ULP up to which the error shown is the error."""
 
 Truths = np.ndarray[Any, np.dtype[np.bool_]]
 
@@ -50,4 +54,13 @@ def blunt(one: Elements, digits: int) -> Truths:
         found: Truths = (low != high) & (wide | (np.signbit(low) != np.signbit(high))) & np.isfinite(low)
     for k, ball in one.known.balls.items():
         found[k] = isinstance(ball, Ball) and not ball.is_sharp(digits)
+    return found
+
+
+def rough(one: Elements, case: Case) -> Truths:
+    """Return where an enclosure is so wide that the error in ULP is not known to the digits that are shown."""
+    low, high = one.known.lower, one.known.upper
+    known = np.isfinite(low) & np.isfinite(high)
+    _, most = distances(np.where(known, low, 0.0), np.where(known, high, 0.0), case.format)
+    found: Truths = known & (most > FINE)
     return found

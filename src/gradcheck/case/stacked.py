@@ -17,7 +17,7 @@ import numpy as np
 from gradcheck import autograd, exact
 from gradcheck.autograd import TorchValue
 from gradcheck.bounds import Bounds, Enclosures
-from gradcheck.case.bulk import blunt, take
+from gradcheck.case.bulk import blunt, rough, take
 from gradcheck.case.doubted import Doubts
 from gradcheck.case.elements import Element, Elements
 from gradcheck.case.one import SHOWN_ELEMENTS, Case, Floats
@@ -198,6 +198,8 @@ class Stack:
         good = np.ones(self.count, dtype=np.bool_)
         for one in self.judged:
             good &= one.judgements.is_(*_PLAIN) & ~(one.judgements.is_(Verdict.AGREE) & (one.judgements.noted > 0))
+        for one in self.judged if self.screened else ():
+            good &= ~rough(one, self.case)
         for one in self.gradients if not self.screened else ():
             good &= ~blunt(one, EXACT_DIGITS[self.case.dtype] + 1)
         made: Truths = np.all(good.reshape(-1, self.size), axis=1) & self.known

@@ -95,5 +95,9 @@ def _state() -> tuple[Any, ...]:
 
 
 def _said(outcome: Outcome) -> list[Any]:
-    gradients = [(one.input, [str(number) for number in one.torch or ()], one.judgements) for one in outcome.gradients]
-    return [outcome.error, gradients, outcome.value and [str(number) for number in outcome.value.values]]
+    gradients = [(one.input, _texts(one.torch), one.judgements) for one in outcome.gradients]
+    return [outcome.error, gradients, outcome.value and _texts(outcome.value.values)]
+
+
+def _texts(numbers: Any) -> list[str]:
+    return [] if numbers is None else list(map(str, numbers.ravel().tolist()))

@@ -106,7 +106,7 @@ def verdict_of(outcome: Outcome) -> str:
     judged = [(one.judgements, one.torch) for one in outcome.gradients]
     judged += [(outcome.value.judgements, outcome.value.values)] if outcome.value is not None else []
     finite = any(
-        judgement.verdict is Verdict.DISAGREE and (torch is None or isfinite(torch[k]))
+        judgement.verdict is Verdict.DISAGREE and (torch is None or isfinite(torch.item(k)))
         for judgements, torch in judged
         for k, judgement in enumerate(judgements)
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,6 +29,24 @@ def rounded(array: Floats, fmt: Format) -> Floats:
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         made = np.ldexp(np.rint(np.ldexp(array, -quantum)), quantum)
     return np.where(np.abs(made) > fmt.largest, np.copysign(np.inf, array), made) + 0.0
+
+
+def quotients(above: Floats, below: Floats, fmt: Format) -> Floats:
+    """Return fractions rounded to a format, once; numerators and denominators are whole numbers below 2**53.
+
+    The quotient in float64 is off by less than the distance to its neighbours: where these two are one number in the
+    format, so is the fraction. The others are rounded one by one.
+
+    >>> from gradcheck.formats import FORMATS
+    >>> quotients(np.array([1.0, 2.0**25 + 3]), np.array([3.0, 2.0]), FORMATS["float32"])
+    array([3.33333343e-01, 1.67772180e+07])
+    """
+    made = above / below
+    low, high = (rounded(np.nextafter(made, end), fmt) for end in (-np.inf, np.inf))
+    found = rounded(made, fmt)
+    for k in np.flatnonzero(low != high) if fmt.precision < 53 else ():
+        found[k] = fmt.round(Fraction(int(above[k]), int(below[k])))
+    return found
 
 
 def _top(array: Floats) -> Integers:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -228,33 +228,40 @@ class Outcome:
         return self.value.judgements.counts() if self.value is not None else Counter()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Tally:
-    """How many elements of gradients, of what is stated of them, and of values have each verdict; which ones occur."""
+    """How many elements of gradients, what is stated of them included, and of values have each verdict.
 
-    counts: Counter[Verdict]
-    values: Counter[Verdict]
-    verdicts: set[Verdict]
+    ``faults`` counts the operations that are proven wrong, ``verdicts`` are all that occur anywhere. ``ulps`` is the
+    largest error of a gradient that could be measured; ``dtypes`` are in order.
+    """
+
+    counts: Counter[Verdict] = field(default_factory=Counter)
+    values: Counter[Verdict] = field(default_factory=Counter)
+    faults: Counter[Verdict] = field(default_factory=Counter)
+    verdicts: set[Verdict] = field(default_factory=set)
+    ulps: float | None = None
+    dtypes: dict[str, None] = field(default_factory=dict)
 
     @staticmethod
     def of(outcome: Outcome) -> Tally:
-        """Return the verdicts of one outcome."""
-        return Tally(outcome.counts(), outcome.value_counts(), outcome.verdicts() | outcome.stated())
+        """Return what there is in one outcome."""
+        faults = Counter(fault.judgement.verdict for fault in outcome.faults)
+        ulps = [one for one in (each.worst_ulps for each in outcome.gradients) if one is not None]
+        every = outcome.verdicts() | outcome.stated()
+        return Tally(
+            outcome.counts(), outcome.value_counts(), faults, every, max(ulps, default=None), {outcome.dtype: None}
+        )
 
-    @staticmethod
-    def sum(parts: Iterable[Tally]) -> Tally:
-        """Return the verdicts of all of them."""
-        total = Tally(Counter(), Counter(), set())
-        for one in parts:
-            total.counts.update(one.counts)
-            total.values.update(one.values)
-            total.verdicts.update(one.verdicts)
-        return total
-
-    def times(self, count: int) -> Tally:
-        """Return the verdicts of so many outcomes like this."""
-        counts, values = (Counter({one: count * n for one, n in found.items()}) for found in (self.counts, self.values))
-        return Tally(counts, values, self.verdicts)
+    def add(self, other: Tally, times: int = 1) -> None:
+        """Add what there is in another, so many times."""
+        pairs = (self.counts, other.counts), (self.values, other.values), (self.faults, other.faults)
+        for mine, theirs in pairs:
+            mine.update({verdict: times * count for verdict, count in theirs.items()})
+        self.verdicts |= other.verdicts
+        self.dtypes |= other.dtypes
+        known = [one for one in (self.ulps, other.ulps) if one is not None]
+        self.ulps = max(known, default=None)
 
 
 class Outcomes(Sequence[Outcome]):
@@ -264,6 +271,10 @@ class Outcomes(Sequence[Outcome]):
     @abstractmethod
     def tally(self) -> Tally:
         """Return how many elements have each verdict."""
+
+    @abstractmethod
+    def worst(self, most: int) -> Sequence[Outcome]:
+        """Return so many of them, the worst in their order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,7 +301,10 @@ class Run(Sequence[Outcome]):
         """Return how many elements have each verdict."""
         if isinstance(self.outcomes, Outcomes):
             return self.outcomes.tally
-        return Tally.sum(map(Tally.of, self.outcomes))
+        total = Tally()
+        for outcome in self.outcomes:
+            total.add(Tally.of(outcome))
+        return total
 
     def counts(self) -> Counter[Verdict]:
         """Return how many elements have each verdict."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from torch.utils._pytree import tree_map
 from gradcheck.autograd.backward import Point, passed
 from gradcheck.autograd.lane import Lane
 from gradcheck.autograd.modes import own_modes
-from gradcheck.autograd.record import Backward, TorchValue
+from gradcheck.autograd.record import Backward, Operation, TorchValue
 from gradcheck.autograd.tensors import DTYPES, leaf, value
 from gradcheck.autograd.vectors import COPIES
 from gradcheck.pointwise import goes_by_elements, operations
@@ -42,13 +43,16 @@ def stacks(program: Program, dtype: str) -> bool:
     return alike and goes_by_elements(program)
 
 
-def stacked(program: Program, point: Point, wrt: Sequence[str], *, dtype: str = "float32") -> tuple[Backward, Backward]:
+def stacked(
+    program: Program, point: Point, wrt: Sequence[str], *, dtype: str = "float32", traced: bool = False
+) -> tuple[Backward, Backward]:
     """Return what came out of the scalar kernels and out of the vectorised kernels of the CPU, as ``backward`` does.
 
     ``point`` holds arrays of one shape, the points along the first axis. torch takes the scalar loop of a kernel
     wherever a tensor is not contiguous (aten/src/ATen/native/cpu/Loops.h, VectorizedLoop2d, torch 2.13), as it does for
     a tensor of one element; so every tensor on the way is laid out in steps of two for the first of both runs. In the
-    second all numbers fill vectors: the last of them are repeated up to a multiple of 64.
+    second all numbers fill vectors: the last of them are repeated up to a multiple of 64. ``traced`` keeps every
+    operation, of at most BLOCK numbers of an input; ``saved`` is empty.
     Raises LaneProblem as ``backward`` does.
 
     >>> from gradcheck.parse import parse
@@ -57,8 +61,9 @@ def stacked(program: Program, point: Point, wrt: Sequence[str], *, dtype: str = 
     """
     with own_modes("cpu"):
         blocks = list(_blocks(point))
-        scalar = [_run(program, block, wrt, dtype, _apart, _Apart) for block in blocks]
-        vector = [_run(program, _padded(block), wrt, dtype, _same, nullcontext) for block in blocks]
+        assert not traced or len(blocks) == 1
+        scalar = [_run(program, block, wrt, dtype, _apart, _Apart, traced) for block in blocks]
+        vector = [_run(program, _padded(block), wrt, dtype, _same, nullcontext, traced) for block in blocks]
     shape = next(iter(point.values())).shape
     return _joined(scalar, shape), _joined(vector, shape)
 
@@ -81,11 +86,12 @@ def _run(
     dtype: str,
     laid_out: Callable[[torch.Tensor], torch.Tensor],
     mode: Callable[[], Any],
+    traced: bool,
 ) -> Backward:
     leaves = {
         name: laid_out(leaf(array, dtype, "cpu", False)).requires_grad_(name in wrt) for name, array in block.items()
     }
-    lane = Lane(leaves, DTYPES[dtype], "cpu", program.source)
+    lane = Lane(leaves, DTYPES[dtype], "cpu", program.source, traced=traced)
     with mode():
         made = passed(program, lane, {name: leaves[name] for name in wrt})
     return made.read(value)
@@ -105,7 +111,16 @@ def _joined(parts: Sequence[Backward], shape: tuple[int, ...]) -> Backward:
     first = parts[0]
     layers = {name: join([one.layers[name] for one in parts]) for name in first.layers}
     gradients = {name: join([one.gradients[name] for one in parts]) for name in first.gradients}
-    return Backward({name: one for name, one in layers.items() if one is not None}, gradients, ())
+    operations = tuple(_cut(one, lambda each: join([each])) for one in first.operations)
+    return Backward({name: one for name, one in layers.items() if one is not None}, gradients, operations, first.plain)
+
+
+def _cut(one: Operation, cut: Callable[[TorchValue | None], TorchValue | None]) -> Operation:
+    """Return an operation of a single block without what was repeated."""
+    made = cut(one.value)
+    assert made is not None
+    args, pulled = tuple(map(cut, one.args)), tuple(map(cut, one.pulled))
+    return replace(one, args=args, value=made, cotangent=cut(one.cotangent), pulled=pulled, saved=())
 
 
 def _same(tensor: torch.Tensor) -> torch.Tensor:
@@ -128,6 +143,8 @@ class _Apart(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return False
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is torch.ops.aten._local_scalar_dense.default and not isinstance(args[0], torch.Tensor):
+            return args[0]  # what autograd saved of a plain number comes as one
         made = func(*args, **(kwargs or {}))
         return made if func._schema.is_mutable else tree_map(_unless_apart, made)
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gradcheck import autograd
 from gradcheck.autograd import Backward, Mismatch
 from gradcheck.blame import Blame, Cause
 from gradcheck.case.elements import Elements, Floats, Truths, bits
@@ -48,7 +47,7 @@ class Evidence:
         case = self.case
         if self.copy is None:
             return case.backward(traced=True)
-        found = autograd.vectorised(case.plan.program, case.arrays, case.plan.wrt, dtype=case.dtype, traced=True)
+        found = case.vectorised(traced=True)
         return found[self.copy] if self.copy < len(found) else self.first
 
     def gave(self, name: str | None, k: int, value: float) -> bool:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import cached_property, partial
 from typing import Any, overload
 
@@ -14,10 +15,10 @@ from gradcheck import ordinals
 from gradcheck.case.one import Case, Floats
 from gradcheck.case.stacked import Codes, Stack, stacks
 from gradcheck.errors import LaneProblem
-from gradcheck.formats import FORMATS
+from gradcheck.formats import FORMATS, Format
 from gradcheck.outcome import Outcome, Outcomes, Tally
 from gradcheck.plan import Plan
-from gradcheck.points import Point
+from gradcheck.points import Point, Value
 from gradcheck.settings import Settings
 from gradcheck.verdict import Verdict
 
@@ -26,6 +27,7 @@ MIN_POINTS = 2
 
 Indices = np.ndarray[Any, np.dtype[np.intp]]
 _VERDICTS = tuple(Verdict)
+_WHOLE = 2**53
 
 
 class Group:
@@ -39,12 +41,13 @@ class Group:
         self.stack: Stack | None = None
         self.rows: Indices = np.arange(len(points))
         self.alone: dict[int, tuple[Case, Outcome]] = {}
+        self.looked: dict[int, Outcome] = {}
         self.changed: dict[int, Outcome] = {}
         if len(points) >= MIN_POINTS and stacks(plan, dtype, settings):
             self.pile()
         at, firsts = np.unique(self.rows, return_index=True)
         for row, first in zip(at.tolist(), firsts.tolist(), strict=True):
-            if self.stack is None or row >= len(self.stack) or not self.stack.plain[row]:
+            if self.stack is None or row >= len(self.stack) or not self.stack.known[row]:
                 case = self.case(first)
                 self.alone[row] = case, case.run()
 
@@ -74,7 +77,8 @@ class Group:
         if row in self.alone:
             return self.alone[row][0], self[i]
         case = self.case(i)
-        return case, case.run()
+        self.looked[row] = case.run()
+        return case, self.looked[row]
 
     def __len__(self) -> int:
         return len(self.points)
@@ -84,10 +88,11 @@ class Group:
         if i in self.changed:
             return self.changed[i]
         row, point = int(self.rows[i]), self.points[i]
-        if row not in self.alone:
-            assert self.stack is not None
+        if row not in self.alone and self.stack is not None and self.stack.plain[row]:
             return self.stack.outcome(row, point)
-        outcome = self.alone[row][1]
+        if row not in self.alone and row not in self.looked:
+            self.looked[row] = self.case(i).run()
+        outcome = self.alone[row][1] if row in self.alone else self.looked[row]
         return outcome if outcome.point is point else replace(outcome, point=point)
 
     # --- verdicts ---
@@ -99,21 +104,38 @@ class Group:
         if self.stack is not None:
             worst = [one.max(axis=1, initial=0) for one in (self.stack.codes, self.stack.value_codes)]
             known[: len(self.stack)] = np.maximum(*worst)
+            known[np.flatnonzero(self.stack.faulty)] = Verdict.DISAGREE.severity
         for row, (_, outcome) in self.alone.items():
             known[row] = outcome.verdict.severity
         made: Codes = known[self.rows]
         return made
 
-    def tallies(self) -> Iterator[Tally]:
-        """Yield how many elements have each verdict, in parts."""
+    @cached_property
+    def ulps(self) -> Floats:
+        """Return the largest error of the gradients at each point, nan where there is none to measure."""
+        known: Floats = np.full(int(self.rows.max(initial=-1)) + 1, np.nan)
+        if self.stack is not None:
+            known[: len(self.stack)] = self.stack.ulps
+        for row, (_, outcome) in self.alone.items():
+            found = Tally.of(outcome).ulps
+            known[row] = np.nan if found is None else found
+        made: Floats = known[self.rows]
+        return made
+
+    def count(self, total: Tally) -> None:
+        """Count the verdicts."""
         times = np.bincount(self.rows)
         for row, (_, outcome) in self.alone.items():
-            yield Tally.of(outcome).times(int(times[row]))
+            total.add(Tally.of(outcome), int(times[row]))
         if self.stack is not None:
-            plain = np.flatnonzero(self.stack.plain)
+            known = np.flatnonzero(self.stack.known)
             both = (self.stack.codes, self.stack.value_codes)
-            counts, values = (_counts(one[plain], times[plain]) for one in both)
-            yield Tally(counts, values, {*counts, *values})
+            counts, values = (_counts(one[known], times[known]) for one in both)
+            wrong = int(times[: len(self.stack)][self.stack.faulty & self.stack.known].sum())
+            faults = Counter({Verdict.DISAGREE: wrong} if wrong else {})
+            total.add(Tally(counts, values, faults, {*counts, *values, *faults}))
+        worst = np.fmax.reduce(self.ulps, initial=np.nan)
+        total.add(Tally(ulps=None if np.isnan(worst) else float(worst), dtypes={self.dtype: None}))
 
 
 def _counts(codes: Codes, times: Indices) -> Counter[Verdict]:
@@ -162,11 +184,37 @@ class Many(Outcomes):
     @cached_property
     def tally(self) -> Tally:
         """Return how many elements have each verdict."""
-        return Tally.sum(one for part in self.parts for one in part.tallies())
+        total = Tally()
+        for part in self.parts:
+            part.count(total)
+        return total
+
+    def worst(self, most: int) -> tuple[Outcome, ...]:
+        """Return so many outcomes, the worst by verdict and then by ULP, in their order."""
+        ulps = np.zeros(len(self))
+        for g, part in enumerate(self.parts):
+            here = self.groups == g
+            ulps[here] = np.nan_to_num(part.ulps[self.places[here]], posinf=np.inf)
+        order = np.lexsort((ulps, self.severities))
+        return tuple(self[k] for k in np.sort(order[max(len(order) - most, 0) :]).tolist())
 
 
 def rounded(points: Sequence[Point], dtype: str) -> Mapping[str, Floats]:
     """Return the points in a dtype as one array for each input, along the first axis."""
     fmt = FORMATS[dtype]
-    to_array = partial(ordinals.rounded, fmt=fmt)
-    return {name: np.stack([point[name].array(fmt.round, to_array) for point in points]) for name in points[0]}
+    return {name: _rounded([point[name] for point in points], fmt) for name in points[0]}
+
+
+def _rounded(values: Sequence[Value], fmt: Format) -> Floats:
+    numbers = [one.numbers[0] for one in values if one.shape == () and isinstance(one.numbers, tuple)]
+    fractions = [one for one in numbers if isinstance(one, Fraction) and _is_small(one)]
+    if len(fractions) < len(values):
+        to_array = partial(ordinals.rounded, fmt=fmt)
+        return np.stack([one.array(fmt.round, to_array) for one in values])
+    pairs = map(Fraction.as_integer_ratio, fractions)
+    above, below = (np.array(side, dtype=np.float64) for side in zip(*pairs, strict=True))
+    return ordinals.quotients(above, below, fmt)
+
+
+def _is_small(number: Fraction) -> bool:
+    return number.denominator < _WHOLE and -_WHOLE < number.numerator < _WHOLE

@@ -46,8 +46,11 @@ Floats = np.ndarray[Any, np.dtype[np.float64]]
 class Case:
     """One point in one dtype on its way through both lanes; the state is the working precision and what is decided.
 
-    ``asked`` is the only element whose one-sided derivatives are of interest; without it all of them are.
+    ``points`` counts those that stand side by side, one but for a stack of them. ``asked`` is the only element whose
+    one-sided derivatives are of interest; without it all of them are.
     """
+
+    points = 1
 
     def __init__(
         self,
@@ -141,11 +144,11 @@ class Case:
             under_test=self.settings.under_test, traced=traced,
         )  # fmt: skip
 
-    def vectorised(self) -> tuple[Backward, ...]:
+    def vectorised(self, *, traced: bool = False) -> tuple[Backward, ...]:
         """Return what torch's vectorised kernels made of an elementwise program, which one point alone never meets."""
         if self.settings.device != "cpu" or self.settings.under_test:
             return ()
-        return autograd.vectorised(self.plan.program, self.arrays, self.plan.wrt, dtype=self.dtype)
+        return autograd.vectorised(self.plan.program, self.arrays, self.plan.wrt, dtype=self.dtype, traced=traced)
 
     def take(self, run: Backward, gradients: list[Elements], value: Elements) -> None:
         """Judge what came out of vectorised kernels, too: an element has the worse verdict of both."""

@@ -17,6 +17,8 @@ import numpy as np
 from gradcheck import autograd, exact
 from gradcheck.autograd import TorchValue
 from gradcheck.bounds import Bounds, Enclosures
+from gradcheck.case.bulk import blunt, rough, take
+from gradcheck.case.doubted import Doubts
 from gradcheck.case.elements import Element, Elements
 from gradcheck.case.one import SHOWN_ELEMENTS, Case, Floats
 from gradcheck.compare import Judgement
@@ -37,6 +39,8 @@ MAX_SIZE = SHOWN_ELEMENTS
 
 _PLAIN = frozenset({Verdict.AGREE, Verdict.UNTRACKED, Verdict.OVERFLOW, Verdict.UNDEFINED})
 """Verdicts that no look beside the point, no rounding and no more bits change, where there is no kink."""
+_KNOWN = _PLAIN | {Verdict.UNSTABLE, Verdict.LOSSY, Verdict.DISAGREE}
+"""Those and what the roundings on the way explain."""
 _OPEN = Judgement(Verdict.UNDECIDED)
 
 Codes = np.ndarray[Any, np.dtype[np.uint8]]
@@ -90,6 +94,9 @@ class Stack:
         self.screened: dict[str, Bounds] = {}
         self.layers: dict[str, Enclosures] = {}
         self.judge()
+        doubts = Doubts(plan, self.judged, self.arrays, self.size, self.case)
+        doubts.explain()
+        self.own, self.faulty = (np.isin(np.arange(len(self)), list(one)) for one in (doubts.own, doubts.faulty))
         self.stated = {name: self.expectation(core, one) for one in self.gradients
                        for name, core in plan.expect.items() if name == one.name}  # fmt: skip
 
@@ -147,11 +154,10 @@ class Stack:
 
     def worse(self) -> None:
         """Judge what came out of vectorised kernels, too: an element has the worse verdict of both."""
-        fmt, ulps, run = self.case.format, self.case.tolerance, self.vectors
         for one in self.gradients:
-            if (found := run.gradients[one.name]) is not None:
-                one.vector(found.array, fmt, ulps)
-        self.value.vector(run.layers[self.value.name].array, fmt, ulps)
+            if (found := self.vectors.gradients[one.name]) is not None:
+                take(one, found.array, self.case)
+        take(self.value, self.vectors.layers[self.value.name].array, self.case)
 
     def expectation(self, core: Core, one: Elements) -> tuple[list[float | None], Judgements]:
         """Return what the user expects of a gradient, rounded to the dtype, and the verdicts on it."""
@@ -173,19 +179,37 @@ class Stack:
     # --- points ---
 
     @cached_property
-    def plain(self) -> Truths:
-        """Return which points are plainly judged: these are slices, and any other is a case of its own."""
+    def known(self) -> Truths:
+        """Return the points whose verdicts are known; any other is a case of its own."""
         good = np.ones(self.count, dtype=np.bool_)
-        for one in (*self.gradients, self.value):
-            good &= one.judgements.is_(*_PLAIN)
+        for one in self.judged:
+            good &= one.judgements.is_(*_KNOWN)
             good[one.kinks] = False
-        for one in self.gradients if not self.screened else ():
-            good[one.blunt(EXACT_DIGITS[self.case.dtype] + 1)] = False
         for _, found in self.stated.values():
             good &= ~found.is_(Verdict.UNDECIDED)
         for mask in self.jumps():
             good &= ~mask
-        made: Truths = np.all(good.reshape(-1, self.size), axis=1)
+        made: Truths = np.all(good.reshape(-1, self.size), axis=1) & ~self.own
+        return made
+
+    @cached_property
+    def plain(self) -> Truths:
+        """Return the points that are slices of what came out: no rounding has to explain them, all digits are known."""
+        good = np.ones(self.count, dtype=np.bool_)
+        for one in self.judged:
+            good &= one.judgements.is_(*_PLAIN) & ~(one.judgements.is_(Verdict.AGREE) & (one.judgements.noted > 0))
+        for one in self.judged if self.screened else ():
+            good &= ~rough(one, self.case)
+        for one in self.gradients if not self.screened else ():
+            good &= ~blunt(one, EXACT_DIGITS[self.case.dtype] + 1)
+        made: Truths = np.all(good.reshape(-1, self.size), axis=1) & self.known
+        return made
+
+    @cached_property
+    def ulps(self) -> Floats:
+        """Return the largest error of the gradients at each point, nan where there is none to measure."""
+        found = np.stack([one.judgements.ulps.reshape(-1, self.size) for one in self.gradients], axis=1)
+        made: Floats = np.fmax.reduce(found.reshape(len(self), -1), axis=1)
         return made
 
     def jumps(self) -> Iterator[Truths]:

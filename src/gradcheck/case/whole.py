@@ -72,7 +72,8 @@ class Whole:
         """Return the exact numbers where every number of the point is half an ULP away, in a few patterns."""
         case = self.case
         steps = {name: half_ulp(array, case.format) for name, array in case.arrays.items()}
-        return [exact.Truth(case.plan.shared.core, at) for at in exact.moved(case.arrays, steps, case.bits)]
+        moved = exact.moved(case.arrays, steps, case.bits, case.points)
+        return [exact.Truth(case.plan.shared.core, at) for at in moved]
 
     def is_sensitive(self, name: str | None, k: int, truth: Ball) -> bool:
         """Return whether half an ULP of the point moves an element by more than half of its digits."""
@@ -88,7 +89,7 @@ class Whole:
         core = case.plan.shared.core
         keep = {*core.program.outputs, case.plan.program.output}
         steps = {name: half_ulp(array, case.format) for name, array in case.arrays.items()}
-        return [exact.Truth(core, at).bounds(keep) for at in exact.moved_floats(case.arrays, steps)]
+        return [exact.Truth(core, at).bounds(keep) for at in exact.moved_floats(case.arrays, steps, case.points)]
 
     def are_sensitive(self, one: Elements, name: str | None, at: list[int]) -> Truths:
         """Return which elements half an ULP of the point moves by more than half of their digits."""

@@ -18,25 +18,27 @@ Floats = np.ndarray[Any, np.dtype[np.float64]]
 Steps = Mapping[str, Floats]
 
 
-def moved(point: Steps, steps: Steps, bits: int) -> Iterator[Values]:
+def moved(point: Steps, steps: Steps, bits: int, points: int = 1) -> Iterator[Values]:
     """Yield the points where every number of a point is one step up or down, in a few patterns, as balls.
 
-    ``steps`` are powers of two or 0, of the shapes of ``point``. The patterns are the same at every call.
+    ``steps`` are powers of two or 0, of the shapes of ``point``. The patterns are the same at every call, and the same
+    for each of several ``points`` that stand side by side.
     """
-    for signs in _patterns(steps):
+    for signs in _patterns(steps, points):
         with working_precision(bits):
             made = {name: from_float(point[name]) + from_float(steps[name] * signs[name]) for name in point}
         yield {name: as_array(one) for name, one in made.items()}
 
 
-def moved_floats(point: Steps, steps: Steps) -> Iterator[dict[str, Floats]]:
+def moved_floats(point: Steps, steps: Steps, points: int = 1) -> Iterator[dict[str, Floats]]:
     """Yield the same points in float64, which must hold them."""
-    for signs in _patterns(steps):
+    for signs in _patterns(steps, points):
         yield {name: point[name] + steps[name] * signs[name] for name in point}
 
 
-def _patterns(steps: Steps) -> Iterator[dict[str, Floats]]:
+def _patterns(steps: Steps, points: int) -> Iterator[dict[str, Floats]]:
     random = np.random.default_rng(0)
     yield {name: np.ones(one.shape) for name, one in steps.items()}
     for _ in range(TRIES):
-        yield {name: random.choice((-1.0, 1.0), one.shape) for name, one in steps.items()}
+        signs = {name: random.choice((-1.0, 1.0), one.size // points) for name, one in steps.items()}
+        yield {name: np.tile(signs[name], points).reshape(one.shape) for name, one in steps.items()}

@@ -29,7 +29,7 @@ from gradcheck.points.limits import (
 from gradcheck.points.objects import from_object
 from gradcheck.points.text import read_text
 from gradcheck.points.value import Exact, Point, Value
-from gradcheck.points.words import MAX_SHOWN, about, amount, blanks, listed, text_of
+from gradcheck.points.words import MAX_SHOWN, about, amount, blanks, listed
 
 __all__ = [
     "MAX_AT_LENGTH",
@@ -109,7 +109,7 @@ def to_value(obj: object, name: str) -> Value:
         shape, numbers = from_object(obj, session)
     except GradcheckError as error:
         raise about(name, error) from None
-    return Value(shape, numbers, text_of(shape, numbers))
+    return Value(shape, numbers)
 
 
 def _only(values: list[Value], text: str, name: str) -> Value:

@@ -17,7 +17,7 @@ from gradcheck.program import Shape
 if TYPE_CHECKING:
     import numpy as np
 
-MAX_POINTS = 100_000
+MAX_POINTS = 200_000
 MAX_ELEMENTS = 2_000_000
 """Elements of one tensor."""
 MAX_TOTAL_ELEMENTS = 10_000_000

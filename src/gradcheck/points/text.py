@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from gradcheck.points.functions import FUNCTIONS
 from gradcheck.points.limits import MAX_AT_LENGTH, MAX_ELEMENTS, MAX_NESTING, MAX_POINTS, Session
 from gradcheck.points.numbers import finite, read_number
 from gradcheck.points.value import Exact, Value, bits, frozen
-from gradcheck.points.words import MAX_SHOWN, amount, blanks, listed, ragged, short, shown, text_of
+from gradcheck.points.words import MAX_SHOWN, amount, blanks, listed, ragged, short, shown
 from gradcheck.program import Shape
 
 if TYPE_CHECKING:
@@ -87,8 +88,8 @@ def _values(cursor: Cursor) -> list[Value]:
 def _scalars(cursor: Cursor, start: int) -> list[Value]:
     number = read_number(cursor)
     if cursor.next() != ":":
-        return [Value((), (number,), cursor.written(start) or text_of((), (number,)))]
-    return [Value((), (n,), text_of((), (n,))) for n in _range(cursor, number, start)]
+        return [Value((), (number,), cursor.written(start))]
+    return [Value((), (n,)) for n in _range(cursor, number, start)]
 
 
 def _range(cursor: Cursor, number: Exact, start: int) -> list[Fraction]:
@@ -121,7 +122,7 @@ def _tensor(cursor: Cursor, start: int) -> Value:
     numbers: list[Exact] = []
     shape = _rows(cursor, numbers, 1)
     cursor.session.tensor(shape)
-    return Value(shape, tuple(numbers), cursor.written(start) or text_of(shape, numbers))
+    return Value(shape, tuple(numbers), cursor.written(start))
 
 
 def _rows(cursor: Cursor, numbers: list[Exact], depth: int) -> Shape:
@@ -169,7 +170,7 @@ def _called(cursor: Cursor, start: int) -> list[Value]:
     shape, numbers = (
         _linspace(cursor, arguments, start) if name == "linspace" else _filled(cursor, name, arguments, start)
     )
-    return [Value(shape, numbers, cursor.written(start) or text_of(shape, numbers))]
+    return [Value(shape, numbers, cursor.written(start))]
 
 
 def _arguments(cursor: Cursor) -> list[Exact]:
@@ -213,11 +214,13 @@ def _file(cursor: Cursor, start: int) -> Value:
     if not name:
         raise cursor.problem("expected a file after `@`", start, "for example x=@file.npy")
     shape, numbers = from_file(name, cursor.session)
-    return Value(shape, numbers, cursor.written(start) or text_of(shape, numbers))
+    return Value(shape, numbers, cursor.written(start))
 
 
 def _steps(start: Fraction, stop: Fraction, count: int, session: Session) -> list[Fraction]:
     """Return ``count`` evenly spaced numbers from ``start`` to ``stop``, both included."""
     session.spend(count * (bits(start) + bits(stop) + count.bit_length()))
     step = (stop - start) / max(1, count - 1)
-    return [start + i * step for i in range(count)]
+    below = math.lcm(start.denominator, step.denominator)
+    first, by = (one.numerator * (below // one.denominator) for one in (start, step))
+    return [Fraction(first + i * by, below) for i in range(count)]

@@ -26,19 +26,30 @@ class Value:
     """One input's tensor at one point.
 
     ``numbers`` are the elements in row-major order: rationals (and infinities), or float64 where the source is binary
-    (random numbers, files, arrays). Zero has no sign. ``text`` is for display.
+    (random numbers, files, arrays). Zero has no sign. ``written`` is what the user wrote, where it is short.
     """
 
     shape: Shape
     numbers: tuple[Exact, ...] | Floats
-    text: str
+    written: str | None = None
+
+    @property
+    def text(self) -> str:
+        """Return the value for display.
+
+        >>> Value((), (Fraction(1, 2),)).text, Value((), (Fraction(1, 2),), "1/2").text
+        ('0.5', '1/2')
+        """
+        from gradcheck.points.words import text_of
+
+        return self.written or text_of(self.shape, self.numbers)
 
     def array(self, to: Callable[[Fraction], float], to_array: Callable[[Floats], Floats] | None = None) -> Floats:
         """Return a new float64 array of ``shape``, every finite number rounded by ``to``.
 
         ``to_array`` does the same to many float64 at once, and is used where the numbers are such.
 
-        >>> Value((2,), (Fraction(1, 3), -math.inf), "").array(float)
+        >>> Value((2,), (Fraction(1, 3), -math.inf)).array(float)
         array([0.33333333,       -inf])
         """
         import numpy as np

@@ -21,7 +21,7 @@ from gradcheck.compare import Judgement
 from gradcheck.errors import printable
 from gradcheck.formats import FORMATS, Ball, Format, exact_text
 from gradcheck.judgements import Judgements
-from gradcheck.outcome import Floats, GradientOutcome, LayerOutcome, Outcome, Run
+from gradcheck.outcome import Floats, GradientOutcome, LayerOutcome, Outcome, Outcomes, Run
 from gradcheck.program import Shape, unravel
 from gradcheck.report import View
 from gradcheck.report.blame import block, headline
@@ -74,6 +74,12 @@ def show(run: Run, console: Console, view: View) -> None:
 
 def _body(run: Run, view: View) -> Iterator[object]:
     if not run.outcomes:
+        return
+    if isinstance(run.outcomes, Outcomes) and not view.everything:
+        worst = run.outcomes.worst(SHOWN_ROWS)
+        yield from _body(replace(run, outcomes=worst), view)
+        more = len(run) - len(worst)
+        yield Text(f"above: the worst; {more:,} more points are not shown (--all shows them)", style="dim")
         return
     first = run.outcomes[0]
     scalar = all(not value.shape for outcome in run for value in outcome.point.values())
@@ -480,17 +486,16 @@ def _failures(run: Run) -> Iterator[Text]:
 
 
 def _summary(run: Run, terms: Sequence[str]) -> Text:
-    counts, values = run.counts(), run.value_counts()
-    faults = Counter(fault.judgement.verdict for outcome in run for fault in outcome.faults)
-    ulps = [gradient.worst_ulps for outcome in run for gradient in outcome.gradients]
-    worst = max((one for one in ulps if one is not None), default=None)
-    drawn = any("rand" in value.text for outcome in run for value in outcome.point.values())
+    tally = run.tally
+    counts, values, faults, worst = tally.counts, tally.values, tally.faults, tally.ulps
+    few = run.outcomes.worst(1) if isinstance(run.outcomes, Outcomes) else run  # one text draws one tensor
+    drawn = any("rand" in value.text for outcome in few for value in outcome.point.values())
     facts = [
         _counts(counts) or "nothing checked",
         *([f"value: {_counts(values)}"] if set(values) - {Verdict.AGREE} else []),
         *([f"operations: {_counts(faults)}"] if set(faults) - {*counts, *values} else []),
         *([f"worst {ulp_text(worst)} ULP"] if worst is not None else []),
-        ", ".join(dict.fromkeys(outcome.dtype for outcome in run)),
+        ", ".join(tally.dtypes),
         run.environment["device"],
         *([f"seed {run.seed}"] if drawn else []),
         f"torch {run.environment['torch']}",

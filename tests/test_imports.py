@@ -18,7 +18,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("functions",),
     ("constants", "source"),
     ("parse", "points", "settings"),
-    ("definitions",),
+    ("definitions", "dispatch"),
     ("lower", "pointwise"),
     ("kernels", "exact", "autograd", "compare", "expect", "blame", "rewrites"),
     ("judgements", "symbolic"),

@@ -10,12 +10,13 @@ from math import inf, isfinite
 from typing import Any
 
 from gradcheck.constants import by_python
+from gradcheck.dispatch import arguments, function, keywords
 from gradcheck.errors import printable
 from gradcheck.formats import FORMATS, exact_text
-from gradcheck.functions import CONSTANTS, OPERATORS, WHERE, Elementwise, lookup
+from gradcheck.functions import CONSTANTS
 from gradcheck.lower import lower
 from gradcheck.outcome import Floats, GradientOutcome, Outcome, Run
-from gradcheck.program import Call, Name, Node, Param, Program, Shape, fold, unravel
+from gradcheck.program import Call, Name, Node, Program, Shape, fold, unravel
 
 MAX_WRITTEN = 64
 """Elements of a point that are written out; a larger one keeps the text that it came from."""
@@ -216,19 +217,22 @@ class _Writer:
         torch = _Code("torch")
         if node.op in CONSTANTS:
             return _Arithmetic(f"torch.{node.op}", CONSTANTS[node.op].value)
-        if node.op == WHERE:
-            plain = not any(isinstance(one, _Code) for one in args[1:])
-            return torch.where(self.truth(args[0]), *(map(self.tensor, args[1:]) if plain else args[1:]))
-        row = lookup(node.op)
-        assert row is not None
-        function = row.torch or (lambda m, *args, **params: getattr(m, node.op)(*args, **params))
-        if by_python(node.op, (not isinstance(one, _Code) for one in args)):
+        if by_python(node.op, (not self.is_tensor(one) for one in args)):
             return _numbers_alone(node.op, args)
-        if node.op in OPERATORS:
-            return function(torch, *(_Code(one.text) if isinstance(one, _Arithmetic) else one for one in args))
-        bounds = isinstance(row, Elementwise) and row.bounds and not any(isinstance(one, _Code) for one in args[1:])
-        tensors = [one if bounds and k else self.tensor(one) for k, one in enumerate(args)]
-        return function(torch, *tensors, **{name: _param(name, value) for name, value in node.params})
+        given = [_Code(one.text) if isinstance(one, _Arithmetic) else one for one in arguments(node.op, args, self)]
+        return function(node.op, torch)(*given, **keywords(node, self))
+
+    def is_tensor(self, value: Any) -> bool:
+        """Tell whether a value is the code of a tensor."""
+        return isinstance(value, _Code)
+
+    def bound(self, value: Any) -> Any:
+        """Return a plain number, or infinity where the dtype cannot hold it."""
+        number = value.value if isinstance(value, _Arithmetic) else value
+        if not isfinite(number):
+            return value
+        rounded = FORMATS[self.dtype].round(Fraction(number))
+        return value if isfinite(rounded) else rounded
 
     def tensor(self, value: Any) -> Any:
         """Return code that is a tensor."""
@@ -253,10 +257,8 @@ def _numbers_alone(op: str, args: list[Any]) -> _Arithmetic:
     value = numbers_alone(op, [one.value if isinstance(one, _Arithmetic) else one for one in args])
     if not isfinite(value):
         return _Arithmetic(_literal(value), value)
-    codes, row = [_Code(_written(one)) for one in args], lookup(op)
-    assert row is not None
-    assert row.torch is not None
-    text = f"(not {codes[0]._text})" if op == "logical_not" else _written(row.torch(None, *codes))
+    codes = [_Code(_written(one)) for one in args]
+    text = f"(not {codes[0]._text})" if op == "logical_not" else _written(function(op, None)(*codes))
     return _Arithmetic(text, value)
 
 
@@ -269,14 +271,6 @@ def _safe(name: str) -> str:
 
 def _plain(value: Fraction) -> int | float:
     return value.numerator if value.denominator == 1 and abs(value) < 2**53 else float(value)
-
-
-def _param(name: str, value: Param) -> Any:
-    if isinstance(value, Fraction):
-        return float(value)
-    if value == "inf":
-        return inf
-    return (value,) if name in ("shape", "dims") and not isinstance(value, tuple) else value
 
 
 def _written(value: Any) -> str:

@@ -8,14 +8,15 @@ from typing import Any
 
 import torch
 
-from gradcheck.autograd.operations import function, param
+from gradcheck.autograd.operations import function
 from gradcheck.autograd.record import Mismatch, Operation
 from gradcheck.autograd.tensors import TORCH_ERRORS, first_line, python, scalar
 from gradcheck.autograd.tested import run
 from gradcheck.autograd.trace import Step, edge, plain, step
 from gradcheck.constants import by_python
+from gradcheck.dispatch import arguments, keywords
 from gradcheck.errors import LaneProblem
-from gradcheck.functions import CONSTANTS, OPERATORS, TABLE, WHERE, Composite, Elementwise
+from gradcheck.functions import CONSTANTS
 from gradcheck.program import Call, Node, Program, fold
 
 
@@ -78,11 +79,7 @@ class Lane:
             return CONSTANTS[node.op].value
         if by_python(node.op, (not isinstance(one, torch.Tensor) for one in args)):
             return numbers_alone(node.op, args)
-        given = self.given(node.op, args)
-        params = {name: param(name, value) for name, value in node.params}
-        row = TABLE[node.op]
-        if isinstance(row, Composite) and row.bounds:
-            params = {name: self.bound(value) for name, value in params.items()}
+        given, params = arguments(node.op, args, self), keywords(node, self)
         tested = self.tested(node.op)
         if tested is None:
             return function(node.op)(*given, **params)
@@ -97,18 +94,9 @@ class Lane:
             return lambda x, low: clamp(x, low, None)
         return lambda x, high: clamp(x, None, high)
 
-    def given(self, op: str, args: list[Any]) -> list[Any]:
-        """Return the arguments as torch takes them: tensors, and numbers where the user's own code would leave them."""
-        if op in OPERATORS:
-            return args
-        if op == WHERE:
-            condition, *branches = args
-            numbers = not any(isinstance(one, torch.Tensor) for one in branches)
-            return [self.truth(condition), *(map(self.tensor, branches) if numbers else branches)]
-        row = TABLE[op]
-        if isinstance(row, Elementwise) and row.bounds and not any(isinstance(one, torch.Tensor) for one in args[1:]):
-            return [self.tensor(args[0]), *map(self.bound, args[1:])]  # torch.clamp does not mix numbers and tensors
-        return list(map(self.tensor, args))
+    def is_tensor(self, value: Any) -> bool:
+        """Tell whether a value is a tensor, and no plain number."""
+        return isinstance(value, torch.Tensor)
 
     def bound(self, value: Any) -> Any:
         """Return a plain number as it is, or infinite where torch would refuse it: it is beyond the dtype."""

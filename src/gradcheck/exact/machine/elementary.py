@@ -93,7 +93,17 @@ def exponential(how: Exponential, a: Interval) -> Interval:
     if np.all(narrow):
         return near
     wide = monotone(Monotone(how.function, how.budget, least=0.0), a)
-    return Interval(np.where(narrow, near.mid, wide.mid), np.where(narrow, near.rad, wide.rad))
+    return _beyond(
+        Interval(np.where(narrow, near.mid, wide.mid), np.where(narrow, near.rad, wide.rad)),
+        lambda: how.function(np, ends(a)[0]),
+    )
+
+
+def _beyond(made: Interval, least: Callable[[], Reals]) -> Interval:
+    """Return results with an infinite midpoint where even the least is beyond float64, and so too large for sure."""
+    if np.isfinite(np.max(made.mid)):
+        return made
+    return Interval(np.where(least() == np.inf, np.inf, made.mid), made.rad)
 
 
 EXTENDED_LOST = 4
@@ -193,7 +203,8 @@ def _powers(low: Reals, high: Reals, b: Interval) -> Interval:
     least, most = corners[0], corners[0]
     for one in corners[1:]:
         least, most = np.minimum(least, one), np.maximum(most, one)
-    return between(np.maximum(_below(least, POWER_BUDGET), 0.0), _above(most, POWER_BUDGET))
+    made = between(np.maximum(_below(least, POWER_BUDGET), 0.0), _above(most, POWER_BUDGET))
+    return _beyond(made, lambda: least)
 
 
 def _whole(b: Interval) -> int | None:

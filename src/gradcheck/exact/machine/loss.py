@@ -103,7 +103,7 @@ class Loss:
 
     def absorbed(self, row: Elementwise, made: Interval, args: Sequence[Stored]) -> Interval:
         """Return a product with an exact 0 wherever a factor is one, whatever the other is."""
-        if self.surely or all(one.bounded for one in args):
+        if self.surely or (all(one.bounded for one in args) and np.isfinite(np.max(made.rad))):
             return made
         zeros = reduce(np.logical_or, (args[k].zeros for k in row.absorbing))
         return Interval(np.where(zeros, 0.0, made.mid), np.where(zeros, 0.0, made.rad))

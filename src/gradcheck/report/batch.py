@@ -18,8 +18,8 @@ from gradcheck.errors import visible
 from gradcheck.report import View
 from gradcheck.report.blame import MARGIN, block
 from gradcheck.report.finding import Finding, again, findings, remarks
-from gradcheck.report.table import FILE_WIDTH, ulp_text
-from gradcheck.report.tones import COLORS, STYLES
+from gradcheck.report.places import ulp_text
+from gradcheck.report.tones import COLORS, FILE_WIDTH, STYLES
 from gradcheck.report.words import facts, number, problems
 from gradcheck.suite import Batch
 from gradcheck.verdict import Tone

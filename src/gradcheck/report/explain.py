@@ -9,10 +9,8 @@ from fractions import Fraction
 from io import StringIO
 from typing import IO
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
 from gradcheck.errors import printable
@@ -33,9 +31,22 @@ from gradcheck.explanation.model import (
     Tracking,
 )
 from gradcheck.formats import EXACT_DIGITS, FORMATS, Ball, Format, exact_text
-from gradcheck.program import Shape, unravel
+from gradcheck.program import Shape
 from gradcheck.report import View
+from gradcheck.report.explain_parts import (
+    SHOWN_VALUES,
+    added,
+    columns,
+    equations,
+    factor,
+    facts,
+    letters,
+    result,
+    section,
+    tensor,
+)
 from gradcheck.report.graph_tree import tree
+from gradcheck.report.places import element, ulp_text
 from gradcheck.report.words import number
 from gradcheck.verdict import Verdict
 
@@ -43,16 +54,10 @@ FILE_WIDTH = 120
 """Columns where the output is no terminal."""
 NARROW = 80
 """Columns below which tables go without what matters least."""
-SHOWN_VALUES = 8
-"""Elements of a tensor in one line."""
-MAX_ONE_LINE = 36
-"""Characters of a matrix in one line."""
 SHOWN_ROWS = 12
 """Elements of a gradient in its table."""
 SHOWN_USES = 3
 """Uses of a rule in one step for which it is said what its letters stand for."""
-MAX_PLACE = 60
-"""Characters of what the letters of a rule stand for, in one line."""
 
 Pause = Callable[[], object]
 
@@ -100,22 +105,22 @@ class _Page:
         """Yield what is shown in one go."""
         one = self.explanation
         yield self.head()
-        yield _section("The forward pass", self.forward(one.forward))
+        yield section("The forward pass", self.forward(one.forward))
         for derivation in one.derivations:
             yield from self.derivation(derivation)
         if not self.exercise:
             for chain in one.chains:
                 yield from self.chain(chain)
             if one.graph is not None:
-                yield _section("The graph that autograd built", tree(one.graph, self.width))
+                yield section("The graph that autograd built", tree(one.graph, self.width))
         for tracking in one.trackings:
-            yield _section(f"Tracking switched off: {tracking.place}", self.tracking(tracking))
+            yield section(f"Tracking switched off: {tracking.place}", self.tracking(tracking))
         for accumulation in one.accumulations:
-            yield _section(f"{accumulation.input}.grad without zeroing", self.accumulation(accumulation))
+            yield section(f"{accumulation.input}.grad without zeroing", self.accumulation(accumulation))
         yield self.foot()
 
     def head(self) -> RenderableType:
-        grid = _grid()
+        grid = facts()
         one = self.explanation
         grid.add_row("program", Text("\n".join(map(printable, one.program.source.splitlines()))))
         at = [f"{leaf.name} = {self.inline(leaf.numbers)}" for leaf in one.forward.leaves]
@@ -135,7 +140,7 @@ class _Page:
     # --- forward ---
 
     def forward(self, forward: Forward) -> RenderableType:
-        table = _table("layer", *(["shape", "dtype"] if self.width >= NARROW else []), "value", "grad_fn")
+        table = columns("layer", *(["shape", "dtype"] if self.width >= NARROW else []), "value", "grad_fn")
         for leaf in forward.leaves:
             grad = "leaf, requires_grad" if leaf.requires_grad else "leaf, no gradient"
             cells = [Text(leaf.name, "bold"), *self.shape(leaf.numbers.shape)]
@@ -164,24 +169,24 @@ class _Page:
             values = [self.ball(term.value) for term in one.terms]
             signed = [(term.sign, self.number(value)) for term, value in zip(one.terms, values, strict=True)]
             exact = all(map(self.is_exact, values, [term.substituted for term in one.terms]))
-            lines.append(("=" if exact else "≈", _joined(signed)))
+            lines.append(("=" if exact else "≈", added(signed)))
         lines.append(("=" if self.is_exact(ball, one.substituted) else "≈", self.number(ball)))
-        return _lines(title, lines)
+        return equations(title, lines)
 
     # --- derivation ---
 
     def derivation(self, one: Derivation) -> Iterator[RenderableType]:
         first = [Text(f"D[...] is the derivative by {one.by}", "dim")]
-        yield _section(f"{one.title}, step by step", Group(*first, _lines(one.title, [("=", str(one.start))])))
+        yield section(f"{one.title}, step by step", Group(*first, equations(one.title, [("=", str(one.start))])))
         for step in one.steps:
-            rule, result = self.rule(step), _result(str(step.result))
+            rule, made = self.rule(step), result(str(step.result))
             if self.exercise:
-                yield Group(rule, _result("?"))
+                yield Group(rule, result("?"))
             elif self.hint:
                 yield rule
-                yield result
+                yield made
             else:
-                yield Group(rule, result)
+                yield Group(rule, made)
         if not self.exercise:
             yield self.proved(one)
 
@@ -189,7 +194,7 @@ class _Page:
         """Return the name of the rule, the rule itself, what its letters stand for, and a sentence at its first use."""
         rule = step.rule
         law = f": {rule.left} = {rule.right}" if rule.left is not None and rule.right is not None else ""
-        places = [text for use in step.uses for text in [_places(use.lets)] if text]
+        places = [text for use in step.uses for text in [letters(use.lets)] if text]
         where = f", {'; '.join(places)}" if places and len(step.uses) <= SHOWN_USES else ""
         lines = [Text.assemble((rule.title, "italic"), printable(law + where))]
         if rule.name not in self.told:
@@ -215,33 +220,35 @@ class _Page:
         single = len(self.explanation.forward.stages) == 1 and bool(self.explanation.derivations)
         if not single:
             title = f"The chain rule, from {one.output} back to {one.input}"
-            begin = _lines(one.arrivals[0].title, [("=", "1, where backward() begins")])
+            begin = equations(one.arrivals[0].title, [("=", "1, where backward() begins")])
             new = [arrival for arrival in one.arrivals[1:] if arrival.name not in self.shown]
             known = Text("what is above holds here too", "dim")
-            yield _section(title, begin if len(new) == len(one.arrivals) - 1 else known)
+            yield section(title, begin if len(new) == len(one.arrivals) - 1 else known)
             self.shown.update(arrival.name for arrival in new)
             for arrival in new:
                 yield self.arrival(arrival, one)
             if len(new) > 1:
                 yield Padding(self.cotangents(new[:-1]), (1, 0, 0, 2))
-        yield _section(f"What autograd accumulated in {one.input}.grad", self.gradient(one))
+        yield section(f"What autograd accumulated in {one.input}.grad", self.gradient(one))
 
     def arrival(self, one: Arrival, chain: Chain) -> RenderableType:
         """Return what flows into one name: the partial of each link, the product with what flows in, and the sum."""
         several = len(one.links) > 1
         if not one.links:
-            return Padding(_lines(one.title, [("=", "0: no path leads here from the output")]), (1, 0, 0, 2))
+            return Padding(equations(one.title, [("=", "0: no path leads here from the output")]), (1, 0, 0, 2))
         note = f"{one.name} is used {len(one.links)} times: what flows back from each adds up"
         parts: list[RenderableType] = [Text(note, "dim")] if several else []
-        parts += [_lines(link.title, [("=", self.partial(link))]) for link in one.links if self.stands_alone(link, one)]
+        parts += [
+            equations(link.title, [("=", self.partial(link))]) for link in one.links if self.stands_alone(link, one)
+        ]
         lines = [("=" if k == 0 else "+", self.product(link)) for k, link in enumerate(one.links)]
         if several and all(link.flow is not None for link in one.links):
-            lines.append(("=", _joined([(1, str(link.flow)) for link in one.links])))
+            lines.append(("=", added([(1, str(link.flow)) for link in one.links])))
         elif len(one.links) == 1 and one.links[0].elementwise:
             lines += [("=", text) for text in self.put_in(one, chain)]
         lines += [("=", str(formula)) for formula in (one.total, self.closed(one, chain)) if formula is not None]
         different = [line for k, line in enumerate(lines) if line[1] not in [text for _, text in lines[:k]]]
-        return Padding(Group(*parts, _lines(one.title, different)), (1, 0, 0, 2))
+        return Padding(Group(*parts, equations(one.title, different)), (1, 0, 0, 2))
 
     def stands_alone(self, link: Link, one: Arrival) -> bool:
         """Return whether a link's derivative is worth a line: not where it is the cotangent itself, or no formula."""
@@ -268,11 +275,11 @@ class _Page:
         link = one.links[0]
         whole = one.name == chain.input and len(chain.product) > 1
         if whole:
-            yield " * ".join(_factor(str(each.partial)) for each in chain.product)
+            yield " * ".join(factor(str(each.partial)) for each in chain.product)
         elif link.flow is not None and link.over:
             yield str(link.flow)
         elif link.partial is not None and (above := self.totals.get(link.above)) is not None and above != "1":
-            yield f"{_factor(above)} * {_factor(str(link.partial))}"
+            yield f"{factor(above)} * {factor(str(link.partial))}"
 
     def title(self, name: str) -> str:
         return next((one.title for one in self.arrivals if one.name == name), f"the cotangent of {name}")
@@ -286,15 +293,15 @@ class _Page:
         return {one.name: str(one.total) for one in self.arrivals if one.total is not None}
 
     def cotangents(self, arrivals: Sequence[Arrival]) -> RenderableType:
-        table = _table("cotangent", "exact", "autograd", "ULP")
+        table = columns("cotangent", "exact", "autograd", "ULP")
         for arrival in arrivals:
             exact, torch = self.exact(arrival.numbers), self.tensor(arrival.numbers.torch, arrival.numbers.shape)
-            table.add_row(Text(arrival.name, "bold"), Text(exact), Text(torch), Text(_ulps(arrival.numbers.worst)))
+            table.add_row(Text(arrival.name, "bold"), Text(exact), Text(torch), Text(ulp_text(arrival.numbers.worst)))
         return table
 
     def gradient(self, one: Chain) -> RenderableType:
-        closed = [_lines(one.title, [("=", str(one.closed))])] if one.closed is not None else []
-        table = _table("element", one.input, "exact", f"{one.input}.grad", "ULP", "verdict", right=range(1, 5))
+        closed = [equations(one.title, [("=", str(one.closed))])] if one.closed is not None else []
+        table = columns("element", one.input, "exact", f"{one.input}.grad", "ULP", "verdict", right=range(1, 5))
         size = len(one.gradient.exact or ())
         for k in range(min(size, SHOWN_ROWS)):
             point = self.format.text((one.point.torch or ())[k])
@@ -302,7 +309,7 @@ class _Page:
             torch = "none" if one.gradient.torch is None else self.format.text(one.gradient.torch[k])
             verdict = one.verdicts[k]
             table.add_row(
-                _element(one.input, one.gradient.shape, k), point, exact, torch, _ulps(one.gradient.ulps[k]),
+                element(one.input, one.gradient.shape, k), point, exact, torch, ulp_text(one.gradient.ulps[k]),
                 Verdict(verdict).signed,
             )  # fmt: skip
         more = [Text(f"{size - SHOWN_ROWS:,} more elements are not shown", "dim")] if size > SHOWN_ROWS else []
@@ -318,7 +325,7 @@ class _Page:
             ("as if it were tracked", one.whole, self.exact(one.whole_numbers)),
             ("what backward() finds", one.kept, self.exact(one.kept_numbers) if one.kind != "freeze" else "none"),
         ]
-        table = _table(f"d/d {one.input}", "formula", "value")
+        table = columns(f"d/d {one.input}", "formula", "value")
         for what, formula, value in rows:
             table.add_row(what, "" if formula is None else str(formula), value)
         if one.lost is not None and one.kind != "freeze":
@@ -328,12 +335,12 @@ class _Page:
 
     def accumulation(self, one: Accumulation) -> RenderableType:
         names = list(one.passes[0].point)
-        table = _table("pass", *names, "gradient here", f"{one.input}.grad after it", "sum of the exact", "ULP")
+        table = columns("pass", *names, "gradient here", f"{one.input}.grad after it", "sum of the exact", "ULP")
         for k, each in enumerate(one.passes, 1):
             table.add_row(
                 str(k), *(self.tensor(each.point[name].torch, each.point[name].shape) for name in names),
                 self.exact(each.gradient), self.tensor(each.accumulated.torch, each.accumulated.shape),
-                self.exact(each.accumulated), _ulps(each.accumulated.worst),
+                self.exact(each.accumulated), ulp_text(each.accumulated.worst),
             )  # fmt: skip
         grad = f"{one.input}.grad"
         said = f"backward() adds to {grad}; without {grad}.zero_() each pass finds what the passes before have left"
@@ -357,92 +364,13 @@ class _Page:
     def exact(self, numbers: Numbers) -> str:
         if numbers.exact is None:
             return "-"
-        return _tensor([self.number(ball) for ball in numbers.exact[: SHOWN_VALUES + 1]], numbers.shape)
+        return tensor([self.number(ball) for ball in numbers.exact[: SHOWN_VALUES + 1]], numbers.shape)
 
     def tensor(self, values: Sequence[float] | None, shape: Shape) -> str:
         if values is None:
             return "none"
-        return _tensor([self.format.text(value) for value in values[: SHOWN_VALUES + 1]], shape)
+        return tensor([self.format.text(value) for value in values[: SHOWN_VALUES + 1]], shape)
 
     def inline(self, numbers: Numbers) -> str:
         """Return torch's numbers in one line."""
         return " ".join(self.tensor(numbers.torch, numbers.shape).split())
-
-
-def _section(title: str, body: RenderableType) -> RenderableType:
-    return Group(Text(), Text(printable(title), "bold"), Padding(body, (0, 0, 0, 2)))
-
-
-def _grid() -> Table:
-    grid = Table.grid(padding=(0, 2))
-    grid.add_column(style="dim", no_wrap=True)
-    grid.add_column(overflow="fold")
-    return grid
-
-
-def _table(*names: str, right: Sequence[int] = ()) -> Table:
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold", show_edge=False)
-    for k, name in enumerate(names):
-        table.add_column(name, overflow="fold", justify="right" if k in right else "left")
-    return table
-
-
-def _lines(title: str, lines: Sequence[tuple[str, str]]) -> Table:
-    """Return ``title = a``, then ``= b`` below it; what is too long for its line goes on below itself."""
-    grid = Table.grid(padding=(0, 1))
-    grid.add_column(overflow="fold")
-    grid.add_column(no_wrap=True)
-    grid.add_column(overflow="fold")
-    for k, (sign, text) in enumerate(lines):
-        grid.add_row(Text(printable(title) if k == 0 else ""), Text(sign), Text(printable(text)))
-    return grid
-
-
-def _result(text: str) -> RenderableType:
-    """Return one more line of a derivation."""
-    return Padding(_lines("", [("=", text)]), (0, 0, 0, 3))
-
-
-def _factor(text: str) -> str:
-    """Return a formula that can stand in a product: in brackets where it is a sum."""
-    depth = 0
-    for k, sign in enumerate(text):
-        depth += (sign in "([") - (sign in ")]")
-        if depth == 0 and text[k : k + 3] in (" + ", " - "):
-            return f"({text})"
-    return f"({text})" if text.startswith("-") else text
-
-
-def _joined(signed: Sequence[tuple[int, str]]) -> str:
-    """Return a sum of numbers: ``32 + 8 - 2``, with brackets around a negative one."""
-    parts = []
-    for k, (sign, text) in enumerate(signed):
-        shown = f"({text})" if text.startswith("-") and k else text
-        parts.append((" + " if sign > 0 else " - ") + shown if k else shown if sign > 0 else f"-{shown}")
-    return "".join(parts)
-
-
-def _places(lets: Sequence[tuple[str, Formula]]) -> str:
-    """Return what the letters of a rule stand for, where that is short: ``u = x**2``."""
-    text = ", ".join(f"{letter} = {formula}" for letter, formula in lets if letter in "uvw")
-    return text if len(text) <= MAX_PLACE else ""
-
-
-def _tensor(texts: list[str], shape: Shape) -> str:
-    """Return a small tensor in full and a large one by its first elements."""
-    if len(texts) > SHOWN_VALUES:
-        return f"{', '.join(texts[:3])}, ..."
-    for size in reversed(shape[1:]):
-        texts = [f"[{', '.join(texts[k : k + size])}]" for k in range(0, len(texts), size)]
-    long = len(shape) > 1 and sum(map(len, texts)) > MAX_ONE_LINE
-    return f"[{(',' + chr(10) + ' ' if long else ', ').join(texts)}]" if shape else texts[0]
-
-
-def _element(name: str, shape: Shape, k: int) -> str:
-    return f"{name}[{', '.join(map(str, unravel(shape, k)))}]" if shape else name
-
-
-def _ulps(ulps: float | None) -> str:
-    from gradcheck.report.table import ulp_text
-
-    return ulp_text(ulps)

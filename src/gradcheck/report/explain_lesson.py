@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 
@@ -14,7 +14,6 @@ from gradcheck.explanation.model import (
     Accumulation,
     Arrival,
     Chain,
-    D,
     Derivation,
     Evaluation,
     Explanation,
@@ -26,7 +25,7 @@ from gradcheck.explanation.model import (
     Tracking,
 )
 from gradcheck.formats import FORMATS, Ball, Format, exact_text
-from gradcheck.program import Call, Node, Number, Shape, call, names, rebuild, unravel
+from gradcheck.program import call, names, unravel
 from gradcheck.report.explain_blocks import (
     Block,
     Code,
@@ -43,13 +42,22 @@ from gradcheck.report.explain_blocks import (
     Table,
     Words,
 )
-from gradcheck.report.table import ulp_text
+from gradcheck.report.explain_formulas import (
+    SHOWN_VALUES,
+    header,
+    is_one,
+    opposite,
+    product,
+    rounded,
+    shape_text,
+    shown,
+    signed,
+    tensor,
+    total,
+)
+from gradcheck.report.places import ulp_text
 from gradcheck.report.words import number
 
-SHOWN_VALUES = 16
-"""Elements of a tensor in one cell; of more, the first three."""
-MAX_ONE_LINE = 36
-"""Characters of a matrix in one line."""
 SHOWN_ROWS = 24
 """Elements of a gradient in its table."""
 EQUALS = Sign("=")
@@ -100,17 +108,17 @@ class _Lesson:
         one = self.explanation.forward
         yield Heading(("The forward pass",))
         rows: list[tuple[Words, ...]] = [
-            ((Code(leaf.name),), (), (self.torch(leaf.numbers),), (_shape(leaf.numbers.shape),), (leaf.dtype,),
+            ((Code(leaf.name),), (), (self.torch(leaf.numbers),), (shape_text(leaf.numbers.shape),), (leaf.dtype,),
              ("leaf, requires_grad" if leaf.requires_grad else "leaf, no gradient",))
             for leaf in one.leaves
         ]  # fmt: skip
         rows += [
             ((Code(self.called(stage)),), (Maths((stage.formula,)),), (self.torch(stage.numbers),),
-             (_shape(stage.numbers.shape),), (stage.dtype,), (stage.grad_fn or "none: not tracked",))
+             (shape_text(stage.numbers.shape),), (stage.dtype,), (stage.grad_fn or "none: not tracked",))
             for stage in one.stages
         ]  # fmt: skip
-        header = _header("layer", "formula", "value", "shape", "dtype", "grad_fn")
-        yield Table(header, tuple(rows), (2, 4, 6, 2, 2, 4))
+        heads = header("layer", "formula", "value", "shape", "dtype", "grad_fn")
+        yield Table(heads, tuple(rows), (2, 4, 6, 2, 2, 4))
         for stage in one.stages:
             if stage.evaluation is not None:
                 terms = "The terms of " if len(stage.evaluation.terms) > 1 else ""
@@ -130,11 +138,11 @@ class _Lesson:
         yield Equations(tuple(rows))
         if len(one.terms) > 1:
             terms = [
-                ((Maths((_signed(term.sign, term.formula),)),), (Maths((_signed(term.sign, term.substituted),)),),
-                 (self.first(term.value) if term.sign > 0 else _opposite(self.first(term.value)),))
+                ((Maths((signed(term.sign, term.formula),)),), (Maths((signed(term.sign, term.substituted),)),),
+                 (self.first(term.value) if term.sign > 0 else opposite(self.first(term.value)),))
                 for term in one.terms
             ]  # fmt: skip
-            yield Table(_header("term", "at the point", "value"), tuple(terms), (3, 3, 2), frozenset({2}))
+            yield Table(header("term", "at the point", "value"), tuple(terms), (3, 3, 2), frozenset({2}))
 
     def added(self, one: Evaluation) -> Line:
         """Return the sum of the terms' values."""
@@ -142,7 +150,7 @@ class _Lesson:
         for k, term in enumerate(one.terms):
             value = self.first(term.value)
             if k == 0:
-                line.append(Numeral(value if term.sign > 0 else _opposite(value)))
+                line.append(Numeral(value if term.sign > 0 else opposite(value)))
             else:
                 line += [Sign("+" if term.sign > 0 else "-"), Numeral(value, inner=True)]
         return tuple(line)
@@ -153,10 +161,10 @@ class _Lesson:
         partial = len(names(one.start.node)) > 1
         title = titled(one.title, partial=partial)
         yield Heading((Maths((title,)), ", step by step"))
-        rows = [Equation((_round(one.start, partial),), (title,))]
+        rows = [Equation((rounded(one.start, partial),), (title,))]
         told: set[str] = set()
         for step in one.steps:
-            rows.append(Equation((_round(step.result, partial),), why=tuple(self.rule(step, told, partial))))
+            rows.append(Equation((rounded(step.result, partial),), why=tuple(self.rule(step, told, partial))))
             told.add(step.rule.name)
         yield Equations(tuple(rows))
         if one.evaluation is not None:
@@ -173,7 +181,7 @@ class _Lesson:
         yield Strong(rule.title)
         if rule.left is not None and rule.right is not None:
             yield ": "
-            yield Maths((_round(rule.left, partial), EQUALS, _round(rule.right, partial)))
+            yield Maths((rounded(rule.left, partial), EQUALS, rounded(rule.right, partial)))
         if rule.name not in told:
             yield f". {rule.sentence}"
 
@@ -245,14 +253,14 @@ class _Lesson:
     def put_in(self, one: Arrival, chain: Chain) -> Line:
         """Return the same with formulas put in; at the input the product of the whole way."""
         if one.name == chain.input and len(chain.product) > 1:
-            return _product([link.partial for link in chain.product])
+            return product([link.partial for link in chain.product])
         if len(one.links) > 1:
-            return _sum([link.flow for link in one.links])
+            return total([link.flow for link in one.links])
         [link] = one.links
         above = self.totals.get(link.above)
         if link.over or above is None or not link.elementwise:
             return () if link.flow is None else (link.flow,)
-        return _product([above, link.partial])
+        return product([above, link.partial])
 
     @property
     def totals(self) -> dict[str, Formula]:
@@ -260,7 +268,7 @@ class _Lesson:
             one.name: one.total
             for chain in self.explanation.chains
             for one in chain.arrivals
-            if one.total is not None and not _is_one(one.total.node)
+            if one.total is not None and not is_one(one.total.node)
         }
 
     def title(self, name: str) -> str:
@@ -276,7 +284,7 @@ class _Lesson:
              (ulp_text(each.numbers.worst),))
             for each in one.arrivals
         ]  # fmt: skip
-        return Table(_header("cotangent", "exact", "autograd", "ULP"), tuple(rows), (2, 5, 5, 1), frozenset({3}))
+        return Table(header("cotangent", "exact", "autograd", "ULP"), tuple(rows), (2, 5, 5, 1), frozenset({3}))
 
     # --- the gradient, beside autograd's ---
 
@@ -292,8 +300,8 @@ class _Lesson:
     def gradient(self, one: Chain) -> Iterator[Block]:
         size = len(one.gradient.exact or ())
         rows = tuple(self.element(one, k) for k in range(min(size, SHOWN_ROWS)))
-        header = _header("element", "point", "exact", "autograd", "ULP", "verdict")
-        yield Table(header, rows, (3, 3, 3, 3, 2, 2), frozenset({1, 2, 3, 4}))
+        heads = header("element", "point", "exact", "autograd", "ULP", "verdict")
+        yield Table(heads, rows, (3, 3, 3, 3, 2, 2), frozenset({1, 2, 3, 4}))
         if size > SHOWN_ROWS:
             yield Paragraph((f"{number(size - SHOWN_ROWS, 'more element')} not shown.",), "note")
 
@@ -317,13 +325,13 @@ class _Lesson:
             yield Paragraph((one.backward,))
         found: Inline = "none" if one.kind == "freeze" else self.exact(one.kept_numbers)
         rows: list[tuple[Words, ...]] = [
-            (("as if it were tracked",), _shown(one.whole), (self.exact(one.whole_numbers),)),
-            (("what backward() finds",), _shown(one.kept), (found,)),
+            (("as if it were tracked",), shown(one.whole), (self.exact(one.whole_numbers),)),
+            (("what backward() finds",), shown(one.kept), (found,)),
         ]
         if one.lost is not None and one.kind != "freeze":
-            rows.append((("what is lost",), _shown(one.lost), ()))
-        header = (("the gradient by ", Code(one.input)), ("formula",), ("value",))
-        yield Table(header, tuple(rows), (3, 4, 4))
+            rows.append((("what is lost",), shown(one.lost), ()))
+        heads = (("the gradient by ", Code(one.input)), ("formula",), ("value",))
+        yield Table(heads, tuple(rows), (3, 4, 4))
 
     def accumulation(self, one: Accumulation) -> Iterator[Block]:
         grad = f"{one.input}.grad"
@@ -338,9 +346,9 @@ class _Lesson:
              (self.torch(each.accumulated),), (self.exact(each.accumulated),), (ulp_text(each.accumulated.worst),))
             for k, each in enumerate(one.passes, 1)
         ]  # fmt: skip
-        header = _header("pass", *inputs, "gradient here", f"{grad} after it", "sum of the exact", "ULP")
+        heads = header("pass", *inputs, "gradient here", f"{grad} after it", "sum of the exact", "ULP")
         wide = (1, *(2 for _ in inputs), 3, 3, 3, 1)
-        yield Table(header, tuple(rows), wide, frozenset({len(header) - 1}))
+        yield Table(heads, tuple(rows), wide, frozenset({len(heads) - 1}))
 
     def foot(self) -> Iterator[Block]:
         one = self.explanation
@@ -359,13 +367,13 @@ class _Lesson:
         """Return torch's numbers."""
         if numbers.torch is None:
             return "none"
-        return _tensor([self.format.text(value) for value in numbers.torch[: SHOWN_VALUES + 1]], numbers.shape)
+        return tensor([self.format.text(value) for value in numbers.torch[: SHOWN_VALUES + 1]], numbers.shape)
 
     def exact(self, numbers: Numbers) -> Inline:
         """Return the exact numbers."""
         if numbers.exact is None:
             return "-"
-        return _tensor([exact_text(ball, self.format) for ball in numbers.exact[: SHOWN_VALUES + 1]], numbers.shape)
+        return tensor([exact_text(ball, self.format) for ball in numbers.exact[: SHOWN_VALUES + 1]], numbers.shape)
 
     def first(self, numbers: Numbers) -> str:
         return exact_text(self.ball(numbers), self.format)
@@ -377,79 +385,3 @@ class _Lesson:
         """Return whether the text of a number is the number, and no rounding of it."""
         ball = self.ball(numbers)
         return ball is not None and ball.exact and ball.contains(Fraction(Decimal(self.first(numbers))))
-
-
-# --- formulas and texts ---------------------------------------------------------------------------
-
-
-def _header(*texts: str) -> tuple[Words, ...]:
-    return tuple((one,) for one in texts)
-
-
-def _shown(formula: Formula | None) -> Words:
-    return () if formula is None else (Maths((formula,)),)
-
-
-def _round(formula: Formula, partial: bool) -> Formula:
-    """Return a formula whose derivatives still to be taken have round d's."""
-
-    def change(part: Node) -> Node:
-        if isinstance(part, Call) and part.op == D:
-            return replace(part, params=(*part.params, ("partial", True)))
-        return part
-
-    return replace(formula, node=rebuild(formula.node, change)) if partial else formula
-
-
-def _signed(sign: int, formula: Formula) -> Formula:
-    return formula if sign > 0 else replace(formula, node=call("neg", formula.node))
-
-
-def _opposite(value: str) -> str:
-    return value.removeprefix("-") if value.startswith("-") else f"-{value}" if value != "0" else value
-
-
-def _is_one(node: Node) -> bool:
-    return isinstance(node, Number) and node.value == 1
-
-
-def _product(formulas: Sequence[Formula | None]) -> Line:
-    return _joined("mul", [one for one in formulas if one is None or not _is_one(one.node)])
-
-
-def _sum(formulas: Sequence[Formula | None]) -> Line:
-    return _joined("add", formulas)
-
-
-def _joined(op: str, formulas: Sequence[Formula | None]) -> Line:
-    """Return formulas in one; nothing where one is missing, or where they count their indices differently."""
-    known = [one for one in formulas if one is not None]
-    indices: dict[str, tuple[str, ...]] = {}
-    for one in known:
-        indices |= one.indices
-    if len(known) < len(formulas) or not known or not all(_agree(one.indices, indices) for one in known):
-        return ()
-    node = known[0].node
-    for one in known[1:]:
-        node = call(op, node, one.node)
-    return (Formula(node, indices),)
-
-
-def _agree(some: Mapping[str, tuple[str, ...]], every: Mapping[str, tuple[str, ...]]) -> bool:
-    return all(every[name] == letters for name, letters in some.items())
-
-
-def _shape(shape: Shape) -> str:
-    return " × ".join(map(str, shape)) or "scalar"
-
-
-def _tensor(texts: list[str], shape: Shape) -> Inline:
-    """Return a small tensor in full and a large one by its first elements; a long matrix row under row."""
-    if len(texts) > SHOWN_VALUES:
-        return Code(f"{', '.join(texts[:3])}, ...")
-    if not shape:
-        return texts[0]
-    for size in reversed(shape[1:]):
-        texts = [f"[{', '.join(texts[k : k + size])}]" for k in range(0, len(texts), size)]
-    long = len(shape) > 1 and sum(map(len, texts)) > MAX_ONE_LINE
-    return Code(f"[{(',' + chr(10) + ' ' if long else ', ').join(texts)}]")

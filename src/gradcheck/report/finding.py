@@ -14,7 +14,8 @@ from gradcheck.formats import FORMATS, exact_text
 from gradcheck.judgements import Judgements
 from gradcheck.outcome import GradientOutcome, Outcome, Run
 from gradcheck.report.blame import headline
-from gradcheck.report.table import beside_the_gradients, place, point_text
+from gradcheck.report.places import place, point_text
+from gradcheck.report.told import beside_the_gradients
 from gradcheck.report.words import fingerprint, one_line, relative
 from gradcheck.repro import command
 from gradcheck.suite import Batch, Result

@@ -8,7 +8,7 @@ from typing import IO
 
 from gradcheck.report import View
 from gradcheck.report.finding import Finding, details, findings
-from gradcheck.report.table import ulp_text
+from gradcheck.report.places import ulp_text
 from gradcheck.report.words import facts, number, problems
 from gradcheck.suite import Batch
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import MAX_EMAX, MIN_EMIN, Context
 from io import StringIO
 from itertools import compress
@@ -16,32 +15,27 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from gradcheck.blame import Blame
-from gradcheck.compare import Judgement
 from gradcheck.errors import printable
 from gradcheck.formats import FORMATS, Ball, Format, exact_text
 from gradcheck.judgements import Judgements
-from gradcheck.outcome import Floats, GradientOutcome, LayerOutcome, Outcome, Outcomes, Run
-from gradcheck.program import Shape, unravel
+from gradcheck.outcome import Floats, GradientOutcome, Outcome, Outcomes, Run
+from gradcheck.program import Shape
 from gradcheck.report import View
-from gradcheck.report.blame import block, headline
-from gradcheck.report.tones import STYLES
+from gradcheck.report.places import counted, element, number, ulp_text
+from gradcheck.report.told import failures, notes
+from gradcheck.report.tones import FILE_WIDTH, STYLES
 from gradcheck.verdict import Verdict, worst
 
 SHOWN_ROWS = 12
 """Rows of one table; more are cut to the worst ones, unless everything is asked for."""
 SHOWN_OUTCOMES = 6
 """Tensor checks shown in full; of more, the worst ones."""
-SHOWN_BLAMES = 4
-"""Kinds of bad elements for which all is shown that is known about the fault; of more, the worst ones."""
 SHOWN_VALUES = 8
 """Elements of a layer's value."""
 MAX_LINE = 240
 """Characters of one line of the gradient program."""
 MAX_ONE_LINE = 36
 """Characters of a matrix in one line."""
-FILE_WIDTH = 120
-"""Columns where the output is no terminal."""
 MANY_DIGITS = Context(prec=60, Emin=MIN_EMIN, Emax=MAX_EMAX)
 """Enough to subtract the ends of an enclosure of the first working precision."""
 
@@ -65,7 +59,7 @@ def _colors(view: View) -> dict[str, Any]:
 def show(run: Run, console: Console, view: View) -> None:
     """Print the table of a run on a console, as wide as that is."""
     view = replace(view, width=console.width)
-    for part in _failures(run) if view.quiet else _body(run, view):
+    for part in failures(run) if view.quiet else _body(run, view):
         console.print(part, soft_wrap=view.quiet and not console.is_terminal)
         if isinstance(part, Table):
             console.print()
@@ -91,7 +85,7 @@ def _body(run: Run, view: View) -> Iterator[object]:
         yield from _scalar_tables(run, view)
     else:
         yield from _tensor_tables(run, view)
-    yield from _notes(run, view)
+    yield from notes(run, view)
 
 
 # --- formulas -------------------------------------------------------------------------------------
@@ -228,16 +222,12 @@ def _elements(outcome: Outcome, gradient: GradientOutcome, view: View) -> Iterat
     table.add_column(gradient.input, justify="right", overflow="fold")
     _lane_columns(table, gradient.expected is not None, view)
     for k in shown:
-        at = _element(gradient.input, gradient.shape, k)
+        at = element(gradient.input, gradient.shape, k)
         point = fmt.text(outcome.rounded[gradient.input].item(k))
         table.add_row(Text(at), Text(point), *_lanes(gradient, k, fmt, gradient.expected is not None, view))
     yield table
     if hidden:
         yield _cut([gradient.judgements.part(hidden)], "element")
-
-
-def _element(name: str, shape: Shape, k: int) -> str:
-    return f"{name}[{', '.join(map(str, unravel(shape, k)))}]" if shape else name
 
 
 def _numbers(values: Floats, dtype: str) -> str:
@@ -275,17 +265,13 @@ def _lane_columns(table: Table, expected: bool, view: View) -> None:
 
 def _lanes(gradient: GradientOutcome, k: int, fmt: Format, expected: bool, view: View) -> list[Text]:
     found = gradient.judgements[k]
-    torch = _number(gradient.number(k), fmt)
+    torch = number(gradient.number(k), fmt)
     radius = [Text(_radius(gradient.ball(k)))] if view.verbose else []
     cells = [Text(exact_text(gradient.exact[k], fmt)), *radius, Text(torch), Text(ulp_text(found.ulps))]
     cells.append(_verdict(found.verdict))
     if expected and gradient.expected is not None and gradient.expectations is not None:
-        cells += [Text(_number(gradient.expected[k], fmt)), _verdict(gradient.expectations[k].verdict)]
+        cells += [Text(number(gradient.expected[k], fmt)), _verdict(gradient.expectations[k].verdict)]
     return cells
-
-
-def _number(value: float | None, fmt: Format) -> str:
-    return "none" if value is None else fmt.text(value)
 
 
 def _verdict(verdict: Verdict) -> Text:
@@ -298,19 +284,6 @@ def _radius(ball: Ball | None) -> str:
         return "-" if ball is None else "0"
     lower, upper = (MANY_DIGITS.create_decimal(text) for text in ball.decimals(MANY_DIGITS.prec))
     return f"{MANY_DIGITS.divide(MANY_DIGITS.subtract(upper, lower), 2):.1e}"
-
-
-def ulp_text(ulps: float | None) -> str:
-    """Return an error in ULP: exactly 0, tiny, or with two decimals while those can matter.
-
-    >>> [ulp_text(x) for x in (None, 0.0, 1e-30, 0.4837, 12.0, 2.1e9)]
-    ['-', '0', '<0.01', '0.48', '12', '2.1e+09']
-    """
-    if ulps is None:
-        return "-"
-    if 0 < ulps < 0.005:
-        return "<0.01"
-    return f"{ulps:.2f}".rstrip("0").rstrip(".") if ulps < 1e6 else f"{ulps:.2g}"
 
 
 def _rank(outcome: Outcome, gradient: GradientOutcome) -> tuple[int, float]:
@@ -333,156 +306,8 @@ def _cut(hidden: Sequence[Judgements], what: str) -> Text:
     within = f", within {ulp_text(worst)} ULP" if worst is not None else ""
     count = sum(map(len, hidden))
     noun = what if count == 1 else f"{what}s"
-    counts = _counts(sum((one.counts() for one in hidden), Counter()))
+    counts = counted(sum((one.counts() for one in hidden), Counter()))
     return Text(f"above: the worst; {count:,} {noun} not shown: {counts}{within} (--all shows them)", style="dim")
-
-
-# --- below the tables -----------------------------------------------------------------------------
-
-
-@dataclass(slots=True)
-class _Kind:
-    """Elements of which the same is to be said: the verdict, the words, the first place, how many, what is at fault."""
-
-    verdict: Verdict
-    note: str
-    place: str
-    outcome: Outcome
-    blame: Blame | None = None
-    count: int = 0
-
-
-def _kinds(run: Run) -> list[_Kind]:
-    """Return what there is to say about elements, each thing once, mildest first; elements with a known fault lead."""
-    kinds: dict[tuple[Verdict, str, str], _Kind] = {}
-    known: dict[tuple[Verdict, str], _Kind] = {}
-    for outcome, where, one, blame, count in sorted(_elements_with_notes(run), key=lambda item: item[3] is None):
-        note = one.note or ""
-        if blame is None and (one.verdict, note) in known:
-            known[one.verdict, note].count += count
-            continue
-        key = (one.verdict, note, f"{blame.cause} {blame.span}" if blame else "")
-        kind = kinds.setdefault(key, _Kind(one.verdict, note, where, outcome, blame))
-        kind.count += count
-        known.setdefault((one.verdict, note), kind)
-    return sorted(kinds.values(), key=lambda kind: kind.verdict.severity)
-
-
-def _elements_with_notes(run: Run) -> Iterator[Told]:
-    """Yield the elements that something is to be said about, and what is at fault where that is known."""
-    for outcome in run:
-        if outcome.error is not None:
-            yield outcome, point_text(outcome), Judgement(Verdict.ERROR, note=outcome.error), None, 1
-        for each in outcome.gradients:
-            for blame in sorted(each.blames, key=lambda blame: blame.element):
-                k = blame.element
-                yield outcome, place(outcome, each, k), each.judgements[k], blame, 1
-            blamed = [blame.element for blame in each.blames]
-            for found, without in ((each.judgements, blamed), (each.expectations or Judgements(0), [])):
-                for k, count in found.kinds(without):
-                    if found[k].note is not None:
-                        yield outcome, place(outcome, each, k), found[k], None, count
-        yield from beside_the_gradients(outcome)
-
-
-Told = tuple[Outcome, str, Judgement, Blame | None, int]
-"""An outcome, a place in it in words, the judgement there, what is at fault, and for how many elements it stands."""
-
-
-def beside_the_gradients(outcome: Outcome) -> Iterator[Told]:
-    """Yield what is to be said of the output's value, and the operations at fault that nothing else names.
-
-    The value says nothing where a gradient says the same.
-    """
-    blames = [blame for each in outcome.gradients for blame in each.blames]
-    known = {(blame.cause, blame.span) for blame in blames}
-    said = {verdict for each in outcome.gradients for verdict in each.judgements.verdicts()}
-    for value, k, count, blame in _of_the_value(outcome):
-        one = value.judgements[k]
-        told = one.verdict in said if blame is None else (blame.cause, blame.span) in known
-        if one.verdict is not Verdict.AGREE and not told:
-            where = f"the value {_element(value.name, value.shape, k)}, {point_text(outcome)}"
-            yield outcome, where, one, blame, count
-            known |= set() if blame is None else {(blame.cause, blame.span)}
-    for fault in outcome.faults:
-        if (fault.blame.cause, fault.blame.span) not in known:
-            yield outcome, point_text(outcome), replace(fault.judgement, note=None), fault.blame, 1  # the blame says it
-
-
-def _of_the_value(outcome: Outcome) -> Iterator[tuple[LayerOutcome, int, int, Blame | None]]:
-    """Yield elements of the output with how many are alike, and what is at fault."""
-    if (value := outcome.value) is not None:
-        for blame in sorted(value.blames, key=lambda blame: blame.element):
-            yield value, blame.element, 1, blame
-        for k, count in value.judgements.kinds([blame.element for blame in value.blames]):
-            yield value, k, count, None
-
-
-def _notes(run: Run, view: View) -> Iterator[object]:
-    kinds = _kinds(run)
-    shown = kinds if view.everything else [kind for kind in kinds if kind.blame is not None][-SHOWN_BLAMES:]
-    for kind in kinds:
-        more = f" (and {kind.count - 1:,} more)" if kind.count > 1 else ""
-        sign = (kind.verdict.signed, STYLES[kind.verdict])
-        blame = kind.blame
-        if blame is None:
-            yield Text.assemble(sign, f" at {kind.place}{more}: {kind.note}")
-        elif kind not in shown:
-            yield Text.assemble(sign, f" at {kind.place}{more}: {headline(kind.outcome, blame)}")
-        else:
-            # What leaves the range on the way is named below, with its place.
-            note = re.sub(r"; \w+ on the way is too large .*", "", kind.note)
-            yield Text.assemble(sign, f" at {kind.place}{more}{f': {note}' if note else ''}")
-            yield block(run, kind.outcome, blame, kind.verdict in run.failing, view.width or FILE_WIDTH)
-            yield Text()
-    for note in dict.fromkeys(note for outcome in run for note in outcome.notes):
-        yield Text(f"note: {note}", style="dim")
-
-
-def place(outcome: Outcome, gradient: GradientOutcome, k: int) -> str:
-    """Return where one element of a gradient is, in words."""
-    if gradient.shape:
-        value = FORMATS[outcome.dtype].text(outcome.rounded[gradient.input].item(k))
-        return f"{_element(gradient.input, gradient.shape, k)} = {value}{_dtype_suffix(outcome)}"
-    return point_text(outcome)
-
-
-def point_text(outcome: Outcome) -> str:
-    """Return a point in words: its numbers, and the names of its tensors."""
-    fmt = FORMATS[outcome.dtype]
-    scalars = [f"{name} = {fmt.text(one.item())}" for name, one in outcome.rounded.items() if not one.shape]
-    tensors = [name for name, one in outcome.rounded.items() if one.shape]
-    return ", ".join([*scalars, *tensors]) + _dtype_suffix(outcome)
-
-
-def _dtype_suffix(outcome: Outcome) -> str:
-    return f" in {outcome.dtype}"
-
-
-def _failures(run: Run) -> Iterator[Text]:
-    """Return one line for every element that fails."""
-    for outcome in run:
-        if outcome.error is not None:
-            yield Text(f"✗ error at {point_text(outcome)}: {outcome.error}", style=STYLES[Verdict.ERROR])
-        fmt = FORMATS[outcome.dtype]
-        for gradient in outcome.gradients:
-            for k in gradient.judgements.where(gradient.judgements.is_(*run.failing)):
-                one = gradient.judgements[k]
-                if one.verdict in run.failing:
-                    torch = _number(gradient.number(k), fmt)
-                    exact = exact_text(gradient.exact[k], fmt)
-                    blame = next((blame for blame in gradient.blames if blame.element == k), None)
-                    cause = f": {headline(outcome, blame)}" if blame else ""
-                    line = f"✗ {one.verdict} at {place(outcome, gradient, k)}: autograd {torch}, exact {exact}{cause}"
-                    yield Text(line, style=STYLES[one.verdict])
-            for k, one in enumerate(gradient.expectations or ()):
-                if one.verdict in run.failing and gradient.expected is not None:
-                    line = f"✗ expected {_number(gradient.expected[k], fmt)} at {place(outcome, gradient, k)}"
-                    yield Text(f"{line}: exact {exact_text(gradient.exact[k], fmt)}", style=STYLES[one.verdict])
-        for _, where, one, blame, _ in beside_the_gradients(outcome):
-            if one.verdict in run.failing:
-                cause = headline(outcome, blame) if blame else one.note or ""
-                yield Text(f"✗ {one.verdict} at {where}: {cause}", style=STYLES[one.verdict])
 
 
 def _summary(run: Run, terms: Sequence[str]) -> Text:
@@ -491,9 +316,9 @@ def _summary(run: Run, terms: Sequence[str]) -> Text:
     few = run.outcomes.worst(1) if isinstance(run.outcomes, Outcomes) else run  # one text draws one tensor
     drawn = any("rand" in value.text for outcome in few for value in outcome.point.values())
     facts = [
-        _counts(counts) or "nothing checked",
-        *([f"value: {_counts(values)}"] if set(values) - {Verdict.AGREE} else []),
-        *([f"operations: {_counts(faults)}"] if set(faults) - {*counts, *values} else []),
+        counted(counts) or "nothing checked",
+        *([f"value: {counted(values)}"] if set(values) - {Verdict.AGREE} else []),
+        *([f"operations: {counted(faults)}"] if set(faults) - {*counts, *values} else []),
         *([f"worst {ulp_text(worst)} ULP"] if worst is not None else []),
         ", ".join(tally.dtypes),
         run.environment["device"],
@@ -504,8 +329,3 @@ def _summary(run: Run, terms: Sequence[str]) -> Text:
     ]
     style = STYLES[run.verdict] if counts else STYLES[Verdict.UNDECIDED]
     return Text.assemble((facts[0], style), *(f" · {fact}" for fact in facts[1:] if fact))
-
-
-def _counts(counts: Counter[Verdict]) -> str:
-    """Return ``3 agree, 1 disagree``, the mildest first."""
-    return ", ".join(f"{counts[verdict]:,} {verdict}" for verdict in Verdict if counts[verdict])

@@ -1,0 +1,58 @@
+"""Where an element is, and how its numbers are said: the small words of every report for people."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from gradcheck.formats import FORMATS, Format
+from gradcheck.outcome import GradientOutcome, Outcome
+from gradcheck.program import Shape, unravel
+from gradcheck.verdict import Verdict
+
+
+def element(name: str, shape: Shape, k: int) -> str:
+    """Return the name of an element."""
+    return f"{name}[{', '.join(map(str, unravel(shape, k)))}]" if shape else name
+
+
+def number(value: float | None, fmt: Format) -> str:
+    """Return a number as its dtype writes it."""
+    return "none" if value is None else fmt.text(value)
+
+
+def ulp_text(ulps: float | None) -> str:
+    """Return an error in ULP: exactly 0, tiny, or with two decimals while those can matter.
+
+    >>> [ulp_text(x) for x in (None, 0.0, 1e-30, 0.4837, 12.0, 2.1e9)]
+    ['-', '0', '<0.01', '0.48', '12', '2.1e+09']
+    """
+    if ulps is None:
+        return "-"
+    if 0 < ulps < 0.005:
+        return "<0.01"
+    return f"{ulps:.2f}".rstrip("0").rstrip(".") if ulps < 1e6 else f"{ulps:.2g}"
+
+
+def place(outcome: Outcome, gradient: GradientOutcome, k: int) -> str:
+    """Return where one element of a gradient is, in words."""
+    if gradient.shape:
+        value = FORMATS[outcome.dtype].text(outcome.rounded[gradient.input].item(k))
+        return f"{element(gradient.input, gradient.shape, k)} = {value}{_dtype_suffix(outcome)}"
+    return point_text(outcome)
+
+
+def point_text(outcome: Outcome) -> str:
+    """Return a point in words: its numbers, and the names of its tensors."""
+    fmt = FORMATS[outcome.dtype]
+    scalars = [f"{name} = {fmt.text(one.item())}" for name, one in outcome.rounded.items() if not one.shape]
+    tensors = [name for name, one in outcome.rounded.items() if one.shape]
+    return ", ".join([*scalars, *tensors]) + _dtype_suffix(outcome)
+
+
+def _dtype_suffix(outcome: Outcome) -> str:
+    return f" in {outcome.dtype}"
+
+
+def counted(counts: Counter[Verdict]) -> str:
+    """Return ``3 agree, 1 disagree``, the mildest first."""
+    return ", ".join(f"{counts[verdict]:,} {verdict}" for verdict in Verdict if counts[verdict])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import inf, isfinite, nextafter
 from typing import Any, overload
@@ -40,6 +40,16 @@ class Bounds:
         code = 0 if self.why is None else int(self.why.ravel()[k])
         return self.reasons[code - 1] if code else None
 
+    def meet(self, other: Bounds) -> Bounds:
+        """Return what both together prove of the same numbers.
+
+        >>> one, other = (Bounds(np.array([low]), np.array([high])) for low, high in ((1.0, 4.0), (np.nan, np.nan)))
+        >>> one.meet(other).lower
+        array([1.])
+        """
+        lower, upper = np.fmax(self.lower, other.lower), np.fmin(self.upper, other.upper)
+        return Bounds(lower, upper, self.why, self.reasons)
+
 
 class Enclosures(Sequence[Known]):
     """What is proven of each element of an array, in row-major order: bounds in float64, or a ball where it needed one.
@@ -55,6 +65,7 @@ class Enclosures(Sequence[Known]):
     def __init__(self, count: int, bounds: Bounds | None = None) -> None:
         self.bounds = Bounds(*np.full((2, count), np.nan)) if bounds is None else bounds
         self.balls: dict[int, Known] = {}
+        self._ends: tuple[Floats, Floats] | None = None
 
     @classmethod
     def bounded(cls, bounds: Bounds) -> Enclosures:
@@ -97,6 +108,7 @@ class Enclosures(Sequence[Known]):
     def __setitem__(self, k: int, known: Known) -> None:
         """Hold what is known of one element in place of what was known so far."""
         self.balls[k] = known
+        self._ends = None
 
     def part(self, places: range) -> Enclosures:
         """Return what is known of some elements."""
@@ -117,18 +129,22 @@ class Enclosures(Sequence[Known]):
     @property
     def lower(self) -> Floats:
         """Return the greatest float64 that is known to be at most each number, nan where nothing is proven."""
-        return self._ends(self.bounds.lower, lambda ball: outward(ball)[0])
+        return self.ends[0]
 
     @property
     def upper(self) -> Floats:
         """Return the least float64 that is known to be at least each number, nan where nothing is proven."""
-        return self._ends(self.bounds.upper, lambda ball: outward(ball)[1])
+        return self.ends[1]
 
-    def _ends(self, bounds: Floats, end: Callable[[Ball], float]) -> Floats:
-        made = bounds.copy()
-        for k, known in self.balls.items():
-            made[k] = end(known) if isinstance(known, Ball) else np.nan
-        return made
+    @property
+    def ends(self) -> tuple[Floats, Floats]:
+        """Return both, worked out once."""
+        if self._ends is None:
+            lower, upper = self.bounds.lower.copy(), self.bounds.upper.copy()
+            for k, known in self.balls.items():
+                lower[k], upper[k] = outward(known) if isinstance(known, Ball) else (np.nan, np.nan)
+            self._ends = lower, upper
+        return self._ends
 
 
 def outward(ball: Ball) -> tuple[float, float]:

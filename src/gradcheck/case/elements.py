@@ -28,6 +28,9 @@ Element = Ball | Estimate | str | None
 """An enclosure; the estimate of a limit; the reason why there is no derivative; or None where this precision, or this
 form, gives no number."""
 
+MANY_OPEN = 256
+"""Elements from which intervals of the extended format are quicker than balls."""
+
 _CONFLICT = "oracle conflict: the closed form and the node-level program enclose different numbers"
 _UNTRACKED = {
     Verdict.AGREE: (Verdict.UNTRACKED, "torch tracks no gradient here, and the derivative is 0"),
@@ -62,6 +65,11 @@ class Elements:
         found: Truths = self.judgements.codes == OPEN
         return found
 
+    @property
+    def is_wide(self) -> bool:
+        """Whether more of the open elements have bounds than balls are quick to decide."""
+        return int((self.is_open & np.isfinite(self.known.lower)).sum()) > MANY_OPEN
+
     def take(self, at: Sequence[int], other: Elements) -> None:
         """Take over some elements that were judged by themselves."""
         self.kinks = [at[j] for j in other.kinks]
@@ -88,6 +96,7 @@ class Elements:
 
     def screen(self, nodes: Bounds, forms: Bounds | None, fmt: Format, ulps: float) -> None:
         """Judge all elements by what machine intervals enclose, as far as these decide."""
+        self.kinks = []
         lower, upper = nodes.lower.ravel(), nodes.upper.ravel()
         apart = np.zeros(lower.shape, np.bool_)
         if forms is not None:

@@ -240,6 +240,11 @@ class Case:
         for one, output in zip(gradients, outputs, strict=True):
             one.screen(self.screened[output], closed.get(one.name), self.format, self.tolerance)
         value.screen(self.screened[value.name], None, self.format, self.tolerance)
+        wide = {name: one for name, one in zip([*outputs, value.name], [*gradients, value], strict=True) if one.is_wide}
+        if wide:
+            for name, bounds in self.truth.bounds(wide, extended=True).items():
+                both = self.screened[name].meet(bounds)
+                wide[name].screen(both, closed.get(wide[name].name), self.format, self.tolerance)
 
     def screened_forms(self) -> dict[str, Bounds]:
         """Return the closed form of each gradient in machine intervals."""

@@ -14,6 +14,7 @@ import numpy as np
 from flint import arb, fmpq
 
 from gradcheck.exact.elements import SOFT_ZERO, UNDECIDED, ZERO, Array, Undefined, Values, Zero, as_ball
+from gradcheck.exact.matrices import BALLS
 from gradcheck.exact.precision import working_precision
 from gradcheck.exact.structure import Book, Known, forget
 from gradcheck.functions import (
@@ -149,7 +150,7 @@ def _is_number(element: Any) -> bool:
 def operation(node: Call, args: list[Any]) -> Any:
     """Return the value of one operation on evaluated arguments."""
     if node.op in TENSOR:
-        return TENSOR[node.op].exact(np, *map(as_array, args), **dict(node.params), zero=ZERO)
+        return TENSOR[node.op].exact(BALLS, *map(as_array, args), **dict(node.params), zero=ZERO)
     if node.op in CONSTANTS:
         return CONSTANTS[node.op].exact(arb)
     row = ELEMENTWISE.get(node.op)

@@ -40,9 +40,9 @@ class Truth:
         """Return whether there are so many numbers that machine intervals come first."""
         return sum(prod(self.core.shapes[layer.name]) for layer in self.core.program.layers) >= MANY
 
-    def bounds(self, keep: Collection[str]) -> dict[str, Bounds]:
-        """Return proven bounds of some layers in machine intervals."""
-        return machine.enclose(self.core, self.point, keep)
+    def bounds(self, keep: Collection[str], *, extended: bool = False) -> dict[str, Bounds]:
+        """Return proven bounds of some layers in machine intervals, of float64 or of the extended format."""
+        return machine.enclose(self.core, self.point, keep, extended=extended)
 
     def values(self, bits: int = START_BITS) -> Values:
         """Return the values of all layers as arrays of balls; those with the most bits are remembered."""

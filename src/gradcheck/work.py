@@ -25,15 +25,15 @@ class Budget:
     since: float | None = None
     """When the task began that runs now."""
 
-    def enough(self, tasks: int = 1) -> bool:
-        """Return whether there is something left; else these tasks are counted as refused.
+    def enough(self, tasks: int = 1, each: float = 0.0) -> bool:
+        """Return whether there is something left, for one task of ``each`` seconds; else the tasks count as refused.
 
-        >>> budget = Budget(seconds=0.0, spent=1.0)
-        >>> budget.enough(3), budget.refused
-        (False, 3)
+        >>> budget = Budget(seconds=1.0, spent=0.5)
+        >>> budget.enough(), budget.enough(3, each=2.0), budget.refused
+        (True, False, 3)
         """
         running = 0.0 if self.since is None else thread_time() - self.since
-        if self.spent + running < self.seconds:
+        if self.spent + running + each <= self.seconds and self.spent + running < self.seconds:
             return True
         self.refused += tasks
         return False

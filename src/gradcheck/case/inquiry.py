@@ -189,8 +189,11 @@ class Inquiry:
         self, known: Sequence[Rewrite], gradient: GradientOutcome, k: int
     ) -> Iterator[tuple[tuple[int, int, int], Fix] | None]:
         """Yield what becomes of each rewrite, while there is time."""
+        # What is rewritten takes about as long as what it replaces.
+        alone = self.case.truth.is_large and self.stands_alone(self.case.plan.program)
+        cost = self.case.seconds if self.case.truth.is_large and not alone else 0.0
         for tried, each in enumerate(known):
-            if not self.search.fixes.enough(len(known) - tried):
+            if not self.search.fixes.enough(len(known) - tried, cost):
                 return
             with self.search.fixes.spending():
                 made = self.attempt(each, gradient, k)

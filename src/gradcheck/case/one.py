@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property, partial
 from math import prod
+from time import thread_time
 from typing import Any
 
 import numpy as np
@@ -78,6 +79,7 @@ class Case:
         self.whole = Whole(self)
         self.value: Elements | None = None
         self.screened: dict[str, Bounds] = {}
+        self.seconds = 0.0
 
     @cached_property
     def truth(self) -> exact.Truth:
@@ -104,7 +106,9 @@ class Case:
             torch = self.backward()
         except LaneProblem as problem:
             return self.outcome([], [], str(problem))
+        start = thread_time()
         gradients, value, faults = self.examine(torch, self.vectorised())
+        self.seconds = thread_time() - start
         faults += map(mismatched, torch.mismatches)
         self.sharpen(gradients)
         layers = [self.layer(one, torch.layers[one.name], self.enclosed(one.name)) for one in self.plan.program.layers]

@@ -22,7 +22,7 @@ from gradcheck.verdict import Verdict
 if TYPE_CHECKING:
     from gradcheck.case.one import Case
 
-MAX_NUMBERS = 100_000
+MAX_NUMBERS = 10_000_000
 """Numbers on the way of a program up to which its operations are taken one by one."""
 MAX_FAULTS = 16
 """Operations of one program that are reported as wrong."""

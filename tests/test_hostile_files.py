@@ -366,7 +366,7 @@ def test_many_small_checks_share_a_budget(what: str, monkeypatch: pytest.MonkeyP
     text, budget, message = BUDGETS[what]
     write("a.toml", text)
     assert load(["a.toml"]).problems == ()
-    monkeypatch.setattr(tables, "Trial", lambda: trial.Trial(budget=limits.Budget(**{what: budget})))
+    monkeypatch.setattr(tables, "Trial", lambda: trial.Trial(allowance=limits.Allowance(**{what: budget})))
     [problem] = load(["a.toml"]).problems
     first, *_, last = problem.split("\n")
     assert (first.partition(": ")[2], last) == (message, "the rest of the file is not read; split it")
@@ -405,10 +405,10 @@ SMALLER = 50
 @pytest.mark.parametrize("name", SLOW)
 def test_no_file_takes_long(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     write("a.toml", SLOW[name]()[: limits.MAX_FILE_BYTES])
-    small = limits.Budget(
+    small = limits.Allowance(
         limits.MAX_CHARACTERS // SMALLER, limits.MAX_POINTS // SMALLER, limits.MAX_POINT_BITS // SMALLER
     )
-    monkeypatch.setattr(tables, "Trial", lambda: trial.Trial(budget=small))
+    monkeypatch.setattr(tables, "Trial", lambda: trial.Trial(allowance=small))
     start = time.process_time()
     assert load(["a.toml"]).problems
     assert time.process_time() - start < MAX_SECONDS

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 explainer = typer.Typer(**APP)  # type: ignore[arg-type]
 
 
-class Form(StrEnum):
+class Document(StrEnum):
     """The forms of an explanation."""
 
     TERMINAL = "terminal"
@@ -71,7 +71,7 @@ def explain_program(  # noqa: PLR0913, PLR0917 - one parameter an option
         metavar="FILE", help="Draw the dynamic graph to a file: .svg, .dot or .mmd.", show_default=False)] = None,
     seed: Seed = 0,
     timeout: Timeout = DEFAULT_TIMEOUT,
-    format: Annotated[Form, typer.Option(help="What to write.")] = Form.TERMINAL,  # noqa: A002 - the option's name
+    format: Annotated[Document, typer.Option(help="What to write.")] = Document.TERMINAL,  # noqa: A002 - the option's name
     output: Output = None,
     color: Shade = Color.AUTO,
 ) -> None:
@@ -79,7 +79,7 @@ def explain_program(  # noqa: PLR0913, PLR0917 - one parameter an option
     from gradcheck.settings import Settings
 
     settings = Settings(dtypes=listed([dtype]), device=device, wrt=listed(wrt) if wrt else None, seed=seed)
-    if steps and (format is not Form.TERMINAL or output is not None):
+    if steps and (format is not Document.TERMINAL or output is not None):
         raise UsageProblem("--steps is for the terminal", hint="leave out --format and --output, or --steps")
     check_writable([output, graph])
     text = program_text(program)
@@ -107,8 +107,8 @@ def _explained(
     return explained(program, points, settings, accumulate=accumulate, freeze=freeze)
 
 
-def _writer(form: Form, found: Explanation, shown: View, steps: bool, hint: bool) -> Writer:
-    if form is not Form.TERMINAL:
+def _writer(form: Document, found: Explanation, shown: View, steps: bool, hint: bool) -> Writer:
+    if form is not Document.TERMINAL:
         from gradcheck.report.explanations import DOCUMENTS
 
         return lambda file: file.writelines([DOCUMENTS[form](found)])

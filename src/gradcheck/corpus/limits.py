@@ -49,7 +49,7 @@ MAX_MEMORY = 3 * 2**29
 
 
 @dataclass(slots=True)
-class Budget:
+class Allowance:
     """What reading one file may still cost, so that many small checks cost no more than a large one.
 
     The limits are such that a file takes a few seconds at most; each is asked before anything is made.

@@ -18,7 +18,7 @@ def read_lines(page: Page, terms: Terms, named: bool) -> list[Check]:
     checks: list[Check] = []
     start = 0
     for number, line in enumerate(page.text.split("\n"), 1):
-        if page.full or trial.budget.spent:
+        if page.full or trial.allowance.spent:
             break
         span = Span(start, start + len(line))
         start = span.end + 1

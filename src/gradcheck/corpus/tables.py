@@ -115,7 +115,7 @@ class _Reader:
 
     @property
     def _goes_on(self) -> bool:
-        return not self.trial.budget.spent and not self.page.full
+        return not self.trial.allowance.spent and not self.page.full
 
     # --- problems ---
 
@@ -227,8 +227,8 @@ class _Reader:
     def _definition(self, announced: Definition, body: str, made: Mapping[str, Definition]) -> Definition:
         try:
             definition = complete(announced, body, made)
-            self.trial.budget.read(body)  # which is read once more
-            self.trial.budget.read("".join(map(str, definition.pieces or ())))
+            self.trial.allowance.read(body)  # which is read once more
+            self.trial.allowance.read("".join(map(str, definition.pieces or ())))
         except GradcheckError as error:
             self.refuse(error, ("define", self.keys[announced.name]))
             return announced

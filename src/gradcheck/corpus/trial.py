@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from gradcheck.corpus.definitions import Definitions, Expansion, expand
-from gradcheck.corpus.limits import Budget
+from gradcheck.corpus.limits import Allowance
 from gradcheck.errors import GradcheckError, NameProblem, ShapeProblem, UsageProblem
 from gradcheck.expect import expectations
 from gradcheck.functions.params import shape_text
@@ -39,10 +39,10 @@ class Draft:
 
 @dataclass(slots=True)
 class Trial:
-    """The trial of the drafts of one file, which share their definitions and a budget."""
+    """The trial of the drafts of one file, which share their definitions and an allowance."""
 
     definitions: Definitions = field(default_factory=dict)
-    budget: Budget = field(default_factory=Budget)
+    allowance: Allowance = field(default_factory=Allowance)
 
     def run(self, draft: Draft, refuse: Refuse) -> Draft:
         """Return the draft with all definitions written out; whatever is wrong with it is refused."""
@@ -75,7 +75,7 @@ class Trial:
 
     def _read(self, text: str) -> Expansion:
         expansion = expand(text, self.definitions)
-        self.budget.read(expansion.text)
+        self.allowance.read(expansion.text)
         return expansion
 
     def _expanded(self, draft: Draft, refuse: Refuse) -> Draft:
@@ -102,10 +102,10 @@ class Trial:
             return []
         settings = draft.settings
         try:
-            self.budget.read_points(draft.at)
+            self.allowance.read_points(draft.at)
             points = parse_points(
                 draft.at, program.inputs, seed=settings.seed, directory=settings.directory, files=draft.files,
-                budget=self.budget,
+                allowance=self.allowance,
             )  # fmt: skip
         except GradcheckError as error:
             refuse(error, "at")
@@ -131,7 +131,7 @@ class Trial:
         return fits
 
     def _lower(self, program: Program, shapes: Shapes) -> None:
-        self.budget.read(program.source)
+        self.allowance.read(program.source)
         lower(program, shapes)
 
 

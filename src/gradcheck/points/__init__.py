@@ -22,7 +22,7 @@ from gradcheck.points.limits import (
     MAX_POINTS,
     MAX_TOTAL_BITS,
     MAX_TOTAL_ELEMENTS,
-    Budget,
+    Allowance,
     Files,
     Session,
 )
@@ -61,13 +61,13 @@ def parse_points(
     seed: int = 0,
     directory: Path | None = None,
     files: Files = Files.ANY,
-    budget: Budget | None = None,
+    allowance: Allowance | None = None,
 ) -> list[Point]:
     """Return the points that the texts describe; each binds every input.
 
     Several values of an input make a grid, in which the last input varies fastest. Texts complete a point together;
     one that names an input again, once all are given, begins the next. Files are relative to ``directory``; ``files``
-    says which may be read, and ``budget`` may be shared with other calls.
+    says which may be read, and ``allowance`` may be shared with other calls.
     Raises PointProblem, LimitProblem, FileProblem, and UsageProblem for a negative seed.
 
     >>> [(point["x"].text, point["y"].text) for point in parse_points(["x=1,1/3", "y=-1:1:2"], ["x", "y"])]
@@ -78,7 +78,7 @@ def parse_points(
         raise PointProblem(f"at which point? the program needs {listed(inputs)}", hint=hint)
     if len(texts) > MAX_POINTS * max(1, len(inputs)):
         raise LimitProblem(f"at most {MAX_POINTS:,} points can be checked; these are more texts than that")
-    session = Session(seed, directory or Path(), files, budget=budget)
+    session = Session(seed, directory or Path(), files, allowance=allowance)
     groups: list[dict[str, list[Value]]] = [{}]
     for text in texts:
         given = read_text(Cursor(text, session, inputs))

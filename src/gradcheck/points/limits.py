@@ -48,7 +48,7 @@ class Files(Enum):
     NONE = auto()
 
 
-class Budget(Protocol):
+class Allowance(Protocol):
     """What several calls share: it is asked before anything is made, and raises LimitProblem where it is too much."""
 
     def visit(self, points: int) -> None:
@@ -68,18 +68,18 @@ class Session:
     draws: int = 0
     bits: int = 0
     elements: int = 0
-    budget: Budget | None = None
+    allowance: Allowance | None = None
 
     def visit(self, points: int) -> None:
         """Count points before they are made."""
-        if self.budget is not None:
-            self.budget.visit(points)
+        if self.allowance is not None:
+            self.allowance.visit(points)
 
     def spend(self, bits: int) -> None:
         """Count exact numbers, so that no text of any kind costs more than a few seconds."""
         self.bits += bits
-        if self.budget is not None:
-            self.budget.weigh(bits)
+        if self.allowance is not None:
+            self.allowance.weigh(bits)
         if self.bits > MAX_TOTAL_BITS:
             raise LimitProblem(f"the exact numbers of a point take more than {MAX_TOTAL_BITS:,} bits together")
 
@@ -100,8 +100,8 @@ class Session:
         if count > MAX_ELEMENTS:
             raise LimitProblem(f"a tensor has at most {MAX_ELEMENTS:,} elements; this one has {amount(count)}")
         self.elements += count
-        if self.budget is not None:
-            self.budget.weigh(count)
+        if self.allowance is not None:
+            self.allowance.weigh(count)
         if self.elements > MAX_TOTAL_ELEMENTS:
             raise LimitProblem(f"the tensors of all points have more than {MAX_TOTAL_ELEMENTS:,} elements together")
         return count

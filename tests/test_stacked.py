@@ -15,12 +15,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gradcheck import autograd
+from gradcheck import autograd, case
 from gradcheck.case import check_program, many
 from gradcheck.errors import LaneProblem
 from gradcheck.formats import FORMATS, Ball, Estimate
 from gradcheck.functions import COMPOSITE, ELEMENTWISE
-from gradcheck.outcome import Run
+from gradcheck.outcome import Outcomes, Run, Tally
 from gradcheck.parse import parse
 from gradcheck.points import Point, to_value
 from gradcheck.pointwise import goes_by_elements
@@ -167,3 +167,21 @@ def test_many_points_load_no_compiler() -> None:
     )
     made = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert made.stdout == "False\n"
+
+
+@pytest.mark.parametrize("text", ["relu(x)*y", "exp(x*y)", "log(x) + y", "gelu(x)/y"])
+def test_what_is_counted_of_many_is_what_each_shows(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Points come twice, lie on corners and outside of domains; none is made before somebody looks at it."""
+    monkeypatch.setattr(case, "MAX_MADE", 0)
+    settings = Settings(dtypes=("float32", "bfloat16"))
+    points = points_of(parse(text), {"x": [*CORNERS, 0.0, 1.0], "y": [1.0, *CORNERS, 2.0]})
+    run = check_program(parse(text), points, settings)
+    assert isinstance(run.outcomes, Outcomes)
+    total = Tally()
+    for outcome in run:
+        total.add(Tally.of(outcome))
+    assert (run.tally.counts, run.tally.values, run.tally.verdicts) == (total.counts, total.values, total.verdicts)
+    assert list(run.tally.dtypes) == ["float32", "bfloat16"]
+    worst = max(outcome.verdict.severity for outcome in run)
+    assert {outcome.verdict.severity for outcome in run.outcomes.worst(1)} == {worst}
+    assert len(run.outcomes.worst(7)) == 7

@@ -25,8 +25,13 @@ def take(one: Elements, values: Floats, case: Case) -> None:
     """Take what torch's vectorised kernels returned wherever it is worse; what it leaves open is open."""
     if one.torch is None:
         return
-    differ = (bits(values) != bits(one.torch)) & (one.judgements.codes != OPEN)
-    at = np.flatnonzero(differ & np.isfinite(one.known.lower))
+    held = sorted(one.known.balls)
+    by_balls = one.torch.copy()
+    by_balls[held] = values[held]
+    one.vector(by_balls, case.format, case.tolerance)
+    differ = (bits(values) != bits(one.torch)) & (one.judgements.codes != OPEN) & np.isfinite(one.known.bounds.lower)
+    differ[held] = False
+    at = np.flatnonzero(differ)
     made = judged(one.known.lower[at], one.known.upper[at], values[at], case.format, case.tolerance)
     worse = far(made) > far(one.judgements.part(at.tolist()))
     one.torch[at[worse]] = values[at[worse]]

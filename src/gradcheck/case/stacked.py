@@ -200,6 +200,8 @@ class Stack:
             good &= one.judgements.is_(*_PLAIN) & ~(one.judgements.is_(Verdict.AGREE) & (one.judgements.noted > 0))
         for one in self.judged if self.screened else ():
             good &= ~rough(one, self.case)
+        for layer in self.plan.program.layers if self.screened else ():
+            good &= np.isfinite(self.screened[layer.name].lower)
         for one in self.gradients if not self.screened else ():
             good &= ~blunt(one, EXACT_DIGITS[self.case.dtype] + 1)
         made: Truths = np.all(good.reshape(-1, self.size), axis=1) & self.known

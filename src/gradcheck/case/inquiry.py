@@ -30,6 +30,8 @@ MAX_BLAMES = 4
 """Kinds of bad elements of one gradient that are looked into."""
 MAX_LOOKED_INTO = 12
 """Elements of one gradient that disagree, beside the worst of each kind, whose cause is looked for."""
+MAX_NUMBERS = 100_000
+"""Numbers on the way of a program up to which its operations are looked through for the cause of a lost digit."""
 MAX_REWRITES = 12
 """Rewritten programs that are tried for one bad element."""
 MAX_FOUND = 200
@@ -114,7 +116,7 @@ class Inquiry:
             traced = graph_alone(plan, witness.run, k, point, case.format, case.bits, case.tolerance)
             shape = case.plan.shapes[name or case.plan.program.output]
             return placed(diagnose(traced, plan.node, name, 0, judgement, truth, number), k, shape)
-        if witness.graph is None:
+        if case.numbers > MAX_NUMBERS or witness.graph is None:
             return None
         return diagnose(witness.graph, case.plan.node, name, k, judgement, truth, number)
 

@@ -87,6 +87,11 @@ class Case:
         return self.truths.get(self.plan.shared.core, self.arrays)
 
     @property
+    def numbers(self) -> int:
+        """Return how many numbers the layers of the user's program have."""
+        return sum(prod(self.plan.shapes[layer.name]) for layer in self.plan.program.layers)
+
+    @property
     def infinite(self) -> bool:
         """Return whether the point itself is infinite in this dtype."""
         return any(not np.isfinite(array).all() for array in self.arrays.values())

@@ -110,6 +110,15 @@ class Enclosures(Sequence[Known]):
         self.balls[k] = known
         self._ends = None
 
+    def narrow(self, at: Sequence[int], lower: Floats, upper: Floats) -> None:
+        """Take other bounds for some elements, where these are numbers."""
+        places = np.asarray(at)[np.isfinite(lower) & np.isfinite(upper)]
+        known = np.isfinite(lower) & np.isfinite(upper)
+        low, high = self.bounds.lower.copy(), self.bounds.upper.copy()
+        low[places], high[places] = lower[known], upper[known]
+        self.bounds = Bounds(low, high, self.bounds.why, self.bounds.reasons)
+        self._ends = None
+
     def part(self, places: range) -> Enclosures:
         """Return what is known of some elements."""
         at = slice(places.start, places.stop, places.step)

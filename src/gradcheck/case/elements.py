@@ -28,9 +28,6 @@ Element = Ball | Estimate | str | None
 """An enclosure; the estimate of a limit; the reason why there is no derivative; or None where this precision, or this
 form, gives no number."""
 
-MANY_OPEN = 256
-"""Elements from which intervals of the extended format are quicker than balls."""
-
 _CONFLICT = "oracle conflict: the closed form and the node-level program enclose different numbers"
 _UNTRACKED = {
     Verdict.AGREE: (Verdict.UNTRACKED, "torch tracks no gradient here, and the derivative is 0"),
@@ -66,9 +63,9 @@ class Elements:
         return found
 
     @property
-    def is_wide(self) -> bool:
-        """Whether more of the open elements have bounds than balls are quick to decide."""
-        return int((self.is_open & np.isfinite(self.known.lower)).sum()) > MANY_OPEN
+    def wide(self) -> list[int]:
+        """The open elements that have bounds."""
+        return places(self.is_open & np.isfinite(self.known.lower))
 
     def take(self, at: Sequence[int], other: Elements) -> None:
         """Take over some elements that were judged by themselves."""
@@ -111,6 +108,18 @@ class Elements:
                 self.judgements.put(self.judgements.is_(verdict), becomes, np.nan, note)
         self.judgements.put(apart, Verdict.ERROR, np.nan, _CONFLICT)
         self.without(nodes)
+
+    def narrow_all(self, at: list[int], lower: Floats, upper: Floats, fmt: Format, ulps: float) -> None:
+        """Judge some elements by new bounds, as far as these decide, where torch has a number."""
+        if self.torch is None or not at:
+            return
+        found = judged(lower, upper, self.torch[at], fmt, ulps)
+        self.known.narrow(at, lower, upper)
+        for verdict in found.verdicts():
+            which = found.is_(verdict)
+            for note in np.unique(found.noted[which]).tolist():
+                same = which & (found.noted == note)
+                self.judgements.put(np.array(at)[same], verdict, found.ulps[same], found.texts[note])
 
     def without(self, nodes: Bounds) -> None:
         """Judge the elements that are known to have no number, and why."""

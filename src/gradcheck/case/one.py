@@ -88,8 +88,8 @@ class Case:
 
     @property
     def numbers(self) -> int:
-        """Return how many numbers the layers of the user's program have."""
-        return sum(prod(self.plan.shapes[layer.name]) for layer in self.plan.program.layers)
+        """Return how many numbers the inputs and the layers of the user's program have."""
+        return sum(map(prod, self.plan.shapes.values()))
 
     @property
     def infinite(self) -> bool:
@@ -224,6 +224,8 @@ class Case:
     def decide(self, gradients: list[Elements], value: Elements) -> None:
         """Judge every element, step by step up the ladder of precision while one is open."""
         judged = [*gradients, value]
+        if sum(len(one.open) for one in judged) > CROSS_CHECK_ELEMENTS:
+            self.settle(gradients, value)
         pole = None
         while any(one.open for one in judged):
             closed = self.closed(gradients)
@@ -239,6 +241,13 @@ class Case:
         for one in judged:
             one.give_up(pole, self.bits, self.format, self.tolerance)
 
+    def settle(self, gradients: list[Elements], value: Elements) -> None:
+        """Judge what the ends of balls in float64 decide, for so many open elements that each by itself takes long."""
+        names = dict(zip([*self.plan.shared.program.outputs, value.name], [*gradients, value], strict=True))
+        wanted = {name: one.open for name, one in names.items()}
+        for name, found in self.truth.arrays(wanted, self.bits).items():
+            names[name].narrow_all(wanted[name], *exact.ends(found), self.format, self.tolerance)
+
     def screen(self, gradients: list[Elements], value: Elements) -> None:
         """Judge what machine intervals decide, from both forms of each gradient."""
         names = [layer.name for layer in self.plan.program.layers]
@@ -249,8 +258,8 @@ class Case:
         for one, output in zip(gradients, outputs, strict=True):
             one.screen(self.screened[output], closed.get(one.name), self.format, self.tolerance)
         value.screen(self.screened[value.name], None, self.format, self.tolerance)
-        wide = {name: one for name, one in zip([*outputs, value.name], [*gradients, value], strict=True) if one.is_wide}
-        if wide:
+        wide = {name: one for name, one in zip([*outputs, value.name], [*gradients, value], strict=True) if one.wide}
+        if wide and self.truth.is_costly({name: one.wide for name, one in wide.items()}):
             for name, bounds in self.truth.bounds(wide, extended=True).items():
                 both = self.screened[name].meet(bounds)
                 wide[name].screen(both, closed.get(wide[name].name), self.format, self.tolerance)

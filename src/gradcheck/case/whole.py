@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from math import inf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -72,32 +72,31 @@ class Whole:
         """Return the exact numbers where every number of the point is half an ULP away, in a few patterns."""
         case = self.case
         steps = {name: half_ulp(array, case.format) for name, array in case.arrays.items()}
-        moved = exact.moved(case.arrays, steps, case.bits, case.points)
-        return [exact.Truth(case.plan.shared.core, at) for at in moved]
+        if case.format.precision < 53:  # float64 holds half an ULP of all others
+            points: Iterable[Any] = exact.moved_floats(case.arrays, steps, case.points)
+        else:
+            points = exact.moved(case.arrays, steps, case.bits, case.points)
+        return [exact.Truth(case.plan.shared.core, at) for at in points]
 
     def is_sensitive(self, name: str | None, k: int, truth: Ball) -> bool:
         """Return whether half an ULP of the point moves an element by more than half of its digits."""
         layer = self.layer(self.case.plan.shared, name)
         found = [one.some({layer: [k]}, self.case.bits)[layer][0] for one in self.moved]
-        balls = [one for one in found if isinstance(one, Ball)]
-        return not balls or any(_apart(one, truth, self.case.format) for one in balls)
+        return _moves(found, truth, self.case.format)
 
     @cached_property
     def moved_bounds(self) -> list[dict[str, Bounds]]:
         """Return the same in machine intervals, of every gradient and of the output."""
-        case = self.case
-        core = case.plan.shared.core
-        keep = {*core.program.outputs, case.plan.program.output}
-        steps = {name: half_ulp(array, case.format) for name, array in case.arrays.items()}
-        return [exact.Truth(core, at).bounds(keep) for at in exact.moved_floats(case.arrays, steps, case.points)]
+        core = self.case.plan.shared.core
+        keep = {*core.program.outputs, self.case.plan.program.output}
+        return [one.bounds(keep) for one in self.moved]
 
     def are_sensitive(self, one: Elements, name: str | None, at: list[int]) -> Truths:
         """Return which elements half an ULP of the point moves by more than half of their digits."""
-        fmt = self.case.format
-        if fmt.precision == 53:  # which holds no half of its ULP
-            balls = [(k, truth) for k in at if (truth := one.truth(k)) is not None]
-            return np.array([self.is_sensitive(name, k, truth) for k, truth in balls])
-        layer = self.layer(self.case.plan.shared, name)
+        fmt, layer = self.case.format, self.layer(self.case.plan.shared, name)
+        if fmt.precision == 53 or not self.case.truth.is_costly({layer: at}):  # float64 has no half of its ULP
+            near = zip(*(beside.some({layer: at}, self.case.bits)[layer] for beside in self.moved), strict=True)
+            return np.array([_moves(each, one.truth(k), fmt) for k, each in zip(at, near, strict=True)])
         found = [bounds[layer] for bounds in self.moved_bounds]
         moved = [(each.lower.ravel()[at], each.upper.ravel()[at]) for each in found]
         ends = one.known.lower[at], one.known.upper[at]
@@ -118,6 +117,12 @@ def half_ulp(array: Floats, fmt: Format) -> Floats:
     top = np.where(array == 0, fmt.emin, np.maximum(exponents - 1, fmt.emin))
     made: Floats = np.where(np.isfinite(array), np.ldexp(1.0, top - fmt.precision), 0.0)
     return made
+
+
+def _moves(found: Sequence[Ball | str | None], truth: Ball | None, fmt: Format) -> bool:
+    """Return whether one of the numbers beside the point is far from the one at it; or none is known."""
+    balls = [one for one in found if isinstance(one, Ball)]
+    return not balls or truth is None or any(_apart(one, truth, fmt) for one in balls)
 
 
 def _apart(moved: Ball, truth: Ball, fmt: Format) -> bool:

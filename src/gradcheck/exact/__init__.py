@@ -6,7 +6,7 @@ import flint
 
 from gradcheck.exact.demand import enclose_some
 from gradcheck.exact.digits import MAX_BITS, sharpen
-from gradcheck.exact.elements import Values, ball, balls, middles, sign_at_infinity
+from gradcheck.exact.elements import Values, ball, balls, ends, middles, sign_at_infinity
 from gradcheck.exact.evaluate import START_BITS, constant, enclose, from_float
 from gradcheck.exact.infinity import at_infinity, has_infinity
 from gradcheck.exact.ladder import Truth, Truths
@@ -25,7 +25,7 @@ VERSION = flint.__version__
 __all__ = [
     "MAX_BITS", "START_BITS", "VERSION", "Beside", "Form", "Gradients", "Place", "Side", "Sides", "Surroundings",
     "Truth", "Truths", "Values", "at_infinity", "ball", "balls", "beside", "bound_rounded", "combined", "constant",
-    "directions", "enclose", "enclose_rounded", "enclose_some", "from_float", "groups", "has_infinity", "jumping",
-    "may_jump", "middles", "moved", "moved_floats", "needed", "orders", "pole", "sharpen", "sign_at_infinity", "toward",
+    "directions", "enclose", "enclose_rounded", "enclose_some", "ends", "from_float", "groups", "has_infinity",
+    "jumping", "may_jump", "middles", "moved", "moved_floats", "needed", "orders", "pole", "sharpen", "sign_at_infinity", "toward",
     "unsteady",
 ]  # fmt: skip

@@ -56,7 +56,7 @@ def enclose_some(
     >>> enclose_some(core, {"x": np.array([1.0, 2.0, 3.0, 4.0])}, {"out": [3]})["out"]
     array([46.0000000000000], dtype=object)
     """
-    asked = {name: np.unique(np.asarray(at, dtype=np.intp)) for name, at in wanted.items()}
+    asked = {name: _distinct(np.asarray(at, dtype=np.intp), core.shapes[name]) for name, at in wanted.items()}
     needs = _needs(core, asked)
     with working_precision(bits):
         values = _Demand(core, point, needs, None).run()
@@ -65,6 +65,19 @@ def enclose_some(
     return {
         name: values[name].ravel()[_found(needs[name], np.asarray(at, dtype=np.intp))] for name, at in wanted.items()
     }
+
+
+def demanded(core: Core, wanted: Mapping[str, Sequence[int]]) -> int:
+    """Return how many numbers of a program some elements of some layers depend on.
+
+    >>> from gradcheck.lower import lower
+    >>> from gradcheck.parse import parse
+    >>> demanded(lower(parse("y = x*x; sum(y) + y"), {"x": (4,)}), {"y": [3]})
+    2
+    """
+    asked = {name: _distinct(np.asarray(at, dtype=np.intp), core.shapes[name]) for name, at in wanted.items()}
+    needs = _needs(core, asked)
+    return sum(prod(core.shapes[name]) if at is None else at.size for name, at in needs.items())
 
 
 def _is_open(core: Core, needs: Wanted, results: Sequence[Array]) -> bool:
@@ -93,23 +106,30 @@ def _needs(core: Core, asked: Mapping[str, Places]) -> Wanted:
 def _add(needs: Wanted, name: str, at: Places | None, shapes: Mapping[str, Shape]) -> None:
     """Need some more elements of a name."""
     before = needs.get(name, _NOTHING)
-    both = None if before is None or at is None else np.union1d(before, at)
+    both = None if before is None or at is None else _distinct(np.concatenate([before, at]), shapes[name])
     needs[name] = None if both is None or both.size > FEW * prod(shapes[name]) else both
 
 
 def _read(node: Node, leaf: str, at: Places, shapes: Mapping[str, Shape], result: Shape) -> Places | None:
     """Return the elements of a leaf that some elements of an expression read, None for all of them."""
     if not (isinstance(node, Call) and node.op in TENSOR):
-        return np.unique(_broadcast(at, result, shapes[leaf]))
+        return _distinct(_broadcast(at, result, shapes[leaf]), shapes[leaf])
     if (taken := _taken(node, shapes)) is not None:
         sources = taken.ravel()[at]
         inside = [_inside(sources, start, shapes[leaf]) for name, start in _starts(node, shapes) if name == leaf]
-        return np.unique(np.concatenate([sources[one] - start for one, start in inside]))
+        return _distinct(np.concatenate([sources[one] - start for one, start in inside]), shapes[leaf])
     groups = _terms(node, at, shapes, result)
     if groups is None:
         return None
     found = [group for one, group in zip(node.args, groups, strict=True) if isinstance(one, Name) and one.id == leaf]
-    return np.unique(np.concatenate([group.ravel() for group in found]))
+    return _distinct(np.concatenate([group.ravel() for group in found]), shapes[leaf])
+
+
+def _distinct(places: Places, shape: Shape) -> Places:
+    """Return the places in an array that occur, each once and in order."""
+    marked = np.zeros(prod(shape), np.bool_)
+    marked[places] = True
+    return np.flatnonzero(marked)
 
 
 def _broadcast(at: Places, result: Shape, shape: Shape) -> Places:

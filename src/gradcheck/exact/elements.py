@@ -14,6 +14,7 @@ from gradcheck.formats import Ball, Dyadic
 from gradcheck.functions.elementwise import is_infinite
 from gradcheck.reason import Kind, Reason
 
+Floats = np.ndarray[Any, np.dtype[np.float64]]
 Array = np.ndarray[Any, np.dtype[np.object_]]
 
 Values = dict[str, Array]
@@ -123,6 +124,21 @@ def ball(value: Any) -> Ball | str | None:
         end = _dyadic(value)
         return Ball(end, end)
     return Ball(_dyadic(value.lower()), _dyadic(value.upper()))
+
+
+def ends(values: Array) -> tuple[Floats, Floats]:
+    """Return the ends of each element in float64, rounded outwards; nan where it is no finite number."""
+    low, high = (np.asarray(one, dtype=object).astype(np.float64) for one in _ends_of(values))
+    return np.nextafter(low, -np.inf), np.nextafter(high, np.inf)
+
+
+def _end_of(value: Any) -> tuple[float, float]:
+    if isinstance(value, arb):
+        return (float(value.lower()), float(value.upper())) if value.is_finite() else (nan, nan)
+    return (0.0, 0.0) if isinstance(value, Zero) else (nan, nan)
+
+
+_ends_of = np.frompyfunc(_end_of, 1, 2)
 
 
 def middles(values: Array) -> np.ndarray[Any, np.dtype[np.float64]]:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from gradcheck.bounds import Bounds
-from gradcheck.exact.demand import enclose_some
+from gradcheck.exact.demand import demanded, enclose_some
 from gradcheck.exact.elements import Array, Values, balls
 from gradcheck.exact.evaluate import START_BITS, enclose
 from gradcheck.exact.machine import evaluate as machine
@@ -19,6 +19,9 @@ from gradcheck.lower import Core
 
 MANY = 2_048
 """Numbers of a program from which machine intervals come first; a few balls are quicker than the calls of NumPy."""
+
+COSTLY = 20_000
+"""Numbers that are dear in balls: some million are quicker in machine intervals."""
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -56,6 +59,10 @@ class Truth:
             return enclose_some(self.core, self.point, wanted, bits)
         values = self.values(bits)
         return {name: values[name].ravel()[list(at)] for name, at in wanted.items()}
+
+    def is_costly(self, wanted: Mapping[str, Sequence[int]]) -> bool:
+        """Return whether intervals of whole arrays are quicker than balls of these elements."""
+        return self.is_large and demanded(self.core, wanted) > COSTLY
 
     def some(self, wanted: Mapping[str, Sequence[int]], bits: int = START_BITS) -> dict[str, list[Ball | str | None]]:
         """Return some elements: a ball, the reason why there is no number, or None where neither is known."""

@@ -26,6 +26,6 @@ __all__ = [
     "MAX_BITS", "START_BITS", "VERSION", "Beside", "Form", "Gradients", "Place", "Side", "Sides", "Surroundings",
     "Truth", "Truths", "Values", "at_infinity", "ball", "balls", "beside", "bound_rounded", "combined", "constant",
     "directions", "enclose", "enclose_rounded", "enclose_some", "ends", "from_float", "groups", "has_infinity",
-    "jumping", "may_jump", "middles", "moved", "moved_floats", "needed", "orders", "pole", "sharpen", "sign_at_infinity", "toward",
-    "unsteady",
+    "jumping", "may_jump", "middles", "moved", "moved_floats", "needed", "orders", "pole", "sharpen",
+    "sign_at_infinity", "toward", "unsteady",
 ]  # fmt: skip

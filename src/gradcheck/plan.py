@@ -10,6 +10,7 @@ from gradcheck.display import Display
 from gradcheck.exact import may_jump
 from gradcheck.expect import expectations
 from gradcheck.lower import Core, lower
+from gradcheck.pointwise import goes_by_elements
 from gradcheck.program import Call, Layer, Node, Program, Shape
 from gradcheck.symbolic import Pullback, pull_back
 
@@ -35,6 +36,12 @@ class Plan:
     def shapes(self) -> dict[str, Shape]:
         """Return the shapes of the inputs and of all layers."""
         return self.core.shapes
+
+    @cached_property
+    def by_elements(self) -> bool:
+        """Return whether each element stands alone: the inputs and the output have one shape, and nothing mixes."""
+        shapes = {*self.inputs().values(), self.shapes[self.program.output]}
+        return len(shapes) == 1 and goes_by_elements(self.program)
 
     @cached_property
     def nodes(self) -> Core:

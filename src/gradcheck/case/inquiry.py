@@ -220,10 +220,7 @@ class Inquiry:
 
     def stands_alone(self, program: Program) -> bool:
         """Return whether each element of a tensor can be checked without the others, in this program and in another."""
-        plan, settings = self.case.plan, self.case.settings
-        shapes = {*plan.inputs().values(), plan.shapes[plan.program.output]}
-        programs = (plan.program, program)
-        return len(shapes) == 1 and not settings.under_test and all(map(goes_by_elements, programs))
+        return self.case.plan.by_elements and not self.case.settings.under_test and goes_by_elements(program)
 
     def checked(self, program: Program, asked: tuple[str, int], alone: bool) -> Outcome | None:
         """Return the outcome of another program at the same point, None where it cannot be checked there.

@@ -15,7 +15,6 @@ from gradcheck.outcome import Fault
 from gradcheck.plan import Plan
 from gradcheck.points import Point
 from gradcheck.points.value import Value, frozen
-from gradcheck.pointwise import goes_by_elements
 from gradcheck.program import Shape
 
 if TYPE_CHECKING:
@@ -27,14 +26,13 @@ MOST = 0.5
 
 def rest(case: Case, gradients: Sequence[Elements], value: Elements) -> list[int]:
     """Return the elements that are open, have no ordinary derivative, or may be at a jump, where each stands alone."""
-    shapes = {*case.plan.inputs().values(), case.plan.shapes[case.plan.program.output]}
-    if len(shapes) != 1 or not case.truth.is_large or not goes_by_elements(case.plan.program):
+    if not case.truth.is_large or not case.plan.by_elements:
         return []
     left: Truths = np.logical_or.reduce([one.is_open for one in (*gradients, value)])
     for one in gradients:
         left[one.kinks] = True
     if case.plan.may_jump:
-        left |= _at_a_jump(case, *shapes).ravel()
+        left |= _at_a_jump(case, case.plan.shapes[value.name]).ravel()
     found: list[int] = np.flatnonzero(left).tolist()
     return found if len(found) <= MOST * left.size else []
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import cached_property
-from math import inf
+from math import inf, prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -67,15 +67,21 @@ class Whole:
 
     # --- the point ---
 
+    @property
+    def points(self) -> int:
+        """Return how many points stand side by side: an element that stands alone moves as it does by itself."""
+        plan = self.case.plan
+        return prod(plan.shapes[plan.program.output]) if plan.by_elements else self.case.points
+
     @cached_property
     def moved(self) -> list[exact.Truth]:
         """Return the exact numbers where every number of the point is half an ULP away, in a few patterns."""
         case = self.case
         steps = {name: half_ulp(array, case.format) for name, array in case.arrays.items()}
         if case.format.precision < 53:  # float64 holds half an ULP of all others
-            points: Iterable[Any] = exact.moved_floats(case.arrays, steps, case.points)
+            points: Iterable[Any] = exact.moved_floats(case.arrays, steps, self.points)
         else:
-            points = exact.moved(case.arrays, steps, case.bits, case.points)
+            points = exact.moved(case.arrays, steps, case.bits, self.points)
         return [exact.Truth(case.plan.shared.core, at) for at in points]
 
     def is_sensitive(self, name: str | None, k: int, truth: Ball) -> bool:

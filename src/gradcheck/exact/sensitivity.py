@@ -11,8 +11,8 @@ from gradcheck.exact.elements import Values
 from gradcheck.exact.evaluate import as_array, from_float
 from gradcheck.exact.precision import working_precision
 
-TRIES = 3
-"""Random choices of signs, beside the step by which every number grows."""
+TRIES = 2
+"""Random choices of signs, beside the steps by which all numbers grow and by which all get less."""
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Steps = Mapping[str, Floats]
@@ -39,6 +39,7 @@ def moved_floats(point: Steps, steps: Steps, points: int = 1) -> Iterator[dict[s
 def _patterns(steps: Steps, points: int) -> Iterator[dict[str, Floats]]:
     random = np.random.default_rng(0)
     yield {name: np.ones(one.shape) for name, one in steps.items()}
+    yield {name: -np.ones(one.shape) for name, one in steps.items()}
     for _ in range(TRIES):
         signs = {name: random.choice((-1.0, 1.0), one.size // points) for name, one in steps.items()}
         yield {name: np.tile(signs[name], points).reshape(one.shape) for name, one in steps.items()}

@@ -300,6 +300,7 @@ class Case:
         mask = one.judgements.is_(Verdict.DISAGREE) & (bits(one.torch) == bits(found.array.ravel()))
         mask &= np.isfinite(one.known.lower) & np.isfinite(one.known.upper)
         mask[one.kinks] = False
+        mask &= ~one.asked
         return places(mask)
 
     def sharpen(self, gradients: list[Elements]) -> None:

@@ -96,10 +96,12 @@ def faults(traced: Graph) -> list[tuple[float, Blame]]:
 
 
 def _fault(traced: Graph, site: Site, finding: Finding) -> tuple[float, Blame]:
-    gaps = [gap or 0.0 for gap in map(traced.gap, finding.exact, finding.torch.elements if finding.torch else ())]
-    k = int(np.argmax(gaps)) if gaps else 0
+    torch = finding.torch
+    pairs = {} if torch is None else {k: (finding.exact[k], float(torch.array.item(k))) for k in finding.at}
+    gaps = {k: traced.gap(*pair) or 0.0 for k, pair in pairs.items()}
+    k = max(gaps, key=lambda k: gaps[k], default=0)
     blame = Blame(k, finding.cause, site.call.op, site.call.span, message(finding, traced))
-    return (gaps[k] if gaps else inf), blame
+    return gaps.get(k, inf), blame
 
 
 # --- the way of an error ----------------------------------------------------------------------------

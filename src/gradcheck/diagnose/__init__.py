@@ -17,6 +17,7 @@ from gradcheck.diagnose.lost import lost_digits
 from gradcheck.diagnose.nonfinite import not_finite
 from gradcheck.diagnose.operations import misadded, ruled
 from gradcheck.diagnose.scene import Finding, Scene, reaches
+from gradcheck.diagnose.touched import touched
 from gradcheck.diagnose.words import message
 from gradcheck.diagnose.wrong import detached, wrong, wrong_gradient, wrong_value
 from gradcheck.formats import Ball
@@ -26,7 +27,7 @@ from gradcheck.verdict import Verdict
 MAX_READINGS = 8
 """Numbers shown on the way of an error from the operation at fault to the input."""
 
-__all__ = ["Graph", "Site", "diagnose", "faults", "graph", "misadded", "ruled", "unsteady"]
+__all__ = ["Graph", "Site", "diagnose", "faults", "graph", "misadded", "ruled", "touched", "unsteady"]
 
 
 def diagnose(

@@ -15,7 +15,7 @@ def goes_by_elements(program: Program) -> bool:
     >>> [goes_by_elements(parse(text)) for text in ("gelu(x)*y", "sum(x)", "x @ y")]
     [True, False, False]
     """
-    return all(map(_is_elementwise, operations(program)))
+    return all(map(is_elementwise, operations(program)))
 
 
 def operations(program: Program) -> frozenset[str]:
@@ -29,7 +29,8 @@ def operations(program: Program) -> frozenset[str]:
 
 
 @cache
-def _is_elementwise(op: str) -> bool:
+def is_elementwise(op: str) -> bool:
+    """Return whether each element of an operation's result depends on one element of every argument alone."""
     if op in ELEMENTWISE or op in CONDITIONS or op in CONSTANTS or op in (WHERE, DETACH):
         return True
     row = COMPOSITE.get(op)

@@ -15,7 +15,7 @@ from gradcheck.bounds import Bounds, Enclosures
 from gradcheck.compare import SLACK, Judgement, Rounding, between, explain, judge, lossy, outcomes
 from gradcheck.formats import Ball, Dyadic, Estimate, Format, exact_text
 from gradcheck.judgements import OPEN, Judgements, judged
-from gradcheck.ordinals import halves
+from gradcheck.ordinals import distances, halves
 from gradcheck.program import Shape, unravel
 from gradcheck.reason import Reason
 from gradcheck.verdict import Verdict
@@ -269,6 +269,20 @@ class Elements:
     def unexplained(self) -> list[int]:
         """Return the elements that disagree, for which rounding was not asked yet."""
         return [k for k in self.disagreements() if not self.asked[k]]
+
+    def borderline(self, at: list[int], fmt: Format) -> list[int]:
+        """Return which of some elements have bounds too wide to tell whether half of torch's digits are right."""
+        low, high, far = self.known.lower[at], self.known.upper[at], self.judgements.ulps[at]
+        half = halves(low / 2 + high / 2, fmt)
+        open_ = (far > half) & (far - distances(low, high, fmt)[1] <= half) | (np.signbit(low) != np.signbit(high))
+        return [at[j] for j in places(open_ & (low < high))]
+
+    def sharpen(self, at: Sequence[int], found: Sequence[Element], fmt: Format, ulps: float) -> None:
+        """Take balls of some elements in place of bounds, and measure by them how far torch's numbers are."""
+        for k, ball in zip(at, found, strict=True):
+            if isinstance(ball, Ball):
+                self.known[k] = ball
+                self.judgements[k] = self.compared(k, ball, fmt, ulps) or self.judgements[k]
 
     def explain_all(
         self,

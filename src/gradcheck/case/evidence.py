@@ -12,9 +12,10 @@ from gradcheck.autograd import Backward, Mismatch
 from gradcheck.blame import Blame, Cause
 from gradcheck.case.elements import Elements, Floats, Truths, bits
 from gradcheck.compare import Judgement, Rounding
-from gradcheck.diagnose import Graph, Site, faults, graph, misadded, ruled
+from gradcheck.diagnose import Graph, Site, faults, graph, misadded, ruled, touched
 from gradcheck.diagnose.graph import inputs
 from gradcheck.diagnose.scene import broken, descendants
+from gradcheck.diagnose.touched import Touched
 from gradcheck.formats import Ball
 from gradcheck.outcome import Fault
 from gradcheck.verdict import Verdict
@@ -83,7 +84,7 @@ class Evidence:
         every operation right: then only the rounding enclosure of the whole tells.
         """
         if smooth and self.is_seen(name, k, value):
-            wrong = self.wrong(name)
+            wrong = self.wrong(name) if self.touched(name)[k] else None
             sensitive = wrong is None and self.case.whole.is_sensitive(name, k, truth)
             return Rounding(wrong is None, wrong, self.overflow, sensitive)
         enclosed, overflow = self.case.whole.enclosed(name, k)
@@ -98,7 +99,7 @@ class Evidence:
         whole, values = self.case.whole, one.torch[at]
         seen = self.are_seen(name, at, values)
         wrong = self.wrong(name) if seen.any() else None
-        explains = np.full(len(at), wrong is None)
+        explains = np.ones(len(at), np.bool_) if wrong is None else ~self.touched(name)[at]
         left = np.flatnonzero(~seen)
         if left.size:
             explains[left] = whole.explains(name, [at[j] for j in left.tolist()], values[left])
@@ -140,6 +141,16 @@ class Evidence:
             if (ruling.value is not None and (name is None or _meets(site, name))) or (name is not None and backward):
                 return site.call.op
         return None
+
+    @cached_property
+    def _touched(self) -> Touched:
+        assert self.graph is not None
+        return touched(self.graph)
+
+    def touched(self, name: str | None) -> Truths:
+        """Return which elements of the gradient by an input, or of the value, depend on what is proven wrong."""
+        found = self._touched.output if name is None else self._touched.gradients[name]
+        return found.ravel()
 
     @cached_property
     def overflow(self) -> str | None:

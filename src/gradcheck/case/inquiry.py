@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
+from math import isfinite
 
 from gradcheck import exact
 from gradcheck.blame import Blame, Cause, Fix
 from gradcheck.case.alone import graph_alone, placed
-from gradcheck.case.elements import places
+from gradcheck.case.elements import Floats, places
 from gradcheck.case.one import Case
 from gradcheck.compare import Judgement, right_bits
 from gradcheck.diagnose import diagnose, unsteady
@@ -114,11 +115,34 @@ class Inquiry:
             plan = self.search.plan(case.plan.program, dict.fromkeys(case.plan.inputs(), ()), case.plan.wrt)
             point = {one: array.ravel()[k].reshape(()) for one, array in case.arrays.items()}
             traced = graph_alone(plan, witness.run, k, point, case.format, case.bits, case.tolerance)
+            truth, judgement = self.sharper(plan, point, (name, 0), truth, judgement, number)
             shape = case.plan.shapes[name or case.plan.program.output]
             return placed(diagnose(traced, plan.node, name, 0, judgement, truth, number), k, shape)
         if case.numbers > MAX_NUMBERS or witness.graph is None:
             return None
+        truth, judgement = self.sharper(case.plan, case.arrays, (name, k), truth, judgement, number)
         return diagnose(witness.graph, case.plan.node, name, k, judgement, truth, number)
+
+    def sharper(
+        self,
+        plan: Plan,
+        point: Mapping[str, Floats],
+        at: tuple[str | None, int],
+        truth: Ball | None,
+        judgement: Judgement,
+        number: float | None,
+    ) -> tuple[Ball | None, Judgement]:
+        """Return a ball in place of bounds of machine intervals, by which errors of single operations are measured."""
+        case, (name, k) = self.case, at
+        if truth is None or not case.truth.is_large:
+            return truth, judgement
+        layer = case.whole.layer(plan.shared, name)
+        [found] = case.truths.get(plan.shared.core, point).some({layer: [k]}, case.bits)[layer]
+        if not isinstance(found, Ball):
+            return truth, judgement
+        if number is None or not isfinite(number) or judgement.ulps is None:
+            return found, judgement
+        return found, replace(judgement, ulps=case.format.distance(number, found.midpoint))
 
     def gradient(self, gradient: GradientOutcome) -> GradientOutcome:
         """Return a gradient with what is at fault for the worst element of each kind: of each verdict and cause."""

@@ -276,7 +276,11 @@ class Case:
         if prod(self.plan.shapes[name]) > SHOWN_ELEMENTS:
             return None
         if name in self.screened:
-            return [one if isinstance(one, Ball) else None for one in Enclosures.bounded(self.screened[name])]
+            known = Enclosures.bounded(self.screened[name])
+            if missing := known.missing:
+                for k, one in zip(missing, self.truth.some({name: missing}, self.bits)[name], strict=True):
+                    known[k] = one if isinstance(one, Ball) else None
+            return [one if isinstance(one, Ball) else None for one in known]
         return [one if isinstance(one, Ball) else None for one in exact.balls(self.values[name], self.bits)]
 
     def explain(self, gradients: list[Elements], value: Elements) -> list[Fault]:
@@ -289,8 +293,10 @@ class Case:
         used = [self.evidence[0]]
         for one in (*gradients, value):
             name = None if one is value else one.name
-            if self.truth.is_large and (plain := self.plainly_from(one, name)):
-                self.evidence[0].explain(one, name, plain)
+            if self.truth.is_large:
+                self.whole.sharpen(one, name, one.unexplained)
+                if plain := self.plainly_from(one, name):
+                    self.evidence[0].explain(one, name, plain)
             for k in one.unexplained:
                 truth, number = one.truth(k), one.number(k)
                 if truth is not None and number is not None:
@@ -309,6 +315,7 @@ class Case:
         mask = one.judgements.is_(Verdict.DISAGREE) & (bits(one.torch) == bits(found.array.ravel()))
         mask &= np.isfinite(one.known.lower) & np.isfinite(one.known.upper)
         mask[one.kinks] = False
+        mask &= ~one.asked
         return places(mask)
 
     def sharpen(self, gradients: list[Elements]) -> None:

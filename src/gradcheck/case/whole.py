@@ -65,6 +65,13 @@ class Whole:
             made[j] = enclosed is None or enclosed.contains(float(values[j]))
         return made
 
+    def sharpen(self, one: Elements, name: str | None, at: list[int]) -> None:
+        """Take balls of the elements whose bounds do not tell whether half of torch's digits are right."""
+        if wide := one.borderline(at, self.case.format):
+            layer = self.layer(self.case.plan.shared, name)
+            found = self.case.truth.some({layer: wide}, self.case.bits)[layer]
+            one.sharpen(wide, found, self.case.format, self.case.tolerance)
+
     # --- the point ---
 
     @property
@@ -101,15 +108,22 @@ class Whole:
         """Return which elements half an ULP of the point moves by more than half of their digits."""
         fmt, layer = self.case.format, self.layer(self.case.plan.shared, name)
         if fmt.precision == 53 or not self.case.truth.is_costly({layer: at}):  # float64 has no half of its ULP
-            near = zip(*(beside.some({layer: at}, self.case.bits)[layer] for beside in self.moved), strict=True)
-            return np.array([_moves(each, one.truth(k), fmt) for k, each in zip(at, near, strict=True)])
+            return np.array(self._are_sensitive(one, layer, at))
         found = [bounds[layer] for bounds in self.moved_bounds]
-        moved = [(each.lower.ravel()[at], each.upper.ravel()[at]) for each in found]
         ends = one.known.lower[at], one.known.upper[at]
-        known = np.array([np.isfinite(low) & np.isfinite(high) for low, high in moved])
-        apart = np.array([_are_apart(low, high, ends, fmt) for low, high in moved])
-        sensitive: Truths = ~known.any(axis=0) | (apart & known).any(axis=0)
+        moved = [_are_apart(each.lower.ravel()[at], each.upper.ravel()[at], ends, fmt) for each in found]
+        sensitive: Truths = np.logical_or.reduce([apart for apart, _ in moved])
+        unsure = ~sensitive & np.logical_or.reduce([unknown for _, unknown in moved])
+        sensitive[unsure] = self._are_sensitive(one, layer, [at[j] for j in np.flatnonzero(unsure).tolist()])
         return sensitive
+
+    def _are_sensitive(self, one: Elements, layer: str, at: list[int]) -> list[bool]:
+        """Return the same for what machine intervals enclose too wide to tell."""
+        bits, fmt = self.case.bits, self.case.format
+        sharp = self.case.truth.some({layer: at}, bits)[layer]
+        truths = [new if isinstance(new, Ball) else one.truth(k) for k, new in zip(at, sharp, strict=True)]
+        found = zip(*(each.some({layer: at}, bits)[layer] for each in self.moved), strict=True)
+        return [_is_moved(each, truth, fmt) for each, truth in zip(found, truths, strict=True)]
 
 
 def half_ulp(array: Floats, fmt: Format) -> Floats:
@@ -138,14 +152,16 @@ def _apart(moved: Ball, truth: Ball, fmt: Format) -> bool:
     return fmt.distance(nearest, moved.midpoint) > half_of_the_digits(truth, fmt)
 
 
-def _are_apart(low: Floats, high: Floats, truths: tuple[Floats, Floats], fmt: Format) -> Truths:
-    """Return the same for numbers between bounds in float64."""
+def _are_apart(low: Floats, high: Floats, truths: tuple[Floats, Floats], fmt: Format) -> tuple[Truths, Truths]:
+    """Return where numbers between bounds in float64 are surely apart in the same way, and where that is open."""
     with np.errstate(all="ignore"):
         middle = truths[0] / 2 + truths[1] / 2
         nearest = rounded(middle, fmt)
-        held = np.isfinite(nearest) & np.isfinite(low) & np.isfinite(high)
-        between = np.where(held, low / 2 + high / 2, 0.0)
-        least, _ = distances(np.where(held, nearest, 0.0), between, fmt)
-        overlaps = (low <= truths[1]) & (truths[0] <= high)
-        apart: Truths = held & ~overlaps & (least > halves(middle, fmt))
-    return apart
+        known = np.isfinite(low) & np.isfinite(high)
+        held = np.isfinite(nearest) & known
+        ends = [np.where(held, one, 0.0) for one in (low, high, *truths)]
+        least, most = distances(np.where(held, nearest, 0.0), ends[0] / 2 + ends[1] / 2, fmt)
+        wide = distances(ends[0], ends[1], fmt)[1] + distances(ends[2], ends[3], fmt)[1]
+        apart: Truths = held & (least - wide > halves(middle, fmt))
+        near: Truths = np.isinf(nearest) | (held & (most + wide <= halves(middle, fmt)))
+    return apart, ~(apart | (near & known))

@@ -17,6 +17,7 @@ from gradcheck.diagnose.lost import lost_digits
 from gradcheck.diagnose.nonfinite import not_finite
 from gradcheck.diagnose.operations import misadded, ruled
 from gradcheck.diagnose.scene import Finding, Scene, reaches
+from gradcheck.diagnose.touched import touched
 from gradcheck.diagnose.words import message
 from gradcheck.diagnose.wrong import detached, wrong, wrong_gradient, wrong_value
 from gradcheck.formats import Ball
@@ -26,7 +27,7 @@ from gradcheck.verdict import Verdict
 MAX_READINGS = 8
 """Numbers shown on the way of an error from the operation at fault to the input."""
 
-__all__ = ["Graph", "Site", "diagnose", "faults", "graph", "misadded", "ruled", "unsteady"]
+__all__ = ["Graph", "Site", "diagnose", "faults", "graph", "misadded", "ruled", "touched", "unsteady"]
 
 
 def diagnose(
@@ -96,10 +97,12 @@ def faults(traced: Graph) -> list[tuple[float, Blame]]:
 
 
 def _fault(traced: Graph, site: Site, finding: Finding) -> tuple[float, Blame]:
-    gaps = [gap or 0.0 for gap in map(traced.gap, finding.exact, finding.torch.elements if finding.torch else ())]
-    k = int(np.argmax(gaps)) if gaps else 0
+    torch = finding.torch
+    pairs = {} if torch is None else {k: (finding.exact[k], float(torch.array.item(k))) for k in finding.at}
+    gaps = {k: traced.gap(*pair) or 0.0 for k, pair in pairs.items()}
+    k = max(gaps, key=lambda k: gaps[k], default=0)
     blame = Blame(k, finding.cause, site.call.op, site.call.span, message(finding, traced))
-    return (gaps[k] if gaps else inf), blame
+    return gaps.get(k, inf), blame
 
 
 # --- the way of an error ----------------------------------------------------------------------------

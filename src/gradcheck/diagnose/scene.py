@@ -28,8 +28,9 @@ NOTICEABLE = 8.0
 class Finding:
     """A cause with its place; ``backward`` where it lies on the way back. ``argument`` is the argument concerned.
 
-    ``torch`` and ``exact`` are the numbers that show it, where these are not the operation's own value. ``smooth`` says
-    that the whole has a derivative although the operation has none. ``mask`` is the ``where`` that does not take the
+    ``torch`` and ``exact`` are the numbers that show it, where these are not the operation's own value, and ``at`` are
+    the places of those that are proven wrong. ``smooth`` says that the whole has a derivative although the operation
+    has none. ``mask`` is the ``where`` that does not take the
     branch. ``ways`` are arguments of the operation with what comes back through each.
     """
 
@@ -39,6 +40,7 @@ class Finding:
     argument: int | None = None
     torch: TorchValue | None = None
     exact: tuple[Element, ...] = ()
+    at: tuple[int, ...] = ()
     smooth: bool = False
     mask: Site | None = None
     ways: tuple[tuple[int, float | None], ...] = ()

@@ -83,8 +83,10 @@ def _value_pair(finding: Finding, graph: Graph) -> tuple[Element, float] | None:
         return _worst_pair(graph, finding.exact, finding.torch.elements)
     if finding.site is None:
         return None
-    exact = finding.exact or graph.balls(finding.site.value)
-    return _worst_pair(graph, exact, finding.site.torch.value.elements)
+    exact, torch = finding.exact or graph.balls(finding.site.value), finding.site.torch.value.elements
+    if finding.at:
+        return _worst_pair(graph, [exact[k] for k in finding.at], [torch[k] for k in finding.at])
+    return _worst_pair(graph, exact, torch)
 
 
 def _smallest_pair(finding: Finding, graph: Graph) -> tuple[Element, float] | None:
@@ -293,11 +295,16 @@ def how_wrong(torch: Sequence[float], exact: Sequence[Element], shape: Sequence[
     >>> how_wrong([-0.5], [one], ()), how_wrong([1.0], [one], ())
     ('has the wrong sign', 'is 2 times the right one')
     """
-    right = [ball.nearest if isinstance(ball, Ball) else 0.0 for ball in exact]
+    right = [_right(one, value) for one, value in zip(exact, torch, strict=True)]
     for describe in (_not_finite, _missing, _sign, _factor, _few, _order, _offset, _cut):
         if (found := describe(list(torch), right, tuple(shape))) is not None:
             return found
     return "is wrong"
+
+
+def _right(exact: Element, torch: float) -> float:
+    """Return the right number; what was not worked out among many is no suspect."""
+    return torch if exact is None else exact.nearest if isinstance(exact, Ball) else 0.0
 
 
 def _near(a: float, b: float) -> bool:

@@ -45,7 +45,7 @@ def wrong_value(graph: Graph, site: Site) -> Finding | None:
     if found is None or found.torch is None:
         return None
     cause = _kind(graph, found.torch, found, Cause.WRONG_VALUE)
-    return Finding(cause, site, torch=found.torch, exact=found.exact)
+    return Finding(cause, site, torch=found.torch, exact=found.exact, at=found.at)
 
 
 def wrong_gradient(graph: Graph, site: Site, name: str | None = None) -> Finding | None:
@@ -57,7 +57,7 @@ def wrong_gradient(graph: Graph, site: Site, name: str | None = None) -> Finding
         if found.torch is None:
             return Finding(Cause.DETACHED, site, site.torch.made_tracked, position if site.torch.made_tracked else None)
         cause = _kind(graph, found.torch, found, Cause.WRONG_GRADIENT)
-        return Finding(cause, site, True, position, found.torch, found.exact)
+        return Finding(cause, site, True, position, found.torch, found.exact, found.at)
     return None
 
 

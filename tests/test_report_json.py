@@ -22,6 +22,7 @@ from gradcheck.case import check
 from gradcheck.compare import Judgement
 from gradcheck.exits import Exit
 from gradcheck.formats import FORMATS, Ball, Dyadic
+from gradcheck.gradients import Gradients
 from gradcheck.judgements import Judgements
 from gradcheck.outcome import Outcome, Run
 from gradcheck.report.json import SCHEMA_VERSION, document, render
@@ -51,7 +52,7 @@ def judged(verdict: Verdict, ulps: float | None, note: str | None) -> Callable[[
     def change(outcome: Outcome) -> Outcome:
         (gradient,) = outcome.gradients
         planted = [Judgement(verdict, ulps, note), *gradient.judgements[1:]]
-        return replace(outcome, gradients=[replace(gradient, judgements=Judgements.of(planted))])
+        return replace(outcome, gradients=Gradients([replace(gradient, judgements=Judgements.of(planted))]))
 
     return lambda: on_outcome(check(LAYERS, x=[[1, 2], [3, 4]]), change)
 
@@ -88,7 +89,7 @@ RUNS: dict[str, Callable[[], Run]] = {
     "untracked": checked("detach(x)*2", x=1),
     "undecided": checked("sign(sin(pi))*x", x=1),
     "cancelled": checked("(1 - cos(x))/x**2", x="1e-4"),
-    "a lane that raised": changed(error="torch raised: no such kernel", layers=[], gradients=[]),
+    "a lane that raised": changed(error="torch raised: no such kernel", layers=[], gradients=Gradients()),
     "no bound": lambda: replace(check("x**2", x=1), ulps=inf, seed=None),
     "astronomic": lambda: on_outcome(check("x**2", x=1), _astronomic),
     # a value or an operation that is wrong beside gradients that are right
@@ -108,7 +109,7 @@ RUNS: dict[str, Callable[[], Run]] = {
 def _astronomic(outcome: Outcome) -> Outcome:
     (gradient,) = outcome.gradients
     far = Ball(Dyadic(-1, 10**30), Dyadic(1, 10**30))
-    return replace(outcome, gradients=[replace(gradient, exact=Enclosures.of([far]))])
+    return replace(outcome, gradients=Gradients([replace(gradient, exact=Enclosures.of([far]))]))
 
 
 @pytest.fixture(scope="module", params=RUNS)
@@ -287,7 +288,7 @@ def test_the_same_run_gives_the_same_bytes(run: Run) -> None:
 def test_what_is_not_finite_is_written_by_its_name() -> None:
     outcome = RUNS["layers"]()[0]
     gradient = replace(outcome.gradients[0], torch=np.array([nan, inf, -inf, 0.1]))
-    run = replace(RUNS["layers"](), outcomes=(replace(outcome, gradients=[gradient]),))
+    run = replace(RUNS["layers"](), outcomes=(replace(outcome, gradients=Gradients([gradient])),))
     elements = strictly(render(run))["outcomes"][0]["gradients"][0]["elements"]
     assert [element["torch"] for element in elements] == [
         {"value": None, "hex": "nan"},

@@ -12,7 +12,8 @@ from typing import Any
 from gradcheck.blame import Blame, Fix, Reading
 from gradcheck.compare import Judgement
 from gradcheck.formats import Ball, Estimate
-from gradcheck.outcome import Floats, GradientOutcome, LayerOutcome, Outcome, Run
+from gradcheck.gradients import GradientOutcome
+from gradcheck.outcome import Floats, LayerOutcome, Outcome, Run
 from gradcheck.program import Program, Shape, to_text, unravel
 from gradcheck.repro import command, hexadecimal
 from gradcheck.verdict import Verdict, worst

@@ -14,6 +14,9 @@ LEAST_DISTANCE = 2.0**-1000
 NEGLIGIBLE = 1100
 """Bits below one step on the scale of ordinals at which only the sign of a number still matters."""
 
+DOUBLE_BITS, LEAST_EXPONENT, MOST_EXPONENT = 53, -1074, 1024
+"""Of float64: the bits of the significand, the exponent of the least number, and of what is too large."""
+
 EXACT_BITS = 4096
 """Bits up to which decimals and midpoints are computed exactly before they are rounded."""
 
@@ -405,10 +408,14 @@ def _decimal(number: Dyadic, digits: int, *, up: bool) -> str:
     zeros = (man & -man).bit_length() - 1 if man else 0
     man, exp = man >> zeros, exp + zeros if man else 0
     rounding = ROUND_UP if up == (man > 0) else ROUND_DOWN
-    bits = man.bit_length() + abs(exp)
+    length = man.bit_length()
+    bits = length + abs(exp)
     guard = 20 + (bits if bits <= EXACT_BITS else 0)
     working = Context(digits + guard, rounding, MIN_EMIN, MAX_EMAX, traps=[])
-    magnitude = working.multiply(Decimal(abs(man)), _power_of_two(exp, working))
+    if length <= DOUBLE_BITS and exp >= LEAST_EXPONENT and length + exp <= MOST_EXPONENT:
+        magnitude = Decimal(ldexp(abs(man), exp))  # a float64, which is a decimal
+    else:
+        magnitude = working.multiply(Decimal(abs(man)), _power_of_two(exp, working))
     working.prec = digits
     short = working.plus(magnitude)
     return _written(short.copy_negate() if man < 0 else short)

@@ -13,7 +13,7 @@ from gradcheck.blame import Blame
 from gradcheck.bounds import Enclosures
 from gradcheck.errors import NameProblem
 from gradcheck.formats import Ball
-from gradcheck.judgements import VERDICTS, Judgements
+from gradcheck.judgements import VERDICTS, Judgements, mildest_first
 from gradcheck.program import Shape
 from gradcheck.verdict import Verdict, worst
 
@@ -113,11 +113,7 @@ class GradientOutcome:
 
     def mildest_first(self) -> Places:
         """Return all elements, the worst last: by verdict, then by ULP; what the user stated counts as well."""
-        judged = [one for one in (self.judgements, self.expectations) if one is not None]
-        codes = np.array([one.codes for one in judged])
-        ulps = np.array([one.ulps for one in judged])
-        far = np.where((codes == codes.max(axis=0)) & ~np.isnan(ulps), ulps, 0.0).max(axis=0)
-        return np.lexsort((far, codes.max(axis=0)))
+        return mildest_first([one for one in (self.judgements, self.expectations) if one is not None])
 
     @property
     def worst_ulps(self) -> float | None:

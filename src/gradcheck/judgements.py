@@ -180,6 +180,15 @@ class Judgements(Sequence[Judgement]):
         return order
 
 
+def mildest_first(found: Sequence[Judgements]) -> Places:
+    """Return the elements of an array that was judged in several respects, the worst last: by verdict, then by ULP."""
+    codes = np.array([one.codes for one in found])
+    ulps = np.array([one.ulps for one in found])
+    worst = codes.max(axis=0)
+    far = np.where((codes == worst) & ~np.isnan(ulps), ulps, 0.0).max(axis=0)
+    return np.lexsort((far, worst))
+
+
 def judged(lower: Floats, upper: Floats, values: Floats, fmt: Format, tolerance: float) -> Judgements:
     """Return the judgement on every number of torch by proven bounds in float64; open where they do not decide.
 

@@ -32,6 +32,7 @@ from gradcheck.blame import Cause
 from gradcheck.case import check as check_one
 from gradcheck.errors import FileProblem, GradcheckError, UsageProblem
 from gradcheck.exits import Exit
+from gradcheck.gradients import Gradients
 from gradcheck.judgements import Judgements
 from gradcheck.settings import Settings
 from gradcheck.suite import Batch, Check, Expectation, Result
@@ -51,7 +52,7 @@ def result(name: str, verdict: str = "agree", ulps: float | None = 0.5, **more: 
     made = check_one("x**2", "x=3")
     gradient = made[0].gradients[0]
     judgement = replace(gradient.judgements[0], verdict=Verdict(verdict), ulps=ulps)
-    outcome = replace(made[0], gradients=[replace(gradient, judgements=Judgements.of([judgement]))])
+    outcome = replace(made[0], gradients=Gradients([replace(gradient, judgements=Judgements.of([judgement]))]))
     return Result(check(name), replace(made, outcomes=(outcome,)), **more)
 
 

@@ -22,7 +22,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("lower", "pointwise"),
     ("kernels", "exact", "autograd", "compare", "expect", "blame", "rewrites"),
     ("judgements", "symbolic"),
-    ("display",),
+    ("display", "gradients"),
     ("plan", "outcome", "diagnose"),
     ("case", "repro", "suite"),
     ("selftest", "corpus", "batch", "explanation"),

@@ -12,6 +12,7 @@ from gradcheck.blame import Blame, Cause
 from gradcheck.case import check
 from gradcheck.compare import Judgement
 from gradcheck.exits import Exit
+from gradcheck.gradients import Gradients
 from gradcheck.judgements import Judgements
 from gradcheck.outcome import Fault, Outcome, Run
 from gradcheck.verdict import Verdict, failing, worst
@@ -32,9 +33,10 @@ def outcome(
     right = Judgement(Verdict.AGREE, 0.0)
     expectations = None if stated is None else Judgements.of([Judgement(stated), right])
     faults = [] if fault is None else [Fault(Judgement(fault), Blame(0, Cause.WRONG_VALUE, "pow", None, ""))]
+    judged = replace(one, judgements=Judgements.of([Judgement(gradient), right]), expectations=expectations)
     return replace(
         made, error=error, faults=faults, layers=[replace(layer, judgements=Judgements.of([Judgement(value), right]))],
-        gradients=[replace(one, judgements=Judgements.of([Judgement(gradient), right]), expectations=expectations)],
+        gradients=Gradients([judged]),
     )  # fmt: skip
 
 
@@ -76,7 +78,7 @@ def test_gradients_with_what_is_stated_and_values_are_counted_apart() -> None:
 
 
 def test_a_lane_that_could_not_run_is_an_error_and_nothing_else() -> None:
-    made = replace(outcome(error="no such kernel"), layers=[], gradients=[], faults=[])
+    made = replace(outcome(error="no such kernel"), layers=[], gradients=Gradients(), faults=[])
     assert made.value is None
     assert made.verdicts() == {Verdict.ERROR}
     assert made.counts() == Counter({Verdict.ERROR: 1})

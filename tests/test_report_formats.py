@@ -28,6 +28,7 @@ from gradcheck.blame import Cause
 from gradcheck.compare import Judgement
 from gradcheck.errors import FileProblem
 from gradcheck.exits import Exit
+from gradcheck.gradients import Gradients
 from gradcheck.judgements import Judgements
 from gradcheck.outcome import Outcome, Run
 from gradcheck.report import View
@@ -68,13 +69,13 @@ def changed(result: Result, change: Callable[[Outcome], Outcome]) -> Result:
 
 
 def raised(text: str) -> Callable[[Outcome], Outcome]:
-    return lambda outcome: replace(outcome, error=text, layers=[], gradients=[])
+    return lambda outcome: replace(outcome, error=text, layers=[], gradients=Gradients())
 
 
 def judged(judgement: Judgement) -> Callable[[Outcome], Outcome]:
     def change(outcome: Outcome) -> Outcome:
         one_each = Judgements.of([judgement])
-        return replace(outcome, gradients=[replace(one, judgements=one_each) for one in outcome.gradients])
+        return replace(outcome, gradients=Gradients([replace(one, judgements=one_each) for one in outcome.gradients]))
 
     return change
 
@@ -271,7 +272,7 @@ def test_what_nobody_could_measure_is_worse_than_any_number() -> None:
         ulps = value if value == value and value != inf else None  # noqa: PLR0124
         judgement = replace(gradient.judgements[0], verdict=Verdict.DISAGREE, ulps=ulps)
         planted = replace(gradient, torch=np.array(value), judgements=Judgements.of([judgement]))
-        outcomes[k] = replace(outcomes[k], gradients=[planted])
+        outcomes[k] = replace(outcomes[k], gradients=Gradients([planted]))
     found = find(Result(CHECKS["agree"], replace(run, outcomes=tuple(outcomes))))
     assert (found.where, found.ulps) == ("x = 2 in float32", None)
     assert found.message == "autograd nan, exact 4"
@@ -282,8 +283,9 @@ def test_what_fails_the_check_is_worse_than_what_is_allowed() -> None:
     run = case.check("where(x > 0, (1 - cos(x))/x**2, sqrt(x + 1))", ["1e-4", "-0.5"], settings=settings)
     first, second = run.outcomes
     (gradient,) = second.gradients
-    wrong = replace(gradient, judgements=Judgements.of([Judgement(Verdict.DISAGREE, 1e9)]), blames=[])
-    found = find(Result(CHECKS["asserted"], replace(run, outcomes=(first, replace(second, gradients=[wrong])))))
+    planted = replace(gradient, judgements=Judgements.of([Judgement(Verdict.DISAGREE, 1e9)]), blames=[])
+    wrong = replace(second, gradients=Gradients([planted]))
+    found = find(Result(CHECKS["asserted"], replace(run, outcomes=(first, wrong))))
     assert (found.verdict, found.where) == (Verdict.LOSSY, "x = 0.0001 in float32")
     assert found.result.verdict is Verdict.DISAGREE
 
@@ -345,7 +347,7 @@ REGISTRY: Registry[Any] = Registry().with_resources(
 
 
 def validator(part: str = "") -> Draft202012Validator:
-    return Draft202012Validator({"$ref": f"urn:gradcheck:batch:2{part}"}, registry=REGISTRY)
+    return Draft202012Validator({"$ref": f"urn:gradcheck:batch:3{part}"}, registry=REGISTRY)
 
 
 def test_the_document_fits_the_schema_and_holds_what_the_batch_holds(batch: Batch) -> None:

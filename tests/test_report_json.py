@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from fractions import Fraction
 from importlib.resources import files
-from math import inf, isfinite, nan
+from math import inf, isfinite, nan, prod
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from gradcheck.case import check
 from gradcheck.compare import Judgement
 from gradcheck.exits import Exit
 from gradcheck.formats import FORMATS, Ball, Dyadic
+from gradcheck.gradients import Gradients
 from gradcheck.judgements import Judgements
 from gradcheck.outcome import Outcome, Run
 from gradcheck.report.json import SCHEMA_VERSION, document, render
@@ -51,7 +52,7 @@ def judged(verdict: Verdict, ulps: float | None, note: str | None) -> Callable[[
     def change(outcome: Outcome) -> Outcome:
         (gradient,) = outcome.gradients
         planted = [Judgement(verdict, ulps, note), *gradient.judgements[1:]]
-        return replace(outcome, gradients=[replace(gradient, judgements=Judgements.of(planted))])
+        return replace(outcome, gradients=Gradients([replace(gradient, judgements=Judgements.of(planted))]))
 
     return lambda: on_outcome(check(LAYERS, x=[[1, 2], [3, 4]]), change)
 
@@ -88,7 +89,7 @@ RUNS: dict[str, Callable[[], Run]] = {
     "untracked": checked("detach(x)*2", x=1),
     "undecided": checked("sign(sin(pi))*x", x=1),
     "cancelled": checked("(1 - cos(x))/x**2", x="1e-4"),
-    "a lane that raised": changed(error="torch raised: no such kernel", layers=[], gradients=[]),
+    "a lane that raised": changed(error="torch raised: no such kernel", layers=[], gradients=Gradients()),
     "no bound": lambda: replace(check("x**2", x=1), ulps=inf, seed=None),
     "astronomic": lambda: on_outcome(check("x**2", x=1), _astronomic),
     # a value or an operation that is wrong beside gradients that are right
@@ -108,7 +109,7 @@ RUNS: dict[str, Callable[[], Run]] = {
 def _astronomic(outcome: Outcome) -> Outcome:
     (gradient,) = outcome.gradients
     far = Ball(Dyadic(-1, 10**30), Dyadic(1, 10**30))
-    return replace(outcome, gradients=[replace(gradient, exact=Enclosures.of([far]))])
+    return replace(outcome, gradients=Gradients([replace(gradient, exact=Enclosures.of([far]))]))
 
 
 @pytest.fixture(scope="module", params=RUNS)
@@ -281,13 +282,78 @@ def test_the_same_run_gives_the_same_bytes(run: Run) -> None:
     assert render(run) == render(run) == render(shuffled)
 
 
+# --- many elements, many points -------------------------------------------------------------------
+
+LARGE: dict[str, Callable[[], Run]] = {
+    "a large tensor": checked(LAYERS, x="randn(40,50)"),
+    "a large output": checked("log(1 + exp(x))", x="linspace(-400,400,1500)"),
+    "expected wrongly in places": checked("x**2", Settings(expect=("where(x > 1, x, 2*x)",)), x="randn(1200)"),
+    "many points": checked("gelu(x)", x="-9:9:1201"),
+    "many points with a kink": checked("abs(x)", x="-9:9:1501"),
+}
+
+
+@pytest.fixture(scope="module", params=LARGE)
+def large(request: pytest.FixtureRequest) -> Run:
+    return LARGE[request.param]()
+
+
+def test_a_large_document_fits_the_schema_in_short_and_in_full(large: Run) -> None:
+    for everything in (False, True):
+        VALIDATOR.validate(strictly(render(large, everything=everything)))
+    assert len(render(large)) < len(render(large, everything=True)) / 3
+
+
+def test_what_is_left_out_is_counted_and_milder_than_what_is_shown(large: Run) -> None:
+    short, full = document(large), document(large, everything=True)
+    assert full["left_out"] == 0
+    assert short["left_out"] + len(short["outcomes"]) == len(full["outcomes"]) == len(large)
+    assert short["counts"] == full["counts"]
+    for one, whole in lists(short, full):
+        assert one["left_out"] == len(whole["elements"]) - len(one["elements"])
+        assert one["counts"] == whole["counts"]
+        assert Counter(+Counter(whole["counts"])) == Counter(each["verdict"] for each in whole["elements"])
+        assert [each["index"] for each in one["elements"]] == sorted(each["index"] for each in one["elements"])
+        shown = [each for each in whole["elements"] if each in one["elements"]]
+        hidden = [each for each in whole["elements"] if each not in one["elements"]]
+        assert shown == one["elements"]
+        assert max(map(rank, hidden), default=(0, 0)) <= min(map(rank, shown))
+
+
+def lists(short: Any, full: Any) -> Iterator[tuple[Any, Any]]:
+    """Yield the values and gradients of the outcomes of a short document beside those of the full one."""
+    by_command = {one["command"]: one for one in full["outcomes"]}
+    for one in short["outcomes"]:
+        whole = by_command[one["command"]]
+        yield one["value"], whole["value"]
+        yield from zip(one["gradients"], whole["gradients"], strict=True)
+        for part, same in zip([*one["point"], *one["layers"]], [*whole["point"], *whole["layers"]], strict=True):
+            kept, numbers = (next(each[key] for key in ("rounded", "values") if key in each) for each in (part, same))
+            assert kept == numbers[: len(kept)]
+            assert part["left_out"] + len(kept) == len(numbers) == prod(part["shape"])
+
+
+def rank(element: Any) -> tuple[int, float]:
+    """Return how bad an element of a document is: the worst verdict on it, and its error where that is its own."""
+    judged = [element, *([element["expected"]] if element.get("expected") else [])]
+    worst = max(Verdict(one["verdict"]).severity for one in judged)
+    return worst, max(one["ulps"] or 0.0 for one in judged if Verdict(one["verdict"]).severity == worst)
+
+
+def test_the_number_of_the_input_stands_beside_each_element(large: Run) -> None:
+    for outcome, shown in zip(large.leading(100), document(large)["outcomes"], strict=True):
+        for gradient in shown["gradients"]:
+            for one in gradient["elements"]:
+                assert one["at"]["value"] == outcome.rounded[gradient["input"]][tuple(one["index"])]
+
+
 # --- numbers --------------------------------------------------------------------------------------
 
 
 def test_what_is_not_finite_is_written_by_its_name() -> None:
     outcome = RUNS["layers"]()[0]
     gradient = replace(outcome.gradients[0], torch=np.array([nan, inf, -inf, 0.1]))
-    run = replace(RUNS["layers"](), outcomes=(replace(outcome, gradients=[gradient]),))
+    run = replace(RUNS["layers"](), outcomes=(replace(outcome, gradients=Gradients([gradient])),))
     elements = strictly(render(run))["outcomes"][0]["gradients"][0]["elements"]
     assert [element["torch"] for element in elements] == [
         {"value": None, "hex": "nan"},
@@ -344,7 +410,8 @@ def test_every_element_has_its_line() -> None:
     """So that a large report can be searched and compared line by line."""
     lines = render(check(LAYERS, x=[[1, 2], [3, 4]])).splitlines()
     value, *found = [strictly(line.strip(" ,")) for line in lines if '"index"' in line]
-    assert value == {"index": [], "verdict": "agree", "ulps": 0.0, "note": None}
+    number = {"value": 203.0, "hex": "0x1.96p+7"}
+    assert value == {"index": [], "verdict": "agree", "ulps": 0.0, "note": None, "torch": number}
     assert [element["torch"]["value"] for element in found] == [15.0, 24.0, 33.0, 42.0]
 
 

@@ -10,7 +10,8 @@ from typing import Any
 from gradcheck.compare import Judgement, half_of_the_digits
 from gradcheck.errors import GradcheckError
 from gradcheck.formats import FORMATS, Ball, Dyadic, Format
-from gradcheck.outcome import GradientOutcome, Outcome
+from gradcheck.gradients import GradientOutcome
+from gradcheck.outcome import Outcome
 from gradcheck.settings import DEFAULT_ULPS
 from gradcheck.verdict import Verdict
 from kinds.evaluation import BeyondError

@@ -13,8 +13,9 @@ from gradcheck import exact
 from gradcheck.autograd import function
 from gradcheck.compare import Rounding, explain, judge
 from gradcheck.formats import FORMATS, Ball, Format
+from gradcheck.gradients import GradientOutcome
 from gradcheck.lower import lower
-from gradcheck.outcome import GradientOutcome, Outcome
+from gradcheck.outcome import Outcome
 from gradcheck.program import Call, Node
 from gradcheck.settings import DEFAULT_ULPS
 from gradcheck.symbolic import pull_back

@@ -14,8 +14,9 @@ from gradcheck import exact
 from gradcheck.compare import Judgement
 from gradcheck.errors import GradcheckError
 from gradcheck.functions import COMPOSITE, ELEMENTWISE, TENSOR, Composite, Tensor
+from gradcheck.gradients import GradientOutcome
 from gradcheck.lower import lower
-from gradcheck.outcome import GradientOutcome, Outcome
+from gradcheck.outcome import Outcome
 from gradcheck.parse import parse
 from gradcheck.program import Layer, Name, Node, Program, Shape, call, names, number, substitute
 from gradcheck.symbolic import pull_back

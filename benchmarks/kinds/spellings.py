@@ -9,7 +9,8 @@ from random import Random
 
 from gradcheck.errors import GradcheckError
 from gradcheck.formats import Ball
-from gradcheck.outcome import GradientOutcome, Outcome
+from gradcheck.gradients import GradientOutcome
+from gradcheck.outcome import Outcome
 from gradcheck.verdict import Verdict
 from kinds.pair import Pair, Tally, checked, count, on_grid, written
 

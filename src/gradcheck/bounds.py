@@ -13,6 +13,7 @@ from gradcheck.formats import FORMATS, Ball, Dyadic, Estimate
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Codes = np.ndarray[Any, np.dtype[np.uint8]]
+Places = np.ndarray[Any, np.dtype[np.intp]]
 
 Known = Ball | Estimate | None
 """What is known of a number: a proven enclosure, an estimate, or nothing."""
@@ -119,11 +120,26 @@ class Enclosures(Sequence[Known]):
         self.bounds = Bounds(low, high, self.bounds.why, self.bounds.reasons)
         self._ends = None
 
-    def part(self, places: range) -> Enclosures:
-        """Return what is known of some elements."""
-        at = slice(places.start, places.stop, places.step)
+    def part(self, places: Sequence[int] | Places) -> Enclosures:
+        """Return what is known of some elements; those of a range share the arrays."""
+        at = slice(places.start, places.stop, places.step) if isinstance(places, range) else places
         made = Enclosures(len(places), Bounds(self.bounds.lower[at], self.bounds.upper[at]))
-        made.balls = {j: self.balls[k] for j, k in enumerate(places) if k in self.balls}
+        if self.balls:
+            listed = places.tolist() if isinstance(places, np.ndarray) else places
+            made.balls = {j: self.balls[k] for j, k in enumerate(listed) if k in self.balls}
+        return made
+
+    @classmethod
+    def joined(cls, parts: Iterable[Enclosures]) -> Enclosures:
+        """Return what is known of the elements of several arrays, one after the other."""
+        given = list(parts)
+        lower = np.concatenate([one.bounds.lower for one in given])
+        upper = np.concatenate([one.bounds.upper for one in given])
+        made = cls(len(lower), Bounds(lower, upper))
+        start = 0
+        for one in given:
+            made.balls |= {start + k: known for k, known in one.balls.items()}
+            start += len(one)
         return made
 
     @property

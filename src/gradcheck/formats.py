@@ -14,6 +14,9 @@ LEAST_DISTANCE = 2.0**-1000
 NEGLIGIBLE = 1100
 """Bits below one step on the scale of ordinals at which only the sign of a number still matters."""
 
+DOUBLE_BITS, LEAST_EXPONENT, MOST_EXPONENT = 53, -1074, 1024
+"""Of float64: the bits of the significand, the exponent of the least number, and of what is too large."""
+
 EXACT_BITS = 4096
 """Bits up to which decimals and midpoints are computed exactly before they are rounded."""
 
@@ -335,15 +338,23 @@ EXACT_DIGITS = {"float64": 18, "float32": 10, "bfloat16": 5, "float16": 6}
 """Digits of an exact number: one or two more than the dtype has."""
 
 
+FEW_DIGITS = 8
+"""Right digits from which on a number is shown by its middle; the ends of a wider enclosure are shown."""
+
+
 def exact_text(ball: Ball | Estimate | None, fmt: Format, digits: int | None = None) -> str:
     """Return the middle of an enclosure, with a little more digits than the dtype has where none are asked for.
 
-    All digits that are shown are right. Where the enclosure is too wide for that its ends are shown, rounded outwards.
+    All digits that are shown are right: there are fewer where the enclosure is too wide for all, as one of machine
+    numbers is. Where not even FEW_DIGITS are right its ends are shown, rounded outwards.
 
     >>> exact_text(Ball(Dyadic(1, 0), Dyadic(1, 0)), FORMATS["float32"]), exact_text(None, FORMATS["float32"])
     ('1', '-')
     >>> exact_text(Ball(Dyadic(-1, -999), Dyadic(1, -999)), FORMATS["float32"])
     '|.| < 1.9e-301'
+    >>> wide = [Ball(Dyadic(3, 0), Dyadic((3 << bits) + 9, -bits)) for bits in (50, 9)]
+    >>> [exact_text(ball, FORMATS["float64"]) for ball in wide]
+    ['3.0000000000000', '3..3.017578125']
     """
     if ball is None:
         return "-"
@@ -352,8 +363,10 @@ def exact_text(ball: Ball | Estimate | None, fmt: Format, digits: int | None = N
     digits = digits or EXACT_DIGITS[fmt.name]
     if ball.contains(0.0):
         return "0" if ball.exact else f"|.| < {_bound(ball)}"
-    if not ball.is_sharp(digits):
+    right = next((count for count in range(digits, min(digits, FEW_DIGITS) - 1, -1) if ball.is_sharp(count)), None)
+    if right is None:
         return "..".join(ball.decimals(digits))
+    blunt, digits = right < digits, right
     middle = ball.midpoint
     # Rounded to the nearest, which no proof rests on; the json report has the enclosure itself.
     near = Context(prec=digits, Emin=MIN_EMIN, Emax=MAX_EMAX, traps=[]).create_decimal(
@@ -366,7 +379,7 @@ def exact_text(ball: Ball | Estimate | None, fmt: Format, digits: int | None = N
     plain = -6 < near.adjusted() < digits
     text = f"{near:f}" if plain else f"{near:e}"
     head, sign, tail = text.partition("e")
-    return (head.rstrip("0").rstrip(".") if "." in head else head) + sign + tail
+    return (head.rstrip("0").rstrip(".") if "." in head and not blunt else head) + sign + tail
 
 
 def _bound(ball: Ball) -> str:
@@ -395,10 +408,14 @@ def _decimal(number: Dyadic, digits: int, *, up: bool) -> str:
     zeros = (man & -man).bit_length() - 1 if man else 0
     man, exp = man >> zeros, exp + zeros if man else 0
     rounding = ROUND_UP if up == (man > 0) else ROUND_DOWN
-    bits = man.bit_length() + abs(exp)
+    length = man.bit_length()
+    bits = length + abs(exp)
     guard = 20 + (bits if bits <= EXACT_BITS else 0)
     working = Context(digits + guard, rounding, MIN_EMIN, MAX_EMAX, traps=[])
-    magnitude = working.multiply(Decimal(abs(man)), _power_of_two(exp, working))
+    if length <= DOUBLE_BITS and exp >= LEAST_EXPONENT and length + exp <= MOST_EXPONENT:
+        magnitude = Decimal(ldexp(abs(man), exp))  # a float64, which is a decimal
+    else:
+        magnitude = working.multiply(Decimal(abs(man)), _power_of_two(exp, working))
     working.prec = digits
     short = working.plus(magnitude)
     return _written(short.copy_negate() if man < 0 else short)

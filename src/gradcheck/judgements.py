@@ -17,6 +17,7 @@ from gradcheck.verdict import Verdict, worst
 if TYPE_CHECKING:
     Floats = np.ndarray[Any, np.dtype[np.float64]]
     Truths = np.ndarray[Any, np.dtype[np.bool_]]
+    Places = np.ndarray[Any, np.dtype[np.intp]]
     Where = Truths | np.ndarray[Any, np.dtype[np.intp]] | Sequence[int] | int
 
 VERDICTS = tuple(Verdict)
@@ -93,14 +94,31 @@ class Judgements(Sequence[Judgement]):
 
     def put(self, where: Where, verdict: Verdict, ulps: Floats | float, note: str | None = None) -> None:
         """Judge several elements alike; ``ulps`` has one number for each, or one for all."""
-        if note not in self.places:
-            self.places[note] = len(self.texts)
-            self.texts.append(note)
         self.codes[where] = verdict.severity
         self.ulps[where] = ulps
-        self.noted[where] = self.places[note]
+        self.noted[where] = self.note(note)
 
-    def part(self, where: slice | Sequence[int]) -> Judgements:
+    @classmethod
+    def joined(cls, parts: Iterable[Judgements]) -> Judgements:
+        """Return the judgements on the elements of several arrays, one after the other."""
+        given = list(parts)
+        made = cls(sum(map(len, given)))
+        start = 0
+        for one in given:
+            here = slice(start, start + len(one))
+            made.codes[here], made.ulps[here] = one.codes, one.ulps
+            made.noted[here] = np.array([made.note(text) for text in one.texts])[one.noted]
+            start += len(one)
+        return made
+
+    def note(self, text: str | None) -> int:
+        """Return the place of a note, which is held from now on."""
+        if text not in self.places:
+            self.places[text] = len(self.texts)
+            self.texts.append(text)
+        return self.places[text]
+
+    def part(self, where: slice | Sequence[int] | Places) -> Judgements:
         """Return the judgements on some of the elements; those on a slice share the arrays."""
         made = Judgements.__new__(Judgements)
         made.codes, made.ulps, made.noted = self.codes[where], self.ulps[where], self.noted[where]
@@ -149,12 +167,26 @@ class Judgements(Sequence[Judgement]):
         known = self.ulps[(self.codes != OPEN) & ~np.isnan(self.ulps)]
         return float(known.max()) if known.size else None
 
+    def leading(self, verdict: Verdict) -> int:
+        """Return the worst of the elements with a verdict, which occurs: by ULP, none to measure first."""
+        at = np.flatnonzero(self.codes == verdict.severity)
+        return int(at[np.argmax(np.where(np.isnan(self.ulps[at]), np.inf, self.ulps[at]))])
+
     def ranked(self, among: Iterable[Verdict] = VERDICTS) -> list[int]:
         """Return the elements with these verdicts, the worst first: by verdict, then by ULP, none to measure first."""
         at = np.flatnonzero(self.is_(*among))
         far = np.where(np.isnan(self.ulps[at]), np.inf, self.ulps[at])
         order: list[int] = at[np.lexsort((at, -far, -self.codes[at].astype(np.int16)))].tolist()
         return order
+
+
+def mildest_first(found: Sequence[Judgements]) -> Places:
+    """Return the elements of an array that was judged in several respects, the worst last: by verdict, then by ULP."""
+    codes = np.array([one.codes for one in found])
+    ulps = np.array([one.ulps for one in found])
+    worst = codes.max(axis=0)
+    far = np.where((codes == worst) & ~np.isnan(ulps), ulps, 0.0).max(axis=0)
+    return np.lexsort((far, worst))
 
 
 def judged(lower: Floats, upper: Floats, values: Floats, fmt: Format, tolerance: float) -> Judgements:

@@ -4,39 +4,28 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
 from gradcheck.blame import Blame
-from gradcheck.bounds import Enclosures
 from gradcheck.compare import Judgement
+from gradcheck.errors import UsageProblem
 from gradcheck.exits import Exit
 from gradcheck.formats import Ball
-from gradcheck.judgements import VERDICTS, Judgements
+from gradcheck.gradients import Display, Gradients
+from gradcheck.judgements import Judgements
 from gradcheck.points import Point
 from gradcheck.program import Program, Shape
 from gradcheck.verdict import Verdict, worst
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
-
-class Display(Protocol):
-    """The texts of a report, which are made when it reads them."""
-
-    def formula(self, name: str) -> str | None:
-        """Return the closed form of the gradient by one input."""
-
-    def lines(self) -> list[str]:
-        """Return the gradient program."""
-
-    def derivatives(self, name: str) -> dict[str, str]:
-        """Return the derivative of one layer by each name it reads."""
-
-    def make(self) -> None:
-        """Make all texts at once."""
+LEADING = 16
+"""Outcomes, the worst of many, that what is said in words looks at."""
+CHOICE = "choose an outcome: run[0].gradients"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,92 +65,6 @@ class Fault:
 
 
 @dataclass(frozen=True, slots=True)
-class GradientOutcome:
-    """The gradient by one input, element by element in row-major order.
-
-    ``exact`` is an Estimate where a limit is not proven, and None where nothing is known; ``torch`` is None where torch
-    returned no gradient. ``expected`` and ``expectations`` are there when the user stated a derivative; a number is
-    None where that has no value. ``blames`` say what is at fault, one for each kind of bad element, the worst first.
-    """
-
-    input: str
-    shape: Shape
-    display: Display = field(repr=False, compare=False)
-    exact: Enclosures
-    torch: Floats | None
-    judgements: Judgements
-    expected: list[float | None] | None = None
-    expectations: Judgements | None = None
-    blames: list[Blame] = field(default_factory=list)
-
-    def ball(self, k: int) -> Ball | None:
-        """Return the proven enclosure of one element, by its place in row-major order."""
-        known = self.exact[k]
-        return known if isinstance(known, Ball) else None
-
-    def balls(self) -> tuple[Ball | None, ...]:
-        """Return the proven enclosures of all elements."""
-        return tuple(map(self.ball, range(len(self.exact))))
-
-    def number(self, k: int) -> float | None:
-        """Return torch's number for one element, None where torch returned no gradient."""
-        return None if self.torch is None else float(self.torch.item(k))
-
-    @property
-    def formula(self) -> str | None:
-        """Return the composed closed form as text, where it is short."""
-        return self.display.formula(self.input)
-
-    @property
-    def lower(self) -> Floats:
-        """Return the greatest float64 that is proven to be at most each exact number, nan where nothing is proven."""
-        return self.exact.lower.reshape(self.shape)
-
-    @property
-    def upper(self) -> Floats:
-        """Return the least float64 that is proven to be at least each exact number, nan where nothing is proven."""
-        return self.exact.upper.reshape(self.shape)
-
-    @property
-    def ulps(self) -> Floats:
-        """Return an upper bound of each error in ULP of the dtype, nan where there is none to measure."""
-        return self.judgements.ulps.reshape(self.shape)
-
-    @property
-    def verdicts(self) -> np.ndarray[Any, np.dtype[np.str_]]:
-        """Return the verdicts as words."""
-        return np.array(VERDICTS, dtype=np.str_)[self.judgements.codes].reshape(self.shape)
-
-    @property
-    def blame(self) -> Blame | None:
-        """Return what is at fault for the worst element, where that was looked for and found."""
-        return self.blames[0] if self.blames else None
-
-    @property
-    def verdict(self) -> Verdict:
-        """Return the worst verdict, the expectation's included."""
-        return worst({*self.judgements.verdicts(), *self.stated()})
-
-    def stated(self) -> set[Verdict]:
-        """Return the verdicts on what the user stated."""
-        return set() if self.expectations is None else self.expectations.verdicts()
-
-    def mildest_first(self) -> list[int]:
-        """Return all elements, the worst last: by verdict, then by ULP; what the user stated counts as well."""
-        judged = [one for one in (self.judgements, self.expectations) if one is not None]
-        codes = np.array([one.codes for one in judged])
-        ulps = np.array([one.ulps for one in judged])
-        far = np.where((codes == codes.max(axis=0)) & ~np.isnan(ulps), ulps, 0.0).max(axis=0)
-        order: list[int] = np.lexsort((far, codes.max(axis=0))).tolist()
-        return order
-
-    @property
-    def worst_ulps(self) -> float | None:
-        """Return the largest error in ULP that could be measured."""
-        return self.judgements.worst_ulps
-
-
-@dataclass(frozen=True, slots=True)
 class Outcome:
     """One program at one point in one dtype.
 
@@ -175,7 +78,7 @@ class Outcome:
     dtype: str
     device: str
     layers: list[LayerOutcome]
-    gradients: list[GradientOutcome]
+    gradients: Gradients
     display: Display = field(repr=False, compare=False)
     bits: int
     notes: list[str] = field(default_factory=list)
@@ -273,8 +176,17 @@ class Outcomes(Sequence[Outcome]):
         """Return how many elements have each verdict."""
 
     @abstractmethod
-    def worst(self, most: int) -> Sequence[Outcome]:
-        """Return so many of them, the worst in their order."""
+    def worst(self, most: int, failing: Collection[Verdict] = ()) -> Sequence[Outcome]:
+        """Return so many of them, the worst in their order; those that fail are worse than all others."""
+
+    @abstractmethod
+    def of(self, dtype: str) -> Outcomes:
+        """Return those in one dtype."""
+
+    @property
+    @abstractmethod
+    def gradients(self) -> Gradients:
+        """Return the gradients of all points, along a first axis; the points have one shape, and the dtype is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,6 +227,44 @@ class Run(Sequence[Outcome]):
         return self.tally.values
 
     @property
+    def gradients(self) -> Gradients:
+        """Return the gradients by the names of the inputs; those of several points have these along a first axis.
+
+        Raises UsageProblem for several dtypes, of which ``of`` chooses one, for points of several shapes, and where
+        torch could not run the program at one of them.
+
+        >>> from gradcheck import check
+        >>> check("x**2", x=[1, 2, 3]).gradients["x"].torch
+        array([2., 4., 6.])
+        >>> found = check("x**2", "x=1:3:3").gradients["x"]
+        >>> found.lower, found.ulps, found.verdicts
+        (array([2., 4., 6.]), array([0., 0., 0.]), array(['agree', 'agree', 'agree'], dtype='<U9'))
+        """
+        if len(dtypes := self.tally.dtypes) > 1:
+            raise UsageProblem(f"the run has gradients in {' and '.join(dtypes)}", hint=_choice(next(iter(dtypes))))
+        if isinstance(self.outcomes, Outcomes):
+            return self.outcomes.gradients
+        return gathered(self.outcomes)
+
+    def of(self, dtype: str) -> Run:
+        """Return the part of the run that is in one dtype; raises UsageProblem where there is none.
+
+        >>> from gradcheck import Settings, check
+        >>> run = check("x**2", x=[1, 2, 3], settings=Settings(dtypes=("float32", "float64")))
+        >>> run.of("float64").gradients["x"].torch
+        array([2., 4., 6.])
+        """
+        if dtype not in (dtypes := self.tally.dtypes):
+            raise UsageProblem(f"the run has nothing in {dtype}", hint=f"it has {' and '.join(dtypes)}")
+        if isinstance(self.outcomes, Outcomes):
+            return replace(self, outcomes=self.outcomes.of(dtype))
+        return replace(self, outcomes=tuple(one for one in self.outcomes if one.dtype == dtype))
+
+    def leading(self, most: int = LEADING) -> Sequence[Outcome]:
+        """Return all outcomes; where many are not made yet, so many of the worst, in their order."""
+        return self.outcomes.worst(most, self.failing) if isinstance(self.outcomes, Outcomes) else self.outcomes
+
+    @property
     def verdict(self) -> Verdict:
         """Return the worst verdict of all."""
         return worst([Verdict.AGREE, *self.tally.verdicts])
@@ -335,3 +285,22 @@ class Run(Sequence[Outcome]):
         if not sum(tally.counts.values()):
             return Exit.NOTHING
         return Exit.FAIL if self.failing & tally.verdicts else Exit.PASS
+
+
+def gathered(outcomes: Sequence[Outcome]) -> Gradients:
+    """Return the gradients of the only outcome, or those of several along a first axis."""
+    return outcomes[0].gradients if len(outcomes) == 1 else stacked(outcomes)
+
+
+def stacked(outcomes: Sequence[Outcome]) -> Gradients:
+    """Return the gradients of outcomes along a first axis; raises UsageProblem where their shapes differ."""
+    for outcome in outcomes:
+        if outcome.error is not None:
+            raise UsageProblem(f"there is a point without a gradient: {outcome.error}", hint=CHOICE)
+    if len({tuple(one.shape for one in outcome.gradients) for outcome in outcomes}) > 1:
+        raise UsageProblem("the points have different shapes", hint=CHOICE)
+    return Gradients.stacked([outcome.gradients for outcome in outcomes])
+
+
+def _choice(dtype: str) -> str:
+    return f'choose one, run.of("{dtype}").gradients, or an outcome, run[0].gradients'

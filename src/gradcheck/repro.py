@@ -14,8 +14,9 @@ from gradcheck.dispatch import arguments, function, keywords
 from gradcheck.errors import printable
 from gradcheck.formats import FORMATS, exact_text
 from gradcheck.functions import CONSTANTS
+from gradcheck.gradients import GradientOutcome
 from gradcheck.lower import lower
-from gradcheck.outcome import Floats, GradientOutcome, Outcome, Run
+from gradcheck.outcome import Floats, Outcome, Run
 from gradcheck.program import Call, Name, Node, Program, Shape, fold, unravel
 
 MAX_WRITTEN = 64
@@ -84,15 +85,15 @@ def hexadecimal(value: float) -> str:
 
 def worst_script(run: Run) -> str | None:
     """Return the script of the worst element that fails, None where none does."""
-    worst: tuple[tuple[int, float], str] | None = None
-    for outcome in run:
+    worst: tuple[tuple[int, float], Outcome, GradientOutcome, int] | None = None
+    for outcome in run.leading():
         for gradient in outcome.gradients:
             for k in gradient.judgements.ranked(run.failing)[:1]:
                 one = gradient.judgements[k]
                 rank = one.verdict.severity, inf if one.ulps is None else one.ulps
                 if worst is None or rank > worst[0]:
-                    worst = rank, script(outcome, gradient, k)
-    return None if worst is None else worst[1]
+                    worst = rank, outcome, gradient, k
+    return None if worst is None else script(*worst[1:])
 
 
 # --- a script ---------------------------------------------------------------------------------------

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from gradcheck.errors import NameProblem, ShapeProblem
 from gradcheck.formats import FORMATS, Ball, Format, exact_text
-from gradcheck.outcome import GradientOutcome, LayerOutcome, Outcome, Run
+from gradcheck.gradients import GradientOutcome
+from gradcheck.outcome import LayerOutcome, Outcome, Run
 from gradcheck.suite import Check
 from gradcheck.verdict import Verdict, worst
 

@@ -11,7 +11,7 @@ from gradcheck import autograd, exact, kernels
 from gradcheck.case.inquiry import Inquiry, Search
 from gradcheck.case.many import Group, Many
 from gradcheck.errors import PointProblem, UsageProblem
-from gradcheck.outcome import Run
+from gradcheck.outcome import LEADING, Run
 from gradcheck.parse import parse
 from gradcheck.plan import Plan
 from gradcheck.points import Point, assigned_constants, parse_points, to_value
@@ -19,7 +19,7 @@ from gradcheck.program import Program, Shape
 from gradcheck.settings import Settings
 from gradcheck.verdict import failing
 
-MAX_DIAGNOSED = 16
+MAX_DIAGNOSED = LEADING
 """Outcomes of a run, the worst, for which the operation at fault is looked for."""
 MAX_MADE = 1_000
 """Outcomes of a run up to which all are made at once; more are made when somebody looks at them."""
@@ -84,7 +84,7 @@ def check_program(program: Program, points: Sequence[Point], settings: Settings)
         autograd.check_device(settings.device)
     outcomes = examined(program, points, settings)
     search = Search()
-    for k in np.argsort(-outcomes.severities.astype(np.int8), kind="stable")[:MAX_DIAGNOSED].tolist():
+    for k in outcomes.worst_first(fails)[:MAX_DIAGNOSED].tolist():
         if outcomes.severities[k]:
             outcomes.change(k, Inquiry(*outcomes.opened(k), search).run())
     seen = outcomes if len(outcomes) > MAX_MADE else tuple(outcomes)

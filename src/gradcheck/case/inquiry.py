@@ -17,8 +17,9 @@ from gradcheck.diagnose import diagnose, unsteady
 from gradcheck.diagnose.words import in_words
 from gradcheck.errors import GradcheckError, Span
 from gradcheck.formats import Ball, Format
+from gradcheck.gradients import GradientOutcome, Gradients
 from gradcheck.judgements import Judgements
-from gradcheck.outcome import GradientOutcome, LayerOutcome, Outcome
+from gradcheck.outcome import LayerOutcome, Outcome
 from gradcheck.plan import Plan
 from gradcheck.points import Point
 from gradcheck.pointwise import goes_by_elements
@@ -90,7 +91,7 @@ class Inquiry:
         if outcome.error is not None or value is None or not any(map(_kinds, [*bad, value.judgements])):
             return outcome
         layers = [*outcome.layers[:-1], self.layer(value)]
-        gradients = [self.gradient(one) for one in outcome.gradients]
+        gradients = Gradients(map(self.gradient, outcome.gradients))
         return replace(outcome, layers=layers, gradients=gradients, notes=[*outcome.notes, *self.search.notes()])
 
     def layer(self, value: LayerOutcome) -> LayerOutcome:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property, partial
@@ -14,9 +14,10 @@ import numpy as np
 from gradcheck import ordinals
 from gradcheck.case.one import Case, Floats
 from gradcheck.case.stacked import Codes, Stack, stacks
-from gradcheck.errors import LaneProblem
+from gradcheck.errors import LaneProblem, UsageProblem
 from gradcheck.formats import FORMATS, Format
-from gradcheck.outcome import Outcome, Outcomes, Tally
+from gradcheck.gradients import GradientOutcome, Gradients
+from gradcheck.outcome import CHOICE, Outcome, Outcomes, Tally, gathered, stacked
 from gradcheck.plan import Plan
 from gradcheck.points import Point, Value
 from gradcheck.settings import Settings
@@ -94,6 +95,32 @@ class Group:
             self.looked[row] = self.case(i).run()
         outcome = self.alone[row][1] if row in self.alone else self.looked[row]
         return outcome if outcome.point is point else replace(outcome, point=point)
+
+    def gradients(self, places: Indices) -> Gradients:
+        """Return the gradients of some points along a first axis; those on the stack are not made one by one."""
+        if self.stack is None:
+            return gathered([self[i] for i in places.tolist()])
+        apart = np.isin(self.rows[places], list(self.alone))
+        piled = self.piled(self.stack, self.rows[places[~apart]])
+        if not apart.any():
+            return piled
+        others = stacked([self[i] for i in places[apart].tolist()])
+        return Gradients.joined([piled, others], np.argsort(np.argsort(apart, kind="stable")))
+
+    def piled(self, stack: Stack, rows: Indices) -> Gradients:
+        """Return the gradients of rows of the stack along a first axis."""
+        at = (rows[:, None] * stack.size + np.arange(stack.size)).ravel()
+        shape = (len(rows), *stack.shape)
+        made = []
+        for one in stack.gradients:
+            numbers, found = stack.stated.get(one.name, (None, None))
+            made.append(GradientOutcome(
+                one.name, shape, self.plan.display, one.known.part(at),
+                None if one.torch is None else one.torch[at].reshape(shape), one.judgements.part(at),
+                None if numbers is None else [numbers[k] for k in at.tolist()],
+                None if found is None else found.part(at),
+            ))  # fmt: skip
+        return Gradients(made)
 
     # --- verdicts ---
 
@@ -189,14 +216,33 @@ class Many(Outcomes):
             part.count(total)
         return total
 
-    def worst(self, most: int) -> tuple[Outcome, ...]:
-        """Return so many outcomes, the worst by verdict and then by ULP, in their order."""
+    def worst(self, most: int, failing: Collection[Verdict] = ()) -> tuple[Outcome, ...]:
+        """Return so many outcomes, the worst in their order."""
+        return tuple(self[k] for k in np.sort(self.worst_first(failing)[:most]).tolist())
+
+    def worst_first(self, failing: Collection[Verdict] = ()) -> Indices:
+        """Return all places: what fails comes first, then by verdict and by ULP; of equals the first one."""
         ulps = np.zeros(len(self))
         for g, part in enumerate(self.parts):
             here = self.groups == g
-            ulps[here] = np.nan_to_num(part.ulps[self.places[here]], posinf=np.inf)
-        order = np.lexsort((ulps, self.severities))
-        return tuple(self[k] for k in np.sort(order[max(len(order) - most, 0) :]).tolist())
+            ulps[here] = part.ulps[self.places[here]]
+        measured = np.array([verdict.row.measured for verdict in _VERDICTS])[self.severities]
+        size = np.where(np.isnan(ulps), np.where(measured, np.inf, 0.0), ulps)
+        fails = np.isin(self.severities, [verdict.severity for verdict in failing])
+        return np.lexsort((-size, -self.severities.astype(np.int8), ~fails))
+
+    def of(self, dtype: str) -> Many:
+        """Return those in one dtype."""
+        kept = [g for g, part in enumerate(self.parts) if part.dtype == dtype]
+        here = np.flatnonzero(np.isin(self.groups, kept))
+        return Many([self.parts[g] for g in kept], np.searchsorted(kept, self.groups[here]), self.places[here])
+
+    @property
+    def gradients(self) -> Gradients:
+        """Return the gradients of all points along a first axis, as they stand on the stack."""
+        if len(self.parts) > 1:
+            raise UsageProblem("the points have different shapes", hint=CHOICE)
+        return self.parts[0].gradients(self.places) if self.parts else Gradients()
 
 
 def rounded(points: Sequence[Point], dtype: str) -> Mapping[str, Floats]:

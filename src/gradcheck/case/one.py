@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
 from math import prod
@@ -24,9 +24,10 @@ from gradcheck.compare import SLACK, Judgement, between, judge
 from gradcheck.errors import LaneProblem
 from gradcheck.exact import MAX_BITS, START_BITS
 from gradcheck.formats import EXACT_DIGITS, FORMATS, Ball
+from gradcheck.gradients import GradientOutcome, Gradients
 from gradcheck.judgements import Judgements
 from gradcheck.ordinals import rounded
-from gradcheck.outcome import Fault, GradientOutcome, LayerOutcome, Outcome
+from gradcheck.outcome import Fault, LayerOutcome, Outcome
 from gradcheck.plan import Plan
 from gradcheck.points import Point
 from gradcheck.program import Layer
@@ -118,7 +119,7 @@ class Case:
         self.sharpen(gradients)
         layers = [self.layer(one, torch.layers[one.name], self.enclosed(one.name)) for one in self.plan.program.layers]
         layers[-1] = replace(layers[-1], judgements=value.judgements, values=_shaped(value))
-        return self.outcome(layers, [self.gradient(one) for one in gradients], None, faults)
+        return self.outcome(layers, map(self.gradient, gradients), None, faults)
 
     def examine(
         self, torch: Backward, vectors: Sequence[Backward]
@@ -171,7 +172,7 @@ class Case:
     def outcome(
         self,
         layers: list[LayerOutcome],
-        gradients: list[GradientOutcome],
+        gradients: Iterable[GradientOutcome],
         error: str | None,
         faults: Sequence[Fault] = (),
     ) -> Outcome:
@@ -183,7 +184,7 @@ class Case:
                 "the gradient is that of their sum, as out.sum().backward() has it"
             )
         return Outcome(
-            self.plan.program, self.point, self.arrays, self.dtype, self.settings.device, layers, gradients,
+            self.plan.program, self.point, self.arrays, self.dtype, self.settings.device, layers, Gradients(gradients),
             self.plan.display, self.bits, notes, error, self.tolerance, list(faults),
         )  # fmt: skip
 

@@ -25,9 +25,10 @@ from gradcheck.compare import Judgement
 from gradcheck.exact import START_BITS
 from gradcheck.formats import EXACT_DIGITS, Ball
 from gradcheck.functions import TENSOR
+from gradcheck.gradients import GradientOutcome
 from gradcheck.judgements import Judgements
 from gradcheck.lower import Core
-from gradcheck.outcome import GradientOutcome, LayerOutcome, Outcome
+from gradcheck.outcome import LayerOutcome, Outcome
 from gradcheck.plan import Plan
 from gradcheck.points import Point
 from gradcheck.program import Call, Layer, Shape, names, postorder

@@ -10,7 +10,8 @@ from gradcheck.case.one import Case
 from gradcheck.errors import UsageProblem
 from gradcheck.explanation.model import Accumulation, Numbers, Pass
 from gradcheck.formats import FORMATS, Ball, Dyadic, Format
-from gradcheck.outcome import GradientOutcome, Outcome
+from gradcheck.gradients import GradientOutcome
+from gradcheck.outcome import Outcome
 
 MAX_SHIFT = 8192
 """Bits by which the exponents of two numbers may differ and their sum still be told exactly."""

@@ -12,7 +12,7 @@ from gradcheck.explanation.lanes import Lanes, check_equal, formula
 from gradcheck.explanation.model import Arrival, Chain, Formula, Link, Numbers
 from gradcheck.explanation.words import output_name
 from gradcheck.functions import DETACH, TENSOR
-from gradcheck.outcome import GradientOutcome
+from gradcheck.gradients import GradientOutcome
 from gradcheck.program import Call, Layer, Name, Node, Shape, call, names, number, postorder, to_text
 
 MAX_SHOWN = 160

@@ -31,10 +31,10 @@ def _table(run: Run, file: IO[str], view: View) -> None:
     table.write(run, file, view)
 
 
-def _json(run: Run, file: IO[str], _view: View) -> None:
+def _json(run: Run, file: IO[str], view: View) -> None:
     from gradcheck.report import json
 
-    file.write(json.render(run))
+    json.write(run, file, view)
 
 
 REPORTERS: dict[str, Callable[[Run, IO[str], View], None]] = {"table": _table, "json": _json}

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from json import JSONEncoder
 from typing import IO
 
 from gradcheck.report import View
-from gradcheck.report.json import SCHEMA_VERSION, Object, document, written
+from gradcheck.report.json import SCHEMA_VERSION, Object, described
+from gradcheck.report.streamed import line, pieces
 from gradcheck.suite import Batch, Check, Result
 from gradcheck.verdict import Verdict
 
-_encode = JSONEncoder(allow_nan=False).encode
+
+def write(batch: Batch, file: IO[str], view: View) -> None:
+    """Write one document: the summary, and all that every run holds, no number rounded; of much the worst."""
+    file.writelines(pieces({**summary(batch), "results": (result(one, view.everything) for one in batch)}))
+    file.write("\n")
 
 
-def write(batch: Batch, file: IO[str], _view: View) -> None:
-    """Write one document: the summary, and all that every run holds, no number rounded."""
-    file.write(f"{_ascii(written({**summary(batch), 'results': [result(one) for one in batch]}))}\n")
-
-
-def write_lines(batch: Batch, file: IO[str], _view: View) -> None:
+def write_lines(batch: Batch, file: IO[str], view: View) -> None:
     """Write a document in one line for each check, and the summary as the last one."""
-    file.writelines(f"{_ascii(_encode(one))}\n" for one in (*map(result, batch), summary(batch)))
+    for one in (*(result(one, view.everything) for one in batch), summary(batch)):
+        file.writelines(line(one))
+        file.write("\n")
 
 
 def summary(batch: Batch) -> Object:
@@ -41,7 +42,7 @@ def summary(batch: Batch) -> Object:
     }
 
 
-def result(one: Result) -> Object:
+def result(one: Result, everything: bool = False) -> Object:
     """Return the check, what came out, and its run as the report of a single run has it."""
     return {
         "check": _check(one.check),
@@ -50,7 +51,7 @@ def result(one: Result) -> Object:
         "problem": one.problem,
         "unmet": list(one.unmet),
         "seconds": one.seconds,
-        "run": None if one.run is None else document(one.run),
+        "run": None if one.run is None else described(one.run, everything=everything),
     }
 
 
@@ -67,8 +68,3 @@ def _check(check: Check) -> Object:
         "source": check.source,
         "why": check.why,
     }
-
-
-def _ascii(text: str) -> str:
-    """Return JSON that no terminal obeys: the encoder escapes every control character but one."""
-    return text.replace("\x7f", "\\u007f")

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from itertools import chain
 from math import inf
 
 from gradcheck.blame import Blame
 from gradcheck.compare import Judgement
 from gradcheck.errors import printable, underline, visible
 from gradcheck.formats import FORMATS, exact_text
+from gradcheck.gradients import GradientOutcome
 from gradcheck.judgements import Judgements
-from gradcheck.outcome import GradientOutcome, Outcome, Run
+from gradcheck.outcome import Outcome, Run
 from gradcheck.report.blame import headline
 from gradcheck.report.places import place, point_text
 from gradcheck.report.told import beside_the_gradients
@@ -192,7 +192,7 @@ class _Element:
 
 
 def _elements(run: Run) -> Iterator[_Element]:
-    for outcome in run:
+    for outcome in run.leading():
         if outcome.error is not None:
             yield _Element(outcome, Judgement(Verdict.ERROR, note=outcome.error))
         for gradient in outcome.gradients:
@@ -205,9 +205,9 @@ def _elements(run: Run) -> Iterator[_Element]:
 
 def _leading(gradient: GradientOutcome, judgements: Judgements) -> list[int]:
     """Return the elements of which one ranks first: the worst of each verdict, and those that something is said of."""
-    ranked = (judgements.ranked([verdict])[:1] for verdict in judgements.verdicts())
+    ranked = (judgements.leading(verdict) for verdict in judgements.verdicts())
     blamed = [blame.element for blame in gradient.blames] if len(judgements) else []
-    return sorted({*chain.from_iterable(ranked), *blamed})
+    return sorted({*ranked, *blamed})
 
 
 def _size(verdict: Verdict, ulps: float | None) -> float:

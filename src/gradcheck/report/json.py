@@ -2,36 +2,56 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from itertools import product
+from collections.abc import Callable, Iterator, Sequence
 from math import isfinite
-from typing import Any
+from typing import IO, Any
 
 from gradcheck.blame import Blame, Fix, Reading
 from gradcheck.compare import Judgement
 from gradcheck.formats import Ball, Estimate
-from gradcheck.outcome import Floats, GradientOutcome, LayerOutcome, Outcome, Run
+from gradcheck.gradients import GradientOutcome, Places
+from gradcheck.judgements import mildest_first
+from gradcheck.outcome import Floats, LayerOutcome, Outcome, Run
 from gradcheck.program import Program, Shape, to_text, unravel
+from gradcheck.report import View
+from gradcheck.report.streamed import pieces, plain
 from gradcheck.repro import command, hexadecimal
 from gradcheck.verdict import Verdict, worst
 
-SCHEMA_VERSION = 2
-"""Raised whenever a reader of the old document could misread the new one."""
+SCHEMA_VERSION = 3
+"""Raised whenever a reader of the old document could misread the new one: since 3 lists may be cut, so that the place
+of an element in its list no longer tells its index, nor their length how many there are."""
 ENCLOSURE_DIGITS = 40
 """Digits of the ends of an enclosure, which are rounded outwards."""
+MOST = 1_000
+"""Elements of one tensor up to which all are written; of more the worst, unless everything is asked for."""
+SHOWN = 100
+"""The worst elements of a large tensor that are written, the worst of many points, the first numbers of a layer."""
 
 Object = dict[str, Any]
 
 
-def render(run: Run) -> str:
-    """Return the document as printable ASCII with one line for each element; the same run gives the same bytes."""
-    return written(document(run)).replace("\x7f", "\\u007f") + "\n"
+def write(run: Run, file: IO[str], view: View) -> None:
+    """Write the document as printable ASCII with one line for each element, as it is made."""
+    file.writelines(pieces(described(run, everything=view.everything)))
+    file.write("\n")
 
 
-def document(run: Run) -> Object:
+def render(run: Run, *, everything: bool = False) -> str:
+    """Return what ``write`` writes; the same run gives the same bytes."""
+    return "".join(pieces(described(run, everything=everything))) + "\n"
+
+
+def document(run: Run, *, everything: bool = False) -> Object:
     """Return the run as dictionaries, lists, texts and finite numbers, ready for ``json.dumps``."""
+    made: Object = plain(described(run, everything=everything))
+    return made
+
+
+def described(run: Run, *, everything: bool = False) -> Object:
+    """Return the same with iterators in place of what may be long; ``streamed`` writes them."""
+    outcomes = run if everything else run.leading(SHOWN)
     return {
         "schema_version": SCHEMA_VERSION,
         "verdict": run.verdict.value,
@@ -41,11 +61,12 @@ def document(run: Run) -> Object:
         "tolerance_ulps": _finite(run.ulps),
         "seed": run.seed,
         "environment": dict(sorted(run.environment.items())),
-        "outcomes": [_outcome(run, outcome) for outcome in run],
+        "outcomes": (_outcome(run, outcome, everything) for outcome in outcomes),
+        "left_out": len(run) - len(outcomes),
     }
 
 
-def _outcome(run: Run, outcome: Outcome) -> Object:
+def _outcome(run: Run, outcome: Outcome, everything: bool) -> Object:
     return {
         "verdict": outcome.verdict.value,
         "counts": _counts(outcome.counts()),
@@ -59,14 +80,17 @@ def _outcome(run: Run, outcome: Outcome) -> Object:
         "program": _program(outcome.program),
         "gradient_program": list(outcome.gradient_program),
         "point": [
-            {"input": name, "text": value.text, "shape": list(value.shape), "rounded": _numbers(outcome.rounded[name])}
+            {"input": name, "text": value.text, "shape": list(value.shape),
+             **_numbers("rounded", outcome.rounded[name], everything)}
             for name, value in outcome.point.items()
         ],
-        "layers": [_layer(layer) for layer in outcome.layers],
-        "value": None if outcome.value is None else _value(outcome.value),
-        "gradients": [_gradient(gradient) for gradient in outcome.gradients],
+        "layers": [_layer(layer, everything) for layer in outcome.layers],
+        "value": None if outcome.value is None else _value(outcome.value, everything),
+        "gradients": [
+            _gradient(gradient, outcome.rounded[gradient.input], everything) for gradient in outcome.gradients
+        ],
         "faults": [{**_judgement(one.judgement), "blame": _blame(one.blame, None)} for one in outcome.faults],
-    }
+    }  # fmt: skip
 
 
 def _program(program: Program) -> Object:
@@ -78,29 +102,32 @@ def _program(program: Program) -> Object:
     }
 
 
-def _layer(layer: LayerOutcome) -> Object:
+def _layer(layer: LayerOutcome, everything: bool) -> Object:
     return {
         "name": layer.name,
         "text": layer.text,
         "shape": list(layer.shape),
         "grad_fn": layer.grad_fn,
-        "values": _numbers(layer.values),
+        **_numbers("values", layer.values, everything),
         "enclosure": None if layer.exact is None else [_enclosure(ball) for ball in layer.exact],
         "derivatives": [{"by": name, "text": text} for name, text in layer.derivatives.items()],
     }
 
 
-def _value(layer: LayerOutcome) -> Object:
+def _value(layer: LayerOutcome, everything: bool) -> Object:
     """Return the verdicts on the elements of the output."""
-    ulps = layer.judgements.worst_ulps
-    indices = product(*map(range, layer.shape))
+    found, numbers = layer.judgements, layer.values.ravel()
+    at = _kept(len(found), layer.blames, everything, lambda: mildest_first([found]))
     return {
         "layer": layer.name,
-        "verdict": worst({Verdict.AGREE, *layer.judgements.verdicts()}).value,
-        "worst_ulps": _finite(ulps),
-        "elements": [
-            {"index": list(index), **_judgement(one)} for index, one in zip(indices, layer.judgements, strict=False)
-        ],
+        "verdict": worst({Verdict.AGREE, *found.verdicts()}).value,
+        "worst_ulps": _finite(found.worst_ulps),
+        "counts": _counts(found.counts()),
+        "elements": (
+            {"index": list(unravel(layer.shape, k)), **_judgement(found[k]), "torch": _number(numbers.item(k))}
+            for k in at
+        ),
+        "left_out": len(found) - len(at),
         "blames": [_blame(one, layer.shape) for one in layer.blames],
     }
 
@@ -108,16 +135,26 @@ def _value(layer: LayerOutcome) -> Object:
 # --- gradients ------------------------------------------------------------------------------------
 
 
-def _gradient(gradient: GradientOutcome) -> Object:
+def _gradient(gradient: GradientOutcome, point: Floats, everything: bool) -> Object:
+    at = _kept(len(gradient.judgements), gradient.blames, everything, gradient.mildest_first)
     return {
         "input": gradient.input,
         "shape": list(gradient.shape),
         "formula": gradient.formula,
         "verdict": gradient.verdict.value,
         "worst_ulps": _finite(gradient.worst_ulps),
-        "elements": list(_elements(gradient)),
+        "counts": _counts(gradient.judgements.counts()),
+        "elements": _elements(gradient, point, at),
+        "left_out": len(gradient.judgements) - len(at),
         "blames": [_blame(one, gradient.shape) for one in gradient.blames],
     }
+
+
+def _kept(count: int, blames: Sequence[Blame], everything: bool, order: Callable[[], Places]) -> Sequence[int]:
+    """Return the elements that are written: all, or of a large tensor the worst and those that something is said of."""
+    if everything or count <= MOST:
+        return range(count)
+    return sorted({*order()[-SHOWN:].tolist(), *(blame.element for blame in blames)})
 
 
 def _blame(blame: Blame, shape: Shape | None) -> Object:
@@ -152,32 +189,25 @@ def _fix(fix: Fix) -> Object:
     }  # fmt: skip
 
 
-def _elements(gradient: GradientOutcome) -> Iterator[Object]:
-    nothing = [None] * len(gradient.judgements)
-    columns = zip(
-        product(*map(range, gradient.shape)),
-        gradient.judgements,
-        nothing if gradient.torch is None else _numbers(gradient.torch),
-        gradient.exact,
-        _expected(gradient) or nothing,
-        strict=True,
-    )
-    for index, judgement, torch, ball, expected in columns:
+def _elements(gradient: GradientOutcome, point: Floats, at: Sequence[int]) -> Iterator[Object]:
+    for k in at:
+        torch, known = gradient.number(k), gradient.exact[k]
         yield {
-            "index": list(index),
-            **_judgement(judgement),
-            "torch": torch,
-            "enclosure": _enclosure(ball if isinstance(ball, Ball) else None),
-            "estimate": _enclosure(ball.ball if isinstance(ball, Estimate) else None),
-            "expected": expected,
+            "index": list(unravel(gradient.shape, k)),
+            "at": _number(point.item(k)),
+            **_judgement(gradient.judgements[k]),
+            "torch": None if torch is None else _number(torch),
+            "enclosure": _enclosure(known if isinstance(known, Ball) else None),
+            "estimate": _enclosure(known.ball if isinstance(known, Estimate) else None),
+            "expected": _expected(gradient, k),
         }
 
 
-def _expected(gradient: GradientOutcome) -> list[Object] | None:
+def _expected(gradient: GradientOutcome, k: int) -> Object | None:
     if gradient.expected is None or gradient.expectations is None:
         return None
-    pairs = zip(gradient.expected, gradient.expectations, strict=True)
-    return [{**_judgement(judgement), "value": None if value is None else _number(value)} for value, judgement in pairs]
+    value = gradient.expected[k]
+    return {**_judgement(gradient.expectations[k]), "value": None if value is None else _number(value)}
 
 
 def _judgement(judgement: Judgement) -> Object:
@@ -191,8 +221,11 @@ def _counts(counts: Counter[Verdict]) -> Object:
 # --- numbers --------------------------------------------------------------------------------------
 
 
-def _numbers(values: Floats) -> list[Object]:
-    return [_number(value) for value in values.ravel().tolist()]
+def _numbers(name: str, values: Floats, everything: bool) -> Object:
+    """Return the numbers of a tensor, of a large one the first, and how many are left out."""
+    flat = values.ravel()
+    shown = flat if everything or len(flat) <= MOST else flat[:SHOWN]
+    return {name: (_number(value.item()) for value in shown), "left_out": len(flat) - len(shown)}
 
 
 def _number(value: float) -> Object:
@@ -209,30 +242,3 @@ def _enclosure(ball: Ball | None) -> Object | None:
         return None
     lower, upper = ball.decimals(ENCLOSURE_DIGITS)
     return {"lower": lower, "upper": upper}
-
-
-# --- text -----------------------------------------------------------------------------------------
-
-_encode = json.JSONEncoder(allow_nan=False).encode  # all beyond ASCII is escaped, whatever the terminal reads
-
-
-def written(value: Any, margin: str = "\n") -> str:
-    """Return JSON with what holds a list of anything but integers spread over lines, and all else on one line."""
-    if _is_flat(value):
-        return _encode(value)
-    inner = f"{margin}  "
-    if isinstance(value, dict):
-        return _spread((f"{_encode(key)}: {written(part, inner)}" for key, part in value.items()), "{}", margin)
-    if _is_flat(value[0]):  # and so is the rest: the items of a list are alike, and there may be many
-        return _spread(map(_encode, value), "[]", margin)
-    return _spread((written(part, inner) for part in value), "[]", margin)
-
-
-def _spread(parts: Iterable[str], brackets: str, margin: str) -> str:
-    return f"{brackets[0]}{margin}  {f',{margin}  '.join(parts)}{margin}{brackets[1]}"
-
-
-def _is_flat(value: Any) -> bool:
-    if isinstance(value, dict):
-        return all(map(_is_flat, value.values()))
-    return not isinstance(value, list) or all(isinstance(part, int) for part in value)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 
 from gradcheck.formats import FORMATS, Format
-from gradcheck.outcome import GradientOutcome, Outcome
+from gradcheck.gradients import GradientOutcome
+from gradcheck.outcome import Outcome
 from gradcheck.program import Shape, unravel
 from gradcheck.verdict import Verdict
 

@@ -17,8 +17,9 @@ from rich.text import Text
 
 from gradcheck.errors import printable
 from gradcheck.formats import FORMATS, Ball, Format, exact_text
+from gradcheck.gradients import GradientOutcome
 from gradcheck.judgements import Judgements
-from gradcheck.outcome import Floats, GradientOutcome, Outcome, Outcomes, Run
+from gradcheck.outcome import Floats, Outcome, Outcomes, Run
 from gradcheck.program import Shape
 from gradcheck.report import View
 from gradcheck.report.places import counted, element, number, ulp_text
@@ -59,7 +60,7 @@ def _colors(view: View) -> dict[str, Any]:
 def show(run: Run, console: Console, view: View) -> None:
     """Print the table of a run on a console, as wide as that is."""
     view = replace(view, width=console.width)
-    for part in failures(run) if view.quiet else _body(run, view):
+    for part in failures(run, view) if view.quiet else _body(run, view):
         console.print(part, soft_wrap=view.quiet and not console.is_terminal)
         if isinstance(part, Table):
             console.print()
@@ -70,7 +71,7 @@ def _body(run: Run, view: View) -> Iterator[object]:
     if not run.outcomes:
         return
     if isinstance(run.outcomes, Outcomes) and not view.everything:
-        worst = run.outcomes.worst(SHOWN_ROWS)
+        worst = run.leading(SHOWN_ROWS)
         yield from _body(replace(run, outcomes=worst), view)
         more = len(run) - len(worst)
         yield Text(f"above: the worst; {more:,} more points are not shown (--all shows them)", style="dim")
@@ -215,19 +216,20 @@ def _layers(outcome: Outcome, width: int) -> Table:
 
 
 def _elements(outcome: Outcome, gradient: GradientOutcome, view: View) -> Iterator[object]:
-    shown, hidden = _worst(gradient.mildest_first(), view)
+    order = gradient.mildest_first()
+    cut = 0 if view.everything or len(order) <= SHOWN_ROWS else len(order) - SHOWN_ROWS
     fmt = FORMATS[outcome.dtype]
     table = _table()
     table.add_column("element")
     table.add_column(gradient.input, justify="right", overflow="fold")
     _lane_columns(table, gradient.expected is not None, view)
-    for k in shown:
+    for k in order[cut:].tolist() if cut else range(len(order)):
         at = element(gradient.input, gradient.shape, k)
         point = fmt.text(outcome.rounded[gradient.input].item(k))
         table.add_row(Text(at), Text(point), *_lanes(gradient, k, fmt, gradient.expected is not None, view))
     yield table
-    if hidden:
-        yield _cut([gradient.judgements.part(hidden)], "element")
+    if cut:
+        yield _cut([gradient.judgements.part(order[:cut])], "element")
 
 
 def _numbers(values: Floats, dtype: str) -> str:
@@ -313,8 +315,7 @@ def _cut(hidden: Sequence[Judgements], what: str) -> Text:
 def _summary(run: Run, terms: Sequence[str]) -> Text:
     tally = run.tally
     counts, values, faults, worst = tally.counts, tally.values, tally.faults, tally.ulps
-    few = run.outcomes.worst(1) if isinstance(run.outcomes, Outcomes) else run  # one text draws one tensor
-    drawn = any("rand" in value.text for outcome in few for value in outcome.point.values())
+    drawn = any("rand" in value.text for outcome in run.leading(1) for value in outcome.point.values())
     facts = [
         counted(counts) or "nothing checked",
         *([f"value: {counted(values)}"] if set(values) - {Verdict.AGREE} else []),

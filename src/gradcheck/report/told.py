@@ -11,6 +11,7 @@ from rich.text import Text
 from gradcheck.blame import Blame
 from gradcheck.compare import Judgement
 from gradcheck.formats import FORMATS, exact_text
+from gradcheck.gradients import GradientOutcome
 from gradcheck.judgements import Judgements
 from gradcheck.outcome import LayerOutcome, Outcome, Run
 from gradcheck.report import View
@@ -19,6 +20,10 @@ from gradcheck.report.places import element, number, place, point_text
 from gradcheck.report.tones import FILE_WIDTH, STYLES
 from gradcheck.verdict import Verdict
 
+SHOWN_FAILURES = 100
+"""Lines of failing elements; of more, the worst ones."""
+SHOWN_OUTCOMES = 32
+"""Points at which elements fail, where nobody looked at them yet."""
 SHOWN_BLAMES = 4
 """Kinds of bad elements for which all is shown that is known about the fault; of more, the worst ones."""
 
@@ -123,27 +128,40 @@ def notes(run: Run, view: View) -> Iterator[object]:
         yield Text(f"note: {note}", style="dim")
 
 
-def failures(run: Run) -> Iterator[Text]:
-    """Return one line for every element that fails."""
-    for outcome in run:
+def failures(run: Run, view: View) -> Iterator[Text]:
+    """Yield one line for every element that fails; of many the worst, and how many more there are."""
+    few = not view.everything
+    told = 0
+    for outcome in run.leading(SHOWN_OUTCOMES) if few else run:
         if outcome.error is not None:
             yield Text(f"✗ error at {point_text(outcome)}: {outcome.error}", style=STYLES[Verdict.ERROR])
-        fmt = FORMATS[outcome.dtype]
         for gradient in outcome.gradients:
-            for k in gradient.judgements.where(gradient.judgements.is_(*run.failing)):
-                one = gradient.judgements[k]
-                if one.verdict in run.failing:
-                    torch = number(gradient.number(k), fmt)
-                    exact = exact_text(gradient.exact[k], fmt)
-                    blame = next((blame for blame in gradient.blames if blame.element == k), None)
-                    cause = f": {headline(outcome, blame)}" if blame else ""
-                    line = f"✗ {one.verdict} at {place(outcome, gradient, k)}: autograd {torch}, exact {exact}{cause}"
-                    yield Text(line, style=STYLES[one.verdict])
-            for k, one in enumerate(gradient.expectations or ()):
-                if one.verdict in run.failing and gradient.expected is not None:
-                    line = f"✗ expected {number(gradient.expected[k], fmt)} at {place(outcome, gradient, k)}"
-                    yield Text(f"{line}: exact {exact_text(gradient.exact[k], fmt)}", style=STYLES[one.verdict])
+            for line, judgements in ((_failure, gradient.judgements), (_misstated, gradient.expectations)):
+                at = [] if judgements is None else judgements.ranked(run.failing)
+                shown = sorted(at[:max(SHOWN_FAILURES - told, 0)] if few else at)
+                told += len(shown)
+                yield from (line(outcome, gradient, k) for k in shown)
         for _, where, one, blame, _ in beside_the_gradients(outcome):
             if one.verdict in run.failing:
                 cause = headline(outcome, blame) if blame else one.note or ""
                 yield Text(f"✗ {one.verdict} at {where}: {cause}", style=STYLES[one.verdict])
+    counts = run.counts()
+    left = sum(counts[verdict] for verdict in run.failing - {Verdict.ERROR}) - told
+    if left > 0:
+        yield Text(f"above: the worst; {left:,} more that fail are not shown (--all shows them)", style="dim")
+
+
+def _failure(outcome: Outcome, gradient: GradientOutcome, k: int) -> Text:
+    fmt, one = FORMATS[outcome.dtype], gradient.judgements[k]
+    blame = next((blame for blame in gradient.blames if blame.element == k), None)
+    cause = f": {headline(outcome, blame)}" if blame else ""
+    numbers = f"autograd {number(gradient.number(k), fmt)}, exact {exact_text(gradient.exact[k], fmt)}"
+    return Text(f"✗ {one.verdict} at {place(outcome, gradient, k)}: {numbers}{cause}", style=STYLES[one.verdict])
+
+
+def _misstated(outcome: Outcome, gradient: GradientOutcome, k: int) -> Text:
+    assert gradient.expected is not None
+    assert gradient.expectations is not None
+    fmt, stated = FORMATS[outcome.dtype], number(gradient.expected[k], FORMATS[outcome.dtype])
+    line = f"✗ expected {stated} at {place(outcome, gradient, k)}: exact {exact_text(gradient.exact[k], fmt)}"
+    return Text(line, style=STYLES[gradient.expectations[k].verdict])

@@ -1,0 +1,103 @@
+"""JSON in parts, as it goes to a file: an iterator stands for a list that is made while it is written."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from itertools import chain, islice
+from typing import Any
+
+BLOCK = 1_000
+"""Lines that are written at once."""
+
+_encoder = json.JSONEncoder(allow_nan=False)  # all beyond ASCII is escaped, whatever the terminal reads
+
+
+def encode(value: Any) -> str:
+    """Return JSON on one line that no terminal obeys: the encoder escapes every control character but one."""
+    return _encoder.encode(value).replace("\x7f", "\\u007f")
+
+
+def pieces(value: Any, margin: str = "\n") -> Iterator[str]:
+    """Yield JSON with what holds a list of anything but integers spread over lines, and all else on one line.
+
+    >>> print("".join(pieces({"a": [1, 2], "b": iter([{"c": 1}, {"c": 2}]), "d": iter([])})))
+    {
+      "a": [1, 2],
+      "b": [
+        {"c": 1},
+        {"c": 2}
+      ],
+      "d": []
+    }
+    """
+    inner = f"{margin}  "
+    if isinstance(value, Iterator):
+        yield from _listed(value, margin)
+    elif _is_flat(value):
+        yield encode(value)
+    elif isinstance(value, dict):
+        parts = (chain([f"{encode(key)}: "], pieces(part, inner)) for key, part in value.items())
+        yield from _spread(parts, "{}", margin)
+    else:
+        yield from _listed(iter(value), margin)
+
+
+def _listed(parts: Iterator[Any], margin: str) -> Iterator[str]:
+    for first in parts:
+        every = chain([first], parts)
+        if _is_flat(first):  # and so is the rest: the items of a list are alike, and there may be many
+            lines = map(encode, every)
+            blocks = iter(lambda: list(islice(lines, BLOCK)), [])
+            yield from _spread(([f",{margin}  ".join(block)] for block in blocks), "[]", margin)
+        else:
+            yield from _spread((pieces(part, f"{margin}  ") for part in every), "[]", margin)
+        return
+    yield "[]"
+
+
+def _spread(parts: Iterable[Iterable[str]], brackets: str, margin: str) -> Iterator[str]:
+    before = brackets[0]
+    for part in parts:
+        yield f"{before}{margin}  "
+        yield from part
+        before = ","
+    yield f"{margin}{brackets[1]}"
+
+
+def _is_flat(value: Any) -> bool:
+    if isinstance(value, dict):
+        return all(map(_is_flat, value.values()))
+    if isinstance(value, list):
+        return all(isinstance(part, int) for part in value)
+    return not isinstance(value, Iterator)
+
+
+def line(value: Any) -> Iterator[str]:
+    """Yield JSON on one line.
+
+    >>> "".join(line({"a": [1, 2], "b": iter([{"c": 1}, {"c": 2}])}))
+    '{"a": [1, 2], "b": [{"c": 1}, {"c": 2}]}'
+    """
+    if isinstance(value, Iterator) or (isinstance(value, list) and not _is_flat(value)):
+        yield from _joined(map(line, value), "[]")
+    elif isinstance(value, dict) and not _is_flat(value):
+        yield from _joined((chain([f"{encode(key)}: "], line(part)) for key, part in value.items()), "{}")
+    else:
+        yield encode(value)
+
+
+def _joined(parts: Iterable[Iterable[str]], brackets: str) -> Iterator[str]:
+    yield brackets[0]
+    for k, part in enumerate(parts):
+        if k:
+            yield ", "
+        yield from part
+    yield brackets[1]
+
+
+def plain(value: Any) -> Any:
+    """Return the same with lists in place of iterators, which are used up."""
+    if isinstance(value, dict):
+        return {key: plain(part) for key, part in value.items()}
+    return [plain(part) for part in value] if isinstance(value, list | Iterator) else value

@@ -8,7 +8,6 @@ import os
 import platform
 
 from rows import GROUPS
-from rows.elements import SIZES, differentiations
 from rows.row import HEAD
 
 
@@ -24,8 +23,6 @@ def main() -> None:
         print(row, flush=True)
         missed += row.met is False
     print(f"\n{missed} missed{load()} at the end")
-    if "elements" in groups:
-        kernels()
 
 
 def machine() -> str:
@@ -36,12 +33,6 @@ def machine() -> str:
 
 def load() -> str:
     return f", load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
-
-
-def kernels() -> None:
-    print("\n| elements of the layered program | kernels differentiated |\n|--:|--:|")
-    for count in SIZES:
-        print(f"| {count:,} | {differentiations(count)} |", flush=True)
 
 
 if __name__ == "__main__":

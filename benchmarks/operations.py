@@ -35,7 +35,8 @@ from gradcheck.formats import FORMATS, Ball, Dyadic, Format
 from gradcheck.functions import CONDITIONS, DETACH
 from gradcheck.parse import parse
 from gradcheck.program import Shape
-from verdicts import Pair, pairs
+from kinds.pair import Pair
+from kinds.random_programs import pairs
 
 SEED = 0
 SHOWN = 12

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import reduce
-from math import inf
+from math import ceil, inf
 from random import Random
 from time import monotonic
 
@@ -34,41 +34,52 @@ from kinds import (
     ties,
     vectors,
 )
-from kinds.held import hold
+from kinds.held import Outcomes, hold
 from kinds.oracle import at_infinity
-from kinds.pair import NAMES, Pair, Tally
+from kinds.pair import NAMES, Drawn, Pair, Tally, outcomes
 from kinds.planting import PLANTED
-from kinds.random_programs import pairs
 
 
 @dataclass(frozen=True)
 class Kind:
-    """How to draw a pair, what is promised of it, and how many of a hundred pairs are of this kind."""
+    """How to draw a program, what is promised of each pair, and how many of a hundred programs are of this kind.
 
-    draw: Callable[[Random, str], Pair]
-    judge: Callable[[Pair, int, Tally], object]
+    Each program is checked at so many ``points`` at once; with ``both``, what it is in other words is checked as well.
+    """
+
+    draw: Callable[[Random], Drawn]
+    judge: Callable[[Pair, Outcomes, int, Tally], object]
     share: int
+    points: int = 5
+    both: bool = False
+
+
+def near_infinity(one: Pair, outcomes: Outcomes, k: int, total: Tally) -> None:
+    """Hold a pair against the oracle that approaches infinity in several ways."""
+    hold(one, outcomes, k, total, at_infinity)
 
 
 KINDS = {
-    "random": Kind(random_programs.pair, random_programs.judge, 30),
+    "random": Kind(random_programs.draw, random_programs.judge, 30),
     "jumps": Kind(jumps.draw, hold, 14),
     "masks": Kind(masks.draw, masks.judge, 10),
-    "infinities": Kind(infinities.draw, lambda one, k, total: hold(one, k, total, at_infinity), 8),
+    "infinities": Kind(infinities.draw, near_infinity, 8),
     "removable": Kind(removable.draw, hold, 10),
-    "spellings": Kind(spellings.draw, spellings.judge, 10),
-    "ties": Kind(ties.draw, ties.judge, 3),
+    "spellings": Kind(spellings.draw, spellings.judge, 10, both=True),
+    "ties": Kind(ties.draw, ties.judge, 3, points=1),
     "constants": Kind(constants.draw, constants.judge, 6),
-    "reductions": Kind(reductions.draw, reductions.judge, 1),
-    "vectors": Kind(vectors.draw, vectors.judge, 3),
-    "modes": Kind(modes.draw, modes.judge, 5),
+    "reductions": Kind(reductions.draw, reductions.judge, 1, points=1),
+    "vectors": Kind(vectors.draw, vectors.judge, 3, points=2),
+    "modes": Kind(modes.draw, modes.judge, 5, points=2),
 }
 ROUND = 100
-"""Pairs in which every kind has its share."""
+"""Programs in which every kind has its share."""
+DIAGNOSED = 10
+"""One program of so many is checked as a report shows it, with the cause and the fix of what is bad."""
 
 
 def turns() -> list[str]:
-    """Return the kinds of a hundred pairs, mixed.
+    """Return the kinds of a hundred programs, mixed.
 
     >>> Counter(turns()) == {name: kind.share for name, kind in KINDS.items()}
     True
@@ -79,7 +90,7 @@ def turns() -> list[str]:
 
 
 def tally(seed: int, start: int, stop: int, kind: str | None = None, seconds: float = inf) -> Tally:
-    """Return what came out of the pairs of these numbers, as far as they fit into the time.
+    """Return what came out of the programs of these numbers, as far as they fit into the time.
 
     Each depends on the seed, its kind and its number alone.
     """
@@ -89,30 +100,57 @@ def tally(seed: int, start: int, stop: int, kind: str | None = None, seconds: fl
         if monotonic() - began > seconds:
             break
         name = mixed[k % len(mixed)]
-        drawn = KINDS[name].draw(Random(f"{seed}:{k}"), NAMES[(k + k // ROUND) % len(NAMES)])
         before, broken = monotonic(), len(total.broken)
-        KINDS[name].judge(drawn, k, total)
-        total.kinds[name] += 1
+        count = judged(KINDS[name], Random(f"{seed}:{k}"), k, total)
+        total.programs[name] += 1
+        total.kinds[name] += count
         total.milliseconds[name] += round(1000 * (monotonic() - before))
         total.broken[broken:] = [f"[{name} {seed}:{k}] {one}" for one in total.broken[broken:]]
     return total
 
 
+def judged(kind: Kind, random: Random, k: int, total: Tally) -> int:
+    """Check a program at its points, hold each pair to the promise, and return how many there are."""
+    drawn = kind.draw(random)
+    pairs = drawn.pairs(random, kind.points)
+    programs = [drawn.program, drawn.other] if kind.both and drawn.other is not None else [drawn.program]
+    try:
+        found = [outcomes(pairs, program, diagnosed=k % DIAGNOSED == 0) for program in programs]
+    except Exception as problem:  # whatever is raised, the pair that did it must be known
+        total.broken.append(f"raised: {pairs[0]} or another point: {type(problem).__name__}: {problem}")
+        return len(pairs)
+    for i, (one, *made) in enumerate(zip(pairs, *found, strict=True)):
+        kind.judge(one, made, k * kind.points + i // len(drawn.dtypes), total)
+    return len(pairs)
+
+
+def programs_for(count: int, kind: str | None) -> int:
+    """Return how many programs have about as many pairs."""
+    some = [KINDS[name] for name in ([kind] if kind is not None else turns())]
+    return ceil(count * len(some) / sum(len(NAMES) * one.points for one in some))
+
+
 def run(count: int, seed: int, jobs: int, kind: str | None = None, seconds: float = inf) -> Tally:
-    """Return what came out of the first ``count`` pairs of a seed; the time ends the run of a single process alone."""
+    """Return what came out of the first ``count`` programs of a seed, as far as each process gets in its time."""
     if jobs == 1:
         return tally(seed, 0, count, kind, seconds)
-    step = max(20, count // (8 * jobs))
+    step = max(5, count // (16 * jobs))
     starts = range(0, count, step)
+    end = monotonic() + seconds
     with ProcessPoolExecutor(jobs, initializer=torch.set_num_threads, initargs=(1,)) as pool:
         stops = [min(start + step, count) for start in starts]
-        parts = pool.map(tally, [seed] * len(starts), starts, stops, [kind] * len(starts))
+        parts = pool.map(before, [end] * len(starts), [seed] * len(starts), starts, stops, [kind] * len(starts))
         return reduce(Tally.__add__, parts)
 
 
+def before(end: float, seed: int, start: int, stop: int, kind: str | None) -> Tally:
+    """Return a part of the tally, as far as it is there at a time of the machine's clock."""
+    return tally(seed, start, stop, kind, end - monotonic())
+
+
 TITLES = {
-    "kinds": "pairs by kind", "milliseconds": "milliseconds by kind", "pairs": "verdicts on pairs",
-    "elements": "elements", "overflows": "nan or inf by cause",
+    "programs": "programs by kind", "kinds": "pairs by kind", "milliseconds": "milliseconds by kind",
+    "pairs": "verdicts on pairs", "elements": "elements", "overflows": "nan or inf by cause",
     "reach": "reach of the rounding enclosure in float32 and float64",
     "oracle": "what the oracle says, and the verdict",
     "planted": "planted errors", "found": "planted errors that were found",
@@ -132,18 +170,18 @@ def report(total: Tally, seed: int) -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--count", type=int, default=10_000, help="pairs of a program with a point and a dtype")
+    parser.add_argument("--count", type=int, default=10_000, help="how many pairs of program, point and dtype, about")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--seconds", type=float, default=inf, help="when to stop, with --jobs 1")
+    parser.add_argument("--seconds", type=float, default=inf, help="when to stop")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
     parser.add_argument("--kind", choices=KINDS, help="pairs of this kind alone")
     given = parser.parse_args()
-    total = run(given.count, given.seed, given.jobs, given.kind, given.seconds)
+    total = run(programs_for(given.count, given.kind), given.seed, given.jobs, given.kind, given.seconds)
     print(report(total, given.seed))
     return 1 if total.broken else 0
 
 
-__all__ = ["PLANTED", "Pair", "pairs", "run", "tally"]
+__all__ = ["PLANTED", "Pair", "run", "tally"]
 
 if __name__ == "__main__":
     sys.exit(main())

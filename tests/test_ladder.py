@@ -19,8 +19,7 @@ from gradcheck.case import check, check_program
 from gradcheck.corpus import load
 from gradcheck.exact import ladder
 from gradcheck.formats import FORMATS
-from gradcheck.functions import ELEMENTWISE, Elementwise
-from gradcheck.functions.rows import Row
+from gradcheck.functions import ELEMENTWISE, Composite, Elementwise, Tensor
 from gradcheck.outcome import Outcome, Run
 from gradcheck.parse import parse
 from gradcheck.points import parse_points, to_value
@@ -127,8 +126,8 @@ def test_an_elementwise_function_of_all_kinds_of_numbers(row: Elementwise) -> No
 
 
 @pytest.mark.parametrize("row", each(ON_TENSORS))
-def test_a_function_of_tensors(row: Row) -> None:
-    for text in row.samples:  # type: ignore[attr-defined]
+def test_a_function_of_tensors(row: Tensor | Composite) -> None:
+    for text in row.samples:
         program, point = weighted(text, power=2)
         assert_alike(at_points(program, [point], Settings(dtypes=DTYPES)), text)
         broken = {

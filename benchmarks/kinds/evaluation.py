@@ -23,6 +23,8 @@ from gradcheck.program import Call, Name, Node, Number, Program, postorder
 
 BITS = 1200
 """Working precision; what cancels in a difference quotient are as many bits as the step is small."""
+FEW_BITS = 480
+"""Working precision at first: where all slopes are alike and none is 0, more bits show nothing else."""
 M = mpmath.MPContext()
 M.prec = BITS
 Tensor = np.ndarray[Any, Any]

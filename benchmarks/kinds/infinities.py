@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from random import Random
 
-from kinds.pair import Pair, on_grid, written
+from kinds.pair import Drawn, Floats, drawn, on_grid
 
 INF = float("inf")
 GRID = (-2.0, -0.5, 0.0, 0.1, 1.0, 3.0)
@@ -27,13 +27,18 @@ WHOLE = (
 )  # fmt: skip
 
 
-def draw(random: Random, dtype: str) -> Pair:
+def draw(random: Random) -> Drawn:
     """Return a program at a point with one infinite number or more, most of them negative, or with one of its own."""
     text = random.choice(WHOLE)
     if random.random() < 0.4:
         text = random.choice(ELEMENTWISE).format(a=random.choice(("s[0]", "s[0]", "inf", "(-inf)")), b=random.choice(("t", "w[1]")))
         text = random.choice(("({e}) + 0*t", "({e}) - t", "({e})*t", "({e}) + s[1]", "exp(-({e})) + t", "tanh({e})*t")).format(e=text)
-    numbers = on_grid(random, (3,), (*GRID, -INF, -INF, INF))
+    return drawn(text, {"s": infinite, "w": on_grid((3,), GRID), "t": on_grid((), (0.1, 1.0, 2.0))})
+
+
+def infinite(random: Random) -> Floats:
+    """Return three numbers, most often with an infinite one."""
+    numbers = on_grid((3,), (*GRID, -INF, -INF, INF))(random)
     if random.random() < 0.7:
         numbers[random.randrange(3)] = random.choice((-INF, -INF, INF))
-    return written(text, {"s": numbers, "w": on_grid(random, (3,), GRID), "t": on_grid(random, (), (0.1, 1.0, 2.0))}, dtype)
+    return numbers

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
-from kinds.pair import Pair, on_grid, written
+from kinds.pair import Drawn, drawn, on_grid
 
 GRID = (-3.0, -2.0, -1.5, -1.0, -0.5, 0.0, 0.0, 0.5, 1.0, 1.0, 1.5, 2.0, 3.0)
 JUMPING = (
@@ -29,11 +29,11 @@ AROUND = (
 )  # fmt: skip
 
 
-def draw(random: Random, dtype: str) -> Pair:
+def draw(random: Random) -> Drawn:
     """Return a choice over a vector whose elements jump, at numbers where they may."""
     choice = random.choice(AROUND).format(c=random.choice(CHOICES))
     text = f"y = {random.choice(JUMPING).format(v='v')}; {choice}"
     if random.random() < 0.3:
         a, b = (random.choice(JUMPING).format(v=v) for v in ("v[0]", "v[1]"))
         text = f"y = stack([{a}, {b}, v[2]]); {choice}"
-    return written(text, {"v": on_grid(random, (3,), GRID)}, dtype)
+    return drawn(text, {"v": on_grid((3,), GRID)})

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from random import Random
 
-from kinds.held import hold
+from kinds.held import Outcomes, hold
 from kinds.oracle import along, at_infinity
-from kinds.pair import Pair, Tally, between, on_grid, written
+from kinds.pair import Drawn, Pair, Tally, between, drawn, on_grid
 
 TESTS = (
     "m == 1", "m != 1", "m > 0.5", "m >= 1", "m < 1", "m <= 0", "(m == 0) | (m == 2)", "~(m == 1)", "(m > 0) & (m < 2)",
@@ -23,19 +23,18 @@ OUTPUTS = (
 GRID = (-2.0, -1.0, -0.5, 0.0, 0.25, 0.75, 1.0, 1.5, 2.0)
 
 
-def draw(random: Random, dtype: str) -> Pair:
+def draw(random: Random) -> Drawn:
     """Return a masked program; its labels are small whole numbers, and its other numbers often lie on a border."""
     choice = f"where({random.choice(TESTS)}, {random.choice(BRANCHES)}, {random.choice(BRANCHES)})"
     text = random.choice(OUTPUTS).format(w=choice)
     size = (random.choice((1, 3, 8)),)
-    numbers = on_grid(random, size, GRID) if random.random() < 0.5 else between(random, size, -2, 2)
-    point = {
-        "x": numbers, "m": on_grid(random, size, (0.0, 1.0, 2.0)), "t": on_grid(random, (), (0.1, 0.5, 3.0)),
-        "k": on_grid(random, (), (0.0, 1.0)),
-    }  # fmt: skip
-    return written(text, point, dtype)
+    numbers = on_grid(size, GRID) if random.random() < 0.5 else between(size, -2, 2)
+    return drawn(text, {
+        "x": numbers, "m": on_grid(size, (0.0, 1.0, 2.0)), "t": on_grid((), (0.1, 0.5, 3.0)),
+        "k": on_grid((), (0.0, 1.0)),
+    })  # fmt: skip
 
 
-def judge(one: Pair, k: int, total: Tally) -> None:
+def judge(one: Pair, outcomes: Outcomes, k: int, total: Tally) -> None:
     """Hold a pair against the oracle."""
-    hold(one, k, total, at_infinity if "inf" in one.program.source else along)
+    hold(one, outcomes, k, total, at_infinity if "inf" in one.program.source else along)

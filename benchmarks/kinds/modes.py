@@ -13,7 +13,8 @@ import torch
 from gradcheck.errors import GradcheckError
 from gradcheck.outcome import Outcome
 from kinds import jumps, masks, random_programs
-from kinds.pair import Pair, Tally, checked, count
+from kinds.held import Outcomes
+from kinds.pair import Drawn, Pair, Tally, count, looked_at
 
 MODES: dict[str, Callable[[], AbstractContextManager[Any]]] = {
     "no_grad": torch.no_grad, "inference_mode": torch.inference_mode,
@@ -62,19 +63,18 @@ def _both(outer: AbstractContextManager[Any], inner: AbstractContextManager[Any]
     return Both()
 
 
-def draw(random: Random, dtype: str) -> Pair:
-    """Return a pair of another kind."""
-    return random.choice((random_programs.pair, jumps.draw, masks.draw))(random, dtype)
+def draw(random: Random) -> Drawn:
+    """Return what another kind draws."""
+    return random.choice((random_programs.draw, jumps.draw, masks.draw))(random)
 
 
-def judge(one: Pair, k: int, total: Tally) -> None:
-    """Check a pair inside of a mode, and without."""
-    name = list(MODES)[k // 4 % len(MODES)]
+def judge(one: Pair, outcomes: Outcomes, k: int, total: Tally) -> None:
+    """Check a pair inside of a mode; it was checked without."""
+    name = list(MODES)[k % len(MODES)]
     try:
-        plain = checked(one)
         with MODES[name]():
             before = _state()
-            inside = checked(one)
+            inside = looked_at(one)
             after = _state()
     except (GradcheckError, RuntimeError) as problem:
         total.broken.append(f"raised in {name}: {one}: {type(problem).__name__}: {problem}")
@@ -83,8 +83,8 @@ def judge(one: Pair, k: int, total: Tally) -> None:
     total.oracle[name] += 1
     if before != after:
         total.broken.append(f"{name} is changed: {one}: {before} before, {after} after")
-    if _said(plain) != _said(inside):
-        total.broken.append(f"{name} changes what is said: {one}: {_said(plain)} outside, {_said(inside)} inside")
+    if _said(outcomes[0]) != _said(inside):
+        total.broken.append(f"{name} changes what is said: {one}: {_said(outcomes[0])} outside, {_said(inside)} inside")
 
 
 def _state() -> tuple[Any, ...]:

@@ -9,7 +9,7 @@ from typing import Any
 import mpmath
 
 from gradcheck.program import Program
-from kinds.evaluation import BITS, Evaluation, M, Reads, Tensor, reads, tensor
+from kinds.evaluation import BITS, FEW_BITS, Evaluation, M, Reads, Tensor, reads, tensor
 
 STEPS = (130, 190)
 """The steps as negative powers of two, in units of the number that moves, or of 1."""
@@ -48,7 +48,20 @@ class Along:
 def along(
     program: Program, point: Mapping[str, Tensor], name: str, k: int, evaluation: Evaluation | None = None
 ) -> Along:
-    """Return what the sum of the outputs does along element ``k`` of an input."""
+    """Return what the sum of the outputs does along element ``k`` of an input.
+
+    Few bits come first. A slope that they show stands where it is the same by both steps to both sides and not 0: what
+    roundings leave of a difference is no such number.
+    """
+    if evaluation is None:
+        with M.workprec(FEW_BITS):
+            found = _along(program, point, name, k, None)
+        if found.kind == "slope" and found.left and found.right:
+            return found
+    return _along(program, point, name, k, evaluation)
+
+
+def _along(program: Program, point: Mapping[str, Tensor], name: str, k: int, evaluation: Evaluation | None) -> Along:
     run = evaluation or Evaluation()
     start = point[name].ravel()[k]
     scale = abs(start) if start else M.mpf(1)
@@ -96,9 +109,9 @@ def _side(here: Any, at: Callable[[Any], Any], steps: list[Any]) -> Along:
     if any(map(M.isnan, differences)):
         return Along("outside")
     far, slope = (one / step for one, step in zip(differences, steps, strict=True))
-    if abs(here) * M.mpf(2) ** (SPARE - BITS) > abs(steps[1]) * SAME * max(abs(slope), SAME):
+    if abs(here) * M.mpf(2) ** (SPARE - M.prec) > abs(steps[1]) * SAME * max(abs(slope), SAME):
         return Along("unknown")  # the difference is lost beside what is huge
-    if max(map(abs, differences)) <= max(abs(here), 1) * M.mpf(2) ** (SPARE - BITS):
+    if max(map(abs, differences)) <= max(abs(here), 1) * M.mpf(2) ** (SPARE - M.prec):
         return Along("unknown" if any(differences) else "slope", right=M.mpf(0))  # mpmath's roundings, or as small
     if abs(differences[1]) > NEAR * abs(differences[0]) and abs(slope) > abs(far) * 2**20:
         return Along("jump" if abs(differences[1]) > abs(differences[0]) / 2 else "infinite")

@@ -1,18 +1,18 @@
-"""A pair of a program and a point, and the count of what came out of many."""
+"""Pairs of a program and a point, how they are drawn, and the count of what came out of many."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from math import isfinite
+from math import isfinite, prod
 from random import Random
 from typing import Any
 
 import numpy as np
 
 from gradcheck.autograd import DTYPES
-from gradcheck.case import check_program
+from gradcheck.case import check_program, examined
 from gradcheck.outcome import Outcome
 from gradcheck.parse import parse
 from gradcheck.points import to_value
@@ -26,13 +26,33 @@ MAX_SHOWN = 40
 """Numbers of a point that are written out."""
 
 
+Draw = Callable[[Random], Floats]
+"""How an input is drawn."""
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A program, how its inputs are drawn, the dtypes that hold what is drawn, and the same function in other words."""
+
+    program: Program
+    numbers: Mapping[str, Draw]
+    dtypes: tuple[str, ...] = NAMES
+    other: Program | None = None
+
+    def pairs(self, random: Random, points: int) -> list[Pair]:
+        """Return so many points, each in every dtype."""
+        drawn = [{name: self.numbers[name](random) for name in self.program.inputs} for _ in range(points)]
+        return [Pair(self.program, point, dtype, self.other) for point in drawn for dtype in self.dtypes]
+
+
 @dataclass(frozen=True)
 class Pair:
-    """A program, a point for it, and a dtype."""
+    """A program, a point for it, a dtype, and the same function in other words."""
 
     program: Program
     point: dict[str, Floats]
     dtype: str
+    other: Program | None = None
 
     def __str__(self) -> str:
         small = sum(array.size for array in self.point.values()) <= MAX_SHOWN
@@ -49,6 +69,7 @@ def _text(array: Floats) -> str:
 class Tally:
     """What came out of some pairs."""
 
+    programs: Counter[str] = field(default_factory=Counter)
     kinds: Counter[str] = field(default_factory=Counter)
     milliseconds: Counter[str] = field(default_factory=Counter)
     pairs: Counter[str] = field(default_factory=Counter)
@@ -64,6 +85,11 @@ class Tally:
         return Tally(*(getattr(self, one.name) + getattr(more, one.name) for one in fields(self)))
 
 
+def drawn(text: str, numbers: Mapping[str, Draw], other: str | None = None) -> Drawn:
+    """Return a program's text with how the numbers that it needs are drawn."""
+    return Drawn(parse(text), numbers, other=None if other is None else parse(other))
+
+
 def written(text: str, point: Mapping[str, Any], dtype: str) -> Pair:
     """Return a pair of a program's text and the numbers that it needs of a point."""
     program = parse(text)
@@ -71,9 +97,25 @@ def written(text: str, point: Mapping[str, Any], dtype: str) -> Pair:
 
 
 def checked(one: Pair, **settings: Any) -> Outcome:
-    """Return what the check makes of a pair."""
+    """Return what the check makes of a pair, with the cause and the fix of what is bad."""
     [outcome] = check_program(one.program, [values(one)], Settings(dtypes=(one.dtype,), **settings))
     return outcome
+
+
+def looked_at(one: Pair, **settings: Any) -> Outcome:
+    """Return the verdicts on a pair; no cause is looked for."""
+    [outcome] = examined(one.program, [values(one)], Settings(dtypes=(one.dtype,), **settings).resolved(one.program))
+    return outcome
+
+
+def outcomes(pairs: Sequence[Pair], program: Program, *, diagnosed: bool) -> list[Outcome]:
+    """Return what one check makes of all pairs, the points of one program each in the same dtypes.
+
+    Where it is ``diagnosed`` as well, a cause is looked for as a report shows it.
+    """
+    dtypes = tuple(dict.fromkeys(one.dtype for one in pairs))
+    points = [values(one) for one in pairs[:: len(dtypes)]]
+    return list((check_program if diagnosed else examined)(program, points, Settings(dtypes=dtypes)))
 
 
 def values(one: Pair) -> dict[str, Any]:
@@ -113,11 +155,11 @@ def verdict_of(outcome: Outcome) -> str:
     return "disagree, torch returned a number" if finite else "disagree, torch returned nan or inf"
 
 
-def on_grid(random: Random, shape: Shape, among: tuple[float, ...]) -> Floats:
-    """Return numbers of a grid."""
-    return np.array([random.choice(among) for _ in range(int(np.prod(shape)))]).reshape(shape)
+def on_grid(shape: Shape, among: tuple[float, ...]) -> Draw:
+    """Return how numbers of a grid are drawn."""
+    return lambda random: np.array([random.choice(among) for _ in range(prod(shape))], dtype=np.float64).reshape(shape)
 
 
-def between(random: Random, shape: Shape, low: float, high: float) -> Floats:
-    """Return numbers from one to another."""
-    return np.array([random.uniform(low, high) for _ in range(int(np.prod(shape)))]).reshape(shape)
+def between(shape: Shape, low: float, high: float) -> Draw:
+    """Return how numbers from one to another are drawn."""
+    return lambda random: np.array([random.uniform(low, high) for _ in range(prod(shape))]).reshape(shape)

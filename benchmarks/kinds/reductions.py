@@ -4,13 +4,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from random import Random
 
 import numpy as np
 
-from gradcheck.errors import GradcheckError
-from kinds.held import never_wrong
-from kinds.pair import Pair, Tally, checked, count, written
+from kinds.held import Outcomes, never_wrong
+from kinds.pair import Drawn, Floats, Pair, Tally, count, drawn
 
 LENGTHS = (60, 60, 300, 300, 1_000, 1_000, 3_000, 20_000)
 PROGRAMS = (
@@ -28,7 +28,7 @@ SLOW = ("cumsum", "softmax", "p=3")
 """What is tried with few terms alone: each costs seconds at 20,000."""
 
 
-def draw(random: Random, dtype: str) -> Pair:
+def draw(random: Random) -> Drawn:
     """Return a program of a long reduction, at numbers of one sign, of both, or of many sizes."""
     size = random.choice(LENGTHS)
     text = random.choice(PROGRAMS)
@@ -39,11 +39,14 @@ def draw(random: Random, dtype: str) -> Pair:
         size = min(size, 1_000)
     if "({}, " in text or "reshape" in text:
         size = size if "reshape" not in text else _fits(text)
+    return drawn(text, {"x": partial(terms, size=size)})
+
+
+def terms(random: Random, size: int) -> Floats:
+    """Return numbers of both signs or of one, of one size or of many."""
     generator = np.random.default_rng(random.randrange(2**32))
     numbers = generator.standard_normal(size) if random.random() < 0.6 else generator.random(size)
-    if random.random() < 0.2:
-        numbers = numbers * 10 ** generator.uniform(-2, 1, size)
-    return written(text, {"x": numbers}, dtype)
+    return numbers * 10 ** generator.uniform(-2, 1, size) if random.random() < 0.2 else numbers
 
 
 def _fits(text: str) -> int:
@@ -51,12 +54,8 @@ def _fits(text: str) -> int:
     return int(rows) * int(columns)
 
 
-def judge(one: Pair, _k: int, total: Tally) -> None:
-    """Check a pair: torch is right."""
-    try:
-        outcome = checked(one)
-    except GradcheckError as problem:
-        total.broken.append(f"refused: {one}: {problem}")
-        return
+def judge(one: Pair, outcomes: Outcomes, _k: int, total: Tally) -> None:
+    """Torch is right."""
+    outcome = outcomes[0]
     count(outcome, total)
     total.broken += never_wrong(one, outcome)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from random import Random
 
-from kinds.pair import Pair, on_grid, written
+from kinds.pair import Drawn, drawn, on_grid
 
 AT = (-1.0, 0.0, 0.0, 0.0, 0.5, 1.0, 1.0, 2.0)
 FUNCTIONS = (
@@ -24,7 +24,7 @@ AROUND = ("{f}", "{f}", "2*({f}) - x", "({f})**2", "sin({f})", "({f})*x", "exp({
 INSIDE = ("x", "x", "x", "(x - 1)", "(x*x)", "(2*x)", "(x + y - y)", "(x*(1 + x))", "(1 - x)", "sin(x)", "(x*y)")
 
 
-def draw(random: Random, dtype: str) -> Pair:
+def draw(random: Random) -> Drawn:
     """Return a function of one number, at a point where its value or a slope on the way may be missing."""
     text = random.choice(AROUND).format(f=random.choice(FUNCTIONS).format(x=random.choice(INSIDE)))
-    return written(text, {"x": on_grid(random, (), AT), "y": on_grid(random, (), AT)}, dtype)
+    return drawn(text, {"x": on_grid((), AT), "y": on_grid((), AT)})

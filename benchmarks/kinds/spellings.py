@@ -4,15 +4,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from random import Random
 
-from gradcheck.errors import GradcheckError
 from gradcheck.formats import Ball
 from gradcheck.gradients import GradientOutcome
 from gradcheck.outcome import Outcome
 from gradcheck.verdict import Verdict
-from kinds.pair import Pair, Tally, checked, count, on_grid, written
+from kinds.held import Outcomes
+from kinds.pair import Drawn, Pair, Tally, count, drawn, on_grid
 
 SAME = (
     ("{x}*sqrt({x})", "{x}**1.5"), ("sqrt({x}**3)", "{x}**1.5"), ("{x}*{x}", "{x}**2"), ("square({x})", "{x}**2"),
@@ -44,31 +43,17 @@ AROUND = ("{f}", "{f}", "({f})**2", "sin({f})", "({f})*x", "x + ({f})", "exp({f}
 GRID = (-2.0, -1.0, -0.5, 0.0, 0.0, 0.5, 1.0, 1.0, 2.0, 0.7, 40.0)
 
 
-@dataclass(frozen=True)
-class Spellings(Pair):
-    """A pair with the same function in other words."""
-
-    other: str = ""
-
-
-def draw(random: Random, dtype: str) -> Pair:
+def draw(random: Random) -> Drawn:
     """Return one function in two spellings, at points where kinks, poles and ends of domains lie."""
     around, inside = random.choice(AROUND), random.choice(INSIDE)
     one, other = (around.format(f=text.format(x=inside)) + " + 0*y" for text in random.choice(SAME))
-    made = written(one, {"x": on_grid(random, (), GRID), "y": on_grid(random, (), GRID)}, dtype)
-    return Spellings(made.program, made.point, dtype, other)
+    return drawn(one, {"x": on_grid((), GRID), "y": on_grid((), GRID)}, other)
 
 
-def judge(one: Pair, _k: int, total: Tally) -> None:
-    """Check both spellings, and compare what they say of every element."""
-    assert isinstance(one, Spellings)
-    try:
-        outcome = checked(one)
-        other = written(one.other, one.point, one.dtype)
-        again = checked(other)
-    except GradcheckError as problem:
-        total.broken.append(f"refused: {one}: {problem}")
-        return
+def judge(one: Pair, outcomes: Outcomes, _k: int, total: Tally) -> None:
+    """Compare what is said of every element in both spellings."""
+    outcome, again = outcomes
+    assert one.other is not None
     for each in (outcome, again):
         count(each, total)
     if outcome.error or again.error:
@@ -80,7 +65,7 @@ def judge(one: Pair, _k: int, total: Tally) -> None:
             continue
         total.oracle["one word for both" if _class(first) == _class(second) else "two words"] += 1
         if broken := _differ(first, second):
-            total.broken.append(f"{broken}: {one} and {one.other!r} by {name}: {_text(first)}; {_text(second)}")
+            total.broken.append(f"{broken}: {one} and {one.other.source!r} by {name}: {_text(first)}; {_text(second)}")
 
 
 def _of(outcome: Outcome, name: str) -> GradientOutcome | None:

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 
 from gradcheck.verdict import Verdict
-from kinds.held import hold, never_wrong
-from kinds.pair import Pair, Tally, checked, on_grid, written
+from kinds.held import Outcomes, hold, never_wrong
+from kinds.pair import Drawn, Pair, Tally, drawn, looked_at, on_grid, written
 
 HONEST = (
     "amax(x)", "amin(x)", "sum(sort(x)*w)", "sort(x)[0]", "sort(x)[-1]", "norm(x, p=inf)", "sum(relu(x))", "sum(abs(x))",
@@ -27,17 +27,17 @@ COUNTED = (("amax", "amax(x)"), ("amin", "amin(x)"), ("amax", "exp(amax(x))"), (
 FEW = 3
 
 
-def draw(random: Random, dtype: str) -> Pair:
+def draw(random: Random) -> Drawn:
     """Return a choice among numbers most of which are equal."""
     size = random.choice((2, 3, 3, 5, 8, 17, 40))
     few = tuple(random.sample((-2.0, -1.0, 0.0, 0.0, 0.5, 1.0, 1.0), random.choice((1, 1, 2))))
     weights = (-1.0, 0.5, 1.0, 2.0, 3.0, 0.0)
-    return written(random.choice(HONEST), {"x": on_grid(random, (size,), few), "w": on_grid(random, (size,), weights)}, dtype)
+    return drawn(random.choice(HONEST), {"x": on_grid((size,), few), "w": on_grid((size,), weights)})
 
 
-def judge(one: Pair, k: int, total: Tally) -> None:
+def judge(one: Pair, outcomes: Outcomes, k: int, total: Tally) -> None:
     """Hold a pair against the oracle; besides, torch is never wrong, and a planted tie that is counted twice is found."""
-    outcome = hold(one, k, total)
+    outcome = hold(one, outcomes, k, total)
     if outcome is not None:
         total.broken += never_wrong(one, outcome)
     op, text = COUNTED[k % len(COUNTED)]
@@ -47,7 +47,7 @@ def judge(one: Pair, k: int, total: Tally) -> None:
     if tied < 2 or (extreme == 0 and "**" in text):
         return
     planted = written(text, {"x": numbers}, one.dtype)
-    found = checked(planted, under_test={op: counted(getattr(torch, op))})
+    found = looked_at(planted, under_test={op: counted(getattr(torch, op))})
     key = f"a tie counted {'often' if tied > FEW else 'twice or thrice'}"
     total.planted[key] += 1
     if found.verdict is Verdict.DISAGREE:

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
+from itertools import pairwise
 
 from rows.checked import checked
 from rows.row import Row, by_turns
 
 LINEAR = 1.5
 """How much more than linear a time may be."""
+COUNTS = (10, 100, 1_000, 10_000)
 
 
 def rows() -> Iterator[Row]:
-    yield by_turns(
-        "1,000 layers of sin", partial(checked, sines(1_000), 1.5),
-        "100 layers of sin", partial(checked, sines(100), 1.5), target=10 * LINEAR,
-    )  # fmt: skip
+    for few, many in pairwise(COUNTS):
+        yield by_turns(
+            f"{many:,} layers of sin", partial(checked, sines(many), {"x": 1.5}),
+            f"{few:,} layers of sin", partial(checked, sines(few), {"x": 1.5}), target=many / few * LINEAR,
+        )  # fmt: skip
 
 
 def sines(count: int) -> str:

@@ -95,7 +95,7 @@ class Whole:
         """Return whether half an ULP of the point moves an element by more than half of its digits."""
         layer = self.layer(self.case.plan.shared, name)
         found = [one.some({layer: [k]}, self.case.bits)[layer][0] for one in self.moved]
-        return _moves(found, truth, self.case.format)
+        return _is_moved(found, truth, self.case.format)
 
     @cached_property
     def moved_bounds(self) -> list[dict[str, Bounds]]:
@@ -139,7 +139,7 @@ def half_ulp(array: Floats, fmt: Format) -> Floats:
     return made
 
 
-def _moves(found: Sequence[Ball | str | None], truth: Ball | None, fmt: Format) -> bool:
+def _is_moved(found: Sequence[Ball | str | None], truth: Ball | None, fmt: Format) -> bool:
     """Return whether one of the numbers beside the point is far from the one at it; or none is known."""
     balls = [one for one in found if isinstance(one, Ball)]
     return not balls or truth is None or any(_apart(one, truth, fmt) for one in balls)

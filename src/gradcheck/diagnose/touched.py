@@ -81,7 +81,7 @@ def _gathered(mask: Mask, shape: Shape, site: Site) -> Mask:
     """Return which elements of an argument the marked ones of the value were broadcast from."""
     if not is_elementwise(site.call.op):
         return np.full(shape, mask.any())
-    mask = mask.any(axis=tuple(range(mask.ndim - len(shape))))
+    mask = np.asarray(mask.any(axis=tuple(range(mask.ndim - len(shape)))), np.bool_)
     over = tuple(axis for axis, size in enumerate(shape) if size == 1)
     return np.asarray(mask.any(axis=over, keepdims=True) if over else mask, np.bool_)
 

@@ -105,7 +105,8 @@ def examined(program: Program, points: Sequence[Point], settings: Settings) -> M
         groups[at] = np.arange(len(parts), len(parts) + count)
         places[at] = np.arange(len(at))[:, None]
         some = points if len(at) == len(points) else [points[i] for i in at]
-        parts += [Group(plan, some, dtype, settings) for dtype in settings.dtypes]
+        truths = exact.Truths()
+        parts += [Group(plan, some, dtype, settings, truths) for dtype in settings.dtypes]
     return Many(parts, groups.ravel(), places.ravel())
 
 

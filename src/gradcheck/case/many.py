@@ -11,7 +11,7 @@ from typing import Any, overload
 
 import numpy as np
 
-from gradcheck import ordinals
+from gradcheck import exact, ordinals
 from gradcheck.case.one import Case, Floats
 from gradcheck.case.stacked import Codes, Stack, stacks
 from gradcheck.errors import LaneProblem, UsageProblem
@@ -37,7 +37,11 @@ class Group:
     Points that are one number in the dtype have one outcome, but for the number that they were before.
     """
 
-    def __init__(self, plan: Plan, points: Sequence[Point], dtype: str, settings: Settings) -> None:
+    def __init__(
+        self, plan: Plan, points: Sequence[Point], dtype: str, settings: Settings, truths: exact.Truths | None = None
+    ) -> None:
+        """``truths`` are shared by the dtypes: what is the same point in several has the same exact numbers."""
+        self.truths = truths
         self.plan, self.points, self.dtype, self.settings = plan, points, dtype, settings
         self.stack: Stack | None = None
         self.rows: Indices = np.arange(len(points))
@@ -70,7 +74,7 @@ class Group:
 
     def case(self, i: int) -> Case:
         """Return one point as a case of its own, which has not run."""
-        return Case(self.plan, self.points[i], self.dtype, self.settings)
+        return Case(self.plan, self.points[i], self.dtype, self.settings, truths=self.truths)
 
     def opened(self, i: int) -> tuple[Case, Outcome]:
         """Return one point as a case of its own with its outcome."""

@@ -20,6 +20,8 @@ from gradcheck.lower import Core
 MANY = 2_048
 """Numbers of a program from which machine intervals come first; a few balls are quicker than the calls of NumPy."""
 
+KEPT = 64
+"""Programs at points whose numbers are remembered."""
 COSTLY = 20_000
 """Numbers that are dear in balls: some million are quicker in machine intervals."""
 
@@ -70,16 +72,16 @@ class Truth:
 
 
 class Truths:
-    """The exact numbers of some programs at some points; what is the same point in several dtypes is one."""
+    """The exact numbers of some programs at the last few points; what is the same point in several dtypes is one."""
 
     def __init__(self) -> None:
         self.known: dict[tuple[int, bytes], Truth] = {}
-        self.cores: list[Core] = []
 
     def get(self, core: Core, point: Mapping[str, Floats]) -> Truth:
         """Return the exact numbers of a program at a point, with what is known of them so far."""
         key = id(core), b"".join(point[name].tobytes() for name in core.program.inputs)
         if key not in self.known:
-            self.known[key] = Truth(core, point)
-            self.cores.append(core)  # so that no other takes its place in memory
+            self.known[key] = Truth(core, point)  # which holds the core, so that no other has its id
+            if len(self.known) > KEPT:
+                self.known.pop(next(iter(self.known)))
         return self.known[key]

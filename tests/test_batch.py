@@ -229,6 +229,30 @@ def test_what_is_expected_of_torch_excuses_nothing_else(
     assert Result(check("one", expect=expect), run, unmet=tuple(found)).passed == (not unmet)
 
 
+MANY = "x=-2:2:1101"
+VERY_MANY: list[tuple[str, tuple[str, ...], Expectation, list[str]]] = [
+    ("abs(x)", (), Expectation(verdict=Verdict.KINK, cause=Cause.KINK), []),
+    ("abs(x)", ("sign(x)",), Expectation(verdict=Verdict.KINK), []),
+    ("x**3", (), WRONG, ["expected verdict disagree, found agree"]),
+    ("x**2", ("where(x < 1.998, 2*x, 3)",), Expectation(verdict=Verdict.AGREE), ["expected gradient 3 by x, found 4"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("program", "stated", "expect", "unmet"), VERY_MANY)
+def test_of_very_many_points_the_same_is_said_and_the_worst_are_sent(
+    program: str, stated: tuple[str, ...], expect: Expectation, unmet: list[str]
+) -> None:
+    given = check("one", program, MANY, expect=expect, settings=Settings(expect=stated))
+    run, found = examine(given)
+    assert list(found) == unmet
+    for options, sent in ((BatchOptions(workers=1), 100), (BatchOptions(workers=1, texts=True, everything=True), 1101)):
+        [result] = run_batch([given], options)
+        assert (list(result.unmet), result.problem) == (unmet, None)
+        assert result.run is not None
+        assert (len(result.run), result.run.tally) == (1101, run.tally)
+        assert len(result.run.leading(2_000)) == sent
+
+
 def test_a_stated_derivative_of_the_wrong_sign_is_wrong_beyond_the_format_too() -> None:
     settings = Settings(dtypes=("float16",), expect=("-2*x",))
     _, found, *_ = examine(check("one", "x**2", "x=40000", expect=OVER, settings=settings))

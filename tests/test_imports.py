@@ -24,6 +24,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("judgements", "symbolic"),
     ("display", "gradients"),
     ("plan", "outcome", "diagnose"),
+    ("few",),
     ("case", "repro", "suite"),
     ("selftest", "corpus", "batch", "explanation"),
     ("report",),

@@ -135,14 +135,16 @@ class Outcome:
 class Tally:
     """How many elements of gradients, what is stated of them included, and of values have each verdict.
 
-    ``faults`` counts the operations that are proven wrong, ``verdicts`` are all that occur anywhere. ``ulps`` is the
-    largest error of a gradient that could be measured; ``dtypes`` are in order.
+    ``faults`` counts the operations that are proven wrong, ``lane`` are the verdicts on torch that occur anywhere, and
+    ``stated`` those on what the user stated. ``ulps`` is the largest error of a gradient that could be measured;
+    ``dtypes`` are in order.
     """
 
     counts: Counter[Verdict] = field(default_factory=Counter)
     values: Counter[Verdict] = field(default_factory=Counter)
     faults: Counter[Verdict] = field(default_factory=Counter)
-    verdicts: set[Verdict] = field(default_factory=set)
+    lane: set[Verdict] = field(default_factory=set)
+    stated: set[Verdict] = field(default_factory=set)
     ulps: float | None = None
     dtypes: dict[str, None] = field(default_factory=dict)
 
@@ -151,17 +153,23 @@ class Tally:
         """Return what there is in one outcome."""
         faults = Counter(fault.judgement.verdict for fault in outcome.faults)
         ulps = [one for one in (each.worst_ulps for each in outcome.gradients) if one is not None]
-        every = outcome.verdicts() | outcome.stated()
         return Tally(
-            outcome.counts(), outcome.value_counts(), faults, every, max(ulps, default=None), {outcome.dtype: None}
-        )
+            outcome.counts(), outcome.value_counts(), faults, outcome.verdicts(), outcome.stated(),
+            max(ulps, default=None), {outcome.dtype: None},
+        )  # fmt: skip
+
+    @property
+    def verdicts(self) -> set[Verdict]:
+        """Return all verdicts, on torch and on what the user stated."""
+        return self.lane | self.stated
 
     def add(self, other: Tally, times: int = 1) -> None:
         """Add what there is in another, so many times."""
         pairs = (self.counts, other.counts), (self.values, other.values), (self.faults, other.faults)
         for mine, theirs in pairs:
             mine.update({verdict: times * count for verdict, count in theirs.items()})
-        self.verdicts |= other.verdicts
+        self.lane |= other.lane
+        self.stated |= other.stated
         self.dtypes |= other.dtypes
         known = [one for one in (self.ulps, other.ulps) if one is not None]
         self.ulps = max(known, default=None)
@@ -178,6 +186,10 @@ class Outcomes(Sequence[Outcome]):
     @abstractmethod
     def worst(self, most: int, failing: Collection[Verdict] = ()) -> Sequence[Outcome]:
         """Return so many of them, the worst in their order; those that fail are worse than all others."""
+
+    @abstractmethod
+    def few(self, most: int, failing: Collection[Verdict]) -> Outcomes:
+        """Return these with no more than the worst of them at hand, which another process takes."""
 
     @abstractmethod
     def of(self, dtype: str) -> Outcomes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gradcheck.batch.baseline import compare_baseline, write_baseline
-from gradcheck.batch.examine import examine, examine_in_full
+from gradcheck.batch.examine import examine_in_full, examine_in_short, examine_with_texts
 from gradcheck.batch.last_failed import last_failed, write_last_failed
 from gradcheck.batch.options import BatchOptions
 from gradcheck.batch.pool import Examiner, supervise
@@ -22,7 +22,7 @@ __all__ = [
 
 def examiner(timeout: float) -> Examiner:
     """Return what runs one check after the other in a worker, with so many seconds for each."""
-    return Examiner(BatchOptions(workers=1, timeout=timeout), examine)
+    return Examiner(BatchOptions(workers=1, timeout=timeout), examine_in_short)
 
 
 def run_batch(checks: Sequence[Check], options: BatchOptions | None = None, progress: Progress | None = None) -> Batch:
@@ -33,4 +33,5 @@ def run_batch(checks: Sequence[Check], options: BatchOptions | None = None, prog
     SIGTERM and SIGHUP end the batch: it holds what is done, and is marked as interrupted.
     """
     options = options or BatchOptions()
-    return supervise(checks, options, examine_in_full if options.texts else examine, progress)
+    examine = (examine_in_full if options.everything else examine_with_texts) if options.texts else examine_in_short
+    return supervise(checks, options, examine, progress)

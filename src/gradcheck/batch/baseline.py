@@ -33,8 +33,7 @@ class Known:
     @staticmethod
     def of(result: Result) -> Known:
         """Return what one result came to."""
-        found = [gradient.worst_ulps for outcome in result.outcomes for gradient in outcome.gradients]
-        ulps = max((one for one in found if one is not None), default=None)
+        ulps = None if result.run is None else result.run.tally.ulps
         problem = None if result.problem is None else result.problem.split("\n")[0]
         return Known(result.verdict, result.passed and not result.known, ulps, problem)
 

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import islice
 
 from gradcheck.errors import NameProblem, ShapeProblem
 from gradcheck.formats import FORMATS, Ball, Format, exact_text
 from gradcheck.gradients import GradientOutcome
-from gradcheck.outcome import LayerOutcome, Outcome, Run
+from gradcheck.outcome import LayerOutcome, Outcome, Outcomes, Run
 from gradcheck.suite import Check
 from gradcheck.verdict import Verdict, worst
 
+SHOWN = 100
+"""Outcomes of one check that reports look at, the worst of very many."""
+MOST_SAID = 16
+"""Points that are named where the stated derivative is not the derivative."""
 NOTHING = "none"
 """What is found where there is nothing."""
 
@@ -27,12 +32,33 @@ def examine(check: Check) -> tuple[Run, tuple[str, ...]]:
     return replace(run, environment=environment), tuple(_unmet(check, run))
 
 
-def examine_in_full(check: Check) -> tuple[Run, tuple[str, ...]]:
-    """Return the same with all the texts of a report."""
+def examine_in_short(check: Check) -> tuple[Run, tuple[str, ...]]:
+    """Return the same as another process takes it: of very many outcomes the worst, and what is known of all."""
     run, unmet = examine(check)
-    for outcome in run:
+    return _short(run), unmet
+
+
+def examine_with_texts(check: Check) -> tuple[Run, tuple[str, ...]]:
+    """Return the same in short with all the texts of a report."""
+    run, unmet = examine(check)
+    return _told(_short(run)), unmet
+
+
+def examine_in_full(check: Check) -> tuple[Run, tuple[str, ...]]:
+    """Return all outcomes, with all the texts of a report."""
+    run, unmet = examine(check)
+    return _told(replace(run, outcomes=tuple(run))), unmet
+
+
+def _short(run: Run) -> Run:
+    outcomes = run.outcomes
+    return replace(run, outcomes=outcomes.few(SHOWN, run.failing)) if isinstance(outcomes, Outcomes) else run
+
+
+def _told(run: Run) -> Run:
+    for outcome in run.leading(SHOWN):
         outcome.display.make()
-    return run, unmet
+    return run
 
 
 def _seed(seed: int) -> None:
@@ -44,13 +70,13 @@ def _seed(seed: int) -> None:
 
 def _unmet(check: Check, run: Run) -> list[str]:
     expect, words = check.expect, []
-    lane = worst([Verdict.AGREE, *(verdict for outcome in run for verdict in outcome.verdicts())])
+    lane = worst([Verdict.AGREE, *run.tally.lane])
     if expect.verdict is not None and lane is not expect.verdict:
         words.append(f"expected verdict {expect.verdict}, found {lane}")
     if expect.cause is not None and (found := _causes(run, lane)) != [expect.cause]:
         words.append(f"expected cause {expect.cause}, found {' and '.join(found) or NOTHING}")
     if expect.verdict is not None:
-        words += _misstated(run)
+        words += islice(_misstated(run), MOST_SAID)
     if expect.value is not None:
         said = [_value(expect.value, outcome) for outcome in run]
         words += [*dict.fromkeys(one for one in said if one is not None)]
@@ -59,9 +85,10 @@ def _unmet(check: Check, run: Run) -> list[str]:
 
 def _misstated(run: Run) -> Iterator[str]:
     """Yield where the derivative that the author states is not the derivative, whatever torch made of it."""
-    for outcome in run:
+    for outcome in run if Verdict.DISAGREE in run.tally.stated else ():
         for one in outcome.gradients:
-            wrong = [k for k, found in enumerate(one.expectations or ()) if found.verdict is Verdict.DISAGREE]
+            found = one.expectations
+            wrong = [] if found is None else found.where(found.is_(Verdict.DISAGREE))
             if wrong and one.expected is not None:
                 value, fmt = one.expected[wrong[0]], FORMATS[outcome.dtype]
                 stated = NOTHING if value is None else fmt.text(value)
@@ -70,14 +97,15 @@ def _misstated(run: Run) -> Iterator[str]:
 
 def _causes(run: Run, verdict: Verdict) -> list[str]:
     """Return what was blamed for the elements with this verdict, of the gradients or else of the value."""
+    few = run.leading()  # of no other one anything was looked for
     judged: list[list[GradientOutcome] | list[LayerOutcome]] = [
-        [one for outcome in run for one in outcome.gradients], [one for outcome in run for one in outcome.layers[-1:]]
+        [one for outcome in few for one in outcome.gradients], [one for outcome in few for one in outcome.layers[-1:]]
     ]  # fmt: skip
     for some in judged:
         blames = [(one.judgements[blame.element], blame) for one in some for blame in one.blames]
         if found := {blame.cause for judgement, blame in blames if judgement.verdict is verdict}:
             return sorted(found)
-    return sorted({fault.blame.cause for outcome in run for fault in outcome.faults})
+    return sorted({fault.blame.cause for outcome in few for fault in outcome.faults})
 
 
 # --- the value ------------------------------------------------------------------------------------

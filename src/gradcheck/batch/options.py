@@ -18,7 +18,8 @@ class BatchOptions:
     ``workers`` is None for one on each core. ``timeout`` is in seconds, None for no end; a check's own wins. After
     ``maxfail`` failures no more checks run. ``memory`` is in bytes for each worker, None for no limit; it is enforced
     on Linux. ``seed`` is that of the checks' settings, for the record. With ``texts`` the workers make the formulas
-    of every run, too, for a report that shows all of them; else they are made where one is read.
+    of every run, too, for a report that shows all of them; else they are made where one is read. With ``everything``
+    such a report has all outcomes of very many points, not the worst.
     """
 
     workers: int | None = None
@@ -27,6 +28,7 @@ class BatchOptions:
     memory: int | None = DEFAULT_MEMORY
     seed: int | None = None
     texts: bool = False
+    everything: bool = False
 
     def __post_init__(self) -> None:
         for name in ("workers", "maxfail", "memory"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property, partial
@@ -15,6 +15,7 @@ from gradcheck import exact, ordinals
 from gradcheck.case.one import Case, Floats
 from gradcheck.case.stacked import Codes, Stack, stacks
 from gradcheck.errors import LaneProblem, UsageProblem
+from gradcheck.few import Few
 from gradcheck.formats import FORMATS, Format
 from gradcheck.gradients import GradientOutcome, Gradients
 from gradcheck.outcome import CHOICE, Outcome, Outcomes, Tally, gathered, stacked
@@ -164,9 +165,16 @@ class Group:
             counts, values = (_counts(one[known], times[known]) for one in both)
             wrong = int(times[: len(self.stack)][self.stack.faulty & self.stack.known].sum())
             faults = Counter({Verdict.DISAGREE: wrong} if wrong else {})
-            total.add(Tally(counts, values, faults, {*counts, *values, *faults}))
+            judged = [one.judgements.codes.reshape(-1, self.stack.size)[known] for one in self.stack.gradients]
+            stated = [found.codes.reshape(-1, self.stack.size)[known] for _, found in self.stack.stated.values()]
+            lane = {*_occurring(judged), *values, *faults}
+            total.add(Tally(counts, values, faults, lane, _occurring(stated)))
         worst = np.fmax.reduce(self.ulps, initial=np.nan)
         total.add(Tally(ulps=None if np.isnan(worst) else float(worst), dtypes={self.dtype: None}))
+
+
+def _occurring(codes: Iterable[Codes]) -> set[Verdict]:
+    return {_VERDICTS[code] for one in codes for code in np.unique(one).tolist()}
 
 
 def _counts(codes: Codes, times: Indices) -> Counter[Verdict]:
@@ -234,6 +242,11 @@ class Many(Outcomes):
         size = np.where(np.isnan(ulps), np.where(measured, np.inf, 0.0), ulps)
         fails = np.isin(self.severities, [verdict.severity for verdict in failing])
         return np.lexsort((-size, -self.severities.astype(np.int8), ~fails))
+
+    def few(self, most: int, failing: Collection[Verdict]) -> Few:
+        """Return what another process takes: the worst outcomes, and what is known of all."""
+        worst = self.worst_first(failing)[:most].tolist()
+        return Few(len(self), self.tally, {k: self[k] for k in worst})
 
     def of(self, dtype: str) -> Many:
         """Return those in one dtype."""

@@ -115,7 +115,9 @@ def batch(  # noqa: PLR0913, PLR0917 - one parameter an option
     check_writable([output, write_baseline, *(path for _, path in more)])
     limit = 1 if first else maxfail
     texts = any(one in (options.Format.JSON, options.Format.JSONL) for one in (format, *(form for form, _ in more)))
-    limits = BatchOptions(_workers(workers), options.seconds(timeout), limit, seed=seed, texts=texts)
+    limits = BatchOptions(
+        _workers(workers), options.seconds(timeout), limit, seed=seed, texts=texts, everything=everything
+    )
     found = _load(paths, at or (), settings, trust)
     chosen, left = _Choice(expression, lf, _part(shard)).of(found.checks)
     if collect_only:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from functools import partial
 from itertools import chain, islice
 from typing import Any
 
@@ -44,21 +43,21 @@ def pieces(value: Any, margin: str = "\n") -> Iterator[str]:
         yield from _listed(iter(value), margin)
 
 
-def _block(lines: Iterator[str]) -> list[str]:
-    return list(islice(lines, BLOCK))
-
-
 def _listed(parts: Iterator[Any], margin: str) -> Iterator[str]:
-    for first in parts:
-        every = chain([first], parts)
-        if _is_flat(first):  # and so is the rest: the items of a list are alike, and there may be many
-            lines = map(encode, every)
-            blocks = iter(partial(_block, lines), [])
-            yield from _spread(([f",{margin}  ".join(block)] for block in blocks), "[]", margin)
-        else:
-            yield from _spread((pieces(part, f"{margin}  ") for part in every), "[]", margin)
-        return
-    yield "[]"
+    nothing = object()
+    first = next(parts, nothing)
+    every = chain([first], parts)
+    if first is nothing:
+        yield "[]"
+    elif _is_flat(first):  # and so is the rest: the items of a list are alike, and there may be many
+        yield from _spread(_blocks(map(encode, every), f",{margin}  "), "[]", margin)
+    else:
+        yield from _spread((pieces(part, f"{margin}  ") for part in every), "[]", margin)
+
+
+def _blocks(lines: Iterator[str], between: str) -> Iterator[list[str]]:
+    while block := list(islice(lines, BLOCK)):
+        yield [between.join(block)]
 
 
 def _spread(parts: Iterable[Iterable[str]], brackets: str, margin: str) -> Iterator[str]:

@@ -147,7 +147,7 @@ def problems(seeds: Sequence[int]) -> list[str]:
         outcome = looked_at(drawn)
         assert outcome.error is None, f"{drawn.text}: {outcome.error}"
         [gradient] = outcome.gradients
-        torch = gradient.torch or [0.0] * len(drawn.point)
+        torch = [0.0] * len(drawn.point) if gradient.torch is None else gradient.torch.ravel().tolist()
         made = [wrong(drawn, k, one, torch[k]) for k, one in enumerate(gradient.judgements)]
         found += [f"seed {seed}: {one}" for one in made if one is not None]
     return found

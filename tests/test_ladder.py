@@ -204,3 +204,20 @@ def test_one_wrong_element_is_found_and_no_other(op: str, change: str) -> None:
     assert [(one.blame.operation, one.blame.element) for one in outcome.faults] == [(op, k)]
     assert gradient.blame is not None
     assert (gradient.blame.operation, gradient.blame.element) == (op, k)
+
+
+def test_a_callable_is_run_as_a_whole_whatever_stands_alone() -> None:
+    """Elements at a kink are looked at by themselves; the callable under test has no tensor of that size."""
+
+    def at_its_size(gradient: torch.Tensor) -> torch.Tensor:
+        assert gradient.numel() == COUNT
+        return at_one(600, lambda one: one + 2)(gradient)
+
+    x = np.random.default_rng(2).standard_normal(COUNT)
+    x[::100] = 0
+    [outcome] = check(
+        "relu(x)*tanh(x)", x=x, settings=Settings(under_test={"relu": distorted(torch.relu, at_its_size)})
+    )
+    [gradient] = outcome.gradients
+    assert gradient.judgements.where(gradient.judgements.is_(Verdict.DISAGREE)) == [600]
+    assert gradient.judgements.counts() == {Verdict.AGREE: COUNT - 1, Verdict.DISAGREE: 1}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cached_property, partial
 from math import inf
 from typing import TYPE_CHECKING
@@ -47,7 +48,7 @@ class Evidence:
         """Return torch's run with every operation on the way."""
         case = self.case
         if self.copy is None:
-            return case.backward(traced=True)
+            return case.with_operations
         found = case.vectorised(traced=True)
         return found[self.copy] if self.copy < len(found) else self.first
 
@@ -164,6 +165,11 @@ class Evidence:
 def _gave(run: Backward, output: str, name: str | None, k: int, value: float) -> bool:
     found = run.layers[output] if name is None else run.gradients[name]
     return found is not None and found.array.item(k).hex() == value.hex()
+
+
+def once(found: Iterable[Fault]) -> list[Fault]:
+    """Return the faults, one of those that are one operation's in one way."""
+    return list({(one.blame.cause, one.blame.span): one for one in found}.values())
 
 
 def mismatched(one: Mismatch) -> Fault:

@@ -17,8 +17,8 @@ from gradcheck.autograd import Backward, TorchValue
 from gradcheck.bounds import Bounds, Enclosures
 from gradcheck.case.aside import look_aside
 from gradcheck.case.elements import Element, Elements, bits, places, spread
-from gradcheck.case.evidence import Evidence, mismatched
-from gradcheck.case.rest import examine_rest, rest
+from gradcheck.case.evidence import Evidence, mismatched, once
+from gradcheck.case.rest import examine_rest, rest, taken
 from gradcheck.case.whole import Whole
 from gradcheck.compare import SLACK, Judgement, between, judge
 from gradcheck.errors import LaneProblem
@@ -48,8 +48,9 @@ Floats = np.ndarray[Any, np.dtype[np.float64]]
 class Case:
     """One point in one dtype on its way through both lanes; the state is the working precision and what is decided.
 
-    ``points`` counts those that stand side by side, one but for a stack of them. ``asked`` is the only element whose
-    one-sided derivatives are of interest; without it all of them are.
+    ``larger`` is the case that its elements were taken from, with their places there. ``points`` counts those that
+    stand side by side, one but for a stack of them. ``asked`` is the only element whose one-sided derivatives are of
+    interest; without it all of them are.
     """
 
     points = 1
@@ -77,6 +78,7 @@ class Case:
         self.unsteady: dict[str, list[int]] = {}
         self.notes: list[str] = []
         self.evidence: list[Evidence] = []
+        self.larger: tuple[Case, list[int]] | None = None
         self.whole = Whole(self)
         self.value: Elements | None = None
         self.screened: dict[str, Bounds] = {}
@@ -145,14 +147,22 @@ class Case:
             self.take(run, gradients, value)
         if not left:
             look_aside(self, gradients)
-        return gradients, value, [*faults, *self.explain(gradients, value)]
+        return gradients, value, once([*faults, *self.explain(gradients, value)])
 
     def backward(self, *, traced: bool = False) -> Backward:
-        """Return what torch made of the program here."""
+        """Return what torch made of the program here; of elements of a larger case, what it made of all of them."""
+        if self.larger is not None:
+            case, at = self.larger
+            return taken(case.with_operations if traced else case.backward(), at)
         return autograd.backward(
             self.plan.program, self.arrays, self.plan.wrt, dtype=self.dtype, device=self.settings.device,
             under_test=self.settings.under_test, traced=traced,
         )  # fmt: skip
+
+    @cached_property
+    def with_operations(self) -> Backward:
+        """Return what torch made of the program here, with all operations."""
+        return self.backward(traced=True)
 
     def vectorised(self, *, traced: bool = False) -> tuple[Backward, ...]:
         """Return what torch's vectorised kernels made of an elementwise program, which one point alone never meets."""
@@ -305,7 +315,7 @@ class Case:
                     evidence = self.witness(name, k, number)
                     used += [] if evidence in used else [evidence]
                     one.explain(k, evidence.rounding(name, k, truth, number, smooth=smooth), self.format)
-        return list({(one.blame.cause, one.blame.span): one for each in used for one in each.faults}.values())
+        return once(one for each in used for one in each.faults)
 
     def plainly_from(self, one: Elements, name: str | None) -> list[int]:
         """Return the elements that disagree, are smooth, and have the number that the plain run of torch gave."""

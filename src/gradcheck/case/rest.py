@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from gradcheck import exact
-from gradcheck.autograd import Backward, TorchValue
+from gradcheck.autograd import Backward, Operation, TorchValue
 from gradcheck.case.elements import Elements, Truths
 from gradcheck.outcome import Fault
 from gradcheck.plan import Plan
@@ -49,19 +50,29 @@ def examine_rest(
     shapes: dict[str, Shape] = dict.fromkeys(case.plan.inputs(), (len(at),))
     point: Point = {name: Value((len(at),), frozen(case.arrays[name].ravel()[at]), "...") for name in shapes}
     part = type(case)(Plan.make(case.plan.program, shapes, case.plan.wrt), point, case.dtype, case.settings)
-    found, output, faults = part.examine(_taken(torch, at), ())
+    part.larger = case, at
+    found, output, faults = part.examine(taken(torch, at), ())
     for one, other in zip([*gradients, value], [*found, output], strict=True):
         one.take(at, other)
     case.bits = max(case.bits, part.bits)
-    return faults
+    return [replace(one, blame=replace(one.blame, element=at[one.blame.element])) for one in faults]
 
 
-def _taken(run: Backward, at: list[int]) -> Backward:
+def taken(run: Backward, at: list[int]) -> Backward:
     """Return some elements of what torch returned; what has no axes is the same for all."""
 
     def some(one: TorchValue) -> TorchValue:
         return TorchValue(one.array.ravel()[at], one.grad_fn) if prod(one.shape) > 1 else one
 
+    def maybe(one: TorchValue | None) -> TorchValue | None:
+        return None if one is None else some(one)
+
+    def operation(one: Operation) -> Operation:
+        return replace(
+            one, args=tuple(map(maybe, one.args)), value=some(one.value), cotangent=maybe(one.cotangent),
+            pulled=tuple(map(maybe, one.pulled)), saved=(),
+        )  # fmt: skip
+
     layers = {name: some(one) for name, one in run.layers.items()}
-    gradients = {name: None if one is None else some(one) for name, one in run.gradients.items()}
-    return Backward(layers, gradients, ())
+    gradients = {name: maybe(one) for name, one in run.gradients.items()}
+    return Backward(layers, gradients, tuple(map(operation, run.operations)), run.plain)

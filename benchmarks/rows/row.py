@@ -8,7 +8,7 @@ from math import inf
 from statistics import median
 
 PAIRS = 7
-LONG = ((20.0, 1), (5.0, 3))
+LONG = ((60.0, 1), (5.0, 3))
 """How many pairs are enough where one measurement takes more than so many seconds, the longest first."""
 LIMIT = 60.0
 """Seconds after which a measurement may stop itself and say inf."""

@@ -13,7 +13,7 @@ from gradcheck import Settings, check
 from gradcheck.autograd import function
 from gradcheck.blame import Cause
 from gradcheck.formats import FORMATS, exact_text
-from gradcheck.functions import ELEMENTWISE
+from gradcheck.functions import ELEMENTWISE, Elementwise
 from gradcheck.outcome import Outcome
 from gradcheck.parse import parse
 from gradcheck.selftest.planting import distorted, planted
@@ -300,3 +300,19 @@ def test_a_number_is_wrong_where_the_operation_overflows(around: str, x: float, 
 def test_nan_that_came_in_is_no_fault_of_the_operation() -> None:
     found = outcome("atan2(tan(cosh(c)), a)", {"c": [500.0, 0.4], "a": [-3.0, 2.0]})
     assert found.faults == []
+
+
+EITHER = [row for row in ELEMENTWISE.values() if row.equals == "either"]
+
+
+@pytest.mark.parametrize("dtype", FORMATS)
+@pytest.mark.parametrize("factor", [2.0, 0.0, -1.0])
+@pytest.mark.parametrize("row", EITHER, ids=lambda row: row.name)
+def test_what_a_function_of_equal_numbers_pulls_to_both_is_held_against_the_whole(
+    row: Elementwise, factor: float, dtype: str
+) -> None:
+    """At a tie each may get any part, and no more than all: the freedom of a tie is no rounding."""
+    wrong = distorted(function(row.name), lambda g: factor * g)
+    assert outcome(f"{row.name}(x, x)", {"x": [1.5, -2.5]}, dtype, {row.name: wrong}).verdict is Verdict.DISAGREE
+    honest = outcome(f"{row.name}(x, x)", {"x": [1.5, -2.5]}, dtype, {row.name: function(row.name)})
+    assert honest.verdict is Verdict.AGREE

@@ -115,9 +115,12 @@ class _Trial:
         suspects = {k: self.suspects(honest, sure, k) + self.unheld(isolated, honest, k) for k in places}
         if not any(suspects.values()):
             return Ruling(overflow=honest.overflow)
-        wrong = self.wrong(isolated, suspects)
+        exact = self.exact(isolated, suspects)
+        # At a tie there is no one number to be beyond: that torch's lies outside is not known to be right.
+        at_ties = any(isinstance(found[k], str) for place, found in exact.items() for k in suspects[place])
+        wrong = self.wrong(exact, suspects)
         pulled = {k: one for k, one in wrong.items() if k is not None}
-        return Ruling(wrong.get(None), pulled, honest.overflow)
+        return Ruling(wrong.get(None), pulled, honest.overflow, seen=not at_ties)
 
     def detached(self) -> Ruling:
         """Return the ruling on an operation whose result carries no graph although its arguments do."""
@@ -176,10 +179,10 @@ class _Trial:
         twice = Ball(Dyadic(-largest.man, largest.exp + 1), Dyadic(largest.man, largest.exp + 1))
         return [k for k, one in zip(at, exact, strict=True) if isinstance(one, Ball) and not one.overlaps(twice)]
 
-    def wrong(self, isolated: Isolated, suspects: Mapping[Place, list[int]]) -> dict[Place, Wrong]:
+    def wrong(self, proven: Mapping[Place, list[Element]], suspects: Mapping[Place, list[int]]) -> dict[Place, Wrong]:
         """Return which suspects are beyond the tolerance of the exact numbers, too."""
         found = {}
-        for place, exact in self.exact(isolated, suspects).items():
+        for place, exact in proven.items():
             values = self.numbers(place, len(exact))
             beyond = tuple(k for k in suspects[place] if self.beyond(exact[k], float(values[k])))
             if beyond:

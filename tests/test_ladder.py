@@ -15,7 +15,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 
-from gradcheck.case import check, check_program
+from gradcheck.case import check, check_program, inquiry
 from gradcheck.corpus import load
 from gradcheck.exact import ladder
 from gradcheck.formats import FORMATS
@@ -221,3 +221,16 @@ def test_a_callable_is_run_as_a_whole_whatever_stands_alone() -> None:
     [gradient] = outcome.gradients
     assert gradient.judgements.where(gradient.judgements.is_(Verdict.DISAGREE)) == [600]
     assert gradient.judgements.counts() == {Verdict.AGREE: COUNT - 1, Verdict.DISAGREE: 1}
+
+
+@pytest.mark.parametrize("op", CHAINS)
+def test_the_operation_at_fault_is_named_where_there_are_too_many_numbers_to_follow_each(
+    op: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inquiry, "MAX_NUMBERS", COUNT)
+    x = np.random.default_rng(1).uniform(0.1, 2, COUNT)
+    operation = distorted(function(op), at_one(617, CHANGES["a thousandth"]))
+    [outcome] = check(CHAINS[op], x=x, settings=Settings(under_test={op: operation}))
+    blame = outcome.gradients[0].blame
+    assert blame is not None
+    assert (blame.operation, blame.element) == (op, 617)

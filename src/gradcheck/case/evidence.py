@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import cached_property, partial
 from math import inf
 from typing import TYPE_CHECKING
@@ -77,6 +78,13 @@ class Evidence:
             Fault(Judgement(Verdict.DISAGREE, None if ulps == inf else ulps, blame.message), blame)
             for ulps, blame in faults(self.graph)[:MAX_FAULTS]
         ]
+
+    def blamed(self, name: str | None, k: int) -> Blame | None:
+        """Return the operation that is proven wrong, where an element of a gradient or of the value depends on it."""
+        if self.graph is None or (wrong := self.wrong(name)) is None or not self.touched(name)[k]:
+            return None
+        found = (one.blame for one in self.faults if one.blame.operation == wrong)
+        return next((replace(one, element=k) for one in found), None)
 
     def rounding(self, name: str | None, k: int, truth: Ball, value: float, *, smooth: bool) -> Rounding:
         """Return what the roundings have to do with torch's number for one element of a gradient, or of the value.

@@ -112,14 +112,16 @@ class Inquiry:
         """Return what is at fault for one element of a gradient or of the output; of a large one, from it alone."""
         case = self.case
         witness = case.witness(name, k, number)
-        if case.truth.is_large and self.stands_alone(case.plan.program):
+        if case.truth.is_large and case.plan.by_elements:
             plan = self.search.plan(case.plan.program, dict.fromkeys(case.plan.inputs(), ()), case.plan.wrt)
             point = {one: array.ravel()[k].reshape(()) for one, array in case.arrays.items()}
             traced = graph_alone(plan, witness.run, k, point, case.format, case.bits, case.tolerance)
             truth, judgement = self.sharper(plan, point, (name, 0), truth, judgement, number)
             shape = case.plan.shapes[name or case.plan.program.output]
             return placed(diagnose(traced, plan.node, name, 0, judgement, truth, number), k, shape)
-        if case.numbers > MAX_NUMBERS or witness.graph is None:
+        if case.numbers > MAX_NUMBERS:
+            return witness.blamed(name, k) if judgement.verdict is Verdict.DISAGREE else None
+        if witness.graph is None:
             return None
         truth, judgement = self.sharper(case.plan, case.arrays, (name, k), truth, judgement, number)
         return diagnose(witness.graph, case.plan.node, name, k, judgement, truth, number)

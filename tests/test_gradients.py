@@ -50,7 +50,8 @@ def test_the_arrays_of_many_points_are_those_of_each(runs: tuple[Run, Run]) -> N
                 assert [one.torch for one in each] == [None] * len(run)
             else:
                 same(found.torch, [one.torch for one in each])
-            assert found.expected == (None if each[0].expected is None else [k for one in each for k in one.expected or ()])
+            stated = [number for one in each for number in one.expected or ()]
+            assert found.expected == (stated or None)
             assert found.formula == each[0].formula
 
 

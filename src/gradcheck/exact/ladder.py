@@ -20,6 +20,8 @@ from gradcheck.lower import Core
 MANY = 2_048
 """Numbers of a program from which machine intervals come first; a few balls are quicker than the calls of NumPy."""
 
+WIDE = 16
+"""Numbers of a layer on the average from which whole arrays are worth the calls."""
 KEPT = 64
 """Programs at points whose numbers are remembered."""
 COSTLY = 20_000
@@ -42,8 +44,9 @@ class Truth:
 
     @cached_property
     def is_large(self) -> bool:
-        """Return whether there are so many numbers that machine intervals come first."""
-        return sum(prod(self.core.shapes[layer.name]) for layer in self.core.program.layers) >= MANY
+        """Return whether there are so many numbers, in all and in a layer, that machine intervals come first."""
+        numbers = sum(prod(self.core.shapes[layer.name]) for layer in self.core.program.layers)
+        return numbers >= MANY and numbers >= WIDE * len(self.core.program.layers)
 
     def bounds(self, keep: Collection[str], *, extended: bool = False) -> dict[str, Bounds]:
         """Return proven bounds of some layers in machine intervals, of float64 or of the extended format."""

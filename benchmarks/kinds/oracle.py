@@ -9,7 +9,7 @@ from typing import Any
 import mpmath
 
 from gradcheck.program import Program
-from kinds.evaluation import BITS, FEW_BITS, Evaluation, M, Reads, Tensor, reads, tensor
+from kinds.evaluation import BITS, FAR, FEW_BITS, Evaluation, M, Reads, Tensor, reads, tensor
 
 STEPS = (130, 190)
 """The steps as negative powers of two, in units of the number that moves, or of 1."""
@@ -89,6 +89,8 @@ def beside(at: Callable[[Any], Any], steps: list[Any]) -> Along:
     here = at(0)
     if M.isnan(here):
         return Along("none")
+    if here and M.mag(here) > FAR:
+        return Along("unknown")  # so steep that no step is small
     left, right = (_side(here, at, [sign * step for step in steps]) for sign in (-1, 1))
     kinds = {left.kind, right.kind}
     for strongest in ("jump", "unknown"):

@@ -24,21 +24,18 @@ def forget() -> None:
     clear_cache()
 
 
-def checked(
-    program: str, point: Mapping[str, object], dtype: str = "float64", wrt: tuple[str, ...] | None = None
-) -> float:
+def checked(program: str, point: Mapping[str, object], dtype: str = "float64", **settings: Any) -> float:
     """Return the seconds of a check that decides every element, and calls none wrong."""
-    return timed(program, point, dtype, wrt, (Verdict.DISAGREE, Verdict.ERROR, Verdict.UNDECIDED))
+    return timed(program, point, dtype, (Verdict.DISAGREE, Verdict.ERROR, Verdict.UNDECIDED), **settings)
 
 
 def timed(
-    program: str, point: Mapping[str, object], dtype: str, wrt: tuple[str, ...] | None = None,
-    never: tuple[Verdict, ...] = (),
-) -> float:  # fmt: skip
+    program: str, point: Mapping[str, object], dtype: str, never: tuple[Verdict, ...] = (), **settings: Any
+) -> float:
     """Return the seconds of a check that does not come to a verdict that must ``never`` be."""
     forget()
     start = time.perf_counter()
-    run = check(program, point, settings=Settings(dtypes=(dtype,), wrt=wrt))
+    run = check(program, point, settings=Settings(dtypes=(dtype,), **settings))
     seconds = time.perf_counter() - start
     if run.verdict in never:
         raise SystemExit(f"{program} is {run.verdict}")

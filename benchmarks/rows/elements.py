@@ -71,7 +71,7 @@ def memory() -> Iterator[Row]:
 
 
 def ours(program: Program, count: int, dtype: str) -> Callable[[], float]:
-    return partial(checked, program.text, program.point(count), dtype, program.wrt)
+    return partial(checked, program.text, program.point(count), dtype, wrt=program.wrt)
 
 
 def each(program: Program, count: int, dtype: str) -> Callable[[], float]:

@@ -12,14 +12,23 @@ from rows.row import Row, by_turns
 LINEAR = 1.5
 """How much more than linear a time may be."""
 COUNTS = (10, 100, 1_000, 10_000)
+WIDE = 2.0**20
+"""A tolerance in ULP that the roundings of as many layers do not reach."""
+EXPLAINED = (2_000, 10_000)
+"""Layers whose roundings go beyond the tolerance of a check, so that they have to explain the number."""
 
 
 def rows() -> Iterator[Row]:
     for few, many in pairwise(COUNTS):
-        yield by_turns(
-            f"{many:,} layers of sin", partial(checked, sines(many), {"x": 1.5}),
-            f"{few:,} layers of sin", partial(checked, sines(few), {"x": 1.5}), target=many / few * LINEAR,
-        )  # fmt: skip
+        yield compared(few, many, f"{many:,} layers of sin", WIDE)
+    yield compared(*EXPLAINED, f"{EXPLAINED[1]:,} layers of sin, explained by roundings", None)
+
+
+def compared(few: int, many: int, name: str, ulps: float | None) -> Row:
+    return by_turns(
+        name, partial(checked, sines(many), {"x": 1.5}, ulps=ulps),
+        f"{few:,} layers", partial(checked, sines(few), {"x": 1.5}, ulps=ulps), target=many / few * LINEAR,
+    )  # fmt: skip
 
 
 def sines(count: int) -> str:

@@ -20,7 +20,7 @@ from gradcheck.settings import Settings
 from gradcheck.verdict import failing
 
 MAX_DIAGNOSED = LEADING
-"""Outcomes of a run, the worst, for which the operation at fault is looked for."""
+"""Outcomes of a run, the worst and one of each verdict, for which the operation at fault is looked for."""
 MAX_MADE = 1_000
 """Outcomes of a run up to which all are made at once; more are made when somebody looks at them."""
 
@@ -84,7 +84,7 @@ def check_program(program: Program, points: Sequence[Point], settings: Settings)
         autograd.check_device(settings.device)
     outcomes = examined(program, points, settings)
     search = Search()
-    for k in outcomes.worst_first(fails)[:MAX_DIAGNOSED].tolist():
+    for k in outcomes.worst_places(MAX_DIAGNOSED, fails):
         if outcomes.severities[k]:
             outcomes.change(k, Inquiry(*outcomes.opened(k), search).run())
     seen = outcomes if len(outcomes) > MAX_MADE else tuple(outcomes)

@@ -230,7 +230,17 @@ class Many(Outcomes):
 
     def worst(self, most: int, failing: Collection[Verdict] = ()) -> tuple[Outcome, ...]:
         """Return so many outcomes, the worst in their order."""
-        return tuple(self[k] for k in np.sort(self.worst_first(failing)[:most]).tolist())
+        return tuple(self[k] for k in sorted(self.worst_places(most, failing)))
+
+    def worst_places(self, most: int, failing: Collection[Verdict] = ()) -> list[int]:
+        """Return so many places, the worst first, among them the worst of each verdict that is no plain agreement."""
+        order = self.worst_first(failing)
+        found, firsts = np.unique(self.severities[order], return_index=True)
+        leaders = order[firsts[found > 0]].tolist()
+        others = [k for k in order[:most].tolist() if k not in leaders]
+        kept = {*leaders[-most:], *others[: max(most - len(leaders), 0)]}
+        made: list[int] = order[np.isin(order, list(kept))].tolist()
+        return made
 
     def worst_first(self, failing: Collection[Verdict] = ()) -> Indices:
         """Return all places: what fails comes first, then by verdict and by ULP; of equals the first one."""
@@ -245,8 +255,7 @@ class Many(Outcomes):
 
     def few(self, most: int, failing: Collection[Verdict]) -> Few:
         """Return what another process takes: the worst outcomes, and what is known of all."""
-        worst = self.worst_first(failing)[:most].tolist()
-        return Few(len(self), self.tally, {k: self[k] for k in worst})
+        return Few(len(self), self.tally, {k: self[k] for k in self.worst_places(most, failing)})
 
     def of(self, dtype: str) -> Many:
         """Return those in one dtype."""

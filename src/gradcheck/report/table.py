@@ -22,6 +22,7 @@ from gradcheck.judgements import Judgements
 from gradcheck.outcome import Floats, Outcome, Outcomes, Run
 from gradcheck.program import Shape
 from gradcheck.report import View
+from gradcheck.report.blame import FEW_DIGITS, NARROW
 from gradcheck.report.places import counted, element, number, ulp_text
 from gradcheck.report.told import failures, notes
 from gradcheck.report.tones import FILE_WIDTH, STYLES
@@ -71,11 +72,18 @@ def _body(run: Run, view: View) -> Iterator[object]:
     if not run.outcomes:
         return
     if isinstance(run.outcomes, Outcomes) and not view.everything:
-        worst = run.leading(SHOWN_ROWS)
-        yield from _body(replace(run, outcomes=worst), view)
-        more = len(run) - len(worst)
-        yield Text(f"above: the worst; {more:,} more points are not shown (--all shows them)", style="dim")
-        return
+        each = max(1, len(run.leading(1)[0].gradients))
+        few = replace(run, outcomes=run.leading(max(1, SHOWN_ROWS // each)))
+        yield from _parts(few, view, len(run))
+        left = counted(run.counts() - few.counts())
+        more = f"{len(run) - len(few):,} points not shown: {left}"
+        yield Text(f"above: the worst; {more} (--all shows them)", style="dim")
+    else:
+        yield from _parts(run, view, len(run))
+
+
+def _parts(run: Run, view: View, count: int) -> Iterator[object]:
+    """Yield the parts of a run, or of the worst of so many outcomes."""
     first = run.outcomes[0]
     scalar = all(not value.shape for outcome in run for value in outcome.point.values())
     scalar = scalar and all(layer.shape == () for outcome in run for layer in outcome.layers)
@@ -85,8 +93,8 @@ def _body(run: Run, view: View) -> Iterator[object]:
             yield _layers(first, view.width or FILE_WIDTH)
         yield from _scalar_tables(run, view)
     else:
-        yield from _tensor_tables(run, view)
-    yield from notes(run, view)
+        yield from _tensor_tables(run, view, count)
+    yield from notes(run, view, counted=len(run) == count)
 
 
 # --- formulas -------------------------------------------------------------------------------------
@@ -170,23 +178,18 @@ def _judged(text: str, judgements: Judgements) -> Text:
 # --- programs of tensors: layers, then a row for one element ---------------------------------------
 
 
-def _tensor_tables(run: Run, view: View) -> Iterator[object]:
+def _tensor_tables(run: Run, view: View, count: int) -> Iterator[object]:
     outcomes = list(run)
-    count = len(outcomes) if view.everything else SHOWN_OUTCOMES
     order = sorted(range(len(outcomes)), key=lambda k: outcomes[k].verdict.severity)
-    kept = sorted(order[-count:])
+    kept = sorted(order if view.everything else order[-SHOWN_OUTCOMES:])
+    dtypes = len({outcome.dtype for outcome in run})
     for k in kept:
-        if len(outcomes) > 1:
-            yield Text(
-                f"point {k // _dtypes(run) + 1} of {len(run) // _dtypes(run)}, {outcomes[k].dtype}", style="bold"
-            )
+        if count > 1:
+            place = f"point {k // dtypes + 1} of {count // dtypes}" if count == len(run) else f"one of {count:,} points"
+            yield Text(f"{place}, {outcomes[k].dtype}", style="bold")
         yield from _tensor_outcome(outcomes[k], view)
-    if len(kept) < len(outcomes):
+    if len(kept) < len(outcomes) == count:
         yield Text(f"{len(outcomes) - len(kept)} more checks are not shown; --all shows them", style="dim")
-
-
-def _dtypes(run: Run) -> int:
-    return len({outcome.dtype for outcome in run})
 
 
 def _tensor_outcome(outcome: Outcome, view: View) -> Iterator[object]:
@@ -246,7 +249,7 @@ def _numbers(values: Floats, dtype: str) -> str:
 
 
 def _shape(shape: Shape) -> str:
-    return " x ".join(map(str, shape)) or "scalar"
+    return " x ".join(f"{size:,}" for size in shape) or "scalar"
 
 
 # --- rows -----------------------------------------------------------------------------------------
@@ -269,7 +272,8 @@ def _lanes(gradient: GradientOutcome, k: int, fmt: Format, expected: bool, view:
     found = gradient.judgements[k]
     torch = number(gradient.number(k), fmt)
     radius = [Text(_radius(gradient.ball(k)))] if view.verbose else []
-    cells = [Text(exact_text(gradient.exact[k], fmt)), *radius, Text(torch), Text(ulp_text(found.ulps))]
+    digits = FEW_DIGITS if (view.width or FILE_WIDTH) < NARROW else None
+    cells = [Text(exact_text(gradient.exact[k], fmt, digits)), *radius, Text(torch), Text(ulp_text(found.ulps))]
     cells.append(_verdict(found.verdict))
     if expected and gradient.expected is not None and gradient.expectations is not None:
         cells += [Text(number(gradient.expected[k], fmt)), _verdict(gradient.expectations[k].verdict)]

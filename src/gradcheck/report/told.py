@@ -106,12 +106,15 @@ def _of_the_value(outcome: Outcome) -> Iterator[tuple[LayerOutcome, int, int, Bl
             yield value, k, count, None
 
 
-def notes(run: Run, view: View) -> Iterator[object]:
-    """Yield what there is to say about elements, below the tables, and all that is known of the faults."""
+def notes(run: Run, view: View, *, counted: bool = True) -> Iterator[object]:
+    """Yield what there is to say about elements, below the tables, and all that is known of the faults.
+
+    How many are alike is ``counted`` where these are all of the run.
+    """
     kinds = _kinds(run)
     shown = kinds if view.everything else [kind for kind in kinds if kind.blame is not None][-SHOWN_BLAMES:]
     for kind in kinds:
-        more = f" (and {kind.count - 1:,} more)" if kind.count > 1 else ""
+        more = f" (and {kind.count - 1:,} more)" if counted and kind.count > 1 else ""
         sign = (kind.verdict.signed, STYLES[kind.verdict])
         blame = kind.blame
         if blame is None:

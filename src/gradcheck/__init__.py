@@ -2,8 +2,8 @@
 
 >>> import gradcheck
 >>> run = gradcheck.check("2*x**4 + x**3 + 3*x**2 + 5*x + 1", x=2)
->>> run.verdict.value, run[0].gradients[0].formula, run[0].gradients[0].number(0)
-('agree', '8*x**3 + 3*x**2 + 6*x + 5', 93.0)
+>>> run.verdict.value, run.gradients["x"].formula, run.gradients["x"].torch
+('agree', '8*x**3 + 3*x**2 + 6*x + 5', array(93.))
 """
 
 from __future__ import annotations
@@ -44,10 +44,15 @@ def check(
     by, and an expected derivative. A disagreement is a verdict in the outcome; a program or a point that cannot be
     understood raises GradcheckError.
 
+    The run holds an outcome for each point and dtype, and ``gradients`` by the names of the inputs: ``torch``,
+    ``lower`` and ``upper`` (proven bounds of the exact numbers), ``ulps`` and ``verdicts`` are arrays of the input's
+    shape, with the points along a first axis where there are several.
+
     >>> from gradcheck import Settings, check
     >>> run = check("x*exp(-x**2)", "x=-3:3:7", settings=Settings(dtypes=("float64", "bfloat16")))
-    >>> len(run), run.passed
-    (14, True)
+    >>> len(run), run.passed, run.of("bfloat16").gradients["x"].torch
+    (14, True, array([-0.00210571, -0.12792969, -0.3671875 ,  1.        , -0.3671875 ,
+           -0.12792969, -0.00210571]))
     """
     from gradcheck import case  # torch, SymPy and FLINT are loaded with the first check
 

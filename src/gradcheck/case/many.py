@@ -243,15 +243,20 @@ class Many(Outcomes):
         return made
 
     def worst_first(self, failing: Collection[Verdict] = ()) -> Indices:
-        """Return all places: what fails comes first, then by verdict and by ULP; of equals the first one."""
+        """Return all places: what fails comes first, then by verdict and by ULP; of equals the first one.
+
+        Points that are the same number in the dtype as one before come last.
+        """
         ulps = np.zeros(len(self))
+        again = np.ones(len(self), dtype=np.bool_)
         for g, part in enumerate(self.parts):
-            here = self.groups == g
+            here = np.flatnonzero(self.groups == g)
             ulps[here] = part.ulps[self.places[here]]
+            again[here[np.unique(part.rows[self.places[here]], return_index=True)[1]]] = False
         measured = np.array([verdict.row.measured for verdict in _VERDICTS])[self.severities]
         size = np.where(np.isnan(ulps), np.where(measured, np.inf, 0.0), ulps)
         fails = np.isin(self.severities, [verdict.severity for verdict in failing])
-        return np.lexsort((-size, -self.severities.astype(np.int8), ~fails))
+        return np.lexsort((-size, -self.severities.astype(np.int8), ~fails, again))
 
     def few(self, most: int, failing: Collection[Verdict]) -> Few:
         """Return what another process takes: the worst outcomes, and what is known of all."""

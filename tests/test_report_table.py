@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from io import StringIO
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
+from gradcheck import case
 from gradcheck.case import check
+from gradcheck.outcome import Run
 from gradcheck.report import View
 from gradcheck.report.table import write
 from gradcheck.settings import Settings
+from gradcheck.verdict import Verdict
 
 Golden = Callable[[str, str], None]
 
@@ -63,3 +70,59 @@ def test_the_table_is_the_golden_one(name: str, golden: Golden) -> None:
 
 def test_no_golden_file_is_left_without_a_case(golden_files: set[str]) -> None:
     assert golden_files == {f"table-{name}.txt" for name in CASES}
+
+
+# --- what nobody looked at yet --------------------------------------------------------------------
+
+SWEEPS = [
+    ("abs(x)", "x=-1:1:41", "float32"),
+    ("log(1 + exp(x))", "x=60:100:41", "float32"),
+    ("relu(sin(x)) + sqrt(x)", "x=-1:8:91", "bfloat16"),
+    ("where(x > 0, x*y, -3*x)", "x=-2:2:41,y=2", "float16"),
+]
+
+
+def shown(run: Run, **view: Any) -> str:
+    text = StringIO()
+    write(run, text, View(**view))
+    return text.getvalue()
+
+
+@pytest.fixture(params=SWEEPS)
+def sweep(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Return a run of many points whose outcomes are made when somebody looks."""
+    monkeypatch.setattr(case, "MAX_MADE", 0)
+    program, at, dtype = request.param
+    return check(program, at, settings=Settings(dtypes=(dtype,)))
+
+
+def test_of_many_points_every_verdict_is_shown_and_the_rest_is_counted(sweep: Run) -> None:
+    text = shown(sweep)
+    rows = [line for line in text.splitlines() if re.search(r"\d +(✓|✗|·) \w+$|- +(✓|✗|·) \w+$", line)]
+    (left,) = re.findall(r"(\d+) points not shown: (.*) \(--all", text)
+    assert 0 < len(rows) <= 12
+    found = Counter(row.split()[-1] for row in rows)
+    for count, verdict in re.findall(r"(\d+) (\w+)", left[1]):
+        found[verdict] += int(count)
+    assert found == Counter({verdict.value: count for verdict, count in sweep.counts().items()})
+    assert {row.split()[-1] for row in rows} >= {str(one) for one in sweep.counts()} - {"agree"}
+    assert int(left[0]) + len(rows) // len(sweep[0].gradients) == len(sweep)
+
+
+def test_a_narrow_window_has_a_row_on_one_line(sweep: Run) -> None:
+    found = [line for line in shown(sweep, width=60).splitlines() if re.search(r"(✓|✗|·) \w+$", line)]
+    assert len(found) in range(1, 13)
+    assert all(re.match(r" *-?[\d.e-]+ ", line) and len(line) <= 60 for line in found)
+
+
+@pytest.mark.parametrize("most", [0, 1_000])
+def test_the_worst_failures_have_a_line_and_the_rest_is_counted(most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(case, "MAX_MADE", most)
+    for points in ({"at": "x=89:99:201"}, {"x": np.linspace(89, 99, 201)}):
+        run = check("log(1 + exp(x))", **points)  # type: ignore[arg-type]
+        for everything in (False, True):
+            lines = shown(run, quiet=True, everything=everything).splitlines()
+            failing = [line for line in lines if line.startswith("✗ disagree at")]
+            (*_, left) = [int(n) for n in re.findall(r"(\d+) more that fail", "\n".join(lines))] or [0]
+            assert len(failing) + left == run.counts()[Verdict.DISAGREE] == 201
+            assert (left == 0) == everything

@@ -145,14 +145,16 @@ def _scalar_tables(run: Run, view: View) -> Iterator[object]:
         table.add_column(name, justify="right", overflow="fold")
     if several_dtypes:
         table.add_column("dtype", overflow="fold")
-    table.add_column("value", justify="right", overflow="fold")
+    roomy = (view.width or FILE_WIDTH) >= NARROW  # what is wrong with a value is told below, too
+    if roomy:
+        table.add_column("value", justify="right", overflow="fold")
     if len(first.gradients) > 1:
         table.add_column("by")
     _lane_columns(table, expected, view)
     for outcome, gradient in (rows[k] for k in shown):
         cells = [Text(FORMATS[outcome.dtype].text(outcome.rounded[name].item())) for name in outcome.point]
         cells += [Text(outcome.dtype)] if several_dtypes else []
-        cells += [_value(outcome)]
+        cells += [_value(outcome)] if roomy else []
         cells += [Text(gradient.input)] if len(first.gradients) > 1 else []
         table.add_row(*cells, *_lanes(gradient, 0, FORMATS[outcome.dtype], expected, view))
     if rows:

@@ -162,15 +162,20 @@ def explain(found: Judgement, truth: Ball, value: float, fmt: Format, rounding: 
     infinity where the exact number is finite are wrong all the same.
     """
     if not isfinite(value):
-        over = rounding.overflow
-        cause = "" if over is None else f"; {over} on the way is too large for {_range(fmt)}"
-        return Judgement(found.verdict, found.ulps, f"{found.note}{cause}")
+        return infinite(found, fmt, rounding)
     (wrong, outside), (good, within) = outcomes(rounding, fmt)
     if not rounding.explains:
         return Judgement(wrong, found.ulps, outside)
     if found.ulps is not None and found.ulps <= half_of_the_digits(truth, fmt):
         return Judgement(good, found.ulps, within)
     return lossy(found, fmt, rounding)
+
+
+def infinite(found: Judgement, fmt: Format, rounding: Rounding) -> Judgement:
+    """Return the judgement on nan or infinity, with what left the range on the way."""
+    over = rounding.overflow
+    cause = "" if over is None else f"; {over} on the way is too large for {_range(fmt)}"
+    return Judgement(found.verdict, found.ulps, f"{found.note}{cause}")
 
 
 def outcomes(rounding: Rounding, fmt: Format) -> tuple[tuple[Verdict, str], tuple[Verdict, str]]:

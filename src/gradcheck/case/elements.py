@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from math import inf, isfinite, prod
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 from gradcheck import exact
 from gradcheck.autograd import TorchValue
 from gradcheck.bounds import Bounds, Enclosures
-from gradcheck.compare import SLACK, Judgement, Rounding, between, explain, judge, lossy, outcomes
+from gradcheck.compare import SLACK, Judgement, Rounding, between, explain, infinite, judge, lossy, outcomes
 from gradcheck.formats import Ball, Dyadic, Estimate, Format, exact_text
 from gradcheck.judgements import OPEN, Judgements, judged
 from gradcheck.ordinals import distances, halves
@@ -22,6 +23,7 @@ from gradcheck.verdict import Verdict
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Integers = np.ndarray[Any, np.dtype[np.int64]]
+Indices = np.ndarray[Any, np.dtype[np.intp]]
 Truths = np.ndarray[Any, np.dtype[np.bool_]]
 
 Element = Ball | Estimate | str | None
@@ -302,16 +304,23 @@ class Elements:
         middle = self.known.lower[at] / 2 + self.known.upper[at] / 2
         finite = np.isfinite(values)
         good = finite & explains & (self.judgements.ulps[at] <= halves(middle, fmt))
-        lost = places_[finite & explains & ~good].tolist()
-        for k in places_[~finite].tolist():
-            truth = self.truth(k)
-            assert truth is not None
-            self.judgements[k] = explain(self.judgements[k], truth, float(self.torch[k]), fmt, rounding)
+        lost = places_[finite & explains & ~good]
+        self.alike(places_[~finite], lambda found: infinite(found, fmt, rounding))
         for which, (verdict, note) in zip((finite & ~explains, good), outcomes(rounding, fmt), strict=True):
             self.judgements.put(places_[which], verdict, self.judgements.ulps[places_[which]], note)
-        if lost:
-            for k, sensitive in zip(lost, are_sensitive(lost).tolist(), strict=True):
-                self.judgements[k] = lossy(self.judgements[k], fmt, replace(rounding, sensitive=sensitive))
+        if lost.size:
+            sensitive = are_sensitive(lost.tolist())
+            for moves in (True, False):
+                known = replace(rounding, sensitive=moves)
+                self.alike(lost[sensitive == moves], partial(lossy, fmt=fmt, rounding=known))
+
+    def alike(self, at: Indices, becomes: Callable[[Judgement], Judgement]) -> None:
+        """Replace the judgements on some elements; what becomes of one hangs on its verdict and note alone."""
+        found = self.judgements.part(at)
+        for first, _ in found.kinds():
+            same = at[(found.codes == found.codes[first]) & (found.noted == found.noted[first])]
+            made = becomes(found[first])
+            self.judgements.put(same, made.verdict, self.judgements.ulps[same], made.note)
 
     def explain(self, k: int, rounding: Rounding, fmt: Format) -> None:
         """Replace a judgement by what the roundings on the way make of it."""

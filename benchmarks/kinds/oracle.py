@@ -19,6 +19,8 @@ SPARE = 60
 """Bits that a program may lose on the way."""
 NEAR = 2.0**-32
 """What is left of a difference where the function is continuous, after steps 60 powers of two apart."""
+CLOSER = 500
+"""A step of so many powers of two less tells a jump from a slope that is steep."""
 HUGE = ((200, 210), (310, 250), (260, 450))
 """Powers of two that stand for infinity, for one infinite number and the next: one that grows faster than the other."""
 LIMIT = 2.0**-60
@@ -116,7 +118,10 @@ def _side(here: Any, at: Callable[[Any], Any], steps: list[Any]) -> Along:
     if max(map(abs, differences)) <= max(abs(here), 1) * M.mpf(2) ** (SPARE - M.prec):
         return Along("unknown" if any(differences) else "slope", right=M.mpf(0))  # mpmath's roundings, or as small
     if abs(differences[1]) > NEAR * abs(differences[0]) and abs(slope) > abs(far) * 2**20:
-        return Along("jump" if abs(differences[1]) > abs(differences[0]) / 2 else "infinite")
+        nearest = abs(at(steps[1] * M.mpf(2) ** -CLOSER) - here)
+        if nearest <= abs(differences[1]) * M.mpf(2) ** -(CLOSER - SPARE):
+            return Along("unknown")  # so steep a slope that no step is small, or no bit is left of the difference
+        return Along("jump" if nearest > abs(differences[1]) / 2 > abs(differences[0]) / 4 else "infinite")
     if abs(slope - far) <= M.mpf(2) ** -50 * abs(slope):
         return Along("slope", right=slope)
     if abs(slope) <= M.mpf(2) ** -12 * abs(far):

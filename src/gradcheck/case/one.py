@@ -257,7 +257,11 @@ class Case:
         names = dict(zip([*self.plan.shared.program.outputs, value.name], [*gradients, value], strict=True))
         wanted = {name: one.open for name, one in names.items()}
         for name, found in self.truth.arrays(wanted, self.bits).items():
-            names[name].narrow_all(wanted[name], *exact.ends(found), self.format, self.tolerance)
+            one = names[name]
+            one.narrow_all(wanted[name], *exact.ends(found), self.format, self.tolerance)
+            left = found[one.is_open[wanted[name]]]
+            nodes = self.at_infinity(name, one.open, exact.balls(left, self.bits))
+            one.settle(nodes, [None] * len(nodes), self.format, self.tolerance)
 
     def screen(self, gradients: list[Elements], value: Elements) -> None:
         """Judge what machine intervals decide, from both forms of each gradient."""

@@ -185,6 +185,7 @@ class Elements:
                 continue
             self.torch[k] = max((float(run[k]) for run in runs), key=lambda value: _distance(value, ball, fmt))
             self.judgements[k] = self.compared(k, ball, fmt, ulps) or self.judgements[k]
+            self.asked[k] = False
         return differ
 
     def at_infinity(self, signs: Mapping[int, int]) -> None:
@@ -207,6 +208,7 @@ class Elements:
                 continue
             self.torch[k] = value
             found = self.judgements[k] = self.compared(k, ball, fmt, ulps) or before
+            self.asked[k] = False
             worse = worse or found.verdict is not before.verdict
         return worse
 
@@ -274,6 +276,7 @@ class Elements:
 
     def borderline(self, at: list[int], fmt: Format) -> list[int]:
         """Return which of some elements have bounds too wide to tell whether half of torch's digits are right."""
+        at = [k for k, known in zip(at, np.isfinite(self.known.lower[at] + self.known.upper[at]), strict=True) if known]
         low, high, far = self.known.lower[at], self.known.upper[at], self.judgements.ulps[at]
         half = halves(low / 2 + high / 2, fmt)
         open_ = (far > half) & (far - distances(low, high, fmt)[1] <= half) | (np.signbit(low) != np.signbit(high))

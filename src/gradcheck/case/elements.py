@@ -18,7 +18,7 @@ from gradcheck.formats import Ball, Dyadic, Estimate, Format, exact_text
 from gradcheck.judgements import OPEN, Judgements, judged
 from gradcheck.ordinals import distances, halves
 from gradcheck.program import Shape, unravel
-from gradcheck.reason import Reason
+from gradcheck.reason import Kind, Reason
 from gradcheck.verdict import Verdict
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
@@ -35,6 +35,8 @@ _UNTRACKED = {
     Verdict.AGREE: (Verdict.UNTRACKED, "torch tracks no gradient here, and the derivative is 0"),
     Verdict.DISAGREE: (Verdict.DISAGREE, "torch tracks no gradient here, and the derivative is not 0"),
 }
+_OUTSIDE = (Kind.DOMAIN, Kind.INFINITE)
+"""Where no look beside the point finds a derivative."""
 _TOO_WIDE = Judgement(Verdict.UNDECIDED, note="the slopes are enclosed too wide")
 
 
@@ -129,11 +131,11 @@ class Elements:
             return
         codes = nodes.why.ravel()
         for code, text in enumerate(nodes.reasons, 1):
-            at = codes == code
-            if text == "undecided" or not at.any():
+            at, reason = codes == code, Reason.parse(text)
+            if reason.kind is Kind.UNDECIDED or not at.any():
                 continue
-            self.judgements.put(at, Verdict.UNDEFINED, np.nan, _reason(text))
-            if not text.startswith(("domain", "infinite")):
+            self.judgements.put(at, Verdict.UNDEFINED, np.nan, reason.sentence)
+            if reason.kind not in _OUTSIDE:
                 self.kinks += places(at)
 
     def settle(self, nodes: list[Element], forms: list[Element], fmt: Format, ulps: float) -> None:
@@ -152,13 +154,12 @@ class Elements:
             return node, Judgement(Verdict.ERROR, note=_CONFLICT)
         if isinstance(node, Estimate):
             return node, self.estimated(k, node, fmt, ulps)
-        if isinstance(node, str) and node.startswith(("domain", "infinite")):
-            return None, Judgement(Verdict.UNDEFINED, note=_reason(node))
-        if isinstance(node, str) and node != "undecided":
-            self.kinks.append(k)
-            return None, Judgement(Verdict.UNDEFINED, note=_reason(node))
+        reason = Reason.parse(node) if isinstance(node, str) else None
+        if reason is not None and reason.kind is not Kind.UNDECIDED:
+            self.kinks += [] if reason.kind in _OUTSIDE else [k]
+            return None, Judgement(Verdict.UNDEFINED, note=reason.sentence)
         if not isinstance(node, Ball):  # whether a condition holds is for a higher precision to say
-            (self.undecided.add if node == "undecided" else self.undecided.discard)(k)
+            (self.undecided.discard if reason is None else self.undecided.add)(k)
             return None, None
         # Each order of evaluation loses other digits: a cotangent that comes along two ways doubles its radius in one.
         ball = node.intersect(form) if isinstance(form, Ball) else node
@@ -345,7 +346,7 @@ class Elements:
             if ball is None:
                 self.kinks.append(k)  # 0/0 on the way; the derivative may exist all the same
             if pole is not None and ball is None:
-                self.judgements[k] = Judgement(Verdict.UNDEFINED, note=_reason(pole))
+                self.judgements[k] = Judgement(Verdict.UNDEFINED, note=Reason.parse(pole).sentence)
             else:
                 self.judgements[k] = Judgement(
                     Verdict.UNDECIDED, note=f"the enclosure is still too wide at {bits} bits"
@@ -390,8 +391,3 @@ def _range(values: Sequence[float], fmt: Format) -> tuple[float, float, float]:
         return inf, finite[0] if finite else strange[0], strange[-1]
     low, high = min(finite), max(finite)
     return fmt.distance(low, Dyadic.of(high)), low, high
-
-
-def _reason(reason: str) -> str:
-    """Return in words why there is no derivative."""
-    return Reason.parse(reason).sentence

@@ -16,16 +16,16 @@ from gradcheck import autograd, exact
 from gradcheck.autograd import Backward, TorchValue
 from gradcheck.bounds import Bounds, Enclosures
 from gradcheck.case.aside import look_aside
-from gradcheck.case.elements import Element, Elements, bits, places, spread
+from gradcheck.case.climb import CROSS_CHECK_ELEMENTS, SHOWN_ELEMENTS, decide, screen
+from gradcheck.case.elements import Elements, bits, places, spread
 from gradcheck.case.evidence import Evidence, mismatched, once
+from gradcheck.case.expected import expectation
 from gradcheck.case.rest import examine_rest, rest, taken
 from gradcheck.case.whole import Whole
-from gradcheck.compare import SLACK, Judgement, between, judge
 from gradcheck.errors import LaneProblem
-from gradcheck.exact import MAX_BITS, START_BITS
+from gradcheck.exact import START_BITS
 from gradcheck.formats import EXACT_DIGITS, FORMATS, Ball
 from gradcheck.gradients import GradientOutcome, Gradients
-from gradcheck.judgements import Judgements
 from gradcheck.ordinals import rounded
 from gradcheck.outcome import Fault, LayerOutcome, Outcome
 from gradcheck.plan import Plan
@@ -33,14 +33,6 @@ from gradcheck.points import Point
 from gradcheck.program import Layer
 from gradcheck.settings import Settings
 from gradcheck.verdict import Verdict
-
-CROSS_CHECK_ELEMENTS = 4_096
-"""Elements up to which the fused closed forms are evaluated too, as a cross-check of the node-level program."""
-SCREENED_ELEMENTS = 65_536
-"""Elements up to which machine intervals evaluate the closed forms as well."""
-SHOWN_ELEMENTS = 64
-"""Elements of a layer up to which its enclosure is kept for the report."""
-
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -134,10 +126,10 @@ class Case:
         output = torch.layers[self.plan.program.output]
         value = self.value = Elements(self.plan.program.output, output.shape, output)
         if self.truth.is_large:
-            self.screen(gradients, value)
+            screen(self, gradients, value)
         left = rest(self, gradients, value)
         faults = examine_rest(self, left, gradients, value, torch) if left else []
-        self.decide(gradients, value)
+        decide(self, gradients, value)
         value.at_infinity(self.signs(value))
         if self.settings.nondet:
             self.repeat(gradients, torch)
@@ -232,60 +224,6 @@ class Case:
 
     # --- gradients ---
 
-    def decide(self, gradients: list[Elements], value: Elements) -> None:
-        """Judge every element, step by step up the ladder of precision while one is open."""
-        judged = [*gradients, value]
-        if sum(len(one.open) for one in judged) > CROSS_CHECK_ELEMENTS:
-            self.settle(gradients, value)
-        pole = None
-        while any(one.open for one in judged):
-            closed = self.closed(gradients)
-            for one, nodes in zip(judged, self.elements(gradients, value), strict=True):
-                one.settle(nodes, closed.get(one.name) or [None] * len(nodes), self.format, self.tolerance)
-            if all(not one.open for one in judged):
-                return
-            if all(one.lacks_numbers for one in judged) and self.bits > START_BITS:
-                pole = self.pole()
-            if pole is not None or self.bits >= MAX_BITS:
-                break
-            self.bits *= 2
-        for one in judged:
-            one.give_up(pole, self.bits, self.format, self.tolerance)
-
-    def settle(self, gradients: list[Elements], value: Elements) -> None:
-        """Judge what the ends of balls in float64 decide, for so many open elements that each by itself takes long."""
-        names = dict(zip([*self.plan.shared.program.outputs, value.name], [*gradients, value], strict=True))
-        wanted = {name: one.open for name, one in names.items()}
-        for name, found in self.truth.arrays(wanted, self.bits).items():
-            one = names[name]
-            one.narrow_all(wanted[name], *exact.ends(found), self.format, self.tolerance)
-            left = found[one.is_open[wanted[name]]]
-            nodes = self.at_infinity(name, one.open, exact.balls(left, self.bits))
-            one.settle(nodes, [None] * len(nodes), self.format, self.tolerance)
-
-    def screen(self, gradients: list[Elements], value: Elements) -> None:
-        """Judge what machine intervals decide, from both forms of each gradient."""
-        names = [layer.name for layer in self.plan.program.layers]
-        small = {name for name in names if prod(self.plan.shapes[name]) <= SHOWN_ELEMENTS}
-        outputs = self.plan.shared.program.outputs
-        self.screened = self.truth.bounds({*outputs, value.name, *small})
-        closed = {} if sum(len(one.known) for one in gradients) > SCREENED_ELEMENTS else self.screened_forms()
-        for one, output in zip(gradients, outputs, strict=True):
-            one.screen(self.screened[output], closed.get(one.name), self.format, self.tolerance)
-        value.screen(self.screened[value.name], None, self.format, self.tolerance)
-        wide = {name: one for name, one in zip([*outputs, value.name], [*gradients, value], strict=True) if one.wide}
-        if wide and self.truth.is_costly({name: one.wide for name, one in wide.items()}):
-            for name, bounds in self.truth.bounds(wide, extended=True).items():
-                both = self.screened[name].meet(bounds)
-                wide[name].screen(both, closed.get(wide[name].name), self.format, self.tolerance)
-
-    def screened_forms(self) -> dict[str, Bounds]:
-        """Return the closed form of each gradient in machine intervals."""
-        found: dict[str, Bounds] = {}
-        for name, (core, output) in self.plan.closed.items():
-            found[name] = self.truths.get(core, self.arrays).bounds([output])[output]
-        return found
-
     def enclosed(self, name: str) -> list[Ball | None] | None:
         """Return the enclosure of each element of a layer, where it is small enough."""
         if prod(self.plan.shapes[name]) > SHOWN_ELEMENTS:
@@ -350,84 +288,13 @@ class Case:
         gave = (one for one in self.evidence if value is not None and one.gave(name, k, value))
         return next(gave, self.evidence[0])
 
-    def elements(self, gradients: list[Elements], value: Elements) -> list[list[Element]]:
-        """Return the enclosures of the elements that are open, of each gradient and of the value."""
-        outputs = self.plan.shared.program.outputs
-        names = [*outputs, value.name]
-        wanted = {name: one.open for name, one in zip(names, [*gradients, value], strict=True)}
-        found = self.truth.some(wanted, self.bits)
-        made: list[list[Element]] = [self.at_infinity(name, wanted[name], found[name]) for name in outputs]
-        return [*made, [*found[value.name]]]
-
-    def at_infinity(self, output: str, at: Sequence[int], found: Sequence[Element]) -> list[Element]:
-        """Return elements of a gradient with the limits of those that have no number because something is infinite."""
-        core = self.plan.shared.core
-        if None not in found or not (self.infinite or exact.has_infinity(core)):
-            return list(found)
-        missing = [index for index, one in zip(at, found, strict=True) if one is None]
-        limits = dict(zip(missing, exact.at_infinity(core, self.arrays, output, missing), strict=True))
-        nothing = "infinite" if self.infinite else None
-        return [one or limits.get(index) or nothing for index, one in zip(at, found, strict=True)]
-
-    def closed(self, gradients: list[Elements]) -> dict[str, list[Element]]:
-        """Return the open elements from the fused closed forms, the cross-check of small tensors."""
-        if sum(len(one.open) for one in gradients) > CROSS_CHECK_ELEMENTS:
-            return {}
-        made: dict[str, list[Element]] = {}
-        for one in gradients:
-            core, output = self.plan.closed[one.name]
-            made[one.name] = [*self.truths.get(core, self.arrays).some({output: one.open}, self.bits)[output]]
-        return made
-
-    def pole(self) -> str | None:
-        """Return the pole that the point lies on exactly, where it does: no precision finds a number there."""
-        split = self.plan.split
-        operation = exact.pole(split, exact.enclose(split, self.arrays, self.bits))
-        return None if operation is None else f"pole {operation}"
-
     def gradient(self, one: Elements) -> GradientOutcome:
         """Return one gradient with its verdicts, and those on what the user expects."""
-        expected, expectations = self.expectation(one)
+        expected, expectations = expectation(self, one)
         return GradientOutcome(
             one.name, one.shape, self.plan.display, one.known, None if one.torch is None else _shaped(one),
             one.judgements, expected, expectations,
         )  # fmt: skip
-
-    def expectation(self, one: Elements) -> tuple[list[float | None] | None, Judgements | None]:
-        """Return what the user expects, rounded to the dtype, and the verdicts on it."""
-        core = self.plan.expect.get(one.name)
-        if core is None:
-            return None, None
-        values = exact.enclose(core, self.arrays, self.bits)[core.program.output]
-        balls = exact.balls(np.broadcast_to(values, one.shape), self.bits)
-        stated = [ball if isinstance(ball, Ball) else None for ball in balls]
-        numbers = [None if ball is None else self.format.round_dyadic(ball.midpoint) for ball in stated]
-        truths = [one.truth(k) for k in range(len(one.known))]
-        found = [self.expected(*three) for three in zip(stated, truths, one.judgements, strict=True)]
-        for k, sides in one.corners.items():
-            if (number := numbers[k]) is not None and truths[k] is None:
-                found[k] = replace(between(*sides, number, self.format, self.tolerance), note=None)
-        open_ones = [k for k, judgement in enumerate(found) if judgement.verdict is Verdict.UNDECIDED and one.ball(k)]
-        if open_ones:  # torch's number was decided sooner: what is exactly 0 needs all the bits there are
-            sharp = exact.enclose(self.plan.shared.core, self.arrays, MAX_BITS)
-            output = sharp[self.forms(one.name)[0][1]]
-            for k, ball in zip(open_ones, exact.balls(output, MAX_BITS, open_ones), strict=True):
-                found[k] = self.expected(stated[k], ball if isinstance(ball, Ball) else one.ball(k), found[k])
-        return numbers, Judgements.of(found)
-
-    def expected(self, stated: Ball | None, truth: Ball | None, found: Judgement) -> Judgement:
-        """Return the judgement on a stated number; where there is no derivative, none can be right or wrong."""
-        if truth is None:
-            return Judgement(found.verdict, note=found.note)
-        if stated is None:
-            return Judgement(Verdict.DISAGREE, note="the expected derivative has no value here")
-        ulps, number = self.tolerance, self.format.round_dyadic(stated.midpoint)
-        sure = judge(truth, number, self.format, ulps) or judge(truth, number, self.format, ulps, SLACK)
-        if sure is not None and sure.verdict is Verdict.OVERFLOW:  # both are out of range: then the numbers themselves
-            same = stated.overlaps(truth) and stated.is_sharp(EXACT_DIGITS[self.dtype])
-            return Judgement(Verdict.AGREE if same else Verdict.DISAGREE)
-        return sure or Judgement(Verdict.UNDECIDED)
-
 
 def _shaped(one: Elements) -> Floats:
     """Return torch's numbers in the shape of the tensor."""

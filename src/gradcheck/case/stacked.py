@@ -18,9 +18,11 @@ from gradcheck import autograd, exact
 from gradcheck.autograd import TorchValue
 from gradcheck.bounds import Bounds, Enclosures
 from gradcheck.case.bulk import blunt, rough, take
+from gradcheck.case.climb import SHOWN_ELEMENTS
 from gradcheck.case.doubted import Doubts
 from gradcheck.case.elements import Element, Elements
-from gradcheck.case.one import SHOWN_ELEMENTS, Case, Floats
+from gradcheck.case.expected import expected
+from gradcheck.case.one import Case, Floats
 from gradcheck.compare import Judgement
 from gradcheck.exact import START_BITS
 from gradcheck.formats import EXACT_DIGITS, Ball
@@ -167,7 +169,7 @@ class Stack:
         stated = [ball if isinstance(ball, Ball) else None for ball in balls]
         numbers = [None if ball is None else self.case.format.round_dyadic(ball.midpoint) for ball in stated]
         found = (
-            self.case.expected(ball, one.truth(k), one.judgements.get(k) or _OPEN) for k, ball in enumerate(stated)
+            expected(self.case, ball, one.truth(k), one.judgements.get(k) or _OPEN) for k, ball in enumerate(stated)
         )
         return numbers, Judgements.of(found)
 

@@ -72,10 +72,8 @@ def said(run: Run) -> dict[tuple[object, ...], Said]:
             for k, one in enumerate(judgements):
                 found[place, outcome.dtype, name, k] = one.verdict.value, kind(one.note)
         faults = sorted(f"{one.blame.cause} in {one.blame.operation}" for one in outcome.faults)
-        found[place, outcome.dtype] = (
-            str(outcome.error),
-            "; ".join([*faults, *(kind(note) or "" for note in outcome.notes)]),
-        )
+        notes = [kind(note) or "" for note in outcome.notes if not note.startswith("the search for")]  # a clock's word
+        found[place, outcome.dtype] = str(outcome.error), "; ".join([*faults, *notes])
     return found
 
 
@@ -137,7 +135,7 @@ def test_a_function_of_tensors(row: Tensor | Composite) -> None:
         assert_alike(at_points(program, [broken], Settings(dtypes=("float32",))), text)
 
 
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(cases())
 def test_a_random_program(case: Case) -> None:
     assert_alike(at_points(case.program, [case.point], Settings(dtypes=("float32", "bfloat16"))), case)
@@ -152,7 +150,7 @@ CANCELLING = ("tanh(x)**2 + 1/cosh(x)**2", "sin(x)**2 + cos(x)**2", "log(exp(x))
 def test_what_was_judged_alone_is_asked_again_where_another_run_gave_another_number(text: str, nondet: int) -> None:
     draw = np.random.default_rng(3)
     how = Settings(dtypes=("float32", "float64"), nondet=nondet)
-    for _ in range(3):
+    for _ in range(2):
         assert_alike(at_points(parse(text), [{"x": draw.choice([-1.0, 0.0, 1.0, 2.0], 14)}], how), text)
 
 
@@ -161,7 +159,7 @@ EXPRESSIONS = sorted((Path(__file__).parent.parent / "expressions").glob("*.toml
 
 @pytest.mark.parametrize("path", [pytest.param(path, id=path.stem) for path in EXPRESSIONS])
 def test_a_sample_of_the_shipped_expressions(path: Path) -> None:
-    for one in load([path]).checks[::6]:
+    for one in load([path]).checks[::9]:
         program = parse(one.program)
         points = parse_points(one.at, program.inputs, seed=one.settings.seed)[:2]
 
@@ -171,7 +169,7 @@ def test_a_sample_of_the_shipped_expressions(path: Path) -> None:
         assert_alike(run, one.name)
 
 
-@pytest.mark.parametrize("fault", [pytest.param(one, id=one.name) for one in FAULTS[::5] if not one.nondet])
+@pytest.mark.parametrize("fault", [pytest.param(one, id=one.name) for one in FAULTS[::7] if not one.nondet])
 def test_a_planted_fault(fault: Fault) -> None:
     how = Settings(dtypes=(fault.dtype,), under_test={fault.op: fault.operation})
     assert_alike(lambda: check(fault.program, fault.at, settings=how), fault.name)

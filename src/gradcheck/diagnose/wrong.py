@@ -63,8 +63,10 @@ def wrong_gradient(graph: Graph, site: Site, name: str | None = None) -> Finding
 
 def _kind(graph: Graph, torch: TorchValue, found: Wrong, otherwise: Cause) -> Cause:
     """Return what kind of wrong these numbers are: those of a smaller dtype, inaccurate, or plainly wrong."""
-    gaps = [graph.gap(found.exact[k], torch.elements[k]) or 0.0 for k in found.at]
-    pairs = [(one, torch.elements[k]) for k in found.at if isinstance(one := found.exact[k], Ball)]
+    numbers = torch.array.ravel()[list(found.at)].tolist()
+    given = [(found.exact[k], number) for k, number in zip(found.at, numbers, strict=True)]
+    gaps = [graph.gap(*pair) or 0.0 for pair in given]
+    pairs = [(one, number) for one, number in given if isinstance(one, Ball)]
     if max(gaps) < inf and lower_precision(pairs, graph.format.name):
         return Cause.LOWER_PRECISION
     if otherwise is Cause.WRONG_VALUE and max(gaps) <= 2 ** (graph.format.precision / 2):

@@ -25,6 +25,9 @@ MAX_HELD = 4
 """Elements of one pair that are held against the oracle."""
 UNKNOWN = 2.0**-60
 """Relative error of the oracle's slopes."""
+REFUSALS = ("overflow", "derivative for aten::remainder is not implemented", "doesn't match the broadcast shape")
+"""What torch may say: of a plain number that no tensor of the dtype takes, of a number's remainder by a tensor, and of
+a clamp whose bounds have more dims than what is clamped."""
 OPEN = frozenset({Verdict.UNDEFINED, Verdict.UNDECIDED})
 Oracle = Callable[..., Along]
 Outcomes = Sequence[Outcome]
@@ -40,8 +43,8 @@ def hold(
     """Hold the verdicts on some elements against the oracle, which may read the ``program`` in other words."""
     outcome = outcomes[0]
     count(outcome, total)
-    if outcome.error is not None and "overflow" in outcome.error:
-        return None  # a plain number that no tensor of the dtype takes
+    if outcome.error is not None and any(words in outcome.error for words in REFUSALS):
+        return None
     if outcome.error is not None:
         total.broken.append(f"torch raised: {one}: {outcome.error}")
         return outcome

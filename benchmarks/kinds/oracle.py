@@ -15,6 +15,8 @@ STEPS = (130, 190)
 """The steps as negative powers of two, in units of the number that moves, or of 1."""
 SAME = 2.0**-70
 """Relative difference up to which two slopes are one: far below an ULP, far above what a step leaves out."""
+ALIKE = 2.0**-50
+"""Relative difference of the slopes by two steps; with few bits it is the square, which no rounding error is."""
 SPARE = 60
 """Bits that a program may lose on the way."""
 NEAR = 2.0**-32
@@ -122,7 +124,7 @@ def _side(here: Any, at: Callable[[Any], Any], steps: list[Any]) -> Along:
         if nearest <= abs(differences[1]) * M.mpf(2) ** -(CLOSER - SPARE):
             return Along("unknown")  # so steep a slope that no step is small, or no bit is left of the difference
         return Along("jump" if nearest > abs(differences[1]) / 2 > abs(differences[0]) / 4 else "infinite")
-    if abs(slope - far) <= M.mpf(2) ** -50 * abs(slope):
+    if abs(slope - far) <= (ALIKE if M.prec > FEW_BITS else ALIKE**2) * abs(slope):
         return Along("slope", right=slope)
     if abs(slope) <= M.mpf(2) ** -12 * abs(far):
         return Along("slope", right=M.mpf(0))

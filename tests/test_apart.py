@@ -19,9 +19,10 @@ from test_batch_hostile import wait_for_none
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="signals and /proc are Linux's")
 
-LONG = ["sum(x@x)", "--at", "randn(700,700)"]
-"""Half a minute within FLINT, which answers no signal."""
-FILE = '[[check]]\nname = "long"\nexpression = "sum(x@x)"\nat = "randn(700,700)"\n'
+PROGRAM = "sum(floor(x@x@x@x@x@x@x@x))"
+LONG = [PROGRAM, "--at", "randn(700,700)"]
+"""A minute, most of it within FLINT, which answers no signal: that nothing jumps here is told by balls."""
+FILE = f'[[check]]\nname = "long"\nexpression = "{PROGRAM}"\nat = "randn(700,700)"\n'
 SOON = 5.0
 """Seconds; it takes a tenth of one where nothing else runs."""
 COMMANDS = {

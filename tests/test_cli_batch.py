@@ -211,7 +211,7 @@ def test_a_report_that_cannot_be_written_is_told_before_anything_runs(files: Pat
 
 
 def test_an_interrupted_batch_reports_what_is_done(files: Path) -> None:
-    many = [f'[[check]]\nexpression = "sum(sin(x)*{k + 1})"\nat = "x=randn(2000)"' for k in range(300)]
+    many = [f'[[check]]\nexpression = "sum(sin(x)*{k + 1})"\nat = "x=randn(2000)"' for k in range(3_000)]
     (files / "many.toml").write_text("\n".join(many), "utf-8")
     with subprocess.Popen(
         [sys.executable, "-m", "gradcheck", "batch", "many.toml", "-n", "1", "--report", "junit=part.xml"],

@@ -105,16 +105,16 @@ class Evidence:
     def explain(self, one: Elements, name: str | None, at: list[int]) -> None:
         """Judge many smooth elements anew by what the roundings have to do with torch's numbers for them."""
         assert one.torch is not None
-        whole, values = self.case.whole, one.torch[at]
-        seen = self.are_seen(name, at, values)
-        wrong = self.wrong(name) if seen.any() else None
-        explains = np.ones(len(at), np.bool_) if wrong is None else ~self.touched(name)[at]
-        left = np.flatnonzero(~seen)
-        if left.size:
-            explains[left] = whole.explains(name, [at[j] for j in left.tolist()], values[left])
-        overflow = self.overflow if seen.all() else whole.bounds[1]
+        whole, fmt = self.case.whole, self.case.format
+        seen = self.are_seen(name, at, one.torch[at])
         sensitive = partial(whole.are_sensitive, one, name)
-        one.explain_all(at, explains, Rounding(True, wrong, overflow), sensitive, self.case.format)
+        if shown := [k for k, yes in zip(at, seen.tolist(), strict=True) if yes]:
+            wrong = self.wrong(name)
+            explains = np.ones(len(shown), np.bool_) if wrong is None else ~self.touched(name)[shown]
+            one.explain_all(shown, explains, Rounding(True, wrong, self.overflow), sensitive, fmt)
+        if hidden := [k for k, yes in zip(at, seen.tolist(), strict=True) if not yes]:
+            explains = whole.explains(name, hidden, one.torch[hidden])
+            one.explain_all(hidden, explains, Rounding(True, None, whole.bounds[1]), sensitive, fmt)
 
     # --- operation by operation ---
 

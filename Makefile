@@ -17,6 +17,7 @@ demo: .venv/installed
 
 test: .venv/installed-dev
 	$(BIN)/ruff check
+	$(BIN)/ruff format --check
 	$(BIN)/mypy --strict
 	$(BIN)/pytest -n auto
 

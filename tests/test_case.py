@@ -274,7 +274,13 @@ def test_every_wrong_gradient_of_torch_is_found(row: Row, monkeypatch: pytest.Mo
                     found.add(kind)
     assert "a path that is not there" in found
     if any(has_slope(*sample) for sample in sampled(row)):
-        assert found >= {"a wrong factor", "a factor that is barely wrong", "a wrong sign", "no gradient at all", "not a number"}
+        assert found >= {
+            "a wrong factor",
+            "a factor that is barely wrong",
+            "a wrong sign",
+            "no gradient at all",
+            "not a number",
+        }
 
 
 def has_slope(program: Program, point: Point) -> bool:
@@ -285,7 +291,9 @@ def has_slope(program: Program, point: Point) -> bool:
 
 
 @pytest.mark.parametrize("row", each(row for row in (*ELEMENTWISE.values(), *ON_TENSORS) if row.samples))
-def test_a_torch_function_that_raises_is_an_error_and_no_disagreement(row: Row, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_torch_function_that_raises_is_an_error_and_no_disagreement(
+    row: Row, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuses(*_args: object, **_params: object) -> None:
         raise RuntimeError("not today\nnor tomorrow")
 
@@ -312,7 +320,9 @@ def fresh_kernels() -> Iterator[None]:
 
 @pytest.mark.usefixtures("fresh_kernels")
 @pytest.mark.parametrize("row", each(row for row in ELEMENTWISE.values() if row.sympy is not None))
-def test_a_row_that_sympy_builds_wrongly_is_our_error_and_not_torchs(row: Elementwise, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_row_that_sympy_builds_wrongly_is_our_error_and_not_torchs(
+    row: Elementwise, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The closed form of a square takes the wrong function twice, the node-level program once."""
     build = row.sympy
     assert build is not None
@@ -330,7 +340,9 @@ def test_a_row_that_sympy_builds_wrongly_is_our_error_and_not_torchs(row: Elemen
     for sample in row.samples:
         rest = [number(Fraction(text)) for text in sample[1:]]
         node = call(row.name, Name(first), *rest)
-        run = check_at(program_of_node(call("mul", node, node), (first,)), {first: np.array(float(Fraction(sample[0])))})
+        run = check_at(
+            program_of_node(call("mul", node, node), (first,)), {first: np.array(float(Fraction(sample[0])))}
+        )
         verdicts.add(run.verdict)
         assert run.verdict is not Verdict.ERROR or notes(run) == {CONFLICT}
     # what stays opaque to SymPy at every sample cannot be built wrongly there

@@ -57,10 +57,16 @@ CODES = [
     (["elu(x, alpha=inf)", "--at", "-1"], Exit.PASS),
     (["softplus(x, beta=1e30, threshold=inf)", "--at", "1"], Exit.FAIL),
     (["leaky_relu(x, inf)", "--at", "2"], Exit.PASS),
-    *(([f"{bounded}", "--at", "1", "--dtype", "float16", "--assert"], Exit.PASS) for bounded in (
-        "clamp_max(x, 1e8)", "clamp_min(x, -1e8)", "clamp(x, -1e300, 1e300)", "hardtanh(x, -1e8, 1e8)",
-        "minimum(x, 1e8)",
-    )),
+    *(
+        ([f"{bounded}", "--at", "1", "--dtype", "float16", "--assert"], Exit.PASS)
+        for bounded in (
+            "clamp_max(x, 1e8)",
+            "clamp_min(x, -1e8)",
+            "clamp(x, -1e300, 1e300)",
+            "hardtanh(x, -1e8, 1e8)",
+            "minimum(x, 1e8)",
+        )
+    ),
     (["elu(x, alpha=None)", "--at", "1"], Exit.USAGE),
     (["x", "--at", "1", "--device", "hpu"], Exit.USAGE),
     (["x", "--at", "1", "--device", "privateuseone"], Exit.USAGE),

@@ -185,8 +185,10 @@ def test_a_value_on_a_branch_of_its_own_has_the_slopes_of_the_branches_beside_it
 @pytest.mark.parametrize(
     ("text", "point"),
     [
-        ("amax(where(v < 0, 5, v))", [5.5, 0.0]), ("sum(where(v > 0, floor(v), 2*v))", [1.5, -1.0]),
-        ("amax(detach(v%3) + 0*v)", [1.0, 0.0]), ("where(v[0] > 0, v[0], floor(v[1]))", [1.0, 0.0]),
+        ("amax(where(v < 0, 5, v))", [5.5, 0.0]),
+        ("sum(where(v > 0, floor(v), 2*v))", [1.5, -1.0]),
+        ("amax(detach(v%3) + 0*v)", [1.0, 0.0]),
+        ("where(v[0] > 0, v[0], floor(v[1]))", [1.0, 0.0]),
     ],
 )
 def test_a_jump_that_no_value_shows_hides_no_derivative(text: str, point: list[float]) -> None:

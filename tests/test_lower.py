@@ -147,7 +147,9 @@ def test_shapes_that_do_not_fit_are_said_in_full(text: str) -> None:
     assert str(problem.value) == "\n".join(ERRORS[text])
 
 
-@pytest.mark.parametrize("text", ["outer(x, x)", "expand(x, (2000, 1500))", "reshape(x, (1500, 1))*x", "x[:, None] + x"])
+@pytest.mark.parametrize(
+    "text", ["outer(x, x)", "expand(x, (2000, 1500))", "reshape(x, (1500, 1))*x", "x[:, None] + x"]
+)
 def test_a_tensor_too_large_is_refused_before_it_is_made(text: str) -> None:
     with pytest.raises(LimitProblem, match=f"the limit .MAX_ELEMENTS. is {MAX_ELEMENTS:,}"):
         lower(parse(text), {"x": (1500,)})

@@ -54,9 +54,7 @@ def middles(balls: list[Ball | None]) -> list[float | None]:
         ("maximum(x, y) + minimum(x, y)", {"x": 5, "y": 5}, (1, 1)), ("where(x > 0, sqrt(x), 2*x)", {"x": 0}, (2, 2)),
     ],
 )  # fmt: skip
-def test_the_gradients_beside_a_tie_are_those_of_its_branches(
-    text: str, point: Point, ends: tuple[int, int]
-) -> None:
+def test_the_gradients_beside_a_tie_are_those_of_its_branches(text: str, point: Point, ends: tuple[int, int]) -> None:
     around, at = gradients(text, point)
     every = [around.limits(at, order) for order in exact.orders(len(at), 48)]
     x = [k for k, (name, _) in enumerate(at) if name == "x"]

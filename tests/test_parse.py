@@ -429,7 +429,9 @@ def test_texts_just_within_the_limits_are_read() -> None:
     terms = 1_000
     wanted = ["x"] + ["x", "add"] * (terms - 1)
     parsed = parse("+".join(["x"] * terms)).layers[0].expression
-    assert [part.op if isinstance(part, Call) else part.id for part in postorder(parsed) if not isinstance(part, Number)] == wanted
+    assert [
+        part.op if isinstance(part, Call) else part.id for part in postorder(parsed) if not isinstance(part, Number)
+    ] == wanted
     depth = MAX_NESTING - 1
     assert len(list(postorder(parse("exp(" * depth + "x" + ")" * depth).layers[0].expression))) == depth + 1
     assert value("1" * MAX_LITERAL_LENGTH) == int("1" * MAX_LITERAL_LENGTH)

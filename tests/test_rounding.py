@@ -452,7 +452,16 @@ def test_verdicts_at_the_ends_of_the_range(
 
 def test_no_promise_is_broken_on_random_programs() -> None:
     """`benchmarks/verdicts.py` in small: no false alarm on correct programs, and every planted error found."""
-    command = [sys.executable, str(ROOT / "benchmarks" / "verdicts.py"), "--count", "150", "--jobs", "1", "--kind", "random"]
+    command = [
+        sys.executable,
+        str(ROOT / "benchmarks" / "verdicts.py"),
+        "--count",
+        "150",
+        "--jobs",
+        "1",
+        "--kind",
+        "random",
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "seed 0" in done.stdout

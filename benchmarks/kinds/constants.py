@@ -10,7 +10,25 @@ from random import Random
 from kinds.held import Outcomes, hold, never_wrong
 from kinds.pair import Drawn, Pair, Tally, drawn, on_grid
 
-DECIMALS = ("0.1", "0.2", "0.3", "0.7", "1.1", "1e-3", "3", "2", "10", "0.5", "7", "(1/3)", "2.5", "1e5", "0.9", "pi", "e")
+DECIMALS = (
+    "0.1",
+    "0.2",
+    "0.3",
+    "0.7",
+    "1.1",
+    "1e-3",
+    "3",
+    "2",
+    "10",
+    "0.5",
+    "7",
+    "(1/3)",
+    "2.5",
+    "1e5",
+    "0.9",
+    "pi",
+    "e",
+)
 """Numbers that people write, most of which no float is."""
 AROUND = (
     "({c})*x", "x + {c}", "x**2*({c})", "sin(({c})*x)", "x/({c})", "where({c} == 0, x, 2*x)", "where({c} < {d}, x, 3*x)",
@@ -47,7 +65,9 @@ def constant(random: Random, depth: int) -> tuple[str, str]:
 def _folded(left: str, op: str, right: str) -> str:
     try:
         a, b = (Fraction(one.strip("()")) for one in (left, right))
-        made = {"+": lambda: a + b, "-": lambda: a - b, "*": lambda: a * b, "/": lambda: a / b, "%": lambda: a % b}[op]()
+        made = {"+": lambda: a + b, "-": lambda: a - b, "*": lambda: a * b, "/": lambda: a / b, "%": lambda: a % b}[
+            op
+        ]()
     except (ValueError, KeyError, ZeroDivisionError):
         return f"({left} {op} {right})"
     return f"({made})"

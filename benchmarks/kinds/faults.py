@@ -104,7 +104,9 @@ def within(random: Random, dtype: str) -> Plant:
 def products(random: Random, dtype: str) -> Plant:
     """Return a fault behind, or in, the product with a matrix of many columns."""
     n = random.choice((100, 1_000, 10_000))
-    text = random.choice(("sum((reshape(tanh(x), (2, {n})) @ w)**2)", "sum(tanh(reshape(x, (2, {n})) @ w/{n}))")).format(n=n)
+    text = random.choice(
+        ("sum((reshape(tanh(x), (2, {n})) @ w)**2)", "sum(tanh(reshape(x, (2, {n})) @ w/{n}))")
+    ).format(n=n)
     generator = np.random.default_rng(random.randrange(2**32))
     pair = written(text, {"x": generator.standard_normal(2 * n), "w": generator.random(n)}, dtype)
     made = _gradient(random, f"matmul of {n:,} columns", random.choice(("matmul", "tanh")), pair)
@@ -122,7 +124,9 @@ UNSTABLE = (
 def unstable(random: Random, dtype: str) -> Plant:
     """Return a fault in an operation of a program that loses its digits."""
     text, op = random.choice(UNSTABLE)[0], random.choice(INNER)
-    big = random.choice({"float64": ("1e16", "1e12")}.get(dtype, ("1e8", "1e4") if dtype == "float32" else ("1e4", "300")))
+    big = random.choice(
+        {"float64": ("1e16", "1e12")}.get(dtype, ("1e8", "1e4") if dtype == "float32" else ("1e4", "300"))
+    )
     point = {"x": random.uniform(0.5, 4), "y": random.uniform(0.5, 2)}
     return _gradient(random, "unstable", op, written(text.format(big=big, op=op), point, dtype))
 
@@ -136,7 +140,7 @@ def overflowing(random: Random, dtype: str) -> Plant:
     largest = FORMATS[dtype].largest
     op, op2 = random.sample(INNER, 2)
     text = random.choice(OVERFLOWING).format(op=op, op2=op2, big=f"{largest**0.75:.3g}")
-    far = float(f"{largest*0.9:.3g}")
+    far = float(f"{largest * 0.9:.3g}")
     point = {"x": [far, -far, 0.5] if "s = sum(x); " in text else [1.5, -1.0, 0.5], "t": random.uniform(0.3, 1.5)}
     return _gradient(random, "overflowing", op, written(text, point, dtype))
 
@@ -167,7 +171,9 @@ def valued(random: Random, dtype: str) -> Plant:
     made = random.choice((behind, unstable, deep, row, within))(random, dtype)
     while made.fault == "sign" and random.random() < 0.7:
         made = row(random, dtype)
-    return Plant(f"value, {made.kind.split(',')[0].split(' of ')[0]}", made.op, made.pair, made.fault, made.factor, value=True)
+    return Plant(
+        f"value, {made.kind.split(',')[0].split(' of ')[0]}", made.op, made.pair, made.fault, made.factor, value=True
+    )
 
 
 def _vector(random: Random, text: str, n: int, dtype: str) -> Pair:

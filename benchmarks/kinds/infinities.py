@@ -31,8 +31,12 @@ def draw(random: Random) -> Drawn:
     """Return a program at a point with one infinite number or more, most of them negative, or with one of its own."""
     text = random.choice(WHOLE)
     if random.random() < 0.4:
-        text = random.choice(ELEMENTWISE).format(a=random.choice(("s[0]", "s[0]", "inf", "(-inf)")), b=random.choice(("t", "w[1]")))
-        text = random.choice(("({e}) + 0*t", "({e}) - t", "({e})*t", "({e}) + s[1]", "exp(-({e})) + t", "tanh({e})*t")).format(e=text)
+        text = random.choice(ELEMENTWISE).format(
+            a=random.choice(("s[0]", "s[0]", "inf", "(-inf)")), b=random.choice(("t", "w[1]"))
+        )
+        text = random.choice(
+            ("({e}) + 0*t", "({e}) - t", "({e})*t", "({e}) + s[1]", "exp(-({e})) + t", "tanh({e})*t")
+        ).format(e=text)
     return drawn(text, {"s": infinite, "w": on_grid((3,), GRID), "t": on_grid((), (0.1, 1.0, 2.0))})
 
 

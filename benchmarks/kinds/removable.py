@@ -20,7 +20,18 @@ FUNCTIONS = (
     "atanh({x})*(1 - {x}**2)", "rsqrt({x})*{x}**2", "log(exp({x}))", "logaddexp({x}, {x})", "sign({x})*{x}", "sign({x})*{x}**2",
     "floor({x})*0 + {x}", "{x}**3/abs({x})", "{x}*sin(1/{x})", "sqrt(abs({x}))*sqrt(abs({x}))", "max({x}, 0)**2", "{x}**-1*{x}",
 )  # fmt: skip
-AROUND = ("{f}", "{f}", "2*({f}) - x", "({f})**2", "sin({f})", "({f})*x", "exp({f})", "({f}) + y", "y*({f})", "({f})/2 + x*y")
+AROUND = (
+    "{f}",
+    "{f}",
+    "2*({f}) - x",
+    "({f})**2",
+    "sin({f})",
+    "({f})*x",
+    "exp({f})",
+    "({f}) + y",
+    "y*({f})",
+    "({f})/2 + x*y",
+)
 INSIDE = ("x", "x", "x", "(x - 1)", "(x*x)", "(2*x)", "(x + y - y)", "(x*(1 + x))", "(1 - x)", "sin(x)", "(x*y)")
 
 

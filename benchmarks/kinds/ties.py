@@ -21,7 +21,13 @@ HONEST = (
     "sum(sort(x, descending=True)*w)", "sum(sort(x)[:2])", "sum(leaky_relu(x))", "mean(maximum(x, 0))", "amax(x) - amin(x)",
     "sum(maximum(x, amax(x)))", "sum(hardtanh(x))", "maximum(x[0], x[-1])", "sum(minimum(x, w))", "sum(where(x > 0, x, 0))",
 )  # fmt: skip
-COUNTED = (("amax", "amax(x)"), ("amin", "amin(x)"), ("amax", "exp(amax(x))"), ("amax", "amax(x)*3"), ("amin", "amin(x)**2 - x[0]"))
+COUNTED = (
+    ("amax", "amax(x)"),
+    ("amin", "amin(x)"),
+    ("amax", "exp(amax(x))"),
+    ("amax", "amax(x)*3"),
+    ("amin", "amin(x)**2 - x[0]"),
+)
 """Reductions that a wrong backward pass gives the whole gradient to every element that ties."""
 
 FEW = 3
@@ -53,7 +59,9 @@ def judge(one: Pair, outcomes: Outcomes, k: int, total: Tally) -> None:
     if found.verdict is Verdict.DISAGREE:
         total.found[key] += 1
     else:
-        total.broken.append(f"missed: every element that ties has the whole gradient of {op}: {planted}: {found.verdict}")
+        total.broken.append(
+            f"missed: every element that ties has the whole gradient of {op}: {planted}: {found.verdict}"
+        )
 
 
 def counted(run: Callable[..., Any]) -> Callable[..., Any]:
@@ -72,4 +80,3 @@ def counted(run: Callable[..., Any]) -> Callable[..., Any]:
             return g * (x == made)
 
     return lambda x, *_, **__: Counted.apply(x)  # type: ignore[no-untyped-call]
-

@@ -69,8 +69,6 @@ def _weights(count: int) -> Point:
 
 
 LAYERED = Program("layered program", "y = 3*x + 2; z = 2*y**2; out = mean(z)", ("x",), _numbers, _layers)
-CROSS_ENTROPY = Program(
-    "softmax cross-entropy", "-mean(sum(p*log_softmax(x, 1), 1))", ("x",), _logits, _cross_entropy
-)
+CROSS_ENTROPY = Program("softmax cross-entropy", "-mean(sum(p*log_softmax(x, 1), 1))", ("x",), _logits, _cross_entropy)
 MLP = Program("MLP loss", "h = tanh(x @ w + b); mean((h @ v - t)**2)", ("w", "b", "v"), _weights, _mlp)
 PROGRAMS = (LAYERED, CROSS_ENTROPY, MLP)

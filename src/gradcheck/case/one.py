@@ -115,9 +115,7 @@ class Case:
         layers[-1] = replace(layers[-1], judgements=value.judgements, values=_shaped(value))
         return self.outcome(layers, map(self.gradient, gradients), None, faults)
 
-    def examine(
-        self, torch: Backward, vectors: Sequence[Backward]
-    ) -> tuple[list[Elements], Elements, list[Fault]]:
+    def examine(self, torch: Backward, vectors: Sequence[Backward]) -> tuple[list[Elements], Elements, list[Fault]]:
         """Return the gradients and the value, judged by what torch returned, and the operations that are wrong.
 
         ``vectors`` are what its vectorised kernels made of the same point, where these are others.
@@ -295,6 +293,7 @@ class Case:
             one.name, one.shape, self.plan.display, one.known, None if one.torch is None else _shaped(one),
             one.judgements, expected, expectations,
         )  # fmt: skip
+
 
 def _shaped(one: Elements) -> Floats:
     """Return torch's numbers in the shape of the tensor."""

@@ -141,7 +141,7 @@ def failures(run: Run, view: View) -> Iterator[Text]:
         for gradient in outcome.gradients:
             for line, judgements in ((_failure, gradient.judgements), (_misstated, gradient.expectations)):
                 at = [] if judgements is None else judgements.ranked(run.failing)
-                shown = sorted(at[:max(SHOWN_FAILURES - told, 0)] if few else at)
+                shown = sorted(at[: max(SHOWN_FAILURES - told, 0)] if few else at)
                 told += len(shown)
                 yield from (line(outcome, gradient, k) for k in shown)
         for _, where, one, blame, _ in beside_the_gradients(outcome):

@@ -79,9 +79,9 @@ class Outcome:
     >>> from gradcheck import check
     >>> run = check("y = 3*x; sum(y**2)", x=[1, 0.1])
     >>> run[0]
-    <Outcome 'y = 3*x; sum(y**2)' at x = [1, 0.1] in float32: agree (2 agree)>
-    >>> run[0].rounded["x"], run[0].layers[0].values
-    (array([1. , 0.1]), array([3. , 0.3]))
+    <Outcome 'y = 3*x; sum(y**2)' at x of shape (2,) in float32: agree (2 agree)>
+    >>> run[0].layers[0].values, run[0].gradients["x"].torch
+    (array([3.        , 0.30000001]), array([18.        ,  1.80000007]))
     """
 
     program: Program
@@ -99,7 +99,10 @@ class Outcome:
     faults: list[Fault] = field(default_factory=list)
 
     def __repr__(self) -> str:
-        at = ", ".join(f"{name} = {_short(value.text)}" for name, value in self.point.items())
+        at = ", ".join(
+            f"{name} of shape {one.shape}" if one.shape and one.written is None else f"{name} = {_short(one.text)}"
+            for name, one in self.point.items()
+        )
         return f"<Outcome {_short(self.program.source)!r} at {at} in {self.dtype}: {_told(self)}>"
 
     @property

@@ -29,8 +29,8 @@ def lost_digits(scene: Scene, error: float) -> Finding | None:
     torch has lost digits that its arguments have, so that the gradient is off with this result in place of the exact
     one, however exactly all else is computed. Digits are counted in a format of unlimited range.
     """
-    # Where torch has no number at all, whatever leaves no more than a few bits is enough.
-    enough = error / 4 if error < inf else 2.0 ** (scene.graph.format.precision - 4)
+    # Where torch has no digit right, whatever leaves no more than a few bits is enough.
+    enough = min(error / 4, 2.0 ** (scene.graph.format.precision - 4))
     return _lost_forward(scene, enough) or _lost_backward(scene, error, enough)
 
 
@@ -44,7 +44,7 @@ def _lost_forward(scene: Scene, enough: float) -> Finding | None:
     one = next((k for k, moved in enumerate(effects) if moved >= enough), None)
     if one is None and len(effects) > 1 and scene.effect_of_all([site for site, _ in candidates]) >= enough:
         # None is enough by itself, as each square of a sum that underflows: all together are.
-        one = next((k for k, moved in enumerate(effects) if moved >= max(effects) / 2), None)
+        one = next(k for k, moved in enumerate(effects) if moved >= max(effects) / 16)
     if one is None:
         return None
     site, lost = candidates[one]

@@ -9,7 +9,7 @@ from itertools import chain, count
 from typing import TypeGuard
 
 from gradcheck import kernels
-from gradcheck.functions import BEHIND, COMPARISONS, DETACH, ELEMENTWISE, GUARD, TENSOR, WHERE
+from gradcheck.functions import BEHIND, COMPARISONS, CONDITIONS, DETACH, ELEMENTWISE, GUARD, MASK, TENSOR, WHERE
 from gradcheck.functions.params import broadcast
 from gradcheck.functions.sums import FUSED
 from gradcheck.kernels import ONE, ZERO
@@ -125,6 +125,7 @@ class _Sweep:
         self.fused = dict(core.fused)
         self.current = ""
         self.same = _numbered(core.program)
+        self.expressions = {layer.name: layer.expression for layer in core.program.layers}
         self.active = self._active()
 
     def _active(self) -> set[str]:
@@ -272,6 +273,11 @@ class _Sweep:
                 args = (*kernel.args[:position], alone, *kernel.args[position + 1 :])
                 product = self.product(replace(kernel, args=args), alone.id, ct)
                 yield arg.id, None if product is None else self.in_kernel(kernel, substitute(product, {alone.id: arg}))
+        if self.guarded and kernel.op == GUARD and self.is_flat(kernel.args[0]):
+            # A slope that is the same on both sides of its end has none there, whatever it depends on.
+            for leaf in names(kernel.args[1]):
+                if leaf in self.active:
+                    yield leaf, _product(ct, replace(kernel, args=(ZERO, kernel.args[1])))
         if self.guarded and kernel.op == WHERE:
             # What decides between the branches has the slope 0, but none on the border, where the value may jump.
             comparisons = [one for one in postorder(kernel.args[0]) if _is_comparison(one) and not self.ties(one)]
@@ -279,6 +285,13 @@ class _Sweep:
                 if leaf in self.active:
                     apart = reduce(_both, [call("ne", *one.args) for one in comparisons if leaf in names(one)])
                     yield leaf, _product(ct, call(GUARD, ZERO, apart, reason=str(Reason(Kind.JUMP, WHERE))))
+
+    def is_flat(self, node: Node) -> bool:
+        """Tell whether a value is a constant, or a choice between constants."""
+        if isinstance(node, Name):
+            made = self.expressions.get(node.id)
+            return isinstance(made, Call) and made.op in (MASK, WHERE) and all(map(_is_constant, made.args))
+        return isinstance(node, Number)
 
     def product(self, kernel: Node, leaf: str, ct: Node) -> Node | None:
         """Return what flows into ``leaf``; None where that is nothing. Guards stay: no number times 0 is no number."""
@@ -391,6 +404,10 @@ def _numbered(program: Program) -> dict[str, str]:
         key = node.id if isinstance(node, Name) else first.setdefault(structure(node), layer.name)
         same[layer.name] = key
     return same
+
+
+def _is_constant(node: Node) -> bool:
+    return isinstance(node, Number) or (isinstance(node, Call) and node.op in CONDITIONS)
 
 
 def _both(a: Call, b: Call) -> Call:

@@ -21,7 +21,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("definitions", "dispatch"),
     ("lower", "pointwise"),
     ("kernels", "exact", "autograd", "compare", "expect", "blame", "rewrites"),
-    ("judgements", "symbolic"),
+    ("judgements", "differentiate"),
     ("display", "gradients"),
     ("plan", "outcome", "diagnose"),
     ("few",),

@@ -15,10 +15,10 @@ from gradcheck.autograd import TorchValue
 from gradcheck.blame import Cause
 from gradcheck.diagnose.alone import Alone, Isolated, array, isolate
 from gradcheck.diagnose.graph import Balls, Element, Floats, Graph, Site
+from gradcheck.differentiate import Pullback
 from gradcheck.formats import Ball
 from gradcheck.functions import CONDITIONS, WHERE
 from gradcheck.program import Name
-from gradcheck.symbolic import Pullback
 
 NOTICEABLE = 8.0
 """ULP from which the error of a single operation is worth a look."""

@@ -25,11 +25,11 @@ from gradcheck.corpus import Loaded, limits, load
 from gradcheck.corpus.definitions import Definition, complete, expand, signature
 from gradcheck.corpus.fields import CHECK, EXPECT, OWN
 from gradcheck.corpus.places import places
-from gradcheck.corpus.values import Real, point_texts
 from gradcheck.errors import Span
 from gradcheck.formats import FORMATS
 from gradcheck.points import parse_points
 from gradcheck.settings import Settings
+from gradcheck.settings.values import Real, point_texts
 from gradcheck.suite import Check, Expectation
 from gradcheck.verdict import Verdict
 

@@ -7,7 +7,7 @@ from itertools import islice
 import pytest
 
 from gradcheck import check, work
-from gradcheck.case import inquiry
+from gradcheck.case import search
 from gradcheck.outcome import Run
 from gradcheck.parse import parse
 from gradcheck.rewrites import rewrites
@@ -25,12 +25,12 @@ def verdicts(run: Run) -> list[list[str]]:
 def spent(monkeypatch: pytest.MonkeyPatch, *, blames: bool = False, fixes: bool = False) -> Run:
     """Return the run of a program whose budgets are empty after the first task."""
 
-    def search() -> inquiry.Search:
+    def found() -> search.Search:
         empty = Budget(seconds=1e-9)
         return made(empty if blames else Budget(), empty if fixes else Budget())
 
-    made = inquiry.Search
-    monkeypatch.setattr("gradcheck.case.Search", search)
+    made = search.Search
+    monkeypatch.setattr("gradcheck.case.Search", found)
     program, point = LOST
     return check(program, point)
 
@@ -61,7 +61,7 @@ def test_the_rewrites_of_a_program_are_searched_once(monkeypatch: pytest.MonkeyP
         calls.append(program.source)
         return rewrites(program, *more)
 
-    monkeypatch.setattr(inquiry, "rewrites", counted)
+    monkeypatch.setattr(search, "rewrites", counted)
     program, _ = LOST
     check(program, {"x": 100, "y": 100})
     assert calls == [program]

@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from gradcheck import autograd, exact, kernels
-from gradcheck.case.inquiry import Inquiry, Search
+from gradcheck.case.inquiry import Inquiry
 from gradcheck.case.many import Group, Many
+from gradcheck.case.search import Search
 from gradcheck.errors import PointProblem, UsageProblem
 from gradcheck.outcome import LEADING, Run
 from gradcheck.parse import parse

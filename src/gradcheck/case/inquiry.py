@@ -1,32 +1,28 @@
-"""What is at fault for the bad elements of an outcome, and what could be written instead."""
+"""What is at fault for the bad elements of an outcome."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from itertools import islice
+from collections.abc import Mapping
+from dataclasses import replace
 from math import isfinite
 
 from gradcheck import exact
-from gradcheck.blame import Blame, Cause, Fix
+from gradcheck.blame import Blame, Cause
 from gradcheck.case.alone import graph_alone, placed
 from gradcheck.case.elements import Floats, places
+from gradcheck.case.mending import Mending
 from gradcheck.case.one import Case
-from gradcheck.compare import Judgement, right_bits
+from gradcheck.case.search import Search
+from gradcheck.compare import Judgement
 from gradcheck.diagnose import diagnose, unsteady
 from gradcheck.diagnose.words import in_words
-from gradcheck.errors import GradcheckError, Span
-from gradcheck.formats import Ball, Format
+from gradcheck.errors import Span
+from gradcheck.formats import Ball
 from gradcheck.gradients import GradientOutcome, Gradients
 from gradcheck.judgements import Judgements
 from gradcheck.outcome import LayerOutcome, Outcome
 from gradcheck.plan import Plan
-from gradcheck.points import Point
-from gradcheck.pointwise import goes_by_elements
-from gradcheck.program import Program, Shape
-from gradcheck.rewrites import Rewrite, rewrites
 from gradcheck.verdict import Verdict
-from gradcheck.work import SECONDS, Budget
 
 MAX_BLAMES = 4
 """Kinds of bad elements of one gradient that are looked into."""
@@ -34,54 +30,18 @@ MAX_LOOKED_INTO = 12
 """Elements of one gradient that disagree, beside the worst of each kind, whose cause is looked for."""
 MAX_NUMBERS = 100_000
 """Numbers on the way of a program up to which its operations are looked through for the cause of a lost digit."""
-MAX_REWRITES = 12
-"""Rewritten programs that are tried for one bad element."""
-MAX_FOUND = 200
-"""Rewrites that are looked for in one program."""
 
 _BLAMED = tuple(verdict for verdict in Verdict if verdict.row.blamed)
 
 
-@dataclass(slots=True)
-class Search:
-    """What the inquiries of one run share: how much work is left, rewrites and their plans, each made once."""
-
-    blames: Budget = field(default_factory=Budget)
-    fixes: Budget = field(default_factory=Budget)
-    rewritten: dict[tuple[str, str], list[Rewrite]] = field(default_factory=dict)
-    plans: dict[tuple[str, str, tuple[str, ...]], Plan] = field(default_factory=dict)
-
-    def rewrites(self, plan: Plan) -> list[Rewrite]:
-        """Return the rewrites of a program at these shapes."""
-        key = plan.program.source, repr(plan.inputs())
-        if key not in self.rewritten:
-            with self.fixes.spending():
-                found = rewrites(plan.program, plan.inputs(), self.fixes.enough)
-                self.rewritten[key] = list(islice(found, MAX_FOUND))
-        return self.rewritten[key]
-
-    def plan(self, program: Program, shapes: dict[str, Shape], wrt: tuple[str, ...]) -> Plan:
-        """Return the plan of a rewritten program."""
-        key = program.source, repr(shapes), wrt
-        if key not in self.plans:
-            self.plans[key] = Plan.make(program, shapes, wrt)
-        return self.plans[key]
-
-    def notes(self) -> list[str]:
-        """Return what was not looked for, because there was no more time for it."""
-        left = {"what is at fault": self.blames.refused, "what to write instead": self.fixes.refused}
-        what = " and ".join(words for words, refused in left.items() if refused)
-        return [f"the search for {what} stopped after {SECONDS:g} s; the verdicts are whole"] if what else []
-
-
 class Inquiry:
-    """The inquiry into one outcome; the state is what was tried."""
+    """The inquiry into one outcome; the state is what was tried to mend it."""
 
     def __init__(self, case: Case, outcome: Outcome, search: Search | None = None) -> None:
         self.case = case
         self.outcome = outcome
         self.search = search or Search()
-        self.tried: dict[tuple[str, tuple[str, int]], Outcome | None] = {}
+        self.mending = Mending(case, outcome, self.search)
 
     def run(self) -> Outcome:
         """Return the outcome with what is at fault for its bad elements."""
@@ -161,7 +121,7 @@ class Inquiry:
         """Return a blame with what could be written instead, unless whoever implemented the operation is at fault."""
         if blame.cause.implemented:
             return blame
-        return replace(self.beside(gradient, blame), fix=self.fix(gradient, blame.element, blame.span))
+        return replace(self.beside(gradient, blame), fix=self.mending.fix(gradient, blame.element, blame.span))
 
     def blame(self, gradient: GradientOutcome, k: int) -> Blame | None:
         """Return what is at fault for one element, where there is time for it."""
@@ -187,108 +147,6 @@ class Inquiry:
         found = exact.beside(forms, case.plan.program.output, case.arrays, gradient.input, blame.element)
         limit = found.limit if isinstance(found.limit, Ball) else None
         return replace(blame, beside=in_words(found, blame.cause, case.format), limit=limit)
-
-    # --- what could be written instead ---
-
-    def fix(self, gradient: GradientOutcome, k: int, place: Span | None) -> Fix | None:
-        """Return the rewritten program whose gradient came out best in both lanes, where one did come out better.
-
-        Rewrites at the ``place`` of the fault are tried first; among equals the first one stands.
-        """
-        if not gradient.judgements[k].verdict.row.mended:
-            return None
-        if not self.search.fixes.enough():
-            return None
-        known = sorted(
-            self.search.rewrites(self.case.plan), key=lambda one: place is None or not one.span.overlaps(place)
-        )
-        best = None
-        for one in self.attempts(known[:MAX_REWRITES], gradient, k):
-            if one is not None and (best is None or one[0] > best[0]):
-                best = one
-                if self.is_perfect(best[0]):
-                    break
-        return None if best is None else best[1]
-
-    def is_perfect(self, rank: tuple[int, int, int]) -> bool:
-        """Return whether nothing comes out better: all agree, and all bits of the element are right."""
-        return rank >= (-Verdict.AGREE.severity, -Verdict.AGREE.severity, self.case.format.precision)
-
-    def attempts(
-        self, known: Sequence[Rewrite], gradient: GradientOutcome, k: int
-    ) -> Iterator[tuple[tuple[int, int, int], Fix] | None]:
-        """Yield what becomes of each rewrite, while there is time."""
-        # What is rewritten takes about as long as what it replaces.
-        alone = self.case.truth.is_large and self.stands_alone(self.case.plan.program)
-        cost = self.case.seconds if self.case.truth.is_large and not alone else 0.0
-        for tried, each in enumerate(known):
-            if not self.search.fixes.enough(len(known) - tried, cost):
-                return
-            with self.search.fixes.spending():
-                made = self.attempt(each, gradient, k)
-            yield made
-
-    def attempt(self, one: Rewrite, gradient: GradientOutcome, k: int) -> tuple[tuple[int, int, int], Fix] | None:
-        """Return a rewrite as a fix where it is better for one element of the gradient, and how good it is in all."""
-        alone = self.stands_alone(one.program)
-        outcome = self.checked(one.program, (gradient.input, k), alone)
-        again = [] if outcome is None else [each for each in outcome.gradients if each.input == gradient.input]
-        element = k if alone else None
-        if outcome is None or not again or (one.note is None and not _same_value(self.outcome, outcome, element)):
-            return None
-        before, after = gradient.judgements[k], again[0].judgements[0 if alone else k]
-        if not _better(after, before, self.case.format):
-            return None
-        fmt, truth = self.case.format, gradient.ball(k)
-        bits = right_bits(before, fmt, truth), right_bits(after, fmt, truth)
-        verdicts = before.verdict.value, after.verdict.value
-        rank = -outcome.verdict.severity, -after.verdict.severity, bits[1]
-        return rank, Fix(one.name, one.before, one.after, one.program.source, verdicts, bits, one.note)
-
-    def stands_alone(self, program: Program) -> bool:
-        """Return whether each element of a tensor can be checked without the others, in this program and in another."""
-        return self.case.plan.by_elements and not self.case.settings.under_test and goes_by_elements(program)
-
-    def checked(self, program: Program, asked: tuple[str, int], alone: bool) -> Outcome | None:
-        """Return the outcome of another program at the same point, None where it cannot be checked there.
-
-        Of a tensor whose elements stand ``alone`` only the one that is asked for is looked at.
-        """
-        key = program.source, asked
-        if key not in self.tried:
-            point = self.case.point
-            if alone:
-                point = {name: value.element(asked[1]) for name, value in point.items()}
-            self.tried[key] = self.check(program, point, (asked[0], 0) if alone else asked)
-        return self.tried[key]
-
-    def check(self, program: Program, at: Point, asked: tuple[str, int]) -> Outcome | None:
-        """Return the outcome of another program, run as torch runs it."""
-        case = self.case
-        point = {name: value for name, value in at.items() if name in program.inputs}
-        wrt = tuple(name for name in case.plan.wrt if name in point)
-        try:
-            plan = self.search.plan(program, {name: value.shape for name, value in point.items()}, wrt)
-            outcome = Case(plan, point, case.dtype, replace(case.settings, nondet=0), asked).run()
-        except GradcheckError:
-            return None
-        return outcome if outcome.error is None else None
-
-
-def _same_value(one: Outcome, other: Outcome, element: int | None) -> bool:
-    """Return whether two programs enclose the same value, as far as both have one; ``other`` may have an element."""
-    before, after = ([*(outcome.layers[-1].exact or [])] for outcome in (one, other))
-    before = before if element is None else before[element : element + 1]
-    return all(a is None or b is None or a.overlaps(b) for a, b in zip(before, after, strict=False))
-
-
-def _better(after: Judgement, before: Judgement, fmt: Format) -> bool:
-    """Return whether a judgement is worth a rewrite: a milder verdict, or at least two bits more."""
-    if not after.verdict.row.answer:
-        return False
-    if after.verdict in (before.verdict, Verdict.UNSTABLE, Verdict.LOSSY, Verdict.DISAGREE):
-        return right_bits(after, fmt) >= right_bits(before, fmt) + 2
-    return after.verdict.severity < before.verdict.severity or before.verdict is Verdict.UNDEFINED
 
 
 def _kinds(judgements: Judgements) -> list[int]:

@@ -10,10 +10,10 @@ from typing import Any, TypeAlias
 
 from gradcheck.blame import Cause
 from gradcheck.corpus.limits import MAX_NAME_LENGTH, MAX_NONDET, MAX_REMARK_LENGTH, MAX_SEED, MAX_TIMEOUT
-from gradcheck.corpus.values import Real, identifier, kind, number_text, point_texts
 from gradcheck.errors import UsageProblem, printable
 from gradcheck.formats import FORMATS
 from gradcheck.functions import nearest
+from gradcheck.settings.values import Real, identifier, kind, number_text, point_texts
 from gradcheck.verdict import Verdict
 
 Reader: TypeAlias = Callable[[Any], Any]

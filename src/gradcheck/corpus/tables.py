@@ -16,11 +16,11 @@ from gradcheck.corpus.naming import Namer
 from gradcheck.corpus.page import Page
 from gradcheck.corpus.places import Key, Place, nearest_place, places
 from gradcheck.corpus.trial import Draft, Trial, in_words_of_the_file
-from gradcheck.corpus.values import Real, kind
 from gradcheck.errors import GradcheckError, LimitProblem, NameProblem, Span, SyntaxProblem, UsageProblem, printable
 from gradcheck.functions import nearest
 from gradcheck.points import Files
 from gradcheck.settings import Settings
+from gradcheck.settings.values import Real, kind
 from gradcheck.suite import Check, Expectation
 
 T = TypeVar("T")

@@ -67,7 +67,7 @@ class Rules:
         return first is not None and [self.same.get(one or "", one) for one in others] == [self.same.get(first, first)]
 
     def parts(self, name: str, kernel: Node, flow: Flow) -> Iterator[tuple[str, Node | None]]:
-        """Yield the names that a layer's kernel reads, with what each adds; a single operation has one for each argument.
+        """Yield the names that a layer reads, with what each adds; a single operation has one for each argument.
 
         So ``x/x`` as a node keeps both of its terms, as torch does, and does not become 1 before it is differentiated.
         """

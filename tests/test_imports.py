@@ -14,7 +14,8 @@ import gradcheck
 
 ORDER: tuple[tuple[str, ...], ...] = (
     ("errors", "exits", "formats", "memory", "quiet", "reason", "whole"),
-    ("apart", "bounds", "ordinals", "program", "streams", "tree", "verdict", "work"),
+    ("apart", "bounds", "ordinals", "program", "streams", "tree", "verdict", "ways", "work"),
+    ("lane",),
     ("functions",),
     ("constants", "source"),
     ("parse", "points"),
@@ -24,6 +25,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("judgements", "differentiate"),
     ("display", "gradients"),
     ("plan", "outcome", "diagnose"),
+    ("nested",),
     ("few",),
     ("case", "repro", "suite"),
     ("selftest", "corpus", "batch", "explanation"),

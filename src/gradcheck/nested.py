@@ -41,7 +41,7 @@ class Nested:
             program, shapes = along(pull_back(core, self.first.wrt, guarded=True), held)
         return Plan.make(program, shapes, self.first.wrt)
 
-    def rounding(self, way: Way) -> dict[str, tuple[Core, str]]:
+    def roundings(self, way: Way) -> dict[str, tuple[Core, str]]:
         """Return for each input a program whose rounding errors are torch's in one way, with the layer of its gradient.
 
         A gradient by forward mode is made of one tangent for each element, which the program takes as an input of its

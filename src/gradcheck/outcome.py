@@ -17,6 +17,7 @@ from gradcheck.exits import Exit
 from gradcheck.formats import Ball
 from gradcheck.gradients import Display, Gradients
 from gradcheck.judgements import Judgements
+from gradcheck.lane import Lane
 from gradcheck.points import Point
 from gradcheck.program import Program, Shape
 from gradcheck.verdict import Verdict, worst
@@ -85,6 +86,7 @@ class Outcome:
     error: str | None = None
     ulps: float = 0.0
     faults: list[Fault] = field(default_factory=list)
+    lane: Lane | None = None
 
     @property
     def verdict(self) -> Verdict:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from math import prod
 from typing import Any
@@ -57,7 +57,9 @@ class Derivative:
             except LaneProblem:
                 raise
             except Exception as problem:
-                if not (self.under_test or isinstance(problem, (*TORCH_ERRORS, torch._dynamo.exc.TorchDynamoException))):
+                if not (
+                    self.under_test or isinstance(problem, (*TORCH_ERRORS, torch._dynamo.exc.TorchDynamoException))
+                ):
                     raise  # a callable under test may raise anything, torch may not
                 message = f"torch has no derivative {self.way} here: {first_line(problem)}"
                 span = self.program.layers[-1].span

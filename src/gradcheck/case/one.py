@@ -46,6 +46,7 @@ class Case:
     """
 
     points = 1
+    shows_operations = True
 
     def __init__(
         self,
@@ -122,7 +123,7 @@ class Case:
         """
         gradients = [Elements(name, self.plan.shapes[name], torch.gradients[name]) for name in self.plan.wrt]
         output = torch.layers[self.plan.program.output]
-        value = self.value = Elements(self.plan.program.output, output.shape, output)
+        value = self.value = self.judged_value(output)
         if self.truth.is_large:
             screen(self, gradients, value)
         left = rest(self, gradients, value)
@@ -138,6 +139,10 @@ class Case:
         if not left:
             look_aside(self, gradients)
         return gradients, value, once([*faults, *self.explain(gradients, value)])
+
+    def judged_value(self, output: TorchValue) -> Elements:
+        """Return the value, as it is judged."""
+        return Elements(self.plan.program.output, output.shape, output)
 
     def backward(self, *, traced: bool = False) -> Backward:
         """Return what torch made of the program here; of elements of a larger case, what it made of all of them."""

@@ -13,7 +13,7 @@ from gradcheck.blame import Blame
 from gradcheck.bounds import Enclosures
 from gradcheck.errors import NameProblem
 from gradcheck.formats import Ball
-from gradcheck.judgements import VERDICTS, Judgements, mildest_first
+from gradcheck.judgements import VERDICTS, Judgements, ranks
 from gradcheck.program import Shape
 from gradcheck.verdict import Verdict, worst
 
@@ -46,8 +46,8 @@ class GradientOutcome:
     made when they are read; one is an Estimate where a limit is not proven, and None where nothing is known. ``torch``
     is None where torch returned no gradient. ``expected`` and ``expectations`` are there when the user stated a
     derivative; a number is None where that has no value. ``blames`` say what is at fault, one for each kind of bad
-    element, the worst first. One of higher order has the axes of what it is differentiated by before, and ``along`` says
-    what that is, in order: inputs, each with its shape, or a number of directions.
+    element, the worst first. One of higher order has the axes of what it is differentiated by before, and ``along``
+    says what that is, in order: inputs, each with its shape, or a number of directions.
     """
 
     input: str
@@ -114,8 +114,8 @@ class GradientOutcome:
         return set() if self.expectations is None else self.expectations.verdicts()
 
     def mildest_first(self) -> Places:
-        """Return all elements, the worst last: by verdict, then by ULP; what the user stated counts as well."""
-        return mildest_first([one for one in (self.judgements, self.expectations) if one is not None])
+        """Return all elements, the worst last; what the user stated counts as well."""
+        return ranks([self.judgements], [self.expectations] if self.expectations is not None else []).mildest_first()
 
     @property
     def worst_ulps(self) -> float | None:

@@ -17,8 +17,8 @@ from gradcheck.ways import FORWARD, REVERSE, Way
 class Nested:
     """The derivatives of one order of a program at known shapes.
 
-    The gradient of order n is that of a number: of the derivative along n - 1 directions, which are inputs of their own.
-    So there is one truth for all ways of an order; what floats may make of it is another matter for each way.
+    The derivative of order n is the gradient of a number: of the derivative along n - 1 directions, which are inputs of
+    their own. So there is one truth for all ways of an order; what floats may make of it is another matter for each way.
     """
 
     first: Plan

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch._dynamo.exc import TorchDynamoException as DynamoProblem
 from torch.func import grad, jvp, vmap
 
 from gradcheck.autograd.lane import Lane
@@ -57,9 +58,7 @@ class Derivative:
             except LaneProblem:
                 raise
             except Exception as problem:
-                if not (
-                    self.under_test or isinstance(problem, (*TORCH_ERRORS, torch._dynamo.exc.TorchDynamoException))
-                ):
+                if not (self.under_test or isinstance(problem, (*TORCH_ERRORS, DynamoProblem))):
                     raise  # a callable under test may raise anything, torch may not
                 message = f"torch has no derivative {self.way} here: {first_line(problem)}"
                 span = self.program.layers[-1].span
@@ -72,13 +71,13 @@ class Derivative:
             return self._graph(self._engine(function))
         for step, direction in zip(self.way.inner, self._directions(), strict=True):
             function = _along(step, function, direction)
-        return self._engine(_by_all(self.way.outermost, function))  # type: ignore[no-any-return]
+        return self._engine(_by_all(self.way.outermost, function))
 
     def _engine(self, function: Callable[..., Any]) -> Callable[..., Any]:
         if self.engine == "eager":
             return function
         torch._dynamo.reset()
-        return torch.compile(function, backend=self.engine, fullgraph=True)  # type: ignore[no-any-return]
+        return torch.compile(function, backend=self.engine, fullgraph=True)
 
     def _directions(self) -> list[Tensors]:
         return [tuple(leaf(one[name], self.dtype, self.device, False) for name in self.wrt) for one in self.directions]

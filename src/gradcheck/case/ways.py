@@ -155,14 +155,14 @@ class Ways:
             gradients = self.first(case) if self.nested.order == 1 else self.higher()
         except LaneProblem as problem:
             return self.outcome(case, [], Gradients(), str(problem))
-        return self.outcome(case, self.layers(case), gradients, None)
+        return self.outcome(case, self.layers(), gradients, None)
 
     def first(self, case: Along) -> Gradients:
         """Return the gradients of order 1."""
         found, self.value = case.gradients()
         return found
 
-    def layers(self, case: Along) -> list[LayerOutcome]:
+    def layers(self) -> list[LayerOutcome]:
         """Return the layers of the user's program; the value is judged with the gradient, and not once more."""
         first = Case(self.nested.first, self.point, self.lane.dtype, self.settings, truths=self.truths)
         torch = autograd.forward(
@@ -193,7 +193,7 @@ class Ways:
     @property
     def is_whole(self) -> bool:
         """Return whether every element of the derivative is worked out, or only those along a few directions."""
-        return self.elements**self.nested.order <= MAX_ELEMENTS
+        return bool(self.elements**self.nested.order <= MAX_ELEMENTS)
 
     def units(self) -> list[tuple[Direction, ...]]:
         """Return the directions: one for each element of the inputs at each inner step, or a few."""

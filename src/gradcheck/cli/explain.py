@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -26,10 +25,11 @@ from gradcheck.cli.options import (
     seconds,
     view,
 )
-from gradcheck.cli.output import Writer, check_writable, deliver, write_file
+from gradcheck.cli.output import Writer, check_writable, chosen, deliver, write_file
 from gradcheck.cli.values import Command
 from gradcheck.errors import UsageProblem
 from gradcheck.exits import Exit
+from gradcheck.report.reporters import EXPLANATION, names, writer
 
 if TYPE_CHECKING:
     from gradcheck.explanation.model import Explanation
@@ -37,15 +37,6 @@ if TYPE_CHECKING:
     from gradcheck.settings import Settings
 
 explainer = typer.Typer(**APP)  # type: ignore[arg-type]
-
-
-class Document(StrEnum):
-    """The forms of an explanation."""
-
-    TERMINAL = "terminal"
-    MARKDOWN = "markdown"
-    LATEX = "latex"
-    HTML = "html"
 
 
 # fmt: off
@@ -71,7 +62,10 @@ def explain_program(  # noqa: PLR0913, PLR0917 - one parameter an option
         metavar="FILE", help="Draw the dynamic graph to a file: .svg, .dot or .mmd.", show_default=False)] = None,
     seed: Seed = 0,
     timeout: Timeout = DEFAULT_TIMEOUT,
-    format: Annotated[Document, typer.Option(help="What to write.")] = Document.TERMINAL,  # noqa: A002 - the option's name
+    format: Annotated[str | None, typer.Option(  # noqa: A002 - the option's name
+        metavar=f"[{'|'.join(names(EXPLANATION))}]",
+        help="What to write; for the terminal, unless the file's suffix says more.",
+        show_default=False)] = None,
     output: Output = None,
     color: Shade = Color.AUTO,
 ) -> None:
@@ -79,7 +73,8 @@ def explain_program(  # noqa: PLR0913, PLR0917 - one parameter an option
     from gradcheck.settings import Settings
 
     settings = Settings(dtypes=listed([dtype]), device=device, wrt=listed(wrt) if wrt else None, seed=seed)
-    if steps and (format is not Document.TERMINAL or output is not None):
+    form = chosen(format, output, "terminal", EXPLANATION)
+    if steps and (form != "terminal" or output is not None):
         raise UsageProblem("--steps is for the terminal", hint="leave out --format and --output, or --steps")
     check_writable([output, graph])
     text = program_text(program)
@@ -87,7 +82,7 @@ def explain_program(  # noqa: PLR0913, PLR0917 - one parameter an option
         found = _explained(text, at or [], settings, accumulate, listed(freeze or ()))
     if graph is not None:
         _draw(found, graph)
-    deliver(_writer(format, found, view(color), steps, hint), output, format, color)
+    deliver(_writer(form, found, view(color), steps, hint), output, form, color)
     raise typer.Exit(Exit.FAIL if _disagrees(found) else Exit.PASS)
 # fmt: on
 
@@ -107,14 +102,11 @@ def _explained(
     return explained(program, points, settings, accumulate=accumulate, freeze=freeze)
 
 
-def _writer(form: Document, found: Explanation, shown: View, steps: bool, hint: bool) -> Writer:
-    if form is not Document.TERMINAL:
-        from gradcheck.report.explanations import DOCUMENTS
-
-        return lambda file: file.writelines([DOCUMENTS[form](found)])
-    from gradcheck.report.explain import write
-
-    return lambda file: write(found, file, shown, pause=_wait if steps else None, hint=hint)
+def _writer(form: str, found: Explanation, shown: View, steps: bool, hint: bool) -> Writer:
+    write = writer(form, EXPLANATION)
+    if form == "terminal":
+        return lambda file: write(found, file, shown, pause=_wait if steps else None, hint=hint)
+    return lambda file: file.writelines([write(found)])
 
 
 def _wait() -> None:

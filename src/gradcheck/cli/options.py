@@ -12,25 +12,11 @@ import typer
 
 from gradcheck.errors import UsageProblem
 from gradcheck.report import View
-from gradcheck.verdict import UNPROVEN
+from gradcheck.verdict import Verdict
 
 # Help is plain text: that is twice as quick as panels, reads the same in a log, and wraps at any width.
 APP = {"add_completion": False, "pretty_exceptions_enable": False, "rich_markup_mode": None}
 CONTEXT = {"help_option_names": ["-h", "--help"]}
-
-
-class Format(StrEnum):
-    """The formats of a report."""
-
-    TABLE = "table"
-    CONCISE = "concise"
-    JSON = "json"
-    JSONL = "jsonl"
-    JUNIT = "junit"
-    GITHUB = "github"
-    GITLAB = "gitlab"
-    SARIF = "sarif"
-    MARKDOWN = "markdown"
 
 
 class Color(StrEnum):
@@ -53,7 +39,8 @@ Ulps = Annotated[float | None, typer.Option(
 Seed = Annotated[int, typer.Option(metavar="N", help="Seed of randn and rand.")]
 Assertion = Annotated[bool, typer.Option(
     "--assert/--no-assert",
-    help=f"Fail on whatever is not shown to be right: {', '.join(sorted(UNPROVEN))}.")]  # fmt: skip
+    help="Fail on whatever is not shown to be right: "
+    f"{', '.join(sorted(verdict for verdict in Verdict if verdict.unproven))}.")]  # fmt: skip
 Allow = Annotated[list[str] | None, typer.Option(
     metavar="VERDICT,...", help="Let these verdicts pass.", show_default=False)]  # fmt: skip
 ExitZero = Annotated[bool, typer.Option("--exit-zero/--no-exit-zero", help="Exit with 0 even where something fails.")]
@@ -61,7 +48,8 @@ Nondet = Annotated[int, typer.Option(metavar="N", min=0, help="Run torch N more 
 Timeout = Annotated[float, typer.Option(
     "--timeout", metavar="SECONDS", help="How long one check may take; 0 is no limit.")]  # fmt: skip
 Output = Annotated[Path | None, typer.Option(
-    "--output", "-o", metavar="FILE", help="Write there, not to standard output.", show_default=False)]  # fmt: skip
+    "--output", "-o", metavar="FILE", help="Write there; the suffix says in which format.",
+    show_default=False)]  # fmt: skip
 Reports = Annotated[list[str] | None, typer.Option(
     "--report", metavar="FORMAT=FILE", help="Write one more report: junit=report.xml.",
     show_default=False)]  # fmt: skip

@@ -162,7 +162,7 @@ def _inline(one: Inline) -> str:
     if isinstance(one, Maths):
         return _maths(one.line)
     verdict = Verdict(one.verdict)
-    tone = verdict.row.tone if verdict.row.tone in COLORED else "other"
+    tone = verdict.tone if verdict.tone in COLORED else "other"
     return f'<span class="{tone}">{verdict.signed}</span>'
 
 

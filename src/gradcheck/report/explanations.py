@@ -1,4 +1,4 @@
-"""The forms of an explanation beside the terminal's: whole documents, and what a notebook shows."""
+"""What a notebook shows of an explanation."""
 
 from __future__ import annotations
 
@@ -21,13 +21,6 @@ def _writer(module: str, function: str) -> Writer:
 
     return write
 
-
-DOCUMENTS: dict[str, Writer] = {
-    "html": _writer("explain_html", "render_html"),
-    "latex": _writer("explain_latex", "render_latex"),
-    "markdown": _writer("explain_markdown", "render_markdown"),
-}
-"""Whole documents, by the name of the form."""
 
 NOTEBOOK: dict[str, Writer] = {
     "html": _writer("explain_html", "fragment"),

@@ -11,7 +11,7 @@ from gradcheck.blame import Blame, Fix, Reading
 from gradcheck.compare import Judgement
 from gradcheck.formats import Ball, Estimate
 from gradcheck.gradients import GradientOutcome, Places
-from gradcheck.judgements import mildest_first
+from gradcheck.judgements import ranks
 from gradcheck.outcome import Floats, LayerOutcome, Outcome, Run
 from gradcheck.program import Program, Shape, to_text, unravel
 from gradcheck.report import View
@@ -19,9 +19,10 @@ from gradcheck.report.streamed import pieces, plain
 from gradcheck.repro import command, hexadecimal
 from gradcheck.verdict import Verdict, worst
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """Raised whenever a reader of the old document could misread the new one: since 3 lists may be cut, so that the place
-of an element in its list no longer tells its index, nor their length how many there are."""
+of an element in its list no longer tells its index, nor their length how many there are; since 4 one check is a batch
+of one, whose counts are those of checks."""
 ENCLOSURE_DIGITS = 40
 """Digits of the ends of an enclosure, which are rounded outwards."""
 MOST = 1_000
@@ -117,7 +118,7 @@ def _layer(layer: LayerOutcome, everything: bool) -> Object:
 def _value(layer: LayerOutcome, everything: bool) -> Object:
     """Return the verdicts on the elements of the output."""
     found, numbers = layer.judgements, layer.values.ravel()
-    at = _kept(len(found), layer.blames, everything, lambda: mildest_first([found]))
+    at = _kept(len(found), layer.blames, everything, lambda: ranks([found]).mildest_first())
     return {
         "layer": layer.name,
         "verdict": worst({Verdict.AGREE, *found.verdicts()}).value,

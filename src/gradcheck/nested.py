@@ -18,7 +18,7 @@ class Nested:
     """The derivatives of one order of a program at known shapes.
 
     The derivative of order n is the gradient of a number: of the derivative along n - 1 directions, which are inputs of
-    their own. So there is one truth for all ways of an order; what floats may make of it is another matter for each way.
+    their own. So there is one truth for all ways of an order, and what floats may make of it for each.
     """
 
     first: Plan

@@ -17,7 +17,7 @@ from gradcheck.autograd import Backward, TorchValue
 from gradcheck.bounds import Bounds, Enclosures
 from gradcheck.case.aside import look_aside
 from gradcheck.case.climb import CROSS_CHECK_ELEMENTS, SHOWN_ELEMENTS, decide, screen
-from gradcheck.case.elements import Elements, bits, places, spread
+from gradcheck.case.elements import OUTSIDE, Elements, bits, places, spread
 from gradcheck.case.evidence import Evidence, mismatched, once
 from gradcheck.case.expected import expectation
 from gradcheck.case.rest import examine_rest, rest, taken
@@ -31,6 +31,7 @@ from gradcheck.outcome import Fault, LayerOutcome, Outcome
 from gradcheck.plan import Plan
 from gradcheck.points import Point
 from gradcheck.program import Layer
+from gradcheck.reason import Kind
 from gradcheck.settings import Settings
 from gradcheck.verdict import Verdict
 
@@ -41,12 +42,15 @@ class Case:
     """One point in one dtype on its way through both lanes; the state is the working precision and what is decided.
 
     ``larger`` is the case that its elements were taken from, with their places there. ``points`` counts those that
-    stand side by side, one but for a stack of them. ``asked`` is the only element whose one-sided derivatives are of
+    stand side by side, one but for a stack of them. ``shows_operations`` says whether torch's run can be traced, and
+    ``has_limit`` whether a limit is the value where the formula has none. ``asked`` is the only element whose one-sided derivatives are of
     interest; without it all of them are.
     """
 
     points = 1
     shows_operations = True
+    has_limit = False
+    outside: tuple[Kind, ...] = OUTSIDE
 
     def __init__(
         self,
@@ -121,7 +125,9 @@ class Case:
 
         ``vectors`` are what its vectorised kernels made of the same point, where these are others.
         """
-        gradients = [Elements(name, self.plan.shapes[name], torch.gradients[name]) for name in self.plan.wrt]
+        gradients = [
+            Elements(name, self.plan.shapes[name], torch.gradients[name], self.outside) for name in self.plan.wrt
+        ]
         output = torch.layers[self.plan.program.output]
         value = self.value = self.judged_value(output)
         if self.truth.is_large:

@@ -13,7 +13,7 @@ import numpy as np
 from gradcheck import autograd, exact
 from gradcheck.autograd import Backward, TorchValue
 from gradcheck.bounds import Bounds
-from gradcheck.case.elements import Elements, Floats, Truths
+from gradcheck.case.elements import OUTSIDE, Elements, Floats, Truths
 from gradcheck.case.one import Case
 from gradcheck.case.whole import Whole
 from gradcheck.errors import LaneProblem
@@ -25,8 +25,9 @@ from gradcheck.nested import Nested
 from gradcheck.outcome import LayerOutcome, Outcome
 from gradcheck.points import Point
 from gradcheck.points.value import Value, frozen
+from gradcheck.reason import Kind
 from gradcheck.settings import Settings
-from gradcheck.ways import FORWARD
+from gradcheck.ways import FORWARD, Way
 
 MAX_ELEMENTS = 4_096
 """Elements of all the derivatives of an order up to which each of them is worked out."""
@@ -55,11 +56,14 @@ class Along(Case):
         truths: exact.Truths | None = None,
     ) -> None:
         given = dict(point)
+        self.user = point
         for held, direction in zip(nested.directions, directions, strict=True):
             given |= {name: _value(direction[one]) for one, name in held.items()}
         super().__init__(nested.plan, given, lane.dtype, settings, truths=truths)
         self.nested, self.lane, self.directions = nested, lane, directions
         self.whole = Roundings(self)
+        # The operations of a derivative have ends that the function does not have.
+        self.outside = (Kind.INFINITE,) if nested.order > 1 else OUTSIDE
 
     def backward(self, *, traced: bool = False) -> Backward:
         """Return what torch made of it; the layers are those of the user's program where nothing is nested."""
@@ -87,9 +91,19 @@ class Along(Case):
         nested = self.nested.order > 1
         return Elements(self.plan.program.output, output.shape, None if nested else output)
 
-    def smaller(self, plan: object, point: Point) -> Case:
-        """Return a smaller case of the same lane."""
-        raise NotImplementedError
+    @cached_property
+    def has_limit(self) -> bool:  # type: ignore[override]
+        """Return whether the derivative of one order less exists here, so that its limit is what it is.
+
+        A function that is continuous has the limit of its slopes for a derivative where they have one.
+        """
+        if self.nested.order == 1:
+            return False
+        lower, last = Nested(self.nested.first, self.nested.order - 1), self.directions[-1]
+        lane = replace(self.lane, way=Way(self.lane.way.steps[1:]))
+        below = Along(lower, lane, self.user, self.settings, self.directions[:-1], self.truths)
+        gradients, _, _ = below.examine(below.backward(), ())
+        return all(one.known[k] is not None for one in gradients for k in np.flatnonzero(last[one.name]).tolist())
 
     def gradients(self) -> tuple[Gradients, Elements]:
         """Return the gradients with their verdicts, and the value."""

@@ -10,6 +10,7 @@ from functools import reduce
 
 from gradcheck.differentiate.reverse import Pullback
 from gradcheck.differentiate.rules import plus
+from gradcheck.functions import MASK
 from gradcheck.kernels import ZERO
 from gradcheck.program import Layer, Name, Node, Program, Shape, call
 
@@ -33,12 +34,13 @@ def along(pullback: Pullback, directions: Mapping[str, str]) -> tuple[Program, d
     >>> print(along(pull_back(lower(parse("x**3"))), {"x": "v"})[0])
     out = x**3
     d_x = 3*x**2
-    d_along = v*d_x
+    d_along = where(v != 0, v*d_x, 0)
     """
     program, shapes = pullback.program, pullback.core.shapes
     terms: list[Node] = []
     for (name, held), output in zip(directions.items(), program.outputs, strict=True):
-        term = call("mul", Name(held), Name(output))
+        # What the direction leaves out need not have a derivative.
+        term = call(MASK, call("mul", Name(held), Name(output)), call("ne", Name(held), ZERO))
         terms.append(call("sum", term) if shapes[name] else term)
     last = next(one for one in _names("d_along") if one not in shapes)
     layers = (*program.layers, Layer(last, reduce(plus, terms) if terms else ZERO))

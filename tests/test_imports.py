@@ -20,7 +20,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("constants", "source"),
     ("parse", "points"),
     ("definitions", "dispatch", "settings"),
-    ("lower", "pointwise"),
+    ("arguments", "lower", "pointwise"),
     ("kernels", "exact", "autograd", "compare", "expect", "blame", "rewrites"),
     ("judgements", "differentiate"),
     ("display", "gradients"),

@@ -42,9 +42,10 @@ class Case:
     """One point in one dtype on its way through both lanes; the state is the working precision and what is decided.
 
     ``larger`` is the case that its elements were taken from, with their places there. ``points`` counts those that
-    stand side by side, one but for a stack of them. ``shows_operations`` says whether torch's run can be traced, and
-    ``has_limit`` whether a limit is the value where the formula has none. ``asked`` is the only element whose one-sided derivatives are of
-    interest; without it all of them are.
+    stand side by side, one but for a stack of them. ``shows_operations`` says whether torch's run can be traced,
+    ``has_limit`` whether a limit is the value where the formula has none, and ``outside`` why no look beside the point
+    finds a derivative. ``asked`` is the only element whose one-sided derivatives are of interest; without it all of
+    them are.
     """
 
     points = 1
@@ -156,7 +157,7 @@ class Case:
             case, at = self.larger
             return taken(case.with_operations if traced else case.backward(), at)
         return autograd.backward(
-            self.plan.program, self.arrays, self.plan.wrt, dtype=self.dtype, device=self.settings.device,
+            self.plan.program, self.arrays, self.plan.wrt, dtype=self.dtype, device=self.settings.on_device,
             under_test=self.settings.under_test, traced=traced,
         )  # fmt: skip
 
@@ -167,7 +168,7 @@ class Case:
 
     def vectorised(self, *, traced: bool = False) -> tuple[Backward, ...]:
         """Return what torch's vectorised kernels made of an elementwise program, which one point alone never meets."""
-        if self.settings.device != "cpu" or self.settings.under_test:
+        if self.settings.on_device != "cpu" or self.settings.under_test:
             return ()
         return autograd.vectorised(self.plan.program, self.arrays, self.plan.wrt, dtype=self.dtype, traced=traced)
 
@@ -195,8 +196,8 @@ class Case:
                 "the gradient is that of their sum, as out.sum().backward() has it"
             )
         return Outcome(
-            self.plan.program, self.point, self.arrays, self.dtype, self.settings.device, layers, Gradients(gradients),
-            self.plan.display, self.bits, notes, error, self.tolerance, list(faults),
+            self.plan.program, self.point, self.arrays, self.dtype, self.settings.on_device, layers,
+            Gradients(gradients), self.plan.display, self.bits, notes, error, self.tolerance, list(faults),
         )  # fmt: skip
 
     def repeat(self, gradients: list[Elements], first: Backward) -> None:

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch._dynamo.exc import TorchDynamoException as DynamoProblem
 from torch.func import grad, jvp, vmap
 
 from gradcheck.autograd.lane import Lane
@@ -17,6 +16,7 @@ from gradcheck.autograd.modes import own_modes
 from gradcheck.autograd.record import TorchValue
 from gradcheck.autograd.tensors import DTYPES, TORCH_ERRORS, first_line, leaf, value
 from gradcheck.errors import LaneProblem
+from gradcheck.lane import EAGER
 from gradcheck.program import Program
 from gradcheck.ways import FORWARD, REVERSE, Way
 
@@ -42,7 +42,7 @@ class Derivative:
     directions: tuple[Arrays, ...] = ()
     dtype: str = "float32"
     device: str = "cpu"
-    engine: str = "eager"
+    engine: str = EAGER
     under_test: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
     cotangent: np.ndarray[Any, Any] | None = None
 
@@ -58,7 +58,7 @@ class Derivative:
             except LaneProblem:
                 raise
             except Exception as problem:
-                if not (self.under_test or isinstance(problem, (*TORCH_ERRORS, DynamoProblem))):
+                if not (self.under_test or isinstance(problem, self._refusals())):
                     raise  # a callable under test may raise anything, torch may not
                 message = f"torch has no derivative {self.way} here: {first_line(problem)}"
                 span = self.program.layers[-1].span
@@ -74,10 +74,18 @@ class Derivative:
         return self._engine(_by_all(self.way.outermost, function))
 
     def _engine(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        if self.engine == "eager":
+        if self.engine == EAGER:
             return function
         torch._dynamo.reset()
         return torch.compile(function, backend=self.engine, fullgraph=True)
+
+    def _refusals(self) -> tuple[type[Exception], ...]:
+        """Return what torch raises where it refuses; its compiler is loaded where it runs."""
+        if self.engine == EAGER:
+            return TORCH_ERRORS
+        from torch._dynamo.exc import TorchDynamoException
+
+        return (*TORCH_ERRORS, TorchDynamoException)
 
     def _directions(self) -> list[Tensors]:
         return [tuple(leaf(one[name], self.dtype, self.device, False) for name in self.wrt) for one in self.directions]

@@ -46,7 +46,8 @@ class GradientOutcome:
     made when they are read; one is an Estimate where a limit is not proven, and None where nothing is known. ``torch``
     is None where torch returned no gradient. ``expected`` and ``expectations`` are there when the user stated a
     derivative; a number is None where that has no value. ``blames`` say what is at fault, one for each kind of bad
-    element, the worst first.
+    element, the worst first. One of higher order has the axes of what it is differentiated by before, and ``along``
+    says what that is, in order: inputs, each with its shape, or a number of directions.
 
     >>> from gradcheck import check
     >>> found = check("x**2*y", x=[1, 2, 3], y=0.5).gradients["x"]
@@ -64,6 +65,7 @@ class GradientOutcome:
     judgements: Judgements
     expected: list[float | None] | None = None
     expectations: Judgements | None = None
+    along: tuple[tuple[str, Shape], ...] = ()
     blames: list[Blame] = field(default_factory=list)
 
     def __repr__(self) -> str:

@@ -20,8 +20,8 @@ from gradcheck.diagnose.scene import Finding, Scene, reaches
 from gradcheck.diagnose.touched import touched
 from gradcheck.diagnose.words import message
 from gradcheck.diagnose.wrong import detached, wrong, wrong_gradient, wrong_value
+from gradcheck.differentiate import Pullback
 from gradcheck.formats import Ball
-from gradcheck.symbolic import Pullback
 from gradcheck.verdict import Verdict
 
 MAX_READINGS = 8

@@ -15,13 +15,13 @@ from gradcheck import exact
 from gradcheck.autograd import Operation, TorchValue
 from gradcheck.diagnose.floats import Asked, InFloats, Place, Places, filled
 from gradcheck.diagnose.graph import Balls, Element, Floats
+from gradcheck.differentiate import Pullback, pull_back
 from gradcheck.errors import GradcheckError
 from gradcheck.formats import Format
 from gradcheck.functions import ELEMENTWISE, WHERE
 from gradcheck.kernels import ZERO
 from gradcheck.lower import lower
 from gradcheck.program import NOWHERE, Call, Layer, Name, Node, Number, Program, Shape, call, to_text
-from gradcheck.symbolic import Pullback, pull_back
 
 SEED, RESULT, ARGUMENT = "seed", "out", "a_"
 

@@ -11,12 +11,12 @@ import numpy as np
 
 from gradcheck import exact
 from gradcheck.autograd import Backward, Operation, TorchValue
+from gradcheck.differentiate import Pullback
 from gradcheck.exact import Values
 from gradcheck.formats import Ball, Format
 from gradcheck.functions import CONDITIONS, DETACH
 from gradcheck.ordinals import distances
 from gradcheck.program import Call, Name, Node, Number, Program, Shape
-from gradcheck.symbolic import Pullback
 
 MANY = 256
 """Numbers of a tensor from which distances are taken from the float64 next to what is exact, in whole arrays."""

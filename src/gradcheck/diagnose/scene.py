@@ -16,11 +16,11 @@ from gradcheck.autograd import TorchValue
 from gradcheck.blame import Cause
 from gradcheck.diagnose.alone import Alone, Isolated, array, isolate
 from gradcheck.diagnose.graph import Balls, Element, Floats, Graph, Site
+from gradcheck.differentiate import Pullback, pull_back
 from gradcheck.formats import FORMATS, Ball
 from gradcheck.functions import CONDITIONS, WHERE
 from gradcheck.lower import lower
 from gradcheck.program import Call, Name, Node, Number
-from gradcheck.symbolic import Pullback, pull_back
 
 NOTICEABLE = 8.0
 """ULP from which the error of a single operation is worth a look."""

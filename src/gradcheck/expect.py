@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from gradcheck.errors import NameProblem, ShapeProblem, UsageProblem
+from gradcheck.errors import NameProblem, Option, ShapeProblem, UsageProblem
 from gradcheck.functions.params import shape_text
 from gradcheck.lower import Core, lower
 from gradcheck.parse import parse
 from gradcheck.program import Program, Shape
+
+EXPECT = Option("expect")
 
 
 def expectations(
@@ -26,14 +28,14 @@ def expectations(
             named = None  # the first layer of a program, not an input
         name = named[1] if named else wrt[0]
         if named and name not in wrt:
-            raise NameProblem(f"--expect names {name}, and the gradient is by {' and '.join(wrt)}")
+            raise NameProblem((EXPECT, f" names {name}, and the gradient is by {' and '.join(wrt)}"))
         if not named and len(wrt) > 1:
             raise UsageProblem(
-                f"--expect does not say which derivative it is: the program has {len(wrt)} inputs",
-                hint=f"write --expect {wrt[0]}=..., or choose one with --wrt {wrt[0]}",
+                (EXPECT, f" does not say which derivative it is: the program has {len(wrt)} inputs"),
+                hint=("write ", Option("expect", f"{wrt[0]}=..."), ", or choose one with ", Option("wrt", wrt[0])),
             )
         if name in found:
-            raise UsageProblem(f"--expect is given twice for {name}")
+            raise UsageProblem((EXPECT, f" is given twice for {name}"))
         found[name] = _expectation(text[named.end() :] if named else text, name, program, shapes)
     return found
 
@@ -43,10 +45,11 @@ def _expectation(text: str, name: str, program: Program, shapes: Mapping[str, Sh
     strange = [one for one in parsed.inputs if one not in shapes]
     if strange:
         raise NameProblem(
-            f"--expect reads {strange[0]}, which is no input of the program", hint=f"it has {', '.join(shapes)}"
+            (EXPECT, f" reads {strange[0]}, which is no input of the program"), hint=f"it has {', '.join(shapes)}"
         )
     core = lower(parsed, shapes)
     shape = core.shapes[parsed.output]
     if shape not in ((), shapes[name]):
-        raise ShapeProblem(f"--expect is {shape_text(shape)}, and the gradient by {name} is {shape_text(shapes[name])}")
+        wanted = shape_text(shapes[name])
+        raise ShapeProblem((EXPECT, f" is {shape_text(shape)}, and the gradient by {name} is {wanted}"))
     return core

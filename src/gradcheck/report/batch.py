@@ -67,7 +67,7 @@ def _lines(batch: Batch) -> Iterator[Text]:
     for found in _ordered(batch, lambda one: not one.result.passed):
         message = f"{found.where}: {found.message}" if found.where else found.message
         yield Text.assemble(_label(found), f" {found.id}: {message}")
-    yield from (Text(f"✗ {one.splitlines()[0]}", COLORS[Tone.BAD]) for one in problems(batch))
+    yield from (Text(f"✗ {one.headline}", COLORS[Tone.BAD]) for one in problems(batch))
 
 
 def _body(batch: Batch, width: int, view: View) -> Iterator[object]:

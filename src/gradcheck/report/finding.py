@@ -136,7 +136,7 @@ def find(result: Result) -> Finding:
     ('disagree', 'x = 100 in float32', 'autograd nan, exact 1: overflow at exp(x)')
     """
     if result.run is None:
-        return Finding(result, one_line((result.problem or "it did not run").split("\n")[0]), Verdict.ERROR)
+        return Finding(result, one_line(result.problem.first if result.problem else "it did not run"), Verdict.ERROR)
     failing, unmet = result.run.failing, one_line("; ".join(result.unmet))
     element = max(_elements(result.run), key=lambda one: one.rank(failing), default=None)
     if element is None:
@@ -232,7 +232,7 @@ def _details(found: Finding) -> Iterator[str]:
 
 def remarks(found: Finding) -> Iterator[str]:
     """Yield what the first line has no room for: the rest of a problem or the program, and what its author says."""
-    rest = (found.result.problem or "").partition("\n")[2]
+    rest = found.result.problem.more if found.result.problem else ""
     if rest:
         yield visible(rest)
     elif found.blame is None or found.blame.span is None:

@@ -11,7 +11,11 @@ MAX_SHOWN_LINE = 100
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """The characters ``start`` to ``end`` (exclusive) of a source text."""
+    """The characters ``start`` to ``end`` (exclusive) of a source text.
+
+    >>> Span(0, 3).to(Span(5, 6)), Span(0, 3).overlaps(Span(3, 6))
+    (Span(start=0, end=6), False)
+    """
 
     start: int
     end: int
@@ -74,7 +78,15 @@ class GradcheckError(Exception):
     """Base of every error that the user's input can cause.
 
     ``code`` is stable, ``message`` is one line in the user's words, ``hint`` says what to write instead. Both are in
-    the words of the command line; ``text`` has them in others.
+    the words of the command line; ``text`` has them in others. ``source`` and ``span`` are the text and the place in
+    it, where there is one. ``str()`` of it is all of that, with a caret.
+
+    >>> from gradcheck import GradcheckError, check
+    >>> try:
+    ...     check("sin(x) + 2y", x=1, y=2)
+    ... except GradcheckError as problem:
+    ...     print(problem.code, problem.message, problem.span, sep=": ")
+    syntax: a * is missing between 2 and y: Span(start=9, end=11)
     """
 
     code = "error"
@@ -186,10 +198,19 @@ def underline(source: str, span: Span) -> str:
 
 
 def printable(text: str) -> str:
-    """Return ``text`` with every control character as one visible replacement, so that no terminal obeys it."""
+    """Return ``text`` with every control character as one visible replacement, so that no terminal obeys it.
+
+    >>> printable("red \\x1b[31m")
+    'red �[31m'
+    """
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def visible(text: str) -> str:
-    """Return a text with its lines, of which no terminal obeys a character."""
+    """Return a text with its lines, of which no terminal obeys a character.
+
+    >>> print(visible("one\\ntwo\\x07"))
+    one
+    two�
+    """
     return "\n".join(map(printable, text.splitlines()))

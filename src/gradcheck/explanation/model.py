@@ -305,6 +305,11 @@ class Explanation:
 
     ``notes`` say what was left out and why. ``writers`` turn it into a document of a form (``html``, ``latex``,
     ``markdown``), for notebooks.
+
+    >>> from gradcheck import explain
+    >>> found = explain("y = 3*x; y**2", x=2)
+    >>> [str(stage.formula) for stage in found.forward.stages], found.chains[0].input, str(found.chains[0].closed)
+    (['3*x', 'y**2'], 'x', '18*x')
     """
 
     program: Program

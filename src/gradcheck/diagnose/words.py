@@ -14,6 +14,8 @@ from gradcheck.functions import WHERE
 
 DIGITS = 6
 """Digits of a number in a sentence."""
+WRONG = "is wrong"
+"""What is said of numbers that differ from the right ones in no way that has a name."""
 
 
 def message(finding: Finding, graph: Graph) -> str:
@@ -299,7 +301,7 @@ def how_wrong(torch: Sequence[float], exact: Sequence[Element], shape: Sequence[
     for describe in (_not_finite, _missing, _sign, _factor, _few, _order, _offset, _cut):
         if (found := describe(list(torch), right, tuple(shape))) is not None:
             return found
-    return "is wrong"
+    return WRONG
 
 
 def _right(exact: Element, torch: float) -> float:

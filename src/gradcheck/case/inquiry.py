@@ -15,7 +15,7 @@ from gradcheck.case.one import Case
 from gradcheck.case.search import Search
 from gradcheck.compare import Judgement
 from gradcheck.diagnose import diagnose, unsteady
-from gradcheck.diagnose.words import WRONG, how_wrong, in_words
+from gradcheck.diagnose.words import how_misstated, in_words
 from gradcheck.errors import Span
 from gradcheck.expect import Misstated, compared
 from gradcheck.formats import Ball
@@ -136,8 +136,8 @@ class Inquiry:
         numbers = [number for number in stated if number is not None]
         if not 1 < len(numbers) == len(stated) <= MAX_NUMBERS or not any(numbers):
             return None
-        how = how_wrong(numbers, gradient.balls(), gradient.shape)
-        return None if how == WRONG else f"what you wrote {how}"
+        how = how_misstated(numbers, gradient.balls(), gradient.shape)
+        return None if how is None else f"what you wrote {how}"
 
     def answered(self, gradient: GradientOutcome, blame: Blame) -> Blame:
         """Return a blame with what could be written instead, unless whoever implemented the operation is at fault."""

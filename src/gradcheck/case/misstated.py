@@ -110,16 +110,18 @@ def _slope(node: Node, name: str) -> Node | None:
 
 
 def _inner(plan: Plan, name: str) -> Iterator[Node]:
-    """Yield what stands inside other operations and depends on an input, in the order of the program."""
+    """Yield what stands inside other operations and depends on an input, the outer before the inner."""
+    found: dict[Node, None] = {}
     done: dict[str, Node] = {}
     for layer in plan.program.layers:
         node = substitute(layer.expression, done)
         parts = [one for one in postorder(node) if isinstance(one, Call)]
         inside = parts if layer.name != plan.program.output else parts[:-1]
-        yield from dict.fromkeys(one for one in inside if name in names(one) and not _mixes(one))
+        found |= dict.fromkeys(one for one in inside if name in names(one) and not _mixes(one))
         if _mixes(node):
-            return
+            break
         done[layer.name] = node
+    yield from reversed(found)
 
 
 def _mixes(node: Node) -> bool:
@@ -156,7 +158,7 @@ def _constant(right: Numbers, stated: Numbers) -> str | None:
         return f"the factor {1 / ratio} is too much" if abs(ratio.numerator) == 1 else f"the factor {ratio} is missing"
     step = right[0] - stated[0]
     if all(_same(a - b, step) for a, b in zip(right, stated, strict=True)):
-        return f"the constant {_plain(step)} is missing"
+        return f"the constant {abs(_plain(step))} is {'missing' if step > 0 else 'too much'}"
     return None
 
 
@@ -171,7 +173,7 @@ def _simple(right: Node, stated: Node) -> str | None:
     parts = zip(_differences(right, stated), _DIFFERENCES, strict=False)
     made = [(to_text(part), words) for part, words in parts]
     text, words = min(made, key=lambda one: len(one[0]), default=("", ""))
-    return words.format(text) if 0 < len(text) <= min(MAX_TEXT, len(to_text(right))) else None
+    return words.format(text) if 0 < len(text) < min(MAX_TEXT, len(to_text(right))) else None
 
 
 _DIFFERENCES = (

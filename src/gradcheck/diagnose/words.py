@@ -14,8 +14,6 @@ from gradcheck.functions import WHERE
 
 DIGITS = 6
 """Digits of a number in a sentence."""
-WRONG = "is wrong"
-"""What is said of numbers that differ from the right ones in no way that has a name."""
 
 
 def message(finding: Finding, graph: Graph) -> str:
@@ -301,7 +299,14 @@ def how_wrong(torch: Sequence[float], exact: Sequence[Element], shape: Sequence[
     for describe in (_not_finite, _missing, _sign, _factor, _few, _order, _offset, _cut):
         if (found := describe(list(torch), right, tuple(shape))) is not None:
             return found
-    return WRONG
+    return "is wrong"
+
+
+def how_misstated(stated: Sequence[float], exact: Sequence[Element], shape: Sequence[int]) -> str | None:
+    """Return in what one way stated numbers differ from the right ones, None where in no such."""
+    right = [_right(one, value) for one, value in zip(exact, stated, strict=True)]
+    found = (describe(list(stated), right, tuple(shape)) for describe in (_sign, _factor, _order, _offset))
+    return next((one for one in found if one is not None), None)
 
 
 def _right(exact: Element, torch: float) -> float:

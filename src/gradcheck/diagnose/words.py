@@ -326,6 +326,13 @@ def how_wrong(torch: Sequence[float], exact: Sequence[Element], shape: Sequence[
     return "is wrong"
 
 
+def how_misstated(stated: Sequence[float], exact: Sequence[Element], shape: Sequence[int]) -> str | None:
+    """Return in what one way stated numbers differ from the right ones, None where in no such."""
+    right = [_right(one, value) for one, value in zip(exact, stated, strict=True)]
+    found = (describe(list(stated), right, tuple(shape)) for describe in (_sign, _factor, _order, _offset))
+    return next((one for one in found if one is not None), None)
+
+
 def _right(exact: Element, torch: float) -> float:
     """Return the right number; what was not worked out among many is no suspect."""
     return torch if exact is None else exact.nearest if isinstance(exact, Ball) else 0.0

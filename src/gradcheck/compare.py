@@ -48,7 +48,7 @@ class Judgement:
 def right_bits(found: Judgement, fmt: Format, truth: Ball | None = None) -> int:
     """Return how many bits of the significand are right; all where a verdict passes without an error to measure.
 
-    Below the normal range the format has fewer for the ``truth``.
+    Below the normal range the format has fewer for the ``truth``; of one that rounds to 0, a 0 has them all.
 
     >>> from gradcheck.formats import FORMATS
     >>> [right_bits(Judgement(Verdict.LOSSY, ulps), FORMATS["float32"]) for ulps in (0.5, 1024.0, 2.0**30, None)]
@@ -57,6 +57,8 @@ def right_bits(found: Judgement, fmt: Format, truth: Ball | None = None) -> int:
     if found.ulps is None:
         return fmt.precision if found.verdict.right else 0
     held = fmt.precision if truth is None or not found.ulps else digits(truth, fmt)
+    if not held and found.ulps <= 1 / 2:
+        return fmt.precision
     return max(0, int(held - log2(max(found.ulps, 1.0)))) if isfinite(found.ulps) else 0
 
 

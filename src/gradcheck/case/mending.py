@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import isfinite
-from time import thread_time
 
 from gradcheck import autograd
 from gradcheck.autograd import Backward
@@ -33,8 +32,8 @@ MAX_STEPS = 3
 """Rewrites that follow each other."""
 MAX_FRONT = 4
 """Rewritten programs in which further rewrites are looked for."""
-MAX_SECONDS = 0.25
-"""CPU seconds for one element after which no further rewrites follow those that were made."""
+MAX_TRIALS = 64
+"""Rewritten programs that torch runs for one element; beside it there is the budget of seconds of the whole run."""
 MAX_WORDS = 200
 """Characters up to which several rewrites are told as one."""
 LUCK = 4
@@ -116,27 +115,21 @@ class Mending:
         if self.case.truth.is_large:
             yield from self.unscreened(wanted)
             return
-        start = thread_time()
         front = [self.run(Way(self.case.plan.program), wanted)]
-        seen, before, most = (
-            {front[0].program.source},
-            front[0].score,
-            sum(len(one.exact) for one in self.outcome.gradients),
-        )
+        seen, before = {front[0].program.source}, front[0].score
+        most = sum(len(one.exact) for one in self.outcome.gradients)
         for _ in range(MAX_STEPS):
-            made = list(self.further(front, wanted, seen, start))
+            made = list(self.further(front, wanted, seen))
             made.sort(key=lambda way: (-min(way.score.bits, self.many_bits), -way.score.right))
             yield from [way for way in made if self.is_hopeful(way, before, wanted)][:MAX_CHECKED]
             front = made[:MAX_FRONT]
-            if not front or front[0].score >= (self.many_bits, most) or thread_time() - start > MAX_SECONDS:
+            if not front or front[0].score >= (self.many_bits, most):
                 return
 
-    def further(self, front: Sequence[Way], wanted: Wanted, seen: set[str], start: float) -> Iterator[Way]:
-        """Yield the programs that are one rewrite away, each once, with torch's gradients; the first ones always."""
+    def further(self, front: Sequence[Way], wanted: Wanted, seen: set[str]) -> Iterator[Way]:
+        """Yield the programs that are one rewrite away, each once, with torch's gradients."""
         for way in front:
-            if way.steps and thread_time() - start > MAX_SECONDS:
-                return
-            for one in self.rewrites(way.program, wanted):
+            for one in self.rewrites(way.program, wanted) if len(seen) <= MAX_TRIALS else ():
                 if one.program.source not in seen and self.search.fixes.enough():
                     seen.add(one.program.source)
                     yield self.run(Way(one.program, (*way.steps, one)), wanted)
@@ -174,7 +167,7 @@ class Mending:
         case, settings = self.case, self.case.settings
         wrt = tuple(name for name in case.plan.wrt if name in program.inputs)
         try:
-            return autograd.backward(program, case.arrays, wrt, dtype=case.dtype, device=settings.device,
+            return autograd.backward(program, case.arrays, wrt, dtype=case.dtype, device=settings.on_device,
                                      under_test=settings.under_test)  # fmt: skip
         except GradcheckError:
             return None

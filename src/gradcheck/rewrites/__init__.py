@@ -154,9 +154,14 @@ class _Search:
 
     def note(self, row: Row, binding: Binding) -> str | None:
         """Return where a rewritten expression is another function, None where what was bound rules that out."""
-        if row.sure and any(all(never_negative(binding.nodes[a], self.forms) for a in each) for each in row.sure):
-            return None
-        return row.note
+        return None if any(self.is_sure(each, binding) for each in row.sure) else row.note
+
+    def is_sure(self, wanted: str, binding: Binding) -> bool:
+        """Return whether wildcards are never negative, or, as in ``c>0``, one is a positive number."""
+        if wanted.endswith(">0"):
+            bound = self.forms.open(binding.nodes[wanted.removesuffix(">0")])
+            return isinstance(bound, Number) and bound.value > 0
+        return all(never_negative(binding.nodes[name], self.forms) for name in wanted)
 
     def along(self, binding: Binding, place: int) -> Binding | None:
         """Return the binding with the one dim that a sum and a softmax have in common, or None where there is none."""

@@ -16,6 +16,7 @@ MAX_DEPTH = 8
 """Products, sums and reductions inside each other, beyond which a logarithm stays outside."""
 
 SIGNS = "not the same function: it has no value where two of the factors are negative"
+BASE = "not the same function: it has no value where the base is negative"
 WEIGHTS = "not the same function: it has no value where one of the terms is negative"
 
 Known = Callable[[Call], Node | None]
@@ -105,7 +106,7 @@ class Inside:
     def power(self, base: Node, power: Node, depth: int) -> Log:
         """Return the logarithm of a power whose exponent is no constant."""
         made = self.log(base, depth)
-        note = made.note if never_negative(base, self.forms) else SIGNS
+        note = made.note if never_negative(base, self.forms) else BASE
         return _one(call("mul", power, made.node), made.known, note)
 
     def product(self, node: Call, depth: int) -> Log:

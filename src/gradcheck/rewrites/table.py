@@ -16,9 +16,10 @@ class Row:
     """One rewrite.
 
     ``note`` says where ``after`` is another function than ``before``, and ``unlike`` is a point at which it is; None
-    where the two are equal wherever ``before`` has a value. With ``along`` both sums over one dim only, as softmax does. The note falls where all wildcards of one
-    of ``sure`` are never negative. With ``kept`` a reduction is over all elements, or keeps its dims. A ``floor`` helps
-    where there is no derivative, and nowhere else.
+    where the two are equal wherever ``before`` has a value. The note falls where all wildcards of one of ``sure`` are
+    never negative, or, as in ``c>0``, one is a positive number. With ``along`` both sums over one dim only, as softmax
+    does; with ``kept`` a reduction is over all elements, or keeps its dims. A ``floor`` helps where there is no
+    derivative, and nowhere else.
     """
 
     name: str
@@ -42,6 +43,7 @@ _SIGNS = "not the same function: it has no value where two of the factors are ne
 _BASE = "not the same function: it has no value where the base is negative"
 _SQUARE = "not the same function: it has no value below -1"
 _ZERO = "not the same function: it has no value where the numerator is 0"
+_DENOMINATOR = "not the same function: it has no value where its denominator is 0"
 _ALL_ZERO = "not the same function: it has no value where every element is 0"
 _LIFTED = "not the same function: what is under the root is 1e-12 too large"
 _LIFTED_LOG = "not the same function: the argument of the logarithm is 1e-12 too large"
@@ -69,6 +71,7 @@ ROWS: tuple[Row, ...] = (
     Row("sigmoid-quotient",          "exp(a)/(1 + exp(a))",           "sigmoid(a)",                      "exp(x)/(1 + exp(x)) + x",       "x=100"),
     Row("sigmoid-two",               "exp(a)/(exp(a) + exp(b))",      "sigmoid(a - b)",                  "exp(x)/(exp(x) + exp(y))",      "x=100, y=99"),
     Row("sigmoid-slope",             "exp(a)/(1 + exp(a))**2",        "sigmoid(a)*sigmoid(-a)",          "exp(x)/(1 + exp(x))**2",        "x=60"),
+    Row("silu",                      "a/(1 + exp(-a))",               "silu(a)",                         "x/(1 + exp(-x))",               "x=-12", "float16"),
     Row("sigmoid",                   "1/(1 + exp(-a))",               "sigmoid(a)",                      "1/(1 + exp(-x)) + x",           "x=-100"),
     Row("sinh",                      "(exp(a) - exp(-a))/2",          "sinh(a)",                         "((exp(x) - exp(-x))/2)**2",     "x=1e-6"),
     Row("sinh-twice",                "exp(a) - exp(-a)",              "2*sinh(a)",                       "(exp(x) - exp(-x))**2",         "x=1e-6"),
@@ -81,7 +84,6 @@ ROWS: tuple[Row, ...] = (
     Row("log-cosh",                  "log(cosh(a))",                  "logaddexp(a, -a) - log(2)",       "log(cosh(x))",                  "x=100"),
     Row("log-sinh",                  "log(sinh(a))",                  "a + log1p(-exp(-2*a)) - log(2)",  "log(sinh(x))",                  "x=100"),
     Row("log-expm1",                 "log(exp(a) - 1)",               "a + log(-expm1(-a))",             "log(exp(x) - 1)",               "x=100"),
-    Row("silu",                      "a/(1 + exp(-a))",               "silu(a)",                         "x/(1 + exp(-x))",               "x=-12", "float16"),
     Row("weighted-softmax",          "sum(exp(a)*b)/sum(exp(a))",     "sum(softmax(a, dim=0)*b)",        "e = exp(x); sum(e*y)/sum(e)",   "x=[100,99], y=[1,2]", along=True),
 
     # --- sums that cancel ---------------------------------------------------------------------------------------------
@@ -103,17 +105,17 @@ ROWS: tuple[Row, ...] = (
     Row("cosh-minus-one",            "cosh(a) - 1",                   "2*sinh(a/2)**2",                  "(cosh(x) - 1)**2",              "x=1e-4"),
     Row("cos-difference",            "cos(a) - cos(b)",               "2*sin((a + b)/2)*sin((b - a)/2)", "(cos(x) - cos(y))**2",          "x=1, y=1.0001"),
     Row("sin-difference",            "sin(a) - sin(b)",               "2*cos((a + b)/2)*sin((a - b)/2)", "(sin(x) - sin(y))**2",          "x=1, y=1.0001"),
-    Row("sqrt-difference",           "sqrt(a) - sqrt(b)",             "(a - b)/(sqrt(a) + sqrt(b))",     "(sqrt(x) - sqrt(y))**2",        "x=10, y=10.0001"),
+    Row("sqrt-difference",           "sqrt(a) - sqrt(b)",             "(a - b)/(sqrt(a) + sqrt(b))",     "(sqrt(x) - sqrt(y))**2",        "x=10, y=10.0001", note=_DENOMINATOR, unlike="a=0, b=0"),
     Row("sqrt-step",                 "sqrt(a + 1) - sqrt(a)",         "1/(sqrt(a + 1) + sqrt(a))",       "sqrt(x + 1) - sqrt(x)",         "x=1e10"),
     Row("sqrt-minus-one",            "sqrt(1 + a) - 1",               "a/(sqrt(1 + a) + 1)",             "(sqrt(1 + x) - 1)**2",          "x=1e-6"),
-    Row("sqrt-minus-root",           "sqrt(a**2 + c) - a",            "c/(sqrt(a**2 + c) + a)",          "sqrt(x**2 + 1) - x",            "x=1e4"),
+    Row("sqrt-minus-root",           "sqrt(a**2 + c) - a",            "c/(sqrt(a**2 + c) + a)",          "sqrt(x**2 + y) - x",            "x=1e4, y=1", note=_DENOMINATOR, unlike="a=0, c=0", sure=("c>0",)),
     Row("square-difference",         "a**2 - b**2",                   "(a - b)*(a + b)",                 "(x**2 - y**2)**2",              "x=10, y=10.0001"),
     Row("square-step",               "(a + b)**2 - a**2",             "b*(2*a + b)",                     "(x + y)**2 - x**2",             "x=1000, y=1e-3"),
     Row("square-minus-one",          "sqrt(a**2 - 1)",                "sqrt(a - 1)*sqrt(a + 1)",         "sqrt(x**2 - 1)",                "x=1.0001", note=_SQUARE, unlike="a=-2"),
     Row("one-minus-square",          "1 - a**2",                      "(1 - a)*(1 + a)",                 "1/(1 - x**2)",                  "x=0.9999"),
     Row("reciprocal-difference",     "1/a - 1/b",                     "(b - a)/(a*b)",                   "(1/x - 1/y)**2",                "x=10, y=10.0001"),
     Row("reciprocal-step",           "1/(a + 1) - 1/a",               "-1/(a*(a + 1))",                  "1/(x + 1) - 1/x",               "x=1e4"),
-    Row("atan-difference",           "atan(a) - atan(b)",             "atan2(a - b, 1 + a*b)",           "(atan(x) - atan(y))**2",        "x=10, y=10.0001", note='not the same function: it differs by pi where a*b < -1; the derivative is the same', unlike="a=2, b=-2"),
+    Row("atan-difference",           "atan(a) - atan(b)",             "atan2(a - b, 1 + a*b)",           "(atan(x) - atan(y))**2",        "x=10, y=10.0001"),
     Row("one-minus-sigmoid",         "1 - sigmoid(a)",                "sigmoid(-a)",                     "1 - sigmoid(x)",                "x=20"),
     Row("sigmoid-product",           "sigmoid(a)*(1 - sigmoid(a))",   "sigmoid(a)*sigmoid(-a)",          "sigmoid(x)*(1 - sigmoid(x))",   "x=20"),
     Row("one-minus-tanh-square",     "1 - tanh(a)**2",                "1/cosh(a)**2",                    "1 - tanh(x)**2",                "x=8"),
@@ -127,7 +129,7 @@ ROWS: tuple[Row, ...] = (
     Row("square-of-sum",             "a**2 + b**2 + 2*a*b",           "(a + b)**2",                      "x**2 + y**2 + 2*x*y",           "x=1000, y=-1000.1"),
     Row("distance",                  "sqrt(a**2 + b**2 - 2*a*b)",     "abs(a - b)",                      "sqrt(x**2 + y**2 - 2*x*y)",     "x=1000, y=1000.1"),
     Row("squared-distance",          "sum(a**2) + sum(b**2) - 2*sum(a*b)", "sum((a - b)**2)",                 "(sum(x**2) + sum(y**2) - 2*sum(x*y))**2", "x=[1000,2000], y=[1000.1,2000.1]"),
-    Row("quadratic-root",            "(sqrt(b**2 - 4*a*c) - b)/(2*a)", "-2*c/(b + sqrt(b**2 - 4*a*c))",   "(sqrt(y**2 - 4*x*z) - y)/(2*x)", "x=1, y=1e4, z=1"),
+    Row("quadratic-root",            "(sqrt(b**2 - 4*a*c) - b)/(2*a)", "-2*c/(b + sqrt(b**2 - 4*a*c))",   "(sqrt(y**2 - 4*x*z) - y)/(2*x)", "x=1, y=1e4, z=1", note=_DENOMINATOR, unlike="a=1, b=-1, c=0"),
 
     # --- logarithms of what over- or underflows -----------------------------------------------------------------------
     Row("log-sigmoid",               "log(sigmoid(a))",               "logsigmoid(a)",                   "log(sigmoid(x))",               "x=-100"),
@@ -138,7 +140,7 @@ ROWS: tuple[Row, ...] = (
     Row("log-product",               "log(a*b)",                      "log(a) + log(b)",                 "log(x*y)",                      "x=1e30, y=1e10", note=_SIGNS, sure=("a", "b"), unlike="a=-1, b=-1"),
     Row("log-quotient",              "log(a/b)",                      "log(a) - log(b)",                 "log(x/y)",                      "x=1e30, y=1e-10", note=_SIGNS, sure=("a", "b"), unlike="a=-1, b=-1"),
     Row("log-square",                "log(a**2)",                     "2*log(abs(a))",                   "log(x**2)",                     "x=1e25"),
-    Row("log-power",                 "log(a**b)",                     "b*log(a)",                        "log(x**y)",                     "x=1e10, y=8", note=_BASE, sure=("a",), unlike="a=-1, b=2"),
+    Row("log-power",                 "log(a**b)",                     "b*log(a)",                        "log(x**y)",                     "x=1e10, y=8", note=_BASE, unlike="a=-1, b=2"),
     Row("log-reciprocal",            "log(1/a)",                      "-log(a)",                         "log(1/x)",                      "x=1e-30"),
     Row("log2-exp2",                 "log2(2**a)",                    "a",                               "log2(2**x)",                    "x=200"),
     Row("cross-entropy",             "b*log(sigmoid(a)) + (1 - b)*log(1 - sigmoid(a))", "b*logsigmoid(a) + (1 - b)*logsigmoid(-a)", "p = sigmoid(x); y*log(p) + (1 - y)*log(1 - p)", "x=[-120,40], y=0.5"),

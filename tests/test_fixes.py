@@ -4,15 +4,19 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
 from gradcheck import case
 from gradcheck.blame import Fix
+from gradcheck.case import mending, search
 from gradcheck.case.elsewhere import is_equal_elsewhere
+from gradcheck.errors import Span
 from gradcheck.outcome import Outcome
 from gradcheck.parse import parse
+from gradcheck.program import Program
+from gradcheck.rewrites import Rewrite
 from gradcheck.settings import Settings
 
 
@@ -164,3 +168,32 @@ def test_a_fix_that_does_not_say_so_is_the_same_function(trap: Trap) -> None:
 @pytest.mark.parametrize(("text", "at"), HOPELESS)
 def test_what_cannot_be_mended_has_no_fix(text: str, at: str) -> None:
     assert fixes(outcome(text, at)) == []
+
+
+LUCKY = "((1 + x) - 1)**2", "((0.9 + x) - 0.9)**2", "x=3.03983e-06"
+"""A sum that loses digits, one that does so too but rounds well just there, and the point."""
+UNLIKE = "log(1 + exp(x))", "x + 0*x**2", "x=100"
+"""A function, another one that no digit of the format tells from it at the point, and the point."""
+
+
+@pytest.mark.parametrize(("text", "other", "at"), [LUCKY, UNLIKE])
+def test_what_helps_at_one_point_alone_is_no_fix(
+    text: str, other: str, at: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def planted(program: Program, *_: Any, **__: Any) -> list[Rewrite]:
+        return [Rewrite("planted", Span(0, len(text)), text, other, parse(other))] if program.source == text else []
+
+    monkeypatch.setattr(search, "rewrites", planted)
+    assert fixes(case.check(text, at)[0]) == []
+    monkeypatch.setattr(mending, "is_equal_elsewhere", lambda *_: True)
+    monkeypatch.setattr(mending, "neighbours", lambda *_: iter(()))
+    assert [one.name for one in fixes(case.check(text, at)[0])] == ["planted"]
+
+
+def test_rewrites_that_follow_each_other_are_told_as_one() -> None:
+    [one] = fixes(outcome("y = log(1 + exp(x)); z = log(1 + exp(w)); y*z", "x=100, w=100"))[:1]
+    assert one.before == "y = log(1 + exp(x)); z = log(1 + exp(w))"
+    assert one.after == "y = softplus(x); z = softplus(w)"
+    assert one.name == "softplus+softplus"
+    assert one.unlike is not None
+    assert one.unlike.count("not the same function") == 1

@@ -21,8 +21,8 @@ TRIES, ENOUGH = 12, 4
 BITS = 192
 STEPS = 1024
 """Random numbers are multiples of one in this many: floats that every format holds."""
-NEAR = 2
-"""Neighbours of a point."""
+NEAR, FURTHEST = 3, 2**-6
+"""Neighbours of a point, and how far off they are: a sum that happens to round well does so for many ULP around."""
 
 
 def is_equal_elsewhere(one: Program, other: Program, point: Mapping[str, Floats]) -> bool:
@@ -69,11 +69,8 @@ def _value(core: Core, point: Mapping[str, Floats]) -> list[Ball] | None:
 
 
 def neighbours(point: Mapping[str, Floats], fmt: Format) -> Iterator[Point]:
-    """Yield points a few ULP off."""
+    """Yield points beside a point, at most one part in 64 off."""
     for seed in range(NEAR):
         draw = np.random.default_rng(seed)
-        moved = {}
-        for name, array in point.items():
-            by = 1 + draw.integers(-4, 5, array.shape) * 2 * fmt.unit_roundoff
-            moved[name] = Value(array.shape, rounded(np.asarray(array * by), fmt))
-        yield moved
+        by = {name: 1 + FURTHEST * draw.uniform(-1, 1, array.shape) for name, array in point.items()}
+        yield {name: Value(one.shape, rounded(np.asarray(one * by[name]), fmt)) for name, one in point.items()}

@@ -123,7 +123,7 @@ class Mending:
             made.sort(key=lambda way: (-min(way.score.bits, self.many_bits), -way.score.right))
             yield from [way for way in made if self.is_hopeful(way, before, wanted)][:MAX_CHECKED]
             front = made[:MAX_FRONT]
-            if not front or front[0].score >= (self.many_bits, most):
+            if not front or (front[0].score.bits >= self.many_bits and front[0].score.right == most):
                 return
 
     def further(self, front: Sequence[Way], wanted: Wanted, seen: set[str]) -> Iterator[Way]:
@@ -184,11 +184,10 @@ class Mending:
         """Return a rewrite as a fix where it is better than what there is, for one element and in all."""
         alone = self.stands_alone(one.program)
         outcome = self.checked(one.program, wanted.asked, alone)
-        again = [] if outcome is None else [each for each in outcome.gradients if each.input == wanted.gradient.input]
+        before, after = wanted.judgement, _judgement(outcome, wanted.gradient.input, 0 if alone else wanted.k)
         element = wanted.k if alone else None
-        if outcome is None or not again or (one.note is None and not _same_value(self.outcome, outcome, element)):
+        if outcome is None or after is None or (one.note is None and not _same_value(self.outcome, outcome, element)):
             return None
-        before, after = wanted.judgement, again[0].judgements[0 if alone else wanted.k]
         fmt, truth = self.case.format, wanted.gradient.ball(wanted.k)
         bits = right_bits(before, fmt, truth), right_bits(after, fmt, truth)
         rank = -outcome.verdict.severity, -after.verdict.severity, min(bits[1], self.many_bits)
@@ -209,17 +208,17 @@ class Mending:
         return (one.note is not None or self.equal[source]) and not self.is_lucky(one.program, wanted)
 
     def is_lucky(self, program: Program, wanted: Wanted) -> bool:
-        """Return whether a few ULP beside the point a program is no better than the first one is at the point."""
+        """Return whether beside the point a program is no better than the first one is at the point."""
         number = wanted.gradient.number(wanted.k)
         if not wanted.judgement.verdict.answer or number is None or not isfinite(number):
             return False
-        for point in neighbours(self.case.arrays, self.case.format):
-            outcome = self.check(program, point, wanted.asked)
-            found = [] if outcome is None else [one for one in outcome.gradients if one.input == wanted.gradient.input]
-            for one in found:
-                after = one.judgements[wanted.k]
-                if after.verdict.answer and not _better(after, wanted.judgement, self.case.format):
-                    return True
+        alone = self.stands_alone(program)
+        arrays = {name: one.ravel()[wanted.k].reshape(()) if alone else one for name, one in self.case.arrays.items()}
+        name, k = wanted.gradient.input, 0 if alone else wanted.k
+        for point in neighbours(arrays, self.case.format):
+            after = _judgement(self.check(program, point, (name, k)), name, k)
+            if after is not None and after.verdict.answer and not _better(after, wanted.judgement, self.case.format):
+                return True
         return False
 
     def stands_alone(self, program: Program) -> bool:
@@ -250,6 +249,12 @@ class Mending:
         except GradcheckError:
             return None
         return outcome if outcome.error is None else None
+
+
+def _judgement(outcome: Outcome | None, name: str, k: int) -> Judgement | None:
+    """Return the judgement on one element of a gradient, None where there is none."""
+    found = [] if outcome is None else [one.judgements[k] for one in outcome.gradients if one.input == name]
+    return found[0] if found else None
 
 
 def _same_value(one: Outcome, other: Outcome, element: int | None) -> bool:

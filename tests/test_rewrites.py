@@ -112,7 +112,7 @@ def both(row: Row, point: Mapping[str, np.ndarray[Any, np.dtype[np.float64]]]) -
 def claims(row: Row, note: str | None) -> None:
     """Demand that a row is what it says it is with this note: an identity, or one wherever it has a value."""
     compared = 0
-    for seed in range(60):
+    for seed in range(40):
         found = both(row, tensors(row, seed))
         if found is None or (found[1] is None and note is not None):
             continue

@@ -37,10 +37,10 @@ CORE = (
 """What decides a verdict."""
 
 TESTS = (
-    "autograd", "borders", "case", "compare", "constants", "demand", "digits", "domains", "exact", "formats",
+    "autograd", "borders", "bounds", "case", "compare", "demand", "digits", "display", "domains", "exact", "formats",
     "gradients", "identities", "infinities", "intervals", "judgements", "jumps", "kinks", "ladder", "lower",
-    "machine", "machine_rounded", "many", "modes", "operations", "operations_at_length", "ordinals", "outcome",
-    "rounding", "series", "sorting", "spellings", "stacked", "sums", "survivors", "symbolic", "table", "under_test",
+    "machine", "machine_rounded", "many", "modes", "operations", "operations_at_length", "ordinals", "outcome", "parse",
+    "rounding", "series", "sorting", "spellings", "stacked", "sums", "symbolic", "table", "under_test",
     "vectors", "verdicts", "worst",
 )  # fmt: skip
 """The test files that try it, within their own process: another process would load the unchanged package."""
@@ -49,16 +49,17 @@ EQUIVALENT = Path(__file__).parent / "mutation" / "equivalent.txt"
 
 
 class Selected:
-    """A pytest plugin that keeps the chosen tests, in their order."""
+    """A pytest plugin that keeps the examples of the changed file and, behind them, the chosen tests in their order."""
 
-    def __init__(self, chosen: Chosen) -> None:
+    def __init__(self, change: Change, chosen: Chosen) -> None:
+        self.path = change.path
         self.order = {name: k for k, name in enumerate(chosen.tests)}
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Keep and sort."""
-        items[:] = sorted(
-            (item for item in items if item.nodeid in self.order), key=lambda item: self.order[item.nodeid]
-        )
+        places = {item: -1 if item.nodeid.startswith(self.path) else self.order.get(item.nodeid) for item in items}
+        kept = [(place, item) for item, place in places.items() if place is not None]
+        items[:] = [item for _, item in sorted(kept, key=lambda one: one[0])]
 
 
 def drawn(files: list[Path], count: int, seed: int) -> Iterator[Change]:
@@ -75,7 +76,7 @@ def drawn(files: list[Path], count: int, seed: int) -> Iterator[Change]:
 def _run(change: Change, chosen: Chosen) -> int:
     path = ROOT / change.path
     sys.meta_path.insert(0, Changed(path, change.applied(path.read_text())))
-    return pytest.main(["-qx", *OPTIONS, "--tb=no", *chosen.files], plugins=[Selected(chosen)])
+    return pytest.main(["-qx", *OPTIONS, "--tb=no", change.path, *chosen.files], plugins=[Selected(change, chosen)])
 
 
 def readers() -> dict[str, set[str]]:
@@ -116,24 +117,21 @@ def main() -> int:
     return report(tried(fresh, tests, given.seconds, given.jobs))
 
 
-def tried(sample: Iterable[Change], tests: Tests, seconds: float, jobs: int) -> Iterator[tuple[Change, Chosen, int]]:
-    """Yield every change with the tests that tried it and their exit code; 0 where no test calls its function."""
+def tried(sample: Iterable[Change], tests: Tests, seconds: float, jobs: int) -> Iterator[tuple[Change, Chosen, bool]]:
+    """Yield every change with the tests that tried it, and whether it was killed."""
     chosen = {change: tests.choose(change, seconds) for change in sample}
-    for change, none in chosen.items():
-        if not none.tests:
-            yield change, none, 0
-    works = [(change, partial(_run, change, one), 20 + 5 * one.seconds) for change, one in chosen.items() if one.tests]
+    works = [(change, partial(_run, change, one), 20 + 5 * one.seconds) for change, one in chosen.items()]
     for change, code in in_parallel(works, jobs):
-        yield change, chosen[change], code
+        yield change, chosen[change], code not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
 
 
-def report(found: Iterable[tuple[Change, Chosen, int]]) -> int:
+def report(found: Iterable[tuple[Change, Chosen, bool]]) -> int:
     """Print what survives as it comes, and then the share; return the exit code."""
     killed, survived = 0, 0
-    for change, chosen, code in found:
-        killed, survived = killed + bool(code), survived + (not code)
-        if not code:
-            print(f"{change}  ({len(chosen.tests) or 'no'} tests)", flush=True)
+    for change, chosen, dead in found:
+        killed, survived = killed + dead, survived + (not dead)
+        if not dead:
+            print(f"{change}  ({len(chosen.tests) or 'no'} tests; {killed} killed so far)", flush=True)
     share = killed / max(killed + survived, 1)
     print(f"killed {killed} of {killed + survived}, {share:.1%}")
     return 0 if share >= GOAL else 1

@@ -30,6 +30,9 @@ OPPOSITE = {
 }  # fmt: skip
 """Names with a counterpart that fits in their place."""
 
+LARGE = 16
+"""Whole numbers above are doubled and halved, as floats are; others are moved to their neighbours."""
+
 SAFE = {"strict", "maxsize", "slots", "frozen"}
 """Keywords that guard against mistakes, or hold what is faster and nothing else."""
 
@@ -58,8 +61,9 @@ def _constant(node: ast.Constant) -> Made:
     if isinstance(value, bool):
         yield node, str(not value)
     elif isinstance(value, int):
-        yield node, str(value + 1)
-        yield node, str(value - 1) if value else "-1"
+        large = value > LARGE
+        yield node, str(2 * value if large else value + 1)
+        yield node, str(value // 2 if large else value - 1)
     elif isinstance(value, float):
         yield node, repr(value * 2)
         yield node, repr(value / 2)

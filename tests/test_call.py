@@ -157,6 +157,29 @@ def test_what_cannot_be_understood_says_why(name: str) -> None:
     assert words in str(problem.value)
 
 
+HINTS: dict[str, tuple[Callable[[], object], str]] = {
+    "no point": (lambda: check("x*y"), "add x=2, y=2"),
+    "no point of a tensor": (lambda: check("[1, 2]*x", 1), "give tensors as inputs: x=[[1,2],[3,4]]"),
+    "whose point": (lambda: check("x*y", "2"), "write x=..., y=..."),
+    "a point too many": (lambda: check("3", "5"), "leave the point out"),
+    "no program": (lambda: check("", 1), 'as in check("x**2", 3)'),
+    "whose derivative": (lambda: check("x*y", 1, 2, expect="x"), 'expect="x=...", or choose one with wrt="x"'),
+    "an explanation without a point": (lambda: explain("x"), "add x=2"),
+}
+
+
+@pytest.mark.parametrize("name", HINTS)
+def test_what_to_write_instead_is_told_in_the_words_of_a_call(name: str) -> None:
+    """Nothing of the command line is named, and the traceback ends where the call stands."""
+    call, words = HINTS[name]
+    with pytest.raises(GradcheckError) as problem:
+        call()
+    assert words in str(problem.value)
+    assert "--" not in str(problem.value)
+    assert str(pickle.loads(pickle.dumps(problem.value))) == str(problem.value)
+    assert len(problem.traceback) <= 3
+
+
 OTHERWISE: dict[str, tuple[object, object]] = {
     "dtypes": ("float16", ("float16",)), "device": (torch.device("cpu"), "cpu"), "wrt": ("x", ("x",)),
     "ulps": (0.5, 0.5),

@@ -64,6 +64,21 @@ def as_option(option: Option) -> str:
     return f"--{option.name} {quote}{option.value}{quote}"
 
 
+def as_argument(option: Option) -> str:
+    """Return an option as a call of ``check`` has it.
+
+    >>> as_argument(Option("at", "x=2,y=2")), as_argument(Option("wrt", "x")), as_argument(Option(EXPRESSION, "x"))
+    ('x=2, y=2', 'wrt="x"', 'check("x", 3)')
+    """
+    if option.name == EXPRESSION:
+        return f'check("{option.value}", 3)'
+    if option.value is None:
+        return "the point" if option.name == "at" else option.name
+    if option.name == "at" and "[" not in option.value:
+        return ", ".join(option.value.split(","))
+    return option.value if option.name == "at" else f'{option.name}="{option.value}"'
+
+
 def parts(words: Words) -> tuple[str | Option, ...]:
     """Return a message in its parts."""
     return (words,) if isinstance(words, str) else words
@@ -78,8 +93,8 @@ class GradcheckError(Exception):
     """Base of every error that the user's input can cause.
 
     ``code`` is stable, ``message`` is one line in the user's words, ``hint`` says what to write instead. Both are in
-    the words of the command line; ``text`` has them in others. ``source`` and ``span`` are the text and the place in
-    it, where there is one. ``str()`` of it is all of that, with a caret.
+    the words of ``dialect``, the command line's or those of a call; ``text`` has them in others. ``source`` and
+    ``span`` are the text and the place in it, where there is one. ``str()`` of it is all of that, with a caret.
 
     >>> from gradcheck import GradcheckError, check
     >>> try:
@@ -99,16 +114,17 @@ class GradcheckError(Exception):
         self.source = source
         self.span = span
         self.advice = hint
+        self.dialect = as_option
 
     @property
     def message(self) -> str:
         """Return what is wrong, in one line."""
-        return spelled(self.words)
+        return spelled(self.words, self.dialect)
 
     @property
     def hint(self) -> str | None:
         """Return what to write instead, where there is one thing to do."""
-        return None if self.advice is None else spelled(self.advice)
+        return None if self.advice is None else spelled(self.advice, self.dialect)
 
     def located(self, source: str, span: Span) -> GradcheckError:
         """Return this error with the place filled in, where it has none yet."""
@@ -116,8 +132,9 @@ class GradcheckError(Exception):
             self.source, self.span = source, span
         return self
 
-    def text(self, dialect: Dialect = as_option) -> str:
+    def text(self, dialect: Dialect | None = None) -> str:
         """Return all there is to say: the message, the place in the text, the hint."""
+        dialect = dialect or self.dialect
         parts = [spelled(self.words, dialect)]
         if self.source is not None and self.span is not None:
             parts.append(underline(self.source, self.span))

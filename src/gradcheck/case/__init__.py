@@ -9,14 +9,17 @@ import numpy as np
 
 from gradcheck import autograd, exact, kernels
 from gradcheck.arguments import read
+from gradcheck.case.cotangents import Rows
 from gradcheck.case.inquiry import Inquiry
 from gradcheck.case.many import Group, Many
 from gradcheck.case.one import Case
 from gradcheck.case.search import Search
+from gradcheck.case.single import at_fault
+from gradcheck.case.ways import Ways
 from gradcheck.errors import ShapeProblem
 from gradcheck.functions.params import shape_text
 from gradcheck.nested import Nested
-from gradcheck.outcome import LEADING, Run
+from gradcheck.outcome import LEADING, Outcome, Run
 from gradcheck.plan import Plan
 from gradcheck.points import Point, parse_points, to_value
 from gradcheck.program import Program, Shape
@@ -46,10 +49,16 @@ def check_program(program: Program, points: Sequence[Point], settings: Settings)
     for k in outcomes.worst_places(MAX_DIAGNOSED, fails):
         if outcomes.ranks.severity[k]:
             case, outcome = outcomes.opened(k)
-            made = Inquiry(case, outcome, search).run() if isinstance(case, Case) else case.inquired(outcome)
-            outcomes.change(k, made)
+            outcomes.change(k, inquired(case, outcome, search))
     seen = outcomes if len(outcomes) > MAX_MADE else tuple(outcomes)
     return Run(seen, settings.ulps, settings.seed, environment(settings.on_device), fails)
+
+
+def inquired(case: Case | Ways | Rows, outcome: Outcome, search: Search) -> Outcome:
+    """Return an outcome with what is at fault; a Jacobian has the faults of its rows already."""
+    if isinstance(case, Case):
+        return Inquiry(case, outcome, search).run()
+    return at_fault(case, outcome) if isinstance(case, Ways) else outcome
 
 
 def examined(program: Program, points: Sequence[Point], settings: Settings) -> Many:

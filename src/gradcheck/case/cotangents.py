@@ -90,10 +90,6 @@ class Rows:
         plan, point = under(self.plan, self.point, unit)
         return Case(plan, point, self.dtype, self.settings, truths=self.truths).run()
 
-    def inquired(self, outcome: Outcome) -> Outcome:
-        """Return an outcome as it is: its faults name the operations."""
-        return outcome
-
 
 def _shaped(one: GradientOutcome, output: str, shape: Shape) -> GradientOutcome:
     whole = (*shape, *one.shape[1:])

@@ -32,6 +32,7 @@ from gradcheck import (
 )
 from gradcheck.formats import FORMATS
 from gradcheck.settings import KEYWORDS
+from gradcheck.ways import Way
 from unfolded import unfolded
 
 F64, F32, HALF = torch.float64, torch.float32, torch.float16
@@ -160,7 +161,8 @@ OTHERWISE: dict[str, tuple[object, object]] = {
     "dtypes": ("float16", ("float16",)), "device": (torch.device("cpu"), "cpu"), "wrt": ("x", ("x",)),
     "ulps": (0.5, 0.5),
     "expect": ("3*x", ("3*x",)), "seed": (7, 7), "directory": ("docs", Path("docs")), "assertion": (True, True),
-    "allow": ("lossy, kink", ("lossy", "kink")), "nondet": (2, 2),
+    "allow": ("lossy, kink", ("lossy", "kink")), "nondet": (2, 2), "ways": ("fwd", (Way.parse("fwd"),)),
+    "engines": ("aot_eager", ("aot_eager",)),
     "under_test": ({"pow": torch.pow}, {"pow": torch.pow}),
 }  # fmt: skip
 """A value of each setting that is not its default, as people write it, and as it is held."""

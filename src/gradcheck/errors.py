@@ -130,49 +130,118 @@ class GradcheckError(Exception):
 
 
 class SyntaxProblem(GradcheckError):
-    """The text is not an expression of the language."""
+    """The text is not an expression of the language.
+
+    >>> from gradcheck import check
+    >>> try:
+    ...     check("sin x", 1)
+    ... except SyntaxProblem as problem:
+    ...     print(problem)
+    something is missing between sin and x
+      sin x
+      ^^^^^
+    write sin(x)
+    """
 
     code = "syntax"
 
 
 class NameProblem(GradcheckError):
-    """A function, method, parameter or input that does not exist."""
+    """A function, method, parameter or input that does not exist.
+
+    >>> from gradcheck import check
+    >>> try:
+    ...     check("sine(x)", 1)
+    ... except NameProblem as problem:
+    ...     print(problem)
+    unknown function `sine`
+      sine(x)
+      ^^^^
+    did you mean `sin`?
+    """
 
     code = "name"
 
 
 class ShapeProblem(GradcheckError):
-    """Shapes that do not fit each other or an operation."""
+    """Shapes that do not fit each other or an operation.
+
+    >>> from gradcheck import check
+    >>> try:
+    ...     check("x + y", [1, 2], [1, 2, 3])
+    ... except ShapeProblem as problem:
+    ...     print(problem)
+    these shapes do not broadcast: 2 and 3
+      x + y
+      ^^^^^
+    """
 
     code = "shape"
 
 
 class PointProblem(GradcheckError):
-    """A point that is missing, malformed, or does not fit the program."""
+    """A point that is missing, malformed, or does not fit the program.
+
+    >>> from gradcheck import check
+    >>> try:
+    ...     check("x*y", x=1)
+    ... except PointProblem as problem:
+    ...     print(problem)
+    the program needs a point for x and y; missing: y
+    """
 
     code = "point"
 
 
 class LimitProblem(GradcheckError):
-    """Input larger than a named limit."""
+    """Input larger than a named limit.
+
+    >>> from gradcheck import check
+    >>> try:
+    ...     check("x**2", "1:2:10000000")
+    ... except LimitProblem as problem:
+    ...     print(problem.message)
+    at most 200,000 points can be checked; this asks for 10,000,000
+    """
 
     code = "limit"
 
 
 class FileProblem(GradcheckError):
-    """A file that cannot be read or written."""
+    """A file that cannot be read or written.
+
+    >>> from gradcheck import check
+    >>> try:
+    ...     check("x**2", "x=@nowhere.npy")
+    ... except FileProblem as problem:
+    ...     print(problem.message)
+    cannot read `nowhere.npy`: no such file or directory
+    """
 
     code = "file"
 
 
 class UsageProblem(GradcheckError):
-    """An option with a value it does not take."""
+    """An option with a value it does not take.
+
+    >>> from gradcheck import check
+    >>> try:
+    ...     check("x**2", 1, dtype="float23")
+    ... except UsageProblem as problem:
+    ...     print(problem)
+    unknown dtype 'float23'
+    did you mean `float32`?
+    """
 
     code = "usage"
 
 
 class LaneProblem(GradcheckError):
-    """A lane could not evaluate the program; the case is an ``error``."""
+    """A lane could not evaluate the program; the case is an ``error``.
+
+    >>> LaneProblem("torch could not run sin: not today").code
+    'lane'
+    """
 
     code = "lane"
 

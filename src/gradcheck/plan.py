@@ -21,6 +21,11 @@ class Plan:
     """A program at known shapes: its gradient programs, and what the user expects.
 
     ``core`` is the program in fused kernels, ``nodes`` the same with one operation a layer.
+
+    >>> from gradcheck.parse import parse
+    >>> plan = Plan.make(parse("y = 3*x; sum(y**2)"), {"x": (2,)}, ("x",), ())
+    >>> plan.shapes, plan.display.formula("x")
+    ({'x': (2,), 'y': (2,), 'out_1': (2,), 'out': ()}, '18*x[i]')
     """
 
     program: Program

@@ -66,6 +66,9 @@ class Expectation:
 
     ``value`` is a text of the language for the output. ``verdict`` and ``cause`` turn a known bad point into a check
     that passes: they must come out exactly so.
+
+    >>> Expectation(verdict=Verdict.DISAGREE, cause=Cause.OVERFLOW).value is None
+    True
     """
 
     value: str | None = None
@@ -116,6 +119,9 @@ class Check:
     gradients included. ``path`` is as the user named it, ``line`` counts from 1, ``written`` is the expression in the
     file; all are None on the command line.
     ``source`` is a citation, ``why`` the reason for an exception, ``timeout`` the seconds that it may take.
+
+    >>> Check("square", "x**2", ("2",), Settings(), path="mine.toml", line=3).id
+    'mine.toml::square'
     """
 
     name: str
@@ -162,6 +168,11 @@ class Result:
     ``problem`` is one message: the program was refused, the check ran out of time, its worker was killed. ``unmet``
     says which expectations of the check were not met, in words. ``known`` says that it failed before: a baseline has
     it.
+
+    >>> from gradcheck import check
+    >>> made = Result(Check("square", "x**2", ("2",), Settings()), check("x**2", "2"))
+    >>> made.verdict, made.passed
+    (<Verdict.AGREE: 'agree'>, True)
     """
 
     check: Check
@@ -198,6 +209,11 @@ class Batch(Sequence[Result]):
     ``problems`` are files that could not be read, each with its whole message; ``interrupted`` says that the rest is
     missing. ``seed`` and ``environment`` are those of the runs. ``terms`` say what files made of the run: checks that
     are left out, verdicts that pass, wider tolerances.
+
+    >>> from gradcheck import check
+    >>> made = single(Check("square", "x**2", ("2",), Settings()), check("x**2", "2"))
+    >>> len(made), dict(made.counts()), made.exit.value
+    (1, {<Verdict.AGREE: 'agree'>: 1}, 0)
     """
 
     results: tuple[Result, ...]
@@ -251,6 +267,11 @@ class Batch(Sequence[Result]):
 
 
 def single(check: Check, run: Run, terms: tuple[str, ...] = ()) -> Batch:
-    """Return the run of one check as a batch: what is reported of one is the least that can be of many."""
+    """Return the run of one check as a batch: what is reported of one is the least that can be of many.
+
+    >>> from gradcheck import check
+    >>> single(Check("square", "x**2", ("2",), Settings()), check("x**2", "2"))[0].check.name
+    'square'
+    """
     environment = {name: str(version) for name, version in run.environment.items()}  # torch's is no plain text
     return Batch((Result(check, run),), environment, run.seed, terms=terms)

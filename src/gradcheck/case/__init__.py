@@ -34,12 +34,22 @@ MAX_MADE = 1_000
 
 
 def check(program: str, /, *at: object, settings: Settings | None = None, **given: object) -> Run:
-    """Return the outcomes of one program; see ``gradcheck.check``."""
+    """Return the outcomes of one program; see ``gradcheck.check``.
+
+    >>> check("x**2", 2)
+    <Run 'x**2' in float32: agree (1 agree)>
+    """
     return check_program(*read(program, at, settings, given))
 
 
 def check_program(program: Program, points: Sequence[Point], settings: Settings) -> Run:
-    """Return the outcomes of a parsed program at its points, each in every dtype."""
+    """Return the outcomes of a parsed program at its points, each in every dtype.
+
+    >>> from gradcheck.parse import parse
+    >>> from gradcheck.points import to_value
+    >>> check_program(parse("x**2"), [{"x": to_value(3, "x")}], Settings(dtypes="float64"))
+    <Run 'x**2' in float64: agree (1 agree)>
+    """
     settings = settings.resolved(program)
     fails = failing(settings.assertion, settings.allow)
     if settings.on_device != "cpu":
@@ -101,7 +111,11 @@ def under_cotangent(plan: Plan, points: Sequence[Point], settings: Settings) -> 
 
 
 def environment(device: str) -> dict[str, str]:
-    """Return the versions that an outcome depends on."""
+    """Return the versions that an outcome depends on.
+
+    >>> sorted(environment("cpu"))
+    ['device', 'gradcheck', 'platform', 'python', 'python-flint', 'sympy', 'torch']
+    """
     from gradcheck import __version__
 
     return {

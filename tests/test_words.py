@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gradcheck.blame import Cause
-from gradcheck.report import finding, tones
+from gradcheck.report import diagnostic, tones
 from gradcheck.verdict import Passes, Tone, Verdict
 
 ROOT = Path(__file__).parent.parent
@@ -102,4 +102,4 @@ def test_a_row_does_not_contradict_itself(verdict: Verdict) -> None:
 
 
 def test_rules_of_verdicts_are_no_causes() -> None:
-    assert not {finding.rule_of(verdict) for verdict in Verdict if verdict.passes is not Passes.ALWAYS} & {*Cause}
+    assert not {diagnostic.code_of(verdict) for verdict in Verdict if verdict.passes is not Passes.ALWAYS} & {*Cause}

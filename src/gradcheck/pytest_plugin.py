@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from gradcheck.batch import Examiner
     from gradcheck.errors import Option
     from gradcheck.outcome import Run
-    from gradcheck.report.finding import Finding
+    from gradcheck.report.diagnostic import Diagnostic
     from gradcheck.settings import Settings
     from gradcheck.suite import Check, Result
 
@@ -176,18 +176,19 @@ class CheckItem(pytest.Item):
 
     def runtest(self) -> None:
         """Run the check; where it fails, the test fails with all there is to say about it, and no traceback."""
-        from gradcheck.report.finding import details, find
+        from gradcheck.report.diagnostic import diagnostic
 
         seconds = _seconds(self.config)
         try:
-            found = find(_result(self.check) if seconds is None else _examiner(self.config, seconds).run(self.check))
+            result = _result(self.check) if seconds is None else _examiner(self.config, seconds).run(self.check)
         except KeyboardInterrupt as interrupt:  # pytest reads the source of every file of a traceback before it ends
             raise interrupt.with_traceback(None) from None
+        found = diagnostic(result)
         self.user_properties += _properties(found)
-        if not found.result.passed:
-            pytest.fail(details(found), pytrace=False)
+        if found.failed:
+            pytest.fail(found.text, pytrace=False)
         if not found.plain:
-            self.add_report_section("call", "gradcheck", details(found))
+            self.add_report_section("call", "gradcheck", found.text)
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """Return the failure as pytest shows it, at the place of the check and not of the line above that raises it."""
@@ -220,10 +221,11 @@ def _result(check: Check) -> Result:
     return Result(check, run, unmet=unmet)
 
 
-def _properties(found: Finding) -> list[tuple[str, object]]:
+def _properties(found: Diagnostic) -> list[tuple[str, object]]:
     """Return what JUnit XML is to say of a check: plain texts and numbers, which travel between processes."""
-    ulps = [] if found.ulps is None else [("worst_ulps", found.ulps)]
-    cause = [] if found.blame is None else [("cause", found.blame.cause.value)]
+    blame = None if found.element is None else found.element.blame
+    ulps = [] if found.numbers.ulps is None else [("worst_ulps", found.numbers.ulps)]
+    cause = [] if blame is None else [("cause", blame.cause.value)]
     return [("verdict", found.verdict.value), *ulps, *cause]
 
 
@@ -282,10 +284,10 @@ def _report(program: str, run: Run, settings: Settings) -> str:
     from io import StringIO
 
     from gradcheck.report import View, table
-    from gradcheck.report.finding import find
+    from gradcheck.report.diagnostic import diagnostic
     from gradcheck.suite import Check, Result
 
-    found = find(Result(Check(program, program, (), settings), run))
+    found = diagnostic(Result(Check(program, program, (), settings), run))
     file = StringIO()
     table.write(run, file, View(color=False))
     where = f" at {found.where}" if found.where else ""

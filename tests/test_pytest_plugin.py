@@ -17,7 +17,7 @@ import xmlschema
 import gradcheck.batch.examine
 import gradcheck.case
 import gradcheck.corpus
-import gradcheck.report.finding
+import gradcheck.report.diagnostic
 import gradcheck.report.table
 from gradcheck.outcome import Run
 from gradcheck.pytest_plugin import check_gradient

@@ -12,7 +12,7 @@ from enum import Flag, auto
 from typing import Any
 
 from gradcheck.apart import DEFAULT_TIMEOUT
-from gradcheck.errors import GradcheckError, UsageProblem
+from gradcheck.errors import GradcheckError, Option, UsageProblem, parts
 from gradcheck.settings import kinds
 from gradcheck.settings.kinds import Form, Kind
 from gradcheck.settings.readers import number_of
@@ -92,11 +92,11 @@ class Setting:
         if given is None or given in ([], (), self.off):
             return None
         if self.kind.form is Form.NUMBER and isinstance(number_of(given), str):
-            raise UsageProblem(f"{self.option} is a number, not {given!r}")
+            raise UsageProblem((Option(self.name), f" is a number, not {given!r}"))
         try:
             return self.kind.on_the_command_line(given)
         except GradcheckError as problem:
-            raise UsageProblem(f"{self.option}: {problem.message}", hint=problem.hint) from None
+            raise UsageProblem((Option(self.name), ": ", *parts(problem.words)), hint=problem.advice) from None
 
 
 # fmt: off

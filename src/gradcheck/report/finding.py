@@ -173,8 +173,10 @@ def remarks(found: Finding) -> Iterator[str]:
 
 def again(found: Finding) -> Iterator[str]:
     """Yield the command that checks the worst point again, if anything ran; it has the lines of the program."""
-    if found.result.run is not None and found.outcome is not None:
-        yield visible(command(found.result.run, found.outcome))
+    run, outcome = found.result.run, found.outcome
+    line = None if run is None or outcome is None else command(run, outcome)
+    if line is not None:
+        yield visible(line)
 
 
 def _fault(outcome: Outcome, blame: Blame) -> Iterator[str]:

@@ -46,9 +46,9 @@ class Setting:
 
     ``name`` is its key, and after two dashes its option; ``shorts`` are other spellings of that. ``help`` says what it
     is, ``about`` the same where a file gives it, if other words fit better there. ``default`` is as the command line
-    has it, ``off`` what lifts it there. ``field`` is the field of Settings that it sets. With ``again`` it changes what
-    comes out of a check, so that the line that runs a failure again needs it. ``sample`` is a value other than the
-    default, as the command line has it: tests see that it changes what comes out, and the page shows it.
+    has it, ``off`` what lifts it there. ``field`` is the field of Settings that it sets. With ``again`` the line that
+    checks an outcome again needs it: it changes what comes out, and the outcome itself does not say it. ``sample`` is
+    a value other than the default, as the command line has it: tests see that it changes what comes out.
     """
 
     name: str
@@ -114,10 +114,10 @@ SETTINGS = (
     Setting("dtype", kinds.DTYPES, CHECK | BATCH | FILE | PROJECT | PYTEST | FIXTURE,
             "float64, float32, bfloat16, float16, or several.", "DTYPE,...",
             about="The dtypes to check in: one or several.",
-            default="float32", field="dtypes", again=True, sample="float64"),
+            default="float32", field="dtypes", sample="float64"),
     Setting("dtype", kinds.DTYPE, EXPLAIN,
             "float64, float32, bfloat16 or float16.", "DTYPE",
-            default="float32", field="dtypes", again=True, sample="float64"),
+            default="float32", field="dtypes", sample="float64"),
     Setting("device", kinds.DEVICE, COMMANDS | FILE | PROJECT | FIXTURE,
             "Where torch runs: cpu, cuda:0.", "DEVICE",
             default="cpu", field="device", again=True, sample="meta"),

@@ -272,7 +272,8 @@ def _again(result: Result, element: Element | None) -> str | None:
     """Return the command that checks the worst point again, where anything ran and failed."""
     if result.passed or result.run is None or element is None:
         return None
-    return visible(command(result.run, element.outcome))
+    line = command(result.run, element.outcome)
+    return None if line is None else visible(line)
 
 
 # --- notes ----------------------------------------------------------------------------------------

@@ -98,7 +98,7 @@ def notes(run: Run, view: View, *, counted: bool = True) -> Iterator[object]:
             yield from block(run, one.outcome, blame, one.verdict in run.failing, view.width or FILE_WIDTH)
             yield Text()
         elif one.verdict in run.failing and one.outcome.error is None and one.stated:
-            yield again(run, one.outcome)
+            yield from again(run, one.outcome)
             yield Text()
     for note in dict.fromkeys(note for outcome in run for note in outcome.notes):
         yield Text(f"note: {note}", style="dim")

@@ -23,6 +23,9 @@ from gradcheck.rewrites.signs import never_negative
 from gradcheck.rewrites.table import ROWS, Row
 from gradcheck.rewrites.write import Writer, fill
 
+MAX_MATCHES = 8
+"""Ways to read a quotient of which the one that leaves the least outside gets a floor."""
+
 
 def rewrites(
     program: Program,
@@ -131,7 +134,8 @@ class _Search:
         if (inside := self.inside.rewritten(node)) is not None:
             yield "log-inside", node, inside[0], {}, inside[1]
         for one in self.rows(node.op):
-            for found in islice(self.matches(one, node, place), 1):
+            matches = islice(self.matches(one, node, place), MAX_MATCHES if one.row.floor else 1)
+            for found in sorted(matches, key=lambda each: len(each.rest))[:1]:
                 made = found.around(fill(one.template, found.binding))
                 yield one.row.name, node, made, one.literals, self.note(one.row, found.binding)
 

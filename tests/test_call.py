@@ -147,6 +147,7 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     "a point and a setting": (lambda: check("dtype", {"dtype": 1}, dtype="float64"), "the input dtype is given twice"),
     "a setting twice": (lambda: check("x", 1, dtype=F64, dtypes=F32), "dtypes and dtype are the same setting"),
     "misspelt": (lambda: check("x", 1, dytpe=F64), "did you mean `dtype`?"),
+    "in another checker's words": (lambda: check("x", 1, rtol=1e-3), "did you mean `ulps`?"),
     "texts and names": (lambda: check("x*y", "x=1", y=2), "either as texts or by name"),
     "settings in place": (lambda: check("x", 1, Settings()), "write settings=Settings(...)"),
     "no settings": (lambda: check("x", 1, settings={"ulps": 3}), "settings are a Settings, not dict"),  # type: ignore[arg-type]

@@ -8,6 +8,7 @@ import inspect
 import re
 import shlex
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 from types import FunctionType
 
@@ -83,6 +84,14 @@ def test_the_readme_stays_short_and_leads_to_every_page() -> None:
     assert len(text.splitlines()) <= 200
     for page in PAGES:
         assert page.name in ("README.md", "CHANGELOG.md") or f"(docs/{page.name})" in text
+
+
+def test_the_page_on_python_lists_every_setting() -> None:
+    text = (ROOT / "docs" / "python.md").read_text("utf-8")
+    rows = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \|", text, re.MULTILINE)
+    assert {name for row in rows for name in re.findall(r"\w+", row)} >= {
+        one.name for one in fields(gradcheck.Settings)
+    }
 
 
 # --- names ----------------------------------------------------------------------------------------

@@ -27,7 +27,7 @@ SHAPES = {"v": "[0.5,-1.25,2.25]", "u": "[1.5,0.25]", "s": "0.75", "a": "[[0.5,-
 
 @dataclass(frozen=True)
 class Subject:
-    """A program of one function, and the texts of the points where it is tried; ``boundary`` are those beyond samples."""
+    """A program of one function, and the texts of the points where it is tried; ``boundary`` are no ordinary ones."""
 
     function: str
     program: Program

@@ -16,7 +16,8 @@ from gradcheck.exits import Exit
 from gradcheck.explanation import derivation, explain, rules
 from gradcheck.explanation.derivation import NoDerivation, derive
 from gradcheck.explanation.lanes import Contradiction, Lanes
-from gradcheck.explanation.model import D, Explanation
+from gradcheck.explanation.model import Explanation
+from gradcheck.explanation.shown import D
 from gradcheck.explanation.rules import Match
 from gradcheck.explanation.simplify import simplified
 from gradcheck.explanation.told import tell

@@ -20,7 +20,7 @@ from gradcheck import functions
 from gradcheck.explanation.formulas import titled, to_latex, to_mathml
 from gradcheck.explanation.formulas.names import GREEK
 from gradcheck.explanation.formulas.typeset import FORMS, FUNCTIONS
-from gradcheck.explanation.model import POINT, D, derivative, point
+from gradcheck.explanation.shown import POINT, D, derivative, point
 from gradcheck.formats import Ball
 from gradcheck.functions import COMPARISONS, COMPOSITE, CONDITIONS, ELEMENTWISE, HIDDEN, TENSOR, WHERE, Elementwise
 from gradcheck.functions.rows import Sample

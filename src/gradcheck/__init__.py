@@ -81,7 +81,7 @@ def explain(
     from dataclasses import replace
 
     from gradcheck import explanation
-    from gradcheck.report.explanations import NOTEBOOK
+    from gradcheck.report.lesson import NOTEBOOK
 
     made = explanation.explain(program, at, settings=settings, accumulate=accumulate, freeze=freeze, **points)
     return replace(made, writers=NOTEBOOK)

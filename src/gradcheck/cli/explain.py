@@ -30,6 +30,7 @@ from gradcheck.cli.output import Writer, check_writable, deliver, write_file
 from gradcheck.cli.values import Command
 from gradcheck.errors import UsageProblem
 from gradcheck.exits import Exit
+from gradcheck.report.lesson import FORMS
 
 if TYPE_CHECKING:
     from gradcheck.explanation.model import Explanation
@@ -39,13 +40,11 @@ if TYPE_CHECKING:
 explainer = typer.Typer(**APP)  # type: ignore[arg-type]
 
 
-class Document(StrEnum):
-    """The forms of an explanation."""
+PROMPT = "Enter: the next step, q: quit "
+QUIT = ("q", "quit")
 
-    TERMINAL = "terminal"
-    MARKDOWN = "markdown"
-    LATEX = "latex"
-    HTML = "html"
+Document = StrEnum("Document", {name.upper(): name for name in FORMS})  # type: ignore[misc]
+"""The forms of an explanation."""
 
 
 # fmt: off
@@ -88,7 +87,7 @@ def explain_program(  # noqa: PLR0913, PLR0917 - one parameter an option
     if graph is not None:
         _draw(found, graph)
     deliver(_writer(format, found, view(color), steps, hint), output, format, color)
-    raise typer.Exit(Exit.FAIL if _disagrees(found) else Exit.PASS)
+    raise typer.Exit(Exit.FAIL if found.run.exit is Exit.FAIL else Exit.PASS)
 # fmt: on
 
 
@@ -108,19 +107,18 @@ def _explained(
 
 
 def _writer(form: Document, found: Explanation, shown: View, steps: bool, hint: bool) -> Writer:
-    if form is not Document.TERMINAL:
-        from gradcheck.report.explanations import DOCUMENTS
-
-        return lambda file: file.writelines([DOCUMENTS[form](found)])
-    from gradcheck.report.explain import write
-
-    return lambda file: write(found, file, shown, pause=_wait if steps else None, hint=hint)
+    more = {"pause": _wait} if steps else {}
+    return lambda file: FORMS[form](found, file, shown, hint=hint, **more)
 
 
-def _wait() -> None:
-    """Wait for Enter, as long as there is anybody to press it."""
+def _wait() -> bool:
+    """Ask whether to go on, and return the answer; where there is nobody to ask, it is yes."""
     sys.stdout.flush()
-    sys.stdin.readline()
+    print(PROMPT, end="", file=sys.stderr, flush=True)
+    answer = sys.stdin.readline()
+    if not answer.endswith("\n"):
+        print(file=sys.stderr)
+    return answer.strip().lower() not in QUIT
 
 
 def _draw(found: Explanation, path: Path) -> None:
@@ -131,9 +129,3 @@ def _draw(found: Explanation, path: Path) -> None:
         raise UsageProblem("there is no graph to draw", hint="; ".join(found.notes) or None)
     text = draw(found.graph)
     write_file(path, lambda file: file.writelines([text]))
-
-
-def _disagrees(found: Explanation) -> bool:
-    from gradcheck.verdict import Verdict
-
-    return any(Verdict(verdict).fails for chain in found.chains for verdict in chain.verdicts)

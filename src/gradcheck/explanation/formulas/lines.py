@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -10,7 +11,7 @@ from gradcheck.explanation.formulas.mathml import MATHML
 from gradcheck.explanation.formulas.names import literal, numeral
 from gradcheck.explanation.formulas.notation import Notation
 from gradcheck.explanation.formulas.typeset import typeset
-from gradcheck.explanation.model import Formula
+from gradcheck.explanation.shown import Formula
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,12 @@ class Over:
     indices: tuple[str, ...]
 
 
-Line = tuple[Formula | Sign | Numeral | Over, ...]
+@dataclass(frozen=True, slots=True)
+class Times:
+    """The product of what stands before and after it, which formulas leave unsaid."""
+
+
+Line = tuple[Formula | Sign | Numeral | Over | Times, ...]
 
 
 def latex(line: Line) -> str:
@@ -45,6 +51,26 @@ def latex(line: Line) -> str:
     '2 \\cdot (-0.5) = -1'
     """
     return " ".join("".join(_pieces(line, LATEX)).split())
+
+
+def latex_lines(line: Line, wide: int) -> list[str]:
+    r"""Return a line in LaTeX's mathematics in pieces of about ``wide`` signs, broken between the terms of sums.
+
+    >>> latex_lines((Numeral("2"), Sign("+"), Numeral("3")), 2)
+    ['2', '+ 3']
+    """
+    made: list[str] = []
+    for piece in _pieces(line, LATEX):
+        if made and _wide(made[-1]) + _wide(piece) <= wide:
+            made[-1] += piece
+        else:
+            made.append(piece)
+    return [" ".join(one.split()) for one in made]
+
+
+def _wide(source: str) -> int:
+    """Return about how many signs are seen of a source."""
+    return len(re.sub(r"\\[a-zA-Z]+|[{}_^&\s\\]", lambda found: "." if len(found[0]) > 1 else "", source))
 
 
 def mathml(line: Line) -> list[str]:
@@ -60,7 +86,9 @@ def text(line: Line) -> str:
     """
     words = []
     for part in line:
-        if isinstance(part, Over):
+        if isinstance(part, Times):
+            words.append("*")
+        elif isinstance(part, Over):
             words.append(f"sum over {', '.join(part.indices)} of")
         elif isinstance(part, Numeral):
             words.append(f"({part.text})" if part.inner and part.text.startswith("-") else part.text)
@@ -75,6 +103,8 @@ def _pieces(line: Line, notation: Notation) -> Iterator[str]:
     for part in line:
         if isinstance(part, Sign):
             held += notation.sign(part.text)
+        elif isinstance(part, Times):
+            held += notation.times(False)
         elif isinstance(part, Over):
             held += notation.big("∑", literal(notation, ", ".join(part.indices)))
         else:

@@ -2,40 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 
 from gradcheck.explanation.formulas import lines
 from gradcheck.explanation.formulas.latex import LETTERS
 from gradcheck.explanation.formulas.lines import Sign
 from gradcheck.explanation.graphs.model import DynamicGraph, GraphNode, heading, rows
 from gradcheck.explanation.model import Explanation
-from gradcheck.report.explain_blocks import (
+from gradcheck.report.lesson.blocks import (
     Block,
+    Break,
     Code,
-    Drawing,
     Equation,
-    Equations,
+    Formulas,
     Heading,
     Inline,
     Maths,
-    Paragraph,
+    Rows,
+    Sentence,
     Source,
+    Story,
     Strong,
-    Table,
+    Tree,
     Words,
 )
-from gradcheck.report.explain_lesson import lesson
-from gradcheck.verdict import Tone, Verdict
+from gradcheck.report.lesson.build import lesson
+from gradcheck.report.lesson.story import story
+from gradcheck.verdict import Tone
 
 HEAD = r"""\documentclass[11pt,a4paper]{article}
 \usepackage[margin=2.5cm]{geometry}
-\usepackage{amsmath,amssymb,array,longtable}
+\usepackage[fleqn]{amsmath}
+\usepackage{amssymb,array,graphicx,longtable}
+\setlength{\mathindent}{0pt}
+\allowdisplaybreaks
+\newsavebox{\measured}
+\newcommand{\fit}[2]{\sbox{\measured}{$\displaystyle #2$}\ifdim\wd\measured>#1\resizebox{#1}{!}{\usebox{\measured}}\else
+  \usebox{\measured}\fi}
+\newcommand{\cell}[1]{\raisebox{0pt}[\dimexpr\height+3pt\relax][\dimexpr\depth+3pt\relax]{\fit{\linewidth}{#1}}}
 \setlength{\parindent}{0pt}
 \setlength{\parskip}{6pt plus 2pt}
 \renewcommand{\labelitemi}{$\bullet$}
 \raggedright
 \begin{document}
 """
+WIDE, WIDEST = 0.72, 0.85
+"""Shares of a line that a right side may fill, beside a left side and without one."""
+MAX_WIDE = 60
+"""Signs of a right side in one line, where it can be broken."""
 HEADINGS = {1: r"\section*", 2: r"\subsection*", 3: r"\subsubsection*"}
 ESCAPES = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%", "_": r"\_",
@@ -47,14 +61,14 @@ SYMBOLS = {"·": r"$\cdot$", "×": r"$\times$", "…": r"\ldots{}", "≈": r"$\a
 """Characters of our own sentences, and those of Greek; any other is its place in Unicode."""
 
 
-def render_latex(explanation: Explanation) -> str:
+def render(explanation: Explanation, *, hint: bool = False) -> str:
     """Return an explanation as a document for pdflatex."""
-    return f"{HEAD}{''.join(map(_block, lesson(explanation)))}\\end{{document}}\n"
+    return f"{HEAD}{''.join(map(_block, lesson(explanation, hint=hint)))}\\end{{document}}\n"
 
 
 def formulas(explanation: Explanation) -> str:
     """Return the derivations as one displayed formula, for a notebook."""
-    rows = [row for block in lesson(explanation) if isinstance(block, Equations) for row in block.rows if row.right]
+    rows = [row for block in lesson(explanation) if isinstance(block, Formulas) for row in block.lines if row.right]
     made = (f"{lines.latex(row.left)} &{lines.latex((Sign(row.sign), *row.right))}".strip() for row in rows)
     return "$$\\begin{aligned}\n" + " \\\\\n".join(made) + "\n\\end{aligned}$$"
 
@@ -63,16 +77,20 @@ def _block(block: Block) -> str:
     match block:
         case Heading(words, level):
             return f"\n{HEADINGS[level]}{{{_words(words)}}}\n"
-        case Paragraph(words, kind):
+        case Sentence(words, kind):
             return f"\n{_paragraph(_words(words), kind)}\n"
         case Source(source):
             return "\n" + r" \\".join(map(_source_line, source.splitlines())) + "\n"
-        case Equations(rows):
-            return "".join(map(_equation, rows))
-        case Table():
+        case Formulas(rows):
+            return _formulas(rows)
+        case Rows():
             return _table(block)
-        case Drawing(graph):
+        case Tree(graph):
             return _graph(graph)
+        case Story(run):
+            return "\n{\\footnotesize " + r" \\".join(map(_source_line, story(run).splitlines())) + "\\par}\n"
+        case Break():
+            return ""
 
 
 def _paragraph(text: str, kind: str) -> str:
@@ -85,17 +103,33 @@ def _source_line(line: str) -> str:
     return f"\\texttt{{{_text(line).replace(' ', chr(92) + ' ')}}}" if line.strip() else r"\mbox{}"
 
 
-def _equation(one: Equation) -> str:
-    """Return a line that may break where any formula within a text may; its rule stands above it."""
-    why, note = (f"\n{{\\small\\hspace*{{2em}}{_words(one)}\\par}}\n" if one else "" for one in (one.why, one.note))
-    sign = (Sign(one.sign),) if one.right else ()
-    made = lines.latex((*one.left, *sign, *one.right))
-    return f"{why}\n\\hangindent=4em $\\displaystyle {made}$\n{note}"
+def _formulas(rows: Sequence[Equation]) -> str:
+    """Return lines whose signs stand below each other, each with its rule above and its note below."""
+    made = [part for row in rows for part in _equation(row)]
+    ended = [part if part.startswith(r"\intertext") else rf"{part} \\" for part in made]
+    return "\n\\begin{align*}\n" + "\n".join(ended).removesuffix(r" \\") + "\n\\end{align*}\n"
 
 
-def _table(table: Table) -> str:
-    columns = "".join(_column(wide / sum(table.wide), k in table.right) for k, wide in enumerate(table.wide))
-    head = _row((Strong(_plain(words)),) if words else () for words in table.header)
+def _equation(one: Equation) -> Iterator[str]:
+    """Yield the lines of an equation; what is too wide goes on below, or is made smaller where it cannot be broken."""
+    if one.why:
+        aside = rf"\newline {_words(one.aside)}" if one.aside else ""
+        yield rf"\intertext{{\small\hangindent=2em\hangafter=0 {_words(one.why)}{aside}}}"
+    left, sign = lines.latex(one.left), lines.latex((Sign(one.sign),))
+    note = rf"\qquad\text{{{_words(one.note)}}}" if one.note else ""
+    if not one.right:
+        yield f"{left} & {note}"
+        return
+    width = rf"{WIDEST if not left else WIDE}\linewidth"
+    first, *rest = (rf"\fit{{{width}}}{{{chunk}}}" for chunk in lines.latex_lines(one.right, MAX_WIDE))
+    *made, last = [f"{left} &{sign} {first}", *(rf"&\quad {chunk}" for chunk in rest)]
+    yield from (*made, last + note)
+
+
+def _table(table: Rows) -> str:
+    whole = sum(column.wide for column in table.columns)
+    columns = "".join(_column(column.wide / whole, column.right) for column in table.columns)
+    head = _row((Strong(_plain(column.head)),) for column in table.columns)
     body = "".join(map(_row, table.rows))
     return (
         f"\n{{\\small\\setlength{{\\tabcolsep}}{{4pt}}\\renewcommand{{\\arraystretch}}{{1.25}}\n\\begin{{longtable}}[l]{{@{{}}{columns}@{{}}}}\n"
@@ -109,7 +143,14 @@ def _column(share: float, right: bool) -> str:
 
 
 def _row(cells: Iterable[Words]) -> str:
-    return f"{' & '.join(map(_words, cells))} \\\\\n"
+    return f"{' & '.join(map(_cell, cells))} \\\\\n"
+
+
+def _cell(words: Words) -> str:
+    """Return a cell; a formula in it keeps away from those above and below."""
+    if len(words) == 1 and isinstance(words[0], Maths):
+        return rf"\cell{{{lines.latex(words[0].line)}}}"
+    return _words(words)
 
 
 def _plain(words: Words) -> str:
@@ -142,7 +183,7 @@ def _inline(one: Inline) -> str:
         return f"\\textbf{{{_text(one.text)}}}"
     if isinstance(one, Maths):
         return f"$\\displaystyle {lines.latex(one.line)}$" if one.line else ""
-    return f"{CHECKS.get(Verdict(one.verdict).row.tone, '')}{_text(one.verdict)}"
+    return f"{CHECKS.get(one.verdict.row.tone, '')}{_text(one.verdict)}"
 
 
 def _code(text: str) -> str:

@@ -261,8 +261,8 @@ class Tracking:
 class Explanation:
     """One program at one point, explained. ``meaning`` is a sentence: the slope at (2, 63).
 
-    ``run`` is the check itself: its verdicts, and what is at fault where torch is not right. ``notes`` say what was left out and why. ``writers`` turn it into a document of a form (``html``, ``latex``,
-    ``markdown``), for notebooks.
+    ``run`` is the check itself: its verdicts, and what is at fault where torch is not right. ``notes`` say what was
+    left out and why. ``writers`` turn it into a document of a form (``html``, ``latex``), for notebooks.
     """
 
     program: Program

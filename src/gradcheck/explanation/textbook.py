@@ -119,7 +119,7 @@ class Use:
 
     def renamed(self, along: Sequence[int]) -> tuple[list[str], list[Node]]:
         """Return new letters for some of the element's axes, and all its indices with them."""
-        new = {k: name for k, name in zip([k for k in along if self.shape[k] != 1], self.fresh, strict=False)}
+        new = dict(zip([k for k in along if self.shape[k] != 1], self.fresh, strict=False))
         return [*new.values()], [letter(new[k]) if k in new else one for k, one in enumerate(self.here)]
 
 

@@ -1,7 +1,7 @@
 """What a lesson is made of: headings, sentences, formulas, rows, the program, the graph, and the words in them.
 
-A block is data, and says nothing of how it looks. Each form (terminal, HTML, LaTeX, Markdown) is a writer of blocks, and
-knows nothing else.
+A block is data, and says nothing of how it looks. Each form (terminal, HTML, LaTeX, Markdown) is a writer of blocks,
+and knows nothing else.
 """
 
 from __future__ import annotations

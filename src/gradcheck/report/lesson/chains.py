@@ -76,8 +76,8 @@ class _Told:
         """Yield what a cotangent is, and the first one."""
         below = next((each.title for each in chain.arrivals[1:]), first.title)
         yield Sentence((
-            Code("backward()"), " goes the other way, from the output to the inputs, layer by layer. What it carries is ",
-            "called a ", Strong("cotangent"), ": the derivative of the output by what a layer holds, such as ",
+            Code("backward()"), " goes the other way, from the output to the inputs, layer by layer. What it carries ",
+            "is called a ", Strong("cotangent"), ": the derivative of the output by what a layer holds, such as ",
             Maths((below,)), ", which says how much the output moves for each unit that this number moves.",
         ))  # fmt: skip
         yield Formulas((Equation((Numeral("1"),), (first.title,), note=("where backward() begins",)),))

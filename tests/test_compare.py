@@ -26,7 +26,7 @@ from gradcheck.compare import (
 )
 from gradcheck.errors import UsageProblem
 from gradcheck.formats import FORMATS, Ball, Dyadic, Format
-from gradcheck.verdict import UNPROVEN, Verdict, failing, worst
+from gradcheck.verdict import Verdict, failing, worst
 
 ALL = pytest.mark.parametrize("fmt", FORMATS.values(), ids=FORMATS)
 TOLERANCE = 4
@@ -91,7 +91,7 @@ def test_what_fails_always_does_not_wait_for_assert() -> None:
 
 def test_what_nobody_has_proven_fails_an_assertion_and_only_there() -> None:
     proven = {"agree", "untracked", "kink"}
-    assert {v for v in Verdict if not v.fails} - UNPROVEN == proven
+    assert {v for v in Verdict if not v.fails} - {v for v in Verdict if v.unproven} == proven
     for v in Verdict:
         assert (v in failing(False, [])) == v.fails
         assert (v in failing(True, [])) == (v not in proven)

@@ -39,7 +39,7 @@ from gradcheck.report.json import document
 from gradcheck.report.sarif import rules
 from gradcheck.settings import Settings
 from gradcheck.suite import Batch, Check, Expectation, Result
-from gradcheck.verdict import UNPROVEN, Verdict
+from gradcheck.verdict import Verdict
 
 Golden = Callable[[str, str], None]
 
@@ -420,7 +420,7 @@ def test_what_is_not_shown_to_be_right_passes_with_a_word(batch: Batch) -> None:
     root = ElementTree.fromstring(written(batch, "junit"))
     cases = {case.get("name"): [child.tag for child in case] for case in root.iter("testcase")}
     for result in batch:
-        if result.passed and result.verdict in UNPROVEN:
+        if result.passed and result.verdict.unproven:
             assert cases[result.check.name] == ["system-out"]
     assert cases["square"] == []
 
@@ -508,7 +508,7 @@ def test_the_log_fits_the_schema_of_sarif(batch: Batch) -> None:
 
 def test_every_cause_and_every_verdict_that_is_told_is_a_rule_with_its_sentence() -> None:
     assert list(rules())[: len(Cause)] == [*Cause]
-    assert {rule_of(verdict) for verdict in Verdict if verdict.fails or verdict in UNPROVEN} < {*rules()}
+    assert {rule_of(verdict) for verdict in Verdict if verdict.fails or verdict.unproven} < {*rules()}
     assert all(text.endswith(".") for text in rules().values())
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from gradcheck.blame import Cause
 from gradcheck.report import finding, tones
-from gradcheck.verdict import UNPROVEN, Passes, Tone, Verdict
+from gradcheck.verdict import Passes, Tone, Verdict
 
 ROOT = Path(__file__).parent.parent
 SCHEMAS = Path(str(files("gradcheck") / "schema"))
@@ -41,7 +41,7 @@ def schema(text: str) -> str:
 
 def readme(text: str) -> str:
     """Return the README with the table of verdicts, and the causes."""
-    rows = "".join(f"| `{one}` | {one.row.meaning} | {one.row.passes.exit} |\n" for one in Verdict)
+    rows = "".join(f"| `{one}` | {one.meaning} | {one.passes.exit} |\n" for one in Verdict)
     text = re.sub(r"(\| verdict \| meaning \| exit \|\n\|---\|---\|---\|\n)(\|.*\n)+", lambda at: at[1] + rows, text)
     causes = [*Cause]
     first, rest = ", ".join(causes[:8]), ", ".join(causes[8:])
@@ -50,7 +50,7 @@ def readme(text: str) -> str:
 
 def ci(text: str) -> str:
     """Return the page on builds with the verdicts that fail an assertion."""
-    *most, last = (f"`{verdict}`" for verdict in Verdict if verdict in UNPROVEN)
+    *most, last = (f"`{verdict}`" for verdict in Verdict if verdict.unproven)
     return re.sub(r"(most builds want: )[^.]*", lambda at: f"{at[1]}{', '.join(most)} and {last}", text)
 
 
@@ -81,15 +81,14 @@ def test_every_verdict_and_every_cause_stands_in_what_is_written() -> None:
 
 @pytest.mark.parametrize("verdict", Verdict)
 def test_a_row_does_not_contradict_itself(verdict: Verdict) -> None:
-    row = verdict.row
-    assert row.sentence.endswith(".")
-    assert not row.meaning.endswith(".")
-    assert row.right or row.passes is not Passes.ALWAYS
-    assert verdict.fails == (row.tone is Tone.BAD)
-    assert row.blamed or not row.mended
+    assert verdict.sentence.endswith(".")
+    assert not verdict.meaning.endswith(".")
+    assert verdict.right or verdict.passes is not Passes.ALWAYS
+    assert verdict.fails == (verdict.tone is Tone.BAD)
+    assert verdict.blamed or not verdict.mended
     assert verdict in tones.STYLES
     assert verdict.signed.endswith(f" {verdict}")
 
 
 def test_rules_of_verdicts_are_no_causes() -> None:
-    assert not {finding.rule_of(verdict) for verdict in Verdict if verdict.row.passes is not Passes.ALWAYS} & {*Cause}
+    assert not {finding.rule_of(verdict) for verdict in Verdict if verdict.passes is not Passes.ALWAYS} & {*Cause}

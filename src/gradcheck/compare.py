@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 from math import inf, isfinite, isinf, log2
+from typing import NamedTuple
 
 from gradcheck.formats import Ball, Format, order
 from gradcheck.verdict import Verdict
@@ -14,6 +15,18 @@ SLACK = 2.0**-20
 could not be decided at any precision against a value that is off by just the tolerance."""
 
 
+class Rank(NamedTuple):
+    """How bad something is: the severity of its verdict, whether torch's own number has it, and the error to order by.
+
+    A number of torch is worse than one that the user stated; a wrong nan or infinity, whose error no ULP measure, is
+    worse than every number. Of two ranks the larger is the worse.
+    """
+
+    severity: int
+    own: bool
+    size: float
+
+
 @dataclass(frozen=True, slots=True)
 class Judgement:
     """A verdict, an upper bound of the error in ULP where there is one to measure, and what to say about it."""
@@ -21,6 +34,15 @@ class Judgement:
     verdict: Verdict
     ulps: float | None = None
     note: str | None = None
+
+    def rank(self, *, stated: bool = False) -> Rank:
+        """Return how bad this is, on a number of torch or on one that the user stated.
+
+        >>> Judgement(Verdict.DISAGREE).rank() > Judgement(Verdict.DISAGREE, 1e300).rank()
+        True
+        """
+        unmeasured = inf if self.verdict.measured else 0.0
+        return Rank(self.verdict.severity, not stated, unmeasured if self.ulps is None else self.ulps)
 
 
 def right_bits(found: Judgement, fmt: Format, truth: Ball | None = None) -> int:
@@ -33,7 +55,7 @@ def right_bits(found: Judgement, fmt: Format, truth: Ball | None = None) -> int:
     [24, 14, 0, 0]
     """
     if found.ulps is None:
-        return fmt.precision if found.verdict.row.right else 0
+        return fmt.precision if found.verdict.right else 0
     held = fmt.precision if truth is None or not found.ulps else digits(truth, fmt)
     return max(0, int(held - log2(max(found.ulps, 1.0)))) if isfinite(found.ulps) else 0
 

@@ -13,7 +13,7 @@ from gradcheck.blame import Blame
 from gradcheck.bounds import Enclosures
 from gradcheck.errors import NameProblem
 from gradcheck.formats import Ball
-from gradcheck.judgements import VERDICTS, Judgements, mildest_first
+from gradcheck.judgements import VERDICTS, Judgements, ranks
 from gradcheck.program import Shape
 from gradcheck.verdict import Verdict, worst
 
@@ -112,8 +112,8 @@ class GradientOutcome:
         return set() if self.expectations is None else self.expectations.verdicts()
 
     def mildest_first(self) -> Places:
-        """Return all elements, the worst last: by verdict, then by ULP; what the user stated counts as well."""
-        return mildest_first([one for one in (self.judgements, self.expectations) if one is not None])
+        """Return all elements, the worst last; what the user stated counts as well."""
+        return ranks([self.judgements], [self.expectations] if self.expectations is not None else []).mildest_first()
 
     @property
     def worst_ulps(self) -> float | None:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from math import isnan, ldexp
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
-from gradcheck.compare import Judgement, not_finite, too_large
+from gradcheck.compare import Judgement, Rank, not_finite, too_large
 from gradcheck.formats import Format
 from gradcheck.ordinals import digits, distances, halves
 from gradcheck.verdict import Verdict, worst
 
 if TYPE_CHECKING:
     Floats = np.ndarray[Any, np.dtype[np.float64]]
+    Codes = np.ndarray[Any, np.dtype[np.uint8]]
     Truths = np.ndarray[Any, np.dtype[np.bool_]]
     Places = np.ndarray[Any, np.dtype[np.intp]]
     Where = Truths | np.ndarray[Any, np.dtype[np.intp]] | Sequence[int] | int
@@ -167,26 +169,76 @@ class Judgements(Sequence[Judgement]):
         known = self.ulps[(self.codes != OPEN) & ~np.isnan(self.ulps)]
         return float(known.max()) if known.size else None
 
+    @property
+    def sizes(self) -> Floats:
+        """Return the errors to order by, as in ``Judgement.rank``."""
+        measured = np.array([verdict.measured for verdict in VERDICTS] + [False])[self.codes]
+        return np.where(np.isnan(self.ulps), np.where(measured, np.inf, 0.0), self.ulps)
+
     def leading(self, verdict: Verdict) -> int:
-        """Return the worst of the elements with a verdict, which occurs: by ULP, none to measure first."""
-        at = np.flatnonzero(self.codes == verdict.severity)
-        return int(at[np.argmax(np.where(np.isnan(self.ulps[at]), np.inf, self.ulps[at]))])
+        """Return the worst of the elements with a verdict, which occurs."""
+        return self.ranked([verdict])[0]
 
     def ranked(self, among: Iterable[Verdict] = VERDICTS) -> list[int]:
-        """Return the elements with these verdicts, the worst first: by verdict, then by ULP, none to measure first."""
+        """Return the elements with these verdicts, the worst first."""
         at = np.flatnonzero(self.is_(*among))
-        far = np.where(np.isnan(self.ulps[at]), np.inf, self.ulps[at])
-        order: list[int] = at[np.lexsort((at, -far, -self.codes[at].astype(np.int16)))].tolist()
+        order: list[int] = at[np.lexsort((at, -self.sizes[at], -self.codes[at].astype(np.int16)))].tolist()
         return order
 
 
-def mildest_first(found: Sequence[Judgements]) -> Places:
-    """Return the elements of an array that was judged in several respects, the worst last: by verdict, then by ULP."""
-    codes = np.array([one.codes for one in found])
-    ulps = np.array([one.ulps for one in found])
-    worst = codes.max(axis=0)
-    far = np.where((codes == worst) & ~np.isnan(ulps), ulps, 0.0).max(axis=0)
-    return np.lexsort((far, worst))
+@dataclass(frozen=True, slots=True)
+class Ranks:
+    """How bad each of several rows is: what a ``Rank`` has, as arrays."""
+
+    severity: Codes
+    own: Truths
+    size: Floats
+
+    def __len__(self) -> int:
+        return len(self.severity)
+
+    def __getitem__(self, k: int) -> Rank:
+        """Return the rank of one row."""
+        return Rank(int(self.severity[k]), bool(self.own[k]), float(self.size[k]))
+
+    @classmethod
+    def of(cls, count: int) -> Ranks:
+        """Return so many rows that nothing is wrong with."""
+        return cls(np.zeros(count, np.uint8), np.ones(count, np.bool_), np.zeros(count))
+
+    def put(self, where: slice | Places | int, found: Ranks | Rank) -> None:
+        """Put other ranks in the place of some."""
+        self.severity[where], self.own[where], self.size[where] = found.severity, found.own, found.size
+
+    def part(self, where: Places) -> Ranks:
+        """Return some of the rows."""
+        return Ranks(self.severity[where], self.own[where], self.size[where])
+
+    def mildest_first(self) -> Places:
+        """Return the rows, the worst last; of equals in their order."""
+        return np.lexsort((self.size, self.own, self.severity))
+
+
+def ranks(own: Sequence[Judgements], stated: Sequence[Judgements] = (), rows: int | None = None) -> Ranks:
+    """Return how bad each row is by the worst of the judgements on it: on torch's numbers, and on stated ones.
+
+    A row is an element that was judged in several respects, or one of so many equal parts of all elements.
+
+    >>> ranks([Judgements.of([Judgement(Verdict.AGREE, 1.0), Judgement(Verdict.DISAGREE)])]).mildest_first().tolist()
+    [0, 1]
+    """
+    given = [*own, *stated]
+    count = len(given[0]) if rows is None else rows
+    codes, sizes = (
+        np.concatenate([part.reshape(count, -1) for part in parts], axis=1)
+        for parts in ([one.codes for one in given], [one.sizes for one in given])
+    )
+    torch = np.repeat([True] * len(own) + [False] * len(stated), [len(one) // max(count, 1) for one in given])
+    severity = codes.max(axis=1, initial=0)
+    worst = codes == severity[:, None]
+    of_torch = (worst & torch).any(axis=1)
+    size = np.where(worst & (torch == of_torch[:, None]), sizes, 0.0).max(axis=1, initial=0.0)
+    return Ranks(severity, of_torch, size)
 
 
 def judged(lower: Floats, upper: Floats, values: Floats, fmt: Format, tolerance: float) -> Judgements:

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 
 from gradcheck.blame import Blame
-from gradcheck.compare import Judgement
+from gradcheck.compare import Judgement, Rank
 from gradcheck.errors import UsageProblem
 from gradcheck.exits import Exit
 from gradcheck.formats import Ball
-from gradcheck.gradients import Display, Gradients
-from gradcheck.judgements import Judgements
+from gradcheck.gradients import Display, GradientOutcome, Gradients
+from gradcheck.judgements import Judgements, ranks
 from gradcheck.points import Point
 from gradcheck.program import Program, Shape
 from gradcheck.verdict import Verdict, worst
@@ -90,6 +90,16 @@ class Outcome:
     def verdict(self) -> Verdict:
         """Return the worst verdict of all: on the gradients, the value, the operations, and what the user stated."""
         return worst([Verdict.AGREE, *self.verdicts(), *self.stated()])
+
+    def rank(self, by: GradientOutcome | None = None) -> Rank:
+        """Return how bad its worst is; what a gradient by another input has is left out where one is named."""
+        if self.error is not None:
+            return Judgement(Verdict.ERROR).rank()
+        gradients = [*self.gradients] if by is None else [by]
+        values = [] if self.value is None else [self.value.judgements]
+        stated = [one.expectations for one in gradients if one.expectations is not None]
+        judged = ranks([*(one.judgements for one in gradients), *values], stated, rows=1)[0]
+        return max([judged, *(fault.judgement.rank() for fault in self.faults)])
 
     @property
     def gradient_program(self) -> list[str]:

@@ -6,9 +6,10 @@ import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from math import inf, isfinite
+from math import isfinite
 from typing import Any
 
+from gradcheck.compare import Rank
 from gradcheck.constants import by_python
 from gradcheck.dispatch import arguments, function, keywords
 from gradcheck.errors import printable
@@ -85,12 +86,11 @@ def hexadecimal(value: float) -> str:
 
 def worst_script(run: Run) -> str | None:
     """Return the script of the worst element that fails, None where none does."""
-    worst: tuple[tuple[int, float], Outcome, GradientOutcome, int] | None = None
+    worst: tuple[Rank, Outcome, GradientOutcome, int] | None = None
     for outcome in run.leading():
         for gradient in outcome.gradients:
             for k in gradient.judgements.ranked(run.failing)[:1]:
-                one = gradient.judgements[k]
-                rank = one.verdict.severity, inf if one.ulps is None else one.ulps
+                rank = gradient.judgements[k].rank()
                 if worst is None or rank > worst[0]:
                     worst = rank, outcome, gradient, k
     return None if worst is None else script(*worst[1:])

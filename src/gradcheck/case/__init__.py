@@ -86,7 +86,7 @@ def check_program(program: Program, points: Sequence[Point], settings: Settings)
     outcomes = examined(program, points, settings)
     search = Search()
     for k in outcomes.worst_places(MAX_DIAGNOSED, fails):
-        if outcomes.severities[k]:
+        if outcomes.ranks.severity[k]:
             outcomes.change(k, Inquiry(*outcomes.opened(k), search).run())
     seen = outcomes if len(outcomes) > MAX_MADE else tuple(outcomes)
     return Run(seen, settings.ulps, settings.seed, environment(settings.device), fails)

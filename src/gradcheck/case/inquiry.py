@@ -31,7 +31,7 @@ MAX_LOOKED_INTO = 12
 MAX_NUMBERS = 100_000
 """Numbers on the way of a program up to which its operations are looked through for the cause of a lost digit."""
 
-_BLAMED = tuple(verdict for verdict in Verdict if verdict.row.blamed)
+_BLAMED = tuple(verdict for verdict in Verdict if verdict.blamed)
 
 
 class Inquiry:

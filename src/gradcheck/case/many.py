@@ -18,6 +18,7 @@ from gradcheck.errors import LaneProblem, UsageProblem
 from gradcheck.few import Few
 from gradcheck.formats import FORMATS, Format
 from gradcheck.gradients import GradientOutcome, Gradients
+from gradcheck.judgements import Ranks
 from gradcheck.outcome import CHOICE, Outcome, Outcomes, Tally, gathered, stacked
 from gradcheck.plan import Plan
 from gradcheck.points import Point, Value
@@ -130,17 +131,14 @@ class Group:
     # --- verdicts ---
 
     @cached_property
-    def severities(self) -> Codes:
-        """Return the severity of the verdict of each point."""
-        known = np.zeros(int(self.rows.max(initial=-1)) + 1, dtype=np.uint8)
+    def ranks(self) -> Ranks:
+        """Return how bad each point is."""
+        made = Ranks.of(int(self.rows.max(initial=-1)) + 1)
         if self.stack is not None:
-            worst = [one.max(axis=1, initial=0) for one in (self.stack.codes, self.stack.value_codes)]
-            known[: len(self.stack)] = np.maximum(*worst)
-            known[np.flatnonzero(self.stack.faulty)] = Verdict.DISAGREE.severity
+            made.put(slice(len(self.stack)), self.stack.ranks)
         for row, (_, outcome) in self.alone.items():
-            known[row] = outcome.verdict.severity
-        made: Codes = known[self.rows]
-        return made
+            made.put(row, outcome.rank())
+        return made.part(self.rows)
 
     @cached_property
     def ulps(self) -> Floats:
@@ -212,12 +210,12 @@ class Many(Outcomes):
         self.parts[int(self.groups[k])].changed[int(self.places[k])] = outcome
 
     @cached_property
-    def severities(self) -> Codes:
-        """Return the severity of the verdict of each outcome."""
-        made = np.zeros(len(self), dtype=np.uint8)
+    def ranks(self) -> Ranks:
+        """Return how bad each outcome is."""
+        made = Ranks.of(len(self))
         for g, part in enumerate(self.parts):
-            here = self.groups == g
-            made[here] = part.severities[self.places[here]]
+            here = np.flatnonzero(self.groups == g)
+            made.put(here, part.ranks.part(self.places[here]))
         return made
 
     @cached_property
@@ -235,7 +233,7 @@ class Many(Outcomes):
     def worst_places(self, most: int, failing: Collection[Verdict] = ()) -> list[int]:
         """Return so many places, the worst first, among them the worst of each verdict that is no plain agreement."""
         order = self.worst_first(failing)
-        found, firsts = np.unique(self.severities[order], return_index=True)
+        found, firsts = np.unique(self.ranks.severity[order], return_index=True)
         leaders = order[firsts[found > 0]].tolist()
         others = [k for k in order[:most].tolist() if k not in leaders]
         kept = {*leaders[-most:], *others[: max(most - len(leaders), 0)]}
@@ -243,20 +241,17 @@ class Many(Outcomes):
         return made
 
     def worst_first(self, failing: Collection[Verdict] = ()) -> Indices:
-        """Return all places: what fails comes first, then by verdict and by ULP; of equals the first one.
+        """Return all places: what fails comes first, then the worst; of equals the first one.
 
         Points that are the same number in the dtype as one before come last.
         """
-        ulps = np.zeros(len(self))
         again = np.ones(len(self), dtype=np.bool_)
         for g, part in enumerate(self.parts):
             here = np.flatnonzero(self.groups == g)
-            ulps[here] = part.ulps[self.places[here]]
             again[here[np.unique(part.rows[self.places[here]], return_index=True)[1]]] = False
-        measured = np.array([verdict.row.measured for verdict in _VERDICTS])[self.severities]
-        size = np.where(np.isnan(ulps), np.where(measured, np.inf, 0.0), ulps)
-        fails = np.isin(self.severities, [verdict.severity for verdict in failing])
-        return np.lexsort((-size, -self.severities.astype(np.int8), ~fails, again))
+        ranks = self.ranks
+        fails = np.isin(ranks.severity, [verdict.severity for verdict in failing])
+        return np.lexsort((-ranks.size, ~ranks.own, -ranks.severity.astype(np.int8), ~fails, again))
 
     def few(self, most: int, failing: Collection[Verdict]) -> Few:
         """Return what another process takes: the worst outcomes, and what is known of all."""

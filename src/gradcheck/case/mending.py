@@ -37,7 +37,7 @@ class Mending:
 
         Rewrites at the ``place`` of the fault are tried first; among equals the first one stands.
         """
-        if not gradient.judgements[k].verdict.row.mended:
+        if not gradient.judgements[k].verdict.mended:
             return None
         if not self.search.fixes.enough():
             return None
@@ -126,7 +126,7 @@ def _same_value(one: Outcome, other: Outcome, element: int | None) -> bool:
 
 def _better(after: Judgement, before: Judgement, fmt: Format) -> bool:
     """Return whether a judgement is worth a rewrite: a milder verdict, or at least two bits more."""
-    if not after.verdict.row.answer:
+    if not after.verdict.answer:
         return False
     if after.verdict in (before.verdict, Verdict.UNSTABLE, Verdict.LOSSY, Verdict.DISAGREE):
         return right_bits(after, fmt) >= right_bits(before, fmt) + 2

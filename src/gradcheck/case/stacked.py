@@ -28,7 +28,7 @@ from gradcheck.exact import START_BITS
 from gradcheck.formats import EXACT_DIGITS, Ball
 from gradcheck.functions import TENSOR
 from gradcheck.gradients import GradientOutcome
-from gradcheck.judgements import Judgements
+from gradcheck.judgements import Judgements, Ranks, ranks
 from gradcheck.lower import Core
 from gradcheck.outcome import LayerOutcome, Outcome
 from gradcheck.plan import Plan
@@ -216,6 +216,14 @@ class Stack:
         found = np.stack([one.judgements.ulps.reshape(-1, self.size) for one in self.gradients], axis=1)
         made: Floats = np.fmax.reduce(found.reshape(len(self), -1), axis=1)
         return made
+
+    @cached_property
+    def ranks(self) -> Ranks:
+        """Return how bad each point is."""
+        judged = [one.judgements for one in self.judged]
+        found = ranks(judged, [made for _, made in self.stated.values()], rows=len(self))
+        found.severity[self.faulty], found.own[self.faulty] = Verdict.DISAGREE.severity, True
+        return found
 
     def jumps(self) -> Iterator[Truths]:
         """Yield where the function may jump, along each input."""

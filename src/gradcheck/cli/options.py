@@ -12,7 +12,7 @@ import typer
 
 from gradcheck.errors import UsageProblem
 from gradcheck.report import View
-from gradcheck.verdict import UNPROVEN
+from gradcheck.verdict import Verdict
 
 # Help is plain text: that is twice as quick as panels, reads the same in a log, and wraps at any width.
 APP = {"add_completion": False, "pretty_exceptions_enable": False, "rich_markup_mode": None}
@@ -53,7 +53,8 @@ Ulps = Annotated[float | None, typer.Option(
 Seed = Annotated[int, typer.Option(metavar="N", help="Seed of randn and rand.")]
 Assertion = Annotated[bool, typer.Option(
     "--assert/--no-assert",
-    help=f"Fail on whatever is not shown to be right: {', '.join(sorted(UNPROVEN))}.")]  # fmt: skip
+    help="Fail on whatever is not shown to be right: "
+    f"{', '.join(sorted(verdict for verdict in Verdict if verdict.unproven))}.")]  # fmt: skip
 Allow = Annotated[list[str] | None, typer.Option(
     metavar="VERDICT,...", help="Let these verdicts pass.", show_default=False)]  # fmt: skip
 ExitZero = Annotated[bool, typer.Option("--exit-zero/--no-exit-zero", help="Exit with 0 even where something fails.")]

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from math import inf
 
 from gradcheck.blame import Blame
-from gradcheck.compare import Judgement
+from gradcheck.compare import Judgement, Rank
 from gradcheck.errors import printable, underline, visible
 from gradcheck.formats import FORMATS, exact_text
 from gradcheck.gradients import GradientOutcome
@@ -19,7 +18,7 @@ from gradcheck.report.told import beside_the_gradients
 from gradcheck.report.words import fingerprint, one_line, relative
 from gradcheck.repro import command
 from gradcheck.suite import Batch, Result
-from gradcheck.verdict import UNPROVEN, Verdict
+from gradcheck.verdict import Verdict
 
 COMMAND_LINE = "<command line>"
 """Stands for the path of a check that no file holds."""
@@ -43,7 +42,8 @@ class Finding:
     """What one check came to: ``message`` is one line about its worst element, ``where`` the element and the point.
 
     ``verdict``, ``ulps``, ``outcome`` and ``blame`` are those of the worst element; None where nothing ran or nothing
-    is known. An element that makes the check fail is worse than any that does not.
+    is known; ``stated`` says that the number is the user's. An element that makes the check fail is worse than any that
+    does not.
     """
 
     result: Result
@@ -53,6 +53,7 @@ class Finding:
     ulps: float | None = None
     outcome: Outcome | None = None
     blame: Blame | None = None
+    stated: bool = False
 
     @property
     def label(self) -> str:
@@ -88,12 +89,12 @@ class Finding:
     @property
     def warns(self) -> bool:
         """Return whether the check passes though nobody has shown that the gradient is right."""
-        return self.result.passed and not self.expected and self.verdict in UNPROVEN
+        return self.result.passed and not self.expected and self.verdict.unproven
 
     @property
-    def rank(self) -> tuple[bool, int, float]:
+    def rank(self) -> tuple[bool, Rank]:
         """Return the place in an order from the mildest to the worst."""
-        return not self.result.passed, self.verdict.severity, _size(self.verdict, self.ulps)
+        return not self.result.passed, Judgement(self.verdict, self.ulps).rank(stated=self.stated)
 
     @property
     def name(self) -> str:
@@ -141,7 +142,9 @@ def find(result: Result) -> Finding:
     if element is None:
         return Finding(result, unmet or "the program has no input to differentiate by", result.verdict)
     found, message = element.judgement, unmet or element.message
-    return Finding(result, message, found.verdict, element.where, found.ulps, element.outcome, element.blame)
+    return Finding(
+        result, message, found.verdict, element.where, found.ulps, element.outcome, element.blame, element.stated
+    )  # fmt: skip
 
 
 # --- elements -------------------------------------------------------------------------------------
@@ -166,9 +169,8 @@ class _Element:
             return None
         return next((one for one in self.gradient.blames if one.element == self.k), None)
 
-    def rank(self, failing: Collection[Verdict]) -> tuple[bool, int, bool, float]:
-        verdict = self.judgement.verdict
-        return verdict in failing, verdict.severity, self.blame is not None, _size(verdict, self.judgement.ulps)
+    def rank(self, failing: Collection[Verdict]) -> tuple[bool, Rank, bool]:
+        return self.judgement.verdict in failing, self.judgement.rank(stated=self.stated), self.blame is not None
 
     @property
     def where(self) -> str:
@@ -182,7 +184,7 @@ class _Element:
         return ": ".join(part for part in (self._numbers(), reason) if part)
 
     def _numbers(self) -> str:
-        if self.gradient is None or not self.judgement.verdict.row.measured:
+        if self.gradient is None or not self.judgement.verdict.measured:
             return ""
         fmt, expected = FORMATS[self.outcome.dtype], self.gradient.expected
         value = (expected or [None])[self.k] if self.stated else self.gradient.number(self.k)
@@ -208,13 +210,6 @@ def _leading(gradient: GradientOutcome, judgements: Judgements) -> list[int]:
     ranked = (judgements.leading(verdict) for verdict in judgements.verdicts())
     blamed = [blame.element for blame in gradient.blames] if len(judgements) else []
     return sorted({*ranked, *blamed})
-
-
-def _size(verdict: Verdict, ulps: float | None) -> float:
-    """Return an error to order by; nan and infinity, which no ULP measure, are the largest."""
-    if ulps is not None:
-        return ulps
-    return inf if verdict.row.measured else 0.0
 
 
 # --- more about it --------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from gradcheck.blame import Blame, Fix, Reading
 from gradcheck.compare import Judgement
 from gradcheck.formats import Ball, Estimate
 from gradcheck.gradients import GradientOutcome, Places
-from gradcheck.judgements import mildest_first
+from gradcheck.judgements import ranks
 from gradcheck.outcome import Floats, LayerOutcome, Outcome, Run
 from gradcheck.program import Program, Shape, to_text, unravel
 from gradcheck.report import View
@@ -117,7 +117,7 @@ def _layer(layer: LayerOutcome, everything: bool) -> Object:
 def _value(layer: LayerOutcome, everything: bool) -> Object:
     """Return the verdicts on the elements of the output."""
     found, numbers = layer.judgements, layer.values.ravel()
-    at = _kept(len(found), layer.blames, everything, lambda: mildest_first([found]))
+    at = _kept(len(found), layer.blames, everything, lambda: ranks([found]).mildest_first())
     return {
         "layer": layer.name,
         "verdict": worst({Verdict.AGREE, *found.verdicts()}).value,

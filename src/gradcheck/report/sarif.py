@@ -50,8 +50,8 @@ def _driver(batch: Batch) -> Object:
 def rules() -> dict[str, str]:
     """Return the sentence about every cause, and about every verdict that may have none; the worst comes first."""
     causes = {cause.value: cause.sentence for cause in Cause}
-    verdicts = [one for one in reversed(Verdict) if one.row.passes is not Passes.ALWAYS]
-    return {**causes, **{rule_of(one.value): one.row.sentence for one in verdicts}, **OTHERS}
+    verdicts = [one for one in reversed(Verdict) if one.passes is not Passes.ALWAYS]
+    return {**causes, **{rule_of(one.value): one.sentence for one in verdicts}, **OTHERS}
 
 
 def _invocation(batch: Batch) -> Object:

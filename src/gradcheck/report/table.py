@@ -135,7 +135,7 @@ def _indexed(gradient: GradientOutcome) -> str:
 
 def _scalar_tables(run: Run, view: View) -> Iterator[object]:
     rows = [(outcome, gradient) for outcome in run for gradient in outcome.gradients]
-    order = sorted(range(len(rows)), key=lambda k: _rank(*rows[k]))
+    order = sorted(range(len(rows)), key=lambda k: rows[k][0].rank(rows[k][1]))
     shown, hidden = _worst(order, view)
     first = run.outcomes[0]
     several_dtypes = len({outcome.dtype for outcome in run}) > 1
@@ -182,7 +182,7 @@ def _judged(text: str, judgements: Judgements) -> Text:
 
 def _tensor_tables(run: Run, view: View, count: int) -> Iterator[object]:
     outcomes = list(run)
-    order = sorted(range(len(outcomes)), key=lambda k: outcomes[k].verdict.severity)
+    order = sorted(range(len(outcomes)), key=lambda k: outcomes[k].rank())
     kept = sorted(order if view.everything else order[-SHOWN_OUTCOMES:])
     dtypes = len({outcome.dtype for outcome in run})
     for k in kept:
@@ -292,13 +292,6 @@ def _radius(ball: Ball | None) -> str:
         return "-" if ball is None else "0"
     lower, upper = (MANY_DIGITS.create_decimal(text) for text in ball.decimals(MANY_DIGITS.prec))
     return f"{MANY_DIGITS.divide(MANY_DIGITS.subtract(upper, lower), 2):.1e}"
-
-
-def _rank(outcome: Outcome, gradient: GradientOutcome) -> tuple[int, float]:
-    """Return how bad the row of a scalar is: its verdict, and the error in ULP."""
-    value = outcome.value.judgements if outcome.value is not None else ()
-    found = [*gradient.judgements, *value, *(gradient.expectations or ())]
-    return max((one.verdict.severity, one.ulps or 0.0) for one in found)
 
 
 def _worst(order: list[int], view: View) -> tuple[list[int], list[int]]:

@@ -5,6 +5,6 @@ from __future__ import annotations
 from gradcheck.verdict import Tone, Verdict
 
 COLORS = {Tone.GOOD: "green", Tone.ASIDE: "cyan", Tone.DOUBT: "yellow", Tone.BAD: "bold red"}
-STYLES = {verdict: COLORS[verdict.row.tone] for verdict in Verdict}
+STYLES = {verdict: COLORS[verdict.tone] for verdict in Verdict}
 FILE_WIDTH = 120
 """Columns where the output is no terminal."""

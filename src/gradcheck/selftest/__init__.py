@@ -16,7 +16,7 @@ from gradcheck.selftest.planting import Fault
 from gradcheck.settings import Settings
 from gradcheck.verdict import Verdict
 
-RIGHT = frozenset(verdict for verdict in Verdict if verdict.row.honest)
+RIGHT = frozenset(verdict for verdict in Verdict if verdict.honest)
 """The verdicts that a correct program may have."""
 
 

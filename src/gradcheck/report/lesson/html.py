@@ -172,7 +172,7 @@ def _inline(one: Inline) -> str:
         return f"<b>{_text(one.text)}</b>"
     if isinstance(one, Maths):
         return _maths(one.line)
-    tone = one.verdict.row.tone if one.verdict.row.tone in COLORED else "other"
+    tone = one.verdict.tone if one.verdict.tone in COLORED else "other"
     return f'<span class="{tone}">{one.verdict.signed}</span>'
 
 

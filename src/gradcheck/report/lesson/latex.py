@@ -183,7 +183,7 @@ def _inline(one: Inline) -> str:
         return f"\\textbf{{{_text(one.text)}}}"
     if isinstance(one, Maths):
         return f"$\\displaystyle {lines.latex(one.line)}$" if one.line else ""
-    return f"{CHECKS.get(one.verdict.row.tone, '')}{_text(one.verdict)}"
+    return f"{CHECKS.get(one.verdict.tone, '')}{_text(one.verdict)}"
 
 
 def _code(text: str) -> str:

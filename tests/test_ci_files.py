@@ -17,7 +17,7 @@ from typer.main import get_command
 
 from gradcheck import cli
 from gradcheck.exits import Exit
-from gradcheck.report.formats import BATCH_REPORTERS
+from gradcheck.report.reporters import REPORTERS, RESULTS, names
 
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "ci.md").read_text("utf-8")
@@ -123,7 +123,9 @@ def test_the_page_lists_the_formats() -> None:
     section = PAGE.partition("## Formats")[2].partition("\n## ")[0]
     rows = re.findall(r"^\| (`.*?) \|", section, re.MULTILINE)
     listed = [name for row in rows for name in re.findall(r"`(\w+)`", row)]
-    assert sorted(listed) == sorted(BATCH_REPORTERS)
+    assert listed == names(RESULTS)
+    told = re.findall(r"^\| `.*? \| (.*) \|$", section, re.MULTILINE)
+    assert told == list(dict.fromkeys(REPORTERS[name].meaning for name in listed))
 
 
 def test_the_page_lists_the_inputs_of_the_action() -> None:

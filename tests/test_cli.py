@@ -19,6 +19,7 @@ from gradcheck.__main__ import FLAGS, VALUED, run, with_program_apart
 from gradcheck.cli.check import check
 from gradcheck.cli.values import OTHER, plain
 from gradcheck.exits import Exit
+from gradcheck.report import batch_json
 
 LAB = "2*x**4+x**3+3*x**2+5*x+1"
 LAYERS = "y = 3*x + 2; z = 2*y**2; out = mean(z)"
@@ -194,7 +195,7 @@ def test_a_report_is_written_whole_or_not_at_all(
     def fail(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setitem(__import__("gradcheck.report").report.REPORTERS, "json", fail)
+    monkeypatch.setattr(batch_json, "write", fail)
     assert run([LAB, "--at", "3", "--format", "json", "-o", str(target)]) == Exit.USAGE
     assert "No space left" in capsys.readouterr().err
     assert target.read_text() == before

@@ -699,7 +699,7 @@ def test_the_command_under_a_failure_gives_the_same_again(
     line = command(run, run[0])
     assert main([*shlex.split(line)[1:], "--format", "json"]) == run.exit
     out, _ = capsys.readouterr()
-    again = json.loads(out)["outcomes"][0]
+    again = json.loads(out)["results"][0]["run"]["outcomes"][0]
     found = [[one["torch"] and one["torch"]["hex"] for one in each["elements"]] for each in again["gradients"]]
     assert found == [
         [None] if one.torch is None else list(map(hexadecimal, one.torch.ravel().tolist())) for one in run[0].gradients

@@ -23,19 +23,20 @@ from markdown_it import MarkdownIt
 from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
-from gradcheck import case
+from gradcheck import case, report
+from gradcheck.__main__ import run
 from gradcheck.blame import Cause
 from gradcheck.compare import Judgement
-from gradcheck.errors import FileProblem
+from gradcheck.errors import FileProblem, UsageProblem
 from gradcheck.exits import Exit
 from gradcheck.gradients import Gradients
 from gradcheck.judgements import Judgements
 from gradcheck.outcome import Outcome, Run
 from gradcheck.report import View
 from gradcheck.report.finding import find, findings, rule_of
-from gradcheck.report.formats import BATCH_REPORTERS
 from gradcheck.report.github import MAX_SHOWN, summarize
 from gradcheck.report.json import document
+from gradcheck.report.reporters import EXPLANATION, REPORTERS, RESULTS, Reporter, by_suffix, names, write, writer
 from gradcheck.report.sarif import rules
 from gradcheck.settings import Settings
 from gradcheck.suite import Batch, Check, Expectation, Result
@@ -140,7 +141,7 @@ def batch() -> Batch:
 
 def written(batch: Batch, name: str, **view: Any) -> str:
     text = StringIO()
-    BATCH_REPORTERS[name](batch, text, View(**view))
+    write(name, batch, text, View(**view))
     return text.getvalue()
 
 
@@ -210,23 +211,68 @@ def test_the_document_is_the_golden_one(name: str, batch: Batch, golden: Golden)
 def test_no_golden_file_is_left_without_a_format() -> None:
     found = {path.name for path in (HERE / "golden").glob("format-*")}
     assert found == {f"format-{name}" for name in (*VIEWS, "json.json", "jsonl.jsonl")}
-    assert {reporter for reporter, _ in VIEWS.values()} | {"json", "jsonl"} == set(BATCH_REPORTERS)
+    assert {reporter for reporter, _ in VIEWS.values()} | {"json", "jsonl"} == set(names(RESULTS))
 
 
-@pytest.mark.parametrize("name", BATCH_REPORTERS)
+NEW = """
+def write(batch, file, view):
+    file.writelines(f"{result.check.name}={result.verdict}\\n" for result in batch)
+"""
+
+
+def test_a_new_format_is_one_file_and_one_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is taken by every command that has results, by its name and by its suffix, and a suggestion for a slip."""
+    (tmp_path / "pairs.py").write_text(NEW, encoding="utf-8")
+    (tmp_path / "a.toml").write_text('[[check]]\nname = "a"\nexpression = "x**2"\nat = 3\n', encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(report, "__path__", [*report.__path__, str(tmp_path)])
+    monkeypatch.setitem(REPORTERS, "pairs", Reporter("a test", "pairs:write", suffixes=("pairs",)))
+    for words in (["x**2", "--at", "3"], ["batch", "a.toml"]):
+        name = {"x**2": "x**2"}.get(words[0], "a")
+        assert run([*words, "--format", "pairs"]) == Exit.PASS
+        assert capsys.readouterr().out == f"{name}=agree\n"
+        assert run([*words, "-o", "out.pairs", "--report", "pairs=more.txt"]) == Exit.PASS
+        assert {(tmp_path / one).read_text("utf-8") for one in ("out.pairs", "more.txt")} == {f"{name}=agree\n"}
+        assert run([*words, "--format", "pears"]) == Exit.USAGE
+        assert capsys.readouterr().err == "gradcheck: 'pears' is no format of a check\ndid you mean `pairs`?\n"
+
+
+@pytest.mark.parametrize("name", REPORTERS)
+def test_a_row_names_what_is_there(name: str) -> None:
+    row = REPORTERS[name]
+    assert row.results or row.explanation
+    assert all(callable(writer(name, what)) for what in (RESULTS, EXPLANATION) if row.of(what))
+    for what in (RESULTS, EXPLANATION):
+        assert all(by_suffix(Path(f"a.{one}"), what) == name for one in row.suffixes if row.of(what))
+
+
+@pytest.mark.parametrize("what", [RESULTS, EXPLANATION])
+def test_a_suffix_that_no_format_has_is_told(what: str) -> None:
+    strange = [one for row in REPORTERS.values() if not row.of(what) for one in row.suffixes]
+    for suffix in {"xyz", "csv", *strange} - {one for name in names(what) for one in REPORTERS[name].suffixes}:
+        with pytest.raises(UsageProblem, match=rf"ends in \.{suffix}") as problem:
+            by_suffix(Path(f"report.{suffix}"), what)
+        assert all(name in (problem.value.hint or "") for name in names(what))
+        assert ("that is a format of" in (problem.value.hint or "")) == (suffix in strange)
+    assert by_suffix(Path("report"), what) is None
+
+
+@pytest.mark.parametrize("name", names(RESULTS))
 def test_the_same_batch_gives_the_same_bytes(name: str, batch: Batch) -> None:
     shuffled = replace(batch, environment=dict(reversed(batch.environment.items())))
     assert written(batch, name) == written(batch, name) == written(shuffled, name)
 
 
-@pytest.mark.parametrize("name", BATCH_REPORTERS)
+@pytest.mark.parametrize("name", names(RESULTS))
 def test_no_terminal_obeys_any_character(name: str, batch: Batch) -> None:
     text = written(batch, name, everything=True, verbose=1)
     assert all(line.isprintable() for line in lines_of(text))
     assert text.encode("utf-8").decode("utf-8") == text
 
 
-@pytest.mark.parametrize("name", BATCH_REPORTERS)
+@pytest.mark.parametrize("name", names(RESULTS))
 def test_every_format_says_that_nothing_was_checked_or_that_it_was_interrupted(name: str, batch: Batch) -> None:
     stopped = replace(only(batch, "agree"), interrupted=True)
     nothing = replace(batch, results=(), problems=(), notes=[], environment={})
@@ -347,7 +393,7 @@ REGISTRY: Registry[Any] = Registry().with_resources(
 
 
 def validator(part: str = "") -> Draft202012Validator:
-    return Draft202012Validator({"$ref": f"urn:gradcheck:batch:3{part}"}, registry=REGISTRY)
+    return Draft202012Validator({"$ref": f"urn:gradcheck:batch:4{part}"}, registry=REGISTRY)
 
 
 def test_the_document_fits_the_schema_and_holds_what_the_batch_holds(batch: Batch) -> None:

@@ -133,6 +133,12 @@ class Batch(Sequence[Result]):
     def __iter__(self) -> Iterator[Result]:
         return iter(self.results)
 
+    @property
+    def alone(self) -> Run | None:
+        """Return the run of the one program of a command line, None where this came of files."""
+        one = self.results[0] if len(self.results) == 1 else None
+        return None if one is None or one.check.path is not None else one.run
+
     def counts(self) -> Counter[Verdict]:
         """Return how many checks have each verdict."""
         return Counter(result.verdict for result in self.results)
@@ -155,6 +161,12 @@ class Batch(Sequence[Result]):
             return Exit.INTERRUPTED
         if self.problems:
             return Exit.USAGE
-        if not self.results:
+        if all(result.run is not None and result.run.exit is Exit.NOTHING for result in self.results):
             return Exit.NOTHING
         return Exit.FAIL if any(not result.passed for result in self.results) else Exit.PASS
+
+
+def single(check: Check, run: Run, terms: tuple[str, ...] = ()) -> Batch:
+    """Return the run of one check as a batch: what is reported of one is the least that can be of many."""
+    environment = {name: str(version) for name, version in run.environment.items()}  # torch's is no plain text
+    return Batch((Result(check, run),), environment, run.seed, terms=terms)

@@ -15,10 +15,11 @@ import typer
 from gradcheck.apart import DEFAULT_TIMEOUT, result_apart
 from gradcheck.cli import options
 from gradcheck.cli.config import said
-from gradcheck.cli.output import check_writable, deliver, extra_reports
+from gradcheck.cli.output import check_writable, chosen, deliver, extra_reports
 from gradcheck.cli.values import Command
 from gradcheck.errors import LimitProblem, UsageProblem, printable, visible
 from gradcheck.exits import Exit
+from gradcheck.report.reporters import REPORTERS, RESULTS, names, write
 
 if TYPE_CHECKING:
     from gradcheck.corpus import Loaded
@@ -90,8 +91,10 @@ def batch(  # noqa: PLR0913, PLR0917 - one parameter an option
     allow: options.Allow = None,
     exit_zero: options.ExitZero = False,
     nondet: options.Nondet = 0,
-    format: Annotated[options.Format | None, typer.Option(  # noqa: A002 - the option's name
-        help="What to write: a table, or github where GITHUB_ACTIONS is true.", show_default=False)] = None,
+    format: Annotated[str | None, typer.Option(  # noqa: A002 - the option's name
+        metavar=f"[{'|'.join(names(RESULTS))}]",
+        help="What to write: a table, or github where GITHUB_ACTIONS is true, unless the file's suffix says more.",
+        show_default=False)] = None,
     output: options.Output = None,
     report: options.Reports = None,
     everything: options.Everything = False,
@@ -108,31 +111,30 @@ def batch(  # noqa: PLR0913, PLR0917 - one parameter an option
     )
     from gradcheck.batch import Bar, BatchOptions, compare_baseline, run_batch, write_last_failed
     from gradcheck.batch import write_baseline as save_baseline
-    from gradcheck.report.formats import BATCH_REPORTERS
     from gradcheck.suite import easier
 
-    more = extra_reports(report or ())
+    usual = "github" if os.environ.get("GITHUB_ACTIONS") == "true" else "table"
+    form, more = chosen(format, output, usual), extra_reports(report or ())
     check_writable([output, write_baseline, *(path for _, path in more)])
     limit = 1 if first else maxfail
-    texts = any(one in (options.Format.JSON, options.Format.JSONL) for one in (format, *(form for form, _ in more)))
+    texts = any(REPORTERS[one].texts for one in (form, *(one for one, _ in more)))
     limits = BatchOptions(
         _workers(workers), options.seconds(timeout), limit, seed=seed, texts=texts, everything=everything
     )
     found = _load(paths, at or (), settings, trust)
-    chosen, left = _Choice(expression, lf, _part(shard)).of(found.checks)
+    picked, left = _Choice(expression, lf, _part(shard)).of(found.checks)
     if collect_only:
-        raise typer.Exit(_list(chosen, found.problems))
-    terms = (*said(context), *left, *easier(chosen, settings))
-    made = replace(run_batch(chosen, limits, Bar()), problems=found.problems, terms=terms)
+        raise typer.Exit(_list(picked, found.problems))
+    terms = (*said(context), *left, *easier(picked, settings))
+    made = replace(run_batch(picked, limits, Bar()), problems=found.problems, terms=terms)
     write_last_failed(made)
     made = made if baseline is None else compare_baseline(made, baseline)
     if write_baseline is not None:
         save_baseline(made, write_baseline)
     made = replace(made, notes=[*made.notes, *_slowest(made, durations)])
     shown = options.view(color, everything=everything, quiet=quiet or assertion, verbose=verbose)
-    usual = options.Format.GITHUB if os.environ.get("GITHUB_ACTIONS") == "true" else options.Format.TABLE
-    for one, path in [(format or usual, output), *more]:
-        deliver(lambda file, one=one: BATCH_REPORTERS[one](made, file, shown), path, one, color)  # type: ignore[misc]
+    for one, path in [(form, output), *more]:
+        deliver(lambda file, one=one: write(one, made, file, shown), path, one, color)  # type: ignore[misc]
     raise typer.Exit(Exit.PASS if exit_zero and made.exit is Exit.FAIL else made.exit)
 # fmt: on
 

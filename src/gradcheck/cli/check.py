@@ -7,7 +7,7 @@ import platform
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,11 +15,11 @@ from gradcheck import __version__
 from gradcheck.apart import DEFAULT_TIMEOUT, timing
 from gradcheck.cli import options
 from gradcheck.cli.config import said
-from gradcheck.cli.output import Writer, check_writable, deliver, extra_reports, write_file
+from gradcheck.cli.output import check_writable, chosen, deliver, extra_reports, write_file
 from gradcheck.cli.values import Command
 from gradcheck.errors import FileProblem, UsageProblem, visible
 from gradcheck.exits import Exit
-from gradcheck.report import REPORTERS, View
+from gradcheck.report.reporters import RESULTS, names, write
 
 if TYPE_CHECKING:
     from gradcheck.outcome import Run
@@ -75,7 +75,9 @@ def check(  # noqa: PLR0913, PLR0917 - one parameter an option
         "--emit-repro", metavar="FILE", help="Write a script of torch alone that shows the worst failure.",
         show_default=False)] = None,
     everything: options.Everything = False,
-    format: Annotated[options.Format, typer.Option(help="What to write.")] = options.Format.TABLE,  # noqa: A002 - the option's name
+    format: Annotated[str | None, typer.Option(  # noqa: A002 - the option's name
+        metavar=f"[{'|'.join(names(RESULTS))}]", help="What to write; a table, unless the file's suffix says more.",
+        show_default=False)] = None,
     output: options.Output = None,
     report: options.Reports = None,
     color: options.Shade = options.Color.AUTO,
@@ -94,15 +96,17 @@ def check(  # noqa: PLR0913, PLR0917 - one parameter an option
     )
     if settings.wrt == ():
         raise UsageProblem("--wrt names no input")
-    more = extra_reports(report or ())
+    form, more = chosen(format, output, "table"), extra_reports(report or ())
     check_writable([output, emit_repro, *(path for _, path in more)])
     text = program_text(program)
     with timing(options.seconds(timeout)):
         run = _run(text, at or [], settings)
-    terms = said(context)
-    shown = options.view(color, everything=everything, quiet=quiet or assertion, verbose=verbose, terms=terms)
-    for one, path in [(format, output), *more]:
-        deliver(_writer(one, run, (text, at or [], settings), shown), path, one, color)
+    from gradcheck.suite import Check, single
+
+    made = single(Check(" ".join(text.split()), text, tuple(at or ()), settings), run, said(context))
+    shown = options.view(color, everything=everything, quiet=quiet or assertion, verbose=verbose)
+    for one, path in [(form, output), *more]:
+        deliver(lambda file, one=one: write(one, made, file, shown), path, one, color)  # type: ignore[misc]
     if emit_repro is not None:
         _emit(run, emit_repro)
     if run.exit is Exit.NOTHING:
@@ -133,23 +137,6 @@ def _run(text: str, at: Sequence[str], settings: Settings) -> Run:
     gc.freeze()  # what the libraries made stays for good: no collection needs to look at it
     gc.enable()
     return check_program(program, points, settings)
-
-
-def _writer(format: options.Format, run: Run, asked: tuple[str, Sequence[str], Settings], shown: View) -> Writer:  # noqa: A002
-    """Return what writes a run in one format; most of them know batches alone, of which one check is the smallest."""
-    if format.value in REPORTERS:
-        return lambda file: REPORTERS[format](run, file, shown)
-
-    def write(file: IO[str]) -> None:
-        from gradcheck.report.formats import BATCH_REPORTERS
-        from gradcheck.suite import Batch, Check, Result
-
-        text, at, settings = asked
-        one = Check(" ".join(text.split()), text, tuple(at), settings)
-        batch = Batch((Result(one, run),), run.environment, run.seed, terms=shown.terms)
-        BATCH_REPORTERS[format](batch, file, shown)
-
-    return write
 
 
 def program_text(program: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -26,25 +25,21 @@ from gradcheck.cli.options import (
     seconds,
     view,
 )
-from gradcheck.cli.output import Writer, check_writable, deliver, write_file
+from gradcheck.cli.output import Writer, check_writable, chosen, deliver, write_file
 from gradcheck.cli.values import Command
 from gradcheck.errors import UsageProblem
 from gradcheck.exits import Exit
-from gradcheck.report.lesson import FORMS
+from gradcheck.report.reporters import EXPLANATION, names, writer
 
 if TYPE_CHECKING:
     from gradcheck.explanation.model import Explanation
     from gradcheck.report import View
     from gradcheck.settings import Settings
 
-explainer = typer.Typer(**APP)  # type: ignore[arg-type]
-
-
-PROMPT = "Enter: the next step, q: quit "
+PROMPT = "Enter: the next step; q: quit "
 QUIT = ("q", "quit")
 
-Document = StrEnum("Document", {name.upper(): name for name in FORMS})  # type: ignore[misc]
-"""The forms of an explanation."""
+explainer = typer.Typer(**APP)  # type: ignore[arg-type]
 
 
 # fmt: off
@@ -62,7 +57,7 @@ def explain_program(  # noqa: PLR0913, PLR0917 - one parameter an option
     accumulate: Annotated[bool, typer.Option(
         "--accumulate/--no-accumulate",
         help="Run backward() at every point without zeroing, and follow what adds up.")] = False,
-    steps: Annotated[bool, typer.Option("--steps/--no-steps", help="One step at a time: Enter goes on.")] = False,
+    steps: Annotated[bool, typer.Option("--steps/--no-steps", help="One step at a time: Enter goes on, q quits.")] = False,
     hint: Annotated[bool, typer.Option(
         "--hint/--no-hint",
         help="Name the next rule before its result; without --steps, leave the results out.")] = False,
@@ -70,7 +65,10 @@ def explain_program(  # noqa: PLR0913, PLR0917 - one parameter an option
         metavar="FILE", help="Draw the dynamic graph to a file: .svg, .dot or .mmd.", show_default=False)] = None,
     seed: Seed = 0,
     timeout: Timeout = DEFAULT_TIMEOUT,
-    format: Annotated[Document, typer.Option(help="What to write.")] = Document.TERMINAL,  # noqa: A002 - the option's name
+    format: Annotated[str | None, typer.Option(  # noqa: A002 - the option's name
+        metavar=f"[{'|'.join(names(EXPLANATION))}]",
+        help="What to write; for the terminal, unless the file's suffix says more.",
+        show_default=False)] = None,
     output: Output = None,
     color: Shade = Color.AUTO,
 ) -> None:
@@ -78,7 +76,8 @@ def explain_program(  # noqa: PLR0913, PLR0917 - one parameter an option
     from gradcheck.settings import Settings
 
     settings = Settings(dtypes=listed([dtype]), device=device, wrt=listed(wrt) if wrt else None, seed=seed)
-    if steps and (format is not Document.TERMINAL or output is not None):
+    form = chosen(format, output, "terminal", EXPLANATION)
+    if steps and (form != "terminal" or output is not None):
         raise UsageProblem("--steps is for the terminal", hint="leave out --format and --output, or --steps")
     check_writable([output, graph])
     text = program_text(program)
@@ -86,7 +85,7 @@ def explain_program(  # noqa: PLR0913, PLR0917 - one parameter an option
         found = _explained(text, at or [], settings, accumulate, listed(freeze or ()))
     if graph is not None:
         _draw(found, graph)
-    deliver(_writer(format, found, view(color), steps, hint), output, format, color)
+    deliver(_writer(form, found, view(color), steps, hint), output, form, color)
     raise typer.Exit(Exit.FAIL if found.run.exit is Exit.FAIL else Exit.PASS)
 # fmt: on
 
@@ -106,18 +105,21 @@ def _explained(
     return explained(program, points, settings, accumulate=accumulate, freeze=freeze)
 
 
-def _writer(form: Document, found: Explanation, shown: View, steps: bool, hint: bool) -> Writer:
-    more = {"pause": _wait} if steps else {}
-    return lambda file: FORMS[form](found, file, shown, hint=hint, **more)
+def _writer(form: str, found: Explanation, shown: View, steps: bool, hint: bool) -> Writer:
+    write = writer(form, EXPLANATION)
+    if form == "terminal":
+        return lambda file: write(found, file, shown, pause=_goes_on if steps else None, hint=hint)
+    return lambda file: file.writelines([write(found, hint=hint)])
 
 
-def _wait() -> bool:
+def _goes_on() -> bool:
     """Ask whether to go on, and return the answer; where there is nobody to ask, it is yes."""
     sys.stdout.flush()
-    print(PROMPT, end="", file=sys.stderr, flush=True)
+    sys.stderr.write(PROMPT)
+    sys.stderr.flush()
     answer = sys.stdin.readline()
     if not answer.endswith("\n"):
-        print(file=sys.stderr)
+        sys.stderr.write("\n")
     return answer.strip().lower() not in QUIT
 
 
@@ -129,3 +131,4 @@ def _draw(found: Explanation, path: Path) -> None:
         raise UsageProblem("there is no graph to draw", hint="; ".join(found.notes) or None)
     text = draw(found.graph)
     write_file(path, lambda file: file.writelines([text]))
+

@@ -19,20 +19,6 @@ APP = {"add_completion": False, "pretty_exceptions_enable": False, "rich_markup_
 CONTEXT = {"help_option_names": ["-h", "--help"]}
 
 
-class Format(StrEnum):
-    """The formats of a report."""
-
-    TABLE = "table"
-    CONCISE = "concise"
-    JSON = "json"
-    JSONL = "jsonl"
-    JUNIT = "junit"
-    GITHUB = "github"
-    GITLAB = "gitlab"
-    SARIF = "sarif"
-    MARKDOWN = "markdown"
-
-
 class Color(StrEnum):
     """When a report is coloured."""
 
@@ -62,7 +48,8 @@ Nondet = Annotated[int, typer.Option(metavar="N", min=0, help="Run torch N more 
 Timeout = Annotated[float, typer.Option(
     "--timeout", metavar="SECONDS", help="How long one check may take; 0 is no limit.")]  # fmt: skip
 Output = Annotated[Path | None, typer.Option(
-    "--output", "-o", metavar="FILE", help="Write there, not to standard output.", show_default=False)]  # fmt: skip
+    "--output", "-o", metavar="FILE", help="Write there; the suffix says in which format.",
+    show_default=False)]  # fmt: skip
 Reports = Annotated[list[str] | None, typer.Option(
     "--report", metavar="FORMAT=FILE", help="Write one more report: junit=report.xml.",
     show_default=False)]  # fmt: skip

@@ -8,18 +8,23 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO
 
-from gradcheck.cli.options import Color, Format
+from gradcheck.cli.options import Color
 from gradcheck.errors import FileProblem, UsageProblem
-from gradcheck.streams import COMMANDS, JSON, TEXT, XML, taking
+from gradcheck.report.reporters import REPORTERS, RESULTS, by_suffix, known
+from gradcheck.streams import taking
 from gradcheck.tree import refuse_link
 
 Writer = Callable[[IO[str]], None]
 
-FORMS = {
-    **dict.fromkeys(("json", "jsonl", "gitlab", "sarif"), JSON), **dict.fromkeys(("junit", "html"), XML),
-    "github": COMMANDS,
-}  # fmt: skip
-"""How the formats that programs read are written to a stream; all others are text."""
+
+def chosen(word: str | None, output: Path | None, usual: str, what: str = RESULTS) -> str:
+    """Return the format that is asked for: by its name, by the suffix of the file, or else the usual one.
+
+    Raises UsageProblem for a name, and without one for a suffix, that no format has.
+    """
+    if word is not None:
+        return known(word, what)
+    return usual if output is None else by_suffix(output, what) or usual
 
 
 def deliver(write: Writer, output: Path | None, form: str, color: Color = Color.AUTO) -> None:
@@ -28,7 +33,7 @@ def deliver(write: Writer, output: Path | None, form: str, color: Color = Color.
         write_file(output, write)
         return
     try:
-        with taking(FORMS.get(form, TEXT), coloured=color is Color.ALWAYS):
+        with taking(REPORTERS[form].form, coloured=color is Color.ALWAYS):
             write(sys.stdout)
             sys.stdout.flush()
     except BrokenPipeError:
@@ -47,26 +52,19 @@ def write_file(path: Path, write: Writer) -> None:
         raise FileProblem(f"cannot write {path}: {problem.strerror or problem}") from None
 
 
-def extra_reports(texts: Sequence[str]) -> list[tuple[Format, Path]]:
+def extra_reports(texts: Sequence[str]) -> list[tuple[str, Path]]:
     """Return the further reports of ``--report FORMAT=FILE``; raises UsageProblem.
 
     >>> extra_reports(["junit=out/report.xml"])
-    [(<Format.JUNIT: 'junit'>, PosixPath('out/report.xml'))]
+    [('junit', PosixPath('out/report.xml'))]
     """
     found = []
     for text in texts:
         word, equals, file = text.partition("=")
-        if word not in list(Format):
-            from gradcheck.functions import nearest
-
-            closest = nearest(word, list(Format))
-            raise UsageProblem(
-                f"--report names no format: {word!r}",
-                hint=f"did you mean `{closest}`?" if closest else f"choose from {', '.join(Format)}",
-            )
+        known(word, RESULTS)
         if not equals or not file:
             raise UsageProblem(f"--report {text} names no file", hint=f"write --report {word}=FILE")
-        found.append((Format(word), Path(file)))
+        found.append((word, Path(file)))
     return found
 
 

@@ -1,13 +1,8 @@
-"""The reports: one file a format, chosen from a dict, all of the same finished run."""
+"""The reports: one file a format, chosen from the rows of ``reporters``, all of the same finished results."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from gradcheck.outcome import Run
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,19 +18,3 @@ class View:
     color: bool | None = None
     width: int | None = None
     terms: tuple[str, ...] = ()
-
-
-def _table(run: Run, file: IO[str], view: View) -> None:
-    from gradcheck.report import table
-
-    table.write(run, file, view)
-
-
-def _json(run: Run, file: IO[str], view: View) -> None:
-    from gradcheck.report import json
-
-    json.write(run, file, view)
-
-
-REPORTERS: dict[str, Callable[[Run, IO[str], View], None]] = {"table": _table, "json": _json}
-"""The reporter of each format; the libraries that it needs are loaded when it runs."""

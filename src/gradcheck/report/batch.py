@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from io import StringIO
 from itertools import compress
 from typing import IO
@@ -15,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gradcheck.errors import visible
-from gradcheck.report import View
+from gradcheck.report import View, table
 from gradcheck.report.blame import MARGIN, block
 from gradcheck.report.finding import Finding, again, findings, remarks
 from gradcheck.report.places import ulp_text
@@ -33,7 +34,13 @@ COLUMNS: dict[str, int] = {"check": 0, "verdict": 0, "ULP": 70, "where": 100, "c
 
 
 def write(batch: Batch, file: IO[str], view: View) -> None:
-    """Write the table of a batch, wide or narrow as the terminal is; where there is none, without trailing blanks."""
+    """Write the table of a batch, wide or narrow as the terminal is; where there is none, without trailing blanks.
+
+    The one program of a command line has the table of its run.
+    """
+    if batch.alone is not None:
+        table.write(batch.alone, file, replace(view, terms=batch.terms))
+        return
     if file.isatty():
         _show(batch, _console(file, view, view.width), view)
         return

@@ -19,9 +19,10 @@ from gradcheck.report.streamed import pieces, plain
 from gradcheck.repro import command, hexadecimal
 from gradcheck.verdict import Verdict, worst
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """Raised whenever a reader of the old document could misread the new one: since 3 lists may be cut, so that the place
-of an element in its list no longer tells its index, nor their length how many there are."""
+of an element in its list no longer tells its index, nor their length how many there are; since 4 one check is a batch
+of one, whose counts are those of checks."""
 ENCLOSURE_DIGITS = 40
 """Digits of the ends of an enclosure, which are rounded outwards."""
 MOST = 1_000

@@ -28,7 +28,7 @@ from gradcheck.plan import Plan
 from gradcheck.points import parse_points
 from gradcheck.program import Call, names, postorder, to_text
 from gradcheck.report import View
-from gradcheck.report.explain import write
+from gradcheck.report.lesson.terminal import write
 from gradcheck.settings import Settings
 
 LAB = "y = 3*x + 2; z = 2*y**2; out = mean(z)"

@@ -17,10 +17,10 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from gradcheck import functions
-from gradcheck.explanation.formulas import titled, to_latex, to_mathml
+from gradcheck.explanation.formulas import to_latex, to_mathml
 from gradcheck.explanation.formulas.names import GREEK
 from gradcheck.explanation.formulas.typeset import FORMS, FUNCTIONS
-from gradcheck.explanation.shown import POINT, D, derivative, point
+from gradcheck.explanation.shown import AT, LETTER, LITERAL, OVER, POINT, QUOTIENT, D, at, derivative, letter, over, point, quotient
 from gradcheck.formats import Ball
 from gradcheck.functions import COMPARISONS, COMPOSITE, CONDITIONS, ELEMENTWISE, HIDDEN, TENSOR, WHERE, Elementwise
 from gradcheck.functions.rows import Sample
@@ -129,11 +129,12 @@ POSITIVE = call("gt", Name("x"), number(0))
         (point(Fraction(1, 10**7), "y", "1e-07"), r"(1 \cdot 10^{-7})"),
         (number(Fraction(-2, 3)), r"-\frac{2}{3}"),
         (call("pow", number(Fraction(3) * 10**90), number(2)), r"(3 \cdot 10^{90})^{2}"),
-        (titled("d z[i, j]/d y[i, j]").node, r"\frac{dz_{i, j}}{dy_{i, j}}"),
-        (titled("d out/d theta_1").node, r"\frac{d\,\mathrm{out}}{d\theta_{1}}"),
-        (titled("d z/d y", partial=True).node, r"\frac{\partial z}{\partial y}"),
-        (titled("d sum(z)/d y").node, r"\frac{d}{dy}\left[ \sum z \right]"),
-        (titled("f").node, "f"),
+        (quotient(at("z", IJ), at("y", IJ)), r"\frac{dz_{i, j}}{dy_{i, j}}"),
+        (quotient(Name("out"), Name("theta_1")), r"\frac{d\,\mathrm{out}}{d\theta_{1}}"),
+        (quotient(Name("z"), Name("y"), partial=True), r"\frac{\partial z}{\partial y}"),
+        (quotient(call("sum", Name("z")), Name("y")), r"\frac{d}{dy}\left[ \sum z \right]"),
+        (over(["k"], at("z", [letter("k")])), r"\sum_{k} z_{k}"),
+        (over(["k"], Name("z"), call("ne", letter("k"), letter("i")), "product"), r"\prod_{k \ne i} z"),
     ],
     ids=str,
 )

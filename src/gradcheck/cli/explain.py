@@ -57,7 +57,8 @@ def explain_program(  # noqa: PLR0913, PLR0917 - one parameter an option
     accumulate: Annotated[bool, typer.Option(
         "--accumulate/--no-accumulate",
         help="Run backward() at every point without zeroing, and follow what adds up.")] = False,
-    steps: Annotated[bool, typer.Option("--steps/--no-steps", help="One step at a time: Enter goes on, q quits.")] = False,
+    steps: Annotated[bool, typer.Option(
+        "--steps/--no-steps", help="One step at a time: Enter goes on, q quits.")] = False,
     hint: Annotated[bool, typer.Option(
         "--hint/--no-hint",
         help="Name the next rule before its result; without --steps, leave the results out.")] = False,
@@ -131,4 +132,3 @@ def _draw(found: Explanation, path: Path) -> None:
         raise UsageProblem("there is no graph to draw", hint="; ".join(found.notes) or None)
     text = draw(found.graph)
     write_file(path, lambda file: file.writelines([text]))
-

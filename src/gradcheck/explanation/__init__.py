@@ -8,8 +8,9 @@ from math import prod
 
 from gradcheck.autograd import check_device
 from gradcheck.case import environment, read
-from gradcheck.case.inquiry import Inquiry, Search
+from gradcheck.case.inquiry import Inquiry
 from gradcheck.case.one import Case
+from gradcheck.case.search import Search
 from gradcheck.errors import LaneProblem, LimitProblem, UsageProblem
 from gradcheck.explanation.accumulation import accumulation
 from gradcheck.explanation.chain import chains

@@ -10,6 +10,7 @@ from gradcheck.explanation.model import Chain
 from gradcheck.explanation.shown import Formula, at, letter, quotient
 from gradcheck.formats import Ball, exact_text
 from gradcheck.program import Layer, Name, Node, call, names, unravel
+from gradcheck.verdict import Verdict
 
 
 def output_name(lanes: Lanes) -> str:
@@ -68,4 +69,5 @@ def _slope(lanes: Lanes, chain: Chain, slope: str) -> str | None:
     sign = "-" if slope.startswith("-") else "+"
     step = f"({chain.input} + {x[1:]})" if x.startswith("-") else f"({chain.input} - {x})"
     near = f"near {chain.input} = {x}, {name} is about {y} {sign} {slope.lstrip('-')}*{step}"
-    return f"{slope} is the slope at ({x}, {y}): {near}"
+    wrong = any(Verdict(one).fails for one in chain.verdicts)
+    return f"{slope} is the {'true ' if wrong else ''}slope at ({x}, {y}): {near}"

@@ -17,7 +17,7 @@ LETTERS = "ijklmnopqrstuvw"
 ANYWHERE = "the same numbers in another shape: each slope goes back to the place of its number"
 PICKED = "each element takes the slopes of all the places that it was copied to; what was not picked gets 0"
 SORTED = "each slope goes back to the place that its number came from"
-TIES = "elements that tie for it share it equally"
+TIES = "elements that tie for the extreme share it equally"
 
 
 @dataclass(frozen=True, slots=True)

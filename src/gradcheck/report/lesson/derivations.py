@@ -90,7 +90,7 @@ def _rule(step: Step, partial: bool) -> Iterator[Inline]:
 
 def _proved(one: Derivation, values: Values, *, first: bool) -> Iterator[Block]:
     if one.evaluation is not None:
-        yield Sentence(("At the point:",))
+        yield Sentence(("At the point:",), "open")
         yield from evaluation(one.evaluation, values)
     known = [ball for ball in one.numbers.exact or () if ball is not None]
     if known:

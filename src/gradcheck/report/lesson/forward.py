@@ -53,7 +53,8 @@ def evaluation(one: Evaluation, values: Values) -> Iterator[Block]:
         exact = all(values.is_exact(term.value, term.substituted) for term in one.terms)
         lines.append(Equation(_added(one, values), sign="=" if exact else "≈"))
     exact = values.is_exact(one.value, one.substituted)
-    lines.append(Equation((Numeral(values.first(one.value)),), sign="=" if exact else "≈"))
+    if one.value.exact is not None and one.value.exact[0] is not None:
+        lines.append(Equation((Numeral(values.first(one.value)),), sign="=" if exact else "≈"))
     yield Formulas(tuple(lines))
     if len(one.terms) > 1:
         terms: list[tuple[Words, ...]] = []

@@ -1,24 +1,33 @@
-"""What the check says of a point, as a text: the very words that it prints in a terminal."""
+"""What the check says of a point: the very words that it prints in a terminal."""
 
 from __future__ import annotations
 
 from io import StringIO
+from typing import Any
 
 from rich.console import Console
+from rich.text import Text
 
-from gradcheck.errors import visible
 from gradcheck.outcome import Run
 from gradcheck.report import View
 from gradcheck.report.told import notes
 
 WIDTH = 80
-"""Columns of the text."""
+"""Columns of a story that is a text."""
+
+
+def parts(run: Run, width: int) -> list[Any]:
+    """Return what is printed of a run below its tables, without blank lines at the end."""
+    made = list(notes(run, View(width=width)))
+    while made and isinstance(made[-1], Text) and not made[-1].plain.strip():
+        made.pop()
+    return made
 
 
 def story(run: Run) -> str:
-    """Return the story of a run."""
+    """Return the story of a run as a text."""
     file = StringIO()
     console = Console(file=file, no_color=True, highlight=False, width=WIDTH)
-    for part in notes(run, View(width=WIDTH)):
+    for part in parts(run, WIDTH):
         console.print(part)
-    return "\n".join(visible(line.rstrip()) for line in file.getvalue().rstrip().splitlines())
+    return "\n".join(line.rstrip() for line in file.getvalue().rstrip().splitlines())

@@ -34,8 +34,8 @@ from gradcheck.report.lesson.blocks import (
     Words,
 )
 from gradcheck.report.lesson.build import lesson
+from gradcheck.report.lesson.story import parts
 from gradcheck.report.lesson.tree import tree
-from gradcheck.report.told import notes
 from gradcheck.report.tones import FILE_WIDTH, STYLES
 
 NARROW = 80
@@ -103,7 +103,7 @@ def _parts(block: Block, width: int) -> Iterator[RenderableType]:
         case Tree(graph):
             yield tree(graph, width)
         case Story(run):
-            yield from notes(run, View(width=width))  # type: ignore[misc]
+            yield from parts(run, width)
 
 
 def _formulas(lines: tuple[Equation, ...], goes_on: bool) -> Iterator[RenderableType]:

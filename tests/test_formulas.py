@@ -109,6 +109,9 @@ def test_latex_in_whole_texts(text: str, wanted: str) -> None:
     assert to_latex(formula(text)) == wanted
 
 
+IJ = [letter("i"), letter("j")]
+OWN = {QUOTIENT, LITERAL, LETTER, AT, OVER}
+"""What only explanations write."""
 POSITIVE = call("gt", Name("x"), number(0))
 
 
@@ -195,7 +198,7 @@ def test_every_sample_shows_all_its_names(text: str) -> None:
 
 
 def test_the_marks_are_operations_of_the_table() -> None:
-    known = {*ELEMENTWISE, *TENSOR, *COMPOSITE, *CONDITIONS, *HIDDEN, WHERE, *functions.CONSTANTS, D, POINT}
+    known = {*ELEMENTWISE, *TENSOR, *COMPOSITE, *CONDITIONS, *HIDDEN, WHERE, *functions.CONSTANTS, D, POINT, *OWN}
     assert set(FORMS) | set(FUNCTIONS) <= known
 
 

@@ -37,6 +37,7 @@ from gradcheck.judgements import Judgements
 from gradcheck.settings import Settings
 from gradcheck.suite import Batch, Check, Expectation, Result
 from gradcheck.verdict import Verdict
+from unfolded import unfolded
 
 OVERFLOW = "log(1 + exp(x))", "x=100"
 """A program and a point where torch's float32 gradient is nan, and the derivative is 1."""
@@ -62,7 +63,7 @@ def batch_of(*results: Result) -> Batch:
 
 def said(batch: Batch) -> list[Any]:
     """Return all of a batch but the seconds."""
-    return [(one.check.id, one.problem, one.unmet, one.passed, repr(one.outcomes)) for one in batch]
+    return [(one.check.id, one.problem, one.unmet, one.passed, unfolded(one.outcomes)) for one in batch]
 
 
 # --- a batch --------------------------------------------------------------------------------------
@@ -92,7 +93,7 @@ def test_a_batch_is_what_the_checks_say_one_by_one(mixed: Batch) -> None:
             assert one.problem == "a * is missing between 2 and x\n  2x\n  ^^\nwrite 2*x"
             continue
         alone = check_one(one.check.program, one.check.at, settings=one.check.settings)
-        assert repr(one.run.outcomes) == repr(alone.outcomes)
+        assert unfolded(one.run.outcomes) == unfolded(alone.outcomes)
         assert one.run.environment == alone.environment == mixed.environment
         assert one.seconds > 0
     assert mixed.exit is Exit.FAIL
@@ -166,7 +167,7 @@ def test_a_program_travels_as_its_text() -> None:
     import pickle
 
     run = check_one("y = 3*x + 2; pi*y**2", "x=1,pi=2")
-    assert repr(pickle.loads(pack(Answer(run))).run.outcomes) == repr(run.outcomes)
+    assert unfolded(pickle.loads(pack(Answer(run))).run.outcomes) == unfolded(run.outcomes)
 
 
 # --- expectations ---------------------------------------------------------------------------------

@@ -69,7 +69,7 @@ def test_every_check_can_be_explained(name: str) -> None:
         program = parse(check.program, assigned_constants(check.at))
         points = parse_points(check.at, program.inputs, seed=check.settings.seed)
         try:
-            made = explain_program(program, points[:1], replace(check.settings, dtypes=check.settings.dtypes[:1]))
+            made = explain_program(program, points[:1], replace(check.settings, dtypes=check.settings.in_dtypes[:1]))
         except LimitProblem:  # some are too large to be explained
             continue
         write(made, StringIO(), View(color=False))

@@ -19,7 +19,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("constants", "source"),
     ("parse", "points"),
     ("definitions", "dispatch", "settings"),
-    ("lower", "pointwise"),
+    ("arguments", "lower", "pointwise"),
     ("kernels", "exact", "autograd", "compare", "expect", "blame", "rewrites"),
     ("judgements", "symbolic"),
     ("display", "gradients"),

@@ -9,6 +9,7 @@ import pytest
 
 from gradcheck.case import check
 from gradcheck.exact.sides import beside
+from gradcheck.formats import Ball
 from gradcheck.lower import lower
 from gradcheck.parse import parse
 from gradcheck.settings import Settings
@@ -96,7 +97,7 @@ def truth(text: str, x: float) -> Truth:
     assert judgement.verdict not in (Verdict.UNDECIDED, Verdict.ERROR), judgement
     if judgement.verdict is Verdict.UNDEFINED:
         return UNDEFINED
-    if ball is not None:
+    if isinstance(ball, Ball):
         return 0.0 if ball.contains(0.0) else ball.nearest
     return both_sides(text, x)
 

@@ -8,19 +8,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from gradcheck.blame import Blame, Cause
     from gradcheck.errors import GradcheckError
     from gradcheck.explanation.model import Explanation
-    from gradcheck.outcome import Run
+    from gradcheck.gradients import GradientOutcome
+    from gradcheck.outcome import Outcome, Run
     from gradcheck.settings import DEFAULT_ULPS, Settings
+    from gradcheck.verdict import Verdict
 
 __version__ = "0.1.0"
 
-_HOMES = {"GradcheckError": "errors", "DEFAULT_ULPS": "settings", "Settings": "settings"}
+_HOMES = {
+    "Blame": "blame", "Cause": "blame", "DEFAULT_ULPS": "settings", "Explanation": "explanation.model",
+    "GradcheckError": "errors", "GradientOutcome": "gradients", "Outcome": "outcome", "Run": "outcome",
+    "Settings": "settings", "Verdict": "verdict",
+}  # fmt: skip
 
 
 def __getattr__(name: str) -> object:
@@ -30,43 +37,52 @@ def __getattr__(name: str) -> object:
     return getattr(import_module(f"gradcheck.{_HOMES[name]}"), name)
 
 
-def check(
-    program: str,
-    at: str | Sequence[str] | Mapping[str, object] | None = None,
-    *,
-    settings: Settings | None = None,
-    **points: object,
-) -> Run:
+def __dir__() -> list[str]:
+    """Return the public names, also those that are not imported yet."""
+    return sorted({*globals(), *__all__})
+
+
+def check(program: str, /, *at: object, settings: Settings | None = None, **given: object) -> Run:
     """Return the outcomes of one program: the very same that the command prints.
 
-    ``at`` takes the texts of ``--at``, or a mapping of inputs; ``points`` are inputs by name: numbers, nested lists,
-    NumPy arrays, torch tensors, or texts. ``settings`` hold dtypes, device, tolerance in ULP, inputs to differentiate
-    by, and an expected derivative. A disagreement is a verdict in the outcome; a program or a point that cannot be
-    understood raises GradcheckError.
+    Points are given by the names of the inputs (``x=2``), in their order (``check("x*y", 2, 3)``), as a mapping, or as
+    texts of ``--at``. A point is a number, a nested list, a NumPy array, a torch tensor, or a text; a list is a tensor,
+    and ``"1,2,3"`` are three points. Fields of ``settings`` can be given by name as well, one dtype as ``dtype``; where
+    the program has an input of such a name, that is meant. Without a dtype and a device tensors and arrays are checked
+    in their own, all else in float32 on the cpu.
 
     The run holds an outcome for each point and dtype, and ``gradients`` by the names of the inputs: ``torch``,
-    ``lower`` and ``upper`` (proven bounds of the exact numbers), ``ulps`` and ``verdicts`` are arrays of the input's
-    shape, with the points along a first axis where there are several.
+    ``lower`` and ``upper`` (proven bounds of the exact numbers), ``ulps`` (errors in ULP of the dtype) and ``verdicts``
+    are arrays of the input's shape, with the points along a first axis where there are several. ``print(run)`` shows
+    the table. A disagreement is a verdict in the outcome; a program, a point or a setting that cannot be understood
+    raises GradcheckError.
 
-    >>> from gradcheck import Settings, check
-    >>> run = check("x*exp(-x**2)", "x=-3:3:7", settings=Settings(dtypes=("float64", "bfloat16")))
+    >>> check("x**2", 2)
+    <Run 'x**2' in float32: agree (1 agree)>
+    >>> run = check("x*exp(-x**2)", "x=-3:3:7", dtype=("float64", "bfloat16"))
     >>> len(run), run.passed, run.of("bfloat16").gradients["x"].torch
     (14, True, array([-0.00210571, -0.12792969, -0.3671875 ,  1.        , -0.3671875 ,
            -0.12792969, -0.00210571]))
+    >>> import torch
+    >>> check("log(1 + exp(x))", torch.tensor([1.0, 720.0], dtype=torch.float64))
+    <Run 'log(1 + exp(x))' in float64: disagree (1 agree, 1 disagree)>
     """
-    from gradcheck import case  # torch, SymPy and FLINT are loaded with the first check
+    from dataclasses import replace
 
-    return case.check(program, at, settings=settings, **points)
+    from gradcheck import case  # torch, SymPy and FLINT are loaded with the first check
+    from gradcheck.report.shown import WRITERS
+
+    return replace(case.check(program, *at, settings=settings, **given), writers=WRITERS)
 
 
 def explain(
     program: str,
-    at: str | Sequence[str] | Mapping[str, object] | None = None,
-    *,
+    /,
+    *at: object,
     settings: Settings | None = None,
     accumulate: bool = False,
-    freeze: Sequence[str] = (),
-    **points: object,
+    freeze: str | Sequence[str] = (),
+    **given: object,
 ) -> Explanation:
     """Return where the gradient of a program comes from: forward pass, derivation, chain rule and graph at one point.
 
@@ -83,8 +99,21 @@ def explain(
     from gradcheck import explanation
     from gradcheck.report.lesson import NOTEBOOK
 
-    made = explanation.explain(program, at, settings=settings, accumulate=accumulate, freeze=freeze, **points)
+    made = explanation.explain(program, *at, settings=settings, accumulate=accumulate, freeze=freeze, **given)
     return replace(made, writers=NOTEBOOK)
 
 
-__all__ = ["DEFAULT_ULPS", "GradcheckError", "Settings", "check", "explain"]
+__all__ = [
+    "DEFAULT_ULPS",
+    "Blame",
+    "Cause",
+    "Explanation",
+    "GradcheckError",
+    "GradientOutcome",
+    "Outcome",
+    "Run",
+    "Settings",
+    "Verdict",
+    "check",
+    "explain",
+]

@@ -334,6 +334,21 @@ FORMATS = {
 """The formats of torch's real dtypes, by name."""
 
 
+def dtype_name(dtype: object) -> str:
+    """Return the name of a dtype, given by its name, as torch's or NumPy's, or as Python's ``float``.
+
+    Whether FORMATS has such a one is for the caller to ask.
+
+    >>> import numpy, torch
+    >>> [dtype_name(one) for one in ("float64", torch.bfloat16, numpy.float32, numpy.dtype("f2"), float)]
+    ['float64', 'bfloat16', 'float32', 'float16', 'float64']
+    """
+    if dtype is float:
+        return "float64"
+    named = dtype if isinstance(dtype, str) else getattr(dtype, "name", getattr(dtype, "__name__", dtype))
+    return str(named).strip().removeprefix("torch.")
+
+
 EXACT_DIGITS = {"float64": 18, "float32": 10, "bfloat16": 5, "float16": 6}
 """Digits of an exact number: one or two more than the dtype has."""
 

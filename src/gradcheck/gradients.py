@@ -37,7 +37,7 @@ class Display(Protocol):
         """Make all texts at once."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class GradientOutcome:
     """The gradient by one input: arrays of the input's shape, and what is known of single elements in row-major order.
 
@@ -47,6 +47,13 @@ class GradientOutcome:
     is None where torch returned no gradient. ``expected`` and ``expectations`` are there when the user stated a
     derivative; a number is None where that has no value. ``blames`` say what is at fault, one for each kind of bad
     element, the worst first.
+
+    >>> from gradcheck import check
+    >>> found = check("x**2*y", x=[1, 2, 3], y=0.5).gradients["x"]
+    >>> found
+    <GradientOutcome by x, shape (3,): agree>
+    >>> found.formula, found.torch, found.upper - found.lower
+    ('2*x[i]*y', array([1., 2., 3.]), array([0., 0., 0.]))
     """
 
     input: str
@@ -58,6 +65,9 @@ class GradientOutcome:
     expected: list[float | None] | None = None
     expectations: Judgements | None = None
     blames: list[Blame] = field(default_factory=list)
+
+    def __repr__(self) -> str:
+        return f"<GradientOutcome by {self.input}, shape {self.shape}: {self.verdict}>"
 
     def ball(self, k: int) -> Ball | None:
         """Return the proven enclosure of one element, by its place in row-major order."""

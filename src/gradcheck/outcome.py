@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
 from gradcheck.blame import Blame
 from gradcheck.compare import Judgement, Rank
-from gradcheck.errors import UsageProblem
+from gradcheck.errors import UsageProblem, printable
 from gradcheck.exits import Exit
 from gradcheck.formats import Ball
 from gradcheck.gradients import Display, GradientOutcome, Gradients
@@ -25,6 +25,8 @@ Floats = np.ndarray[Any, np.dtype[np.float64]]
 
 LEADING = 16
 """Outcomes, the worst of many, that what is said in words looks at."""
+SHORT = 48
+"""Characters of a program, or of the value of an input, in the one line of a ``repr``."""
 CHOICE = "choose an outcome: run[0].gradients"
 
 
@@ -64,12 +66,22 @@ class Fault:
     blame: Blame
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Outcome:
-    """One program at one point in one dtype.
+    """One program at one point in one dtype: an element of a run.
 
-    ``ulps`` is the tolerance. ``faults`` are the operations that are proven wrong, those under test foremost; that one
-    leaves all the gradients right does not make it right.
+    ``rounded`` holds the point as it is in the dtype, by the names of the inputs: float64 arrays of their shapes.
+    ``gradients`` are found by the same names, ``layers`` in the order of the program. ``ulps`` is the tolerance in ULP,
+    ``bits`` the working precision of the balls. ``faults`` are the operations that are proven wrong, those under test
+    foremost; that one leaves all the gradients right does not make it right. ``error`` says why torch could not run the
+    program, and then there are no layers and no gradients.
+
+    >>> from gradcheck import check
+    >>> run = check("y = 3*x; sum(y**2)", x=[1, 0.1])
+    >>> run[0]
+    <Outcome 'y = 3*x; sum(y**2)' at x of shape (2,) in float32: agree (2 agree)>
+    >>> run[0].layers[0].values, run[0].gradients["x"].torch
+    (array([3.        , 0.30000001]), array([18.        ,  1.80000007]))
     """
 
     program: Program
@@ -85,6 +97,13 @@ class Outcome:
     error: str | None = None
     ulps: float = 0.0
     faults: list[Fault] = field(default_factory=list)
+
+    def __repr__(self) -> str:
+        at = ", ".join(
+            f"{name} of shape {one.shape}" if one.shape and one.written is None else f"{name} = {_short(one.text)}"
+            for name, one in self.point.items()
+        )
+        return f"<Outcome {_short(self.program.source)!r} at {at} in {self.dtype}: {_told(self)}>"
 
     @property
     def verdict(self) -> Verdict:
@@ -211,17 +230,45 @@ class Outcomes(Sequence[Outcome]):
         """Return the gradients of all points, along a first axis; the points have one shape, and the dtype is one."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Run(Sequence[Outcome]):
-    """All the outcomes of one call, the verdicts that make it fail, and the environment that they came from."""
+    """All the outcomes of one call: a sequence with one for each point and dtype, the dtypes of a point together.
+
+    ``failing`` are the verdicts that make it fail, ``ulps`` is the tolerance in ULP that was asked for, None where each
+    dtype had its own, ``environment`` the versions that the numbers depend on. ``print(run)`` shows the table that the
+    command prints, and a notebook the same in colours: ``writers`` hold what writes them, by the form.
+
+    >>> from gradcheck import check
+    >>> run = check("x**2", "1,2,3")
+    >>> run, run.passed, len(run), run[2].gradients["x"].torch
+    (<Run 'x**2' in float32: agree (3 agree)>, True, 3, array(6.))
+    """
 
     outcomes: Sequence[Outcome]
     ulps: float | None
     seed: int | None
     environment: dict[str, str]
     failing: frozenset[Verdict] = frozenset({Verdict.DISAGREE, Verdict.ERROR})
+    writers: Mapping[str, Callable[[Run], str]] = field(default_factory=dict, compare=False)
 
-    def __getitem__(self, index):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN204
+    def __repr__(self) -> str:
+        text = "".join(f" {_short(one.program.source)!r}" for one in self.leading(1)[:1])
+        dtypes = " and ".join(self.tally.dtypes)
+        return f"<Run{text}{f' in {dtypes}' if dtypes else ''}: {_told(self)}>"
+
+    def __str__(self) -> str:
+        return self.writers["text"](self) if "text" in self.writers else repr(self)
+
+    def _repr_html_(self) -> str | None:
+        """Return what a notebook shows."""
+        return self.writers["html"](self) if "html" in self.writers else None
+
+    @overload
+    def __getitem__(self, index: int) -> Outcome: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Outcome]: ...
+    def __getitem__(self, index: int | slice) -> Outcome | Sequence[Outcome]:
+        """Return one outcome, or several."""
         return self.outcomes[index]
 
     def __len__(self) -> int:
@@ -307,6 +354,20 @@ class Run(Sequence[Outcome]):
         if not sum(tally.counts.values()):
             return Exit.NOTHING
         return Exit.FAIL if self.failing & tally.verdicts else Exit.PASS
+
+
+def _told(found: Outcome | Run) -> str:
+    """Return the verdict, and how many elements of the gradients have which."""
+    counts = found.counts()
+    if not sum(counts.values()):
+        return "nothing was checked"
+    each = ", ".join(f"{counts[verdict]:,} {verdict}" for verdict in Verdict if counts[verdict])
+    return f"{found.verdict} ({each})"
+
+
+def _short(text: str) -> str:
+    line = " ".join(printable(part).strip() for part in text.splitlines())
+    return line if len(line) <= SHORT else f"{line[: SHORT - 3]}..."
 
 
 def gathered(outcomes: Sequence[Outcome]) -> Gradients:

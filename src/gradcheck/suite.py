@@ -68,7 +68,7 @@ def easier(checks: Sequence[Check], base: Settings) -> tuple[str, ...]:
 
 
 def _wider(own: Settings, base: Settings) -> bool:
-    return any(own.tolerance(dtype) > base.tolerance(dtype) for dtype in own.dtypes)
+    return any(own.tolerance(dtype) > base.tolerance(dtype) for dtype in own.in_dtypes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,7 +88,7 @@ def _seen(result: Result, known: Known | None, factor: float) -> Result:
 
 def _tolerance(result: Result) -> float:
     settings = result.check.settings
-    return max(map(settings.tolerance, settings.dtypes))
+    return max(map(settings.tolerance, settings.in_dtypes))
 
 
 def _worse(now: Known, then: Known, tolerance: float, factor: float) -> str | None:

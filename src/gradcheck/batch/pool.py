@@ -173,7 +173,7 @@ class Pool:
     def start(self, first: int | None = None) -> None:
         """Start a worker; ``first`` is the check that it will run first."""
         log = self.logs / str(next(self.numbers))
-        devices = ", ".join(dict.fromkeys(check.settings.device for check in self.checks))
+        devices = ", ".join(dict.fromkeys(check.settings.on_device for check in self.checks))
         start_server(self.context)
         ours, theirs = self.context.Pipe()
         given = theirs, self.examine, self.options.memory, str(log), devices

@@ -145,7 +145,7 @@ class Case:
             case, at = self.larger
             return taken(case.with_operations if traced else case.backward(), at)
         return autograd.backward(
-            self.plan.program, self.arrays, self.plan.wrt, dtype=self.dtype, device=self.settings.device,
+            self.plan.program, self.arrays, self.plan.wrt, dtype=self.dtype, device=self.settings.on_device,
             under_test=self.settings.under_test, traced=traced,
         )  # fmt: skip
 
@@ -156,7 +156,7 @@ class Case:
 
     def vectorised(self, *, traced: bool = False) -> tuple[Backward, ...]:
         """Return what torch's vectorised kernels made of an elementwise program, which one point alone never meets."""
-        if self.settings.device != "cpu" or self.settings.under_test:
+        if self.settings.on_device != "cpu" or self.settings.under_test:
             return ()
         return autograd.vectorised(self.plan.program, self.arrays, self.plan.wrt, dtype=self.dtype, traced=traced)
 
@@ -184,8 +184,8 @@ class Case:
                 "the gradient is that of their sum, as out.sum().backward() has it"
             )
         return Outcome(
-            self.plan.program, self.point, self.arrays, self.dtype, self.settings.device, layers, Gradients(gradients),
-            self.plan.display, self.bits, notes, error, self.tolerance, list(faults),
+            self.plan.program, self.point, self.arrays, self.dtype, self.settings.on_device, layers,
+            Gradients(gradients), self.plan.display, self.bits, notes, error, self.tolerance, list(faults),
         )  # fmt: skip
 
     def repeat(self, gradients: list[Elements], first: Backward) -> None:

@@ -53,7 +53,7 @@ Truths = np.ndarray[Any, np.dtype[np.bool_]]
 def stacks(plan: Plan, dtype: str, settings: Settings) -> bool:
     """Return whether points of a plan may be one case: all goes by elements, and torch runs what it always runs."""
     shapes = set(plan.inputs().values())
-    ordinary = settings.device == "cpu" and not settings.nondet and not settings.under_test
+    ordinary = settings.on_device == "cpu" and not settings.nondet and not settings.under_test
     if not ordinary or len(shapes) != 1 or prod(*shapes) > MAX_SIZE or not autograd.stacks(plan.program, dtype):
         return False
     cores = (plan.shared.core, *plan.expect.values(), *(core for core, _ in plan.closed.values()))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from math import prod
 
+from gradcheck.arguments import read
 from gradcheck.autograd import check_device
-from gradcheck.case import environment, read
+from gradcheck.case import environment
 from gradcheck.case.inquiry import Inquiry
 from gradcheck.case.one import Case
 from gradcheck.case.search import Search
@@ -25,7 +26,7 @@ from gradcheck.outcome import Outcome, Run
 from gradcheck.plan import Plan
 from gradcheck.points import Point
 from gradcheck.program import Call, Program, names
-from gradcheck.settings import Settings
+from gradcheck.settings import Settings, names_of
 from gradcheck.verdict import failing
 
 MAX_NUMBERS = 20_000
@@ -38,17 +39,16 @@ __all__ = ["Explanation", "explain", "explain_program"]
 
 def explain(
     program: str,
-    at: str | Sequence[str] | Mapping[str, object] | None = None,
-    *,
+    /,
+    *at: object,
     settings: Settings | None = None,
     accumulate: bool = False,
-    freeze: Sequence[str] = (),
-    **points: object,
+    freeze: str | Sequence[str] = (),
+    **given: object,
 ) -> Explanation:
-    """Return the explanation of one program; see ``gradcheck.explanation``."""
-    settings = settings or Settings()
-    parsed, given = read(program, at, points, settings)
-    return explain_program(parsed, given, settings, accumulate=accumulate, freeze=freeze)
+    """Return the explanation of one program; see ``gradcheck.explain``."""
+    parsed, points, asked = read(program, at, settings, given)
+    return explain_program(parsed, points, asked, accumulate=accumulate, freeze=names_of(freeze))
 
 
 def explain_program(
@@ -61,8 +61,8 @@ def explain_program(
 ) -> Explanation:
     """Return the explanation of a parsed program at the first of its points; further ones are for ``accumulate``."""
     settings = settings.resolved(program)
-    if settings.device != "cpu":
-        check_device(settings.device)
+    if settings.on_device != "cpu":
+        check_device(settings.on_device)
     wrt = _tracked(program, settings, freeze)
     if not points or not program.inputs:
         raise UsageProblem("there is no input to differentiate by: a constant has nothing to explain")
@@ -76,7 +76,7 @@ def explain_program(
     outcomes = [Inquiry(case, case.run(), search).run() for case in cases]
     lanes = _lanes(program, cases[0], outcomes[0])
     run = Run(
-        tuple(outcomes), settings.ulps, settings.seed, environment(settings.device),
+        tuple(outcomes), settings.ulps, settings.seed, environment(settings.on_device),
         failing(settings.assertion, settings.allow),
     )  # fmt: skip
     made = _explanation(lanes, run, freeze, settings)
@@ -86,7 +86,7 @@ def explain_program(
 def _tracked(program: Program, settings: Settings, freeze: Sequence[str]) -> tuple[str, ...]:
     """Return the inputs to differentiate by, without those that are frozen."""
     replace(settings, wrt=tuple(freeze)).validate(program.inputs)
-    if len(settings.dtypes) > 1:
+    if len(settings.in_dtypes) > 1:
         raise UsageProblem("one dtype is explained at a time")
     wrt = program.inputs if settings.wrt is None else settings.wrt
     return tuple(name for name in wrt if name not in freeze)
@@ -100,7 +100,7 @@ def _cases(program: Program, points: Sequence[Point], wrt: tuple[str, ...], sett
         key = tuple(shapes.items())
         if key not in plans:
             plans[key] = Plan.make(program, shapes, wrt, ())
-        cases.append(Case(plans[key], point, settings.dtypes[0], settings))
+        cases.append(Case(plans[key], point, settings.in_dtypes[0], settings))
     return cases
 
 
@@ -129,7 +129,7 @@ def _explanation(lanes: Lanes, run: Run, freeze: Sequence[str], settings: Settin
     back, cuts = chains(lanes), tracking(lanes, freeze)
     said = meaning(lanes, back) if all(one.kind == "freeze" for one in cuts) else None
     return Explanation(
-        lanes.case.plan.program, lanes.case.dtype, settings.device, forward(lanes), derivations, back, graph,
+        lanes.case.plan.program, lanes.case.dtype, settings.on_device, forward(lanes), derivations, back, graph,
         said, run, trackings=cuts, notes=tuple(notes), environment=run.environment,
     )  # fmt: skip
 

@@ -25,7 +25,7 @@ def accumulation(cases: Sequence[Case], outcomes: Sequence[Outcome]) -> tuple[Ac
         raise UsageProblem("gradients accumulate in one tensor: --accumulate needs points of one shape")
     held = autograd.accumulate(
         first.plan.program, [case.arrays for case in cases], first.plan.wrt, dtype=first.dtype,
-        device=first.settings.device, under_test=first.settings.under_test,
+        device=first.settings.on_device, under_test=first.settings.under_test,
     )  # fmt: skip
     return tuple(
         Accumulation(name, tuple(_passes(name, cases, outcomes, [one[name] for one in held])))

@@ -257,12 +257,12 @@ class Tracking:
 # --- all of it ------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Explanation:
     """One program at one point, explained. ``meaning`` is a sentence: the slope at (2, 63).
 
     ``run`` is the check itself: its verdicts, and what is at fault where torch is not right. ``notes`` say what was
-    left out and why. ``writers`` turn it into a document of a form (``html``, ``latex``), for notebooks.
+    left out and why. ``writers`` turn it into a text, for ``print``, and for notebooks into ``html`` and ``latex``.
     """
 
     program: Program
@@ -279,6 +279,15 @@ class Explanation:
     notes: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     writers: Mapping[str, Callable[[Explanation], str]] = field(default_factory=dict, repr=False, compare=False)
+
+    def __str__(self) -> str:
+        return self.writers["text"](self) if "text" in self.writers else repr(self)
+
+    def __repr__(self) -> str:
+        """Return one line: what is explained, and the verdict."""
+        at = ", ".join(leaf.name for leaf in self.forward.leaves)
+        program = " ".join(self.program.source.split())
+        return f"<explanation of {program!r} by {at} in {self.dtype}: {self.run.verdict}>"
 
     def _repr_html_(self) -> str | None:
         return self.writers["html"](self) if "html" in self.writers else None

@@ -93,7 +93,8 @@ def _text(node: Call, args: list[Written]) -> Written | None:
 
 
 def _over_text(node: Call, texts: list[str], levels: list[int]) -> Written:
-    body = texts[0] if levels[0] >= PRODUCT else f"({texts[0]})"
+    whole = levels[0] >= PRODUCT or (isinstance(node.args[0], Call) and node.args[0].op == QUOTIENT)
+    body = texts[0] if whole else f"({texts[0]})"
     letters = node.param("letters")
     assert isinstance(letters, tuple)
     below = texts[1] if len(texts) > 1 else ", ".join(map(str, letters))

@@ -42,7 +42,7 @@ def tracking(lanes: Lanes, frozen: Sequence[str]) -> tuple[Tracking, ...]:
     plan = lanes.case.plan
     cuts = [part for layer in plan.program.layers for part in postorder(layer.expression) if _is_cut(part)]
     message = autograd.untracked_message(
-        plan.program, lanes.case.arrays, plan.wrt, dtype=lanes.case.dtype, device=lanes.case.settings.device,
+        plan.program, lanes.case.arrays, plan.wrt, dtype=lanes.case.dtype, device=lanes.case.settings.on_device,
         under_test=lanes.case.settings.under_test,
     )  # fmt: skip
     backward = None if message is None else NOTHING.format(message=message)

@@ -2,37 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from math import isfinite
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
 from gradcheck.constants import by_python
 from gradcheck.errors import NameProblem, UsageProblem
-from gradcheck.formats import FORMATS
+from gradcheck.formats import FORMATS, dtype_name
 from gradcheck.functions import known_names, nearest
 from gradcheck.functions.signatures import meanings
 from gradcheck.program import Call, Program, fold
 
 DEFAULT_ULPS = {"float64": 16.0, "float32": 16.0, "bfloat16": 2.0, "float16": 2.0}
 """Tolerance in ULP by dtype where none is given: 16 would be 6 to 12 % in bfloat16, whose ULP are large."""
+DEFAULT_DTYPE, DEFAULT_DEVICE = "float32", "cpu"
+"""Where a check runs of which nobody says it, and whose points have no dtype and no device of their own."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How to check: dtypes, device, inputs to differentiate by (None: all), tolerance, and what the user believes.
+    """How to check; each field is a keyword of ``check`` as well.
 
-    ``ulps`` is the tolerance in ULP of the dtype; None takes DEFAULT_ULPS.
+    ``dtypes`` are names or torch's own dtypes, one or several, and ``device`` is a name or torch's; None takes those of
+    the tensors that are given as points, and float32 on the cpu where there are none. ``wrt`` names the inputs to
+    differentiate by, None is all. ``ulps`` is the tolerance in ULP of the dtype; None takes DEFAULT_ULPS.
+    ``expect`` holds derivatives that the user believes in, as texts or by the names of the inputs. ``seed`` is that of
+    random points, ``directory`` where files of points are looked for.
     With ``assertion`` whatever is not known to be right fails too; ``allow`` names verdicts that pass all the same.
     ``nondet`` is how often torch runs again, to see whether it returns the same. ``under_test`` holds callables that
     run in place of torch's own, by the operation's name or another name of it (``ln``, ``mm``, ``max``): this is how a
     custom autograd Function, given as its class or its ``apply``, is checked against the operation that it implements.
     They get the arguments that torch's function would get; that of ``clamp`` gets None for a bound that is not there.
+
+    Where one is enough it may stand alone, and names may stand in one text with commas. Raises UsageProblem for a value
+    of a kind that a field does not take; what does not fit the program is found with the check.
+
+    >>> Settings(dtypes="float64,bfloat16", wrt="x", expect={"x": "2*x"}).dtypes
+    ('float64', 'bfloat16')
+    >>> import torch
+    >>> Settings(dtypes=torch.float64) == Settings(dtypes=("float64",))
+    True
     """
 
-    dtypes: tuple[str, ...] = ("float32",)
-    device: str = "cpu"
+    dtypes: tuple[str, ...] | None = None
+    device: str | None = None
     wrt: tuple[str, ...] | None = None
     ulps: float | None = None
     expect: tuple[str, ...] = ()
@@ -42,6 +58,22 @@ class Settings:
     allow: tuple[str, ...] = ()
     nondet: int = 0
     under_test: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Turn what people write into what the fields hold."""
+        for name, read in _READERS.items():
+            if (given := getattr(self, name)) is not None:
+                object.__setattr__(self, name, read(given, name))
+
+    @property
+    def in_dtypes(self) -> tuple[str, ...]:
+        """Return the dtypes of a check, the default where none is named."""
+        return (DEFAULT_DTYPE,) if self.dtypes is None else self.dtypes
+
+    @property
+    def on_device(self) -> str:
+        """Return the device of a check, the default where none is named."""
+        return DEFAULT_DEVICE if self.device is None else self.device
 
     def tolerance(self, dtype: str) -> float:
         """Return the tolerance in ULP of a dtype.
@@ -56,10 +88,10 @@ class Settings:
         for name in self.wrt or ():
             if name not in inputs:
                 raise NameProblem(f"the program has no input {name} to differentiate by", hint=_choice(name, inputs))
-        for dtype in self.dtypes:
+        for dtype in self.in_dtypes:
             if dtype not in FORMATS:
                 raise UsageProblem(f"unknown dtype {dtype!r}", hint=_choice(dtype, list(FORMATS)))
-        if not self.dtypes:
+        if not self.in_dtypes:
             raise UsageProblem("no dtype is given", hint=f"choose from {', '.join(FORMATS)}")
         if self.ulps is not None and not (self.ulps >= 0 and isfinite(self.ulps)):
             raise UsageProblem(f"a tolerance is a number of ULP, 0 or more, not {self.ulps}")
@@ -71,6 +103,72 @@ class Settings:
         """
         self.validate(program.inputs)
         return replace(self, under_test=_by_operation(self.under_test, program)) if self.under_test else self
+
+
+def _parts(given: Any) -> list[Any]:
+    """Return one or several things as a list; several names may be one text with commas."""
+    if isinstance(given, str):
+        return [part.strip() for part in given.split(",") if part.strip()]
+    return list(given) if isinstance(given, Iterable) and not isinstance(given, type) else [given]
+
+
+def _dtypes(given: Any, _: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(map(dtype_name, _parts(given))))
+
+
+def names_of(given: Any, name: str = "it") -> tuple[str, ...]:
+    """Return one or several names as a tuple; raises UsageProblem for what is none.
+
+    >>> names_of("x, y"), names_of(["x"])
+    (('x', 'y'), ('x',))
+    """
+    return tuple(_kind(one, name, str, "a name") for one in _parts(given))
+
+
+def _expected(given: Any, name: str) -> tuple[str, ...]:
+    if isinstance(given, Mapping):
+        given = [f"{by}={_kind(text, name, str, 'a text')}" for by, text in given.items()]
+    texts = [given] if isinstance(given, str) else _parts(given)
+    return tuple(_kind(one, name, str, "a text of the language") for one in texts)
+
+
+def _number(given: Any, name: str) -> float:
+    number: float = _kind(given, name, Real, "a number")
+    return number
+
+
+def _count(given: Any, name: str) -> int:
+    number: int = _kind(given, name, Integral, "a whole number")
+    return number
+
+
+def _callables(given: Any, name: str) -> Mapping[str, Callable[..., Any]]:
+    found: Mapping[str, Callable[..., Any]] = _kind(given, name, Mapping, "a mapping such as {'sin': mine}")
+    return found
+
+
+def _kind(given: Any, name: str, kind: type | tuple[type, ...], words: str) -> Any:
+    """Return what is of a kind; raises UsageProblem for anything else."""
+    if not isinstance(given, kind) or isinstance(given, bool):
+        raise UsageProblem(f"{name} takes {words}, not {given!r:.60}")
+    return given
+
+
+_READERS: dict[str, Callable[[Any, str], Any]] = {
+    "dtypes": _dtypes,
+    "device": lambda given, _: str(given),
+    "wrt": names_of,
+    "ulps": _number,
+    "expect": _expected,
+    "seed": _count,
+    "directory": lambda given, _: Path(given),
+    "allow": names_of,
+    "nondet": _count,
+    "under_test": _callables,
+}
+"""What makes of a value as people write it what its field holds."""
+KEYWORDS = {**{one.name: one.name for one in fields(Settings)}, "dtype": "dtypes"}
+"""The field of Settings that each keyword of ``check`` is."""
 
 
 def _by_operation(under_test: Mapping[str, Callable[..., Any]], program: Program) -> dict[str, Callable[..., Any]]:

@@ -9,6 +9,19 @@ if TYPE_CHECKING:
     from gradcheck.explanation.model import Explanation
 
 
+def _text(explanation: Explanation) -> str:
+    from io import StringIO
+    from shutil import get_terminal_size
+
+    from gradcheck.report import View
+    from gradcheck.report.lesson import terminal
+    from gradcheck.report.tones import FILE_WIDTH
+
+    made = StringIO()
+    terminal.write(explanation, made, View(color=False, width=get_terminal_size((FILE_WIDTH, 24)).columns))
+    return made.getvalue().rstrip("\n")
+
+
 def _html(explanation: Explanation) -> str:
     from gradcheck.report.lesson import html
 
@@ -21,5 +34,5 @@ def _latex(explanation: Explanation) -> str:
     return latex.formulas(explanation)
 
 
-NOTEBOOK: dict[str, Callable[[Explanation], str]] = {"html": _html, "latex": _latex}
-"""What a notebook shows of an explanation: ``Explanation.writers``; the libraries that it needs are loaded then."""
+NOTEBOOK: dict[str, Callable[[Explanation], str]] = {"text": _text, "html": _html, "latex": _latex}
+"""What ``print`` and a notebook show of an explanation: ``Explanation.writers``, plain functions that load what they need."""

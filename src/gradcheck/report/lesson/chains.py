@@ -125,6 +125,8 @@ class _Told:
         line: list[Formula | Sign | Over | Times] = []
         for link in one.links:
             brought = self.link(link, chain)
+            if len(one.links) > 1 and link.partial is not None and str(link.title) == str(one.title):
+                brought = [link.partial]  # the same words mean another thing: here all other names stand still
             if not brought:
                 return ()
             line += [Sign("+")] if line else []

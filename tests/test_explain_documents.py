@@ -85,7 +85,14 @@ def test_a_document_follows_the_order_of_the_lesson(name: str) -> None:
         if isinstance(block, Heading)
     ]
     order = [
-        "Where", "The forward", ", step by step", "The chain rule", "What autograd", "The graph", "Tracking", "What the check"
+        "Where",
+        "The forward",
+        ", step by step",
+        "The chain rule",
+        "What autograd",
+        "The graph",
+        "Tracking",
+        "What the check",
     ]
     places = [next(k for k, one in enumerate(order) if one in title) for title in titles if "at the point" not in title]
     assert places == sorted(places)

@@ -20,7 +20,21 @@ from gradcheck import functions
 from gradcheck.explanation.formulas import to_latex, to_mathml
 from gradcheck.explanation.formulas.names import GREEK
 from gradcheck.explanation.formulas.typeset import FORMS, FUNCTIONS
-from gradcheck.explanation.shown import AT, LETTER, LITERAL, OVER, POINT, QUOTIENT, D, at, derivative, letter, over, point, quotient
+from gradcheck.explanation.shown import (
+    AT,
+    LETTER,
+    LITERAL,
+    OVER,
+    POINT,
+    QUOTIENT,
+    D,
+    at,
+    derivative,
+    letter,
+    over,
+    point,
+    quotient,
+)
 from gradcheck.formats import Ball
 from gradcheck.functions import COMPARISONS, COMPOSITE, CONDITIONS, ELEMENTWISE, HIDDEN, TENSOR, WHERE, Elementwise
 from gradcheck.functions.rows import Sample
@@ -128,8 +142,10 @@ POSITIVE = call("gt", Name("x"), number(0))
         (derivative(Name("u"), "x"), r"\frac{du}{dx}"),
         (call("mul", Name("v"), derivative(formula("x + 1"), "x")), r"v\,\frac{d}{dx}\left[ x + 1 \right]"),
         (call("mul", number(2), call("pow", point(Fraction(2), "x", "2"), number(4))), r"2 \cdot (2)^{4}"),
-        (point(Fraction(-1, 2), "x", "-0.5"), "(-0.5)"),
-        (point(Fraction(1, 10**7), "y", "1e-07"), r"(1 \cdot 10^{-7})"),
+        (point(Fraction(-1, 2), "x", "-0.5"), "-0.5"),
+        (call("neg", point(Fraction(-1, 2), "x", "-0.5")), "-(-0.5)"),
+        (call("sin", point(Fraction(2), "x", "2")), r"\sin(2)"),
+        (call("square", point(Fraction(1, 10**7), "y", "1e-07")), r"(1 \cdot 10^{-7})^{2}"),
         (number(Fraction(-2, 3)), r"-\frac{2}{3}"),
         (call("pow", number(Fraction(3) * 10**90), number(2)), r"(3 \cdot 10^{90})^{2}"),
         (quotient(at("z", IJ), at("y", IJ)), r"\frac{dz_{i, j}}{dy_{i, j}}"),

@@ -16,14 +16,16 @@ from gradcheck.explanation import explain
 from gradcheck.explanation.definitions import definition
 from gradcheck.explanation.shown import AT, LETTER, OVER, QUOTIENT, Formula
 from gradcheck.explanation.textbook import ANYWHERE, FORMS, PICKED, SORTED
-from gradcheck.functions import COMPOSITE, HIDDEN, TENSOR, WHERE
+from gradcheck.functions import COMPOSITE, HIDDEN, TENSOR, WHERE, Composite, Tensor
 from gradcheck.parse import parse
 from gradcheck.program import Call, Name, Node, Number, call, postorder
 from gradcheck.report.lesson.markdown import render
 from gradcheck.settings import Settings
 from test_explain import shown
 
-ROWS = {name: row for name, row in {**TENSOR, **COMPOSITE}.items() if name not in HIDDEN or row.samples}
+ROWS: dict[str, Tensor | Composite] = {
+    name: row for name, row in {**TENSOR, **COMPOSITE}.items() if name not in HIDDEN or row.samples
+}
 ON_TENSORS = {
     name: row for name, row in ROWS.items() if name in TENSOR or definition(call(name, *map(Name, row.args))) is None
 }

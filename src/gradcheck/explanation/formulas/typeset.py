@@ -49,9 +49,8 @@ class Printer:
     def bracketed(self, piece: Piece) -> Piece:
         """Return a piece in brackets."""
         made = self.notation.fence("(", piece.markup, ")", piece.tall)
-        return Piece(
-            made, first=Edge.BRACKET, last=Edge.BRACKET, tall=piece.tall, plain=piece.plain, size=piece.size + 2
-        )
+        edge = Edge.DIGIT if piece.level is Level.POINT else Edge.BRACKET
+        return Piece(made, first=edge, last=edge, tall=piece.tall, plain=piece.plain, size=piece.size + 2)
 
     def held(self, piece: Piece, level: Level, *, first: bool = True, last: bool = True) -> Piece:
         """Return a piece as an operand, in brackets where it needs them."""
@@ -79,10 +78,10 @@ class Printer:
         return self.minus(made) if value < 0 else made
 
     def point(self, node: Call, _args: list[Piece]) -> Piece:
-        """Return a number of the point, in brackets."""
+        """Return a number of the point, which an operation has in brackets: f(2), and 3·(2)."""
         text = str(node.param("text"))
-        made = self.notation.fence("(", numeral(self.notation, text), ")", False)
-        return Piece(made, first=Edge.DIGIT, last=Edge.DIGIT, plain=True, size=len(text) + 2)
+        made = numeral(self.notation, text)
+        return Piece(made, Level.POINT, Edge.DIGIT, Edge.DIGIT, plain=True, size=len(text) + 2)
 
     def literal(self, node: Call, _args: list[Piece]) -> Piece:
         """Return a number as the user wrote it."""

@@ -35,4 +35,4 @@ def _latex(explanation: Explanation) -> str:
 
 
 NOTEBOOK: dict[str, Callable[[Explanation], str]] = {"text": _text, "html": _html, "latex": _latex}
-"""What ``print`` and a notebook show of an explanation: ``Explanation.writers``, plain functions that load what they need."""
+"""What ``print`` and a notebook show of an explanation, as ``Explanation.writers``; each loads what it needs."""

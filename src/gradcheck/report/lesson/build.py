@@ -124,11 +124,15 @@ class _Lesson:
 # --- numbers as the user wrote them ---------------------------------------------------------------
 
 
+DECIMAL = re.compile(r"[0-9]*\.?[0-9]+(?:e-?[0-9]+)?")
+"""A number that is written as a decimal."""
+
+
 def _literals(program: Program) -> Mapping[Fraction, str]:
     """Return the fractions that the program has, as it has them: ``0.1`` is 1/10."""
     nodes = [node for layer in program.layers for node in postorder(layer.expression) if isinstance(node, Number)]
     texts = {node.value: program.source[node.span.start : node.span.end] for node in nodes}
-    return {value: text for value, text in texts.items() if value.denominator > 1 and re.fullmatch(r"\d*\.\d+", text)}
+    return {value: text for value, text in texts.items() if value.denominator > 1 and DECIMAL.fullmatch(text)}
 
 
 def _written(value: Any, literals: Mapping[Fraction, str]) -> Any:

@@ -57,7 +57,17 @@ ESCAPES = {
     "|": r"\textbar{}", '"': r"\char34{}",
 }  # fmt: skip
 CHECKS = {Tone.GOOD: r"$\checkmark$ ", Tone.BAD: r"$\times$ "}
-SYMBOLS = {"·": r"$\cdot$", "×": r"$\times$", "…": r"\ldots{}", "≈": r"$\approx$", "✗": r"$\times$", "↑": r"$\uparrow$"}
+SYMBOLS = {
+    "·": r"$\cdot$",
+    "×": r"$\times$",
+    "…": r"\ldots{}",
+    "≈": r"$\approx$",
+    "✗": r"$\times$",
+    "✓": r"$\checkmark$",
+    "←": r"$\leftarrow$",
+    "─": "-",
+    "↑": r"$\uparrow$",
+}
 """Characters of our own sentences, and those of Greek; any other is its place in Unicode."""
 
 

@@ -35,7 +35,7 @@ from gradcheck.exits import Exit
 from gradcheck.gradients import Gradients
 from gradcheck.judgements import Judgements
 from gradcheck.settings import Settings
-from gradcheck.suite import Batch, Check, Expectation, Result
+from gradcheck.suite import Batch, Check, Expectation, Problem, Result
 from gradcheck.verdict import Verdict
 from unfolded import unfolded
 
@@ -411,6 +411,7 @@ def test_a_cache_that_cannot_be_written_is_no_fault(tmp_path: Path) -> None:
 
 # --- baselines ------------------------------------------------------------------------------------
 
+CRASHED = Result(check("a"), None, Problem("crashed"))
 NEWS: list[tuple[Result, Result, bool, str | None]] = [
     (result("a"), result("a"), True, None),
     (result("a", "disagree", 100), result("a", "disagree", 150), True, None),
@@ -425,9 +426,9 @@ NEWS: list[tuple[Result, Result, bool, str | None]] = [
     (result("a", ulps=0), result("a", ulps=15), True, None),
     (result("a", ulps=20), result("a", ulps=50), False, "the baseline has an error of 20 ULP, now it is 50"),
     (result("a"), result("a", unmet=("expected cause kink, found none",)), False, "it passes in the baseline"),
-    (Result(check("a"), None, "crashed"), Result(check("a"), None, "crashed"), True, None),
-    (Result(check("a"), None, "no\nx"), Result(check("a"), None, "no\ny"), True, None),
-    (result("a", "error", None), Result(check("a"), None, "crashed"), False, "the baseline has no such problem"),
+    (CRASHED, CRASHED, True, None),
+    (Result(check("a"), None, Problem("no\nx")), Result(check("a"), None, Problem("no\ny")), True, None),
+    (result("a", "error", None), CRASHED, False, "the baseline has no such problem"),
     (result("b"), result("a", "disagree"), False, None),
     (result("b"), result("a"), True, None),
 ]  # fmt: skip
@@ -463,7 +464,7 @@ def test_a_baseline_written_again_still_knows_what_failed(tmp_path: Path) -> Non
 
 def test_a_baseline_is_small_sorted_and_whole(tmp_path: Path) -> None:
     path = tmp_path / "baseline.json"
-    write_baseline(batch_of(result("ü", "disagree", float("inf")), Result(check("a"), None, "one\ntwo")), path)
+    write_baseline(batch_of(result("ü", "disagree", float("inf")), Result(check("a"), None, Problem("one\ntwo"))), path)
     assert path.read_text("utf-8") == (
         '{\n "checks": {\n  "a": {\n   "passed": false,\n   "problem": "one",\n   "verdict": "error"\n  },\n'
         '  "ü": {\n   "passed": false,\n   "ulps": null,\n   "verdict": "disagree"\n  }\n },\n'

@@ -9,13 +9,13 @@ import pytest
 
 from gradcheck import exact
 from gradcheck.case import check
+from gradcheck.differentiate import differentiate, pull_back
 from gradcheck.formats import Ball
 from gradcheck.functions import COMPARISONS
 from gradcheck.lower import lower
 from gradcheck.parse import parse
 from gradcheck.program import Name, call, number, to_text
 from gradcheck.settings import Settings
-from gradcheck.symbolic import differentiate, pull_back
 from gradcheck.verdict import Verdict
 
 SIGNS = sorted(to_text(call(op, Name("m"), number(1))) for op in COMPARISONS)

@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gradcheck import exact
+from gradcheck.differentiate import pull_back
 from gradcheck.exact import demand
 from gradcheck.exact.demand import enclose_some
 from gradcheck.formats import Ball
 from gradcheck.lower import Core, lower
 from gradcheck.parse import parse
-from gradcheck.symbolic import pull_back
 from oracles import shapes
 from strategies import SHAPES, Case, cases
 from table import ON_TENSORS

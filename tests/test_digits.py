@@ -12,12 +12,12 @@ import pytest
 
 from gradcheck import exact
 from gradcheck.case import check
+from gradcheck.differentiate import pull_back
 from gradcheck.exact import sharpen
 from gradcheck.formats import Ball
 from gradcheck.lower import Core, lower
 from gradcheck.parse import parse
 from gradcheck.settings import Settings
-from gradcheck.symbolic import pull_back
 from gradcheck.verdict import Verdict
 
 DIGITS = 20

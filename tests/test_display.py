@@ -10,6 +10,7 @@ from hypothesis import assume, given, settings
 
 from gradcheck import display, exact
 from gradcheck.case import check
+from gradcheck.differentiate import pull_back
 from gradcheck.display import MAX_LOCAL, closed_form, indexed, local_derivatives
 from gradcheck.formats import Ball
 from gradcheck.lower import lower
@@ -17,7 +18,6 @@ from gradcheck.parse import parse
 from gradcheck.plan import Plan
 from gradcheck.program import Layer, Program, Shape
 from gradcheck.settings import Settings
-from gradcheck.symbolic import pull_back
 from oracles import assert_close, numbers, shapes
 from strategies import Case, cases
 

@@ -12,13 +12,13 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from gradcheck import exact
+from gradcheck.differentiate import pull_back
 from gradcheck.exact.sides import Beside, beside
 from gradcheck.formats import Ball, Estimate
 from gradcheck.functions import GUARD, MASK, PATCH
 from gradcheck.lower import lower
 from gradcheck.parse import parse
 from gradcheck.program import Layer, Node, Program, call, number
-from gradcheck.symbolic import pull_back
 from oracles import enclosures, numbers, shapes
 from strategies import Case, cases
 

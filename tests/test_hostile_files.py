@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from gradcheck import tree
 from gradcheck.corpus import Loaded, files, limits, load, page, tables, trial
 from gradcheck.corpus.places import places
+from gradcheck.suite import Problem
 
 HEAD = '[[check]]\nexpression = "x"\nat = 1\n'
 MAX_SECONDS = 10.0
@@ -86,7 +87,7 @@ def test_a_link_of_the_tree_is_not_followed(tmp_path_factory: pytest.TempPathFac
         assert told[:2] == [f"d/b.txt: {LINK}", f"d/c.txt: {LINK}"]
     os.symlink("e", "f")
     for path, said in {"d/b.txt": LINK, "f/inside.txt": LINK.replace("this", "f", 1)}.items():
-        assert load([path], at=["1"]) == Loaded((), (f"{path}: {said}\nname the file itself",))
+        assert load([path], at=["1"]) == Loaded((), (Problem(f"{said}\nname the file itself", path),))
 
 
 def test_a_link_of_whoever_runs_the_command_is_followed(tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -137,7 +138,7 @@ MISSING = {
 def test_what_is_not_there_is_a_problem(path: str) -> None:
     Path("empty").mkdir()
     write("notes.md", "x")
-    assert load([path]) == Loaded((), (MISSING[path],))
+    assert load([path]) == Loaded((), (Problem(MISSING[path]),))
 
 
 def test_toml_of_others_is_skipped_in_a_directory_and_refused_by_name() -> None:

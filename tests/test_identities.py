@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from gradcheck import exact
 from gradcheck.case import check
+from gradcheck.differentiate import pull_back
 from gradcheck.exact.evaluate import _layers, as_array
 from gradcheck.exact.structure import Book
 from gradcheck.formats import Ball
@@ -22,7 +23,6 @@ from gradcheck.lower import lower
 from gradcheck.outcome import Run
 from gradcheck.parse import parse
 from gradcheck.settings import Settings
-from gradcheck.symbolic import pull_back
 from gradcheck.verdict import Verdict
 from oracles import enclosures, fraction, shapes
 from strategies import Case, cases

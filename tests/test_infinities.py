@@ -13,6 +13,7 @@ from flint import arb
 
 from gradcheck import exact
 from gradcheck.case import check, check_program
+from gradcheck.differentiate import pull_back
 from gradcheck.errors import GradcheckError
 from gradcheck.exact.evaluate import _on_balls
 from gradcheck.exact.structure import Book, forget
@@ -23,7 +24,6 @@ from gradcheck.parse import parse
 from gradcheck.points import to_value
 from gradcheck.program import Program
 from gradcheck.settings import Settings
-from gradcheck.symbolic import pull_back
 from gradcheck.verdict import Verdict
 from oracles import enclosures
 from table import ON_TENSORS, TENSORS, each, program_of

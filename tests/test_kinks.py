@@ -12,13 +12,13 @@ import pytest
 import torch
 
 from gradcheck.case import check
+from gradcheck.differentiate import pull_back
 from gradcheck.exact.sides import Beside, beside
 from gradcheck.formats import Ball
 from gradcheck.lower import lower
 from gradcheck.outcome import Run
 from gradcheck.parse import parse
 from gradcheck.settings import Settings
-from gradcheck.symbolic import pull_back
 from gradcheck.verdict import Verdict
 
 Slope = Fraction | float | None

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 
 from gradcheck import autograd, exact
 from gradcheck.bounds import Bounds
+from gradcheck.differentiate import Pullback, pull_back
 from gradcheck.errors import GradcheckError
 from gradcheck.exact.machine import blocks
 from gradcheck.exact.machine.rounded import enclose_rounded
@@ -21,7 +22,6 @@ from gradcheck.functions.rows import Elementwise, Row
 from gradcheck.lower import Core, lower
 from gradcheck.parse import parse
 from gradcheck.program import Program
-from gradcheck.symbolic import Pullback, pull_back
 from oracles import Point, shapes
 from strategies import Case, cases
 from table import ON_TENSORS, each, program_of, weighted

@@ -11,13 +11,13 @@ import torch
 
 from gradcheck import exact
 from gradcheck.case import check
+from gradcheck.differentiate import pull_back
 from gradcheck.exact.many import directions
 from gradcheck.formats import Ball
 from gradcheck.lower import lower
 from gradcheck.outcome import Run
 from gradcheck.parse import parse
 from gradcheck.settings import Settings
-from gradcheck.symbolic import pull_back
 from gradcheck.verdict import Verdict
 from oracles import shapes
 

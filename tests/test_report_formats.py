@@ -39,7 +39,7 @@ from gradcheck.report.json import document
 from gradcheck.report.reporters import EXPLANATION, REPORTERS, RESULTS, Reporter, by_suffix, names, write, writer
 from gradcheck.report.sarif import rules
 from gradcheck.settings import Settings
-from gradcheck.suite import Batch, Check, Expectation, Result
+from gradcheck.suite import Batch, Check, Expectation, Problem, Result
 from gradcheck.verdict import Verdict
 
 Golden = Callable[[str, str], None]
@@ -113,17 +113,21 @@ PLANTED = {
 }
 """What no program reaches at will."""
 PROBLEMS = (
-    "expressions/broken.toml:2: unknown key `expresion`\n  expresion = 'x'\n  ^^^^^^^^^\ndid you mean `expression`?",
-    f"no such file: {HOSTILE}",
+    Problem(
+        "unknown key `expresion`\n  expresion = 'x'\n  ^^^^^^^^^\ndid you mean `expression`?",
+        "expressions/broken.toml",
+        2,
+    ),
+    Problem(f"no such file: {HOSTILE}"),
 )
 
 
 def results() -> Iterator[Result]:
     for name, check in CHECKS.items():
         if name == "late":
-            yield Result(check, None, problem="it took longer than 10 s", seconds=10.0)
+            yield Result(check, None, problem=Problem("it took longer than 10 s"), seconds=10.0)
         elif name == "refused":
-            yield Result(check, None, problem="`2x` is not a product\n  2x\n  ^^\nwrite `2*x`")
+            yield Result(check, None, problem=Problem("`2x` is not a product\n  2x\n  ^^\nwrite `2*x`"))
         elif name == "unmet":
             yield checked(check, unmet=("the value is 8, not 9",))
         elif name in PLANTED:

@@ -19,6 +19,7 @@ import pytest
 
 from gradcheck import autograd, exact
 from gradcheck.case import check
+from gradcheck.differentiate import pull_back
 from gradcheck.exact import rounding
 from gradcheck.exact.rounding import enclose_rounded
 from gradcheck.formats import FORMATS, Ball, Format
@@ -29,7 +30,6 @@ from gradcheck.parse import parse
 from gradcheck.plan import Plan
 from gradcheck.program import Program
 from gradcheck.settings import Settings
-from gradcheck.symbolic import pull_back
 from gradcheck.verdict import Verdict
 from oracles import Point, shapes
 from table import ON_TENSORS, each, point_of, program_of, weighted

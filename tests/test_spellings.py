@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from gradcheck.case import check
+from gradcheck.differentiate import pull_back
 from gradcheck.exact.sides import beside
 from gradcheck.formats import Ball
 from gradcheck.lower import lower
 from gradcheck.parse import parse
 from gradcheck.settings import Settings
-from gradcheck.symbolic import pull_back
 from gradcheck.verdict import Verdict
 from oracles import shapes
 

@@ -14,6 +14,7 @@ import pytest
 
 from gradcheck import autograd, functions, kernels
 from gradcheck.case import check, check_program
+from gradcheck.differentiate import differentiate, pull_back
 from gradcheck.formats import FORMATS, Ball
 from gradcheck.functions import COMPOSITE, ELEMENTWISE, TENSOR, Composite, Elementwise, Tensor
 from gradcheck.functions.rows import Row, Sample
@@ -23,7 +24,6 @@ from gradcheck.parse import parse
 from gradcheck.points import to_value
 from gradcheck.program import Call, Name, Node, Program, call, names, number, postorder
 from gradcheck.settings import Settings
-from gradcheck.symbolic import differentiate, pull_back
 from gradcheck.verdict import Verdict
 from oracles import BITS, NoNumber, Point, assert_close, differences, enclosures, fraction, numbers, shapes
 from table import ON_TENSORS, each, inputs_of, point_of, program_of, program_of_node, samples, texts, weighted

@@ -23,11 +23,11 @@ from gradcheck.report.lesson.markdown import render
 from gradcheck.settings import Settings
 from test_explain import shown
 
-ROWS: dict[str, Tensor | Composite] = {
-    name: row for name, row in {**TENSOR, **COMPOSITE}.items() if name not in HIDDEN or row.samples
-}
+ROWS: dict[str, Tensor | Composite] = {**TENSOR, **COMPOSITE}
 ON_TENSORS = {
-    name: row for name, row in ROWS.items() if name in TENSOR or definition(call(name, *map(Name, row.args))) is None
+    name: row
+    for name, row in ROWS.items()
+    if (name not in HIDDEN or row.samples) and (name in TENSOR or definition(call(name, *map(Name, row.args))) is None)
 }
 """The rows that work on tensors as a whole."""
 SAMPLES = [text for row in ON_TENSORS.values() for text in row.samples]

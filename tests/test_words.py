@@ -40,12 +40,20 @@ def schema(text: str) -> str:
 
 
 def readme(text: str) -> str:
-    """Return the README with the table of verdicts, and the causes."""
-    rows = "".join(f"| `{one}` | {one.meaning} | {one.passes.exit} |\n" for one in Verdict)
-    text = re.sub(r"(\| verdict \| meaning \| exit \|\n\|---\|---\|---\|\n)(\|.*\n)+", lambda at: at[1] + rows, text)
-    causes = [*Cause]
-    first, rest = ", ".join(causes[:8]), ", ".join(causes[8:])
-    return re.sub(r"(comes with a \*cause\*: )[^.]*", lambda at: f"{at[1]}{first},\n{rest}", text)
+    """Return the README with the table of verdicts."""
+    rows = "".join(f"| `{one}` | {one.sentence} | {one.passes.exit} |\n" for one in Verdict)
+    return re.sub(r"(\| verdict \| meaning \| exit \|\n\|---\|---\|---\|\n)(\|.*\n)+", lambda at: at[1] + rows, text)
+
+
+def verdicts(text: str) -> str:
+    """Return the page of verdicts and causes with what the tables say of each, below its title."""
+    meanings = {f"verdict `{one}`": f"{one.meaning}. Exit code {one.passes.exit}." for one in Verdict}
+    meanings |= {f"cause `{one}`": one.sentence for one in Cause}
+    for title, words in meanings.items():
+        said = (words[0].upper() + words[1:]).replace("``", "`")
+        before, heading, after = text.partition(f"### The {title}\n\n")
+        text = f"{before}{heading}{said}\n{after.partition(chr(10))[2]}" if heading else text
+    return text
 
 
 def ci(text: str) -> str:
@@ -58,6 +66,7 @@ WRITTEN = [
     *((path, schema) for path in sorted(SCHEMAS.glob("*.json"))),
     (ROOT / "README.md", readme),
     (ROOT / "docs" / "ci.md", ci),
+    (ROOT / "docs" / "verdicts.md", verdicts),
 ]
 
 
@@ -75,7 +84,9 @@ def test_every_verdict_and_every_cause_stands_in_what_is_written() -> None:
     for word in Verdict:
         assert f"| `{word}` |" in texts["README.md"]
         assert texts["report.schema.json"].count(f'"{word}"') >= 3
+        assert f"The verdict `{word}`" in texts["verdicts.md"]
     for cause in Cause:
+        assert f"The cause `{cause}`" in texts["verdicts.md"]
         assert f'"{cause}"' in texts["expressions.schema.json"]
 
 

@@ -12,13 +12,13 @@ import torch
 from gradcheck import exact
 from gradcheck.autograd import function
 from gradcheck.compare import Rounding, explain, judge
+from gradcheck.differentiate import pull_back
 from gradcheck.formats import FORMATS, Ball, Format
 from gradcheck.gradients import GradientOutcome
 from gradcheck.lower import lower
 from gradcheck.outcome import Outcome
 from gradcheck.program import Call, Node
 from gradcheck.settings import DEFAULT_ULPS
-from gradcheck.symbolic import pull_back
 from gradcheck.verdict import Verdict
 from kinds.pair import Pair, Tally, looked_at, rounded, shapes_of
 

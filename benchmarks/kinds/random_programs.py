@@ -13,6 +13,7 @@ import numpy as np
 
 from gradcheck import exact
 from gradcheck.compare import Judgement
+from gradcheck.differentiate import pull_back
 from gradcheck.errors import GradcheckError
 from gradcheck.functions import COMPOSITE, ELEMENTWISE, TENSOR, Composite, Tensor
 from gradcheck.gradients import GradientOutcome
@@ -20,7 +21,6 @@ from gradcheck.lower import lower
 from gradcheck.outcome import Outcome
 from gradcheck.parse import parse
 from gradcheck.program import Layer, Name, Node, Program, Shape, call, names, number, substitute
-from gradcheck.symbolic import pull_back
 from gradcheck.verdict import Verdict
 from kinds import planting
 from kinds.held import Outcomes, held, never_wrong_beside

@@ -86,13 +86,16 @@ def explain(
 ) -> Explanation:
     """Return where the gradient of a program comes from: forward pass, derivation, chain rule and graph at one point.
 
-    It takes what ``check`` takes, at a single point, and a single dtype. With ``accumulate`` several points follow each
-    other without zeroing; inputs in ``freeze`` have ``requires_grad=False``. A notebook shows the result as a page.
-    Raises GradcheckError for what cannot be understood or is too large to explain.
+    It takes what ``check`` takes, ``settings`` and their names included, at a single point and in a single dtype. With
+    ``accumulate`` several points follow each other without zeroing; inputs in ``freeze`` have ``requires_grad=False``.
+    A notebook shows the result as a page. Raises GradcheckError for what cannot be understood or is too large to
+    explain.
 
     >>> found = explain("y = 3*x + 2; z = 2*y**2; out = mean(z)", x=[[1, 2, 3], [3, 2, 1]])
     >>> str(found.chains[0].closed), "<math" in found._repr_html_()
     ('6*x[i, j] + 4', True)
+    >>> explain("x**2", 3, dtype="float64").meaning
+    '6 is the slope at (3, 9): near x = 3, f is about 9 + 6*(x - 3)'
     """
     from dataclasses import replace
 

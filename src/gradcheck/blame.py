@@ -13,7 +13,16 @@ _QUIET, _IMPLEMENTED = "quiet", "implemented"
 
 
 class Cause(StrEnum):
-    """Why a gradient is wrong, lost, or not there: each with the sentence about it."""
+    """Why a gradient is wrong, lost, or not there: each with the sentence about it.
+
+    Each is its word: docs/verdicts.md has a section for every one.
+
+    >>> from gradcheck import check
+    >>> check("log(1 + exp(x))", 100).gradients["x"].blame.cause
+    <Cause.OVERFLOW: 'overflow'>
+    >>> Cause("pole").sentence, Cause.DETACHED.implemented
+    ('The operation, or its slope, is infinite at this argument.', True)
+    """
 
     sentence: str
     marks: frozenset[str]
@@ -121,6 +130,15 @@ class Blame:
     ``span`` points into the program's source, and is None where no single operation is at fault. ``readings`` go
     forward from the operation to the output, then back to the input. Where there is no derivative, ``beside`` says what
     it does on both sides of the point, and ``limit`` is its limit where it has one.
+
+    >>> from gradcheck import check
+    >>> blame = check("log(1 + exp(x))", 100).gradients["x"].blame
+    >>> blame.operation, blame.span
+    ('exp', Span(start=8, end=14))
+    >>> blame.message
+    'exp(x) is 2.68812e+43, and the largest number of float32 is 3.40282e+38: it becomes inf'
+    >>> blame.fix.after, blame.fix.verdicts, blame.fix.bits
+    ('softplus(x)', ('disagree', 'agree'), (0, 24))
     """
 
     element: int

@@ -8,7 +8,7 @@ from fractions import Fraction
 from functools import lru_cache
 
 from gradcheck.errors import ShapeProblem
-from gradcheck.functions import Composite
+from gradcheck.functions import DETACH, Composite
 from gradcheck.parse import parse
 from gradcheck.program import Call, Node, Number, Param, Program, Shape
 
@@ -22,8 +22,12 @@ class Opened:
     constants: dict[str, Node]
 
 
-def opened(row: Composite, node: Call, shapes: Sequence[Shape], *, as_torch: bool = False) -> Opened:
+def opened(
+    row: Composite, node: Call, shapes: Sequence[Shape], *, as_torch: bool = False, again: bool = False
+) -> Opened:
     """Return the definition of a call whose arguments have these shapes; ``as_torch`` that whose errors are torch's.
+
+    Where it is differentiated ``again`` it is not one with a slope of its own, which has no slope.
 
     Raises what the row's own rule does for shapes and params that it does not take, and ShapeProblem for a param that
     is no number.
@@ -34,12 +38,15 @@ def opened(row: Composite, node: Call, shapes: Sequence[Shape], *, as_torch: boo
     out = clamp(x, min_val, max_val)
     """
     definition = row.as_torch if as_torch and row.as_torch is not None else row.definition
+    text = definition(*shapes, **dict(node.params)) if callable(definition) else definition
+    if again and as_torch and f"{DETACH}(" in text:
+        return opened(row, node, shapes)
     if callable(definition):
         variadic = len(row.args) != len(shapes)
         slots = tuple(f"x_{k}" for k in range(len(shapes))) if variadic else row.args
-        return Opened(lines(definition(*shapes, **dict(node.params))), slots, {})
+        return Opened(lines(text), slots, {})
     params = {**row.defaults, **dict(node.params)}
-    return Opened(lines(definition), row.args, {name: _constant(name, value) for name, value in params.items()})
+    return Opened(lines(text), row.args, {name: _constant(name, value) for name, value in params.items()})
 
 
 @lru_cache(maxsize=4096)

@@ -10,6 +10,7 @@ from math import prod
 from typing import Any
 
 from gradcheck import kernels
+from gradcheck.differentiate import Pullback, pull_back
 from gradcheck.functions import DETACH, GUARD, TENSOR
 from gradcheck.lower import Core, lower
 from gradcheck.program import (
@@ -27,7 +28,6 @@ from gradcheck.program import (
     substitute,
     to_text,
 )
-from gradcheck.symbolic import Pullback, pull_back
 
 MAX_CLOSED_FORM = 200
 """Characters of a composed closed form that is still shown."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 MAX_SHOWN_LINE = 100
@@ -10,7 +11,11 @@ MAX_SHOWN_LINE = 100
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """The characters ``start`` to ``end`` (exclusive) of a source text."""
+    """The characters ``start`` to ``end`` (exclusive) of a source text.
+
+    >>> Span(0, 3).to(Span(5, 6)), Span(0, 3).overlaps(Span(3, 6))
+    (Span(start=0, end=6), False)
+    """
 
     start: int
     end: int
@@ -24,22 +29,86 @@ class Span:
         return self.start < other.end and other.start < self.end
 
 
+@dataclass(frozen=True, slots=True)
+class Option:
+    """An option in a message, with its value: it is called otherwise in a file of checks, and by pytest.
+
+    ``more`` says that it stands beside those that are given already.
+    """
+
+    name: str
+    value: str | None = None
+    more: bool = False
+
+
+Words = str | tuple[str | Option, ...]
+"""A message, in which options may stand."""
+Dialect = Callable[[Option], str]
+"""How an option is written where the message is read."""
+
+EXPRESSION = "expression"
+"""The option that is none on the command line: the program itself."""
+
+
+def as_option(option: Option) -> str:
+    """Return an option as the command line has it.
+
+    >>> as_option(Option("at", "x=2")), as_option(Option("at", "x=[1,2]")), as_option(Option("at"))
+    ('--at x=2', '--at "x=[1,2]"', '--at')
+    """
+    if option.name == EXPRESSION:
+        return f'gradcheck "{option.value}" --at 3'
+    if option.value is None:
+        return f"--{option.name}"
+    quote = '"' if set(option.value) & set("[](){}*?;&|<> ") else ""
+    return f"--{option.name} {quote}{option.value}{quote}"
+
+
+def parts(words: Words) -> tuple[str | Option, ...]:
+    """Return a message in its parts."""
+    return (words,) if isinstance(words, str) else words
+
+
+def spelled(words: Words, dialect: Dialect = as_option) -> str:
+    """Return a message as one text."""
+    return "".join(part if isinstance(part, str) else dialect(part) for part in parts(words))
+
+
 class GradcheckError(Exception):
     """Base of every error that the user's input can cause.
 
-    ``code`` is stable, ``message`` is one line in the user's words, ``hint`` says what to write instead.
+    ``code`` is stable, ``message`` is one line in the user's words, ``hint`` says what to write instead. Both are in
+    the words of the command line; ``text`` has them in others. ``source`` and ``span`` are the text and the place in
+    it, where there is one. ``str()`` of it is all of that, with a caret.
+
+    >>> from gradcheck import GradcheckError, check
+    >>> try:
+    ...     check("sin(x) + 2y", x=1, y=2)
+    ... except GradcheckError as problem:
+    ...     print(problem.code, problem.message, problem.span, sep=": ")
+    syntax: a * is missing between 2 and y: Span(start=9, end=11)
     """
 
     code = "error"
 
     def __init__(
-        self, message: str, *, source: str | None = None, span: Span | None = None, hint: str | None = None
+        self, message: Words, *, source: str | None = None, span: Span | None = None, hint: Words | None = None
     ) -> None:
-        super().__init__(message)
-        self.message = message
+        super().__init__(spelled(message))
+        self.words = message
         self.source = source
         self.span = span
-        self.hint = hint
+        self.advice = hint
+
+    @property
+    def message(self) -> str:
+        """Return what is wrong, in one line."""
+        return spelled(self.words)
+
+    @property
+    def hint(self) -> str | None:
+        """Return what to write instead, where there is one thing to do."""
+        return None if self.advice is None else spelled(self.advice)
 
     def located(self, source: str, span: Span) -> GradcheckError:
         """Return this error with the place filled in, where it has none yet."""
@@ -47,13 +116,17 @@ class GradcheckError(Exception):
             self.source, self.span = source, span
         return self
 
-    def __str__(self) -> str:
-        parts = [self.message]
+    def text(self, dialect: Dialect = as_option) -> str:
+        """Return all there is to say: the message, the place in the text, the hint."""
+        parts = [spelled(self.words, dialect)]
         if self.source is not None and self.span is not None:
             parts.append(underline(self.source, self.span))
-        if self.hint:
-            parts.append(self.hint)
+        if self.advice:
+            parts.append(spelled(self.advice, dialect))
         return "\n".join(parts)
+
+    def __str__(self) -> str:
+        return self.text()
 
 
 class SyntaxProblem(GradcheckError):
@@ -125,10 +198,19 @@ def underline(source: str, span: Span) -> str:
 
 
 def printable(text: str) -> str:
-    """Return ``text`` with every control character as one visible replacement, so that no terminal obeys it."""
+    """Return ``text`` with every control character as one visible replacement, so that no terminal obeys it.
+
+    >>> printable("red \\x1b[31m")
+    'red �[31m'
+    """
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def visible(text: str) -> str:
-    """Return a text with its lines, of which no terminal obeys a character."""
+    """Return a text with its lines, of which no terminal obeys a character.
+
+    >>> print(visible("one\\ntwo\\x07"))
+    one
+    two�
+    """
     return "\n".join(map(printable, text.splitlines()))

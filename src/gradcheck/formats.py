@@ -17,6 +17,9 @@ NEGLIGIBLE = 1100
 DOUBLE_BITS, LEAST_EXPONENT, MOST_EXPONENT = 53, -1074, 1024
 """Of float64: the bits of the significand, the exponent of the least number, and of what is too large."""
 
+UNLIMITED = 1 << 40
+"""Greatest exponent of a format of unlimited range."""
+
 EXACT_BITS = 4096
 """Bits up to which decimals and midpoints are computed exactly before they are rounded."""
 
@@ -216,6 +219,18 @@ class Format:
     def unit_roundoff(self) -> float:
         """Return half the distance from 1 to the next number: the relative error of one rounding."""
         return ldexp(1.0, -self.precision)
+
+    @property
+    def unlimited(self) -> Format:
+        """Return a format of the same digits whose exponents have, for all practical purposes, no end.
+
+        Distances in it are relative: what underflowed is as far off as it is, whatever the format has there.
+
+        >>> small = FORMATS["float32"].smallest_subnormal
+        >>> FORMATS["float32"].unlimited.distance(small, Dyadic(3, -149)) > 2**23
+        True
+        """
+        return Format(self.name, self.precision, -UNLIMITED, UNLIMITED)
 
     def round(self, value: Fraction) -> float:
         """Return the nearest number of the format, ties to even; too large a value becomes infinite, as in IEEE 754.

@@ -12,6 +12,7 @@ import numpy as np
 from gradcheck.blame import Blame
 from gradcheck.bounds import Enclosures
 from gradcheck.errors import NameProblem
+from gradcheck.expect import Misstated
 from gradcheck.formats import Ball
 from gradcheck.judgements import VERDICTS, Judgements, ranks
 from gradcheck.program import Shape
@@ -46,7 +47,9 @@ class GradientOutcome:
     made when they are read; one is an Estimate where a limit is not proven, and None where nothing is known. ``torch``
     is None where torch returned no gradient. ``expected`` and ``expectations`` are there when the user stated a
     derivative; a number is None where that has no value. ``blames`` say what is at fault, one for each kind of bad
-    element, the worst first.
+    element, the worst first, and ``misstated`` how the stated derivative is wrong. One of higher order has the axes of
+    what it is differentiated by before, and ``along`` says what that is, in order: inputs, each with its shape, or a
+    number of directions.
 
     >>> from gradcheck import check
     >>> found = check("x**2*y", x=[1, 2, 3], y=0.5).gradients["x"]
@@ -64,7 +67,9 @@ class GradientOutcome:
     judgements: Judgements
     expected: list[float | None] | None = None
     expectations: Judgements | None = None
+    along: tuple[tuple[str, Shape], ...] = ()
     blames: list[Blame] = field(default_factory=list)
+    misstated: Misstated | None = None
 
     def __repr__(self) -> str:
         return f"<GradientOutcome by {self.input}, shape {self.shape}: {self.verdict}>"
@@ -184,7 +189,7 @@ class Gradients(tuple[GradientOutcome, ...]):
 def _alone(one: GradientOutcome) -> GradientOutcome:
     """Return the gradient of one point with that along a first axis."""
     torch = None if one.torch is None else one.torch[None]
-    return replace(one, shape=(1, *one.shape), torch=torch, blames=[])
+    return replace(one, shape=(1, *one.shape), torch=torch, blames=[], misstated=None)
 
 
 def _joined(parts: Sequence[GradientOutcome], order: Places | None) -> GradientOutcome:
@@ -200,5 +205,5 @@ def _joined(parts: Sequence[GradientOutcome], order: Places | None) -> GradientO
         torch=np.concatenate(torch)[rows] if len(torch) == len(parts) else None,
         judgements=Judgements.joined(one.judgements for one in parts).part(at),
         expected=[numbers[k] for k in at.tolist()] if numbers else None,
-        expectations=Judgements.joined(stated).part(at) if stated else None, blames=[],
+        expectations=Judgements.joined(stated).part(at) if stated else None, blames=[], misstated=None,
     )  # fmt: skip

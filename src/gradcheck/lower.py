@@ -80,12 +80,14 @@ def lower(
     nodes: bool = False,
     as_torch: bool = False,
     shared: bool = False,
+    again: bool = False,
 ) -> Core:
     """Return the core form of ``program`` for inputs of these ``shapes`` (scalars where none is given).
 
     With ``nodes`` every operation is a layer of its own; else elementwise operations are fused. With ``as_torch``
     definitions take the form whose rounding errors are torch's. With ``shared`` what is made twice in the same way is
-    one layer, with the sum of the cotangents that torch has at each place.
+    one layer, with the sum of the cotangents that torch has at each place. What is differentiated ``again``, more than
+    once, takes no definition whose slope stands beside its value.
     Raises ShapeProblem with the span of the operation whose shapes do not fit, or LimitProblem.
 
     >>> print(lower(parse("mean((x - 1)**2)"), {"x": (2, 3)}).program)
@@ -94,18 +96,21 @@ def lower(
     out = out_2/6
     """
     given = {name: tuple((shapes or {}).get(name, ())) for name in program.inputs}
-    return _Lowering(program, given, nodes, as_torch, shared).run()
+    return _Lowering(program, given, nodes, as_torch, shared, again).run()
 
 
 class _Lowering:
     """One pass over a program; the state is the layers made so far and the shape of every name."""
 
-    def __init__(self, program: Program, shapes: dict[str, Shape], nodes: bool, as_torch: bool, shared: bool) -> None:
+    def __init__(
+        self, program: Program, shapes: dict[str, Shape], nodes: bool, as_torch: bool, shared: bool, again: bool
+    ) -> None:
         self.program = program
         self.shapes = shapes
         self.nodes = nodes
         self.as_torch = as_torch
         self.shared = shared
+        self.again = again
         self.layers: list[Layer] = []
         self.taken = {*program.inputs, *(layer.name for layer in program.layers)}
         self.current = ""
@@ -260,7 +265,7 @@ class _Lowering:
     # --- definitions ---
 
     def composite(self, row: Composite, node: Call, args: list[_Piece]) -> _Piece:
-        made = opened(row, node, [piece.shape for piece in args], as_torch=self.as_torch)
+        made = opened(row, node, [piece.shape for piece in args], as_torch=self.as_torch, again=self.again)
         constants = [_Piece(one, ()) for one in made.constants.values()]
         return self.define(made.program, (*made.slots, *made.constants), node, [*args, *constants], row)
 

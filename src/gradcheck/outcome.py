@@ -17,6 +17,7 @@ from gradcheck.exits import Exit
 from gradcheck.formats import Ball
 from gradcheck.gradients import Display, GradientOutcome, Gradients
 from gradcheck.judgements import Judgements, ranks
+from gradcheck.lane import Lane
 from gradcheck.points import Point
 from gradcheck.program import Program, Shape
 from gradcheck.verdict import Verdict, worst
@@ -97,6 +98,7 @@ class Outcome:
     error: str | None = None
     ulps: float = 0.0
     faults: list[Fault] = field(default_factory=list)
+    lane: Lane | None = None
 
     def __repr__(self) -> str:
         at = ", ".join(

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from gradcheck.differentiate import Pullback, pull_back
 from gradcheck.display import Display
 from gradcheck.exact import may_jump
 from gradcheck.expect import expectations
 from gradcheck.lower import Core, lower
 from gradcheck.pointwise import goes_by_elements
 from gradcheck.program import Call, Layer, Node, Program, Shape
-from gradcheck.symbolic import Pullback, pull_back
 
 
 @dataclass(frozen=True)

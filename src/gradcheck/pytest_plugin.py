@@ -5,8 +5,8 @@ Every pytest run loads this file, so all else is imported where it is needed.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ import pytest
 
 if TYPE_CHECKING:
     from gradcheck.batch import Examiner
+    from gradcheck.errors import Option
     from gradcheck.outcome import Run
     from gradcheck.report.finding import Finding
     from gradcheck.settings import Settings
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 EXAMINER: pytest.StashKey[Examiner] = pytest.StashKey()
 """What runs the checks of a session, once it has run one."""
+OPTIONS = ("at", "assert", "dtype", "timeout", "trust")
+"""The options of the command that pytest has too, by the name of the plugin."""
 
 
 # --- options --------------------------------------------------------------------------------------
@@ -136,9 +139,11 @@ class CheckFile(pytest.File):
         from gradcheck.report.words import relative
 
         at, trust = (_value(self.config, f"gradcheck_{name}") for name in ("at", "trust"))
-        loaded = load([relative(str(self.path))], at=at, settings=_settings(self.config), trust=trust)
+        loaded = load(
+            [relative(str(self.path))], at=at, settings=_settings(self.config), trust=trust, dialect=_as_option
+        )
         if loaded.problems:
-            raise self.CollectError("\n".join(map(_in_words_of_pytest, loaded.problems)))
+            raise self.CollectError("\n".join(loaded.problems))
         return [self._item(check) for check in loaded.checks]
 
     def _item(self, check: Check) -> CheckItem:
@@ -146,13 +151,16 @@ class CheckFile(pytest.File):
         return CheckItem.from_parent(self, name=check.name, nodeid=f"{self.nodeid}::{check.name}", check=check)
 
 
-def _in_words_of_pytest(problem: str) -> str:
-    """Return a problem with the plugin's options where a hint has those of the command.
+def _as_option(option: Option) -> str:
+    """Return an option of the command as the plugin calls it, where it has it.
 
-    >>> _in_words_of_pytest("a.txt:1: at which point? the program needs x\\nadd --at x=2")
-    'a.txt:1: at which point? the program needs x\\nadd --gradcheck-at x=2'
+    >>> from gradcheck.errors import Option
+    >>> _as_option(Option("at", "x=2")), _as_option(Option("seed", "1"))
+    ('--gradcheck-at x=2', '--seed 1')
     """
-    return re.sub(r"(?m)^(add|allow it with) --(?=at|trust)", r"\1 --gradcheck-", problem)
+    from gradcheck.errors import as_option
+
+    return as_option(replace(option, name=f"gradcheck-{option.name}") if option.name in OPTIONS else option)
 
 
 class CheckItem(pytest.Item):
@@ -203,12 +211,12 @@ def _examiner(config: pytest.Config, seconds: float) -> Examiner:
 def _result(check: Check) -> Result:
     from gradcheck.batch.examine import examine
     from gradcheck.errors import GradcheckError
-    from gradcheck.suite import Result
+    from gradcheck.suite import Problem, Result
 
     try:
         run, unmet = examine(check)
     except GradcheckError as refused:
-        return Result(check, None, str(refused))
+        return Result(check, None, Problem(str(refused)))
     return Result(check, run, unmet=unmet)
 
 

@@ -9,7 +9,7 @@ import textwrap
 from collections.abc import Callable
 
 from gradcheck import functions
-from gradcheck.errors import GradcheckError, LimitProblem, Span, SyntaxProblem
+from gradcheck.errors import EXPRESSION, GradcheckError, LimitProblem, Option, Span, SyntaxProblem
 from gradcheck.functions import ALIASES
 from gradcheck.quiet import quiet
 
@@ -30,7 +30,7 @@ def prepare(text: str) -> str:
     lines = re.sub(r"\r\n?", "\n", text)  # Python's parser counts a lone return as a line too
     source = textwrap.dedent(lines).strip(" \t\r\n;\f")
     if not re.sub(r"#.*", "", source).strip(" \t\r\n;\f"):
-        raise SyntaxProblem("the program is empty", hint='write an expression, as in gradcheck "x**2" --at 3')
+        raise SyntaxProblem("the program is empty", hint=("write an expression, as in ", Option(EXPRESSION, "x**2")))
     _check_signs(source)
     _check_brackets(source)
     for match in re.finditer(rf"[\w.]{{{MAX_LITERAL_LENGTH + 1},}}", source):

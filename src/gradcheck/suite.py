@@ -5,12 +5,59 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from gradcheck.blame import Cause
+from gradcheck.errors import printable, visible
 from gradcheck.exits import Exit
 from gradcheck.outcome import Outcome, Run
 from gradcheck.settings import Settings
 from gradcheck.verdict import Verdict, failing, worst
+
+
+class Problem(str):
+    """What could not be checked: a whole message that no terminal obeys, and the place in a file that it begins with.
+
+    ``said`` is the message without the place, ``first`` its first line and ``more`` the rest; ``path`` and ``line``
+    are None where it is about no file.
+
+    >>> found = Problem("unknown key\\ndid you mean `name`?", "a.toml", 3)
+    >>> found.first, found.more, str(found)
+    ('unknown key', 'did you mean `name`?', 'a.toml:3: unknown key\\ndid you mean `name`?')
+    """
+
+    __slots__ = ("line", "path", "said")
+
+    said: str
+    path: str | None
+    line: int | None
+
+    def __new__(cls, said: str, path: str | None = None, line: int | None = None) -> Problem:
+        """Return a message with its place before it."""
+        place = "" if path is None else f"{path}: " if line is None else f"{path}:{line}: "
+        said = visible(said)
+        made = super().__new__(cls, f"{printable(place)}{said}")
+        made.said, made.path, made.line = said, path, line
+        return made
+
+    def __getnewargs__(self) -> tuple[Any, ...]:
+        """Return what pickle makes this of again."""
+        return self.said, self.path, self.line
+
+    @property
+    def headline(self) -> str:
+        """Return the place and what is wrong, in one line."""
+        return self.partition("\n")[0]
+
+    @property
+    def first(self) -> str:
+        """Return what is wrong, in one line."""
+        return self.said.partition("\n")[0]
+
+    @property
+    def more(self) -> str:
+        """Return the place in the text, and what to do."""
+        return self.said.partition("\n")[2]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +129,7 @@ class Result:
 
     check: Check
     run: Run | None
-    problem: str | None = None
+    problem: Problem | None = None
     unmet: tuple[str, ...] = ()
     seconds: float = 0.0
     known: bool = False
@@ -119,7 +166,7 @@ class Batch(Sequence[Result]):
     results: tuple[Result, ...]
     environment: dict[str, str]
     seed: int | None = None
-    problems: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
     interrupted: bool = False
     notes: list[str] = field(default_factory=list)
     terms: tuple[str, ...] = ()

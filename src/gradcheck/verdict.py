@@ -44,6 +44,11 @@ _UNANSWERED, _DISHONEST = "unanswered", "dishonest"
 class Verdict(StrEnum):
     """What is known about one element of a gradient, or of the value, mildest first.
 
+    Each is its word: docs/verdicts.md has a section for every one.
+
+    >>> Verdict("lossy").sentence, Verdict.LOSSY.fails, Verdict.LOSSY.unproven, Verdict.LOSSY.severity
+    ('More than half of the digits are lost on the way, though the input determines them.', False, True, 7)
+
     ``sentence`` says in short what a verdict means, ``meaning`` when an element has it.
     """
 

@@ -46,6 +46,21 @@ def backward(
         return passed(program, lane, {name: leaves[name] for name in wrt}).read(value)
 
 
+def forward(
+    program: Program,
+    point: Point,
+    *,
+    dtype: str = "float32",
+    device: str = "cpu",
+    under_test: Mapping[str, Callable[..., Any]] | None = None,
+) -> dict[str, TorchValue]:
+    """Run ``program`` forward alone, and return every layer; raises what ``backward`` raises."""
+    with own_modes(device):
+        leaves = {name: leaf(point[name], dtype, device, False) for name in program.inputs}
+        layers = Lane(leaves, DTYPES[dtype], device, program.source, under_test).run(program)
+        return {name: value(one) for name, one in layers.items()}
+
+
 @dataclass(frozen=True, slots=True)
 class Passed:
     """A forward and a backward pass, still in tensors; ``pulled`` holds what flowed back, by the tensor's identity."""

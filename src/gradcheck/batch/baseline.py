@@ -34,7 +34,7 @@ class Known:
     def of(result: Result) -> Known:
         """Return what one result came to."""
         ulps = None if result.run is None else result.run.tally.ulps
-        problem = None if result.problem is None else result.problem.split("\n")[0]
+        problem = None if result.problem is None else result.problem.first
         return Known(result.verdict, result.passed and not result.known, ulps, problem)
 
     def fields(self) -> dict[str, Any]:

@@ -29,7 +29,7 @@ from gradcheck.batch.processes import death, ends_are_interrupts, make_context, 
 from gradcheck.batch.progress import Progress
 from gradcheck.batch.worker import Answer, Examine, serve
 from gradcheck.errors import UsageProblem
-from gradcheck.suite import Batch, Check, Result
+from gradcheck.suite import Batch, Check, Problem, Result
 
 MAX_STILLBORN = 3
 """Workers in a row that may end before they are ready."""
@@ -263,7 +263,7 @@ class Pool:
             try:
                 packed = pickle.dumps(self.checks[k])
             except Exception as problem:
-                self.settle(k, Result(self.checks[k], None, f"no worker can be sent this check: {problem}"))
+                self.settle(k, Result(self.checks[k], None, Problem(f"no worker can be sent this check: {problem}")))
                 k = None
                 continue
             worker.check, worker.since = k, monotonic()
@@ -279,7 +279,9 @@ class Pool:
         assert k is not None
         limit = self.limit(k)
         self.dismiss([worker])
-        self.settle(k, Result(self.checks[k], None, f"ran out of time after {limit:g} s", seconds=limit or 0.0))
+        self.settle(
+            k, Result(self.checks[k], None, Problem(f"ran out of time after {limit:g} s"), seconds=limit or 0.0)
+        )
 
     def bury(self, worker: Worker) -> None:
         """Take note of a death: that of a worker without a check matters only if none ever gets ready."""
@@ -305,4 +307,4 @@ class Pool:
             self.shaken[k] = problem
             self.start(k)
         else:
-            self.settle(k, Result(self.checks[k], None, problem, seconds=seconds))
+            self.settle(k, Result(self.checks[k], None, Problem(problem), seconds=seconds))

@@ -20,7 +20,7 @@ from gradcheck.memory import limit, out_of_memory, tells_of_memory
 from gradcheck.outcome import Run
 from gradcheck.parse import parse
 from gradcheck.program import Program
-from gradcheck.suite import Check
+from gradcheck.suite import Check, Problem
 
 STDOUT, STDERR = 1, 2
 
@@ -34,7 +34,7 @@ class Answer:
 
     run: Run | None = None
     unmet: tuple[str, ...] = ()
-    problem: str | None = None
+    problem: Problem | None = None
     seconds: float = 0.0
     broken: bool = False
 
@@ -65,12 +65,12 @@ def answer(received: bytes, examine: Examine, memory: int | None) -> bytes:
         run, unmet = examine(pickle.loads(received))
         return pack(Answer(run, unmet, seconds=perf_counter() - start))
     except GradcheckError as refused:
-        problem, broken = str(refused), False
+        problem, broken = Problem(str(refused)), False
     except MemoryError:
-        problem, broken = out_of_memory(memory), True
+        problem, broken = Problem(out_of_memory(memory)), True
     except Exception as unforeseen:
         words = f"internal error: {type(unforeseen).__name__}: {unforeseen}"
-        problem, broken = out_of_memory(memory) if tells_of_memory(words) else words, True
+        problem, broken = Problem(out_of_memory(memory) if tells_of_memory(words) else words), True
     return pack(Answer(problem=problem, seconds=perf_counter() - start, broken=broken))
 
 

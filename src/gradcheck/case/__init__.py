@@ -11,7 +11,9 @@ from gradcheck import autograd, exact, kernels
 from gradcheck.arguments import read
 from gradcheck.case.inquiry import Inquiry
 from gradcheck.case.many import Group, Many
+from gradcheck.case.one import Case
 from gradcheck.case.search import Search
+from gradcheck.nested import Nested
 from gradcheck.outcome import LEADING, Run
 from gradcheck.plan import Plan
 from gradcheck.points import Point
@@ -40,7 +42,9 @@ def check_program(program: Program, points: Sequence[Point], settings: Settings)
     search = Search()
     for k in outcomes.worst_places(MAX_DIAGNOSED, fails):
         if outcomes.ranks.severity[k]:
-            outcomes.change(k, Inquiry(*outcomes.opened(k), search).run())
+            case, outcome = outcomes.opened(k)
+            made = Inquiry(case, outcome, search).run() if isinstance(case, Case) else case.inquired(outcome)
+            outcomes.change(k, made)
     seen = outcomes if len(outcomes) > MAX_MADE else tuple(outcomes)
     return Run(seen, settings.ulps, settings.seed, environment(settings.on_device), fails)
 
@@ -52,7 +56,8 @@ def examined(program: Program, points: Sequence[Point], settings: Settings) -> M
     for i, point in enumerate(points if program.inputs else ()):
         by_shapes.setdefault(tuple((name, value.shape) for name, value in point.items()), []).append(i)
     parts: list[Group] = []
-    count = len(settings.in_dtypes)
+    lanes = settings.lanes
+    count = len(lanes)
     groups, places = (np.zeros((len(points) if program.inputs else 0, count), dtype=np.intp) for _ in range(2))
     for shapes, at in by_shapes.items():
         plan = Plan.make(program, dict(shapes), wrt, settings.expect)
@@ -60,7 +65,8 @@ def examined(program: Program, points: Sequence[Point], settings: Settings) -> M
         places[at] = np.arange(len(at))[:, None]
         some = points if len(at) == len(points) else [points[i] for i in at]
         truths = exact.Truths()
-        parts += [Group(plan, some, dtype, settings, truths) for dtype in settings.in_dtypes]
+        orders = {one.way.order: Nested(plan, one.way.order) for one in lanes}
+        parts += [Group(orders[lane.way.order], some, lane, settings, truths) for lane in lanes]
     return Many(parts, groups.ravel(), places.ravel())
 
 

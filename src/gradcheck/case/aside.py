@@ -155,7 +155,7 @@ class Aside:
     def judge(self, place: Place, found: Beside) -> None:
         """Judge an element by what the function does beside the point."""
         one, (_, k) = self.gradients[place[0]], place
-        if not found.valued:
+        if not found.valued and not (found.meets and self.case.has_limit):
             return
         one.aside(k, found, self.case.format, self.case.tolerance)
         if found.sides is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from math import inf, isfinite, prod
@@ -35,15 +35,17 @@ _UNTRACKED = {
     Verdict.AGREE: (Verdict.UNTRACKED, "torch tracks no gradient here, and the derivative is 0"),
     Verdict.DISAGREE: (Verdict.DISAGREE, "torch tracks no gradient here, and the derivative is not 0"),
 }
-_OUTSIDE = (Kind.DOMAIN, Kind.INFINITE)
-"""Where no look beside the point finds a derivative."""
+OUTSIDE = (Kind.DOMAIN, Kind.INFINITE)
+"""Where no look beside the point finds a derivative of a function of the user's."""
 _TOO_WIDE = Judgement(Verdict.UNDECIDED, note="the slopes are enclosed too wide")
 
 
 class Elements:
     """The elements of the gradient by one input, or of the value; the state is what is decided, and which are open."""
 
-    def __init__(self, name: str, shape: Shape, torch: TorchValue | None) -> None:
+    def __init__(self, name: str, shape: Shape, torch: TorchValue | None, outside: Collection[Kind] = OUTSIDE) -> None:
+        """``outside`` are the kinds of reasons for which no look beside the point finds a derivative."""
+        self.outside = outside
         self.name = name
         self.shape = shape
         self.torch = None if torch is None else torch.array.ravel().copy()
@@ -135,7 +137,7 @@ class Elements:
             if reason.kind is Kind.UNDECIDED or not at.any():
                 continue
             self.judgements.put(at, Verdict.UNDEFINED, np.nan, reason.sentence)
-            if reason.kind not in _OUTSIDE:
+            if reason.kind not in self.outside:
                 self.kinks += places(at)
 
     def settle(self, nodes: list[Element], forms: list[Element], fmt: Format, ulps: float) -> None:
@@ -156,7 +158,7 @@ class Elements:
             return node, self.estimated(k, node, fmt, ulps)
         reason = Reason.parse(node) if isinstance(node, str) else None
         if reason is not None and reason.kind is not Kind.UNDECIDED:
-            self.kinks += [] if reason.kind in _OUTSIDE else [k]
+            self.kinks += [] if reason.kind in self.outside else [k]
             return None, Judgement(Verdict.UNDEFINED, note=reason.sentence)
         if not isinstance(node, Ball):  # whether a condition holds is for a higher precision to say
             (self.undecided.discard if reason is None else self.undecided.add)(k)

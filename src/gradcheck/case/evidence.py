@@ -61,7 +61,7 @@ class Evidence:
     def graph(self) -> Graph | None:
         """Return the operations, each with the ruling on it; None where there are too many numbers."""
         case = self.case
-        if case.numbers > MAX_NUMBERS:
+        if case.numbers > MAX_NUMBERS or not case.shows_operations:
             return None
         node = case.plan.node
         truth = case.truths.get(node.core, case.arrays)

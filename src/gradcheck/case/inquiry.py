@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import isfinite
 
@@ -15,8 +15,9 @@ from gradcheck.case.one import Case
 from gradcheck.case.search import Search
 from gradcheck.compare import Judgement
 from gradcheck.diagnose import diagnose, unsteady
-from gradcheck.diagnose.words import in_words
+from gradcheck.diagnose.words import how_misstated, in_words
 from gradcheck.errors import Span
+from gradcheck.expect import Misstated, compared
 from gradcheck.formats import Ball
 from gradcheck.gradients import GradientOutcome, Gradients
 from gradcheck.judgements import Judgements
@@ -48,7 +49,8 @@ class Inquiry:
         outcome = self.outcome
         value = outcome.value
         bad = [gradient.judgements for gradient in outcome.gradients]
-        if outcome.error is not None or value is None or not any(map(_kinds, [*bad, value.judgements])):
+        nothing = not any(map(_kinds, [*bad, *([] if value is None else [value.judgements])]))
+        if outcome.error is not None or value is None or (nothing and Verdict.DISAGREE not in outcome.stated()):
             return outcome
         layers = [*outcome.layers[:-1], self.layer(value)]
         gradients = Gradients(map(self.gradient, outcome.gradients))
@@ -115,7 +117,27 @@ class Inquiry:
                 one = gradient.judgements[k]
                 kinds.setdefault((one.verdict, one.note, found.cause, found.span), found)
         worst = list(kinds.values())[:MAX_BLAMES]
-        return replace(gradient, blames=[self.answered(gradient, one) for one in worst])
+        return replace(
+            gradient, blames=[self.answered(gradient, one) for one in worst], misstated=self.misstated(gradient)
+        )
+
+    def misstated(self, gradient: GradientOutcome) -> Misstated | None:
+        """Return how the derivative that the user stated is wrong, None where it is right or there is none."""
+        wrong = [] if gradient.expectations is None else gradient.expectations.ranked([Verdict.DISAGREE])[:1]
+        if not wrong or gradient.expected is None:
+            return None
+        (k,), plan, name = wrong, self.case.plan, gradient.input
+        here = compared(gradient.expected[k], gradient.ball(k), self.case.format)
+        rule = self.search.rule(plan, name) or self.pattern(gradient, gradient.expected)
+        return Misstated(k, plan.expect[name].program.source, gradient.formula, here, rule)
+
+    def pattern(self, gradient: GradientOutcome, stated: Sequence[float | None]) -> str | None:
+        """Return in what one way the numbers of several elements differ from the right ones, None where in no such."""
+        numbers = [number for number in stated if number is not None]
+        if not 1 < len(numbers) == len(stated) <= MAX_NUMBERS or not any(numbers):
+            return None
+        how = how_misstated(numbers, gradient.balls(), gradient.shape)
+        return None if how is None else f"what you wrote {how}"
 
     def answered(self, gradient: GradientOutcome, blame: Blame) -> Blame:
         """Return a blame with what could be written instead, unless whoever implemented the operation is at fault."""

@@ -14,13 +14,15 @@ import numpy as np
 from gradcheck import exact, ordinals
 from gradcheck.case.one import Case, Floats
 from gradcheck.case.stacked import Codes, Stack, stacks
+from gradcheck.case.ways import Ways
 from gradcheck.errors import LaneProblem, UsageProblem
 from gradcheck.few import Few
 from gradcheck.formats import FORMATS, Format
 from gradcheck.gradients import GradientOutcome, Gradients
 from gradcheck.judgements import Ranks
+from gradcheck.lane import Lane
+from gradcheck.nested import Nested
 from gradcheck.outcome import CHOICE, Outcome, Outcomes, Tally, gathered, stacked
-from gradcheck.plan import Plan
 from gradcheck.points import Point, Value
 from gradcheck.settings import Settings
 from gradcheck.verdict import Verdict
@@ -40,17 +42,23 @@ class Group:
     """
 
     def __init__(
-        self, plan: Plan, points: Sequence[Point], dtype: str, settings: Settings, truths: exact.Truths | None = None
+        self,
+        nested: Nested,
+        points: Sequence[Point],
+        lane: Lane,
+        settings: Settings,
+        truths: exact.Truths | None = None,
     ) -> None:
-        """``truths`` are shared by the dtypes: what is the same point in several has the same exact numbers."""
+        """``truths`` are shared by the lanes: what is the same point in several has the same exact numbers."""
         self.truths = truths
-        self.plan, self.points, self.dtype, self.settings = plan, points, dtype, settings
+        self.nested, self.lane = nested, lane
+        self.plan, self.points, self.dtype, self.settings = nested.first, points, lane.dtype, settings
         self.stack: Stack | None = None
         self.rows: Indices = np.arange(len(points))
-        self.alone: dict[int, tuple[Case, Outcome]] = {}
+        self.alone: dict[int, tuple[Case | Ways, Outcome]] = {}
         self.looked: dict[int, Outcome] = {}
         self.changed: dict[int, Outcome] = {}
-        if len(points) >= MIN_POINTS and stacks(plan, dtype, settings):
+        if lane.is_plain and len(points) >= MIN_POINTS and stacks(self.plan, self.dtype, settings):
             self.pile()
         at, firsts = np.unique(self.rows, return_index=True)
         for row, first in zip(at.tolist(), firsts.tolist(), strict=True):
@@ -74,11 +82,13 @@ class Group:
             return
         self.rows = np.argsort(order)[rows.reshape(-1)]
 
-    def case(self, i: int) -> Case:
+    def case(self, i: int) -> Case | Ways:
         """Return one point as a case of its own, which has not run."""
+        if not self.lane.is_plain:
+            return Ways(self.nested, self.lane, self.points[i], self.settings, self.truths)
         return Case(self.plan, self.points[i], self.dtype, self.settings, truths=self.truths)
 
-    def opened(self, i: int) -> tuple[Case, Outcome]:
+    def opened(self, i: int) -> tuple[Case | Ways, Outcome]:
         """Return one point as a case of its own with its outcome."""
         row = int(self.rows[i])
         if row in self.alone:
@@ -201,7 +211,7 @@ class Many(Outcomes):
             return tuple(self[j] for j in range(*k.indices(len(self))))
         return self.parts[int(self.groups[k])][int(self.places[k])]
 
-    def opened(self, k: int) -> tuple[Case, Outcome]:
+    def opened(self, k: int) -> tuple[Case | Ways, Outcome]:
         """Return one outcome with its case."""
         return self.parts[int(self.groups[k])].opened(int(self.places[k]))
 

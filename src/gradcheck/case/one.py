@@ -17,7 +17,7 @@ from gradcheck.autograd import Backward, TorchValue
 from gradcheck.bounds import Bounds, Enclosures
 from gradcheck.case.aside import look_aside
 from gradcheck.case.climb import CROSS_CHECK_ELEMENTS, SHOWN_ELEMENTS, decide, screen
-from gradcheck.case.elements import Elements, bits, places, spread
+from gradcheck.case.elements import OUTSIDE, Elements, bits, places, spread
 from gradcheck.case.evidence import Evidence, mismatched, once
 from gradcheck.case.expected import expectation
 from gradcheck.case.rest import examine_rest, rest, taken
@@ -31,6 +31,7 @@ from gradcheck.outcome import Fault, LayerOutcome, Outcome
 from gradcheck.plan import Plan
 from gradcheck.points import Point
 from gradcheck.program import Layer
+from gradcheck.reason import Kind
 from gradcheck.settings import Settings
 from gradcheck.verdict import Verdict
 
@@ -41,11 +42,16 @@ class Case:
     """One point in one dtype on its way through both lanes; the state is the working precision and what is decided.
 
     ``larger`` is the case that its elements were taken from, with their places there. ``points`` counts those that
-    stand side by side, one but for a stack of them. ``asked`` is the only element whose one-sided derivatives are of
-    interest; without it all of them are.
+    stand side by side, one but for a stack of them. ``shows_operations`` says whether torch's run can be traced,
+    ``has_limit`` whether a limit is the value where the formula has none, and ``outside`` why no look beside the point
+    finds a derivative. ``asked`` is the only element whose one-sided derivatives are of interest; without it all of
+    them are.
     """
 
     points = 1
+    shows_operations = True
+    has_limit = False
+    outside: tuple[Kind, ...] = OUTSIDE
 
     def __init__(
         self,
@@ -120,9 +126,11 @@ class Case:
 
         ``vectors`` are what its vectorised kernels made of the same point, where these are others.
         """
-        gradients = [Elements(name, self.plan.shapes[name], torch.gradients[name]) for name in self.plan.wrt]
+        gradients = [
+            Elements(name, self.plan.shapes[name], torch.gradients[name], self.outside) for name in self.plan.wrt
+        ]
         output = torch.layers[self.plan.program.output]
-        value = self.value = Elements(self.plan.program.output, output.shape, output)
+        value = self.value = self.judged_value(output)
         if self.truth.is_large:
             screen(self, gradients, value)
         left = rest(self, gradients, value)
@@ -138,6 +146,10 @@ class Case:
         if not left:
             look_aside(self, gradients)
         return gradients, value, once([*faults, *self.explain(gradients, value)])
+
+    def judged_value(self, output: TorchValue) -> Elements:
+        """Return the value, as it is judged."""
+        return Elements(self.plan.program.output, output.shape, output)
 
     def backward(self, *, traced: bool = False) -> Backward:
         """Return what torch made of the program here; of elements of a larger case, what it made of all of them."""

@@ -27,7 +27,7 @@ MOST = 0.5
 
 def rest(case: Case, gradients: Sequence[Elements], value: Elements) -> list[int]:
     """Return the elements that are open, have no ordinary derivative, or may be at a jump, where each stands alone."""
-    if not case.truth.is_large or not case.plan.by_elements:
+    if not case.truth.is_large or not case.plan.by_elements or not case.shows_operations:
         return []
     left: Truths = np.logical_or.reduce([one.is_open for one in (*gradients, value)])
     for one in gradients:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from itertools import islice
 
+from gradcheck.case.misstated import broken_rule
 from gradcheck.plan import Plan
 from gradcheck.program import Program, Shape
 from gradcheck.rewrites import Rewrite, rewrites
@@ -22,6 +23,7 @@ class Search:
     fixes: Budget = field(default_factory=Budget)
     rewritten: dict[tuple[str, str], list[Rewrite]] = field(default_factory=dict)
     plans: dict[tuple[str, str, tuple[str, ...]], Plan] = field(default_factory=dict)
+    rules: dict[tuple[str, str], str | None] = field(default_factory=dict)
 
     def rewrites(self, plan: Plan) -> list[Rewrite]:
         """Return the rewrites of a program at these shapes."""
@@ -38,6 +40,13 @@ class Search:
         if key not in self.plans:
             self.plans[key] = Plan.make(program, shapes, wrt)
         return self.plans[key]
+
+    def rule(self, plan: Plan, name: str) -> str | None:
+        """Return what makes the stated derivative by an input wrong everywhere, None where that is not known."""
+        key = name, repr(plan.inputs())
+        if key not in self.rules:
+            self.rules[key] = broken_rule(plan, name)
+        return self.rules[key]
 
     def notes(self) -> list[str]:
         """Return what was not looked for, because there was no more time for it."""

@@ -13,9 +13,9 @@ from gradcheck import exact
 from gradcheck.bounds import Bounds
 from gradcheck.case.elements import Elements, Floats, Truths
 from gradcheck.compare import half_of_the_digits
+from gradcheck.differentiate import Pullback
 from gradcheck.formats import Ball, Format
 from gradcheck.ordinals import distances, halves, rounded
-from gradcheck.symbolic import Pullback
 
 if TYPE_CHECKING:
     from gradcheck.case.one import Case

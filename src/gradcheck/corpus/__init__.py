@@ -8,12 +8,12 @@ from pathlib import Path
 
 from gradcheck.corpus.files import STDIN, SUFFIXES, find, read
 from gradcheck.corpus.lines import read_lines
-from gradcheck.corpus.page import Page, message
+from gradcheck.corpus.page import Page
 from gradcheck.corpus.tables import Terms, holds_checks, read_tables
-from gradcheck.errors import FileProblem, GradcheckError, printable
+from gradcheck.errors import Dialect, FileProblem, GradcheckError, as_option, printable
 from gradcheck.points import Files
 from gradcheck.settings import Settings
-from gradcheck.suite import Check
+from gradcheck.suite import Check, Problem
 
 __all__ = ["Loaded", "load"]
 
@@ -23,7 +23,7 @@ class Loaded:
     """The checks of some files in their order, and one message for each thing that is wrong in them."""
 
     checks: tuple[Check, ...]
-    problems: tuple[str, ...]
+    problems: tuple[Problem, ...]
 
 
 def load(
@@ -32,21 +32,23 @@ def load(
     at: Sequence[str] = (),
     settings: Settings | None = None,
     trust: bool = False,
+    dialect: Dialect = as_option,
 ) -> Loaded:
     """Return the checks of files, directories, patterns and, for ``-``, standard input.
 
     ``at`` and ``settings`` stand wherever a file says nothing of its own. Files are not trusted: their points read
     other files only with ``trust``, and then only those beside or below them. A mistake, told as ``path:line: what``,
-    takes out one check, or one file whose text cannot be read as such; never another.
+    takes out one check, or one file whose text cannot be read as such; never another. ``dialect`` writes the options
+    that messages name; what stands in the file itself is called by its key.
     """
     checks: list[Check] = []
-    problems: list[str] = []
+    problems: list[Problem] = []
     for name, named in find(paths, problems):
         try:
             _check_suffix(name)
-            page = Page(printable(name), read(name))
+            page = Page(printable(name), read(name), dialect)
         except GradcheckError as error:
-            problems.append(message(name, str(error)))
+            problems.append(Problem(str(error), printable(name)))
             continue
         checks += _read_page(page, named, _terms(name, tuple(at), settings or Settings(), trust))
         problems += page.messages()

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from gradcheck.corpus.limits import MAX_FILE_BYTES, MAX_FILES
-from gradcheck.corpus.page import message
 from gradcheck.errors import FileProblem, GradcheckError, LimitProblem
+from gradcheck.suite import Problem
 from gradcheck.tree import read_plain, refuse_link, root
 
 STDIN = "-"
@@ -18,7 +18,7 @@ SUFFIXES = (".toml", ".txt")
 _MAGIC = frozenset("*?[")
 
 
-def find(paths: Sequence[str | Path], problems: list[str]) -> Iterator[tuple[str, bool]]:
+def find(paths: Sequence[str | Path], problems: list[Problem]) -> Iterator[tuple[str, bool]]:
     """Yield every file that the paths mean, each real file once, and whether the user named it.
 
     What is not there or matches nothing is added to the problems.
@@ -30,13 +30,13 @@ def find(paths: Sequence[str | Path], problems: list[str]) -> Iterator[tuple[str
             for name, searched in _meant(path):
                 refused = _link(name, tree, searched)
                 if refused is not None:
-                    problems.append(message(name, refused))
+                    problems.append(Problem(refused, name))
                 elif _identity(name) not in seen:
                     seen.add(_identity(name))
                     _limit(len(seen))
                     yield name, searched is None
         except GradcheckError as error:
-            problems.append(message(path, str(error)))
+            problems.append(Problem(str(error), path))
 
 
 def _link(name: str, tree: Path, searched: str | None) -> str | None:

@@ -13,9 +13,9 @@ from gradcheck.corpus.definitions import Definition, complete, order, signature
 from gradcheck.corpus.fields import CHECK, EXPECT, OWN, text
 from gradcheck.corpus.limits import MAX_CHECKS, MAX_DEFINITIONS, MAX_NESTING
 from gradcheck.corpus.naming import Namer
-from gradcheck.corpus.page import Page
+from gradcheck.corpus.page import Page, as_key
 from gradcheck.corpus.places import Key, Place, nearest_place, places
-from gradcheck.corpus.trial import Draft, Trial, in_words_of_the_file
+from gradcheck.corpus.trial import Draft, Trial
 from gradcheck.errors import GradcheckError, LimitProblem, NameProblem, Span, SyntaxProblem, UsageProblem, printable
 from gradcheck.functions import nearest
 from gradcheck.points import Files
@@ -48,6 +48,7 @@ def read_tables(page: Page, terms: Terms, named: bool) -> list[Check]:
 
     A file that the user did not name may be somebody else's: without the key ``check`` nothing is said of it.
     """
+    page.dialect = as_key(page.dialect)
     try:
         found = places(page.text)
         document = _document(page.text)
@@ -121,7 +122,6 @@ class _Reader:
 
     def refuse(self, error: GradcheckError, way: Key, *, at_key: bool = False) -> None:
         place = nearest_place(self.places, way)
-        error = in_words_of_the_file(error)
         span = place.key if place.value is None or (at_key and way in self.places) else place.value
         self.page.refuse(error, span, self._line(error, place))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -152,23 +151,3 @@ def _check_value(draft: Draft, program: Program, shapes: Shapes) -> None:
     mine, its = lower(parsed, shapes).shapes[parsed.output], lower(program, shapes).shapes[program.output]
     if mine not in ((), its):
         raise ShapeProblem(f"the value is {shape_text(mine)}, and the output is {shape_text(its)}")
-
-
-_OPTION = re.compile(r'--(at|expect|wrt) "?(?!out$)([^\s"]*[^\s",])"?(?=$|[\s,])')
-"""An option of the command line with its value, as hints write it."""
-
-
-def in_words_of_the_file(error: GradcheckError) -> GradcheckError:
-    """Return the error with keys of the file in place of options of the command line."""
-    error.message = error.message.replace("--expect", "expect.gradient")
-    if error.message == "the program is empty":
-        error.hint = 'write an expression, as in expression = "x**2"'
-    if error.hint is not None:
-        error.hint = re.sub(r"^add --at (\S+=\.\.\.)$", r"add \1 to at", error.hint)
-        error.hint = _OPTION.sub(_as_key, error.hint).replace("leave --at out", "leave at out")
-    return error
-
-
-def _as_key(option: re.Match[str]) -> str:
-    key = "expect.gradient" if option[1] == "expect" else option[1]
-    return f'{key} = "{option[2]}"'

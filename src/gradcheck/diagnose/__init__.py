@@ -20,8 +20,8 @@ from gradcheck.diagnose.scene import Finding, Scene, reaches
 from gradcheck.diagnose.touched import touched
 from gradcheck.diagnose.words import message
 from gradcheck.diagnose.wrong import detached, wrong, wrong_gradient, wrong_value
+from gradcheck.differentiate import Pullback
 from gradcheck.formats import Ball
-from gradcheck.symbolic import Pullback
 from gradcheck.verdict import Verdict
 
 MAX_READINGS = 8
@@ -64,8 +64,6 @@ def diagnose(
 def _find(scene: Scene, judgement: Judgement, torch: float | None) -> Finding | None:
     if torch is None:
         return detached(scene) or wrong(scene)
-    if scene.name is None and isfinite(torch) and judgement.verdict is Verdict.DISAGREE:
-        return wrong(scene)
     if judgement.verdict in (Verdict.KINK, Verdict.UNDEFINED):
         found = without_derivative(scene, judgement.verdict is Verdict.KINK)
         masked = None if isfinite(torch) or (found is not None and found.no_value) else not_finite(scene)
@@ -80,9 +78,14 @@ def _find(scene: Scene, judgement: Judgement, torch: float | None) -> Finding | 
         return found
     if judgement.verdict in (Verdict.UNSTABLE, Verdict.LOSSY):
         return lost_digits(scene, judgement.ulps or 0.0) or Finding(Cause.ROUNDING)
+    if judgement.verdict is Verdict.DISAGREE and isfinite(torch):
+        proven = detached(scene) or wrong(scene)
+        return proven or at_a_corner(scene) or lost_digits(scene, judgement.ulps or 0.0)
     if judgement.verdict is Verdict.DISAGREE:
-        found = detached(scene) or wrong(scene) if isfinite(torch) else not_finite(scene)
-        return found or at_a_corner(scene) or lost_digits(scene, judgement.ulps or 0.0)
+        found = not_finite(scene)
+        if found is not None and found.cause is Cause.NAN_FROM_MASKED_BRANCH:
+            return found
+        return wrong(scene) or lost_digits(scene, inf) or found or at_a_corner(scene)
     return None
 
 
@@ -115,13 +118,15 @@ def _readings(
     site = finding.site
     if site is None:
         return []
+    at = None if finding.backward else finding.element
     others = [one for one in traced.sites if one is not site and one.smooth]
     forward = [one for one in others if reaches(site, one) and _off(traced, one.value, one.torch.value)]
     if name is None:
-        culprit = replace(_reading(traced, site, "value", site.value, site.torch.value), culprit=True)
+        culprit = replace(_reading(traced, site, "value", site.value, site.torch.value, at), culprit=True)
         return _shortened([culprit, *(_reading(traced, one, "value", one.value, one.torch.value) for one in forward)])
     back = [one for one in reversed(others) if name in one.inputs and _off(traced, one.cotangent, one.torch.cotangent)]
-    readings = [replace(_reading(traced, site, "value", site.value, site.torch.value), culprit=not finding.backward)]
+    own = _reading(traced, site, "value", site.value, site.torch.value, at)
+    readings = [replace(own, culprit=not finding.backward)]
     readings += [_reading(traced, one, "value", one.value, one.torch.value) for one in forward]
     readings += [_reading(traced, one, "cotangent", one.cotangent, one.torch.cotangent) for one in back]
     if finding.backward:
@@ -142,18 +147,20 @@ def _shortened(readings: list[Reading]) -> list[Reading]:
 
 
 def _off(traced: Graph, exact: Balls | None, torch: TorchValue | None) -> bool:
-    return any(gap is not None and gap > 16 for gap in traced.gaps(exact, torch))
+    return bool((traced.losses(exact, torch) > 16).any())
 
 
-def _reading(traced: Graph, site: Site, quantity: str, exact: Balls | None, torch: TorchValue | None) -> Reading:
-    """Return the number of an operation's tensor that is furthest off."""
+def _reading(
+    traced: Graph, site: Site, quantity: str, exact: Balls | None, torch: TorchValue | None, at: int | None = None
+) -> Reading:
+    """Return the number of an operation's tensor that is furthest off, or the one ``at`` a place."""
     shape = site.torch.value.shape
-    gaps = [gap if gap is not None else -1.0 for gap in traced.gaps(exact, torch)]
-    k = int(np.argmax(gaps)) if gaps else 0
+    gaps = np.nan_to_num(traced.losses(exact, torch), nan=-1.0, posinf=inf)
+    k = at if at is not None else int(np.argmax(gaps)) if gaps.size else 0
     index = tuple(map(int, np.unravel_index(k, shape))) if shape else ()
     ball = traced.balls(exact, [k])[0] if exact is not None else None
     return Reading(
-        traced.text(site), quantity, shape, index, None if torch is None else float(torch.array.item(k)),
+        traced.text(site.call), quantity, shape, index, None if torch is None else float(torch.array.item(k)),
         ball if isinstance(ball, Ball) else None,
     )  # fmt: skip
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache, reduce
@@ -15,13 +15,13 @@ from gradcheck import exact
 from gradcheck.autograd import Operation, TorchValue
 from gradcheck.diagnose.floats import Asked, InFloats, Place, Places, filled
 from gradcheck.diagnose.graph import Balls, Element, Floats
+from gradcheck.differentiate import Pullback, pull_back
 from gradcheck.errors import GradcheckError
 from gradcheck.formats import Format
 from gradcheck.functions import ELEMENTWISE, WHERE
 from gradcheck.kernels import ZERO
 from gradcheck.lower import lower
 from gradcheck.program import NOWHERE, Call, Layer, Name, Node, Number, Program, Shape, call, to_text
-from gradcheck.symbolic import Pullback, pull_back
 
 SEED, RESULT, ARGUMENT = "seed", "out", "a_"
 
@@ -95,6 +95,15 @@ class Isolated:
             full: Any = np.broadcast_to(array, result)
             parts[name] = full.ravel()[at]
         return None if isolated is None else (isolated, parts)
+
+    def steps(self, args: Iterable[Floats], cotangent: Floats, bits: int, *, backward: bool) -> Iterator[Element]:
+        """Yield the exact numbers on the way of torch's own formula that it rounds to the format."""
+        core = self.rounded.core
+        values = exact.enclose(core, self._point(args, cotangent), bits)
+        last = [layer.name for layer in core.program.layers].index(RESULT)
+        for k, layer in enumerate(core.program.layers):
+            if layer.name not in core.fused and (k > last if backward else k < last):
+                yield from exact.balls(values[layer.name], bits)
 
     def sides(self, args: Iterable[Floats], cotangent: Floats, position: int, element: int) -> exact.Sides | None:
         """Return what flows back to one element of an argument from the left and from the right of these arguments."""

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from math import inf, isfinite
+from math import inf, isfinite, nan
 from typing import Any
 
 import numpy as np
 
 from gradcheck import exact
 from gradcheck.autograd import Backward, Operation, TorchValue
+from gradcheck.differentiate import Pullback
 from gradcheck.exact import Values
 from gradcheck.formats import Ball, Format
 from gradcheck.functions import CONDITIONS, DETACH
 from gradcheck.ordinals import distances
 from gradcheck.program import Call, Name, Node, Number, Program, Shape
-from gradcheck.symbolic import Pullback
 
 MANY = 256
 """Numbers of a tensor from which distances are taken from the float64 next to what is exact, in whole arrays."""
+
+TINY = 2.0**-900
+"""Numbers below which a float64 may have underflowed itself."""
 
 Element = Ball | str | None
 Balls = np.ndarray[Any, np.dtype[np.object_]]
@@ -96,8 +99,9 @@ class Ruling:
 class Graph:
     """All operations of one run in the order in which torch ran them, and who reads each input.
 
-    ``plain`` are those of Python among plain numbers, ``output`` is where the output comes from. ``rulings`` say which
-    operations are wrong at torch's own inputs.
+    ``plain`` are those of Python among plain numbers, and ``constants`` are the same as sites, which stand in nobody's
+    sources. ``output`` is where the output comes from. ``rulings`` say which operations are wrong at torch's own
+    inputs.
     """
 
     program: Program
@@ -109,14 +113,15 @@ class Graph:
     plain: tuple[Operation, ...] = ()
     output: Site | str | None = None
     rulings: Mapping[Call, Ruling] = field(default_factory=dict)
+    constants: tuple[Site, ...] = ()
 
     def balls(self, array: Balls | None, at: Sequence[int] | None = None) -> list[Element]:
         """Return the elements of an array of the exact lane, or those ``at`` some places."""
         return [] if array is None else list(exact.balls(array, self.bits, at))
 
-    def text(self, site: Site) -> str:
-        """Return the operation as the user wrote it."""
-        span = site.call.span
+    def text(self, node: Node) -> str:
+        """Return an expression as the user wrote it."""
+        span = node.span
         return self.program.source[span.start : span.end]
 
     def argument(self, site: Site, position: int) -> Balls | Floats | None:
@@ -136,11 +141,51 @@ class Graph:
         known = np.where(finite, gaps, inf).tolist()
         return [None if unknown else gap for gap, unknown in zip(known, np.isnan(real).tolist(), strict=True)]
 
+    def is_large(self, ball: Element) -> bool:
+        """Return whether the format has no finite number for a ball."""
+        return isinstance(ball, Ball) and not isfinite(self.format.round_dyadic(ball.midpoint))
+
+    def is_small(self, ball: Element) -> bool:
+        """Return whether a ball is certainly not 0, and the format has no normal number for it."""
+        if not isinstance(ball, Ball) or ball.contains(0.0):
+            return False
+        return abs(self.format.round_dyadic(ball.midpoint)) < self.format.smallest_normal
+
     def gap(self, ball: Element, value: float) -> float | None:
         """Return the distance of one number in ULP, infinite where torch's is not finite."""
         if not isinstance(ball, Ball):
             return None
         return self.format.distance(value, ball.midpoint) if isfinite(value) else inf
+
+    def loss(self, ball: Element, value: float, fmt: Format | None = None) -> float | None:
+        """Return the same in a format of unlimited range, in which a number that became 0 has lost all its digits."""
+        fmt = fmt or self.format
+        if not isinstance(ball, Ball):
+            return None
+        if not isfinite(value):
+            return inf
+        # A ball that only may be 0 has no digits to lose.
+        own = fmt if ball.contains(0.0) and not ball.exact else fmt.unlimited
+        return own.distance(value, ball.midpoint)
+
+    def losses(self, array: Balls | None, torch: TorchValue | None, fmt: Format | None = None) -> Floats:
+        """Return how many digits each of torch's elements has lost, in ULP of a format of unlimited range; nan is none.
+
+        Without an exact number, or one of torch's, nothing is known: the array is empty.
+        """
+        if torch is None or array is None:
+            return np.zeros(0)
+        full = np.broadcast_to(array, torch.shape)
+        if full.size < MANY:
+            found = [self.loss(ball, value, fmt) for ball, value in zip(self.balls(full), torch.elements, strict=True)]
+            return np.array([nan if one is None else one for one in found])
+        real, number = exact.middles(full).ravel(), torch.array.ravel()
+        made = _relative(real, number, (fmt or self.format).precision)
+        for k in np.flatnonzero((np.abs(real) < TINY) & (real != number)).tolist():
+            [ball] = self.balls(full, [k])
+            found_one = self.loss(ball, float(number[k]), fmt)
+            made[k] = nan if found_one is None else found_one
+        return made
 
 
 def graph(
@@ -155,21 +200,33 @@ def graph(
     """Return the graph of a traced run; ``values`` gives those of the node-level ``pullback`` where they are read."""
     layers = {layer.name: layer.expression for layer in program.layers}
     sites: dict[Call, Site] = {}
+    constants: dict[Call, Site] = {}
     readers: dict[str, list[tuple[Site, int]]] = {name: [] for name in program.inputs}
-    for one in run.operations:
-        sources = tuple(_source(arg, layers, sites) for arg in one.call.args)
+
+    def add(one: Operation, known: dict[Call, Site]) -> None:
+        found = [_source(arg, layers, known) for arg in one.call.args]
+        numbers = [node if isinstance(node := _source(arg, layers, constants), Site) else None for arg in one.call.args]
         home = pullback.core.homes.get(one.call)
         name = home.id if isinstance(home, Name) else None
-        site = Site(
+        # A constant stands in nobody's sources: no gradient flows to it.
+        sources = tuple(None if number is not None else source for source, number in zip(found, numbers, strict=True))
+        site = known[one.call] = Site(
             one, sources, name, home, pullback.cotangents.get(name or ""), values,
             frozenset().union(*map(inputs, sources)),
         )  # fmt: skip
-        sites[one.call] = site
-        for position, source in enumerate(sources):
-            if source is not None:
+        for position, source in enumerate(found):
+            if (source := numbers[position] or source) is not None:
                 (source.readers if isinstance(source, Site) else readers[source]).append((site, position))
+
+    for one in run.plain:
+        add(one, constants)
+    for one in run.operations:
+        add(one, sites)
     output = _source(Name(program.output), layers, sites)
-    return Graph(program, point, fmt, bits, tuple(sites.values()), readers, run.plain, output)
+    return Graph(
+        program, point, fmt, bits, tuple(sites.values()), readers, run.plain, output,
+        constants=tuple(constants.values()),
+    )  # fmt: skip
 
 
 def _source(node: Node, layers: Mapping[str, Node], sites: Mapping[Call, Site]) -> Site | str | None:
@@ -183,6 +240,15 @@ def _source(node: Node, layers: Mapping[str, Node], sites: Mapping[Call, Site]) 
 def inputs(source: Site | str | None) -> frozenset[str]:
     """Return the inputs that an argument depends on."""
     return source.inputs if isinstance(source, Site) else frozenset() if source is None else frozenset({source})
+
+
+def _relative(real: Floats, number: Floats, precision: int) -> Floats:
+    """Return distances in ULP of a format of unlimited range, nan where there is no real number."""
+    with np.errstate(all="ignore"):
+        _, exponents = np.frexp(real)
+        made: Floats = np.ldexp(np.abs(number - real), precision - exponents)
+        made = np.where(number == real, 0.0, np.where(real == 0, inf, made))
+    return np.where(np.isnan(real), nan, np.where(np.isfinite(number), made, inf))
 
 
 def _shaped(node: Node | None, values: Callable[[], Values], shape: Shape) -> Balls | None:

@@ -1,84 +1,152 @@
-"""Lost digits: the operation whose rounding explains most of an error."""
+"""Lost digits: the first operation, forward or back, whose result has not the digits that all it was given has."""
 
 from __future__ import annotations
 
 from math import inf
 
+import numpy as np
+
+from gradcheck.autograd import TorchValue
 from gradcheck.blame import Cause
-from gradcheck.diagnose.alone import array, tensors
-from gradcheck.diagnose.graph import Site
-from gradcheck.diagnose.scene import (
-    NOTICEABLE,
-    Finding,
-    Scene,
-    broken,
-    leads,
-    masking,
-    not_zero,
-    reaches,
-    worst,
-)
-from gradcheck.formats import Ball
+from gradcheck.diagnose.alone import Isolated, array, tensors
+from gradcheck.diagnose.floats import Place
+from gradcheck.diagnose.graph import Element, Floats, Site
+from gradcheck.diagnose.scene import NOTICEABLE, Finding, Scene, broken, leads, reaches
+from gradcheck.formats import FORMATS, Ball
 from gradcheck.functions import COMPOSITE, ELEMENTWISE, TABLE, Composite, Elementwise, Tensor
-from gradcheck.program import Name
+from gradcheck.pointwise import is_elementwise
 
 MAX_CANDIDATES = 48
 """Operations whose effect on the gradient is tried; each takes an evaluation of the whole gradient program."""
+MAX_ELEMENTS = 8
+"""Elements of one operation whose effect is tried one by one."""
 
 
 def lost_digits(scene: Scene, error: float) -> Finding | None:
-    """Return the operation whose rounding explains most of an error of so many ULP."""
-    forward = _infinite(scene) or _lost_forward(scene, error)
-    return forward if forward is not None or scene.name is None else _lost_backward(scene, scene.name, error)
+    """Return the operation that explains most of an error of so many ULP, infinite where torch has no number.
+
+    The operations are passed in the order in which they ran, forward and then back. The first is blamed whose result in
+    torch has lost digits that its arguments have, so that the gradient is off with this result in place of the exact
+    one, however exactly all else is computed. Digits are counted in a format of unlimited range.
+    """
+    # Where torch has no digit right, whatever leaves no more than a few bits is enough.
+    enough = min(error / 4, 2.0 ** (scene.graph.format.precision - 4))
+    return _lost_forward(scene, enough) or _lost_backward(scene, error, enough)
 
 
-def _lost_forward(scene: Scene, error: float) -> Finding | None:
-    candidates = [site for site in scene.graph.sites if site.smooth and _grows(scene, site)]
-    for site in candidates[:MAX_CANDIDATES]:
-        moved = scene.effect(site.home, site.torch.value)
-        if moved is not None and 4 * moved >= error:
-            return Finding(_lost_by(scene, site), site)
-    return None
+# --- forward ------------------------------------------------------------------------------------------
 
 
-def _grows(scene: Scene, site: Site) -> bool:
-    """Return whether an operation's value is much worse than its arguments."""
-    own = worst(scene.graph.gaps(site.value, site.torch.value))
-    sources = [source for source in site.sources if isinstance(source, Site)]
-    before = [worst(scene.graph.gaps(one.value, one.torch.value)) for one in sources]
-    return NOTICEABLE + 4 * max(before, default=0.0) < own < inf
+def _lost_forward(scene: Scene, enough: float) -> Finding | None:
+    sites = (site for site in (*scene.graph.constants, *scene.graph.sites) if site.smooth)
+    candidates = [(site, lost) for site in sites if (lost := _newly_lost(scene, site)).any()]
+    effects = [scene.effect(site, site.torch.value) or 0.0 for site, _ in candidates[:MAX_CANDIDATES]]
+    one = next((k for k, moved in enumerate(effects) if moved >= enough), None)
+    if one is None and len(effects) > 1 and scene.effect_of_all([site for site, _ in candidates]) >= enough:
+        # None is enough by itself, as each square of a sum that underflows: all together are.
+        one = next(k for k, moved in enumerate(effects) if moved >= max(effects) / 16)
+    if one is None:
+        return None
+    site, lost = candidates[one]
+    return _lost_by(scene, site, _element(scene, site, site.torch.value, lost, effects[one]))
 
 
-def _lost_by(scene: Scene, site: Site) -> Cause:
-    for ball, value in zip(scene.graph.balls(site.value), site.torch.value.elements, strict=False):
-        if not_zero(ball) and isinstance(ball, Ball) and scene.too_small(ball) and scene.graph.gap(ball, value):
-            return Cause.UNDERFLOW
-    return amplifier(site)
+def _newly_lost(scene: Scene, site: Site) -> Floats:
+    """Return the loss of each element of a value that has lost many more digits than what it is made of; else 0."""
+    own = _losses(scene, site)
+    before = [_losses(scene, one) * _share(scene, one, site) for one in scene.before(site)]
+    most: Floats | float = max((one.max(initial=0.0) for one in before), default=0.0)
+    if is_elementwise(site.call.op) and own.size:
+        shapes = [one.torch.value.shape for one in scene.before(site)]
+        full = [np.broadcast_to(one.reshape(shape), site.torch.value.shape).ravel()
+                for one, shape in zip(before, shapes, strict=True) if one.size]  # fmt: skip
+        most = np.max(full, axis=0) if full else 0.0
+    return np.where(own > NOTICEABLE + 4 * most, own, 0.0)
+
+
+def _losses(scene: Scene, site: Site) -> Floats:
+    fmt = FORMATS["float64"] if site in scene.graph.constants else None
+    return np.nan_to_num(scene.graph.losses(site.value, site.torch.value, fmt), nan=0.0, posinf=inf)
+
+
+def _share(scene: Scene, constant: Site, site: Site) -> float:
+    """Return what one ULP of an argument is in those of an operation: Python's numbers are float64."""
+    plain = constant in scene.graph.constants and site not in scene.graph.constants
+    return 2.0 ** (scene.graph.format.precision - FORMATS["float64"].precision) if plain else 1.0
+
+
+def _element(scene: Scene, site: Site, torch: TorchValue, lost: Floats, enough: float) -> int:
+    """Return the element that moves the gradient so far by itself: the worst that does, or the worst."""
+    order: list[int] = np.argsort(-lost, kind="stable")[:MAX_ELEMENTS].tolist()
+    if lost.size == 1:
+        return 0
+    moved = ((k, scene.effect(site, torch, k)) for k in order if lost[k])
+    return next((k for k, far in moved if far is not None and far >= enough), order[0])
+
+
+def _lost_by(scene: Scene, site: Site, k: int) -> Finding:
+    """Return why an element of a value lost its digits."""
+    [ball], value = scene.graph.balls(site.value, [k]), site.torch.value.elements[k]
+    if (cause := _out_of_range(scene, ball, value)) is not None:
+        return Finding(cause, site, element=k)
+    isolated = scene.isolated(site)
+    if isolated is None:
+        return Finding(amplifier(site), site, element=k)
+    args, ones = tensors(site.torch), np.ones(site.torch.value.shape)
+    own = isolated.at(args, ones, scene.graph.bits).value[k]
+    if not isinstance(own, Ball):
+        return Finding(Cause.ILL_CONDITIONED, site, element=k, rounded=scene.rounded_argument(site), edge=True)
+    if _is_local(scene, own, ball, value):
+        cause = _inside(scene, isolated, site, ones, None, k)
+        return Finding(cause or (amplifier(site) if _adds(site) else Cause.INACCURATE_OPERATION), site, element=k)
+    return Finding(amplifier(site), site, element=k, rounded=scene.rounded_argument(site))
+
+
+def _out_of_range(scene: Scene, exact: Element, value: float) -> Cause | None:
+    """Return whether the format cannot hold an exact number: torch's is what rounding makes of it, or worse."""
+    if scene.graph.is_large(exact):
+        return Cause.OVERFLOW
+    near = scene.graph.is_small(exact) and (scene.graph.gap(exact, value) or 0.0) <= NOTICEABLE
+    return Cause.UNDERFLOW if near else None
+
+
+def _is_local(scene: Scene, own: Ball, exact: Element, value: float) -> bool:
+    """Return whether an operation is off from what is exact at torch's own arguments as far as from what is exact."""
+    here, there = scene.graph.loss(own, value), scene.graph.loss(exact, value)
+    return here is not None and here > NOTICEABLE and 4 * here >= (there or 0.0)
 
 
 def amplifier(site: Site) -> Cause:
     """Return how an operation makes the errors of its arguments greater."""
+    return Cause.CANCELLATION if _adds(site) else Cause.ILL_CONDITIONED
+
+
+def _adds(site: Site) -> bool:
     row = TABLE[site.call.op]
-    adds = row.depth is not None if isinstance(row, Tensor) else isinstance(row, Elementwise | Composite) and row.adds
-    return Cause.CANCELLATION if adds else Cause.ILL_CONDITIONED
+    return row.depth is not None if isinstance(row, Tensor) else isinstance(row, Elementwise | Composite) and row.adds
 
 
-def _lost_backward(scene: Scene, name: str, error: float) -> Finding | None:
+# --- backward -----------------------------------------------------------------------------------------
+
+
+def _lost_backward(scene: Scene, error: float, enough: float) -> Finding | None:
     """Return the first operation on the way back whose right cotangent became a wrong one."""
+    if scene.name is None:
+        return None
     for site in reversed(scene.on_path):
-        if site.home is None or site.cotangent is None or site.torch.cotangent is None:
+        lost = np.nan_to_num(scene.graph.losses(site.cotangent, site.torch.cotangent), nan=0.0, posinf=inf)
+        if site.home is None or site.torch.cotangent is None or not (lost > NOTICEABLE).any():
             continue
-        if worst(scene.graph.gaps(site.cotangent, site.torch.cotangent)) <= NOTICEABLE:
-            continue
-        layer = scene.pullback.cotangents.get(site.home)
-        moved = scene.effect(layer.id if isinstance(layer, Name) else None, site.torch.cotangent)
-        if moved is not None and 4 * moved >= error:
-            return _lost_at(scene, site.readers, worst(scene.graph.gaps(site.cotangent, site.torch.cotangent)))
-    return _lost_at(scene, scene.graph.readers[name], error)
+        moved = scene.effect(site, site.torch.cotangent, back=True)
+        if moved is not None and moved >= enough:
+            k = _element(scene, site, site.torch.cotangent, lost, enough)
+            if (found := _lost_at(scene, site.readers, k, float(lost[k]))) is not None:
+                return found
+    return _lost_at(scene, scene.graph.readers[scene.name], scene.element, error)
 
 
-def _lost_at(scene: Scene, readers: list[tuple[Site, int]], total: float) -> Finding | None:
-    """Return which reader of a tensor sent a bad cotangent back, or that good ones cancel.
+def _lost_at(scene: Scene, readers: list[tuple[Site, int]], k: int, total: float) -> Finding | None:
+    """Return which reader of a tensor sent a bad cotangent back to its element ``k``, or that good ones cancel.
 
     ``total`` is the error of their sum in ULP.
     """
@@ -90,19 +158,22 @@ def _lost_at(scene: Scene, readers: list[tuple[Site, int]], total: float) -> Fin
         if isolated is None or torch is None or args is None or site.cotangent is None:
             continue
         proven = isolated.at(args, site.cotangent, scene.graph.bits).pulled[position]
-        gap = worst([scene.graph.gap(ball, value) for ball, value in zip(proven, torch.elements, strict=True)])
+        gap = scene.graph.loss(proven[k], torch.elements[k]) or 0.0
         gaps.append(gap)
-        if gap > NOTICEABLE + 4 * worst(scene.graph.gaps(site.cotangent, site.torch.cotangent)):
-            cause = _lost_in(scene, site, position, gap)
-            found.append((gap, Finding(cause, site, True, position, torch, tuple(proven))))
+        came = scene.graph.losses(site.cotangent, site.torch.cotangent)
+        own = came[k : k + 1] if is_elementwise(site.call.op) and site.torch.value.shape == torch.shape else came
+        if gap > NOTICEABLE + 4 * np.nan_to_num(own, posinf=inf).max(initial=0.0):
+            found.append((gap, _lost_in(scene, site, position, k, torch, proven)))
     if found:
         return max(found, key=lambda one: one[0])[1]
     # Each sends back what is right, as far as it got that: either they cancel, or many small errors add up.
     live = [(site, position) for site, position in readers if site.torch.pulled[position] is not None]
-    return _joined(scene, live) if len(live) > 1 and total > NOTICEABLE + 4 * max(gaps) else None
+    if any(broken(site.torch.pulled[position]) for site, position in live):
+        return None
+    return _joined(scene, live, k) if len(live) > 1 and total > NOTICEABLE + 4 * max(gaps) else None
 
 
-def _joined(scene: Scene, readers: list[tuple[Site, int]]) -> Finding | None:
+def _joined(scene: Scene, readers: list[tuple[Site, int]], k: int) -> Finding | None:
     """Return the operation where the ways of several readers meet again, with what comes back along each."""
     sites = [site for site, _ in readers]
     meet = (one for one in scene.graph.sites if all(one is site or reaches(site, one) for site in sites))
@@ -113,39 +184,45 @@ def _joined(scene: Scene, readers: list[tuple[Site, int]]) -> Finding | None:
     for site, position in readers:
         pulled = site.torch.pulled[position]
         way = position if site is meeting else next(k for k, one in enumerate(meeting.sources) if leads(site, one))
-        number = pulled.elements[scene.element % len(pulled.elements)] if pulled is not None else None
+        number = pulled.elements[k % len(pulled.elements)] if pulled is not None else None
         ways.append((way, number))
     return Finding(Cause.CANCELLATION, meeting, True, ways=tuple(ways))
 
 
-def _lost_in(scene: Scene, site: Site, position: int, gap: float) -> Cause:
-    """Return why one operation loses digits on the way back."""
-    isolated, incoming = scene.isolated(site), site.torch.cotangent
+def _lost_in(scene: Scene, site: Site, position: int, k: int, torch: TorchValue, proven: list[Element]) -> Finding:
+    """Return why one operation loses digits of what it sends back to element ``k`` of an argument."""
+    cause, edge = _cause_back(scene, site, position, k, proven[k])
+    rounded = scene.rounded_argument(site) if cause is Cause.ILL_CONDITIONED else None
+    return Finding(cause, site, True, position, torch, tuple(proven), element=k, rounded=rounded, edge=edge)
+
+
+def _cause_back(scene: Scene, site: Site, position: int, k: int, ball: Element) -> tuple[Cause, bool]:
+    """Return why a cotangent lost its digits, and whether an argument was rounded onto an edge."""
+    isolated, incoming, pulled = scene.isolated(site), site.torch.cotangent, site.torch.pulled[position]
     assert isolated is not None
-    if incoming is None:
-        return Cause.DETACHED
-    args = tensors(site.torch)
-    pulled = site.torch.pulled[position]
-    honest = isolated.in_floats(args, array(incoming), scene.graph.format, scene.graph.bits)
-    own = isolated.at(args, array(incoming), scene.graph.bits).pulled[position]
     assert pulled is not None
-    if honest.overflow is not None and any(not isinstance(one, Ball) for one in honest.pulled[position]):
+    if incoming is None:
+        return Cause.DETACHED, False
+    if (cause := _out_of_range(scene, ball, pulled.elements[k])) is not None:
+        return cause, False
+    own = isolated.at(tensors(site.torch), array(incoming), scene.graph.bits).pulled[position][k]
+    if not isinstance(own, Ball):
+        return Cause.ILL_CONDITIONED, True
+    if not _is_local(scene, own, ball, pulled.elements[k]):
+        return Cause.ILL_CONDITIONED, False
+    if (cause := _inside(scene, isolated, site, array(incoming), position, k)) is not None:
+        return cause, False
+    return Cause.STORED_OUTPUT if is_stored(site.call.op) else Cause.INACCURATE_OPERATION, False
+
+
+def _inside(scene: Scene, isolated: Isolated, site: Site, cotangent: Floats, place: Place, k: int) -> Cause | None:
+    """Return whether a number inside torch's formula of an operation is too large for the format, or too small."""
+    args, fmt, bits = tensors(site.torch), scene.graph.format, scene.graph.bits
+    honest = isolated.in_floats(args, cotangent, fmt, bits)
+    if honest.overflow is not None and honest.found[place][k] is None:
         return Cause.OVERFLOW
-    if any(isinstance(ball, Ball) and not ball.contains(0.0) and scene.too_small(ball) for ball in own):
-        return Cause.UNDERFLOW
-    local = worst([scene.graph.gap(ball, value) for ball, value in zip(own, pulled.elements, strict=True)])
-    if 4 * local < gap:
-        return Cause.ILL_CONDITIONED
-    return Cause.STORED_OUTPUT if is_stored(site.call.op) else Cause.INACCURATE_OPERATION
-
-
-def _infinite(scene: Scene) -> Finding | None:
-    """Return the first value that is too large and is read, though the gradient came out finite: 1/inf is 0."""
-    for site in scene.graph.sites:
-        large = broken(site.torch.value) and any(map(scene.too_large, scene.graph.balls(site.value)))
-        if large and site.smooth and masking(site) is None:
-            return Finding(Cause.OVERFLOW, site)
-    return None
+    steps = isolated.steps(args, cotangent, bits, backward=place is not None)
+    return Cause.UNDERFLOW if any(map(scene.graph.is_small, steps)) else None
 
 
 def is_stored(op: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from math import isfinite, isinf
+from math import isfinite, isinf, isnan
 
 import numpy as np
 
@@ -11,7 +11,6 @@ from gradcheck.blame import Cause
 from gradcheck.diagnose.alone import array, tensors
 from gradcheck.diagnose.corners import no_value
 from gradcheck.diagnose.graph import Site
-from gradcheck.diagnose.lost import amplifier
 from gradcheck.diagnose.scene import Finding, Scene, broken, masking
 from gradcheck.formats import Ball
 from gradcheck.functions import ELEMENTWISE, WHERE
@@ -70,9 +69,6 @@ def _why_not_finite(scene: Scene, root: Site) -> Finding:
     mask = masking(root)
     if mask is not None:
         return Finding(Cause.NAN_FROM_MASKED_BRANCH, root, mask=mask)
-    lost = _lost_argument(scene, root)
-    if lost is not None:
-        return lost
     isolated = scene.isolated(root)
     if isolated is not None:
         ones = np.ones(root.torch.value.shape)
@@ -80,7 +76,7 @@ def _why_not_finite(scene: Scene, root: Site) -> Finding:
         proven = isolated.at(tensors(root.torch), ones, scene.graph.bits)
         broken_at = [k for k, one in enumerate(root.torch.value.elements) if not isfinite(one)]
         known = [k for k in broken_at if isinstance(proven.value[k], Ball)]
-        if any(scene.too_large(proven.value[k]) for k in known):
+        if any(scene.graph.is_large(proven.value[k]) for k in known):
             return Finding(Cause.OVERFLOW, root)
         if made.overflow is None and any(isinstance(made.value[k], Ball) for k in known):
             return Finding(Cause.WRONG_VALUE, root, torch=root.torch.value, exact=tuple(proven.value))
@@ -96,31 +92,27 @@ def _why_back(scene: Scene, site: Site, position: int) -> Finding:
     mask = masking(site)
     if mask is not None and incoming is not None and 0.0 in incoming.elements:
         return Finding(Cause.NAN_FROM_MASKED_BRANCH, site, backward=True, argument=position, mask=mask)
-    lost = _lost_argument(scene, site)
-    if lost is not None:
-        return lost
     isolated = scene.isolated(site)
     if isolated is not None and incoming is not None:
         proven = isolated.at(tensors(site.torch), array(incoming), scene.graph.bits).pulled[position]
         made = isolated.in_floats(tensors(site.torch), array(incoming), scene.graph.format, scene.graph.bits)
         broken = [k for k, one in enumerate(pulled.elements) if not isfinite(one)]
-        if any(scene.too_large(proven[k]) for k in broken):
+        if any(scene.graph.is_large(proven[k]) for k in broken):
             return Finding(Cause.OVERFLOW, site, True, position, pulled, tuple(proven))
         if all(isinstance(proven[k], Ball) for k in broken):
             # A factor of 0 hides an overflow in the enclosure; in floats the two may be nan.
             honest = made.overflow is not None or any(not isinstance(made.pulled[position][k], Ball) for k in broken)
             cause = Cause.OVERFLOW if honest else Cause.WRONG_GRADIENT
             return Finding(cause, site, True, position, pulled, tuple(proven))
-    return Finding(Cause.ZERO_TIMES_INF, site, True, position, pulled)
+    cause = Cause.DIVISION_BY_ZERO if _is_corner(scene, site, position) else Cause.ZERO_TIMES_INF
+    return Finding(cause, site, True, position, pulled)
 
 
-def _lost_argument(scene: Scene, site: Site) -> Finding | None:
-    """Return the operation that made an argument exactly 0 which is not 0."""
-    for source in site.sources:
-        if not isinstance(source, Site):
-            continue
-        for ball, value in zip(scene.graph.balls(source.value), source.torch.value.elements, strict=False):
-            if value == 0 and isinstance(ball, Ball) and not ball.contains(0.0):
-                small = scene.too_small(ball)
-                return Finding(Cause.UNDERFLOW if small else amplifier(source), source)
-    return None
+def _is_corner(scene: Scene, site: Site, position: int) -> bool:
+    """Return whether the slope is finite on both sides, so that a nan is the formula's own 0/0 and no infinity."""
+    isolated, pulled = scene.isolated(site), site.torch.pulled[position]
+    if isolated is None or pulled is None:
+        return False
+    at = next((k for k, one in enumerate(pulled.elements) if isnan(one)), None)
+    ones = np.ones(site.torch.value.shape)
+    return at is not None and isolated.sides(tensors(site.torch), ones, position, at) is not None

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import cache
-from math import isfinite
+from math import inf, isfinite, nan
 
 import numpy as np
 
@@ -15,10 +16,11 @@ from gradcheck.autograd import TorchValue
 from gradcheck.blame import Cause
 from gradcheck.diagnose.alone import Alone, Isolated, array, isolate
 from gradcheck.diagnose.graph import Balls, Element, Floats, Graph, Site
-from gradcheck.formats import Ball
+from gradcheck.differentiate import Pullback, pull_back
+from gradcheck.formats import FORMATS, Ball
 from gradcheck.functions import CONDITIONS, WHERE
-from gradcheck.program import Name
-from gradcheck.symbolic import Pullback
+from gradcheck.lower import lower
+from gradcheck.program import Call, Name, Node, Number
 
 NOTICEABLE = 8.0
 """ULP from which the error of a single operation is worth a look."""
@@ -31,7 +33,9 @@ class Finding:
     ``torch`` and ``exact`` are the numbers that show it, where these are not the operation's own value, and ``at`` are
     the places of those that are proven wrong. ``smooth`` says that the whole has a derivative although the operation
     has none. ``mask`` is the ``where`` that does not take the
-    branch. ``ways`` are arguments of the operation with what comes back through each.
+    branch. ``ways`` are arguments of the operation with what comes back through each. ``element`` is the one of the
+    value, or of what is sent back, that is at fault. ``rounded`` is the argument whose rounding is magnified: where
+    ``edge``, so that the operation has no number at what it became.
     """
 
     cause: Cause
@@ -44,6 +48,9 @@ class Finding:
     smooth: bool = False
     mask: Site | None = None
     ways: tuple[tuple[int, float | None], ...] = ()
+    element: int | None = None
+    rounded: int | None = None
+    edge: bool = False
 
     @property
     def no_value(self) -> bool:
@@ -90,17 +97,74 @@ class Scene:
             args.append(np.broadcast_to(exact_one, torch.shape))  # type: ignore[arg-type]  # of either kind
         return args
 
-    def effect(self, layer: str | None, value: TorchValue) -> float | None:
-        """Return how far the element moves, in ULP, when one layer has torch's value and all else is exact."""
-        if layer is None or self.truth is None or not all(map(isfinite, value.elements)):
+    def effect(self, site: Site, value: TorchValue, at: int | None = None, *, back: bool = False) -> float | None:
+        """Return how far the element moves, in ULP, when one operation has torch's value and all else is exact.
+
+        With ``at`` only one element of the value is torch's. With ``back`` it is the cotangent that torch has there.
+        Infinite where no number comes out; None where the operation, or the truth, is not known.
+        """
+        node = self.pullback.cotangents.get(site.home or "") if back else site.held
+        if self.truth is None or (node is None and site not in self.graph.constants):
             return None
-        if self.pullback.core.shapes[layer] != value.shape:  # what is constant along an axis may be one number there
+        if not isinstance(node, Name):
+            return None if back else self._effect_of_constant(site)
+        if self.pullback.core.shapes[node.id] != value.shape:  # what is constant along an axis may be one number there
             return None
-        made = exact.enclose(self.pullback.core, self.graph.point, self.graph.bits, instead={layer: array(value)})
-        ball = exact.balls(made[self.output], self.graph.bits, [self.element])[0]
-        if not isinstance(ball, Ball):
+        given = np.where(np.isfinite(value.array), value.array, nan)
+        instead = given if at is None else self._with_one(site.cotangent if back else site.value, given, at)
+        made = exact.enclose(self.pullback.core, self.graph.point, self.graph.bits, instead={node.id: instead})
+        return self._moved(made[self.output])
+
+    def effect_of_all(self, sites: Sequence[Site]) -> float:
+        """Return how far the element moves when several operations have torch's values."""
+        given = {
+            site.home: np.where(np.isfinite(site.torch.value.array), site.torch.value.array, nan) for site in sites
+            if site.home is not None and self.pullback.core.shapes[site.home] == site.torch.value.shape
+        }  # fmt: skip
+        if self.truth is None:
+            return 0.0
+        made = exact.enclose(self.pullback.core, self.graph.point, self.graph.bits, instead=given)
+        return self._moved(made[self.output])
+
+    def _with_one(self, whole: Balls | None, value: Floats, at: int) -> Balls:
+        """Return the exact numbers with one of torch's among them."""
+        made: Balls = np.array(whole, dtype=object)
+        made.reshape(-1)[at] = value.ravel()[at]
+        return made
+
+    def _effect_of_constant(self, site: Site) -> float | None:
+        """Return the effect of a plain number that the exact lane has folded into a fraction."""
+        [value] = site.torch.value.elements
+        if not isfinite(value):
             return None
+        program = self.graph.program
+        held = {site.call: Number(Fraction(value))}
+        layers = (replace(one, expression=replaced(one.expression, held)) for one in program.layers)
+        shapes = {name: array.shape for name, array in self.graph.point.items()}
+        core = lower(replace(program, layers=tuple(layers)), shapes, nodes=True)
+        pullback = pull_back(core, None if self.name is None else [self.name], guarded=True)
+        layer = core.program.output if self.name is None else pullback.program.outputs[0]
+        return self._moved(exact.enclose(pullback.core, self.graph.point, self.graph.bits)[layer])
+
+    def _moved(self, made: Balls) -> float:
+        """Return how far what was made is from the truth."""
+        ball = exact.balls(made, self.graph.bits, [self.element])[0]
+        if not isinstance(ball, Ball) or self.truth is None:
+            return inf
         return self.graph.format.distance(self.graph.format.round_dyadic(ball.midpoint), self.truth.midpoint)
+
+    def before(self, site: Site) -> list[Site]:
+        """Return the operations that an operation reads, those among plain numbers included."""
+        numbers = (one for one in self.graph.constants if any(reader is site for reader, _ in one.readers))
+        return [*(one for one in site.sources if isinstance(one, Site)), *numbers]
+
+    def rounded_argument(self, site: Site) -> int | None:
+        """Return the first argument of an operation that torch has rounded, or made of what was."""
+        for one in self.before(site):
+            fmt = FORMATS["float64"] if one in self.graph.constants else None
+            if self.graph.losses(one.value, one.torch.value, fmt).any():
+                return next(position for reader, position in one.readers if reader is site)
+        return None
 
     @property
     def output(self) -> str:
@@ -111,13 +175,12 @@ class Scene:
         assert isinstance(node, Name)
         return node.id
 
-    def too_large(self, ball: Element) -> bool:
-        """Return whether the format has no finite number for a ball."""
-        return isinstance(ball, Ball) and not isfinite(self.graph.format.round_dyadic(ball.midpoint))
 
-    def too_small(self, ball: Ball) -> bool:
-        """Return whether the format has no normal number for a ball."""
-        return abs(self.graph.format.round_dyadic(ball.midpoint)) < self.graph.format.smallest_normal
+def replaced(node: Node, held: Mapping[Call, Node]) -> Node:
+    """Return an expression with other nodes in place of some of its operations."""
+    if isinstance(node, Call):
+        return held.get(node) or replace(node, args=tuple(replaced(one, held) for one in node.args))
+    return node
 
 
 def descendants(site: Site) -> Iterator[tuple[Site, int]]:

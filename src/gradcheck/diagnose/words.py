@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from math import isfinite
+from math import isfinite, isinf
 
 from gradcheck.blame import Cause
 from gradcheck.diagnose.graph import Element, Graph, Site
@@ -14,6 +14,8 @@ from gradcheck.functions import WHERE
 
 DIGITS = 6
 """Digits of a number in a sentence."""
+MOST_DIGITS = 40
+"""Digits of a number that is told from the one that it is rounded to."""
 
 
 def message(finding: Finding, graph: Graph) -> str:
@@ -54,7 +56,7 @@ def _op(finding: Finding) -> str:
 
 def _text(graph: Graph, site: Site | str | None, otherwise: str = "a constant") -> str:
     """Return what a person calls a value: the operation as written, or the input's name."""
-    return graph.text(site) if isinstance(site, Site) else site or otherwise
+    return graph.text(site.call) if isinstance(site, Site) else site or otherwise
 
 
 def _argument(finding: Finding, graph: Graph) -> str:
@@ -79,26 +81,18 @@ def _worst_pair(graph: Graph, exact: Sequence[Element], torch: Sequence[float]) 
 
 
 def _value_pair(finding: Finding, graph: Graph) -> tuple[Element, float] | None:
+    if finding.backward and finding.torch is not None and finding.element is not None:
+        return finding.exact[finding.element], finding.torch.elements[finding.element]
     if finding.backward and finding.torch is not None:
         return _worst_pair(graph, finding.exact, finding.torch.elements)
     if finding.site is None:
         return None
     exact, torch = finding.exact or graph.balls(finding.site.value), finding.site.torch.value.elements
+    if finding.element is not None:
+        return exact[finding.element], torch[finding.element]
     if finding.at:
         return _worst_pair(graph, [exact[k] for k in finding.at], [torch[k] for k in finding.at])
     return _worst_pair(graph, exact, torch)
-
-
-def _smallest_pair(finding: Finding, graph: Graph) -> tuple[Element, float] | None:
-    """Return the pair with the smallest exact number that is not 0."""
-    if finding.site is None:
-        return None
-    back = finding.backward and finding.torch is not None
-    exact = finding.exact if back or finding.exact else graph.balls(finding.site.value)
-    torch = finding.torch if back and finding.torch is not None else finding.site.torch.value
-    pairs = [(one, value) for one, value in zip(exact, torch.elements, strict=False) if isinstance(one, Ball)]
-    nonzero = [pair for pair in pairs if not pair[0].contains(0.0)]
-    return min(nonzero, key=lambda pair: abs(pair[0].nearest), default=None)
 
 
 def _subject(finding: Finding, graph: Graph) -> str:
@@ -111,17 +105,17 @@ def _subject(finding: Finding, graph: Graph) -> str:
 def _overflow(finding: Finding, graph: Graph) -> str:
     limit = f"the largest number of {graph.format.name} is {graph.format.largest:.6g}"
     pair = _value_pair(finding, graph)
-    if pair is not None and isinstance(pair[0], Ball) and not isfinite(graph.format.round_dyadic(pair[0].midpoint)):
+    if pair is not None and graph.is_large(pair[0]):
         becomes = f"it becomes {_torch(graph, pair[1])}"
         return f"{_subject(finding, graph)} is {_exact(graph, pair[0])}, and {limit}: {becomes}"
     return f"a number inside {_op(finding)} becomes too large: {limit}"
 
 
 def _underflow(finding: Finding, graph: Graph) -> str:
-    pair = _smallest_pair(finding, graph)
+    pair = _value_pair(finding, graph)
     limit = f"{graph.format.name} has few digits or none below {graph.format.smallest_normal:.6g}"
-    if pair is None:
-        return f"{_subject(finding, graph)} is too small: {limit}"
+    if pair is None or not graph.is_small(pair[0]):
+        return f"a number inside {_op(finding)} becomes too small: {limit}"
     return f"{_subject(finding, graph)} is {_exact(graph, pair[0])}, and {limit}: it becomes {_torch(graph, pair[1])}"
 
 
@@ -146,12 +140,40 @@ def _ways(finding: Finding, graph: Graph) -> str:
 
 
 def _ill_conditioned(finding: Finding, graph: Graph) -> str:
-    op = _op(finding)
-    what = f"the slope of {op} changes" if finding.backward else f"{op} changes"
-    sources = finding.site.sources if finding.site else ()
-    position = finding.argument if finding.argument is not None else 0
-    given = f"`{_text(graph, sources[position])}`" if sources else "its argument"
-    return f"{what} so fast here that the rounding of {given} is magnified"
+    site, op = finding.site, _op(finding)
+    assert site is not None
+    what = f"the slope of {op}" if finding.backward else op
+    if finding.rounded is None:
+        return f"{what} changes so fast here that a rounding of its arguments is magnified"
+    given = graph.text(site.call.args[finding.rounded])
+    pair = _rounded_pair(site, finding.rounded, graph) if finding.edge else None
+    if pair is None:
+        return f"{what} changes so fast here that the rounding of `{given}` is magnified"
+    exact, torch = pair
+    end = "is infinite or not defined" if finding.backward else _at_the_edge(finding)
+    rounds = f"which {graph.format.name} rounds to {_torch(graph, torch)}"
+    return f"`{given}` is {_exact_beside(graph, exact, torch)}, {rounds}: there {what} {end}"
+
+
+def _at_the_edge(finding: Finding) -> str:
+    values = finding.site.torch.value.elements if finding.site is not None else []
+    return "is infinite" if any(map(isinf, values)) else "is not defined"
+
+
+def _rounded_pair(site: Site, position: int, graph: Graph) -> tuple[Ball, float] | None:
+    """Return the exact number and torch's of an argument, where torch has another one."""
+    exact, torch = graph.argument(site, position), site.torch.args[position]
+    if torch is None or not isinstance(site.sources[position], Site):
+        return None
+    pairs = zip(graph.balls(exact), torch.elements, strict=False)  # type: ignore[arg-type]  # that of a site
+    return next(((ball, one) for ball, one in pairs if isinstance(ball, Ball) and graph.loss(ball, one)), None)
+
+
+def _exact_beside(graph: Graph, exact: Ball, torch: float) -> str:
+    """Return an exact number with the digits that tell it from torch's."""
+    texts = (exact_text(exact, graph.format, digits) for digits in range(DIGITS, MOST_DIGITS))
+    other = _torch(graph, torch)
+    return next((text for text in texts if text != other), _exact(graph, exact))
 
 
 def _stored_output(finding: Finding, graph: Graph) -> str:
@@ -208,6 +230,8 @@ def _argument_value(finding: Finding, graph: Graph) -> str:
 def _division(finding: Finding, graph: Graph) -> str:
     site = finding.site
     assert site is not None
+    if finding.backward:
+        return f"torch's formula for the slope of {site.call.op} is 0/0 at {_argument_value(finding, graph)}"
     divisor = site.sources[-1]
     return f"the divisor {_text(graph, divisor, '')} is exactly 0 here".replace("  ", " ")
 
@@ -300,6 +324,13 @@ def how_wrong(torch: Sequence[float], exact: Sequence[Element], shape: Sequence[
         if (found := describe(list(torch), right, tuple(shape))) is not None:
             return found
     return "is wrong"
+
+
+def how_misstated(stated: Sequence[float], exact: Sequence[Element], shape: Sequence[int]) -> str | None:
+    """Return in what one way stated numbers differ from the right ones, None where in no such."""
+    right = [_right(one, value) for one, value in zip(exact, stated, strict=True)]
+    found = (describe(list(stated), right, tuple(shape)) for describe in (_sign, _factor, _order, _offset))
+    return next((one for one in found if one is not None), None)
 
 
 def _right(exact: Element, torch: float) -> float:

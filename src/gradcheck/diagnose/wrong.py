@@ -76,7 +76,7 @@ def _kind(graph: Graph, torch: TorchValue, found: Wrong, otherwise: Cause) -> Ca
 
 def _matters(scene: Scene, site: Site) -> bool:
     """Return whether torch's value at an operation moves the gradient noticeably."""
-    moved = scene.effect(site.home, site.torch.value)
+    moved = scene.effect(site, site.torch.value)
     return moved is None or moved > NOTICEABLE
 
 

@@ -263,6 +263,11 @@ class Explanation:
 
     ``run`` is the check itself: its verdicts, and what is at fault where torch is not right. ``notes`` say what was
     left out and why. ``writers`` turn it into a text, for ``print``, and for notebooks into ``html`` and ``latex``.
+
+    >>> from gradcheck import explain
+    >>> found = explain("y = 3*x; y**2", x=2)
+    >>> [str(stage.formula) for stage in found.forward.stages], found.chains[0].input, str(found.chains[0].closed)
+    (['3*x', 'y**2'], 'x', '18*x')
     """
 
     program: Program

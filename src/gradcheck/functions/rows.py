@@ -98,7 +98,8 @@ class Tensor:
     text of an equal expression. ``shape`` gets the argument shapes and canonical params and returns the result's. Both
     raise ValueError with a message in the user's words. ``exact`` gets NumPy itself and arrays of balls. ``transpose`` gets the cotangent, the call, and the shapes of its
     arguments and result, and returns the cotangent of the argument at ``position``, as an expression of the language.
-    It is the ``identity`` wherever it keeps the "shape", or just that of "scalars".
+    With ``multilinear`` it is linear in each argument where the others stand still, as a product is; any other is linear
+    in all of them together. It is the ``identity`` wherever it keeps the "shape", or just that of "scalars".
     Where terms are added up, ``depth`` says how many roundings one goes through, and ``accumulation`` in which format.
     """
 
@@ -113,6 +114,7 @@ class Tensor:
     depth: Depths | None = None
     accumulation: Accumulation = SUMS
     keeps_constants: bool = False
+    multilinear: bool = False
     identity: str | None = None
     torch: Callable[..., Any] | None = None
     summary: str = ""

@@ -226,7 +226,7 @@ ROWS: tuple[Tensor, ...] = (
            canonical=_matmul_canonical,
            shape=_matmul_shape,
            exact=lambda m, a, b, zero: m.matmul(a, b),
-           transpose=_matmul_transpose, samples=("a @ b", "v @ v", "a @ v", "u @ a", "c @ b", "a @ c.mT", "matmul(c, c.mT)"),
+           multilinear=True, transpose=_matmul_transpose, samples=("a @ b", "v @ v", "a @ v", "u @ a", "c @ b", "a @ c.mT", "matmul(c, c.mT)"),
            torch=lambda m, a, b: a @ b, depth=matmul_depth, summary="the matrix product, batched as in torch"),
     Tensor("index", ("x",), ("key",),
            canonical=lambda x, key: {"key": params.key(key, len(x))},

@@ -8,7 +8,7 @@ from typing import Any
 
 import sympy
 
-from gradcheck.functions import COMPARISONS, CONDITIONS, CONSTANTS, ELEMENTWISE, GUARD, MASK, PATCH, WHERE
+from gradcheck.functions import BEHIND, COMPARISONS, CONDITIONS, CONSTANTS, ELEMENTWISE, GUARD, MASK, PATCH, WHERE
 from gradcheck.lower import condition
 from gradcheck.parse import parse
 from gradcheck.program import Call, Node, Number, call, fold, names
@@ -76,13 +76,19 @@ def _opaque(op: str) -> Any:
         members = {"_eval_derivative": lambda self, s: _opaque(GUARD)(self.args[0].diff(s), *self.args[1:])}
     elif op == PATCH:
         members = {"_eval_derivative": _patch_derivative}
-    elif op == MASK:
-        members = {"_eval_derivative": lambda self, s: _opaque(MASK)(self.args[0].diff(s), *self.args[1:])}
+    elif op in (MASK, BEHIND):
+        members = {"_eval_derivative": _first_derivative}
     elif op in CONDITIONS:
         members = {"_eval_derivative": lambda _self, _s: sympy.Integer(0)}
     else:
         members = {"fdiff": _row_derivative}
     return type(op, (sympy.Function,), members)
+
+
+def _first_derivative(self: Any, symbol: Any) -> Any:
+    """Differentiate what is handed on where the second argument lets it."""
+    made = self.args[0].diff(symbol)
+    return self.func(made, *self.args[1:]) if made != 0 else made
 
 
 def _row_derivative(self: Any, argindex: int = 1) -> Any:

@@ -9,7 +9,7 @@ from itertools import chain, count
 from typing import TypeGuard
 
 from gradcheck.constants import check_growth
-from gradcheck.errors import LimitProblem, NameProblem, Span, SyntaxProblem
+from gradcheck.errors import LimitProblem, NameProblem, Option, Span, SyntaxProblem, Words
 from gradcheck.functions import CONDITIONS, CONSTANTS
 from gradcheck.functions.signatures import resolve
 from gradcheck.parse.calls import function
@@ -29,7 +29,7 @@ _OPERATORS: dict[type[ast.AST], str] = {
     ast.Lt: "lt", ast.LtE: "le", ast.Gt: "gt", ast.GtE: "ge", ast.Eq: "eq", ast.NotEq: "ne",
 }  # fmt: skip
 
-_REFUSED: dict[type[ast.AST], tuple[str, str | None]] = {
+_REFUSED: dict[type[ast.AST], tuple[str, Words | None]] = {
     ast.BitXor: ("^ is no operator here", "write ** for a power, as in x**2"),
     ast.FloorDiv: ("// is no operator here", "write floor(a/b)"),
     ast.BoolOp: ("`and` and `or` do not work on tensors", "write & and |, with brackets around each comparison"),
@@ -45,7 +45,10 @@ _REFUSED: dict[type[ast.AST], tuple[str, str | None]] = {
     ast.Starred: ("* for unpacking is not part of the language", None),
     ast.Dict: ("a dict is not part of the language", None),
     ast.Set: ("a set is not part of the language", None),
-    ast.List: ("a list stands for tensors only in cat and stack", "give tensors as inputs: --at \"x=[[1,2],[3,4]]\""),
+    ast.List: (
+        "a list stands for tensors only in cat and stack",
+        ("give tensors as inputs: ", Option("at", "x=[[1,2],[3,4]]")),
+    ),
     ast.Tuple: ("a program has one output", "write one expression, or use stack or cat"),
     ast.Await: ("await is not part of the language", None),
     ast.Yield: ("yield is not part of the language", None),
@@ -66,7 +69,7 @@ class Reader:
         self.nodes = 0
         self.span = Places(source).span
 
-    def fail(self, message: str, node: ast.AST | Span, hint: str | None = None) -> SyntaxProblem:
+    def fail(self, message: str, node: ast.AST | Span, hint: Words | None = None) -> SyntaxProblem:
         """Return the error about a node, with what to write instead."""
         span = node if isinstance(node, Span) else self.span(node)
         return SyntaxProblem(message, source=self.source, span=span, hint=hint)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from gradcheck.constants import assigned_constants
-from gradcheck.errors import GradcheckError, LimitProblem, PointProblem, Span
+from gradcheck.errors import GradcheckError, LimitProblem, Option, PointProblem, Span
 from gradcheck.points.cursor import Cursor
 from gradcheck.points.limits import (
     MAX_AT_LENGTH,
@@ -74,7 +74,7 @@ def parse_points(
     [('1', '-1'), ('1', '1'), ('1/3', '-1'), ('1/3', '1')]
     """
     if not texts and inputs:
-        hint = f"add --at {','.join(f'{name}=2' for name in inputs)}"
+        hint = ("add ", Option("at", ",".join(f"{name}=2" for name in inputs)))
         raise PointProblem(f"at which point? the program needs {listed(inputs)}", hint=hint)
     if len(texts) > MAX_POINTS * max(1, len(inputs)):
         raise LimitProblem(f"at most {MAX_POINTS:,} points can be checked; these are more texts than that")
@@ -124,7 +124,7 @@ def _check_groups(groups: list[dict[str, list[Value]]], inputs: Sequence[str]) -
     missing = [name for name in inputs if name not in groups[-1]]
     if missing:
         message = f"the program needs a point for {listed(inputs)}; missing: {', '.join(missing)}"
-        raise PointProblem(message, hint=f"add --at {blanks(missing)}")
+        raise PointProblem(message, hint=("add ", Option("at", blanks(missing), more=True)))
     count = sum(math.prod(map(len, group.values())) for group in groups)
     if count > MAX_POINTS:
         raise LimitProblem(f"at most {MAX_POINTS:,} points can be checked; these are {amount(count)}")

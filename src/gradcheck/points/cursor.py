@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Sequence
 from fractions import Fraction
 
-from gradcheck.errors import GradcheckError, PointProblem, Span
+from gradcheck.errors import GradcheckError, PointProblem, Span, Words
 from gradcheck.points.limits import Session
 from gradcheck.points.value import Exact
 from gradcheck.points.words import MAX_SHOWN, short
@@ -96,7 +96,7 @@ class Cursor:
         return text if len(text) <= MAX_SHOWN and text.isprintable() else None
 
     def problem(
-        self, message: str, start: int, hint: str | None = None, kind: type[GradcheckError] = PointProblem
+        self, message: str, start: int, hint: Words | None = None, kind: type[GradcheckError] = PointProblem
     ) -> GradcheckError:
         """Return the error at what was read since ``start``."""
         span = Span(start, max(self.at, start + 1))

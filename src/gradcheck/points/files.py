@@ -8,7 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gradcheck.errors import FileProblem, GradcheckError, LimitProblem
+from gradcheck.errors import FileProblem, GradcheckError, LimitProblem, Option
 from gradcheck.points.limits import MAX_FILE_BYTES, MAX_NESTING, Files, Session
 from gradcheck.points.numbers import literal
 from gradcheck.points.objects import check_dtype, from_array, from_object
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def from_file(name: str, session: Session) -> tuple[Shape, tuple[Exact, ...] | Floats]:
     """Return the numbers of a file; whatever is wrong with it becomes one line."""
     if session.files is Files.NONE:
-        raise FileProblem("a point of an expression file reads no other file", hint="allow it with --trust")
+        raise FileProblem("a point of an expression file reads no other file", hint=("allow it with ", Option("trust")))
     if "\0" in name:
         raise FileProblem(f"cannot read `{short(name)}`: no such file or directory")
     read = {".npy": _from_npy, ".json": _from_json}.get(Path(name).suffix.lower())

@@ -7,7 +7,7 @@ import math
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from gradcheck.errors import GradcheckError, LimitProblem, Span
+from gradcheck.errors import GradcheckError, LimitProblem, Option, Span, Words
 from gradcheck.functions import ALIASES
 from gradcheck.points.cursor import TENSORS, Cursor
 from gradcheck.points.files import from_file
@@ -56,10 +56,13 @@ def _target(cursor: Cursor, previous: str | None) -> str:
     return previous or cursor.inputs[0]
 
 
+LEAVE_OUT = ("leave ", Option("at"), " out")
+
+
 def _unknown(cursor: Cursor, name: str, start: int) -> GradcheckError:
     close = difflib.get_close_matches(name[:MAX_SHOWN], cursor.inputs, n=1)
-    hint = f"did you mean `{close[0]}`?" if close else f"it needs {listed(cursor.inputs)}"
-    hint = hint if cursor.inputs else "leave --at out"
+    hint: Words = f"did you mean `{close[0]}`?" if close else f"it needs {listed(cursor.inputs)}"
+    hint = hint if cursor.inputs else LEAVE_OUT
     return cursor.problem(f"the program has no input `{short(name)}`", start, hint)
 
 
@@ -67,9 +70,9 @@ def _unnamed(cursor: Cursor, start: int) -> GradcheckError:
     comma = cursor.text.find(",", start)
     cursor.at = comma if comma >= 0 else len(cursor.text.rstrip())
     if not cursor.inputs:
-        return cursor.problem("the program has no inputs", start, "leave --at out")
+        return cursor.problem("the program has no inputs", start, LEAVE_OUT)
     message = f"a value for which input? the program needs {listed(cursor.inputs)}"
-    return cursor.problem(message, start, f"write --at {blanks(cursor.inputs)}")
+    return cursor.problem(message, start, ("write ", Option("at", blanks(cursor.inputs))))
 
 
 def _values(cursor: Cursor) -> list[Value]:

@@ -7,7 +7,7 @@ from decimal import Context, Decimal
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from gradcheck.errors import GradcheckError, printable
+from gradcheck.errors import GradcheckError, parts, printable
 from gradcheck.points.value import Exact, bits
 from gradcheck.program import Shape
 
@@ -20,7 +20,7 @@ MAX_SHOWN = 40
 
 def about(what: str, error: GradcheckError) -> GradcheckError:
     """Return the error with its subject, and without a place in a text that the user does not see."""
-    return type(error)(f"{what}: {error.message}", hint=error.hint)
+    return type(error)((f"{what}: ", *parts(error.words)), hint=error.advice)
 
 
 def ragged(first: Shape, second: Shape) -> str:

@@ -20,7 +20,7 @@ from gradcheck.report import View, table
 from gradcheck.report.blame import MARGIN, block
 from gradcheck.report.finding import Finding, again, findings, remarks
 from gradcheck.report.places import ulp_text
-from gradcheck.report.tones import COLORS, FILE_WIDTH, STYLES
+from gradcheck.report.tones import COLORS, FILE_WIDTH, STYLES, put
 from gradcheck.report.words import facts, number, problems
 from gradcheck.suite import Batch
 from gradcheck.verdict import Tone
@@ -56,7 +56,7 @@ def _console(file: IO[str], view: View, width: int | None) -> Console:
 
 def _show(batch: Batch, console: Console, view: View) -> None:
     for part in _lines(batch) if view.quiet else _body(batch, console.width, view):
-        console.print(part, soft_wrap=view.quiet and not console.is_terminal)
+        put(console, part, whole=view.quiet and not console.is_terminal)
     style = COLORS[Tone.BAD if batch.exit else Tone.GOOD]
     first, *rest = facts(batch)
     console.print(Text.assemble((first, style), *(f" · {one}" for one in rest)), soft_wrap=not console.is_terminal)
@@ -67,7 +67,7 @@ def _lines(batch: Batch) -> Iterator[Text]:
     for found in _ordered(batch, lambda one: not one.result.passed):
         message = f"{found.where}: {found.message}" if found.where else found.message
         yield Text.assemble(_label(found), f" {found.id}: {message}")
-    yield from (Text(f"✗ {one.splitlines()[0]}", COLORS[Tone.BAD]) for one in problems(batch))
+    yield from (Text(f"✗ {one.headline}", COLORS[Tone.BAD]) for one in problems(batch))
 
 
 def _body(batch: Batch, width: int, view: View) -> Iterator[object]:
@@ -136,7 +136,7 @@ def _failure(found: Finding) -> Iterator[object]:
     yield Padding(Text("\n".join([found.message, *remarks(found)])), (0, 0, 0, MARGIN))
     run, outcome, blame = found.result.run, found.outcome, found.blame
     if run is not None and outcome is not None and blame is not None:
-        yield block(run, outcome, blame, failing=True)
+        yield from block(run, outcome, blame, failing=True)
     else:
         yield from (Padding(Text.assemble(("again: ", "dim"), one), (0, 0, 0, MARGIN)) for one in again(found))
     yield Text()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Group
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -21,26 +20,27 @@ WIDE, NARROW, FEW_DIGITS = 120, 70, 6
 """Columns where the window is not known, columns below which numbers have fewer digits, and how many."""
 
 
-def block(run: Run, outcome: Outcome, blame: Blame, failing: bool, width: int = WIDE) -> Padding:
-    """Return all there is to say about one bad element, below its headline; with fewer digits in a narrow window."""
-    return Padding(Group(*_parts(run, outcome, blame, failing, width)), (0, 0, 0, MARGIN))
+def block(run: Run, outcome: Outcome, blame: Blame, failing: bool, width: int = WIDE) -> Iterator[Padding | Text]:
+    """Yield all there is to say about one bad element, below its headline; with fewer digits in a narrow window."""
+    for part in _parts(outcome, blame, width):
+        yield Padding(part, (0, 0, 0, MARGIN))
+    if blame.fix is not None:
+        yield from _fix(blame.fix, FORMATS[outcome.dtype], width)
+    if failing:
+        yield again(run, outcome)
 
 
-def headline(outcome: Outcome, blame: Blame) -> str:
-    """Return the cause and the place in a few words.
-
-    >>> from gradcheck import check
-    >>> run = check("log(1+exp(x))", x=100)
-    >>> headline(run[0], run[0].gradients[0].blames[0])
-    'overflow at exp(x)'
-    """
-    if blame.span is None:
-        return blame.cause.value
-    text = outcome.program.source[blame.span.start : blame.span.end]
-    return f"{blame.cause} at {printable(' '.join(text.split()))}"
+def again(run: Run, outcome: Outcome) -> Text:
+    """Return the command that checks a point again, as one line however long it is, so that it can be pasted."""
+    return _line(("again: ", "dim"), visible(command(run, outcome)))
 
 
-def _parts(run: Run, outcome: Outcome, blame: Blame, failing: bool, width: int) -> Iterator[Text | Table]:
+def _line(*parts: str | tuple[str, str]) -> Text:
+    """Return a line that the terminal may break, and nobody else."""
+    return Text.assemble(" " * MARGIN, *parts, no_wrap=True, overflow="ignore")
+
+
+def _parts(outcome: Outcome, blame: Blame, width: int) -> Iterator[Text | Table]:
     if blame.span is not None:
         yield Text(underline(outcome.program.source, blame.span))
     yield Text.assemble((blame.cause.value, "bold"), f": {printable(blame.message)}")
@@ -48,10 +48,6 @@ def _parts(run: Run, outcome: Outcome, blame: Blame, failing: bool, width: int) 
         yield Text(blame.beside)
     if blame.readings and not blame.cause.quiet:
         yield _readings(blame, FORMATS[outcome.dtype], narrow=width < NARROW)
-    if blame.fix is not None:
-        yield from _fix(blame.fix, FORMATS[outcome.dtype])
-    if failing:
-        yield Text.assemble(("again: ", "dim"), visible(command(run, outcome)))
 
 
 def _readings(blame: Blame, fmt: Format, *, narrow: bool) -> Table:
@@ -77,10 +73,15 @@ def _name(one: Reading) -> str:
     return f"{text}{index}"
 
 
-def _fix(fix: Fix, fmt: Format) -> Iterator[Text]:
+def _fix(fix: Fix, fmt: Format, width: int) -> Iterator[Padding | Text]:
+    """Yield what to write instead, in one line where that is wide enough and each formula in its own where not."""
     (before, after), (few, many) = fix.verdicts, fix.bits
-    yield Text.assemble(("fix: ", "green"), "write ", (printable(fix.after), "bold"), f" for {printable(fix.before)}")
+    instead, old = printable(fix.after), printable(fix.before)
+    if MARGIN + len(f"fix: write {instead} for {old}") <= width:
+        yield _line(("fix: ", "green"), "write ", (instead, "bold"), f" for {old}")
+    else:
+        yield _line(("fix: ", "green"), "write ", (instead, "bold"))
+        yield _line("     for   ", old)
     bits = f"{before} with {few} of {fmt.precision} bits right, then {after} with {many}"
-    yield Text(f"     at this point: {bits}", "dim")
-    if fix.unlike is not None:
-        yield Text(f"     {printable(fix.unlike)}", "dim")
+    for text in (f"at this point: {bits}", *([] if fix.unlike is None else [printable(fix.unlike)])):
+        yield Padding(Text(text, "dim"), (0, 0, 0, MARGIN + len("fix: ")))

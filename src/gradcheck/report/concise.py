@@ -17,7 +17,7 @@ def write(batch: Batch, file: IO[str], view: View) -> None:
     """
     shown = (found for found in findings(batch) if view.verbose or not found.result.passed)
     file.writelines(f"{_line(found)}\n" for found in shown)
-    file.writelines(f"{problem.splitlines()[0]}\n" for problem in problems(batch))
+    file.writelines(f"{problem.headline}\n" for problem in problems(batch))
 
 
 def _line(found: Finding) -> str:

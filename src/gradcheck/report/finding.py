@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from gradcheck.blame import Blame
 from gradcheck.compare import Judgement, Rank
 from gradcheck.errors import printable, underline, visible
-from gradcheck.formats import FORMATS, exact_text
-from gradcheck.gradients import GradientOutcome
-from gradcheck.judgements import Judgements
-from gradcheck.outcome import Outcome, Run
-from gradcheck.report.blame import headline
-from gradcheck.report.places import place, point_text
-from gradcheck.report.told import beside_the_gradients
+from gradcheck.outcome import Outcome
+from gradcheck.report.elements import worst
 from gradcheck.report.words import fingerprint, one_line, relative
 from gradcheck.repro import command
 from gradcheck.suite import Batch, Result
@@ -136,80 +131,14 @@ def find(result: Result) -> Finding:
     ('disagree', 'x = 100 in float32', 'autograd nan, exact 1: overflow at exp(x)')
     """
     if result.run is None:
-        return Finding(result, one_line((result.problem or "it did not run").split("\n")[0]), Verdict.ERROR)
-    failing, unmet = result.run.failing, one_line("; ".join(result.unmet))
-    element = max(_elements(result.run), key=lambda one: one.rank(failing), default=None)
+        return Finding(result, one_line(result.problem.first if result.problem else "it did not run"), Verdict.ERROR)
+    unmet, element = one_line("; ".join(result.unmet)), worst(result.run)
     if element is None:
         return Finding(result, unmet or "the program has no input to differentiate by", result.verdict)
     found, message = element.judgement, unmet or element.message
     return Finding(
         result, message, found.verdict, element.where, found.ulps, element.outcome, element.blame, element.stated
     )  # fmt: skip
-
-
-# --- elements -------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class _Element:
-    """One element that was judged: of a gradient (``stated``: the user's derivative), of the value, an operation."""
-
-    outcome: Outcome
-    judgement: Judgement
-    gradient: GradientOutcome | None = None
-    k: int = 0
-    stated: bool = False
-    beside: tuple[str, Blame | None] | None = None
-
-    @property
-    def blame(self) -> Blame | None:
-        if self.beside is not None:
-            return self.beside[1]
-        if self.gradient is None or self.stated:
-            return None
-        return next((one for one in self.gradient.blames if one.element == self.k), None)
-
-    def rank(self, failing: Collection[Verdict]) -> tuple[bool, Rank, bool]:
-        return self.judgement.verdict in failing, self.judgement.rank(stated=self.stated), self.blame is not None
-
-    @property
-    def where(self) -> str:
-        if self.beside is not None:
-            return one_line(self.beside[0])
-        return one_line(place(self.outcome, self.gradient, self.k) if self.gradient else point_text(self.outcome))
-
-    @property
-    def message(self) -> str:
-        reason = headline(self.outcome, self.blame) if self.blame else one_line(self.judgement.note or "")
-        return ": ".join(part for part in (self._numbers(), reason) if part)
-
-    def _numbers(self) -> str:
-        if self.gradient is None or not self.judgement.verdict.measured:
-            return ""
-        fmt, expected = FORMATS[self.outcome.dtype], self.gradient.expected
-        value = (expected or [None])[self.k] if self.stated else self.gradient.number(self.k)
-        number = "none" if value is None else fmt.text(value)
-        exact = exact_text(self.gradient.exact[self.k], fmt)
-        return f"{'expected' if self.stated else 'autograd'} {number}, exact {exact}"
-
-
-def _elements(run: Run) -> Iterator[_Element]:
-    for outcome in run.leading():
-        if outcome.error is not None:
-            yield _Element(outcome, Judgement(Verdict.ERROR, note=outcome.error))
-        for gradient in outcome.gradients:
-            for stated, judgements in ((False, gradient.judgements), (True, gradient.expectations or Judgements(0))):
-                for k in _leading(gradient, judgements):
-                    yield _Element(outcome, judgements[k], gradient, k, stated)
-        for _, where, one, blame, _ in beside_the_gradients(outcome):
-            yield _Element(outcome, one, beside=(where, blame))
-
-
-def _leading(gradient: GradientOutcome, judgements: Judgements) -> list[int]:
-    """Return the elements of which one ranks first: the worst of each verdict, and those that something is said of."""
-    ranked = (judgements.leading(verdict) for verdict in judgements.verdicts())
-    blamed = [blame.element for blame in gradient.blames] if len(judgements) else []
-    return sorted({*ranked, *blamed})
 
 
 # --- more about it --------------------------------------------------------------------------------
@@ -232,7 +161,7 @@ def _details(found: Finding) -> Iterator[str]:
 
 def remarks(found: Finding) -> Iterator[str]:
     """Yield what the first line has no room for: the rest of a problem or the program, and what its author says."""
-    rest = (found.result.problem or "").partition("\n")[2]
+    rest = found.result.problem.more if found.result.problem else ""
     if rest:
         yield visible(rest)
     elif found.blame is None or found.blame.span is None:

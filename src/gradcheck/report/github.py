@@ -9,8 +9,8 @@ from typing import IO
 from gradcheck.errors import FileProblem
 from gradcheck.report import View, markdown
 from gradcheck.report.finding import Finding, details, findings
-from gradcheck.report.words import located, number, one_line, problems, relative
-from gradcheck.suite import Batch
+from gradcheck.report.words import number, one_line, problems, relative
+from gradcheck.suite import Batch, Problem
 
 MAX_SHOWN = 10
 """Errors, and as many warnings, that GitHub shows of one step."""
@@ -60,9 +60,8 @@ def _annotation(kind: str, found: Finding) -> str:
     return _command(kind, check.path, check.line, f"{found.label}: {found.name}", details(found))
 
 
-def _problem(text: str) -> str:
-    path, line, message = located(text)
-    return _command("error", path, line, "gradcheck", message)
+def _problem(problem: Problem) -> str:
+    return _command("error", problem.path, problem.line, "gradcheck", problem.said)
 
 
 def _command(kind: str, path: str | None, line: int | None, title: str, message: str) -> str:

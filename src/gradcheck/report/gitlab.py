@@ -7,8 +7,8 @@ from typing import IO, Any
 
 from gradcheck.report import View
 from gradcheck.report.finding import COMMAND_LINE, Finding, findings
-from gradcheck.report.words import fingerprint, located, one_line, problems, relative
-from gradcheck.suite import Batch
+from gradcheck.report.words import fingerprint, one_line, problems, relative
+from gradcheck.suite import Batch, Problem
 from gradcheck.verdict import Verdict
 
 
@@ -37,14 +37,13 @@ def _severity(found: Finding) -> str:
     return "critical" if found.verdict is Verdict.ERROR else "major"
 
 
-def _problem(text: str) -> dict[str, Any]:
-    path, line, message = located(text)
+def _problem(problem: Problem) -> dict[str, Any]:
     return {
-        "description": message.splitlines()[0],
+        "description": problem.first,
         "check_name": "problem",
-        "fingerprint": fingerprint(relative(path or ""), message),
+        "fingerprint": fingerprint(relative(problem.path or ""), problem.said),
         "severity": "critical",
-        "location": _location(path, line),
+        "location": _location(problem.path, problem.line),
     }
 
 

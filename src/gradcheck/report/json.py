@@ -9,6 +9,7 @@ from typing import IO, Any
 
 from gradcheck.blame import Blame, Fix, Reading
 from gradcheck.compare import Judgement
+from gradcheck.expect import Misstated
 from gradcheck.formats import Ball, Estimate
 from gradcheck.gradients import GradientOutcome, Places
 from gradcheck.judgements import ranks
@@ -148,7 +149,15 @@ def _gradient(gradient: GradientOutcome, point: Floats, everything: bool) -> Obj
         "elements": _elements(gradient, point, at),
         "left_out": len(gradient.judgements) - len(at),
         "blames": [_blame(one, gradient.shape) for one in gradient.blames],
+        "misstated": None if gradient.misstated is None else _misstated(gradient.misstated, gradient.shape),
     }
+
+
+def _misstated(found: Misstated, shape: Shape) -> Object:
+    return {
+        "index": list(unravel(shape, found.element)), "written": found.written, "derivative": found.formula,
+        "here": found.here, "rule": found.rule, "sentence": found.sentence,
+    }  # fmt: skip
 
 
 def _kept(count: int, blames: Sequence[Blame], everything: bool, order: Callable[[], Places]) -> Sequence[int]:

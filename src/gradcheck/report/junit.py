@@ -15,7 +15,7 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 from gradcheck.report import View
 from gradcheck.report.finding import Finding, details, findings
 from gradcheck.report.words import one_line, problems
-from gradcheck.suite import Batch
+from gradcheck.suite import Batch, Problem
 from gradcheck.verdict import Verdict
 
 TOOL = "gradcheck"
@@ -76,8 +76,7 @@ def _class(path: str | None) -> str:
     return one_line(".".join(part for part in found.parts if part not in (found.anchor, "..")))
 
 
-def _problem(text: str) -> Element:
-    first = text.splitlines()[0]
-    case = Element("testcase", classname=TOOL, name=first, time="0.000")
-    SubElement(case, "error", type="problem", message=first).text = text
+def _problem(problem: Problem) -> Element:
+    case = Element("testcase", classname=TOOL, name=problem.headline, time="0.000")
+    SubElement(case, "error", type="problem", message=problem.headline).text = problem
     return case

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
+from gradcheck.blame import Blame
+from gradcheck.errors import printable
 from gradcheck.formats import FORMATS, Format
 from gradcheck.gradients import GradientOutcome
 from gradcheck.outcome import Outcome
@@ -39,7 +41,7 @@ def place(outcome: Outcome, gradient: GradientOutcome, k: int) -> str:
     if gradient.shape:
         value = FORMATS[outcome.dtype].text(outcome.rounded[gradient.input].item(k))
         return f"{element(gradient.input, gradient.shape, k)} = {value}{_dtype_suffix(outcome)}"
-    return point_text(outcome)
+    return point_text(outcome) + (f", by {gradient.input}" if len(outcome.gradients) > 1 else "")
 
 
 def point_text(outcome: Outcome) -> str:
@@ -57,3 +59,17 @@ def _dtype_suffix(outcome: Outcome) -> str:
 def counted(counts: Counter[Verdict]) -> str:
     """Return ``3 agree, 1 disagree``, the mildest first."""
     return ", ".join(f"{counts[verdict]:,} {verdict}" for verdict in Verdict if counts[verdict])
+
+
+def headline(outcome: Outcome, blame: Blame) -> str:
+    """Return the cause and the place in a few words.
+
+    >>> from gradcheck import check
+    >>> run = check("log(1+exp(x))", x=100)
+    >>> headline(run[0], run[0].gradients[0].blames[0])
+    'overflow at exp(x)'
+    """
+    if blame.span is None:
+        return blame.cause.value
+    text = outcome.program.source[blame.span.start : blame.span.end]
+    return f"{blame.cause} at {printable(' '.join(text.split()))}"

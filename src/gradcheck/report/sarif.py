@@ -12,8 +12,8 @@ from gradcheck import __version__
 from gradcheck.blame import Cause
 from gradcheck.report import View
 from gradcheck.report.finding import UNCHECKED, UNMET, Finding, details, findings, rule_of
-from gradcheck.report.words import located, problems, relative
-from gradcheck.suite import Batch
+from gradcheck.report.words import problems, relative
+from gradcheck.suite import Batch, Problem
 from gradcheck.verdict import Passes, Verdict
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
@@ -63,9 +63,10 @@ def _invocation(batch: Batch) -> Object:
     }
 
 
-def _notification(problem: str) -> Object:
-    path, line, message = located(problem)
-    return {"level": "error", "message": {"text": message}, "locations": _locations(path, line)}
+def _notification(problem: Problem) -> Object:
+    return {
+        "level": "error", "message": {"text": problem.said}, "locations": _locations(problem.path, problem.line),
+    }  # fmt: skip
 
 
 def _result(found: Finding) -> Object:

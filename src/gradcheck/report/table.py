@@ -25,7 +25,7 @@ from gradcheck.report import View
 from gradcheck.report.blame import FEW_DIGITS, NARROW
 from gradcheck.report.places import counted, element, number, ulp_text
 from gradcheck.report.told import failures, notes
-from gradcheck.report.tones import FILE_WIDTH, STYLES
+from gradcheck.report.tones import FILE_WIDTH, STYLES, put
 from gradcheck.verdict import Verdict, worst
 
 SHOWN_ROWS = 12
@@ -62,7 +62,7 @@ def show(run: Run, console: Console, view: View) -> None:
     """Print the table of a run on a console, as wide as that is."""
     view = replace(view, width=console.width)
     for part in failures(run, view) if view.quiet else _body(run, view):
-        console.print(part, soft_wrap=view.quiet and not console.is_terminal)
+        put(console, part, whole=view.quiet and not console.is_terminal)
         if isinstance(part, Table):
             console.print()
     console.print(_summary(run, view.terms), soft_wrap=not console.is_terminal)  # a line of a file stays one line

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 
 from rich.text import Text
 
-from gradcheck.blame import Blame
-from gradcheck.compare import Judgement
 from gradcheck.formats import FORMATS, exact_text
 from gradcheck.gradients import GradientOutcome
-from gradcheck.judgements import Judgements
-from gradcheck.outcome import LayerOutcome, Outcome, Run
+from gradcheck.outcome import Outcome, Run
 from gradcheck.report import View
-from gradcheck.report.blame import block, headline
-from gradcheck.report.places import element, number, place, point_text
+from gradcheck.report.blame import again, block
+from gradcheck.report.elements import Element, beside_the_gradients, told
+from gradcheck.report.places import headline, number, place, point_text
 from gradcheck.report.tones import FILE_WIDTH, STYLES
+from gradcheck.report.words import number as counted
 from gradcheck.verdict import Verdict
 
 SHOWN_FAILURES = 100
@@ -30,80 +28,56 @@ SHOWN_BLAMES = 4
 
 @dataclass(slots=True)
 class _Kind:
-    """Elements of which the same is to be said: the verdict, the words, the first place, how many, what is at fault."""
+    """Elements of which the same is to be said, whatever their numbers; ``worst`` is the one that stands for them.
 
-    verdict: Verdict
-    note: str
-    place: str
-    outcome: Outcome
-    blame: Blame | None = None
+    ``count`` says how many they are, ``points`` at which outcomes, and ``inputs`` by which the gradients are.
+    """
+
+    worst: Element
     count: int = 0
+    points: set[int] = field(default_factory=set)
+    inputs: dict[str, None] = field(default_factory=dict)
+
+    def add(self, one: Element, point: int) -> None:
+        """Take one more; it stands for all where more is known of it, or else where it is worse."""
+        self.worst = max(self.worst, one, key=lambda each: (each.blame is not None, each.rank))
+        self.count += one.count
+        self.points.add(point)
+        self.inputs |= {one.gradient.input: None} if one.gradient is not None else {}
+
+    @property
+    def others(self) -> str:
+        """Return in words which others there are."""
+        more, points, scalar = self.count - 1, len(self.points), self.worst.gradient
+        if not more:
+            return ""
+        if points == self.count:
+            return f" (and at {counted(more, 'more point')})"
+        if points > 1:
+            return f" (and {more:,} more, at {points:,} points in all)"
+        if scalar is not None and not scalar.shape and len(self.inputs) == self.count:
+            return f" (and by {' and '.join(name for name in self.inputs if name != scalar.input)})"
+        return f" (and {counted(more, 'more element')})"
 
 
 def _kinds(run: Run) -> list[_Kind]:
-    """Return what there is to say about elements, each thing once, mildest first; elements with a known fault lead."""
-    kinds: dict[tuple[Verdict, str, str], _Kind] = {}
-    known: dict[tuple[Verdict, str], _Kind] = {}
-    for outcome, where, one, blame, count in sorted(_elements_with_notes(run), key=lambda item: item[3] is None):
-        note = one.note or ""
-        if blame is None and (one.verdict, note) in known:
-            known[one.verdict, note].count += count
-            continue
-        key = (one.verdict, note, f"{blame.cause} {blame.span}" if blame else "")
-        kind = kinds.setdefault(key, _Kind(one.verdict, note, where, outcome, blame))
-        kind.count += count
-        known.setdefault((one.verdict, note), kind)
-    return sorted(kinds.values(), key=lambda kind: kind.verdict.severity)
+    """Return what there is to say about elements, each thing once, mildest first.
 
-
-def _elements_with_notes(run: Run) -> Iterator[Told]:
-    """Yield the elements that something is to be said about, and what is at fault where that is known."""
-    for outcome in run:
-        if outcome.error is not None:
-            yield outcome, point_text(outcome), Judgement(Verdict.ERROR, note=outcome.error), None, 1
-        for each in outcome.gradients:
-            for blame in sorted(each.blames, key=lambda blame: blame.element):
-                k = blame.element
-                yield outcome, place(outcome, each, k), each.judgements[k], blame, 1
-            blamed = [blame.element for blame in each.blames]
-            for found, without in ((each.judgements, blamed), (each.expectations or Judgements(0), [])):
-                for k, count in found.kinds(without):
-                    if found[k].note is not None:
-                        yield outcome, place(outcome, each, k), found[k], None, count
-        yield from beside_the_gradients(outcome)
-
-
-Told = tuple[Outcome, str, Judgement, Blame | None, int]
-"""An outcome, a place in it in words, the judgement there, what is at fault, and for how many elements it stands."""
-
-
-def beside_the_gradients(outcome: Outcome) -> Iterator[Told]:
-    """Yield what is to be said of the output's value, and the operations at fault that nothing else names.
-
-    The value says nothing where a gradient says the same.
+    Where nothing is known of an element, it is counted with those of the same verdict and note of which more is known.
     """
-    blames = [blame for each in outcome.gradients for blame in each.blames]
-    known = {(blame.cause, blame.span) for blame in blames}
-    said = {verdict for each in outcome.gradients for verdict in each.judgements.verdicts()}
-    for value, k, count, blame in _of_the_value(outcome):
-        one = value.judgements[k]
-        told = one.verdict in said if blame is None else (blame.cause, blame.span) in known
-        if one.verdict is not Verdict.AGREE and not told:
-            where = f"the value {element(value.name, value.shape, k)}, {point_text(outcome)}"
-            yield outcome, where, one, blame, count
-            known |= set() if blame is None else {(blame.cause, blame.span)}
-    for fault in outcome.faults:
-        if (fault.blame.cause, fault.blame.span) not in known:
-            yield outcome, point_text(outcome), replace(fault.judgement, note=None), fault.blame, 1  # the blame says it
-
-
-def _of_the_value(outcome: Outcome) -> Iterator[tuple[LayerOutcome, int, int, Blame | None]]:
-    """Yield elements of the output with how many are alike, and what is at fault."""
-    if (value := outcome.value) is not None:
-        for blame in sorted(value.blames, key=lambda blame: blame.element):
-            yield value, blame.element, 1, blame
-        for k, count in value.judgements.kinds([blame.element for blame in value.blames]):
-            yield value, k, count, None
+    kinds: dict[tuple[object, ...], _Kind] = {}
+    found = [(point, one) for point, outcome in enumerate(run) for one in told(outcome)]
+    for point, one in sorted(found, key=lambda pair: pair[1].blame is None):
+        alike = (one.verdict, one.stated, one.judgement.note)
+        if one.stated and one.gradient is not None:
+            key: tuple[object, ...] = (one.verdict, one.gradient.input)
+        else:
+            key = alike if one.blame is None else (one.verdict, one.blame.cause, one.blame.span)
+        kind = kinds.setdefault(key, _Kind(one))
+        kinds.setdefault(alike, kind)
+        kind.add(one, point)
+    each = {id(kind): kind for kind in kinds.values()}
+    return sorted(each.values(), key=lambda kind: kind.worst.rank)
 
 
 def notes(run: Run, view: View, *, counted: bool = True) -> Iterator[object]:
@@ -112,20 +86,18 @@ def notes(run: Run, view: View, *, counted: bool = True) -> Iterator[object]:
     How many are alike is ``counted`` where these are all of the run.
     """
     kinds = _kinds(run)
-    shown = kinds if view.everything else [kind for kind in kinds if kind.blame is not None][-SHOWN_BLAMES:]
+    shown = kinds if view.everything else [kind for kind in kinds if kind.worst.blame is not None][-SHOWN_BLAMES:]
     for kind in kinds:
-        more = f" (and {kind.count - 1:,} more)" if counted and kind.count > 1 else ""
-        sign = (kind.verdict.signed, STYLES[kind.verdict])
-        blame = kind.blame
-        if blame is None:
-            yield Text.assemble(sign, f" at {kind.place}{more}: {kind.note}")
-        elif kind not in shown:
-            yield Text.assemble(sign, f" at {kind.place}{more}: {headline(kind.outcome, blame)}")
-        else:
-            # What leaves the range on the way is named below, with its place.
-            note = re.sub(r"; \w+ on the way is too large .*", "", kind.note)
-            yield Text.assemble(sign, f" at {kind.place}{more}{f': {note}' if note else ''}")
-            yield block(run, kind.outcome, blame, kind.verdict in run.failing, view.width or FILE_WIDTH)
+        one, blame = kind.worst, kind.worst.blame
+        said = one.note if blame is None or kind in shown else headline(one.outcome, blame)
+        sign = (one.verdict.signed, STYLES[one.verdict])
+        others = kind.others if counted else ""
+        yield Text.assemble(sign, f" at {one.where}{others}{f': {said}' if said else ''}")
+        if blame is not None and kind in shown:
+            yield from block(run, one.outcome, blame, one.verdict in run.failing, view.width or FILE_WIDTH)
+            yield Text()
+        elif one.verdict in run.failing and one.outcome.error is None and one.stated:
+            yield again(run, one.outcome)
             yield Text()
     for note in dict.fromkeys(note for outcome in run for note in outcome.notes):
         yield Text(f"note: {note}", style="dim")
@@ -134,32 +106,30 @@ def notes(run: Run, view: View, *, counted: bool = True) -> Iterator[object]:
 def failures(run: Run, view: View) -> Iterator[Text]:
     """Yield one line for every element that fails; of many the worst, and how many more there are."""
     few = not view.everything
-    told = 0
+    lines = 0
     for outcome in run.leading(SHOWN_OUTCOMES) if few else run:
         if outcome.error is not None:
             yield Text(f"✗ error at {point_text(outcome)}: {outcome.error}", style=STYLES[Verdict.ERROR])
         for gradient in outcome.gradients:
             for line, judgements in ((_failure, gradient.judgements), (_misstated, gradient.expectations)):
                 at = [] if judgements is None else judgements.ranked(run.failing)
-                shown = sorted(at[: max(SHOWN_FAILURES - told, 0)] if few else at)
-                told += len(shown)
+                shown = sorted(at[: max(SHOWN_FAILURES - lines, 0)] if few else at)
+                lines += len(shown)
                 yield from (line(outcome, gradient, k) for k in shown)
-        for _, where, one, blame, _ in beside_the_gradients(outcome):
+        for one in beside_the_gradients(outcome):
             if one.verdict in run.failing:
-                cause = headline(outcome, blame) if blame else one.note or ""
-                yield Text(f"✗ {one.verdict} at {where}: {cause}", style=STYLES[one.verdict])
+                yield Text(f"✗ {one.verdict} at {one.where}: {one.message}", style=STYLES[one.verdict])
     counts = run.counts()
-    left = sum(counts[verdict] for verdict in run.failing - {Verdict.ERROR}) - told
+    left = sum(counts[verdict] for verdict in run.failing - {Verdict.ERROR}) - lines
     if left > 0:
         yield Text(f"above: the worst; {left:,} more that fail are not shown (--all shows them)", style="dim")
 
 
 def _failure(outcome: Outcome, gradient: GradientOutcome, k: int) -> Text:
-    fmt, one = FORMATS[outcome.dtype], gradient.judgements[k]
     blame = next((blame for blame in gradient.blames if blame.element == k), None)
+    one = Element(outcome, gradient.judgements[k], gradient, k, blame=blame)
     cause = f": {headline(outcome, blame)}" if blame else ""
-    numbers = f"autograd {number(gradient.number(k), fmt)}, exact {exact_text(gradient.exact[k], fmt)}"
-    return Text(f"✗ {one.verdict} at {place(outcome, gradient, k)}: {numbers}{cause}", style=STYLES[one.verdict])
+    return Text(f"✗ {one.verdict} at {one.where}: {one.numbers}{cause}", style=STYLES[one.verdict])
 
 
 def _misstated(outcome: Outcome, gradient: GradientOutcome, k: int) -> Text:
@@ -167,4 +137,6 @@ def _misstated(outcome: Outcome, gradient: GradientOutcome, k: int) -> Text:
     assert gradient.expectations is not None
     fmt, stated = FORMATS[outcome.dtype], number(gradient.expected[k], FORMATS[outcome.dtype])
     line = f"✗ expected {stated} at {place(outcome, gradient, k)}: exact {exact_text(gradient.exact[k], fmt)}"
-    return Text(line, style=STYLES[gradient.expectations[k].verdict])
+    found = gradient.misstated
+    more = f"; {found.rule}" if found is not None and found.rule else ""
+    return Text(f"{line}{more}", style=STYLES[gradient.expectations[k].verdict])

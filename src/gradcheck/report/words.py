@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from hashlib import sha256
 from pathlib import Path
 
-from gradcheck.errors import printable, visible
-from gradcheck.suite import Batch
+from gradcheck.errors import printable
+from gradcheck.suite import Batch, Problem
 from gradcheck.verdict import Verdict
 
 
@@ -30,20 +29,10 @@ def facts(batch: Batch) -> list[str]:
     ]
 
 
-def problems(batch: Batch) -> list[str]:
-    """Return what was not checked at all, each with its whole message."""
-    rest = ["interrupted: the rest was not checked"] if batch.interrupted else []
-    return [*map(visible, batch.problems), *rest]
-
-
-def located(problem: str) -> tuple[str | None, int | None, str]:
-    """Return the path, the line and the message of a problem that begins with ``path:line:``.
-
-    >>> located("a.toml:3: unknown key"), located("no such file")
-    (('a.toml', 3, 'unknown key'), (None, None, 'no such file'))
-    """
-    found = re.match(r"([^\n]+?):(\d+): ", problem)
-    return (found[1], int(found[2]), problem[found.end() :]) if found else (None, None, problem)
+def problems(batch: Batch) -> list[Problem]:
+    """Return what was not checked at all."""
+    rest = [Problem("interrupted: the rest was not checked")] if batch.interrupted else []
+    return [*batch.problems, *rest]
 
 
 def fingerprint(*parts: str) -> str:

@@ -14,7 +14,9 @@ from gradcheck.errors import NameProblem, UsageProblem
 from gradcheck.formats import FORMATS, dtype_name
 from gradcheck.functions import known_names, nearest
 from gradcheck.functions.signatures import meanings
+from gradcheck.lane import EAGER, ENGINES, Lane
 from gradcheck.program import Call, Program, fold
+from gradcheck.ways import PLAIN, Way, ways
 
 DEFAULT_ULPS = {"float64": 16.0, "float32": 16.0, "bfloat16": 2.0, "float16": 2.0}
 """Tolerance in ULP by dtype where none is given: 16 would be 6 to 12 % in bfloat16, whose ULP are large."""
@@ -36,6 +38,8 @@ class Settings:
     run in place of torch's own, by the operation's name or another name of it (``ln``, ``mm``, ``max``): this is how a
     custom autograd Function, given as its class or its ``apply``, is checked against the operation that it implements.
     They get the arguments that torch's function would get; that of ``clamp`` gets None for a bound that is not there.
+    ``ways`` are the ways of differentiating, by their names (``rev``, ``fwd-rev``, ``double-backward``), and
+    ``engines`` what runs torch's operations: ``eager``, or a backend of torch.compile.
 
     Where one is enough it may stand alone, and names may stand in one text with commas. Raises UsageProblem for a value
     of a kind that a field does not take; what does not fit the program is found with the check.
@@ -58,6 +62,8 @@ class Settings:
     allow: tuple[str, ...] = ()
     nondet: int = 0
     under_test: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
+    ways: tuple[Way, ...] = (PLAIN,)
+    engines: tuple[str, ...] = (EAGER,)
 
     def __post_init__(self) -> None:
         """Turn what people write into what the fields hold."""
@@ -69,6 +75,15 @@ class Settings:
     def in_dtypes(self) -> tuple[str, ...]:
         """Return the dtypes of a check, the default where none is named."""
         return (DEFAULT_DTYPE,) if self.dtypes is None else self.dtypes
+
+    @property
+    def lanes(self) -> tuple[Lane, ...]:
+        """Return the lanes of a check, those of one dtype and one order side by side."""
+        return tuple(
+            Lane(dtype, way, engine, self.on_device)
+            for dtype in self.in_dtypes for way in sorted(self.ways, key=lambda one: one.order)
+            for engine in self.engines
+        )  # fmt: skip
 
     @property
     def on_device(self) -> str:
@@ -93,6 +108,11 @@ class Settings:
                 raise UsageProblem(f"unknown dtype {dtype!r}", hint=_choice(dtype, list(FORMATS)))
         if not self.in_dtypes:
             raise UsageProblem("no dtype is given", hint=f"choose from {', '.join(FORMATS)}")
+        for engine in self.engines:
+            if engine not in ENGINES:
+                raise UsageProblem(f"unknown engine {engine!r}", hint=_choice(engine, ENGINES))
+        if not (self.ways and self.engines):
+            raise UsageProblem("no way of differentiating, or no engine, is given")
         if self.ulps is not None and not (self.ulps >= 0 and isfinite(self.ulps)):
             raise UsageProblem(f"a tolerance is a number of ULP, 0 or more, not {self.ulps}")
 
@@ -132,6 +152,12 @@ def _expected(given: Any, name: str) -> tuple[str, ...]:
     return tuple(_kind(one, name, str, "a text of the language") for one in texts)
 
 
+def _ways(given: Any, name: str) -> tuple[Way, ...]:
+    return tuple(dict.fromkeys(one for part in _parts(given) for one in (
+        [part] if isinstance(part, Way) else ways([_kind(part, name, str, "the name of a way")])
+    )))  # fmt: skip
+
+
 def _number(given: Any, name: str) -> float:
     number: float = _kind(given, name, Real, "a number")
     return number
@@ -165,9 +191,11 @@ _READERS: dict[str, Callable[[Any, str], Any]] = {
     "allow": names_of,
     "nondet": _count,
     "under_test": _callables,
+    "ways": _ways,
+    "engines": names_of,
 }
 """What makes of a value as people write it what its field holds."""
-KEYWORDS = {**{one.name: one.name for one in fields(Settings)}, "dtype": "dtypes"}
+KEYWORDS = {**{one.name: one.name for one in fields(Settings)}, "dtype": "dtypes", "way": "ways", "engine": "engines"}
 """The field of Settings that each keyword of ``check`` is."""
 
 

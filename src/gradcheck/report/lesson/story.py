@@ -11,6 +11,7 @@ from rich.text import Text
 from gradcheck.outcome import Run
 from gradcheck.report import View
 from gradcheck.report.told import notes
+from gradcheck.report.tones import put
 
 WIDTH = 80
 """Columns of a story that is a text."""
@@ -29,5 +30,5 @@ def story(run: Run) -> str:
     file = StringIO()
     console = Console(file=file, no_color=True, highlight=False, width=WIDTH)
     for part in parts(run, WIDTH):
-        console.print(part)
+        put(console, part)
     return "\n".join(line.rstrip() for line in file.getvalue().rstrip().splitlines())

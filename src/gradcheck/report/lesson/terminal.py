@@ -36,7 +36,7 @@ from gradcheck.report.lesson.blocks import (
 from gradcheck.report.lesson.build import lesson
 from gradcheck.report.lesson.story import parts
 from gradcheck.report.lesson.tree import tree
-from gradcheck.report.tones import FILE_WIDTH, STYLES
+from gradcheck.report.tones import FILE_WIDTH, STYLES, put
 
 NARROW = 80
 """Columns below which tables go without what can be spared."""
@@ -69,10 +69,18 @@ def write(
             console.print()
         for part in _parts(block, console.width - MARGIN):
             margin = 0 if isinstance(block, Heading) and block.level < 3 else MARGIN
-            console.print(Padding(part, (0, 0, 0, margin)))
+            _put(console, part, margin)
         before = block
     if isinstance(held, StringIO) and held is not file:
         file.writelines(f"{line.rstrip()}\n" for line in held.getvalue().splitlines())
+
+
+def _put(console: Console, part: RenderableType, margin: int) -> None:
+    """Print a part with a margin; a line to be pasted is not broken."""
+    if isinstance(part, Text) and part.no_wrap:
+        put(console, Text.assemble(" " * margin, part, no_wrap=True))
+    else:
+        console.print(Padding(part, (0, 0, 0, margin)))
 
 
 def _apart(before: Block | None, block: Block) -> bool:

@@ -12,6 +12,7 @@ import sympy
 from hypothesis import assume, given, settings
 
 from gradcheck import exact, kernels
+from gradcheck.differentiate import Pullback, differentiate, pull_back
 from gradcheck.display import closed_form, indexed
 from gradcheck.formats import Ball
 from gradcheck.functions import ELEMENTWISE, GUARD
@@ -19,7 +20,6 @@ from gradcheck.lower import condition, lower
 from gradcheck.parse import parse
 from gradcheck.plan import Plan
 from gradcheck.program import Call, Name, Program, call, to_text
-from gradcheck.symbolic import Pullback, differentiate, pull_back
 from oracles import assert_close, differences, enclosures, numbers, shapes
 from strategies import Case, cases
 

@@ -1,39 +1,20 @@
-"""Program to gradient program: kernels are differentiated in closed form, the table transposes the rest."""
+"""The reverse sweep: kernels are differentiated in closed form, the table transposes the rest."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import reduce
 from itertools import chain, count
-from typing import TypeGuard
 
 from gradcheck import kernels
-from gradcheck.functions import BEHIND, COMPARISONS, DETACH, ELEMENTWISE, GUARD, TENSOR, WHERE
+from gradcheck.differentiate.rules import Rules, domains, plus, product
+from gradcheck.functions import BEHIND, DETACH, TENSOR
 from gradcheck.functions.params import broadcast
 from gradcheck.functions.sums import FUSED
 from gradcheck.kernels import ONE, ZERO
-from gradcheck.lower import Core, domain, lower
-from gradcheck.program import (
-    Call,
-    Layer,
-    Name,
-    Node,
-    Number,
-    Program,
-    Shape,
-    call,
-    live,
-    names,
-    number,
-    postorder,
-    structure,
-    substitute,
-)
-from gradcheck.reason import Kind, Reason
-
-NO_NUMBER = call("div", ONE, ZERO)
-"""What stands where SymPy finds no real derivative."""
+from gradcheck.lower import Core, lower
+from gradcheck.program import Call, Layer, Name, Node, Number, Program, Shape, call, live, names, number
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,40 +98,19 @@ class _Sweep:
         self.guarded = guarded
         self.as_torch = as_torch
         self.seed = _Part(ONE, ()) if seed is None else _Part(Name(seed), core.shapes[seed])
-        self.last_resort = last_resort
+        self.rules = Rules(core.program, wrt, guarded, as_torch, last_resort)
         self.layers = list(core.program.layers)
         self.shapes = dict(core.shapes)
         self.flows: dict[str, list[_Part]] = {}
         self.cotangents: dict[str, Node] = {}
         self.fused = dict(core.fused)
         self.current = ""
-        self.same = _numbered(core.program)
-        self.active = self._active()
-
-    def _active(self) -> set[str]:
-        """Return the names that move with an input; what is the same whatever the inputs are does not."""
-        active = set(self.wrt)
-        for layer in self.core.program.layers:
-            if not self.is_held(layer.expression) and active.intersection(names(layer.expression)):
-                active.add(layer.name)
-        return active
-
-    def is_held(self, node: Node) -> bool:
-        """Tell whether a value does not move, whatever its arguments do."""
-        if not isinstance(node, Call):
-            return False
-        return node.op == DETACH or (self.guarded and _equals(node) == "constant" and self.ties(node))
-
-    def ties(self, node: Call) -> bool:
-        """Tell whether the arguments of an operation are one number by their structure, wherever the point is."""
-        first, *others = ((one.id if isinstance(one, Name) else None) for one in node.args)
-        return first is not None and [self.same.get(one or "", one) for one in others] == [self.same.get(first, first)]
 
     def run(self) -> Pullback:
         for output in self.core.program.outputs:
             self.flows.setdefault(output, []).append(self.seeded(output))
         for layer in reversed(self.core.program.layers):
-            if layer.name in self.active and layer.name in self.flows:
+            if layer.name in self.rules.active and layer.name in self.flows:
                 self.current = layer.name
                 self.pull(layer, self.cotangent(layer.name))
         outputs = tuple(self.gradient(name) for name in self.wrt)
@@ -178,7 +138,7 @@ class _Sweep:
     def cotangent(self, name: str) -> _Part:
         """Return the sum of what flows into ``name``, as a name unless it is a constant."""
         parts = self.flows.pop(name)
-        total = _Part(reduce(_plus, (part.node for part in parts)), broadcast(*(part.shape for part in parts)))
+        total = _Part(reduce(plus, (part.node for part in parts)), broadcast(*(part.shape for part in parts)))
         named = isinstance(total.node, Number | Name)
         made = total if named else self.emit(f"d_{name}", total.node, total.shape)
         self.cotangents[name] = made.node
@@ -188,7 +148,7 @@ class _Sweep:
         """Return the layer of an output, in the full shape of its input; without a path to the output it is 0."""
         self.current = name
         parts = self.flows.pop(name, []) or self.behind(name)
-        node = reduce(_plus, (part.node for part in parts)) if parts else ZERO
+        node = reduce(plus, (part.node for part in parts)) if parts else ZERO
         shape = broadcast(*(part.shape for part in parts))
         if shape != self.shapes[name]:
             held = node if isinstance(node, Name) else self.emit(f"d_{name}_1", node, shape).node
@@ -205,7 +165,7 @@ class _Sweep:
         if not self.guarded or name not in read:
             return []
         parts = [self.seeded(output) for output in self.core.program.outputs]
-        made = [self.emit(f"d_{name}", _product(ZERO, one.node), one.shape) for one in parts if one is not self.seed]
+        made = [self.emit(f"d_{name}", product(ZERO, one.node), one.shape) for one in parts if one is not self.seed]
         if self.goes_by_elements(name):
             return [self.fold(one, one.shape, self.shapes[name]) for one in made]
         return [self.total(one) for one in made]
@@ -247,71 +207,22 @@ class _Sweep:
     # --- kernels ---
 
     def pull_kernel(self, name: str, kernel: Node, ct: _Part) -> None:
-        for leaf, pulled in self.pulled(kernel, ct.node):
-            if pulled is None:
+        for leaf, part in self.rules.parts(name, kernel, lambda _: ct.node):
+            if part is None:
                 continue
+            pulled = self.in_kernel(kernel, part)
             shape = broadcast(ct.shape, *(self.shapes[one] for one in names(pulled)))
-            part = self.fold(_Part(pulled, shape), self.shapes[name], self.shapes[leaf])
-            self.flows.setdefault(leaf, []).append(part)
+            folded = self.fold(_Part(pulled, shape), self.shapes[name], self.shapes[leaf])
+            self.flows.setdefault(leaf, []).append(folded)
 
-    def pulled(self, kernel: Node, ct: Node) -> Iterator[tuple[str, Node | None]]:
-        """Yield the names that a kernel reads, with what flows into them; single operations have one for each argument.
-
-        So ``x/x`` as a node keeps both of its terms, as torch does, and does not become 1 before it is differentiated.
-        """
-        single = (self.guarded or self.as_torch) and isinstance(kernel, Call)
-        if not single or not isinstance(kernel, Call):
-            yield from ((leaf, self.product(kernel, leaf, ct)) for leaf in names(kernel) if leaf in self.active)
-            return
-        if self.guarded and _equals(kernel) == "either" and self.ties(kernel):
-            yield from ((arg.id, ct) for arg in kernel.args[:1] if isinstance(arg, Name) and arg.id in self.active)
-            return
-        for position, arg in enumerate(kernel.args):
-            if isinstance(arg, Name) and arg.id in self.active:
-                alone = Name(f"{arg.id}:{position}")
-                args = (*kernel.args[:position], alone, *kernel.args[position + 1 :])
-                product = self.product(replace(kernel, args=args), alone.id, ct)
-                yield arg.id, None if product is None else self.in_kernel(kernel, substitute(product, {alone.id: arg}))
-        if self.guarded and kernel.op == WHERE:
-            # What decides between the branches has the slope 0, but none on the border, where the value may jump.
-            comparisons = [one for one in postorder(kernel.args[0]) if _is_comparison(one) and not self.ties(one)]
-            for leaf in dict.fromkeys(leaf for one in comparisons for leaf in names(one)):
-                if leaf in self.active:
-                    apart = reduce(_both, [call("ne", *one.args) for one in comparisons if leaf in names(one)])
-                    yield leaf, _product(ct, call(GUARD, ZERO, apart, reason=str(Reason(Kind.JUMP, WHERE))))
-
-    def product(self, kernel: Node, leaf: str, ct: Node) -> Node | None:
-        """Return what flows into ``leaf``; None where that is nothing. Guards stay: no number times 0 is no number."""
-        row = ELEMENTWISE.get(kernel.op) if self.as_torch and isinstance(kernel, Call) else None
-        if row is not None and row.as_torch and isinstance(kernel, Call):
-            position = next(k for k, arg in enumerate(kernel.args) if isinstance(arg, Name) and arg.id == leaf)
-            given = {"grad": ct, "result": Name(self.current), **dict(zip(row.args, kernel.args, strict=True))}
-            return substitute(kernels.expression(row.as_torch[position]), given)
-        slope = self.slope(kernel, leaf)
-        nothing = isinstance(slope, Number) and slope.value == 0 and not self.guarded
-        # A product of two constants is rounded like any other.
-        return None if nothing else _product(ct, slope, fold=not self.as_torch)
-
-    def in_kernel(self, kernel: Call, node: Node) -> Node:
+    def in_kernel(self, kernel: Node, node: Node) -> Node:
         """Return what torch computes in one kernel as a layer, which is not rounded before it is read."""
-        row = ELEMENTWISE.get(kernel.op)
-        if not self.as_torch or row is None or not row.fused:
+        if not self.rules.is_fused(kernel):
             return node
         made = self.emit(f"d_{self.current}", node, broadcast(*(self.shapes[one] for one in names(node))))
         assert isinstance(made.node, Name)
         self.fused[made.node.id] = FUSED
         return made.node
-
-    def slope(self, kernel: Node, leaf: str) -> Node:
-        try:
-            slope = kernels.partial(kernel, leaf)
-        except kernels.NoClosedForm:
-            if not self.last_resort and not self.guarded:
-                raise
-            slope = NO_NUMBER
-        for inside, reason in domains(kernel) if self.guarded else ():
-            slope = call(GUARD, slope, inside, reason=str(reason))
-        return slope
 
     def fold(self, part: _Part, full: Shape, shape: Shape) -> _Part:
         """Sum a cotangent over the axes along which its leaf was broadcast to the kernel's ``full`` shape."""
@@ -327,7 +238,7 @@ class _Sweep:
                     over.append(axis - skipped)
                 else:
                     repeats *= size
-        node = part.node if repeats == 1 else _product(number(repeats), part.node)
+        node = part.node if repeats == 1 else product(number(repeats), part.node)
         if over:
             held = self.emit(f"d_{self.current}", node, part.shape)
             kept = tuple(1 if axis in over else size for axis, size in enumerate(part.shape))
@@ -356,7 +267,7 @@ class _Sweep:
         ct = self.full(ct, self.shapes[name])
         ct = ct if isinstance(ct.node, Name) else self.emit(f"d_{name}", ct.node, ct.shape)
         for position, leaf in enumerate(node.args):
-            if isinstance(leaf, Name) and leaf.id in self.active:
+            if isinstance(leaf, Name) and leaf.id in self.rules.active:
                 pulled = row.transpose(ct.node, node, shapes, self.shapes[name], position)
                 self.flows.setdefault(leaf.id, []).append(self.tensor(pulled))
 
@@ -373,56 +284,3 @@ class _Sweep:
         if node.op == "reshape" and shape == args[0].shape:
             return args[0]
         return self.emit(f"d_{self.current}", Call(node.op, tuple(one.node for one in args), node.params), shape)
-
-
-def _equals(node: Call) -> str:
-    """Return what an operation is where its arguments are equal, as its row has it."""
-    row = ELEMENTWISE.get(node.op)
-    return "" if row is None else row.equals
-
-
-def _numbered(program: Program) -> dict[str, str]:
-    """Return for every layer the first one that is made in the same way of the same: the two are equal everywhere."""
-    first: dict[str, str] = {}
-    same: dict[str, str] = {}
-    for layer in program.layers:
-        by = {one: Name(same.get(one, one)) for one in names(layer.expression)}
-        node = substitute(layer.expression, dict(by))
-        key = node.id if isinstance(node, Name) else first.setdefault(structure(node), layer.name)
-        same[layer.name] = key
-    return same
-
-
-def _both(a: Call, b: Call) -> Call:
-    return call("logical_and", a, b)
-
-
-def _is_comparison(node: Node) -> TypeGuard[Call]:
-    return isinstance(node, Call) and node.op in COMPARISONS
-
-
-def _plus(a: Node, b: Node) -> Node:
-    return call("add", a, b)
-
-
-def _product(a: Node, b: Node, *, fold: bool = True) -> Node:
-    """Return the product without factors of one; that of two numbers as a number where these ``fold``."""
-    if isinstance(a, Number) and a.value == 1:
-        return b
-    if isinstance(b, Number) and b.value == 1:
-        return a
-    return number(a.value * b.value) if fold and isinstance(a, Number) and isinstance(b, Number) else call("mul", a, b)
-
-
-def domains(kernel: Node) -> Iterator[tuple[Node, Reason]]:
-    """Yield where each operation of a kernel is defined, as a condition on its names, with the reason it gives."""
-    for part in postorder(kernel):
-        if not isinstance(part, Call) or (part.op == "div" and _is_nonzero(part.args[1])):
-            continue
-        found = domain(part)
-        if found is not None:
-            yield found, Reason(Kind.DOMAIN, part.op)
-
-
-def _is_nonzero(node: Node) -> bool:
-    return isinstance(node, Number) and node.value != 0

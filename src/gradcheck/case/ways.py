@@ -1,0 +1,274 @@
+"""One point in one dtype in any way of differentiating: derivatives along directions, put together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import cached_property
+from itertools import product
+from math import prod
+
+import numpy as np
+
+from gradcheck import autograd, exact
+from gradcheck.autograd import Backward, TorchValue
+from gradcheck.bounds import Bounds
+from gradcheck.case.elements import OUTSIDE, Elements, Floats, Truths
+from gradcheck.case.one import Case
+from gradcheck.case.whole import Whole
+from gradcheck.errors import LaneProblem
+from gradcheck.formats import Ball
+from gradcheck.gradients import GradientOutcome, Gradients
+from gradcheck.lane import Lane
+from gradcheck.lower import Core
+from gradcheck.nested import Nested
+from gradcheck.outcome import LayerOutcome, Outcome
+from gradcheck.points import Point
+from gradcheck.points.value import Value, frozen
+from gradcheck.reason import Kind
+from gradcheck.settings import Settings
+from gradcheck.ways import FORWARD, Way
+
+MAX_ELEMENTS = 4_096
+"""Elements of all the derivatives of an order up to which each of them is worked out."""
+MAX_DIRECTIONS = 4
+"""Directions along which those of a larger order are: unit vectors, and random ones after these."""
+
+Direction = dict[str, Floats]
+"""One array for each input, of its shape."""
+
+
+class Along(Case):
+    """A derivative along directions, and its gradient in one lane; of order 1 it has none, and is the gradient itself.
+
+    torch shows no operations here: the rounding enclosure of the whole is all the evidence.
+    """
+
+    shows_operations = False
+
+    def __init__(
+        self,
+        nested: Nested,
+        lane: Lane,
+        point: Point,
+        settings: Settings,
+        directions: Sequence[Direction] = (),
+        truths: exact.Truths | None = None,
+    ) -> None:
+        given = dict(point)
+        self.user = point
+        for held, direction in zip(nested.directions, directions, strict=True):
+            given |= {name: _value(direction[one]) for one, name in held.items()}
+        super().__init__(nested.plan, given, lane.dtype, settings, truths=truths)
+        self.nested, self.lane, self.directions = nested, lane, directions
+        self.whole = Roundings(self)
+        # The operations of a derivative have ends that the function does not have.
+        self.outside = (Kind.INFINITE,) if nested.order > 1 else OUTSIDE
+
+    def backward(self, *, traced: bool = False) -> Backward:
+        """Return what torch made of it; the layers are those of the user's program where nothing is nested."""
+        del traced
+        first, settings = self.nested.first, self.settings
+        point = {name: self.arrays[name] for name in first.program.inputs}
+        found = autograd.Derivative(
+            first.program, first.wrt, self.lane.way, tuple(self.directions), self.dtype, self.lane.device,
+            self.lane.engine, settings.under_test,
+        ).at(point)  # fmt: skip
+        layers = autograd.forward(
+            first.program, point, dtype=self.dtype, device=self.lane.device, under_test=settings.under_test
+        )
+        if self.nested.order > 1:
+            layers = {self.plan.program.output: TorchValue(np.full((), np.nan))}
+        return Backward(layers, dict(found), ())
+
+    def vectorised(self, *, traced: bool = False) -> tuple[Backward, ...]:
+        """Return nothing: what other kernels make of the point is for the plain lane to see."""
+        del traced
+        return ()
+
+    def judged_value(self, output: TorchValue) -> Elements:
+        """Return the value, of which nothing is judged where it is a derivative itself."""
+        nested = self.nested.order > 1
+        return Elements(self.plan.program.output, output.shape, None if nested else output)
+
+    @cached_property
+    def has_limit(self) -> bool:  # type: ignore[override]
+        """Return whether the derivative of one order less exists here, so that its limit is what it is.
+
+        A function that is continuous has the limit of its slopes for a derivative where they have one.
+        """
+        if self.nested.order == 1:
+            return False
+        lower, last = Nested(self.nested.first, self.nested.order - 1), self.directions[-1]
+        lane = replace(self.lane, way=Way(self.lane.way.steps[1:]))
+        below = Along(lower, lane, self.user, self.settings, self.directions[:-1], self.truths)
+        gradients, _, _ = below.examine(below.backward(), ())
+        return all(one.known[k] is not None for one in gradients for k in np.flatnonzero(last[one.name]).tolist())
+
+    def gradients(self) -> tuple[Gradients, Elements]:
+        """Return the gradients with their verdicts, and the value."""
+        torch = self.backward()
+        gradients, value, _ = self.examine(torch, ())
+        self.sharpen(gradients)
+        return Gradients(map(self.gradient, gradients)), value
+
+
+class Roundings(Whole):
+    """What roundings may make of a derivative in one way; the state is what was worked out."""
+
+    case: Along
+
+    @cached_property
+    def programs(self) -> dict[str, tuple[Core, str]]:
+        """Return the program of each gradient whose rounding errors are torch's."""
+        return self.case.nested.roundings(self.case.lane.way)
+
+    def enclosed(self, name: str | None, k: int) -> tuple[Ball | None, str | None]:
+        """Return all that an honest evaluation may return for one element (None: anything), and what overflows."""
+        if name is None:
+            return super().enclosed(name, k)
+        core, layer = self.programs[name]
+        point, at = self.case.arrays, k
+        if self.case.lane.way.outermost == FORWARD:
+            unit = np.zeros(self.case.plan.shapes[name])
+            unit.flat[k] = 1.0
+            point, at = {**point, self.case.nested.unit(name): unit}, 0
+        values, overflow = exact.enclose_rounded(core, point, self.case.format, self.case.bits)
+        [found] = exact.balls(values[layer], self.case.bits, [at])
+        return (found if isinstance(found, Ball) else None), overflow
+
+    @cached_property
+    def bounds(self) -> tuple[dict[str, Bounds], str | None]:
+        """Return nothing in whole arrays: each element has an enclosure of its own."""
+        return {}, None
+
+    def explains(self, name: str | None, at: Sequence[int], values: Floats) -> Truths:
+        """Return which of torch's numbers for some elements an honest evaluation may return."""
+        found = (self.enclosed(name, k)[0] for k in at)
+        return np.array([one is None or one.contains(float(v)) for one, v in zip(found, values, strict=True)])
+
+
+class Ways:
+    """One point in one lane that is not the plain one; the state is what was worked out along each direction."""
+
+    seconds = 0.0
+
+    def __init__(
+        self, nested: Nested, lane: Lane, point: Point, settings: Settings, truths: exact.Truths | None = None
+    ) -> None:
+        self.nested, self.lane, self.point, self.settings, self.truths = nested, lane, point, settings, truths
+
+    def along(self, directions: Sequence[Direction] = ()) -> Along:
+        """Return the case along some directions."""
+        return Along(self.nested, self.lane, self.point, self.settings, directions, self.truths)
+
+    def run(self) -> Outcome:
+        """Return what came out of both lanes."""
+        case = self.along(self.units()[0] if self.nested.order > 1 else ())
+        try:
+            gradients = self.first(case) if self.nested.order == 1 else self.higher()
+        except LaneProblem as problem:
+            return self.outcome(case, [], Gradients(), str(problem))
+        return self.outcome(case, self.layers(), gradients, None)
+
+    def first(self, case: Along) -> Gradients:
+        """Return the gradients of order 1."""
+        found, self.value = case.gradients()
+        return found
+
+    def layers(self) -> list[LayerOutcome]:
+        """Return the layers of the user's program; the value is judged with the gradient, and not once more."""
+        first = Case(self.nested.first, self.point, self.lane.dtype, self.settings, truths=self.truths)
+        torch = autograd.forward(
+            self.nested.first.program, first.arrays, dtype=self.lane.dtype, device=self.lane.device,
+            under_test=self.settings.under_test,
+        )  # fmt: skip
+        layers = [first.layer(one, torch[one.name], first.enclosed(one.name)) for one in first.plan.program.layers]
+        if self.nested.order == 1:
+            layers[-1] = replace(layers[-1], judgements=self.value.judgements)
+        return layers
+
+    def outcome(self, case: Along, layers: list[LayerOutcome], gradients: Gradients, error: str | None) -> Outcome:
+        """Return the outcome of these parts."""
+        first = self.nested.first
+        arrays = {name: case.arrays[name] for name in first.program.inputs}
+        return Outcome(
+            first.program, self.point, arrays, self.lane.dtype, self.lane.device, layers, gradients, first.display,
+            case.bits, case.notes, error, case.tolerance, [], self.lane,
+        )  # fmt: skip
+
+    def inquired(self, outcome: Outcome) -> Outcome:
+        """Return an outcome with what is at fault."""
+        return outcome
+
+    # --- higher orders ---
+
+    @property
+    def elements(self) -> int:
+        """Return how many elements the inputs have."""
+        return sum(prod(self.nested.first.shapes[name]) for name in self.nested.first.wrt)
+
+    @property
+    def is_whole(self) -> bool:
+        """Return whether every element of the derivative is worked out, or only those along a few directions."""
+        return bool(self.elements**self.nested.order <= MAX_ELEMENTS)
+
+    def units(self) -> list[tuple[Direction, ...]]:
+        """Return the directions: one for each element of the inputs at each inner step, or a few."""
+        inner = self.nested.order - 1
+        if self.is_whole:
+            every = [self.unit(name, k) for name in self.nested.first.wrt for k in range(self.size(name))]
+            return list(product(every, repeat=inner))
+        random = np.random.default_rng(self.settings.seed)
+        return [tuple(self.random(random) for _ in range(inner)) for _ in range(MAX_DIRECTIONS)]
+
+    def size(self, name: str) -> int:
+        """Return how many elements an input has."""
+        return prod(self.nested.first.shapes[name])
+
+    def unit(self, name: str, k: int) -> Direction:
+        """Return the direction of one element."""
+        made = {one: np.zeros(self.nested.first.shapes[one]) for one in self.nested.first.wrt}
+        made[name].flat[k] = 1.0
+        return made
+
+    def random(self, random: np.random.Generator) -> Direction:
+        """Return a direction of numbers that every format holds: multiples of 1/8, from 1/8 to 2, of either sign."""
+        shapes = self.nested.first.shapes
+        return {
+            one: random.integers(1, 17, shapes[one]) / 8 * random.choice([-1.0, 1.0], shapes[one])
+            for one in self.nested.first.wrt
+        }
+
+    def higher(self) -> Gradients:
+        """Return the derivatives by each combination of inputs, an axis for every axis of each, in order."""
+        rows = [self.along(directions).gradients()[0] for directions in self.units()]
+        if not self.is_whole:
+            return Gradients(_named(one, (("direction", (len(rows),)),)) for one in Gradients.stacked(rows))
+        return Gradients(
+            one for along, part in self.combinations() for one in self.block(along, [rows[k] for k in part])
+        )
+
+    def combinations(self) -> Iterator[tuple[tuple[str, ...], list[int]]]:
+        """Yield the inputs of the inner steps, with the places of their directions among all."""
+        wrt, inner = self.nested.first.wrt, self.nested.order - 1
+        owners = [name for name in wrt for _ in range(self.size(name))]
+        every = list(product(owners, repeat=inner))
+        for along in product(wrt, repeat=inner):
+            yield along, [k for k, one in enumerate(every) if one == along]
+
+    def block(self, along: tuple[str, ...], rows: list[Gradients]) -> Iterator[GradientOutcome]:
+        """Yield the derivatives by some inputs in turn, and then by each input."""
+        shapes = tuple((name, self.nested.first.shapes[name]) for name in along)
+        for one in Gradients.stacked(rows):
+            yield _named(one, shapes)
+
+
+def _named(one: GradientOutcome, along: tuple[tuple[str, tuple[int, ...]], ...]) -> GradientOutcome:
+    """Return derivatives that stand along a first axis in the shape of what they are by."""
+    shape = tuple(size for _, held in along for size in held) + one.shape[1:]
+    return replace(one, shape=shape, torch=None if one.torch is None else one.torch.reshape(shape), along=along)
+
+
+def _value(array: Floats) -> Value:
+    return Value(array.shape, frozen(np.asarray(array, dtype=np.float64).ravel()), "...")

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from gradcheck.explanation.formulas.latex import LATEX
+from gradcheck.explanation.formulas.latex import LATEX, filled
 from gradcheck.explanation.formulas.mathml import MATHML
 from gradcheck.explanation.formulas.names import literal, numeral
 from gradcheck.explanation.formulas.notation import Notation
@@ -57,20 +56,9 @@ def latex_lines(line: Line, wide: int) -> list[str]:
     r"""Return a line in LaTeX's mathematics in pieces of about ``wide`` signs, broken between the terms of sums.
 
     >>> latex_lines((Numeral("2"), Sign("+"), Numeral("3")), 2)
-    ['2', '+ 3']
+    ['2', '{}+ 3']
     """
-    made: list[str] = []
-    for piece in _pieces(line, LATEX):
-        if made and _wide(made[-1]) + _wide(piece) <= wide:
-            made[-1] += piece
-        else:
-            made.append(piece)
-    return [" ".join(one.split()) for one in made]
-
-
-def _wide(source: str) -> int:
-    """Return about how many signs are seen of a source."""
-    return len(re.sub(r"\\[a-zA-Z]+|[{}_^&\s\\]", lambda found: "." if len(found[0]) > 1 else "", source))
+    return filled(list(_pieces(line, LATEX)), wide)
 
 
 def mathml(line: Line) -> list[str]:

@@ -308,7 +308,8 @@ class Printer:
         if isinstance(node.args[0], Name) or (isinstance(node.args[0], Call) and node.args[0].op == AT):
             made = self.notation.fraction(self.differential(d, args[0]), by)
             return Piece(made, Level.POWER, Edge.FRACTION, Edge.FRACTION, tall=True, size=args[0].size + 5)
-        made = self.notation.fraction(d, by) + self.notation.fence("[", args[0].markup, "]", True)
+        body = self.notation.wide(args[0].terms) if args[0].terms else args[0].markup
+        made = self.notation.fraction(d, by) + self.notation.fence("[", body, "]", True)
         return Piece(made, Level.APPLIED, Edge.FRACTION, Edge.BRACKET, tall=True, size=args[0].size + 5)
 
     def differential(self, d: str, piece: Piece) -> str:

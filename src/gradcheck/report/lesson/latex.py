@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from gradcheck.explanation.formulas import lines
-from gradcheck.explanation.formulas.latex import LETTERS
+from gradcheck.explanation.formulas.latex import LETTERS, below_each_other
 from gradcheck.explanation.formulas.lines import Sign
 from gradcheck.explanation.graphs.model import DynamicGraph, GraphNode, heading, rows
 from gradcheck.explanation.model import Explanation
@@ -43,13 +44,19 @@ HEAD = r"""\documentclass[11pt,a4paper]{article}
 \setlength{\parindent}{0pt}
 \setlength{\parskip}{6pt plus 2pt}
 \renewcommand{\labelitemi}{$\bullet$}
+\setlength{\lineskiplimit}{2pt}
+\setlength{\lineskip}{4pt}
 \raggedright
 \begin{document}
 """
 WIDE, WIDEST = 0.72, 0.85
 """Shares of a line that a right side may fill, beside a left side and without one."""
-MAX_WIDE = 60
+MAX_WIDE = 52
 """Signs of a right side in one line, where it can be broken."""
+MAX_ROW = 80
+"""Signs of formulas in a whole line of a table."""
+BREAKS = frozenset("/,;()=")
+"""Characters of code after which a line may break."""
 HEADINGS = {1: r"\section*", 2: r"\subsection*", 3: r"\subsubsection*"}
 ESCAPES = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%", "_": r"\_",
@@ -110,7 +117,12 @@ def _paragraph(text: str, kind: str) -> str:
 
 
 def _source_line(line: str) -> str:
-    return f"\\texttt{{{_text(line).replace(' ', chr(92) + ' ')}}}" if line.strip() else r"\mbox{}"
+    return f"\\texttt{{{_breakable(line).replace(' ', chr(92) + ' ')}}}" if line.strip() else r"\mbox{}"
+
+
+def _breakable(code: str) -> str:
+    """Return code that may break where no blank is."""
+    return "".join(_character(c) + r"\allowbreak{}" * (c in BREAKS) for c in code)
 
 
 def _formulas(rows: Sequence[Equation]) -> str:
@@ -138,9 +150,10 @@ def _equation(one: Equation) -> Iterator[str]:
 
 def _table(table: Rows) -> str:
     whole = sum(column.wide for column in table.columns)
-    columns = "".join(_column(column.wide / whole, column.right) for column in table.columns)
-    head = _row((Strong(_plain(column.head)),) for column in table.columns)
-    body = "".join(map(_row, table.rows))
+    shares = [column.wide / whole for column in table.columns]
+    columns = "".join(_column(share, column.right) for share, column in zip(shares, table.columns, strict=True))
+    head = _row([(Strong(_plain(column.head)),) for column in table.columns], shares)
+    body = "".join(_row(row, shares) for row in table.rows)
     return (
         f"\n{{\\small\\setlength{{\\tabcolsep}}{{4pt}}\\renewcommand{{\\arraystretch}}{{1.25}}\n\\begin{{longtable}}[l]{{@{{}}{columns}@{{}}}}\n"
         f"{head}\\hline\n\\endhead\n{body}\\end{{longtable}}}}\n"
@@ -152,15 +165,16 @@ def _column(share: float, right: bool) -> str:
     return f">{{\\{side}\\arraybackslash}}p{{\\dimexpr {share:.3f}\\linewidth-2\\tabcolsep\\relax}}"
 
 
-def _row(cells: Iterable[Words]) -> str:
-    return f"{' & '.join(map(_cell, cells))} \\\\\n"
+def _row(cells: Iterable[Words], shares: Sequence[float]) -> str:
+    return f"{' & '.join(map(_cell, cells, shares))} \\\\\n"
 
 
-def _cell(words: Words) -> str:
-    """Return a cell; a formula in it keeps away from those above and below."""
-    if len(words) == 1 and isinstance(words[0], Maths):
-        return rf"\cell{{{lines.latex(words[0].line)}}}"
-    return _words(words)
+def _cell(words: Words, share: float) -> str:
+    """Return a cell; a formula in it keeps away from those above and below, and is broken between its terms."""
+    if len(words) != 1 or not isinstance(words[0], Maths):
+        return re.sub("Backward", r"\\allowbreak{}Backward", _words(words))
+    made = lines.latex_lines(words[0].line, int(share * MAX_ROW))
+    return rf"\cell{{{made[0] if len(made) == 1 else below_each_other(made)}}}"
 
 
 def _plain(words: Words) -> str:
@@ -197,7 +211,7 @@ def _inline(one: Inline) -> str:
 
 
 def _code(text: str) -> str:
-    return f"\\texttt{{{_text(' '.join(text.split()))}}}"
+    return f"\\texttt{{{_breakable(' '.join(text.split()))}}}"
 
 
 def _text(text: str) -> str:

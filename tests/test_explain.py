@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from io import StringIO
+from pathlib import Path
 
 import pytest
 
@@ -380,3 +381,21 @@ def test_numbers_stand_as_the_user_wrote_them() -> None:
     assert "D[0.1*x + 0.25*y]" in page
     assert "/10" not in page
     assert "1/4" not in page
+
+
+# --- a project's settings ---------------------------------------------------------------------------
+
+SETTINGS = (
+    'dtype = ["float64", "float32"]', 'dtype = "float64"', "ulps = 4", "all = true", "verbose = 1", "assert = true",
+    "seed = 3", 'at = ["2"]', 'color = "never"',
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("line", SETTINGS)
+def test_no_setting_of_a_project_keeps_explain_from_running(
+    line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "gradcheck.toml").write_text(line, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    assert run(["explain", "x**2", "--at", "3"]) == Exit.PASS
+    assert ("in float64" in capsys.readouterr().out) == ("float64" in line)

@@ -71,7 +71,7 @@ class _Seen(HTMLParser):
         self.seen = ""
 
     def handle_starttag(self, tag: str, _attrs: list[tuple[str, str | None]]) -> None:
-        self.open += [] if tag in ("meta", "wbr") else [tag]
+        self.open += [] if tag in ("meta", "wbr", "br") else [tag]
         self.seen += " " if tag not in ("b", "code", "span") else ""
 
     def handle_endtag(self, _tag: str) -> None:

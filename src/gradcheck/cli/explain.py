@@ -45,6 +45,7 @@ explainer = typer.Typer(**APP)  # type: ignore[arg-type]
 # fmt: off
 @explainer.command("explain", cls=Command, no_args_is_help=True, context_settings=CONTEXT)
 def explain_program(  # noqa: PLR0913, PLR0917 - one parameter an option
+    context: typer.Context,
     program: Annotated[str, typer.Argument(
         metavar="PROGRAM", help='A formula, or layers: "y = 3*x + 2; z = y**2; mean(z)".', show_default=False)],
     at: At = None,
@@ -76,6 +77,8 @@ def explain_program(  # noqa: PLR0913, PLR0917 - one parameter an option
     """Tell where the gradient of PROGRAM comes from, step by step, and what autograd makes of it."""
     from gradcheck.settings import Settings
 
+    if getattr(context.get_parameter_source("dtype"), "name", "") == "DEFAULT_MAP":
+        dtype = listed([dtype])[0]  # a project's settings may name several, and one is explained
     settings = Settings(dtypes=listed([dtype]), device=device, wrt=listed(wrt) if wrt else None, seed=seed)
     form = chosen(format, output, "terminal", EXPLANATION)
     if steps and (form != "terminal" or output is not None):

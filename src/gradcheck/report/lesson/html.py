@@ -139,11 +139,10 @@ def _block(block: Block) -> str:
 def _equation(one: Equation) -> str:
     """Return a line in three columns; the rule stands above its right side, a note below."""
     sign = f"<math><mo>{escape(one.sign)}</mo></math>" if one.right else ""
-    why, aside, note = (
-        f'<div class="why">{_words(each)}</div>' if each else "" for each in (one.why, one.aside, one.note)
-    )
+    rule = f"{_words(one.why)}{'<br>' if one.aside else ''}{_words(one.aside)}"
+    why, note = (f'<div class="why">{each}</div>' if each else "" for each in (rule, _words(one.note)))
     left, right = (_maths(side, displayed=True) for side in (one.left, one.right))
-    return f'{why}{aside}<div>{left}</div><div>{sign}</div><div class="rest">{right}</div>{note}'
+    return f'{why}<div>{left}</div><div>{sign}</div><div class="rest">{right}</div>{note}'
 
 
 def _table(table: Rows) -> str:

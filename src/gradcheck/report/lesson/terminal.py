@@ -80,7 +80,7 @@ def _put(console: Console, part: RenderableType, margin: int) -> None:
     if isinstance(part, Text) and part.no_wrap:
         put(console, Text.assemble(" " * margin, part, no_wrap=True))
     else:
-        console.print(Padding(part, (0, 0, 0, margin)))
+        console.print(Padding(part, (0, 0, 0, margin), expand=False))
 
 
 def _apart(before: Block | None, block: Block) -> bool:

@@ -5,18 +5,21 @@ random bits, near 1, near the ends of the range and where most people are; the h
 in time. What is printed for the value and for what flows back to each argument is the worst error in unit roundoffs of
 the dtype, where it was, and the greatest part of the rounding enclosure that an error took; beyond 1, the row is wrong,
 and the run ends with exit code 1. So it does where torch has no number although it must have one, but for what is
-known to be torch's own fault (FAULTS).
+known to be torch's own fault (FAULTS). With ``--record`` the points that took the greatest part of their enclosures are
+kept in tests/worst.json, together with those that were there and took more.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from math import inf, isfinite
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -50,6 +53,7 @@ class Worst:
     roundoffs: float = 0.0
     part: float = 0.0
     at: tuple[float, ...] = ()
+    found: float = 0.0
     lost: int = 0
 
     def hold(self, exact: Ball, honest: Ball, found: float, at: tuple[float, ...], fmt: Format) -> None:
@@ -61,7 +65,7 @@ class Worst:
         end = fraction(honest.upper if value > truth else honest.lower)
         part = float(error / abs(end - truth)) if end != truth else inf if error else 0.0
         if part > self.part:
-            self.part, self.at = part, at
+            self.part, self.at, self.found = part, at, found
         if abs(truth) >= fmt.smallest_normal:
             self.roundoffs = max(self.roundoffs, float(error / abs(truth)) / fmt.unit_roundoff)
 
@@ -117,7 +121,7 @@ def held(one: Operation, fmt: Format, way: str) -> Iterator[tuple[str, str, Wors
     for what, (found, balls, sure, exact) in returned.items():
         worst = Worst()
         for k, number in enumerate(found.elements):
-            at = tuple(float(np.broadcast_to(arg, seed.shape).reshape(-1)[k]) for arg in args)
+            at = tuple(float(np.broadcast_to(arg, seed.shape).reshape(-1)[k]) for arg in (*args, seed))
             ball, truth = balls[k], exact[k]
             if not isfinite(number):
                 worst.lost += isinstance(sure[k], Ball)
@@ -140,21 +144,42 @@ def run(seconds: float, seed: int, only: list[str]) -> dict[tuple[str, str, str,
                     old = found.get(key, Worst())
                     found[key] = Worst(
                         max(old.roundoffs, new.roundoffs), max(old.part, new.part),
-                        new.at if new.part > old.part or (new.lost and not old.lost) else old.at, old.lost + new.lost,
+                        new.at if new.part > old.part or (new.lost and not old.lost) else old.at,
+                        new.found if new.part > old.part else old.found, old.lost + new.lost,
                     )  # fmt: skip
             if time.monotonic() > end:
                 break
     return found
 
 
+def record(found: dict[tuple[str, str, str, str], Worst]) -> None:
+    """Keep the points that took the greatest part of their enclosures, and those on record that took more."""
+    sys.path.append(str(Path(__file__).parents[1] / "tests"))
+    from parts import PATH, WAYS, part, records
+
+    kept = {(one["row"], one["dtype"], one["what"]): one for one in records()}
+    for (name, dtype, what, _), worst in found.items():
+        if worst.part > kept.get((name, dtype, what), {"balls": 0.0})["balls"] and not worst.lost:
+            kept[name, dtype, what] = {
+                "row": name, "dtype": dtype, "what": what, "at": [one.hex() for one in worst.at],
+                "found": worst.found.hex(), "balls": worst.part,
+            }  # fmt: skip
+    for one in kept.values():
+        one |= {way: float(f"{part(one, way):.4g}") for way in WAYS}
+    PATH.write_text("".join(f"{json.dumps(kept[key])}\n" for key in sorted(kept)), encoding="utf-8")
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=150)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--record", action="store_true", help="keep the worst points for the tests")
     parser.add_argument("rows", nargs="*", help="rows to measure; all without any")
     given = parser.parse_args()
     torch.set_num_threads(1)
     found = run(given.seconds, given.seed, given.rows)
+    if given.record:
+        record(found)
     wrong = 0
     for (name, dtype, what, way), worst in sorted(found.items()):
         bad = worst.part > 1 or (worst.lost and not (name in FAULTS and way == "vector"))

@@ -27,6 +27,7 @@ from gradcheck.batch import (
 from gradcheck.batch.examine import examine
 from gradcheck.batch.last_failed import CACHE, FILE
 from gradcheck.batch.pool import supervise
+from gradcheck.batch.progress import label
 from gradcheck.batch.worker import Answer, pack
 from gradcheck.blame import Cause
 from gradcheck.case import check as check_one
@@ -468,14 +469,35 @@ def test_a_baseline_is_small_sorted_and_whole(tmp_path: Path) -> None:
     assert path.read_text("utf-8") == (
         '{\n "checks": {\n  "a": {\n   "passed": false,\n   "problem": "one",\n   "verdict": "error"\n  },\n'
         '  "ü": {\n   "passed": false,\n   "ulps": null,\n   "verdict": "disagree"\n  }\n },\n'
-        ' "gradcheck_baseline": 1\n}\n'
+        ' "gradcheck_baseline": 2\n}\n'
     )
     assert list(tmp_path.iterdir()) == [path]
 
 
-BROKEN = ["", "[]", "{}", '{"gradcheck_baseline": 1}', '{"gradcheck_baseline": 2, "checks": {}}', "[" * 100_000,
-          '{"gradcheck_baseline": 1, "checks": {"a": {"verdict": "fine", "passed": true}}}',
-          '{"gradcheck_baseline": 1, "checks": {"a": []}}']  # fmt: skip
+def test_the_error_of_what_a_check_states_and_of_a_wrong_nan_are_kept(tmp_path: Path) -> None:
+    """What is stated wrongly has its own error, and a wrong nan, which no ULP measure, is larger than any."""
+    stated = check("a", "x**3", "2", settings=Settings(expect=("3*x",)))
+    wrong = check("b", "log(1+exp(x))", "1,100")
+    batch = run_batch([stated, wrong], BatchOptions(workers=1))
+    path = tmp_path / "baseline.json"
+    write_baseline(batch, path)
+    kept = json.loads(path.read_text("utf-8"))["checks"]
+    assert kept["a"]["ulps"] > 1e6
+    assert kept["b"]["ulps"] is None
+    assert compare_baseline(batch, path).exit is Exit.PASS
+
+
+def test_progress_does_not_count_as_bad_what_is_expected() -> None:
+    expected = check("a", expect=Expectation(verdict=Verdict.DISAGREE))
+    met = replace(result("a", "disagree"), check=expected)
+    assert [label(one) for one in (met, replace(met, unmet=("no",)), result("b"), result("b", "disagree"))] == [
+        "as expected", "failed", "agree", "disagree",
+    ]  # fmt: skip
+
+
+BROKEN = ["", "[]", "{}", '{"gradcheck_baseline": 2}', '{"gradcheck_baseline": 1, "checks": {}}', "[" * 100_000,
+          '{"gradcheck_baseline": 2, "checks": {"a": {"verdict": "fine", "passed": true}}}',
+          '{"gradcheck_baseline": 2, "checks": {"a": []}}']  # fmt: skip
 
 
 @pytest.mark.parametrize("text", BROKEN)

@@ -32,6 +32,7 @@ from gradcheck import (
 )
 from gradcheck.formats import FORMATS
 from gradcheck.settings import KEYWORDS
+from gradcheck.ways import Way
 from unfolded import unfolded
 
 F64, F32, HALF = torch.float64, torch.float32, torch.float16
@@ -156,11 +157,35 @@ def test_what_cannot_be_understood_says_why(name: str) -> None:
     assert words in str(problem.value)
 
 
+HINTS: dict[str, tuple[Callable[[], object], str]] = {
+    "no point": (lambda: check("x*y"), "add x=2, y=2"),
+    "no point of a tensor": (lambda: check("[1, 2]*x", 1), "give tensors as inputs: x=[[1,2],[3,4]]"),
+    "whose point": (lambda: check("x*y", "2"), "write x=..., y=..."),
+    "a point too many": (lambda: check("3", "5"), "leave the point out"),
+    "no program": (lambda: check("", 1), 'as in check("x**2", 3)'),
+    "whose derivative": (lambda: check("x*y", 1, 2, expect="x"), 'expect="x=...", or choose one with wrt="x"'),
+    "an explanation without a point": (lambda: explain("x"), "add x=2"),
+}
+
+
+@pytest.mark.parametrize("name", HINTS)
+def test_what_to_write_instead_is_told_in_the_words_of_a_call(name: str) -> None:
+    """Nothing of the command line is named, and the traceback ends where the call stands."""
+    call, words = HINTS[name]
+    with pytest.raises(GradcheckError) as problem:
+        call()
+    assert words in str(problem.value)
+    assert "--" not in str(problem.value)
+    assert str(pickle.loads(pickle.dumps(problem.value))) == str(problem.value)
+    assert len(problem.traceback) <= 3
+
+
 OTHERWISE: dict[str, tuple[object, object]] = {
     "dtypes": ("float16", ("float16",)), "device": (torch.device("cpu"), "cpu"), "wrt": ("x", ("x",)),
     "ulps": (0.5, 0.5),
     "expect": ("3*x", ("3*x",)), "seed": (7, 7), "directory": ("docs", Path("docs")), "assertion": (True, True),
-    "allow": ("lossy, kink", ("lossy", "kink")), "nondet": (2, 2),
+    "allow": ("lossy, kink", ("lossy", "kink")), "nondet": (2, 2), "ways": ("fwd", (Way.parse("fwd"),)),
+    "engines": ("aot_eager", ("aot_eager",)), "cotangent": ("random", "random"), "jacobian": (True, True),
     "under_test": ({"pow": torch.pow}, {"pow": torch.pow}),
 }  # fmt: skip
 """A value of each setting that is not its default, as people write it, and as it is held."""

@@ -161,9 +161,26 @@ def test_the_hook_takes_expression_files_and_no_others() -> None:
 
 
 def test_the_page_shows_the_hook_as_it_is() -> None:
-    (text,) = (text for kind, text in BLOCKS if kind == "yaml" and "hooks:" in text)
-    (shown,) = yaml.safe_load(text)["repos"][0]["hooks"]
-    assert (shown["id"], shown["files"]) == (HOOK["id"], HOOK["files"])
+    shown = [
+        hook for kind, text in BLOCKS if kind == "yaml" and "hooks:" in text
+        for repository in yaml.safe_load(text)["repos"] for hook in repository["hooks"]
+    ]  # fmt: skip
+    assert len(shown) == 2
+    for hook in shown:
+        assert (hook["id"], hook["files"]) == (HOOK["id"], HOOK["files"])
+    (own,) = (hook for hook in shown if "entry" in hook)
+    assert own["entry"].startswith(HOOK["entry"])
+    assert own["require_serial"] is HOOK["require_serial"]
+
+
+def test_no_release_without_the_command_is_pinned() -> None:
+    """What stands behind @ or rev is a placeholder, which the page explains."""
+    pinned = re.findall(
+        r"(?:OWNER/gradcheck@|rev: )(\S+?)[\"\s]", PAGE + (ROOT / "docs" / "workflow.yml").read_text("utf-8")
+    )
+    assert len(pinned) >= 4
+    assert set(pinned) == {"REF"}
+    assert "## What to put for OWNER and REF" in PAGE
 
 
 def test_the_hook_is_one_line_on_success_and_fails_on_failure(project: Path) -> None:

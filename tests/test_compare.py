@@ -276,6 +276,17 @@ def test_the_last_resort_decides_what_is_off_by_just_the_tolerance(fmt: Format) 
 
 
 @ALL
+@pytest.mark.parametrize(("millionths", "expected"), [(0.6, "agree"), (1.2, "disagree")])
+def test_the_last_resort_admits_a_millionth_of_an_ulp_and_no_more(
+    fmt: Format, millionths: float, expected: str
+) -> None:
+    beyond = Fraction(1) + (TOLERANCE + Fraction(millionths) / 10**6) * Fraction(2) ** (1 - fmt.precision)
+    truth = Ball(*[Dyadic(round(beyond * 2**200), -200)] * 2)
+    assert verdict(judge(truth, 1.0, fmt, TOLERANCE)) == "disagree"
+    assert verdict(judge(truth, 1.0, fmt, TOLERANCE, SLACK)) == expected
+
+
+@ALL
 def test_in_the_normal_range_the_tolerance_is_what_the_user_says(fmt: Format) -> None:
     tolerance = 2.0**fmt.precision
     for ordinal in borders(fmt):

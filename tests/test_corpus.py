@@ -30,7 +30,7 @@ from gradcheck.formats import FORMATS
 from gradcheck.points import parse_points
 from gradcheck.settings import Settings
 from gradcheck.settings.values import Real, point_texts
-from gradcheck.suite import Check, Expectation
+from gradcheck.suite import Check, Expectation, Problem, Written
 from gradcheck.verdict import Verdict
 
 SCHEMA = json.loads((Path(gradcheck.__file__).parent / "schema" / "expressions.schema.json").read_text("utf-8"))
@@ -145,6 +145,86 @@ def test_defaults_give_points_and_expectations_too(loaded: Load) -> None:
     assert [(check.at, check.expect) for check in found.checks] == [
         (("1",), Expectation("x")), (("2",), Expectation(None, Verdict.AGREE)),
     ]  # fmt: skip
+
+
+WRITTEN = {
+    '[[check]]\nexpression = "x**2"\nat = 1': (2, 15, 2, 19),
+    "[[check]]\nname = 'a'\nat = 1\n  expression='x**2'": (4, 15, 4, 19),
+    '[[check]]\nat = 1\nexpression = """\ny = x**2\ny*x"""': (3, 17, 5, 4),
+    '[define]\n"sq(t)" = "t**2"\n[[check]]\nexpression = "sq(x)"\nat = 1': (4, 15, 4, 20),
+}
+"""Files, and the lines and columns of their expression."""
+
+
+@pytest.mark.parametrize("text", WRITTEN)
+def test_a_check_knows_where_its_expression_stands(text: str, loaded: Load) -> None:
+    [check] = loaded(text).checks
+    assert check.written is not None
+    region = check.written.region()
+    assert (region.line, region.column, region.end_line, region.end_column) == WRITTEN[text]
+
+
+@pytest.mark.parametrize("text", WRITTEN)
+def test_a_part_of_a_program_is_found_in_the_file_where_it_is_as_written(text: str, loaded: Load) -> None:
+    [check] = loaded(text).checks
+    assert check.written is not None
+    at = check.program.find("x")
+    region = check.written.region(check.program, Span(at, at + 1))
+    if check.program.strip() in text:
+        assert text.split("\n")[region.line - 1][region.column - 1 : region.end_column - 1] == "x"
+    else:
+        assert region == check.written.region()
+
+
+def test_a_line_of_a_plain_text_is_its_expression(loaded: Load) -> None:
+    [check] = loaded("# one\n\n  x**2\n", "a.txt", at=["1"]).checks
+    assert check.written == Written("x**2", 3, 3)
+
+
+IDS = {
+    ("a.toml::one",): ["a.toml::one"],
+    ("a.toml::two", "a.toml::one"): ["a.toml::one", "a.toml::two"],
+    ("b.toml", "a.toml::x::y"): ["b.toml::x", "a.toml::x::y"],
+    ("a.toml::one", "."): ["a.toml::one", "a.toml::two", "a.toml::x::y", "./b.toml::x"],
+    ("./a.toml::one", "a.toml::two"): ["./a.toml::one", "./a.toml::two"],
+}
+"""Arguments, and the checks that they mean."""
+
+
+@pytest.fixture
+def two_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for file, names in {"a.toml": ("one", "two", "x::y"), "b.toml": ("x",)}.items():
+        tables = "".join(f'[[check]]\nname = "{name}"\nexpression = "x"\nat = 1\n' for name in names)
+        Path(file).write_text(tables, "utf-8")
+
+
+@pytest.mark.usefixtures("two_files")
+@pytest.mark.parametrize("paths", IDS)
+def test_a_printed_id_names_its_check(paths: tuple[str, ...]) -> None:
+    found = load(paths)
+    assert (found.problems, [check.id for check in found.checks]) == ((), IDS[paths])
+
+
+@pytest.mark.usefixtures("two_files")
+def test_every_id_that_is_printed_can_be_passed_back() -> None:
+    for check in load(["."]).checks:
+        assert [one.id for one in load([check.id]).checks] == [check.id]
+
+
+@pytest.mark.usefixtures("two_files")
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("a.toml::ones", "a.toml: no check is called ones\ndid you mean `one`?"),
+        ("a.toml::", "a.toml: no check is called \n--collect-only lists the checks"),
+        ("c.toml::one", "c.toml::one: no such file or directory"),
+        ("*.toml::one", "*.toml::one: no file matches"),
+        (".::one", ".::one: no such file or directory"),
+    ],
+)
+def test_an_id_that_means_no_check_is_a_problem(path: str, said: str) -> None:
+    assert load([path]) == Loaded((), (Problem(said),))
 
 
 def test_a_plain_text_has_one_program_a_line(loaded: Load) -> None:

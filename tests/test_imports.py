@@ -15,7 +15,7 @@ import gradcheck
 ORDER: tuple[tuple[str, ...], ...] = (
     ("errors", "exits", "formats", "memory", "quiet", "reason", "whole"),
     ("apart", "bounds", "ordinals", "program", "streams", "tree", "verdict", "ways", "work"),
-    ("lane",),
+    ("lane", "weighing"),
     ("functions",),
     ("constants", "source"),
     ("parse", "points"),

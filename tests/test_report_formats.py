@@ -484,16 +484,26 @@ def test_annotations_are_commands_the_worst_first_and_not_too_many(batch: Batch)
     warnings = [line for line in lines if line.startswith("::warning ")]
     assert len(errors) == MAX_SHOWN < len(batch.failures) + len(batch.problems)
     assert len(warnings) == sum(found.warns for found in findings(batch)) == 5
-    (rest,) = lines[len(errors) + len(warnings) :]
+    (rest, _summary) = lines[len(errors) + len(warnings) :]
     assert rest.startswith(f"{len(batch.failures) + len(batch.problems) - MAX_SHOWN} more errors")
     for line in (*errors, *warnings):
         assert re.fullmatch(r"::(error|warning) ([a-z]+=[^:,]*)(,[a-z]+=[^:,]*)*::.*", line)
     assert errors[0].startswith("::error file=expressions/broken.toml,line=2,title=gradcheck::unknown key")
 
 
+def test_the_log_of_a_step_ends_with_what_came_out(batch: Batch) -> None:
+    """A green step says so, and a red one how many failed, as plain text among the commands."""
+    for shown, summary in {
+        ("agree",): "1 check: 1 passed, 0 failed",
+        ("agree", "kink", "unmet"): "3 checks: 2 passed",
+    }.items():
+        *_, last = lines_of(written(only(batch, *shown), "github"))
+        assert last.startswith(summary)
+
+
 def test_the_escapes_of_a_command_come_back(batch: Batch) -> None:
     text = written(only(batch, "hostile"), "github")
-    (line,) = lines_of(text)
+    line, _summary = lines_of(text)
     properties, _, message = line.removeprefix("::error ").partition("::")
     found = dict(one.split("=", 1) for one in properties.split(","))
     assert decoded(found["file"]) == ODD

@@ -45,11 +45,11 @@ def __dir__() -> list[str]:
 def check(program: str, /, *at: object, settings: Settings | None = None, **given: object) -> Run:
     """Return the outcomes of one program: the very same that the command prints.
 
-    Points are given by the names of the inputs (``x=2``), in their order (``check("x*y", 2, 3)``), as a mapping, or as
-    texts of ``--at``. A point is a number, a nested list, a NumPy array, a torch tensor, or a text; a list is a tensor,
-    and ``"1,2,3"`` are three points. Fields of ``settings`` can be given by name as well, one dtype as ``dtype``; where
-    the program has an input of such a name, that is meant. Without a dtype and a device tensors and arrays are checked
-    in their own, all else in float32 on the cpu.
+    Points are given by the names of the inputs (``x=2``), in the order in which the program first names them
+    (``check("x*y", 2, 3)``), as a mapping, or as texts of ``--at``. A point is a number, a nested list, a NumPy array,
+    a torch tensor, or a text; a list is a tensor, and ``"1,2,3"`` are three points. Fields of ``settings`` can be given
+    by name as well, one dtype as ``dtype``; where the program has an input of such a name, that is meant. Without a
+    dtype and a device tensors and arrays are checked in their own, all else in float32 on the cpu.
 
     The run holds an outcome for each point and dtype, and ``gradients`` by the names of the inputs: ``torch``,
     ``lower`` and ``upper`` (proven bounds of the exact numbers), ``ulps`` (errors in ULP of the dtype) and ``verdicts``
@@ -70,9 +70,14 @@ def check(program: str, /, *at: object, settings: Settings | None = None, **give
     from dataclasses import replace
 
     from gradcheck import case  # torch, SymPy and FLINT are loaded with the first check
+    from gradcheck.errors import GradcheckError, as_argument
     from gradcheck.report.shown import WRITERS
 
-    return replace(case.check(program, *at, settings=settings, **given), writers=WRITERS)
+    try:
+        return replace(case.check(program, *at, settings=settings, **given), writers=WRITERS)
+    except GradcheckError as problem:
+        problem.dialect = as_argument
+        raise problem.with_traceback(None) from None  # whose fault it is stands in the caller's line
 
 
 def explain(
@@ -100,9 +105,14 @@ def explain(
     from dataclasses import replace
 
     from gradcheck import explanation
+    from gradcheck.errors import GradcheckError, as_argument
     from gradcheck.report.lesson import NOTEBOOK
 
-    made = explanation.explain(program, *at, settings=settings, accumulate=accumulate, freeze=freeze, **given)
+    try:
+        made = explanation.explain(program, *at, settings=settings, accumulate=accumulate, freeze=freeze, **given)
+    except GradcheckError as problem:
+        problem.dialect = as_argument
+        raise problem.with_traceback(None) from None
     return replace(made, writers=NOTEBOOK)
 
 

@@ -48,7 +48,7 @@ class Cause(StrEnum):
     ROUNDING = "rounding", "Many small roundings add up; no single operation stands out."
     NAN_FROM_MASKED_BRANCH = (
         "nan-from-masked-branch",
-        "A branch that ``where`` does not take is differentiated all the same, and 0 times its nan or inf is nan.",
+        "A branch that `where` does not take is differentiated all the same, and 0 times its nan or inf is nan.",
     )
     ZERO_TIMES_INF = "zero-times-inf", "An infinite slope meets a zero on the way back."
     DIVISION_BY_ZERO = "division-by-zero", "A denominator is exactly zero.", _QUIET

@@ -29,7 +29,11 @@ class Rank(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """A verdict, an upper bound of the error in ULP where there is one to measure, and what to say about it."""
+    """A verdict, an upper bound of the error in ULP where there is one to measure, and what to say about it.
+
+    >>> Judgement(Verdict.AGREE, 0.5).verdict, Judgement(Verdict.UNDEFINED, note="a pole").ulps
+    (<Verdict.AGREE: 'agree'>, None)
+    """
 
     verdict: Verdict
     ulps: float | None = None
@@ -48,7 +52,7 @@ class Judgement:
 def right_bits(found: Judgement, fmt: Format, truth: Ball | None = None) -> int:
     """Return how many bits of the significand are right; all where a verdict passes without an error to measure.
 
-    Below the normal range the format has fewer for the ``truth``.
+    Below the normal range the format has fewer for the ``truth``; of one that rounds to 0, a 0 has them all.
 
     >>> from gradcheck.formats import FORMATS
     >>> [right_bits(Judgement(Verdict.LOSSY, ulps), FORMATS["float32"]) for ulps in (0.5, 1024.0, 2.0**30, None)]
@@ -57,6 +61,8 @@ def right_bits(found: Judgement, fmt: Format, truth: Ball | None = None) -> int:
     if found.ulps is None:
         return fmt.precision if found.verdict.right else 0
     held = fmt.precision if truth is None or not found.ulps else digits(truth, fmt)
+    if not held and found.ulps <= 1 / 2:
+        return fmt.precision
     return max(0, int(held - log2(max(found.ulps, 1.0)))) if isfinite(found.ulps) else 0
 
 
@@ -79,12 +85,21 @@ def half_of_the_digits(truth: Ball, fmt: Format) -> float:
     Half is where a result stops being worth its format: float32 is then worse than bfloat16. It is a convention, as
     every line between exact and useless must be one; what is proven is on which side of it a number lies. One ULP is
     what a correctly rounded operation may be off by below the normal range, where it has no digit to lose.
+
+    >>> from gradcheck.formats import FORMATS, Ball
+    >>> [half_of_the_digits(Ball.around(one), FORMATS["float32"]) for one in (1.0, 1e-40, 0.0)]
+    [4096.0, 362.03867196751236, 1.0]
     """
     return max(1.0, float(2.0 ** (digits(truth, fmt) / 2)))
 
 
 def exceeds(truth: Ball, fmt: Format, sign: int) -> bool:
-    """Return whether every number of an enclosure rounds to the infinity of this sign."""
+    """Return whether every number of an enclosure rounds to the infinity of this sign.
+
+    >>> from gradcheck.formats import FORMATS, Ball
+    >>> exceeds(Ball.around(1e39), FORMATS["float32"], 1), exceeds(Ball.around(1e38), FORMATS["float32"], 1)
+    (True, False)
+    """
     return fmt.round_dyadic(truth.lower if sign > 0 else truth.upper) == sign * inf
 
 
@@ -123,12 +138,21 @@ def _within(ball: Ball, fmt: Format, tolerance: float) -> float:
 
 
 def too_large(fmt: Format) -> str:
-    """Return in words that the format cannot hold a number."""
+    """Return in words that the format cannot hold a number.
+
+    >>> from gradcheck.formats import FORMATS
+    >>> too_large(FORMATS["float16"])
+    'the exact number is too large for float16, whose largest number is 65504'
+    """
     return f"the exact number is too large for {_range(fmt)}"
 
 
 def not_finite(value: float) -> str:
-    """Return in words that torch has no number where there is one."""
+    """Return in words that torch has no number where there is one.
+
+    >>> not_finite(float("nan"))
+    'torch has nan, the exact number is finite'
+    """
     return f"torch has {value}, the exact number is finite"
 
 
@@ -137,7 +161,13 @@ def _range(fmt: Format) -> str:
 
 
 def between(left: Ball, right: Ball, value: float, fmt: Format, tolerance: float) -> Judgement:
-    """Return the judgement on a value at a kink: it must lie between the one-sided derivatives, or at one of them."""
+    """Return the judgement on a value at a kink: it must lie between the one-sided derivatives, or at one of them.
+
+    >>> from gradcheck.formats import FORMATS, Ball
+    >>> sides = Ball.around(-1.0), Ball.around(1.0)
+    >>> [str(between(*sides, one, FORMATS["float32"], 16).verdict) for one in (0.0, 1.0, 2.0)]
+    ['kink', 'kink', 'disagree']
+    """
     low, high = (fmt.text(fmt.round_dyadic(side.midpoint)) for side in (left, right))
     slopes = f"the left derivative is {low}, the right derivative {high}"
     if not isfinite(value):

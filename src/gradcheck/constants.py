@@ -18,12 +18,21 @@ MAX_CONSTANT_BITS = 100_000
 
 
 def constant_value(node: Node) -> Fraction | None:
-    """Return the value of a small constant of integers, fractions and signs; None where it is none of these."""
+    """Return the value of a small constant of integers, fractions and signs; None where it is none of these.
+
+    >>> from gradcheck.parse import parse
+    >>> constant_value(parse("-1/3 + 2").layers[0].expression), constant_value(parse("2*x").layers[0].expression)
+    (Fraction(5, 3), None)
+    """
     return fold(node, lambda _: None, lambda one: one.value, lambda part, args: in_fractions(part.op, args))
 
 
 def in_fractions(op: str, args: Sequence[Fraction | None]) -> Fraction | None:
-    """Return the exact value of arithmetic on constants; None where it is no rational, undefined, or too large."""
+    """Return the exact value of arithmetic on constants; None where it is no rational, undefined, or too large.
+
+    >>> in_fractions("div", [Fraction(1), Fraction(3)]), in_fractions("div", [Fraction(1), Fraction(0)])
+    (Fraction(1, 3), None)
+    """
     numbers = [one for one in args if one is not None]
     if len(numbers) < len(args) or any(_bits(one) > MAX_CONSTANT_BITS for one in numbers):
         return None

@@ -65,7 +65,11 @@ def keywords(node: Call, host: Host) -> dict[str, Any]:
 
 
 def param(name: str, value: Param) -> Any:
-    """Return a static argument as torch takes it."""
+    """Return a static argument as torch takes it.
+
+    >>> param("dim", (0,)), param("keepdim", True)
+    ((0,), True)
+    """
     if name == "key":
         return numpy_key(value)
     if isinstance(value, Fraction) or (isinstance(value, int) and abs(value) > MAX_INT):

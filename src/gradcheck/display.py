@@ -125,7 +125,12 @@ def closed_form(pullback: Pullback, output: str, like: str) -> Node | None:
 
 
 def indexed(formula: Node, shapes: Mapping[str, Shape], like: str) -> str:
-    """Return a closed form in index notation, such as ``6*x[i, j] + 4``; the indices count the axes of ``like``."""
+    """Return a closed form in index notation, such as ``6*x[i, j] + 4``; the indices count the axes of ``like``.
+
+    >>> from gradcheck.parse import parse
+    >>> indexed(parse("6*x + 4").layers[0].expression, {"x": (2, 3)}, "x")
+    '6*x[i, j] + 4'
+    """
     return to_text(formula, lambda name: name + _indices(shapes[name], len(shapes[like])))
 
 
@@ -148,6 +153,10 @@ def local_derivatives(layer: Layer, shapes: Mapping[str, Shape]) -> dict[str, st
 
     An elementwise layer and a full reduction have a partial (``4*y``, ``1/6``). Any other layer has a pullback,
     written for a cotangent ``ct`` of the layer: ``ct @ w.T``. What has no short text is left out.
+
+    >>> from gradcheck.parse import parse
+    >>> local_derivatives(parse("z = 2*y**2").layers[0], {"y": (), "z": ()})
+    {'y': '4*y'}
     """
     texts = {name: to_text(node) for name, node in local_formulas(layer, shapes).items()}
     return {name: text for name, text in texts.items() if len(text) <= MAX_LOCAL}

@@ -64,6 +64,21 @@ def as_option(option: Option) -> str:
     return f"--{option.name} {quote}{option.value}{quote}"
 
 
+def as_argument(option: Option) -> str:
+    """Return an option as a call of ``check`` has it.
+
+    >>> as_argument(Option("at", "x=2,y=2")), as_argument(Option("wrt", "x")), as_argument(Option(EXPRESSION, "x"))
+    ('x=2, y=2', 'wrt="x"', 'check("x", 3)')
+    """
+    if option.name == EXPRESSION:
+        return f'check("{option.value}", 3)'
+    if option.value is None:
+        return "the point" if option.name == "at" else option.name
+    if option.name == "at" and "[" not in option.value:
+        return ", ".join(option.value.split(","))
+    return option.value if option.name == "at" else f'{option.name}="{option.value}"'
+
+
 def parts(words: Words) -> tuple[str | Option, ...]:
     """Return a message in its parts."""
     return (words,) if isinstance(words, str) else words
@@ -78,8 +93,8 @@ class GradcheckError(Exception):
     """Base of every error that the user's input can cause.
 
     ``code`` is stable, ``message`` is one line in the user's words, ``hint`` says what to write instead. Both are in
-    the words of the command line; ``text`` has them in others. ``source`` and ``span`` are the text and the place in
-    it, where there is one. ``str()`` of it is all of that, with a caret.
+    the words of ``dialect``, the command line's or those of a call; ``text`` has them in others. ``source`` and
+    ``span`` are the text and the place in it, where there is one. ``str()`` of it is all of that, with a caret.
 
     >>> from gradcheck import GradcheckError, check
     >>> try:
@@ -99,16 +114,17 @@ class GradcheckError(Exception):
         self.source = source
         self.span = span
         self.advice = hint
+        self.dialect = as_option
 
     @property
     def message(self) -> str:
         """Return what is wrong, in one line."""
-        return spelled(self.words)
+        return spelled(self.words, self.dialect)
 
     @property
     def hint(self) -> str | None:
         """Return what to write instead, where there is one thing to do."""
-        return None if self.advice is None else spelled(self.advice)
+        return None if self.advice is None else spelled(self.advice, self.dialect)
 
     def located(self, source: str, span: Span) -> GradcheckError:
         """Return this error with the place filled in, where it has none yet."""
@@ -116,8 +132,9 @@ class GradcheckError(Exception):
             self.source, self.span = source, span
         return self
 
-    def text(self, dialect: Dialect = as_option) -> str:
+    def text(self, dialect: Dialect | None = None) -> str:
         """Return all there is to say: the message, the place in the text, the hint."""
+        dialect = dialect or self.dialect
         parts = [spelled(self.words, dialect)]
         if self.source is not None and self.span is not None:
             parts.append(underline(self.source, self.span))
@@ -130,49 +147,118 @@ class GradcheckError(Exception):
 
 
 class SyntaxProblem(GradcheckError):
-    """The text is not an expression of the language."""
+    """The text is not an expression of the language.
+
+    >>> from gradcheck import check
+    >>> try:
+    ...     check("sin x", 1)
+    ... except SyntaxProblem as problem:
+    ...     print(problem)
+    something is missing between sin and x
+      sin x
+      ^^^^^
+    write sin(x)
+    """
 
     code = "syntax"
 
 
 class NameProblem(GradcheckError):
-    """A function, method, parameter or input that does not exist."""
+    """A function, method, parameter or input that does not exist.
+
+    >>> from gradcheck import check
+    >>> try:
+    ...     check("sine(x)", 1)
+    ... except NameProblem as problem:
+    ...     print(problem)
+    unknown function `sine`
+      sine(x)
+      ^^^^
+    did you mean `sin`?
+    """
 
     code = "name"
 
 
 class ShapeProblem(GradcheckError):
-    """Shapes that do not fit each other or an operation."""
+    """Shapes that do not fit each other or an operation.
+
+    >>> from gradcheck import check
+    >>> try:
+    ...     check("x + y", [1, 2], [1, 2, 3])
+    ... except ShapeProblem as problem:
+    ...     print(problem)
+    these shapes do not broadcast: 2 and 3
+      x + y
+      ^^^^^
+    """
 
     code = "shape"
 
 
 class PointProblem(GradcheckError):
-    """A point that is missing, malformed, or does not fit the program."""
+    """A point that is missing, malformed, or does not fit the program.
+
+    >>> from gradcheck import check
+    >>> try:
+    ...     check("x*y", x=1)
+    ... except PointProblem as problem:
+    ...     print(problem)
+    the program needs a point for x and y; missing: y
+    """
 
     code = "point"
 
 
 class LimitProblem(GradcheckError):
-    """Input larger than a named limit."""
+    """Input larger than a named limit.
+
+    >>> from gradcheck import check
+    >>> try:
+    ...     check("x**2", "1:2:10000000")
+    ... except LimitProblem as problem:
+    ...     print(problem.message)
+    at most 200,000 points can be checked; this asks for 10,000,000
+    """
 
     code = "limit"
 
 
 class FileProblem(GradcheckError):
-    """A file that cannot be read or written."""
+    """A file that cannot be read or written.
+
+    >>> from gradcheck import check
+    >>> try:
+    ...     check("x**2", "x=@nowhere.npy")
+    ... except FileProblem as problem:
+    ...     print(problem.message)
+    cannot read `nowhere.npy`: no such file or directory
+    """
 
     code = "file"
 
 
 class UsageProblem(GradcheckError):
-    """An option with a value it does not take."""
+    """An option with a value it does not take.
+
+    >>> from gradcheck import check
+    >>> try:
+    ...     check("x**2", 1, dtype="float23")
+    ... except UsageProblem as problem:
+    ...     print(problem)
+    unknown dtype 'float23'
+    did you mean `float32`?
+    """
 
     code = "usage"
 
 
 class LaneProblem(GradcheckError):
-    """A lane could not evaluate the program; the case is an ``error``."""
+    """A lane could not evaluate the program; the case is an ``error``.
+
+    >>> LaneProblem("torch could not run sin: not today").code
+    'lane'
+    """
 
     code = "lane"
 

@@ -6,7 +6,11 @@ from enum import IntEnum
 
 
 class Exit(IntEnum):
-    """How the command ends."""
+    """How the command ends.
+
+    >>> print(*Exit)
+    0 1 2 3 5 130
+    """
 
     PASS = 0
     """Every check passed."""

@@ -71,7 +71,11 @@ class Dyadic(NamedTuple):
 
 
 def order(a: tuple[int, ...], b: tuple[int, ...]) -> int:
-    """Return a number that is negative, zero or positive, as ``a`` is less than, equal to or greater than ``b``."""
+    """Return a number that is negative, zero or positive, as ``a`` is less than, equal to or greater than ``b``.
+
+    >>> order((1, 3), (8, 0)), order((1, 3), (9, 0)) < 0
+    (0, True)
+    """
     (m, s), (n, t) = a, b
     if m == 0 or n == 0 or (m < 0) != (n < 0):
         return m - n
@@ -84,7 +88,14 @@ def order(a: tuple[int, ...], b: tuple[int, ...]) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Ball:
-    """A proven enclosure: the true number lies from ``lower`` to ``upper``, ends included."""
+    """A proven enclosure: the true number lies from ``lower`` to ``upper``, ends included.
+
+    >>> third = Ball(Dyadic(5592405, -24), Dyadic(5592406, -24))
+    >>> third.exact, third.contains(Fraction(1, 3)), third.nearest
+    (False, True, 0.3333333432674408)
+    >>> third.overlaps(Ball.around(0.25)), third.decimals(6)
+    (False, ('0.333333', '0.333334'))
+    """
 
     lower: Dyadic
     upper: Dyadic
@@ -176,6 +187,9 @@ class Estimate:
 
     It has the ends of a Ball and nothing else of one, so that no estimate passes for what is proven; whoever measures
     by it asks for its ``ball``, and says that it is an estimate.
+
+    >>> Estimate(Dyadic(1, -1), Dyadic(1, 0)).ball
+    Ball(lower=Dyadic(man=1, exp=-1), upper=Dyadic(man=1, exp=0))
     """
 
     lower: Dyadic

@@ -137,7 +137,15 @@ class GradientOutcome:
 
 
 class NoGradient(NameProblem, KeyError):
-    """There is no gradient by an input of this name."""
+    """There is no gradient by an input of this name.
+
+    >>> from gradcheck import check
+    >>> try:
+    ...     check("x*y", 2, 3, wrt="x").gradients["y"]
+    ... except NoGradient as problem:
+    ...     print(problem.message)
+    there is no gradient by y
+    """
 
 
 class Gradients(tuple[GradientOutcome, ...]):

@@ -54,6 +54,11 @@ class Core:
     ``forward`` are the layers that compute what the user wrote: where one is outside its domain, it has no value.
     ``fused`` names the layers whose values torch does not round to the format, with how it computes them, and
     ``pulled`` those whose cotangents it does not round.
+
+    >>> from gradcheck.parse import parse
+    >>> core = lower(parse("y = softplus(x); y*2"), {"x": (3,)})
+    >>> core.shapes["y"], core.shapes["out"]
+    ((3,), (3,))
     """
 
     program: Program

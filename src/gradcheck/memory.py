@@ -23,7 +23,11 @@ def limit(memory: int | None) -> None:
 
 
 def tells_of_memory(words: str) -> bool:
-    """Return whether this is how torch, GMP, FLINT or C++ say that there is no memory left."""
+    """Return whether this is how torch, GMP, FLINT or C++ say that there is no memory left.
+
+    >>> tells_of_memory("std::bad_alloc"), tells_of_memory("division by zero")
+    (True, False)
+    """
     return (
         re.search(r"(can't|cannot|unable to) (re)?allocate|out of memory|MemoryError|bad_alloc", words, re.I)
         is not None

@@ -97,13 +97,23 @@ def _lost(a: Floats, b: Floats, total: Floats) -> Floats:
 
 
 def halves(reals: Floats, fmt: Format) -> Floats:
-    """Return the error in ULP at which half of the digits are lost that the format has there; one ULP at least."""
+    """Return the error in ULP at which half of the digits are lost that the format has there; one ULP at least.
+
+    >>> from gradcheck.formats import FORMATS
+    >>> halves(np.array([1.0, 1e-45, 0.0]), FORMATS["float32"])
+    array([4.096e+03, 1.000e+00, 1.000e+00])
+    """
     made: Floats = np.maximum(1.0, np.exp2(digits(reals, fmt) / 2))
     return made
 
 
 def digits(reals: Floats, fmt: Format) -> Integers:
-    """Return how many binary digits the format has for each number: its precision, and fewer below the normal range."""
+    """Return how many binary digits the format has for each number: its precision, and fewer below the normal range.
+
+    >>> from gradcheck.formats import FORMATS
+    >>> digits(np.array([1.0, 1e-45, 0.0]), FORMATS["float32"])
+    array([24,  0,  0], dtype=int32)
+    """
     least = fmt.emin - fmt.precision + 1
     held = np.clip(_top(reals) - least + 1, 0, fmt.precision)
     return np.where(reals == 0, 0, held)

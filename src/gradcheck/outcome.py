@@ -38,6 +38,11 @@ class LayerOutcome:
     ``judgements`` are those on the elements of the output, in row-major order, and ``blames`` say what is at fault for
     its bad ones; other layers have none, since the operations in them are judged one by one where the output is not
     right.
+
+    >>> from gradcheck import check
+    >>> layer = check("y = 3*x; y**2", 2)[0].layers[1]
+    >>> layer.text, layer.derivatives, layer.values, layer.grad_fn, layer.judgements[0].verdict
+    ('y**2', {'y': '2*y'}, array(36.), 'PowBackward0', <Verdict.AGREE: 'agree'>)
     """
 
     name: str
@@ -61,6 +66,12 @@ class Fault:
     """An operation that returned what no rounding of its own inputs can give, in its value or on the way back.
 
     ``blame`` says which one, and how it is wrong.
+
+    >>> import torch
+    >>> from gradcheck import check
+    >>> [fault] = check("sin(x)", 1, under_test={"sin": lambda x: 1.01*torch.sin(x)})[0].faults[:1]
+    >>> fault.blame.operation, str(fault.blame.cause), fault.judgement.verdict
+    ('sin', 'wrong-value', <Verdict.DISAGREE: 'disagree'>)
     """
 
     judgement: Judgement
@@ -169,6 +180,11 @@ class Tally:
     ``faults`` counts the operations that are proven wrong, ``lane`` are the verdicts on torch that occur anywhere, and
     ``stated`` those on what the user stated. ``ulps`` is the largest error of a gradient that could be measured;
     ``dtypes`` are in order.
+
+    >>> from gradcheck import check
+    >>> tally = check("abs(x)", "0,1").tally
+    >>> dict(tally.counts), tally.ulps, list(tally.dtypes)
+    ({<Verdict.KINK: 'kink'>: 1, <Verdict.AGREE: 'agree'>: 1}, 0.0, ['float32'])
     """
 
     counts: Counter[Verdict] = field(default_factory=Counter)
@@ -207,7 +223,13 @@ class Tally:
 
 
 class Outcomes(Sequence[Outcome]):
-    """Outcomes that are made when somebody looks at them; their verdicts are known before."""
+    """Outcomes that are made when somebody looks at them; their verdicts are known before.
+
+    >>> from gradcheck import check
+    >>> many = check("x**2", "0:1:5000").outcomes
+    >>> len(many), many.tally.counts.total(), [one.verdict.value for one in many.worst(2)]
+    (5000, 5000, ['agree', 'agree'])
+    """
 
     @property
     @abstractmethod
@@ -373,12 +395,22 @@ def _short(text: str) -> str:
 
 
 def gathered(outcomes: Sequence[Outcome]) -> Gradients:
-    """Return the gradients of the only outcome, or those of several along a first axis."""
+    """Return the gradients of the only outcome, or those of several along a first axis.
+
+    >>> from gradcheck import check
+    >>> gathered(check("x**2", "1,2")[:])["x"].torch
+    array([2., 4.])
+    """
     return outcomes[0].gradients if len(outcomes) == 1 else stacked(outcomes)
 
 
 def stacked(outcomes: Sequence[Outcome]) -> Gradients:
-    """Return the gradients of outcomes along a first axis; raises UsageProblem where their shapes differ."""
+    """Return the gradients of outcomes along a first axis; raises UsageProblem where their shapes differ.
+
+    >>> from gradcheck import check
+    >>> stacked(check("x**2", "1")[:])["x"].shape
+    (1,)
+    """
     for outcome in outcomes:
         if outcome.error is not None:
             raise UsageProblem(f"there is a point without a gradient: {outcome.error}", hint=CHOICE)

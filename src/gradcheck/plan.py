@@ -13,6 +13,7 @@ from gradcheck.expect import expectations
 from gradcheck.lower import Core, lower
 from gradcheck.pointwise import goes_by_elements
 from gradcheck.program import Call, Layer, Node, Program, Shape
+from gradcheck.weighing import weighed
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,11 @@ class Plan:
     """A program at known shapes: its gradient programs, and what the user expects.
 
     ``core`` is the program in fused kernels, ``nodes`` the same with one operation a layer.
+
+    >>> from gradcheck.parse import parse
+    >>> plan = Plan.make(parse("y = 3*x; sum(y**2)"), {"x": (2,)}, ("x",), ())
+    >>> plan.shapes, plan.display.formula("x")
+    ({'x': (2,), 'y': (2,), 'out_1': (2,), 'out': ()}, '18*x[i]')
     """
 
     program: Program
@@ -104,6 +110,13 @@ class Plan:
     def rounding(self) -> Pullback:
         """Return the gradient program whose rounding errors are torch's."""
         return self._rounding
+
+    @cached_property
+    def weighed(self) -> tuple[Plan, str]:
+        """Return the plan of the output under a cotangent, and the input that holds this."""
+        shape = self.shapes[self.program.output]
+        program, held = weighed(self.program, shape)
+        return Plan.make(program, {**self.inputs(), held: shape}, self.wrt), held
 
     def inputs(self) -> dict[str, Shape]:
         """Return the shapes of the inputs."""

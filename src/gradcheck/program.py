@@ -20,7 +20,11 @@ Param = bool | int | Fraction | str | None | slice | tuple["Param", ...]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Number:
-    """An exact rational constant; ``0.1`` is 1/10."""
+    """An exact rational constant; ``0.1`` is 1/10.
+
+    >>> Number(Fraction(1, 10)).value
+    Fraction(1, 10)
+    """
 
     value: Fraction
     span: Span = NOWHERE
@@ -28,7 +32,11 @@ class Number:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Name:
-    """An input or an earlier layer."""
+    """An input or an earlier layer.
+
+    >>> Name("x").id
+    'x'
+    """
 
     id: str
     span: Span = NOWHERE
@@ -53,7 +61,13 @@ Node = Number | Name | Call
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """One statement ``name = expression``."""
+    """One statement ``name = expression``.
+
+    >>> from gradcheck.parse import parse
+    >>> [layer] = parse("y = 2*x").layers
+    >>> layer.name, to_text(layer.expression)
+    ('y', '2*x')
+    """
 
     name: str
     expression: Node
@@ -62,7 +76,15 @@ class Layer:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """Named inputs, layers in order, and the names of the outputs; ``source`` is the text that spans point into."""
+    """Named inputs, layers in order, and the names of the outputs; ``source`` is the text that spans point into.
+
+    >>> from gradcheck.parse import parse
+    >>> made = parse("y = a*x; sin(y)")
+    >>> made.inputs, [one.name for one in made.layers], made.output
+    (('a', 'x'), ['y', 'out'], 'out')
+    >>> str(made)
+    'y = a*x\\nout = sin(y)'
+    """
 
     inputs: tuple[str, ...]
     layers: tuple[Layer, ...]
@@ -83,7 +105,12 @@ class Program:
 
 
 def postorder(node: Node) -> Iterator[Node]:
-    """Yield every node below ``node`` and then itself, arguments first; deep expressions need no recursion."""
+    """Yield every node below ``node`` and then itself, arguments first; deep expressions need no recursion.
+
+    >>> from gradcheck.parse import parse
+    >>> [to_text(one) for one in postorder(parse("sin(x) + 1").layers[0].expression)]
+    ['x', 'sin(x)', '1', 'sin(x) + 1']
+    """
     stack: list[tuple[Node, bool]] = [(node, False)]
     while stack:
         current, opened = stack.pop()
@@ -118,7 +145,12 @@ def fold(node: Node, name: Callable[[Name], T], number: Callable[[Number], T], c
 
 
 def names(node: Node) -> dict[str, Span]:
-    """Return the names that ``node`` reads, in order of appearance, each with its first span."""
+    """Return the names that ``node`` reads, in order of appearance, each with its first span.
+
+    >>> from gradcheck.parse import parse
+    >>> names(parse("y + x*y").layers[0].expression)
+    {'y': Span(start=0, end=1), 'x': Span(start=4, end=5)}
+    """
     found: dict[str, Span] = {}
     for part in postorder(node):
         if isinstance(part, Name):
@@ -127,7 +159,12 @@ def names(node: Node) -> dict[str, Span]:
 
 
 def live(program: Program) -> Iterator[Layer]:
-    """Yield the layers that an output reads, the last first; what no output reads decides nothing."""
+    """Yield the layers that an output reads, the last first; what no output reads decides nothing.
+
+    >>> from gradcheck.parse import parse
+    >>> [one.name for one in live(parse("a = x; b = 2*x; a + 1"))]
+    ['out', 'a']
+    """
     needed = set(program.outputs)
     for layer in reversed(program.layers):
         if layer.name in needed:
@@ -136,7 +173,13 @@ def live(program: Program) -> Iterator[Layer]:
 
 
 def rebuild(node: Node, change: Callable[[Node], Node]) -> Node:
-    """Return ``node`` with ``change`` applied to every part, arguments first."""
+    """Return ``node`` with ``change`` applied to every part, arguments first.
+
+    >>> from gradcheck.parse import parse
+    >>> doubled = lambda one: number(2*one.value) if isinstance(one, Number) else one
+    >>> to_text(rebuild(parse("x + 3").layers[0].expression, doubled))
+    'x + 6'
+    """
 
     def rebuilt(part: Call, args: list[Node]) -> Node:
         same = all(new is old for new, old in zip(args, part.args, strict=True))
@@ -146,12 +189,21 @@ def rebuild(node: Node, change: Callable[[Node], Node]) -> Node:
 
 
 def substitute(node: Node, by: dict[str, Node]) -> Node:
-    """Return ``node`` with names replaced by expressions."""
+    """Return ``node`` with names replaced by expressions.
+
+    >>> from gradcheck.parse import parse
+    >>> to_text(substitute(parse("x + y").layers[0].expression, {"y": call("sin", Name("x"))}))
+    'x + sin(x)'
+    """
     return rebuild(node, lambda part: by.get(part.id, part) if isinstance(part, Name) else part)
 
 
 def structure(node: Node) -> str:
-    """Return the structure in postfix, with what the printed text hides."""
+    """Return the structure in postfix, with what the printed text hides.
+
+    >>> structure(call("sum", Name("x"), dim=0))
+    "x sum/1/(('dim', 0),)"
+    """
     words = []
     for part in postorder(node):
         if isinstance(part, Call):
@@ -162,12 +214,20 @@ def structure(node: Node) -> str:
 
 
 def call(op: str, *args: Node, span: Span = NOWHERE, **params: Param) -> Call:
-    """Return a call; parameters in the order given."""
+    """Return a call; parameters in the order given.
+
+    >>> to_text(call("sum", Name("x"), dim=(0,), keepdim=True))
+    'sum(x, dim=0, keepdim=True)'
+    """
     return Call(op, args, tuple(params.items()), span)
 
 
 def number(value: int | Fraction, span: Span = NOWHERE) -> Number:
-    """Return a constant."""
+    """Return a constant.
+
+    >>> number(Fraction(1, 3)).value
+    Fraction(1, 3)
+    """
     return Number(Fraction(value), span)
 
 
@@ -212,6 +272,10 @@ def to_text(
     """Return the expression in the language, with the fewest brackets that parse back to the same tree.
 
     ``further`` writes operations that are none of the language, and returns None for all others.
+
+    >>> from gradcheck.parse import parse
+    >>> to_text(parse("(a*b) - (c - (d))").layers[0].expression), to_text(parse("x").layers[0].expression, str.upper)
+    ('a*b - (c - d)', 'X')
     """
 
     def operation(part: Call, args: list[Written]) -> Written:
@@ -313,7 +377,11 @@ def _dim_text(key: str, value: Param) -> str:
 
 
 def param_text(value: Param) -> str:
-    """Return a parameter as it is written in a call."""
+    """Return a parameter as it is written in a call.
+
+    >>> param_text((0, -1)), param_text(True), param_text(slice(None, 2))
+    ('(0, -1)', 'True', ':2')
+    """
     if isinstance(value, tuple):
         return f"({', '.join(map(param_text, value))}{',' if len(value) == 1 else ''})"
     if isinstance(value, slice):

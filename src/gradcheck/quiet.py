@@ -17,6 +17,10 @@ def quiet() -> Iterator[None]:
     """Run without warnings, which are for the authors of code: the first thread silences them, the last one ends it.
 
     ``warnings.catch_warnings`` alone would put back, in one thread, what another one had set in the meantime.
+
+    >>> import warnings
+    >>> with quiet():
+    ...     warnings.warn("for the authors of code")
     """
     global _inside  # noqa: PLW0603 - the filters are the process's own
     with _LOCK:

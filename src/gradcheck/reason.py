@@ -7,7 +7,11 @@ from enum import StrEnum
 
 
 class Kind(StrEnum):
-    """The ways of having no number, each with its sentence about an operation."""
+    """The ways of having no number, each with its sentence about an operation.
+
+    >>> print(*Kind)
+    domain kink jump pole infinite undecided
+    """
 
     sentence: str
 

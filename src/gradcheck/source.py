@@ -22,7 +22,11 @@ MAX_LITERAL_LENGTH = 1_000
 
 
 def prepare(text: str) -> str:
-    """Return the text without common indentation, after the checks that need no grammar."""
+    """Return the text without common indentation, after the checks that need no grammar.
+
+    >>> prepare("\\n    y = x\\n    y**2\\n")
+    'y = x\\ny**2'
+    """
     if len(text) > MAX_TEXT_LENGTH:
         raise LimitProblem(
             f"the program has {len(text):,} characters; the limit (MAX_TEXT_LENGTH) is {MAX_TEXT_LENGTH:,}"
@@ -79,7 +83,11 @@ def _check_brackets(source: str) -> None:
 
 
 def too_deep(source: str, span: Span) -> LimitProblem:
-    """Return the answer to a text that nests beyond MAX_NESTING."""
+    """Return the answer to a text that nests beyond MAX_NESTING.
+
+    >>> too_deep("((x))", Span(0, 5)).code
+    'limit'
+    """
     return LimitProblem(
         f"nested more than {MAX_NESTING} deep (the limit MAX_NESTING)",
         source=source, span=span, hint="name the parts as layers: y = ...; z = ...",
@@ -87,7 +95,11 @@ def too_deep(source: str, span: Span) -> LimitProblem:
 
 
 def syntax_tree(source: str) -> ast.Module:
-    """Return Python's tree of a prepared text; raise a GradcheckError that says what is wrong and what to write."""
+    """Return Python's tree of a prepared text; raise a GradcheckError that says what is wrong and what to write.
+
+    >>> type(syntax_tree("sin(x)").body[0].value).__name__
+    'Call'
+    """
     foreign = re.search(r"[\x00\ud800-\udfff]", source)
     if foreign:
         message = "the text holds a character that no program can hold"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gradcheck.blame import Cause
-from gradcheck.errors import printable, visible
+from gradcheck.errors import Span, printable, visible
 from gradcheck.exits import Exit
 from gradcheck.outcome import Outcome, Run
 from gradcheck.settings import Settings
@@ -66,6 +66,9 @@ class Expectation:
 
     ``value`` is a text of the language for the output. ``verdict`` and ``cause`` turn a known bad point into a check
     that passes: they must come out exactly so.
+
+    >>> Expectation(verdict=Verdict.DISAGREE, cause=Cause.OVERFLOW).value is None
+    True
     """
 
     value: str | None = None
@@ -74,12 +77,51 @@ class Expectation:
 
 
 @dataclass(frozen=True, slots=True)
+class Region:
+    """A stretch of a file: lines and columns from 1, in characters; the end is behind the last one."""
+
+    line: int
+    column: int
+    end_line: int
+    end_column: int
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """An expression as it stands in a file, quotes left out, and the line and the column, from 1, where it begins."""
+
+    text: str
+    line: int
+    column: int
+
+    def region(self, source: str = "", span: Span | None = None) -> Region:
+        """Return where the expression is, or a part of the program that was read from it, where that is as written.
+
+        >>> Written("y = 1/x\\nexp(y)", 3, 15).region("y = 1/x\\nexp(y)", Span(8, 14))
+        Region(line=4, column=1, end_line=4, end_column=7)
+        """
+        begin = self.text.find(source) if source and span is not None else -1
+        if span is None or begin < 0:
+            begin, span = 0, Span(0, len(self.text))
+        return Region(*self._at(begin + span.start), *self._at(begin + span.end))
+
+    def _at(self, position: int) -> tuple[int, int]:
+        before = self.text[:position]
+        row = before.count("\n")
+        return self.line + row, (self.column if row == 0 else 1) + position - (before.rfind("\n") + 1)
+
+
+@dataclass(frozen=True, slots=True)
 class Check:
     """One thing to check: a program at its points, as a file or the command line states it.
 
     ``at`` holds texts as ``--at`` takes them, ``settings`` all else that the command line could say, the expected
-    gradients included. ``path`` is as the user named it, ``line`` counts from 1; both are None on the command line.
+    gradients included. ``path`` is as the user named it, ``line`` counts from 1, ``written`` is the expression in the
+    file; all are None on the command line.
     ``source`` is a citation, ``why`` the reason for an exception, ``timeout`` the seconds that it may take.
+
+    >>> Check("square", "x**2", ("2",), Settings(), path="mine.toml", line=3).id
+    'mine.toml::square'
     """
 
     name: str
@@ -92,6 +134,7 @@ class Check:
     source: str | None = None
     why: str | None = None
     timeout: float | None = None
+    written: Written | None = field(default=None, compare=False)
 
     @property
     def id(self) -> str:
@@ -125,6 +168,11 @@ class Result:
     ``problem`` is one message: the program was refused, the check ran out of time, its worker was killed. ``unmet``
     says which expectations of the check were not met, in words. ``known`` says that it failed before: a baseline has
     it.
+
+    >>> from gradcheck import check
+    >>> made = Result(Check("square", "x**2", ("2",), Settings()), check("x**2", "2"))
+    >>> made.verdict, made.passed
+    (<Verdict.AGREE: 'agree'>, True)
     """
 
     check: Check
@@ -161,6 +209,11 @@ class Batch(Sequence[Result]):
     ``problems`` are files that could not be read, each with its whole message; ``interrupted`` says that the rest is
     missing. ``seed`` and ``environment`` are those of the runs. ``terms`` say what files made of the run: checks that
     are left out, verdicts that pass, wider tolerances.
+
+    >>> from gradcheck import check
+    >>> made = single(Check("square", "x**2", ("2",), Settings()), check("x**2", "2"))
+    >>> len(made), dict(made.counts()), made.exit.value
+    (1, {<Verdict.AGREE: 'agree'>: 1}, 0)
     """
 
     results: tuple[Result, ...]
@@ -214,6 +267,11 @@ class Batch(Sequence[Result]):
 
 
 def single(check: Check, run: Run, terms: tuple[str, ...] = ()) -> Batch:
-    """Return the run of one check as a batch: what is reported of one is the least that can be of many."""
+    """Return the run of one check as a batch: what is reported of one is the least that can be of many.
+
+    >>> from gradcheck import check
+    >>> single(Check("square", "x**2", ("2",), Settings()), check("x**2", "2"))[0].check.name
+    'square'
+    """
     environment = {name: str(version) for name, version in run.environment.items()}  # torch's is no plain text
     return Batch((Result(check, run),), environment, run.seed, terms=terms)

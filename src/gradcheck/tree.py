@@ -23,6 +23,10 @@ def link_on_the_way(path: str | Path, tree: str | Path) -> Path | None:
 
     Links outside are those of whoever runs the command, such as ``/tmp`` on some machines: they are followed, and what
     lies behind them is looked at in turn.
+
+    >>> import tempfile
+    >>> place = Path(tempfile.mkdtemp()).resolve()
+    >>> link_on_the_way(place / "a.toml", place)
     """
     real = Path(os.path.realpath(tree))
     for _ in range(MAX_LINKS):
@@ -52,6 +56,12 @@ def read_plain(path: str | Path, most: int, what: str) -> bytes:
     """Return the bytes of a plain file; a pipe or a device is neither waited for nor read, nor what is too large.
 
     ``what`` says in messages what the file is to be. Raises FileProblem, LimitProblem and OSError.
+
+    >>> import tempfile
+    >>> with tempfile.NamedTemporaryFile() as file:
+    ...     _ = file.write(b"x**2"), file.flush()
+    ...     read_plain(file.name, 100, "an expression file")
+    b'x**2'
     """
     _check_plain(os.stat(path), most, what)
     with open(path, "rb", opener=_without_waiting) as file:

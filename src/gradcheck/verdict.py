@@ -10,7 +10,11 @@ from gradcheck.errors import UsageProblem
 
 
 class Tone(StrEnum):
-    """How a verdict is shown: its sign, and in each report a colour."""
+    """How a verdict is shown: its sign, and in each report a colour.
+
+    >>> [(str(one), one.sign) for one in Tone]
+    [('good', '✓'), ('aside', '·'), ('doubt', '·'), ('bad', '✗')]
+    """
 
     GOOD = "good"
     ASIDE = "aside"
@@ -24,7 +28,11 @@ class Tone(StrEnum):
 
 
 class Passes(StrEnum):
-    """When a verdict lets a run pass."""
+    """When a verdict lets a run pass.
+
+    >>> [one.exit for one in Passes]
+    ['0', '0, with `--assert` 1', '1']
+    """
 
     ALWAYS = "always"
     UNASSERTED = "unasserted"

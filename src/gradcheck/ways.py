@@ -96,6 +96,9 @@ def nestings(order: int) -> Iterator[Way]:
 def ways(texts: Iterable[str]) -> tuple[Way, ...]:
     """Return ways by their names, each once; a text may hold several, joined by commas, and ``all`` is those of order 1
     and 2.
+
+    >>> [str(one) for one in ways(["rev,fwd", "rev"])]
+    ['rev', 'fwd']
     """
     names = [name.strip() for text in texts for name in text.split(",")]
     found = [

@@ -13,6 +13,11 @@ def write_whole(path: Path, write: Callable[[IO[str]], None]) -> None:
     """Write a text file in one step, so that nobody ever reads half of it; raises OSError.
 
     A link stays and its target is written; a pipe or a device is written as it is.
+
+    >>> path = Path(tempfile.mkdtemp()) / "report.txt"
+    >>> write_whole(path, lambda file: file.writelines(["whole"]))
+    >>> path.read_text()
+    'whole'
     """
     path = Path(os.path.realpath(path))
     if path.exists() and not path.is_file():

@@ -175,7 +175,15 @@ def untracked_message(
 
 
 def check_device(device: str) -> None:
-    """Raise UsageProblem where torch has no such device."""
+    """Raise UsageProblem where torch has no such device.
+
+    >>> check_device("cpu")
+    >>> try:
+    ...     check_device("abacus")
+    ... except UsageProblem as problem:
+    ...     print(problem.code)
+    usage
+    """
     try:
         torch.zeros(1, device=device).to("cpu")
     except Exception as problem:  # a device that this torch was built without may raise anything, ImportError included

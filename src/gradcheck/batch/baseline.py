@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from gradcheck.errors import FileProblem, LimitProblem, UsageProblem
+from gradcheck.outcome import Run
 from gradcheck.suite import Batch, Result
 from gradcheck.tree import read_plain, refuse_link
 from gradcheck.verdict import Verdict
 from gradcheck.whole import write_whole
 
-VERSION = 1
-"""The version of the file's form."""
+VERSION = 2
+"""The version of the file's form: since 2 an error is that of what the check states, too, and of a wrong nan."""
 MAX_BYTES = 64 * 2**20
 DEFAULT_FACTOR = 2.0
 """How many times larger an error may be than it was."""
@@ -33,7 +34,7 @@ class Known:
     @staticmethod
     def of(result: Result) -> Known:
         """Return what one result came to."""
-        ulps = None if result.run is None else result.run.tally.ulps
+        ulps = None if result.run is None else _error(result.run)
         problem = None if result.problem is None else result.problem.first
         return Known(result.verdict, result.passed and not result.known, ulps, problem)
 
@@ -49,6 +50,13 @@ class Known:
         ulps = fields.get("ulps", "none")
         number = None if ulps == "none" else inf if ulps is None else float(ulps)
         return Known(Verdict(fields["verdict"]), bool(fields["passed"]), number, fields.get("problem"))
+
+
+def _error(run: Run) -> float | None:
+    """Return the largest error in ULP of torch or of what the check states; infinity for a wrong nan."""
+    worst = max((outcome.rank() for outcome in run.leading()), default=None)
+    known = [run.tally.ulps] if worst is None or not worst.size else [run.tally.ulps, worst.size]
+    return max((one for one in known if one is not None), default=None)
 
 
 def write_baseline(batch: Batch, path: Path) -> None:

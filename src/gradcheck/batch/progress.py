@@ -36,7 +36,7 @@ class Bar:
     """A bar on standard error with the verdicts so far and a name; nothing where that is no terminal."""
 
     def __init__(self) -> None:
-        self._verdicts: Counter[Verdict] = Counter()
+        self._labels: Counter[str] = Counter()
         self._bar: RichProgress | None = None
         self._task: TaskID | None = None
 
@@ -54,11 +54,11 @@ class Bar:
         self._bar.start()
 
     def update(self, result: Result, running: Sequence[str]) -> None:
-        """Count one more verdict."""
+        """Count one more result."""
         if self._bar is None or self._task is None:
             return
-        self._verdicts[result.verdict] += 1
-        self._bar.update(self._task, advance=1, description=describe(self._verdicts, running))
+        self._labels[label(result)] += 1
+        self._bar.update(self._task, advance=1, description=describe(self._labels, running))
 
     def stop(self) -> None:
         """Take the bar away."""
@@ -66,15 +66,26 @@ class Bar:
             self._bar.stop()
 
 
-def describe(verdicts: Counter[Verdict], running: Sequence[str]) -> str:
-    """Return the verdicts so far, the worst first, and what runs now, as Rich markup.
+EXPECTED, FAILED = "as expected", "failed"
+LABELS = (FAILED, *reversed(Verdict), EXPECTED)
+"""What is counted, the worst first."""
 
-    >>> describe(Counter({Verdict.AGREE: 3, Verdict.DISAGREE: 1}), ["softmax", "x[0]"])
-    '1 disagree, 3 agree · softmax'
+
+def label(result: Result) -> str:
+    """Return what a result counts as: its verdict, unless the check expects just that, or something else."""
+    if result.passed and result.check.expect.verdict is not None:
+        return EXPECTED
+    return FAILED if result.unmet else result.verdict
+
+
+def describe(labels: Counter[str], running: Sequence[str]) -> str:
+    """Return the results so far, the worst first, and what runs now, as Rich markup.
+
+    >>> describe(Counter({"agree": 3, "disagree": 1, EXPECTED: 2}), ["softmax", "x[0]"])
+    '1 disagree, 3 agree, 2 as expected · softmax'
     """
     from rich.markup import escape
 
-    counted = sorted(verdicts, key=lambda verdict: -verdict.severity)
-    words = ", ".join(f"{verdicts[one]} {one}" for one in counted)
+    words = ", ".join(f"{labels[one]} {one}" for one in LABELS if labels[one])
     name = printable(running[0]) if running else ""
     return " · ".join(filter(None, (words, escape(name if len(name) <= MAX_NAME else f"{name[: MAX_NAME - 3]}..."))))

@@ -9,17 +9,23 @@ import numpy as np
 
 from gradcheck import autograd, exact, kernels
 from gradcheck.arguments import read
+from gradcheck.case.cotangents import Rows
 from gradcheck.case.inquiry import Inquiry
 from gradcheck.case.many import Group, Many
 from gradcheck.case.one import Case
 from gradcheck.case.search import Search
+from gradcheck.case.single import at_fault
+from gradcheck.case.ways import Ways
+from gradcheck.errors import ShapeProblem
+from gradcheck.functions.params import shape_text
 from gradcheck.nested import Nested
-from gradcheck.outcome import LEADING, Run
+from gradcheck.outcome import LEADING, Outcome, Run
 from gradcheck.plan import Plan
-from gradcheck.points import Point
+from gradcheck.points import Point, parse_points, to_value
 from gradcheck.program import Program, Shape
-from gradcheck.settings import Settings
+from gradcheck.settings import ONES, Settings
 from gradcheck.verdict import failing
+from gradcheck.weighing import random_cotangent
 
 MAX_DIAGNOSED = LEADING
 """Outcomes of a run, the worst and one of each verdict, for which the operation at fault is looked for."""
@@ -28,12 +34,22 @@ MAX_MADE = 1_000
 
 
 def check(program: str, /, *at: object, settings: Settings | None = None, **given: object) -> Run:
-    """Return the outcomes of one program; see ``gradcheck.check``."""
+    """Return the outcomes of one program; see ``gradcheck.check``.
+
+    >>> check("x**2", 2)
+    <Run 'x**2' in float32: agree (1 agree)>
+    """
     return check_program(*read(program, at, settings, given))
 
 
 def check_program(program: Program, points: Sequence[Point], settings: Settings) -> Run:
-    """Return the outcomes of a parsed program at its points, each in every dtype."""
+    """Return the outcomes of a parsed program at its points, each in every dtype.
+
+    >>> from gradcheck.parse import parse
+    >>> from gradcheck.points import to_value
+    >>> check_program(parse("x**2"), [{"x": to_value(3, "x")}], Settings(dtypes="float64"))
+    <Run 'x**2' in float64: agree (1 agree)>
+    """
     settings = settings.resolved(program)
     fails = failing(settings.assertion, settings.allow)
     if settings.on_device != "cpu":
@@ -43,10 +59,16 @@ def check_program(program: Program, points: Sequence[Point], settings: Settings)
     for k in outcomes.worst_places(MAX_DIAGNOSED, fails):
         if outcomes.ranks.severity[k]:
             case, outcome = outcomes.opened(k)
-            made = Inquiry(case, outcome, search).run() if isinstance(case, Case) else case.inquired(outcome)
-            outcomes.change(k, made)
+            outcomes.change(k, inquired(case, outcome, search))
     seen = outcomes if len(outcomes) > MAX_MADE else tuple(outcomes)
     return Run(seen, settings.ulps, settings.seed, environment(settings.on_device), fails)
+
+
+def inquired(case: Case | Ways | Rows, outcome: Outcome, search: Search) -> Outcome:
+    """Return an outcome with what is at fault; a Jacobian has the faults of its rows already."""
+    if isinstance(case, Case):
+        return Inquiry(case, outcome, search).run()
+    return at_fault(case, outcome) if isinstance(case, Ways) else outcome
 
 
 def examined(program: Program, points: Sequence[Point], settings: Settings) -> Many:
@@ -65,13 +87,35 @@ def examined(program: Program, points: Sequence[Point], settings: Settings) -> M
         places[at] = np.arange(len(at))[:, None]
         some = points if len(at) == len(points) else [points[i] for i in at]
         truths = exact.Truths()
+        if settings.cotangent not in (None, ONES):
+            plan, some = under_cotangent(plan, some, settings)
         orders = {one.way.order: Nested(plan, one.way.order) for one in lanes}
         parts += [Group(orders[lane.way.order], some, lane, settings, truths) for lane in lanes]
     return Many(parts, groups.ravel(), places.ravel())
 
 
+def under_cotangent(plan: Plan, points: Sequence[Point], settings: Settings) -> tuple[Plan, list[Point]]:
+    """Return the plan and the points under the cotangent that the settings name."""
+    made, name = plan.weighed
+    shape = plan.shapes[plan.program.output]
+    text = settings.cotangent or ONES
+    if text.startswith("@"):
+        [given] = parse_points([f"{name}={text}"], (name,), directory=settings.directory)
+        if given[name].shape != shape:
+            found, wanted = map(shape_text, (given[name].shape, shape))
+            raise ShapeProblem(f"the cotangent in {text[1:]} is {found}, and the output is {wanted}")
+        value = given[name]
+    else:
+        value = to_value(random_cotangent(shape, settings.seed), name)
+    return made, [{**point, name: value} for point in points]
+
+
 def environment(device: str) -> dict[str, str]:
-    """Return the versions that an outcome depends on."""
+    """Return the versions that an outcome depends on.
+
+    >>> sorted(environment("cpu"))
+    ['device', 'gradcheck', 'platform', 'python', 'python-flint', 'sympy', 'torch']
+    """
     from gradcheck import __version__
 
     return {

@@ -356,13 +356,21 @@ class Elements:
 
 
 def places(mask: Truths) -> list[int]:
-    """Return where a mask is true, in row-major order."""
+    """Return where a mask is true, in row-major order.
+
+    >>> places(np.array([True, False, True]))
+    [0, 2]
+    """
     found: list[int] = np.flatnonzero(mask).tolist()
     return found
 
 
 def bits(numbers: Floats) -> Integers:
-    """Return what tells every number from every other, 0 from -0 as well; nan is nan."""
+    """Return what tells every number from every other, 0 from -0 as well; nan is nan.
+
+    >>> bits(np.array([0.0, -0.0])).tolist()
+    [0, -9223372036854775808]
+    """
     found: Integers = np.where(np.isnan(numbers), np.nan, numbers).view(np.int64)
     return found
 

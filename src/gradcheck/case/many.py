@@ -12,6 +12,7 @@ from typing import Any, overload
 import numpy as np
 
 from gradcheck import exact, ordinals
+from gradcheck.case.cotangents import Rows, beside_ones
 from gradcheck.case.one import Case, Floats
 from gradcheck.case.stacked import Codes, Stack, stacks
 from gradcheck.case.ways import Ways
@@ -55,7 +56,7 @@ class Group:
         self.plan, self.points, self.dtype, self.settings = nested.first, points, lane.dtype, settings
         self.stack: Stack | None = None
         self.rows: Indices = np.arange(len(points))
-        self.alone: dict[int, tuple[Case | Ways, Outcome]] = {}
+        self.alone: dict[int, tuple[Case | Ways | Rows, Outcome]] = {}
         self.looked: dict[int, Outcome] = {}
         self.changed: dict[int, Outcome] = {}
         if lane.is_plain and len(points) >= MIN_POINTS and stacks(self.plan, self.dtype, settings):
@@ -64,7 +65,7 @@ class Group:
         for row, first in zip(at.tolist(), firsts.tolist(), strict=True):
             if self.stack is None or row >= len(self.stack) or not self.stack.known[row]:
                 case = self.case(first)
-                self.alone[row] = case, case.run()
+                self.alone[row] = case, self.ran(case)
 
     def pile(self) -> None:
         """Put all points that differ, and are finite in the dtype, on one stack; the rows of all others are behind."""
@@ -82,19 +83,28 @@ class Group:
             return
         self.rows = np.argsort(order)[rows.reshape(-1)]
 
-    def case(self, i: int) -> Case | Ways:
+    def case(self, i: int) -> Case | Ways | Rows:
         """Return one point as a case of its own, which has not run."""
+        if self.settings.jacobian and self.lane.is_plain:
+            return Rows(self.plan, self.points[i], self.dtype, self.settings, self.truths)
         if not self.lane.is_plain:
             return Ways(self.nested, self.lane, self.points[i], self.settings, self.truths)
         return Case(self.plan, self.points[i], self.dtype, self.settings, truths=self.truths)
 
-    def opened(self, i: int) -> tuple[Case | Ways, Outcome]:
+    def ran(self, case: Case | Ways | Rows) -> Outcome:
+        """Return the outcome of a case, with what a random cotangent shows beside ones."""
+        outcome = case.run()
+        if isinstance(case, Rows) or self.settings.cotangent is not None:
+            return outcome
+        return beside_ones(case, outcome)
+
+    def opened(self, i: int) -> tuple[Case | Ways | Rows, Outcome]:
         """Return one point as a case of its own with its outcome."""
         row = int(self.rows[i])
         if row in self.alone:
             return self.alone[row][0], self[i]
         case = self.case(i)
-        self.looked[row] = case.run()
+        self.looked[row] = self.ran(case)
         return case, self.looked[row]
 
     def __len__(self) -> int:
@@ -108,7 +118,7 @@ class Group:
         if row not in self.alone and self.stack is not None and self.stack.plain[row]:
             return self.stack.outcome(row, point)
         if row not in self.alone and row not in self.looked:
-            self.looked[row] = self.case(i).run()
+            self.looked[row] = self.ran(self.case(i))
         outcome = self.alone[row][1] if row in self.alone else self.looked[row]
         return outcome if outcome.point is point else replace(outcome, point=point)
 
@@ -211,7 +221,7 @@ class Many(Outcomes):
             return tuple(self[j] for j in range(*k.indices(len(self))))
         return self.parts[int(self.groups[k])][int(self.places[k])]
 
-    def opened(self, k: int) -> tuple[Case | Ways, Outcome]:
+    def opened(self, k: int) -> tuple[Case | Ways | Rows, Outcome]:
         """Return one outcome with its case."""
         return self.parts[int(self.groups[k])].opened(int(self.places[k]))
 

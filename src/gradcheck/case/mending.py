@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from math import isfinite
 
+from gradcheck import autograd
+from gradcheck.autograd import Backward
 from gradcheck.blame import Fix
+from gradcheck.case.elsewhere import is_equal_elsewhere, neighbours
 from gradcheck.case.one import Case
+from gradcheck.case.screened import LOST, Score, score
 from gradcheck.case.search import Search
 from gradcheck.compare import Judgement, right_bits
 from gradcheck.errors import GradcheckError, Span
@@ -16,11 +21,53 @@ from gradcheck.outcome import Outcome
 from gradcheck.points import Point
 from gradcheck.pointwise import goes_by_elements
 from gradcheck.program import Program
-from gradcheck.rewrites import Rewrite
+from gradcheck.rewrites import Rewrite, joined
 from gradcheck.verdict import Verdict
 
-MAX_REWRITES = 12
-"""Rewritten programs that are tried for one bad element."""
+MAX_REWRITES = 16
+"""Rewrites of one program that torch runs."""
+MAX_CHECKED = 6
+"""Of those after which torch's gradient looks better, the ones that go through both lanes."""
+MAX_STEPS = 3
+"""Rewrites that follow each other."""
+MAX_FRONT = 4
+"""Rewritten programs in which further rewrites are looked for."""
+MAX_TRIALS = 64
+"""Rewritten programs that torch runs for one element; beside it there is the budget of seconds of the whole run."""
+MAX_WORDS = 200
+"""Characters up to which several rewrites are told as one."""
+LUCK = 4
+"""Last bits that are luck: programs that agree and differ in no more are equally good."""
+
+Rank = tuple[int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The element of a gradient that is to be mended, and the place of the fault."""
+
+    gradient: GradientOutcome
+    k: int
+    place: Span | None
+
+    @property
+    def judgement(self) -> Judgement:
+        """Return the judgement on it."""
+        return self.gradient.judgements[self.k]
+
+    @property
+    def asked(self) -> tuple[str, int]:
+        """Return the name of the input and the place of the element."""
+        return self.gradient.input, self.k
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A program after some rewrites, and how good torch's gradients of it look."""
+
+    program: Program
+    steps: tuple[Rewrite, ...] = ()
+    score: Score = LOST
 
 
 class Mending:
@@ -31,61 +78,148 @@ class Mending:
         self.outcome = outcome
         self.search = search
         self.tried: dict[tuple[str, tuple[str, int]], Outcome | None] = {}
+        self.ran: dict[str, Backward | None] = {}
+        self.equal: dict[str, bool] = {}
 
     def fix(self, gradient: GradientOutcome, k: int, place: Span | None) -> Fix | None:
         """Return the rewritten program whose gradient came out best in both lanes, where one did come out better.
 
-        Rewrites at the ``place`` of the fault are tried first; among equals the first one stands.
+        Rewrites at the ``place`` of the fault are tried first, then several after each other; among equals the first
+        one stands. None is shown that helps by luck, or is another function and does not say so.
         """
-        if not gradient.judgements[k].verdict.mended:
+        wanted = Wanted(gradient, k, place)
+        if not wanted.judgement.verdict.mended or not self.search.fixes.enough():
             return None
-        if not self.search.fixes.enough():
-            return None
-        known = sorted(
-            self.search.rewrites(self.case.plan), key=lambda one: place is None or not one.span.overlaps(place)
-        )
-        best = None
-        for one in self.attempts(known[:MAX_REWRITES], gradient, k):
-            if one is not None and (best is None or one[0] > best[0]):
-                best = one
-                if self.is_perfect(best[0]):
-                    break
+        best: tuple[Rank, Fix] | None = None
+        for way in self.ways(wanted):
+            with self.search.fixes.spending():
+                made = self.attempt(joined(self.case.plan.program, way.steps), wanted, best and best[0])
+            best = made or best
+            if best is not None and self.is_perfect(best[0]):
+                break
         return None if best is None else best[1]
 
-    def is_perfect(self, rank: tuple[int, int, int]) -> bool:
-        """Return whether nothing comes out better: all agree, and all bits of the element are right."""
-        return rank >= (-Verdict.AGREE.severity, -Verdict.AGREE.severity, self.case.format.precision)
+    def is_perfect(self, rank: Rank) -> bool:
+        """Return whether nothing comes out better: all agree, and all bits of the element are right but for luck."""
+        return rank >= (-Verdict.AGREE.severity, -Verdict.AGREE.severity, self.many_bits)
 
-    def attempts(
-        self, known: Sequence[Rewrite], gradient: GradientOutcome, k: int
-    ) -> Iterator[tuple[tuple[int, int, int], Fix] | None]:
-        """Yield what becomes of each rewrite, while there is time."""
+    @property
+    def many_bits(self) -> int:
+        """Return the bits from which on a gradient is as good as one with all of them."""
+        return self.case.format.precision - LUCK
+
+    # --- what to try ---
+
+    def ways(self, wanted: Wanted) -> Iterator[Way]:
+        """Yield rewritten programs that are worth a look in both lanes: after one rewrite, then after several."""
+        if self.case.truth.is_large:
+            yield from self.unscreened(wanted)
+            return
+        front = [self.run(Way(self.case.plan.program), wanted)]
+        seen, before = {front[0].program.source}, front[0].score
+        most = sum(len(one.exact) for one in self.outcome.gradients)
+        for _ in range(MAX_STEPS):
+            made = list(self.further(front, wanted, seen))
+            made.sort(key=lambda way: (-min(way.score.bits, self.many_bits), -way.score.right))
+            yield from [way for way in made if self.is_hopeful(way, before, wanted)][:MAX_CHECKED]
+            front = made[:MAX_FRONT]
+            if not front or (front[0].score.bits >= self.many_bits and front[0].score.right == most):
+                return
+
+    def further(self, front: Sequence[Way], wanted: Wanted, seen: set[str]) -> Iterator[Way]:
+        """Yield the programs that are one rewrite away, each once, with torch's gradients."""
+        for way in front:
+            for one in self.rewrites(way.program, wanted) if len(seen) <= MAX_TRIALS else ():
+                if one.program.source not in seen and self.search.fixes.enough():
+                    seen.add(one.program.source)
+                    yield self.run(Way(one.program, (*way.steps, one)), wanted)
+
+    def rewrites(self, program: Program, wanted: Wanted) -> list[Rewrite]:
+        """Return the first rewrites of a program, those at the place of the fault before the others."""
+        floors = wanted.judgement.verdict is Verdict.UNDEFINED
+        found = self.search.rewrites(program, self.case.plan.inputs(), floors=floors)
+        place = wanted.place if program is self.case.plan.program else None
+        return sorted(found, key=lambda one: place is None or not one.span.overlaps(place))[:MAX_REWRITES]
+
+    def unscreened(self, wanted: Wanted) -> Iterator[Way]:
+        """Yield the rewrites of a large case, where torch takes as long as both lanes, while there is time."""
         # What is rewritten takes about as long as what it replaces.
-        alone = self.case.truth.is_large and self.stands_alone(self.case.plan.program)
-        cost = self.case.seconds if self.case.truth.is_large and not alone else 0.0
+        cost = 0.0 if self.stands_alone(self.case.plan.program) else self.case.seconds
+        known = self.rewrites(self.case.plan.program, wanted)
         for tried, each in enumerate(known):
             if not self.search.fixes.enough(len(known) - tried, cost):
                 return
-            with self.search.fixes.spending():
-                made = self.attempt(each, gradient, k)
-            yield made
+            yield Way(each.program, (each,))
 
-    def attempt(self, one: Rewrite, gradient: GradientOutcome, k: int) -> tuple[tuple[int, int, int], Fix] | None:
-        """Return a rewrite as a fix where it is better for one element of the gradient, and how good it is in all."""
+    def run(self, way: Way, wanted: Wanted) -> Way:
+        """Return a rewritten program with how good torch's gradients of it look."""
+        source = way.program.source
+        if source not in self.ran:
+            with self.search.fixes.spending():
+                self.ran[source] = self.backward(way.program)
+        found = self.ran[source]
+        if found is None:
+            return way
+        return replace(way, score=score(found.gradients, self.outcome.gradients, *wanted.asked, self.case.format))
+
+    def backward(self, program: Program) -> Backward | None:
+        """Return what torch makes of another program here, None where it refuses it."""
+        case, settings = self.case, self.case.settings
+        wrt = tuple(name for name in case.plan.wrt if name in program.inputs)
+        try:
+            return autograd.backward(program, case.arrays, wrt, dtype=case.dtype, device=settings.on_device,
+                                     under_test=settings.under_test)  # fmt: skip
+        except GradcheckError:
+            return None
+
+    def is_hopeful(self, way: Way, before: Score, wanted: Wanted) -> bool:
+        """Return whether torch's gradient looks better, and what was rewritten can be told in few words."""
+        if len(way.steps) > 1 and len(joined(self.case.plan.program, way.steps).before) > MAX_WORDS:
+            return False
+        return way.score > before or (way.score.bits >= 0 and not wanted.judgement.verdict.answer)
+
+    # --- in both lanes ---
+
+    def attempt(self, one: Rewrite, wanted: Wanted, best: Rank | None) -> tuple[Rank, Fix] | None:
+        """Return a rewrite as a fix where it is better than what there is, for one element and in all."""
         alone = self.stands_alone(one.program)
-        outcome = self.checked(one.program, (gradient.input, k), alone)
-        again = [] if outcome is None else [each for each in outcome.gradients if each.input == gradient.input]
-        element = k if alone else None
-        if outcome is None or not again or (one.note is None and not _same_value(self.outcome, outcome, element)):
+        outcome = self.checked(one.program, wanted.asked, alone)
+        before, after = wanted.judgement, _judgement(outcome, wanted.gradient.input, 0 if alone else wanted.k)
+        element = wanted.k if alone else None
+        if outcome is None or after is None or (one.note is None and not _same_value(self.outcome, outcome, element)):
             return None
-        before, after = gradient.judgements[k], again[0].judgements[0 if alone else k]
-        if not _better(after, before, self.case.format):
-            return None
-        fmt, truth = self.case.format, gradient.ball(k)
+        fmt, truth = self.case.format, wanted.gradient.ball(wanted.k)
         bits = right_bits(before, fmt, truth), right_bits(after, fmt, truth)
+        rank = -outcome.verdict.severity, -after.verdict.severity, min(bits[1], self.many_bits)
+        if not _better(after, before, fmt) or (best is not None and rank <= best):
+            return None
+        if not self.holds(one, wanted):
+            return None
         verdicts = before.verdict.value, after.verdict.value
-        rank = -outcome.verdict.severity, -after.verdict.severity, bits[1]
         return rank, Fix(one.name, one.before, one.after, one.program.source, verdicts, bits, one.note)
+
+    def holds(self, one: Rewrite, wanted: Wanted) -> bool:
+        """Return whether a rewrite is what it says elsewhere too, and is better at the next points as well."""
+        if self.case.truth.is_large:
+            return True
+        source = one.program.source
+        if one.note is None and source not in self.equal:
+            self.equal[source] = is_equal_elsewhere(self.case.plan.program, one.program, self.case.arrays)
+        return (one.note is not None or self.equal[source]) and not self.is_lucky(one.program, wanted)
+
+    def is_lucky(self, program: Program, wanted: Wanted) -> bool:
+        """Return whether beside the point a program is no better than the first one is at the point."""
+        number = wanted.gradient.number(wanted.k)
+        if not wanted.judgement.verdict.answer or number is None or not isfinite(number):
+            return False
+        alone = self.stands_alone(program)
+        arrays = {name: one.ravel()[wanted.k].reshape(()) if alone else one for name, one in self.case.arrays.items()}
+        name, k = wanted.gradient.input, 0 if alone else wanted.k
+        for point in neighbours(arrays, self.case.format):
+            after = _judgement(self.check(program, point, (name, k)), name, k)
+            if after is not None and after.verdict.answer and not _better(after, wanted.judgement, self.case.format):
+                return True
+        return False
 
     def stands_alone(self, program: Program) -> bool:
         """Return whether each element of a tensor can be checked without the others, in this program and in another."""
@@ -115,6 +249,12 @@ class Mending:
         except GradcheckError:
             return None
         return outcome if outcome.error is None else None
+
+
+def _judgement(outcome: Outcome | None, name: str, k: int) -> Judgement | None:
+    """Return the judgement on one element of a gradient, None where there is none."""
+    found = [] if outcome is None else [one.judgements[k] for one in outcome.gradients if one.input == name]
+    return found[0] if found else None
 
 
 def _same_value(one: Outcome, other: Outcome, element: int | None) -> bool:

@@ -21,16 +21,16 @@ class Search:
 
     blames: Budget = field(default_factory=Budget)
     fixes: Budget = field(default_factory=Budget)
-    rewritten: dict[tuple[str, str], list[Rewrite]] = field(default_factory=dict)
+    rewritten: dict[tuple[str, str, bool], list[Rewrite]] = field(default_factory=dict)
     plans: dict[tuple[str, str, tuple[str, ...]], Plan] = field(default_factory=dict)
     rules: dict[tuple[str, str], str | None] = field(default_factory=dict)
 
-    def rewrites(self, plan: Plan) -> list[Rewrite]:
-        """Return the rewrites of a program at these shapes."""
-        key = plan.program.source, repr(plan.inputs())
+    def rewrites(self, program: Program, shapes: dict[str, Shape], *, floors: bool) -> list[Rewrite]:
+        """Return the rewrites of a program at these shapes; floors are of use where there is no derivative."""
+        key = program.source, repr(shapes), floors
         if key not in self.rewritten:
             with self.fixes.spending():
-                found = rewrites(plan.program, plan.inputs(), self.fixes.enough)
+                found = rewrites(program, shapes, self.fixes.enough, floors=floors)
                 self.rewritten[key] = list(islice(found, MAX_FOUND))
         return self.rewritten[key]
 

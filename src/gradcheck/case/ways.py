@@ -197,10 +197,6 @@ class Ways:
             case.bits, case.notes, error, case.tolerance, [], self.lane,
         )  # fmt: skip
 
-    def inquired(self, outcome: Outcome) -> Outcome:
-        """Return an outcome with what is at fault."""
-        return outcome
-
     # --- higher orders ---
 
     @property

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gradcheck.corpus.files import STDIN, SUFFIXES, find, read
+from gradcheck.corpus.ids import Ids
 from gradcheck.corpus.lines import read_lines
 from gradcheck.corpus.page import Page
 from gradcheck.corpus.tables import Terms, holds_checks, read_tables
@@ -34,7 +35,7 @@ def load(
     trust: bool = False,
     dialect: Dialect = as_option,
 ) -> Loaded:
-    """Return the checks of files, directories, patterns and, for ``-``, standard input.
+    """Return the checks of files, directories, patterns and, for ``-``, standard input; ``path::name`` is one check.
 
     ``at`` and ``settings`` stand wherever a file says nothing of its own. Files are not trusted: their points read
     other files only with ``trust``, and then only those beside or below them. A mistake, told as ``path:line: what``,
@@ -43,15 +44,17 @@ def load(
     """
     checks: list[Check] = []
     problems: list[Problem] = []
-    for name, named in find(paths, problems):
+    ids = Ids.among(paths)
+    for name, named in find(ids.files, problems):
         try:
             _check_suffix(name)
             page = Page(printable(name), read(name), dialect)
         except GradcheckError as error:
             problems.append(Problem(str(error), printable(name)))
             continue
-        checks += _read_page(page, named, _terms(name, tuple(at), settings or Settings(), trust))
+        checks += ids.chosen(name, _read_page(page, named, _terms(name, tuple(at), settings or Settings(), trust)))
         problems += page.messages()
+    problems += ids.unknown()
     return Loaded(tuple(checks), tuple(problems))
 
 

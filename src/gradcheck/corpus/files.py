@@ -31,8 +31,8 @@ def find(paths: Sequence[str | Path], problems: list[Problem]) -> Iterator[tuple
                 refused = _link(name, tree, searched)
                 if refused is not None:
                     problems.append(Problem(refused, name))
-                elif _identity(name) not in seen:
-                    seen.add(_identity(name))
+                elif identity(name) not in seen:
+                    seen.add(identity(name))
                     _limit(len(seen))
                     yield name, searched is None
         except GradcheckError as error:
@@ -71,7 +71,8 @@ def _meant(path: str) -> Iterator[tuple[str, str | None]]:
         raise FileProblem("no such file or directory")
 
 
-def _identity(name: str) -> tuple[int, int] | str:
+def identity(name: str) -> tuple[int, int] | str:
+    """Return what tells a file from all others, by whatever path it is named."""
     try:
         status = os.stat(name)
     except OSError:

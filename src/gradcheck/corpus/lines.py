@@ -42,4 +42,6 @@ def _check(page: Page, line: str, span: Span, terms: Terms, trial: Trial, namer:
     trial.run(draft, lambda error, _key: page.refuse(error, span, number))
     if len(page.problems) > known:
         return []
-    return [Check(namer.name(line), line, terms.at, terms.settings, page.path, number)]
+    return [
+        Check(namer.name(line), line, terms.at, terms.settings, page.path, number, written=page.written(line, span))
+    ]

@@ -8,7 +8,7 @@ from itertools import accumulate
 
 from gradcheck.corpus.limits import MAX_PROBLEMS, MAX_SHOWN_PROBLEMS
 from gradcheck.errors import EXPRESSION, Dialect, GradcheckError, Option, Span, as_option
-from gradcheck.suite import Problem
+from gradcheck.suite import Problem, Written
 
 
 @dataclass(slots=True)
@@ -29,6 +29,12 @@ class Page:
         if not self.starts:
             self.starts = [0, *accumulate(len(line) + 1 for line in self.text.split("\n"))]
         return bisect_right(self.starts, position)
+
+    def written(self, text: str, span: Span) -> Written:
+        """Return a text of these characters as it stands in the file."""
+        at = self.text.find(text, span.start, span.end)
+        line = self.line(at)
+        return Written(text, line, at - self.starts[line - 1] + 1)
 
     @property
     def full(self) -> bool:

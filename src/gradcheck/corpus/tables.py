@@ -21,7 +21,7 @@ from gradcheck.functions import nearest
 from gradcheck.points import Files
 from gradcheck.settings import Settings
 from gradcheck.settings.values import Real, kind
-from gradcheck.suite import Check, Expectation
+from gradcheck.suite import Check, Expectation, Written
 
 T = TypeVar("T")
 TOP = ("check", "defaults", "define")
@@ -256,8 +256,17 @@ class _Reader:
         return Check(
             own.get("name") or self.names.name(own["expression"]), draft.program, draft.at, draft.settings,
             self.page.path, line, Expectation(draft.value, expected.get("verdict"), expected.get("cause")),
-            values.get("source"), values.get("why"), values.get("timeout"),
+            values.get("source"), values.get("why"), values.get("timeout"), self._written((*way, "expression")),
         )  # fmt: skip
+
+    def _written(self, way: Key) -> Written | None:
+        """Return the text of a value as it stands in the file, without its quotes; None for one inside of a value."""
+        place = self.places.get(way)
+        if place is None or place.value is None:
+            return None
+        raw = self.page.text[place.value.start : place.value.end]
+        quotes = raw[:3] if raw[:3] in ('"""', "'''") else raw[:1]
+        return self.page.written(raw.removeprefix(quotes).removesuffix(quotes), place.value)
 
     def _check_name(self, name: str | None, line: int, way: Key) -> None:
         before = None if name is None else self.names.take(name, line)

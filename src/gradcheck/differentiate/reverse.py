@@ -63,6 +63,12 @@ def pull_back(
 
     With ``guarded`` every partial holds only inside the domain of its operation, so that a point outside has no number.
     With ``as_torch`` single operations take the formulas that torch evaluates.
+
+    >>> from gradcheck.lower import lower
+    >>> from gradcheck.parse import parse
+    >>> made = pull_back(lower(parse("y = 3*x; sum(y**2)"), {"x": (2,)}), ["x"])
+    >>> made.core.shapes[made.program.output]
+    (2,)
     """
     by = tuple(wrt if wrt is not None else core.program.inputs)
     try:

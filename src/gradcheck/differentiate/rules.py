@@ -145,7 +145,13 @@ class Rules:
 
 
 def domains(kernel: Node) -> Iterator[tuple[Node, Reason]]:
-    """Yield where each operation of a kernel is defined, as a condition on its names, with the reason it gives."""
+    """Yield where each operation of a kernel is defined, as a condition on its names, with the reason it gives.
+
+    >>> from gradcheck.parse import parse
+    >>> from gradcheck.program import to_text
+    >>> [(to_text(one), str(why)) for one, why in domains(parse("log(x) + sqrt(y)").layers[0].expression)]
+    [('x > 0', 'domain log'), ('y >= 0', 'domain sqrt')]
+    """
     for part in postorder(kernel):
         if not isinstance(part, Call) or (part.op == "div" and _is_nonzero(part.args[1])):
             continue
@@ -155,12 +161,22 @@ def domains(kernel: Node) -> Iterator[tuple[Node, Reason]]:
 
 
 def plus(a: Node, b: Node) -> Node:
-    """Return the sum."""
+    """Return the sum.
+
+    >>> from gradcheck.program import Name, to_text
+    >>> to_text(plus(Name("a"), Name("b")))
+    'a + b'
+    """
     return call("add", a, b)
 
 
 def product(a: Node, b: Node, *, fold: bool = True) -> Node:
-    """Return the product without factors of one; that of two numbers as a number where these ``fold``."""
+    """Return the product without factors of one; that of two numbers as a number where these ``fold``.
+
+    >>> from gradcheck.program import Name, number, to_text
+    >>> to_text(product(Name("a"), number(1))), to_text(product(Name("a"), Name("b")))
+    ('a', 'a*b')
+    """
     if isinstance(a, Number) and a.value == 1:
         return b
     if isinstance(b, Number) and b.value == 1:

@@ -40,6 +40,9 @@ class Zero:
 
     A ``soft`` one comes from a condition on the very argument behind it (relu, maximum, ...): where that jumps, the
     condition may be another on the other side, so that a jump does come through.
+
+    >>> as_ball(Zero()), ball(Zero()).exact
+    (0, True)
     """
 
     def __init__(self, soft: bool = False) -> None:
@@ -108,12 +111,21 @@ INFINITE = Reason(Kind.INFINITE)
 
 
 def as_ball(value: Any) -> Any:
-    """Return a structural zero as the ball 0, and what is undefined as no number."""
+    """Return a structural zero as the ball 0, and what is undefined as no number.
+
+    >>> as_ball(Zero())
+    0
+    """
     return arb(0) if isinstance(value, Zero) else NAN if isinstance(value, Undefined) else value
 
 
 def ball(value: Any) -> Ball | str | None:
-    """Return one element as a Ball; as the reason where it is undefined; as None where the enclosure is no number."""
+    """Return one element as a Ball; as the reason where it is undefined; as None where the enclosure is no number.
+
+    >>> from gradcheck.exact.evaluate import from_float
+    >>> ball(from_float(0.5)).nearest, ball(Zero()).exact
+    (0.5, True)
+    """
     if isinstance(value, Undefined):
         return str(value.reason)
     if isinstance(value, Zero):
@@ -157,7 +169,12 @@ _middle = np.frompyfunc(_near, 1, 1)
 
 
 def sign_at_infinity(value: Any) -> int:
-    """Return the sign of an element that is infinite, and 0 for all others."""
+    """Return the sign of an element that is infinite, and 0 for all others.
+
+    >>> from gradcheck.exact.evaluate import from_float
+    >>> sign_at_infinity(from_float(float("-inf"))), sign_at_infinity(from_float(1.0))
+    (-1, 0)
+    """
     if isinstance(value, Zero | Undefined) or value.is_finite() or not is_infinite(value):
         return 0
     return 1 if value > 0 else -1

@@ -50,6 +50,13 @@ def enclose(
     ``point`` holds float64 arrays; floats are rational numbers, so they enter exactly. So do arrays of balls. ``shift``
     moves one element of one input by a ball: the input's name, the element's index in row-major order, and how far.
     ``instead`` gives values to layers in place of those that they would have.
+
+    >>> from gradcheck.exact.elements import ball
+    >>> from gradcheck.lower import lower
+    >>> from gradcheck.parse import parse
+    >>> values = enclose(lower(parse("exp(x)"), {"x": ()}), {"x": np.array(1.0)})
+    >>> ball(values["out"].item()).nearest
+    2.7182818284590455
     """
     with working_precision(bits):
         given = {name: as_array(from_float(point[name])) for name in core.program.inputs}
@@ -86,7 +93,12 @@ def _is_open(core: Core, values: Values) -> bool:
 
 
 def is_wide(element: Any) -> bool:
-    """Tell whether an element is enclosed so widely, or so openly, that structure may help."""
+    """Tell whether an element is enclosed so widely, or so openly, that structure may help.
+
+    >>> from gradcheck.exact.elements import Zero
+    >>> is_wide(from_number(Fraction(1, 3))), is_wide(Zero())
+    (False, False)
+    """
     if not isinstance(element, arb):
         return element is UNDECIDED
     return not element.is_exact() and element.rel_accuracy_bits() < ROUGH
@@ -110,7 +122,11 @@ def evaluate(node: Node, values: Values, *, forward: bool = False, book: Book | 
 
 
 def from_number(value: Fraction) -> Any:
-    """Return a rational number as a ball."""
+    """Return a rational number as a ball.
+
+    >>> print(from_number(Fraction(1, 3)))
+    [0.333333333333333 +/- 3.71e-16]
+    """
     return arb(fmpq(value.numerator, value.denominator))
 
 
@@ -253,18 +269,30 @@ _of_balls: Callable[..., Any] = np.frompyfunc(lambda value: arb(as_ball(value)),
 
 
 def from_float(values: Any) -> Any:
-    """Return a float or an array of them as balls, or what the exact lane holds as balls alone."""
+    """Return a float or an array of them as balls, or what the exact lane holds as balls alone.
+
+    >>> print(from_float(0.5))
+    0.500000000000000
+    """
     return _of_floats(values) if getattr(values, "dtype", None) == np.float64 else _of_balls(values)
 
 
 def constant(value: Fraction, shape: Shape) -> Array:
-    """Return a rational number as an array of one ball, at the precision of the first attempt."""
+    """Return a rational number as an array of one ball, at the precision of the first attempt.
+
+    >>> constant(Fraction(1, 2), (2,)).shape
+    (2,)
+    """
     with working_precision(START_BITS):
         return np.broadcast_to(as_array(from_number(value)), shape)
 
 
 def as_array(value: Any) -> Array:
-    """Return a single element as an array without axes, and an array as it is."""
+    """Return a single element as an array without axes, and an array as it is.
+
+    >>> as_array(from_number(Fraction(2))).shape
+    ()
+    """
     if isinstance(value, np.ndarray):
         return value
     made = np.empty((), dtype=object)

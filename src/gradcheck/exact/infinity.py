@@ -36,7 +36,13 @@ _INFINITY = "inf:constant"
 
 
 def has_infinity(core: Core) -> bool:
-    """Tell whether a program has the constant inf."""
+    """Tell whether a program has the constant inf.
+
+    >>> from gradcheck.lower import lower
+    >>> from gradcheck.parse import parse
+    >>> has_infinity(lower(parse("x + inf"), {"x": ()})), has_infinity(lower(parse("x + 1"), {"x": ()}))
+    (True, False)
+    """
     return any(map(_is_constant, _parts(core)))
 
 

@@ -17,6 +17,11 @@ def working_precision(bits: int) -> Iterator[None]:
 
     ``flint.ctx`` belongs to no thread (python-flint 0.9.0: what one sets, all see). Other threads wait here until the
     evaluation ends; they could not have run beside it, for python-flint keeps Python's own lock.
+
+    >>> import flint
+    >>> with working_precision(200):
+    ...     flint.ctx.prec
+    200
     """
     with _LOCK, flint.ctx.workprec(bits):
         yield

@@ -44,7 +44,13 @@ def jumping(core: Core, values: Values, bits: int) -> Masks:
 
 
 def may_jump(core: Core) -> bool:
-    """Return whether any operation of a program has jumps at all."""
+    """Return whether any operation of a program has jumps at all.
+
+    >>> from gradcheck.lower import lower
+    >>> from gradcheck.parse import parse
+    >>> may_jump(lower(parse("floor(x)"), {"x": ()})), may_jump(lower(parse("abs(x)"), {"x": ()}))
+    (True, False)
+    """
     return any(_may_jump(part) for layer in core.program.layers for part in postorder(layer.expression))
 
 

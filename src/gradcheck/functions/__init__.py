@@ -45,12 +45,20 @@ TABLE: Mapping[str, AnyRow] = ChainMap(*_TABLES)
 
 
 def lookup(name: str) -> AnyRow | None:
-    """Return the row of an operation by its own name; None where there is none."""
+    """Return the row of an operation by its own name; None where there is none.
+
+    >>> lookup("sin").args, lookup("sine")
+    (('x',), None)
+    """
     return TABLE.get(name)
 
 
 def known_names() -> list[str]:
-    """Return every name that a user can call, sorted."""
+    """Return every name that a user can call, sorted.
+
+    >>> known_names()[:4]
+    ['Abs', 'T', 'abs', 'absolute']
+    """
     return sorted({*TABLE} - HIDDEN - {*CONSTANTS} | {NO_GRAD, "min", "max"} | set(ALIASES))
 
 

@@ -17,6 +17,10 @@ class Choice:
     Instead of an argument ``otherwise`` may be ``ZERO``, which nothing behind it can turn into a nan, or ``NOTHING``,
     no number at all for the call's ``reason``. Without a condition it is the argument itself. ``params`` are those that
     users write. A ``hidden`` row occurs in gradient programs only.
+
+    >>> from gradcheck.functions import lookup
+    >>> lookup("where").args
+    ('condition', 'a', 'b')
     """
 
     name: str
@@ -37,6 +41,10 @@ class Constant:
     """A number with a name: ``value`` is what Python has for it, ``exact`` gets Arb's type of balls, ``sympy`` SymPy.
 
     Without the latter it is opaque to SymPy, whose own would swallow what is added to it.
+
+    >>> from gradcheck.functions import lookup
+    >>> lookup("pi").value
+    3.141592653589793
     """
 
     name: str

@@ -22,7 +22,12 @@ def row(name: str, args: str, samples: str, **fields: Any) -> Elementwise:
 
 
 def power_domain(node: Call) -> str | None:
-    """Return where ``x**y`` exists; a constant exponent needs less."""
+    """Return where ``x**y`` exists; a constant exponent needs less.
+
+    >>> from gradcheck.parse import parse
+    >>> [power_domain(parse(text).layers[0].expression) for text in ("x**2", "x**0.5", "x**(-0.5)")]
+    [None, 'x >= 0', '(x > 0) | (x == 0) & (y >= 0) | (x < 0) & (y == floor(y))']
+    """
     exponent = node.args[1]
     if not isinstance(exponent, Number):
         return "(x > 0) | (x == 0) & (y >= 0) | (x < 0) & (y == floor(y))"
@@ -55,7 +60,12 @@ def _atan2(y: Any, x: Any) -> Any:
 
 
 def is_infinite(x: Any) -> bool:
-    """Tell whether a ball is infinity itself, of either sign, and not merely unbounded."""
+    """Tell whether a ball is infinity itself, of either sign, and not merely unbounded.
+
+    >>> from gradcheck.exact.evaluate import from_float
+    >>> is_infinite(from_float(float("inf"))), is_infinite(from_float(1.0))
+    (True, False)
+    """
     return not x.is_finite() and bool(x > 0 or x < 0)
 
 

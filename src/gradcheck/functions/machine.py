@@ -27,6 +27,11 @@ class Monotone:
     ``function`` gets NumPy and an array, and is off by at most ``budget`` unit roundoffs of float64. ``least`` and
     ``most`` bound all values. An ``even`` one is monotone in the absolute value. One that is ``float64`` has no more
     digits in a longer format.
+
+    >>> import numpy
+    >>> rising = Monotone(lambda np, x: np.exp(x), budget=2.0, least=0.0)
+    >>> rising.function(numpy, numpy.zeros(1)), rising.falls
+    (array([1.]), False)
     """
 
     function: Callable[[Any, Floats], Floats]
@@ -60,7 +65,12 @@ Machine = Direct | Monotone | Exponential | Wave | str
 
 
 def each(function: Callable[[float], float]) -> Callable[[Any, Floats], Floats]:
-    """Return a function of one number as one of arrays."""
+    """Return a function of one number as one of arrays.
+
+    >>> import math, numpy
+    >>> each(math.erf)(numpy, numpy.array([0.0, 30.0]))
+    array([0., 1.])
+    """
     return lambda np, x: np.asarray(np.frompyfunc(function, 1, 1)(x), dtype=np.float64)[()]
 
 
@@ -68,6 +78,10 @@ def logistic(np: Any, x: Floats) -> Floats:
     """Return 1/(1 + exp(-x)): three operations, whose rounding errors add to those of the exponential.
 
     Where that overflows, it is less than the least normal number of float64.
+
+    >>> import numpy
+    >>> float(logistic(numpy, numpy.array(0.0)))
+    0.5
     """
     made: Floats = 1 / (1 + np.exp(-x))
     return made

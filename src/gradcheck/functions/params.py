@@ -9,12 +9,20 @@ from gradcheck.program import Param, Shape
 
 
 def shape_text(shape: Shape) -> str:
-    """Return a shape as people write it: ``2 x 3``, or ``scalar``."""
+    """Return a shape as people write it: ``2 x 3``, or ``scalar``.
+
+    >>> shape_text((2, 3)), shape_text(())
+    ('2 x 3', 'scalar')
+    """
     return " x ".join(map(str, shape)) if shape else "scalar"
 
 
 def broadcast(*shapes: Shape) -> Shape:
-    """Return the common shape of tensors that meet elementwise; it may be larger than any memory."""
+    """Return the common shape of tensors that meet elementwise; it may be larger than any memory.
+
+    >>> broadcast((2, 1), (3,), ())
+    (2, 3)
+    """
     rank = max(map(len, shapes), default=0)
     padded = [(1,) * (rank - len(shape)) + shape for shape in shapes]
     result = []
@@ -27,7 +35,11 @@ def broadcast(*shapes: Shape) -> Shape:
 
 
 def axis(dim: Param, rank: int) -> int:
-    """Return one dim as a non-negative int; a scalar has the dims 0 and -1, as in torch."""
+    """Return one dim as a non-negative int; a scalar has the dims 0 and -1, as in torch.
+
+    >>> axis(-1, 3), axis(0, 0)
+    (2, 0)
+    """
     if not isinstance(dim, int) or isinstance(dim, bool):
         raise ValueError("dim must be an integer")
     size = max(rank, 1)
@@ -37,7 +49,11 @@ def axis(dim: Param, rank: int) -> int:
 
 
 def axes(dim: Param, rank: int) -> tuple[int, ...]:
-    """Return dims as a tuple of distinct non-negative ints; None and the empty tuple mean all of them, as in torch."""
+    """Return dims as a tuple of distinct non-negative ints; None and the empty tuple mean all of them, as in torch.
+
+    >>> axes(None, 2), axes((-1,), 2)
+    ((0, 1), (1,))
+    """
     if dim is None or dim == ():
         return tuple(range(rank))
     found = tuple(axis(one, rank) for one in (dim if isinstance(dim, tuple) else (dim,)))
@@ -47,14 +63,22 @@ def axes(dim: Param, rank: int) -> tuple[int, ...]:
 
 
 def reduced(shape: Shape, dim: Sequence[int], keepdim: bool) -> Shape:
-    """Return the shape after a reduction over ``dim``."""
+    """Return the shape after a reduction over ``dim``.
+
+    >>> reduced((2, 3), (1,), True), reduced((2, 3), (1,), False)
+    ((2, 1), (2,))
+    """
     if keepdim:
         return tuple(1 if axis in dim else size for axis, size in enumerate(shape))
     return tuple(size for axis, size in enumerate(shape) if axis not in dim)
 
 
 def order(dims: Param, rank: int) -> tuple[int, ...]:
-    """Return a permutation of all the dims."""
+    """Return a permutation of all the dims.
+
+    >>> order((-1, 0), 2)
+    (1, 0)
+    """
     found = tuple(axis(one, rank) for one in (dims if isinstance(dims, tuple) else (dims,)))
     if sorted(found) != list(range(rank)):
         raise ValueError(f"permute needs each of the {rank} dims once, not {dims}")
@@ -62,7 +86,11 @@ def order(dims: Param, rank: int) -> tuple[int, ...]:
 
 
 def reshaped(new: Param, old: Shape) -> Shape:
-    """Return a target shape with its ``-1`` worked out."""
+    """Return a target shape with its ``-1`` worked out.
+
+    >>> reshaped((-1, 2), (4, 3))
+    (6, 2)
+    """
     sizes = _sizes(new)
     if sizes.count(-1) > 1 or any(size < -1 for size in sizes):
         raise ValueError(f"{sizes} is no shape: only one size may be -1, and none smaller")
@@ -75,7 +103,11 @@ def reshaped(new: Param, old: Shape) -> Shape:
 
 
 def expanded(new: Param, old: Shape) -> Shape:
-    """Return the target of an expand; ``-1`` keeps a size."""
+    """Return the target of an expand; ``-1`` keeps a size.
+
+    >>> expanded((2, -1), (1, 3))
+    (2, 3)
+    """
     sizes = _sizes(new)
     lead = len(sizes) - len(old)
     if lead < 0:
@@ -94,7 +126,11 @@ def _sizes(new: Param) -> tuple[int, ...]:
 
 
 def key(given: Param, rank: int) -> Param:
-    """Return an index that NumPy and torch read alike; torch takes no negative step."""
+    """Return an index that NumPy and torch read alike; torch takes no negative step.
+
+    >>> key(0, 2), key((slice(None), -1), 2)
+    ((0,), (slice(None, None, None), -1))
+    """
     items = given if isinstance(given, tuple) else (given,)
     if any(isinstance(item, slice) and item.step is not None and item.step <= 0 for item in items):
         raise ValueError("torch takes no negative or zero step in a slice; flip(x, dims) turns a tensor around")
@@ -111,5 +147,9 @@ def key(given: Param, rank: int) -> Param:
 
 
 def arguments(**params: Param) -> str:
-    """Return params as the tail of a call's text, ``, dim=(0,), keepdim=True``."""
+    """Return params as the tail of a call's text, ``, dim=(0,), keepdim=True``.
+
+    >>> arguments(dim=(0,), keepdim=True)
+    ', dim=(0,), keepdim=True'
+    """
     return "".join(f", {name}={value!r}" for name, value in params.items())

@@ -42,6 +42,11 @@ class Elementwise:
     alone. ``adds`` says that errors grow in it by cancellation, and ``of_number`` how torch computes it where the first
     argument alone is a plain number.
     ``oracle`` is an independent mpmath function, used by the tests alone.
+
+    >>> from gradcheck.functions import lookup
+    >>> row = lookup("log")
+    >>> row.args, row.domain, row.samples[:2]
+    (('x',), 'x > 0', (('0.01',), ('0.3',)))
     """
 
     name: str
@@ -101,6 +106,10 @@ class Tensor:
     With ``multilinear`` it is linear in each argument where the others stand still, as a product is; any other is linear
     in all of them together. It is the ``identity`` wherever it keeps the "shape", or just that of "scalars".
     Where terms are added up, ``depth`` says how many roundings one goes through, and ``accumulation`` in which format.
+
+    >>> from gradcheck.functions import lookup
+    >>> lookup("sum").shape((2, 3), dim=(1,), keepdim=False)
+    (2,)
     """
 
     name: str
@@ -133,6 +142,10 @@ class Composite:
     ``accumulation``, and ``pulled`` those whose cotangents it so computes on the way back; the last line is ``out``.
     ``adds`` says that errors grow in it by cancellation, ``bounds`` that its params are bounds, which torch refuses where
     the dtype cannot hold them.
+
+    >>> from gradcheck.functions import lookup
+    >>> lookup("silu").definition
+    'x*sigmoid(x)'
     """
 
     name: str

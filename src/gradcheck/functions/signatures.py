@@ -9,7 +9,11 @@ from gradcheck.functions import ALIASES, CONSTANTS, DETACH, HIDDEN, NO_GRAD, TAB
 
 
 def resolve(name: str, given: int, keywords: bool) -> str | None:
-    """Return the operation of a function's name; ``max`` of two is ``maximum``, of one ``amax``."""
+    """Return the operation of a function's name; ``max`` of two is ``maximum``, of one ``amax``.
+
+    >>> resolve("ln", 1, False), resolve("max", 2, False), resolve("max", 1, False), resolve("nothing", 1, False)
+    ('log', 'maximum', 'amax', None)
+    """
     if name in ("max", "min"):
         return ("maximum" if name == "max" else "minimum") if given == 2 else f"a{name}" if not keywords else None
     op = DETACH if name == NO_GRAD else ALIASES.get(name, name)
@@ -29,13 +33,21 @@ def meanings(name: str) -> tuple[str, ...]:
 
 
 def signature(op: str) -> tuple[Sequence[str], Sequence[str]]:
-    """Return the names of the tensor arguments, and of the static params after them."""
+    """Return the names of the tensor arguments, and of the static params after them.
+
+    >>> signature("softmax"), signature("atan2")
+    ((('x',), ('dim',)), (('y', 'x'), ()))
+    """
     row = TABLE[op]
     return row.args, getattr(row, "params", ())
 
 
 def required(op: str) -> frozenset[str]:
-    """Return the arguments without a default: every tensor, and the params that the row's own rule demands."""
+    """Return the arguments without a default: every tensor, and the params that the row's own rule demands.
+
+    >>> sorted(required("softmax")), sorted(required("sum"))
+    (['dim', 'x'], ['x'])
+    """
     if op in ("cat", "stack"):
         return frozenset({"tensors"})
     args, params = signature(op)

@@ -114,7 +114,12 @@ def _expand_transpose(ct: Node, _node: Call, shapes: Sequence[Shape], result: Sh
 
 
 def sum_to(ct: Node, full: Shape, shape: Shape) -> Node:
-    """Return ``ct`` of shape ``full`` summed over the axes along which ``shape`` was broadcast to it."""
+    """Return ``ct`` of shape ``full`` summed over the axes along which ``shape`` was broadcast to it.
+
+    >>> from gradcheck.program import Name, to_text
+    >>> to_text(sum_to(Name("ct"), (2, 3), (3,))), to_text(sum_to(Name("ct"), (2, 3), (2, 3)))
+    ('reshape(sum(ct, dim=0, keepdim=True), shape=(3,))', 'ct')
+    """
     lead = len(full) - len(shape)
     dim = tuple(axis for axis in range(len(full)) if axis < lead or (shape[axis - lead] == 1 and full[axis] != 1))
     summed = call("sum", ct, dim=dim, keepdim=True) if dim else ct

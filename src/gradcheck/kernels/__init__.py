@@ -24,7 +24,13 @@ VERSION = sympy.__version__
 
 
 def partial(kernel: Node, name: str) -> Node:
-    """Return the derivative of an elementwise expression by one of its names; equal kernels are differentiated once."""
+    """Return the derivative of an elementwise expression by one of its names; equal kernels are differentiated once.
+
+    >>> from gradcheck.parse import parse
+    >>> from gradcheck.program import to_text
+    >>> to_text(partial(parse("sin(x)**2").layers[0].expression, "x"))
+    '2*sin(x)*cos(x)'
+    """
     numbered, leaves = _numbered(kernel)
     place = next(place for place, leaf in leaves.items() if isinstance(leaf, Name) and leaf.id == name)
     return substitute(_partial(numbered, place), leaves)
@@ -109,6 +115,11 @@ def tidy(node: Node) -> Node:
 
     Powers of one base are one power where that is shorter, as ``x*x**(x - 1)`` is ``x**x``: it is for reading, since at
     ``x = 0`` only one of the two has a value.
+
+    >>> from gradcheck.parse import parse
+    >>> from gradcheck.program import to_text
+    >>> to_text(tidy(parse("x*(1 + 2) + x").layers[0].expression))
+    '4*x'
     """
     leaves = {leaf: _symbol(leaf) for leaf in names(node)}
     with _closed_forms_only():
@@ -145,7 +156,13 @@ def _one_power(product: Any) -> Any:
 
 
 def difference(a: Node, b: Node) -> Node:
-    """Return ``a - b`` of two elementwise expressions, multiplied out where that is shorter."""
+    """Return ``a - b`` of two elementwise expressions, multiplied out where that is shorter.
+
+    >>> from gradcheck.parse import parse
+    >>> from gradcheck.program import Name, to_text
+    >>> to_text(difference(parse("(x + 1)**2").layers[0].expression, parse("x**2").layers[0].expression))
+    '2*x + 1'
+    """
     leaves = {leaf: _symbol(leaf) for leaf in (*names(a), *names(b))}
     with _closed_forms_only():
         made = to_sympy(a, leaves) - to_sympy(b, leaves)

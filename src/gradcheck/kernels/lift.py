@@ -83,7 +83,13 @@ def _times(a: Node, b: Node) -> Node:
 
 
 def negated(node: Node) -> Node:
-    """Return ``-node`` with the sign at its leading factor: ``-2*x``, ``-x*y``."""
+    """Return ``-node`` with the sign at its leading factor: ``-2*x``, ``-x*y``.
+
+    >>> from gradcheck.parse import parse
+    >>> from gradcheck.program import to_text
+    >>> to_text(negated(parse("2*x").layers[0].expression)), to_text(negated(parse("x*y").layers[0].expression))
+    ('-2*x', '-x*y')
+    """
     spine: list[Call] = []
     head = node
     while isinstance(head, Call) and head.op in ("mul", "div"):

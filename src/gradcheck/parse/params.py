@@ -65,7 +65,11 @@ def _integer(reader: Reader, node: ast.expr) -> int:
 
 
 def is_prefix(node: ast.expr) -> bool:
-    """Tell whether a node is what people paste in front of a function's name, such as ``torch.nn.functional``."""
+    """Tell whether a node is what people paste in front of a function's name, such as ``torch.nn.functional``.
+
+    >>> is_prefix(ast.parse("torch.nn.functional", mode="eval").body), is_prefix(ast.parse("x", mode="eval").body)
+    (True, False)
+    """
     while isinstance(node, ast.Attribute) and node.attr in PREFIXES:
         node = node.value
     return isinstance(node, ast.Name) and node.id in PREFIXES

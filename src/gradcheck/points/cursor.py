@@ -43,6 +43,11 @@ class Cursor:
     """One text as it is read; ``at`` is the end of what has been read.
 
     ``digits`` are those that functions of numbers are worked out with, and ``functions`` counts them in one number.
+
+    >>> from gradcheck.points.limits import Session
+    >>> cursor = Cursor("  2, 3", Session())
+    >>> cursor.next()
+    '2'
     """
 
     def __init__(self, text: str, session: Session, inputs: Sequence[str] = ()) -> None:

@@ -40,7 +40,11 @@ MAX_FILE_BYTES = 64 * 2**20
 
 
 class Files(Enum):
-    """Which files a point may read."""
+    """Which files a point may read.
+
+    >>> print(*(one.name for one in Files))
+    ANY INSIDE NONE
+    """
 
     ANY = auto()
     INSIDE = auto()
@@ -60,7 +64,12 @@ class Allowance(Protocol):
 
 @dataclass(slots=True)
 class Session:
-    """What the texts of one call share: the seed, the files they may read, and how much has been made so far."""
+    """What the texts of one call share: the seed, the files they may read, and how much has been made so far.
+
+    >>> session = Session()
+    >>> session.tensor((2, 3)), session.exact(Fraction(1, 3)), session.elements
+    (6, Fraction(1, 3), 6)
+    """
 
     seed: int = 0
     directory: Path = Path()

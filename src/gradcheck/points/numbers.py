@@ -37,6 +37,9 @@ def read_number(cursor: Cursor) -> Exact:
 
     A number that is made with a function is worked out with more digits than any dtype has, and then once more with
     further ones: where the two are not the same in all that matters, as in ``sin(pi)``, it is refused.
+
+    >>> read_number(Cursor("2*3**2 + 1/3", Session()))
+    Fraction(55, 3)
     """
     start, cursor.digits, cursor.functions = cursor.at, DIGITS, 0
     number = _sum(cursor)
@@ -159,7 +162,11 @@ def finite(cursor: Cursor, numbers: Sequence[Exact], start: int) -> list[Fractio
 
 
 def literal(text: str, session: Session) -> Fraction:
-    """Return a decimal or hexadecimal literal as the number written."""
+    """Return a decimal or hexadecimal literal as the number written.
+
+    >>> literal("0.1", Session()), literal("0x1.8p-3", Session())
+    (Fraction(1, 10), Fraction(3, 16))
+    """
     if len(text) > MAX_LITERAL:
         raise LimitProblem(f"a number has at most {MAX_LITERAL:,} characters; this one has {len(text):,}")
     if text[:2] in ("0x", "0X"):

@@ -22,7 +22,11 @@ if TYPE_CHECKING:
 
 
 def from_object(obj: Any, session: Session) -> tuple[Shape, tuple[Exact, ...] | Floats]:
-    """Return the shape and the numbers of an object."""
+    """Return the shape and the numbers of an object.
+
+    >>> from_object([[1, 0.5]], Session())
+    ((1, 2), (Fraction(1, 1), Fraction(1, 2)))
+    """
     shape = getattr(obj, "shape", None)
     if isinstance(shape, tuple):
         session.tensor(shape)
@@ -51,7 +55,12 @@ def check_dtype(dtype: np.dtype[Any]) -> None:
 
 
 def from_array(array: NDArray[Any]) -> tuple[Exact, ...] | Floats:
-    """Return the elements in row-major order; integers that float64 cannot hold stay exact."""
+    """Return the elements in row-major order; integers that float64 cannot hold stay exact.
+
+    >>> import numpy
+    >>> from_array(numpy.array([1, 2])), from_array(numpy.array([2**60 + 1]))
+    (array([1., 2.]), (Fraction(1152921504606846977, 1),))
+    """
     import numpy as np
 
     flat = np.asarray(array).ravel()

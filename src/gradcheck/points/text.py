@@ -23,7 +23,11 @@ if TYPE_CHECKING:
 
 
 def read_text(cursor: Cursor) -> dict[str, list[Value]]:
-    """Return every input that the text names, with its values."""
+    """Return every input that the text names, with its values.
+
+    >>> sorted(read_text(Cursor("x=1,y=[2,3]", Session(), ["x", "y"])))
+    ['x', 'y']
+    """
     if len(cursor.text) > MAX_AT_LENGTH:
         message = f"a point has at most {MAX_AT_LENGTH:,} characters; this one has {len(cursor.text):,}"
         raise cursor.problem(message, 0, "put the numbers into a file: x=@file.npy", LimitProblem)

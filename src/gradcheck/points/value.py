@@ -27,6 +27,9 @@ class Value:
 
     ``numbers`` are the elements in row-major order: rationals (and infinities), or float64 where the source is binary
     (random numbers, files, arrays). Zero has no sign. ``written`` is what the user wrote, where it is short.
+
+    >>> Value((2,), (Fraction(1, 3), Fraction(2))).text, Value((), (Fraction(2),)).array(float)
+    ('a tensor of shape (2)', array(2.))
     """
 
     shape: Shape
@@ -75,7 +78,12 @@ Point: TypeAlias = dict[str, Value]
 
 
 def frozen(numbers: NDArray[Any]) -> Floats:
-    """Return the numbers as float64 that nobody can change; raises PointProblem for nan."""
+    """Return the numbers as float64 that nobody can change; raises PointProblem for nan.
+
+    >>> import numpy
+    >>> frozen(numpy.array([1, 2])).flags.writeable
+    False
+    """
     import numpy as np
 
     if np.isnan(numbers).any():
@@ -86,5 +94,9 @@ def frozen(numbers: NDArray[Any]) -> Floats:
 
 
 def bits(number: Fraction) -> int:
-    """Return the size of the larger of numerator and denominator."""
+    """Return the size of the larger of numerator and denominator.
+
+    >>> bits(Fraction(3, 16))
+    5
+    """
     return max(number.numerator.bit_length(), number.denominator.bit_length())

@@ -56,7 +56,12 @@ class Element:
     @property
     def numbers(self) -> str | None:
         """Return torch's number, or the stated one, and the exact one in words; None where they explain nothing."""
-        if self.gradient is None or not self.verdict.measured:
+        return self.both if self.verdict.measured else None
+
+    @property
+    def both(self) -> str | None:
+        """Return torch's number, or the stated one, and the exact one in words; None where there is no gradient."""
+        if self.gradient is None:
             return None
         fmt = FORMATS[self.outcome.dtype]
         value = (self.gradient.expected or [None])[self.k] if self.stated else self.gradient.number(self.k)

@@ -9,7 +9,7 @@ from typing import IO
 from gradcheck.errors import FileProblem
 from gradcheck.report import View, markdown
 from gradcheck.report.finding import Finding, details, findings
-from gradcheck.report.words import number, one_line, problems, relative
+from gradcheck.report.words import facts, number, one_line, problems, relative
 from gradcheck.suite import Batch, Problem
 
 MAX_SHOWN = 10
@@ -19,8 +19,9 @@ SUMMARY = "GITHUB_STEP_SUMMARY"
 
 
 def report(batch: Batch, file: IO[str], view: View) -> None:
-    """Write the annotations, and the summary where GitHub runs this."""
+    """Write the annotations and the line that sums up, and the summary of the step where GitHub runs this."""
     write(batch, file, view)
+    file.write(f"{' · '.join(facts(batch))}\n")
     summarize(batch, os.environ, view)
 
 

@@ -21,7 +21,12 @@ PRE = (
 
 
 def text(run: Run) -> str:
-    """Return the table of a run, as wide as the terminal is; without a terminal, as wide as in a file."""
+    """Return the table of a run, as wide as the terminal is; without a terminal, as wide as in a file.
+
+    >>> from gradcheck import check
+    >>> print(text(check("x**2", 3)).splitlines()[0])
+    formula     x**2
+    """
     from gradcheck.report import table
     from gradcheck.report.tones import FILE_WIDTH
 
@@ -31,7 +36,12 @@ def text(run: Run) -> str:
 
 
 def html(run: Run) -> str:
-    """Return the table of a run in its colours, as one element that loads nothing."""
+    """Return the table of a run in its colours, as one element that loads nothing.
+
+    >>> from gradcheck import check
+    >>> html(check("x**2", 3))[:4]
+    '<pre'
+    """
     from rich.console import Console
 
     from gradcheck.report import table

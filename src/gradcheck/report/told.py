@@ -129,7 +129,7 @@ def _failure(outcome: Outcome, gradient: GradientOutcome, k: int) -> Text:
     blame = next((blame for blame in gradient.blames if blame.element == k), None)
     one = Element(outcome, gradient.judgements[k], gradient, k, blame=blame)
     cause = f": {headline(outcome, blame)}" if blame else ""
-    return Text(f"✗ {one.verdict} at {one.where}: {one.numbers}{cause}", style=STYLES[one.verdict])
+    return Text(f"✗ {one.verdict} at {one.where}: {one.both}{cause}", style=STYLES[one.verdict])
 
 
 def _misstated(outcome: Outcome, gradient: GradientOutcome, k: int) -> Text:

@@ -5,44 +5,37 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
+from itertools import islice
+from math import prod
 
 from gradcheck.errors import GradcheckError, Span
 from gradcheck.functions import CONSTANTS, WHERE
 from gradcheck.lower import lower
 from gradcheck.parse import parse
 from gradcheck.program import Call, Layer, Node, Number, Program, Shape, postorder, rebuild
-from gradcheck.rewrites.forms import Forms
-from gradcheck.rewrites.found import Binding
+from gradcheck.rewrites.forms import PRODUCTS, Forms
+from gradcheck.rewrites.found import Binding, Found
 from gradcheck.rewrites.guards import guarded
+from gradcheck.rewrites.joined import Rewrite, joined
+from gradcheck.rewrites.logs import Inside
 from gradcheck.rewrites.match import Matcher
+from gradcheck.rewrites.signs import never_negative
 from gradcheck.rewrites.table import ROWS, Row
 from gradcheck.rewrites.write import Writer, fill
 
 
-@dataclass(frozen=True, slots=True)
-class Rewrite:
-    """One place of a program rewritten: ``before``, at ``span`` of its source, becomes ``after`` in ``program``.
-
-    ``name`` is stable. ``note`` says where the two are different functions; None where they are equal wherever
-    ``before`` has a value.
-    """
-
-    name: str
-    span: Span
-    before: str
-    after: str
-    program: Program
-    note: str | None = None
-
-
 def rewrites(
-    program: Program, shapes: Mapping[str, Shape] | None = None, goes_on: Callable[[], bool] = lambda: True
+    program: Program,
+    shapes: Mapping[str, Shape] | None = None,
+    goes_on: Callable[[], bool] = lambda: True,
+    *,
+    floors: bool = False,
 ) -> Iterator[Rewrite]:
     """Yield what the table knows to write instead, layer by layer, outermost first and most specific first.
 
     Without ``shapes`` of the inputs, what is right for some shapes only is left out. Nothing here says that a rewrite
     is better at some point: run both programs there. A program without source has none. ``goes_on`` is asked at every
-    operation, and may end the search.
+    operation, and may end the search. With ``floors`` there is also what has a derivative where the program has none.
 
     >>> one = next(rewrites(parse("y = exp(x); z = 3*y/(1 + y)")))
     >>> print(one.name, "|", one.before, "|", one.after, "|", one.program.source)
@@ -50,15 +43,16 @@ def rewrites(
     """
     if not program.source:
         return
-    search = _Search(program, shapes)
+    search = _Search(program, shapes, floors)
     seen = {str(program)}
     for place, layer in enumerate(program.layers):
+        search.place = place
         parts = [part for part in postorder(layer.expression) if isinstance(part, Call) and part.args]
         for node in sorted(parts, key=lambda part: part.span.start - part.span.end):
             if not goes_on():
                 return
-            for name, made, literals, note in search.replacements(node, place):
-                found = search.written(node, made, literals)
+            for name, target, made, literals, note in search.replacements(node, place):
+                found = search.written(target, made, literals)
                 if found is not None and str(found.program) not in seen:
                     seen.add(str(found.program))
                     yield replace(found, name=name, note=note)
@@ -82,6 +76,21 @@ def _compiled() -> tuple[_Compiled, ...]:
     return tuple(sorted(rows, key=lambda one: -sum(1 for _ in postorder(one.pattern))))
 
 
+@cache
+def _logs() -> tuple[_Compiled, ...]:
+    """Return the rows for logarithms of more than a product, that are equal wherever these have a value."""
+    return tuple(one for one in _compiled() if one.row.note is None and _is_log(one.pattern))
+
+
+def _is_log(pattern: Node) -> bool:
+    inner = list(postorder(pattern))[:-1]
+    return (
+        isinstance(pattern, Call)
+        and pattern.op == "log"
+        and any(isinstance(part, Call) and part.op not in PRODUCTS for part in inner)
+    )
+
+
 def _compile(row: Row) -> _Compiled:
     template = parse(row.after).layers[-1].expression
     parts = list(postorder(template))
@@ -91,28 +100,68 @@ def _compile(row: Row) -> _Compiled:
     return _Compiled(row, parse(row.before).layers[-1].expression, template, literals, constants)
 
 
+_Replacement = tuple[str, Node, Node, Mapping[Node, str], str | None]
+"""The name of a rewrite, what is replaced, by what, the numbers in it as they are written, and where it differs."""
+
+
 class _Search:
     """The search in one program."""
 
-    def __init__(self, program: Program, shapes: Mapping[str, Shape] | None) -> None:
+    def __init__(self, program: Program, shapes: Mapping[str, Shape] | None, floors: bool) -> None:
+        self.rows = [one for one in _compiled() if floors or not one.row.floor]
         self.program = program
         self.shapes = shapes
         self.names = {*program.inputs, *(layer.name for layer in program.layers)}
         self.forms = Forms(program.layers)
         self.matcher = Matcher(self.forms)
+        self.inside = Inside(self.forms, self.known, self.size)
+        self.place = 0
+        self.whole = None if shapes is None else _shape(program, shapes)
 
-    def replacements(self, node: Call, place: int) -> Iterator[tuple[str, Node, Mapping[Node, str], str | None]]:
-        """Yield what may stand for ``node`` in the layer at ``place``, by the name of the rewrite."""
+    def replacements(self, node: Call, place: int) -> Iterator[_Replacement]:
+        """Yield what may be written for ``node`` in the layer at ``place``, or for a part of a layer that it reads."""
         if node.op == WHERE:
-            yield from (("double-where", made, {}, None) for made in guarded(node, self.forms))
-        for one in _compiled():
-            if one.constants & self.names:
-                continue  # the user's pi is another one
-            for found in self.matcher.find(one.pattern, node):
-                binding = self.along(found.binding, place) if one.row.along else found.binding
-                if binding is not None:
-                    yield one.row.name, found.around(fill(one.template, binding)), one.literals, one.row.note
-                    break
+            yield from (("double-where", target, made, {}, None) for target, made in guarded(node, self.forms))
+        if (inside := self.inside.rewritten(node)) is not None:
+            yield "log-inside", node, inside[0], {}, inside[1]
+        for one in self.rows:
+            if not one.constants & self.names:  # else the user's pi is another one
+                for found in islice(self.matches(one, node, place), 1):
+                    made = found.around(fill(one.template, found.binding))
+                    yield one.row.name, node, made, one.literals, self.note(one.row, found.binding)
+
+    def matches(self, one: _Compiled, node: Call, place: int) -> Iterator[Found]:
+        """Yield where a row is at the top of an expression."""
+        for found in self.matcher.find(one.pattern, node):
+            binding = self.along(found.binding, place) if one.row.along else found.binding
+            if binding is None or (one.row.kept and _loses_dims(binding)):
+                continue
+            if not any(self.is_zero(bound) for bound in binding.nodes.values()):
+                yield replace(found, binding=binding)
+
+    def is_zero(self, node: Node) -> bool:
+        """Return whether nothing is left of an expression: to take ``sqrt(0*x)`` apart is idle."""
+        opened = self.forms.open(node)
+        return isinstance(opened, Number) and opened.value == 0
+
+    def known(self, node: Call) -> Node | None:
+        """Return what the table has for all of a logarithm, where it does more than to split it."""
+        for one in _logs():
+            for found in self.matches(one, node, self.place):
+                if found.scale == 1 and not found.rest:
+                    return fill(one.template, found.binding)
+        return None
+
+    def note(self, row: Row, binding: Binding) -> str | None:
+        """Return where a rewritten expression is another function, None where what was bound rules that out."""
+        return None if any(self.is_sure(each, binding) for each in row.sure) else row.note
+
+    def is_sure(self, wanted: str, binding: Binding) -> bool:
+        """Return whether wildcards are never negative, or, as in ``c>0``, one is a positive number."""
+        if wanted.endswith(">0"):
+            bound = self.forms.open(binding.nodes[wanted.removesuffix(">0")])
+            return isinstance(bound, Number) and bound.value > 0
+        return all(never_negative(binding.nodes[name], self.forms) for name in wanted)
 
     def along(self, binding: Binding, place: int) -> Binding | None:
         """Return the binding with the one dim that a sum and a softmax have in common, or None where there is none."""
@@ -126,12 +175,17 @@ class _Search:
             return None
         return replace(binding, params=(("dim", dim),)) if isinstance(dim, int) else None
 
+    def size(self, node: Node) -> int | None:
+        """Return how many elements an expression has, where the shapes are known."""
+        shape = self.shape(node, self.place)
+        return None if shape is None else prod(shape)
+
     def shape(self, node: Node, place: int) -> Shape | None:
         if self.shapes is None:
             return None
         return _shape(replace(self.program, layers=(*self.program.layers[:place], Layer("", node))), self.shapes)
 
-    def written(self, node: Call, made: Node, literals: Mapping[Node, str]) -> Rewrite | None:
+    def written(self, node: Node, made: Node, literals: Mapping[Node, str]) -> Rewrite | None:
         """Return the program with ``made`` in the place of ``node``, in brackets where it needs them, or None."""
         source, span = self.program.source, node.span
         words = Writer(source, literals).text(made)
@@ -155,9 +209,15 @@ class _Search:
             return None
         if set(program.inputs) != set(self.program.inputs):
             return None
-        if self.shapes is not None and _shape(program, self.shapes) != _shape(self.program, self.shapes):
+        if self.shapes is not None and _shape(program, self.shapes) != self.whole:
             return None
         return replace(program, inputs=self.program.inputs)
+
+
+def _loses_dims(binding: Binding) -> bool:
+    """Return whether a reduction leaves out some of the dims, so that its result does not fit what it was made of."""
+    params = dict(binding.params or ())
+    return "dim" in params and "keepdim" not in params
 
 
 def _with_brackets(source: str, span: Span) -> Span:
@@ -173,4 +233,4 @@ def _shape(program: Program, shapes: Mapping[str, Shape] | None) -> Shape | None
         return None
 
 
-__all__ = ["Rewrite", "rewrites"]
+__all__ = ["Rewrite", "joined", "rewrites"]

@@ -45,12 +45,13 @@ class Forms:
     """The layers of one program; the state is the number that every distinct expression met so far has."""
 
     def __init__(self, layers: Iterable[Layer] = ()) -> None:
+        self.layers = tuple(layers)
         self.definitions: dict[str, Node] = {}
         self._keys: dict[Node, int] = {}
         self._numbers: dict[object, int] = {}
         self._terms: dict[Node, list[Term]] = {}
         self._factors: dict[Node, tuple[Fraction, list[Factor]]] = {}
-        for layer in layers:
+        for layer in self.layers:
             for part in postorder(layer.expression):
                 self.key(part)  # arguments first: nothing below needs deep recursion
             self.definitions[layer.name] = self.open(layer.expression)
@@ -202,12 +203,17 @@ def scaled(node: Node, by: Fraction | int) -> Node:
             return call("div", number(value * by), inner)
         case Call("div", (inner, Number(value))) if value:
             return scaled(inner, by / value)
-        case Call("mul" | "div" as op, (left, right)) if by == -1:
-            return call(op, scaled(left, -1), right)
+        case Call("mul" | "div" as op, (left, right)) if by == -1 or (op == "div" and _is_whole_of_new(node, by)):
+            return call(op, scaled(left, by), right)
     above: Node = node
     if by.numerator != 1:
         above = call("neg", node) if by.numerator == -1 else call("mul", number(by.numerator), node)
     return above if by.denominator == 1 else call("div", above, number(by.denominator))
+
+
+def _is_whole_of_new(node: Node, by: Fraction) -> bool:
+    """Return whether a whole multiple is wanted of what the user did not write."""
+    return node.span == NOWHERE and by.denominator == 1
 
 
 def total(parts: Iterable[tuple[int, Node]]) -> Node:

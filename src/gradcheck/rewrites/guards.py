@@ -6,18 +6,46 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from gradcheck.functions import ELEMENTWISE, WHERE, Elementwise
-from gradcheck.program import NOWHERE, Call, Node, Number, call, number, rebuild
+from gradcheck.program import NOWHERE, Call, Layer, Node, Number, call, names, number, rebuild
 from gradcheck.rewrites.forms import Forms
 
 
-def guarded(where: Call, forms: Forms) -> Iterator[Call]:
-    """Yield the choice with one branch made safe where the condition does not take it."""
+def guarded(where: Call, forms: Forms) -> Iterator[tuple[Node, Node]]:
+    """Yield the layers of one branch, or the choice with a branch, made safe where the condition does not take it.
+
+    Each comes with what it stands for. A layer is changed in its own place where no other part of the program reads it.
+    """
     for place in (1, 2):
+        guard = _Guard(where.args[0], place == 1, forms)
+        for layer in _own(where.args[place], forms):
+            made = rebuild(layer.expression, guard)
+            if made is not layer.expression:
+                yield layer.expression, made
         branch = forms.open(where.args[place])
-        made = rebuild(branch, _Guard(where.args[0], place == 1, forms))
+        made = rebuild(branch, guard)
         if made is not branch:
             args = tuple(made if k == place else one for k, one in enumerate(where.args))
-            yield replace(where, args=args, span=NOWHERE)
+            yield where, replace(where, args=args, span=NOWHERE)
+
+
+def _own(branch: Node, forms: Forms) -> Iterator[Layer]:
+    """Yield the layers that only one branch of a choice reads, by way of each other too, the last first."""
+    outside = _read_outside(branch, forms)
+    inside = set(names(branch))
+    for layer in reversed(forms.layers):
+        if layer.name in inside - outside:
+            yield layer
+            inside |= set(names(layer.expression))
+
+
+def _read_outside(branch: Node, forms: Forms) -> set[str]:
+    """Return the names that the output depends on in other ways than through a branch."""
+    found = {layer.name for layer in forms.layers[-1:]}
+    for layer in reversed(forms.layers):
+        if layer.name in found:
+            left = rebuild(layer.expression, lambda part: number(0) if part is branch else part)
+            found |= set(names(left))
+    return found
 
 
 class _Guard:

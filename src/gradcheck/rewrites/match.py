@@ -1,4 +1,4 @@
-"""Patterns found in a program: wildcards a, b and c stand for any expression, sums and products match in any order."""
+"""Patterns found in a program: wildcards a to d stand for any expression, sums and products match in any order."""
 
 from __future__ import annotations
 

@@ -20,6 +20,8 @@ from gradcheck.ways import PLAIN, Way, ways
 
 DEFAULT_ULPS = {"float64": 16.0, "float32": 16.0, "bfloat16": 2.0, "float16": 2.0}
 """Tolerance in ULP by dtype where none is given: 16 would be 6 to 12 % in bfloat16, whose ULP are large."""
+ONES, RANDOM = "ones", "random"
+"""Cotangents of the output, as the settings name them."""
 DEFAULT_DTYPE, DEFAULT_DEVICE = "float32", "cpu"
 """Where a check runs of which nobody says it, and whose points have no dtype and no device of their own."""
 
@@ -39,7 +41,9 @@ class Settings:
     custom autograd Function, given as its class or its ``apply``, is checked against the operation that it implements.
     They get the arguments that torch's function would get; that of ``clamp`` gets None for a bound that is not there.
     ``ways`` are the ways of differentiating, by their names (``rev``, ``fwd-rev``, ``double-backward``), and
-    ``engines`` what runs torch's operations: ``eager``, or a backend of torch.compile.
+    ``engines`` what runs torch's operations: ``eager``, or a backend of torch.compile. The ``cotangent`` of an output
+    of several elements is ``ones``, ``random``, or the name of a file behind an @; without one it is ones, and what
+    a random one shows beside these. ``jacobian`` takes every element of the output by itself.
 
     Where one is enough it may stand alone, and names may stand in one text with commas. Raises UsageProblem for a value
     of a kind that a field does not take; what does not fit the program is found with the check.
@@ -64,6 +68,8 @@ class Settings:
     under_test: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
     ways: tuple[Way, ...] = (PLAIN,)
     engines: tuple[str, ...] = (EAGER,)
+    cotangent: str | None = None
+    jacobian: bool = False
 
     def __post_init__(self) -> None:
         """Turn what people write into what the fields hold."""
@@ -108,13 +114,18 @@ class Settings:
                 raise UsageProblem(f"unknown dtype {dtype!r}", hint=_choice(dtype, list(FORMATS)))
         if not self.in_dtypes:
             raise UsageProblem("no dtype is given", hint=f"choose from {', '.join(FORMATS)}")
+        self._validate_lanes()
+        if self.ulps is not None and not (self.ulps >= 0 and isfinite(self.ulps)):
+            raise UsageProblem(f"a tolerance is a number of ULP, 0 or more, not {self.ulps}")
+
+    def _validate_lanes(self) -> None:
         for engine in self.engines:
             if engine not in ENGINES:
                 raise UsageProblem(f"unknown engine {engine!r}", hint=_choice(engine, ENGINES))
         if not (self.ways and self.engines):
             raise UsageProblem("no way of differentiating, or no engine, is given")
-        if self.ulps is not None and not (self.ulps >= 0 and isfinite(self.ulps)):
-            raise UsageProblem(f"a tolerance is a number of ULP, 0 or more, not {self.ulps}")
+        if self.cotangent not in (None, ONES, RANDOM) and not self.cotangent.startswith("@"):
+            raise UsageProblem(f"unknown cotangent {self.cotangent!r}", hint="it is ones, random, or @ and a file")
 
     def resolved(self, program: Program) -> Settings:
         """Return the settings for one program, where what is under test goes by the operations' own names.
@@ -193,6 +204,7 @@ _READERS: dict[str, Callable[[Any, str], Any]] = {
     "under_test": _callables,
     "ways": _ways,
     "engines": names_of,
+    "cotangent": lambda given, _: str(given),
 }
 """What makes of a value as people write it what its field holds."""
 KEYWORDS = {**{one.name: one.name for one in fields(Settings)}, "dtype": "dtypes", "way": "ways", "engine": "engines"}

@@ -26,12 +26,20 @@ _KINDS = {
 
 
 def kind(value: object) -> str:
-    """Return what a value is, in words."""
+    """Return what a value is, in words.
+
+    >>> kind(3), kind("x"), kind([1])
+    ('a whole number', 'a text', 'a list')
+    """
     return _KINDS.get(type(value), "a date or time")
 
 
 def number_text(value: Any) -> str:
-    """Return a number in the characters of the file."""
+    """Return a number in the characters of the file.
+
+    >>> number_text(3), number_text(Real("1e5"))
+    ('3', '1e5')
+    """
     if isinstance(value, Real):
         return value.text
     if isinstance(value, bool) or not isinstance(value, int):
@@ -40,7 +48,11 @@ def number_text(value: Any) -> str:
 
 
 def identifier(name: str) -> str:
-    """Return the name of an input."""
+    """Return the name of an input.
+
+    >>> identifier("weight")
+    'weight'
+    """
     if not name.isidentifier():
         raise NameProblem(f"`{printable(name[:40])}` is no name of an input")
     return name

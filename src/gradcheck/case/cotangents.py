@@ -1,0 +1,124 @@
+"""Cotangents beside the ones: these are blind to errors that cancel in the sum of the output's elements."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import prod
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gradcheck.blame import Blame, Cause
+from gradcheck.case.one import Case, Floats
+from gradcheck.case.ways import Ways
+from gradcheck.compare import Judgement
+from gradcheck.formats import FORMATS, exact_text
+from gradcheck.gradients import GradientOutcome, Gradients
+from gradcheck.nested import Nested
+from gradcheck.outcome import Fault, Outcome
+from gradcheck.points.value import Value, frozen
+from gradcheck.program import Shape, unravel
+from gradcheck.settings import Settings
+from gradcheck.verdict import Verdict
+from gradcheck.weighing import random_cotangent
+
+if TYPE_CHECKING:
+    from gradcheck.exact import Truths
+    from gradcheck.plan import Plan
+    from gradcheck.points import Point
+
+MAX_ROWS = 4_096
+"""Elements of a Jacobian up to which it is worked out."""
+
+
+def beside_ones(case: Case | Ways, outcome: Outcome) -> Outcome:
+    """Return an outcome with what a random cotangent shows that ones do not.
+
+    A softmax whose backward is three times too large agrees under ones, since its sum is constant. Where each element
+    of the output stands on one of the input alone, nothing can cancel, and nothing is tried.
+    """
+    plan = case.plan if isinstance(case, Case) else case.nested.first
+    shape = plan.shapes[plan.program.output]
+    if outcome.error is not None or prod(shape) == 1 or plan.by_elements or outcome.verdict is Verdict.DISAGREE:
+        return outcome
+    found = weighed(case, random_cotangent(shape, case.settings.seed)).run()
+    faults = [_under(one) for one in found.faults] or [
+        _fault(gradient, k, outcome) for gradient in found.gradients if (k := _wrong(gradient)) is not None
+    ]
+    return replace(outcome, faults=[*outcome.faults, *faults]) if faults else outcome
+
+
+def weighed(case: Case | Ways, cotangent: Floats) -> Case | Ways:
+    """Return a case under a cotangent of the output, which is an input that nothing is differentiated by."""
+    if isinstance(case, Case):
+        plan, point = under(case.plan, case.point, cotangent)
+        return Case(plan, point, case.dtype, case.settings, truths=case.truths)
+    plan, point = under(case.nested.first, case.point, cotangent)
+    return Ways(Nested(plan, case.nested.order), case.lane, point, case.settings, case.truths)
+
+
+def under(plan: Plan, point: Point, cotangent: Floats) -> tuple[Plan, Point]:
+    """Return the plan and the point of the output under a cotangent."""
+    made, name = plan.weighed
+    return made, {**point, name: Value(cotangent.shape, frozen(cotangent.ravel()), "...")}
+
+
+class Rows:
+    """The Jacobian of one point: the gradient of every element of the output by itself."""
+
+    seconds = 0.0
+
+    def __init__(self, plan: Plan, point: Point, dtype: str, settings: Settings, truths: Truths | None = None) -> None:
+        self.plan, self.point, self.dtype, self.settings, self.truths = plan, point, dtype, settings, truths
+
+    def run(self) -> Outcome:
+        """Return what came out of both lanes, an axis for every axis of the output before those of the inputs."""
+        shape = self.plan.shapes[self.plan.program.output]
+        whole = Case(self.plan, self.point, self.dtype, self.settings, truths=self.truths).run()
+        if whole.error is not None or not shape:
+            return whole
+        found = [self.row(shape, k) for k in range(prod(shape))]
+        faults = [fault for one in found for fault in one.faults]
+        rows = Gradients.stacked([one.gradients for one in found])
+        gradients = Gradients(_shaped(one, self.plan.program.output, shape) for one in rows)
+        return replace(whole, gradients=gradients, faults=[*whole.faults, *faults])
+
+    def row(self, shape: Shape, k: int) -> Outcome:
+        """Return the outcome under the cotangent of one element."""
+        unit = np.zeros(shape)
+        unit.flat[k] = 1.0
+        plan, point = under(self.plan, self.point, unit)
+        return Case(plan, point, self.dtype, self.settings, truths=self.truths).run()
+
+
+def _shaped(one: GradientOutcome, output: str, shape: Shape) -> GradientOutcome:
+    whole = (*shape, *one.shape[1:])
+    torch = None if one.torch is None else one.torch.reshape(whole)
+    return replace(one, shape=whole, torch=torch, along=((output, shape),))
+
+
+def _wrong(gradient: GradientOutcome) -> int | None:
+    """Return the worst element that is proven wrong."""
+    found = gradient.judgements.ranked((Verdict.DISAGREE,))
+    return found[0] if found else None
+
+
+def _under(fault: Fault) -> Fault:
+    note = "; ".join([*([fault.judgement.note] if fault.judgement.note else []), _WHERE])
+    message = f"{fault.blame.message}; {_WHERE}"
+    return replace(fault, judgement=replace(fault.judgement, note=note), blame=replace(fault.blame, message=message))
+
+
+_WHERE = "it shows under a random cotangent (--cotangent random), while under ones the errors cancel"
+
+
+def _fault(gradient: GradientOutcome, k: int, outcome: Outcome) -> Fault:
+    """Return what is wrong of one element where no operation stands out."""
+
+    fmt, number = FORMATS[outcome.dtype], gradient.number(k)
+    index = f"[{', '.join(map(str, unravel(gradient.shape, k)))}]" if gradient.shape else ""
+    exact, torch = exact_text(gradient.exact[k], fmt), "none" if number is None else fmt.text(number)
+    message = f"the gradient by {gradient.input}{index} is {exact}, torch has {torch}; {_WHERE}"
+    span = outcome.program.layers[-1].span
+    blame = Blame(k, Cause.WRONG_GRADIENT, None, span, message)
+    return Fault(Judgement(Verdict.DISAGREE, gradient.judgements[k].ulps, message), blame)

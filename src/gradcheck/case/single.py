@@ -1,0 +1,149 @@
+"""Which operation of a program is at fault in a way of differentiating: each is checked by itself at what torch had."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import chain, count
+from math import prod
+
+import numpy as np
+
+from gradcheck import autograd
+from gradcheck.blame import Blame, Cause
+from gradcheck.case.ways import Ways
+from gradcheck.errors import GradcheckError
+from gradcheck.formats import FORMATS, exact_text
+from gradcheck.functions import CONDITIONS
+from gradcheck.gradients import GradientOutcome
+from gradcheck.nested import Nested
+from gradcheck.outcome import Outcome
+from gradcheck.plan import Plan
+from gradcheck.points import Point
+from gradcheck.points.value import Value, frozen
+from gradcheck.program import Call, Layer, Name, Node, Number, Program, fold, names
+from gradcheck.verdict import Verdict
+from gradcheck.ways import Way
+
+MAX_OPERATIONS = 64
+"""Operations of a program that are checked by themselves."""
+MAX_SIZE = 64
+"""Elements of the arguments of one up to which it is."""
+
+_BAD = (Verdict.DISAGREE, Verdict.LOSSY, Verdict.UNSTABLE)
+
+
+def at_fault(case: Ways, outcome: Outcome) -> Outcome:
+    """Return an outcome with the operation at fault for the worst element of each derivative that is bad.
+
+    That is the first whose own derivatives, of this order or of a lower one on the way, are as bad in the same way at
+    the arguments that torch had there.
+    """
+    if outcome.error is not None or not any(_worst(one) is not None for one in outcome.gradients):
+        return outcome
+    found = next(_faults(case, outcome), None)
+    if found is None:
+        return outcome
+    gradients = [
+        one if (k := _worst(one)) is None else replace(one, blames=[replace(found, element=k)])
+        for one in outcome.gradients
+    ]
+    return replace(outcome, gradients=type(outcome.gradients)(gradients))
+
+
+def _worst(gradient: GradientOutcome) -> int | None:
+    for verdict in _BAD:
+        if ranked := gradient.judgements.ranked((verdict,)):
+            return ranked[0]
+    return None
+
+
+def _faults(case: Ways, outcome: Outcome) -> Iterator[Blame]:
+    """Yield the operations that are as bad as the outcome, each with its first order that is."""
+    layered = in_layers(case.nested.first.program)
+    layers = layered.layers[:MAX_OPERATIONS]
+    arrays = {name: outcome.rounded[name] for name in layered.inputs}
+    values = autograd.forward(
+        layered, arrays, dtype=case.lane.dtype, device=case.lane.device, under_test=case.settings.under_test
+    )
+    known = {name: one.array for name, one in values.items()} | arrays
+    wanted = next(one for one in _BAD if any(_has(gradient, one) for gradient in outcome.gradients))
+    for layer in layers:
+        if isinstance(layer.expression, Call) and (read := names(layer.expression)):
+            point = {name: known[name] for name in read}
+            if sum(array.size for array in point.values()) <= MAX_SIZE:
+                yield from _fault(case, layer, point, wanted)
+
+
+def _has(gradient: GradientOutcome, verdict: Verdict) -> bool:
+    return bool(gradient.judgements.is_(verdict).any())
+
+
+def _fault(case: Ways, layer: Layer, point: dict[str, np.ndarray], wanted: Verdict) -> Iterator[Blame]:
+    from gradcheck.case.cotangents import weighed
+    from gradcheck.weighing import random_cotangent
+
+    program = Program(tuple(point), (layer,), (layer.name,), case.nested.first.program.source)
+    at: Point = {name: Value(array.shape, frozen(array.ravel()), "...") for name, array in point.items()}
+    steps = case.lane.way.steps
+    for order in range(1, len(steps) + 1):
+        try:
+            plan = Plan.make(program, {name: array.shape for name, array in point.items()}, tuple(point))
+            lane = replace(case.lane, way=Way(steps[-order:], case.lane.way.graph and order > 1))
+            alone: Ways = Ways(Nested(plan, order), lane, at, case.settings)
+            shape = plan.shapes[layer.name]
+            under = weighed(alone, random_cotangent(shape, case.settings.seed)) if prod(shape) > 1 else alone
+            outcome = under.run()
+        except GradcheckError:
+            return
+        for gradient in outcome.gradients:
+            if ranked := gradient.judgements.ranked((wanted,)):
+                yield _blame(layer, gradient, ranked[0], lane.way, outcome)
+                return
+
+
+def _blame(layer: Layer, gradient: GradientOutcome, k: int, way: Way, outcome: Outcome) -> Blame:
+    assert isinstance(layer.expression, Call)
+    fmt, op, number = FORMATS[outcome.dtype], layer.expression.op, gradient.number(k)
+    exact = exact_text(gradient.exact[k], fmt)
+    torch = "none" if number is None else fmt.text(number)
+    wrong = gradient.judgements[k].verdict is Verdict.DISAGREE
+    at = ", ".join(fmt.text(array.item()) for name, array in outcome.rounded.items() if array.size == 1)
+    place = f" at ({at})" if at and len(outcome.rounded) > 1 else f" at {at}" if at else ""
+    what = "derivative" if way.order == 1 else f"derivative of order {way.order}"
+    message = f"the {what} of {op}{place} in the way {way} is {torch}, and {exact} is right"
+    cause = Cause.WRONG_GRADIENT if wrong else Cause.INACCURATE_OPERATION
+    return Blame(k, cause, op, layer.expression.span, message)
+
+
+def in_layers(program: Program) -> Program:
+    """Return a program with a layer for each operation that the user wrote, but for conditions.
+
+    >>> from gradcheck.parse import parse
+    >>> print(in_layers(parse("y = sin(2*x); y*exp(y)")))
+    step = 2*x
+    y = sin(step)
+    step_2 = exp(y)
+    out = y*step_2
+    """
+    layers: list[Layer] = []
+    taken = {*program.inputs, *(layer.name for layer in program.layers)}
+    fresh = (name for name in chain(["step"], (f"step_{k}" for k in count(1))) if name not in taken)
+
+    def operation(part: Call, args: list[Node]) -> Node:
+        made = replace(part, args=tuple(args))
+        if part.op in CONDITIONS or not any(names(one) for one in args):
+            return made
+        layers.append(Layer(next(fresh), made, part.span))
+        return Name(layers[-1].name, part.span)
+
+    def same(part: Name | Number) -> Node:
+        return part
+
+    for layer in program.layers:
+        whole = fold(layer.expression, same, same, operation)
+        if layers and isinstance(whole, Name) and whole.id == layers[-1].name and whole.id.startswith("step"):
+            layers[-1] = replace(layers[-1], name=layer.name)
+        else:
+            layers.append(Layer(layer.name, whole, layer.span))
+    return replace(program, layers=tuple(layers))

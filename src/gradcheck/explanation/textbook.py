@@ -138,7 +138,7 @@ def textbook(
     >>> from gradcheck.parse import parse
     >>> layer = parse("s = softmax(x, dim=0)").layers[0]
     >>> str(Formula(textbook(layer, "x", ("i",), Name("out"), {"x": (3,), "s": (3,)}).formula))
-    's[i]*((d out/d s[i]) - (sum over j of s[j]*(d out/d s[j])))'
+    's[i]*(d out/d s[i] - (sum over j of s[j]*(d out/d s[j])))'
     """
     operation = layer.expression
     assert isinstance(operation, Call)

@@ -73,6 +73,15 @@ def test_the_links_of_a_page_lead_somewhere(page: Path) -> None:
         assert not anchor or anchor in anchors(target), link
 
 
+def test_what_sarif_names_for_help_is_there() -> None:
+    text = (ROOT / "tests" / "golden" / "format-sarif.json").read_text("utf-8")
+    links = set(re.findall(r'"helpUri": "(.*?)"', text))
+    assert len(links) > len(Cause)
+    for link in links:
+        path, _, anchor = link.partition("#")
+        assert anchor in {"", *anchors(ROOT / path)}, link
+
+
 def anchors(page: Path) -> set[str]:
     """Return the anchors of a page's headings, as GitHub makes them."""
     titles = re.findall(r"^#+ (.*)$", page.read_text("utf-8"), re.MULTILINE)

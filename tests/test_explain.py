@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from io import StringIO
+from pathlib import Path
 
 import pytest
 
+from gradcheck import check
 from gradcheck.__main__ import run
 from gradcheck.case.one import Case
+from gradcheck.cli.explain import PROMPT
 from gradcheck.errors import GradcheckError
 from gradcheck.exits import Exit
 from gradcheck.explanation import derivation, explain, rules
 from gradcheck.explanation.derivation import NoDerivation, derive
 from gradcheck.explanation.lanes import Contradiction, Lanes
-from gradcheck.explanation.model import D, Explanation
+from gradcheck.explanation.model import Explanation
 from gradcheck.explanation.rules import Match
+from gradcheck.explanation.shown import D, Formula
 from gradcheck.explanation.simplify import simplified
 from gradcheck.explanation.told import tell
 from gradcheck.functions import ELEMENTWISE
@@ -25,9 +30,10 @@ from gradcheck.kernels import ZERO
 from gradcheck.parse import parse
 from gradcheck.plan import Plan
 from gradcheck.points import parse_points
-from gradcheck.program import Call, names, postorder, to_text
+from gradcheck.program import Call, Name, names, postorder, to_text
 from gradcheck.report import View
-from gradcheck.report.explain import write
+from gradcheck.report.lesson.story import story
+from gradcheck.report.lesson.terminal import write
 from gradcheck.settings import Settings
 
 LAB = "y = 3*x + 2; z = 2*y**2; out = mean(z)"
@@ -104,8 +110,8 @@ def test_the_lab_is_told_with_the_lab_s_own_numbers() -> None:
     one = explained("polynomial")
     text = shown(one)
     for line in (
-        "f = 2*(2)**4 + (2)**3 + 3*(2)**2 + 5*(2) + 1", "= 32 + 8 + 12 + 10 + 1", "= 63",
-        "d f/d x = 8*(2)**3 + 3*(2)**2 + 6*(2) + 5", "= 64 + 12 + 12 + 5", "= 93", "93 is the slope at (2, 63)",
+        "= 2*(2)**4 + (2)**3 + 3*(2)**2 + 5*(2) + 1", "= 32 + 8 + 12 + 10 + 1", "= 63",
+        "= 8*(2)**3 + 3*(2)**2 + 6*(2) + 5", "= 64 + 12 + 12 + 5", "= 93", "93 is the slope at (2, 63)",
     ):  # fmt: skip
         assert line in text
     (chain,) = explained("layers").chains
@@ -144,7 +150,7 @@ def test_every_row_has_a_derivation_that_ends_in_the_check_s_own_formula(name: s
     (layer,) = both.told.program.layers
     for by in names(layer.expression):
         try:
-            made = derive(both, layer, by, "d")
+            made = derive(both, layer, by, Formula(Name("d")))
         except NoDerivation:
             continue
         assert not any(isinstance(one, Call) and one.op == D for one in postorder(made.result.node))
@@ -162,7 +168,7 @@ FORMULAS = (
 def test_a_derivation_ends_in_the_formula_that_the_check_shows(text: str) -> None:
     both = lanes(f"{text} + 0*x" if text == "5" else text, ["x=1.25"])
     (layer,) = both.told.program.layers
-    made = derive(both, layer, "x", "d f/d x")
+    made = derive(both, layer, "x", Formula(Name("d")))
     assert str(made.result) == both.case.plan.display.formula("x")
     assert all(ball is not None for step in made.steps for ball in step.value)
 
@@ -215,7 +221,12 @@ def test_arithmetic_is_done_and_the_order_stays(text: str, simple: str) -> None:
 def test_steps_wait_after_each_part_and_show_the_same() -> None:
     one = explained("polynomial")
     waits: list[int] = []
-    text = shown(one, pause=lambda: waits.append(1))
+
+    def pause() -> bool:
+        waits.append(1)
+        return True
+
+    text = shown(one, pause=pause)
     assert len(waits) == 11
     assert [line.rstrip() for line in text.splitlines()] == shown(one).splitlines()
 
@@ -269,3 +280,122 @@ def test_a_point_of_a_layer_is_told_as_a_fraction_or_a_rounded_number() -> None:
     from gradcheck.explanation.forward import rational
 
     assert rational(one.substituted.node) == Fraction(1, 3)
+
+
+# --- what the check says ----------------------------------------------------------------------------
+
+WRONG: dict[str, tuple[str, list[str]]] = {
+    "overflow": ("log(1+exp(x))", ["x=100"]),
+    "tensor": ("y = log(softmax(x, dim=0)); sum(y)", ["x=[0,-200,3]"]),
+    "value": ("0*x + exp(y)/exp(y)", ["x=1,y=100"]),
+    "nan": ("where(x > 0, sqrt(x), 0*x)", ["x=-4"]),
+}  # fmt: skip
+ASIDE: dict[str, tuple[str, list[str]]] = {
+    "kink": ("abs(x)", ["x=0"]), "layers": ("y = relu(x); y**2 + 3*y", ["x=0"]), "pole": ("1/x", ["x=0"]),
+    "large": ("exp(x)*1000", ["x=88"]), "lossy": ("exp(x) - 1", ["x=1e-6"]),
+}  # fmt: skip
+
+
+TOLD: dict[str, tuple[str, list[str]]] = WRONG | ASIDE
+
+
+@pytest.mark.parametrize("name", TOLD)
+def test_the_story_of_the_plain_check_is_told(name: str) -> None:
+    """The same words stand under the same heading, with the verdict at the top and in the last lines."""
+    text, at = TOLD[name]
+    found = check(text, *at)
+    page = shown(explain(text, at), width=120)
+    for line in story(found).splitlines():
+        assert " ".join(line.split()) in " ".join(page.split())
+    verdict = found[0].gradients[0].judgements[0].verdict.signed
+    head, foot = page.split("The forward pass")[0], "\n".join(page.splitlines()[-4:])
+    assert verdict in head
+    assert verdict in foot
+
+
+@pytest.mark.parametrize("name", [*TOLD, *PROGRAMS])
+def test_explaining_exits_as_checking_does(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    text, at = (TOLD | PROGRAMS)[name]
+    words = [text, *(word for one in at for word in ("--at", one))]
+    assert run(["explain", *words]) == run(words) == (Exit.FAIL if name in WRONG else Exit.PASS)
+    assert capsys.readouterr().err == ""
+
+
+def test_an_exercise_says_that_there_is_more_to_tell() -> None:
+    page = shown(explain("log(1+exp(x))", x=100), hint=True)
+    assert "leave out --hint" in page
+    assert "softplus" not in page
+
+
+# --- step by step -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("words", ["q\n", "quit\n", " Q \n"])
+def test_a_lesson_in_steps_asks_and_can_be_left(
+    words: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", StringIO("\n\n" + words))
+    assert run(["explain", "x**2", "--at", "3", "--steps"]) == Exit.PASS
+    out, err = capsys.readouterr()
+    assert err == PROMPT * 3
+    assert "Where the gradient" in out
+    assert "power rule" not in out
+
+
+def test_where_nobody_answers_a_lesson_in_steps_goes_on(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", StringIO(""))
+    assert run(["explain", "x**2", "--at", "3", "--steps"]) == Exit.PASS
+    assert "6 is the slope" in capsys.readouterr().out
+
+
+# --- in the user's words ----------------------------------------------------------------------------
+
+WRITTEN = (
+    "0.1*x + 0.2*y",
+    "mean((x - 0.25)**2)",
+    "x.sum()*0.5",
+    "sum(  x*3 )/(x+1)",
+    "y = (x); (y*2).sum()",
+    "reshape(x, (1,))",
+)
+
+
+@pytest.mark.parametrize("text", WRITTEN)
+def test_a_layer_is_told_as_it_is_written(text: str) -> None:
+    """What stands for a layer is a piece of the program; only names of further layers are put into it."""
+    program = parse(text)
+    one = explain(text, dict.fromkeys(program.inputs, 1.5))
+    layers = {stage.name: stage.text for stage in one.forward.stages}
+    for layer in reversed(list(layers)):
+        if layer.partition("_")[1]:
+            layers = {name: re.sub(rf"\b{layer}\b", layers[layer], shown) for name, shown in layers.items()}
+    bare = "".join(re.sub(r"[\s()]", "", text) for text in layers.values())
+    last = re.sub(r"[\s()]", "", program.source.split(";")[-1].split("=")[-1])
+    assert last in bare
+
+
+def test_numbers_stand_as_the_user_wrote_them() -> None:
+    page = shown(explain("0.1*x + 0.25*y", x=2, y=3))
+    assert "D[0.1*x + 0.25*y]" in page
+    assert "/10" not in page
+    assert "1/4" not in page
+
+
+# --- a project's settings ---------------------------------------------------------------------------
+
+SETTINGS = (
+    'dtype = ["float64", "float32"]', 'dtype = "float64"', "ulps = 4", "all = true", "verbose = 1", "assert = true",
+    "seed = 3", 'at = ["2"]', 'color = "never"',
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("line", SETTINGS)
+def test_no_setting_of_a_project_keeps_explain_from_running(
+    line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "gradcheck.toml").write_text(line, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    assert run(["explain", "x**2", "--at", "3"]) == Exit.PASS
+    assert ("in float64" in capsys.readouterr().out) == ("float64" in line)

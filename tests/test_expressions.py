@@ -20,7 +20,7 @@ from gradcheck.explanation import explain_program
 from gradcheck.parse import parse
 from gradcheck.points import assigned_constants, parse_points
 from gradcheck.report import View
-from gradcheck.report.explain import write
+from gradcheck.report.lesson.terminal import write
 from gradcheck.suite import Result
 from gradcheck.verdict import Verdict
 

@@ -17,10 +17,24 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from gradcheck import functions
-from gradcheck.explanation.formulas import titled, to_latex, to_mathml
+from gradcheck.explanation.formulas import to_latex, to_mathml
 from gradcheck.explanation.formulas.names import GREEK
 from gradcheck.explanation.formulas.typeset import FORMS, FUNCTIONS
-from gradcheck.explanation.model import POINT, D, derivative, point
+from gradcheck.explanation.shown import (
+    AT,
+    LETTER,
+    LITERAL,
+    OVER,
+    POINT,
+    QUOTIENT,
+    D,
+    at,
+    derivative,
+    letter,
+    over,
+    point,
+    quotient,
+)
 from gradcheck.formats import Ball
 from gradcheck.functions import COMPARISONS, COMPOSITE, CONDITIONS, ELEMENTWISE, HIDDEN, TENSOR, WHERE, Elementwise
 from gradcheck.functions.rows import Sample
@@ -109,6 +123,9 @@ def test_latex_in_whole_texts(text: str, wanted: str) -> None:
     assert to_latex(formula(text)) == wanted
 
 
+IJ = [letter("i"), letter("j")]
+OWN = {QUOTIENT, LITERAL, LETTER, AT, OVER}
+"""What only explanations write."""
 POSITIVE = call("gt", Name("x"), number(0))
 
 
@@ -125,15 +142,18 @@ POSITIVE = call("gt", Name("x"), number(0))
         (derivative(Name("u"), "x"), r"\frac{du}{dx}"),
         (call("mul", Name("v"), derivative(formula("x + 1"), "x")), r"v\,\frac{d}{dx}\left[ x + 1 \right]"),
         (call("mul", number(2), call("pow", point(Fraction(2), "x", "2"), number(4))), r"2 \cdot (2)^{4}"),
-        (point(Fraction(-1, 2), "x", "-0.5"), "(-0.5)"),
-        (point(Fraction(1, 10**7), "y", "1e-07"), r"(1 \cdot 10^{-7})"),
+        (point(Fraction(-1, 2), "x", "-0.5"), "-0.5"),
+        (call("neg", point(Fraction(-1, 2), "x", "-0.5")), "-(-0.5)"),
+        (call("sin", point(Fraction(2), "x", "2")), r"\sin(2)"),
+        (call("square", point(Fraction(1, 10**7), "y", "1e-07")), r"(1 \cdot 10^{-7})^{2}"),
         (number(Fraction(-2, 3)), r"-\frac{2}{3}"),
         (call("pow", number(Fraction(3) * 10**90), number(2)), r"(3 \cdot 10^{90})^{2}"),
-        (titled("d z[i, j]/d y[i, j]").node, r"\frac{dz_{i, j}}{dy_{i, j}}"),
-        (titled("d out/d theta_1").node, r"\frac{d\,\mathrm{out}}{d\theta_{1}}"),
-        (titled("d z/d y", partial=True).node, r"\frac{\partial z}{\partial y}"),
-        (titled("d sum(z)/d y").node, r"\frac{d}{dy}\left[ \sum z \right]"),
-        (titled("f").node, "f"),
+        (quotient(at("z", IJ), at("y", IJ)), r"\frac{dz_{i, j}}{dy_{i, j}}"),
+        (quotient(Name("out"), Name("theta_1")), r"\frac{d\,\mathrm{out}}{d\theta_{1}}"),
+        (quotient(Name("z"), Name("y"), partial=True), r"\frac{\partial z}{\partial y}"),
+        (quotient(call("sum", Name("z")), Name("y")), r"\frac{d}{dy}\left[ \sum z \right]"),
+        (over(["k"], at("z", [letter("k")])), r"\sum_{k} z_{k}"),
+        (over(["k"], Name("z"), call("ne", letter("k"), letter("i")), "product"), r"\prod_{k \ne i} z"),
     ],
     ids=str,
 )
@@ -194,7 +214,7 @@ def test_every_sample_shows_all_its_names(text: str) -> None:
 
 
 def test_the_marks_are_operations_of_the_table() -> None:
-    known = {*ELEMENTWISE, *TENSOR, *COMPOSITE, *CONDITIONS, *HIDDEN, WHERE, *functions.CONSTANTS, D, POINT}
+    known = {*ELEMENTWISE, *TENSOR, *COMPOSITE, *CONDITIONS, *HIDDEN, WHERE, *functions.CONSTANTS, D, POINT, *OWN}
     assert set(FORMS) | set(FUNCTIONS) <= known
 
 

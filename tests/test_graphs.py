@@ -34,7 +34,7 @@ from gradcheck.parse import parse
 from gradcheck.plan import Plan
 from gradcheck.points import Point, parse_points, to_value
 from gradcheck.program import Program
-from gradcheck.report.graph_tree import tree
+from gradcheck.report.lesson.tree import tree
 from gradcheck.settings import Settings
 
 PROGRAMS = {

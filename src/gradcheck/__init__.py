@@ -106,7 +106,7 @@ def explain(
 
     from gradcheck import explanation
     from gradcheck.errors import GradcheckError, as_argument
-    from gradcheck.report.explanations import NOTEBOOK
+    from gradcheck.report.lesson import NOTEBOOK
 
     try:
         made = explanation.explain(program, *at, settings=settings, accumulate=accumulate, freeze=freeze, **given)

@@ -257,27 +257,41 @@ _BINARY = {
 _PREFIX = {"neg": ("-", 6), "logical_not": ("~", 6)}
 MANY_BITS = 200
 """Bits of a numerator or denominator from which a number is written with an exponent."""
-_COMPARISON, _NEGATION, _POWER, _ATOM = 3, 6, 7, 9
+LOOSE, _COMPARISON, _NEGATION, _POWER, ATOM = 0, 3, 6, 7, 9
 
 
-def to_text(node: Node, rename: Callable[[str], str] = str) -> str:
+Written = tuple[str, int]
+"""A text with how tightly it holds together: in an operation that asks for more it stands in brackets."""
+
+
+def to_text(
+    node: Node,
+    rename: Callable[[str], str] = str,
+    further: Callable[[Call, list[Written]], Written | None] = lambda _node, _args: None,
+) -> str:
     """Return the expression in the language, with the fewest brackets that parse back to the same tree.
+
+    ``further`` writes operations that are none of the language, and returns None for all others.
 
     >>> from gradcheck.parse import parse
     >>> to_text(parse("(a*b) - (c - (d))").layers[0].expression), to_text(parse("x").layers[0].expression, str.upper)
     ('a*b - (c - d)', 'X')
     """
-    return fold(node, lambda one: (rename(one.id), _ATOM), lambda one: _number_text(one.value), _call_text)[0]
+
+    def operation(part: Call, args: list[Written]) -> Written:
+        return further(part, args) or _call_text(part, args)
+
+    return fold(node, lambda one: (rename(one.id), ATOM), lambda one: _number_text(one.value), operation)[0]
 
 
 def _number_text(value: Fraction) -> tuple[str, int]:
     if max(abs(value.numerator), value.denominator).bit_length() > MANY_BITS and (text := _scientific(value)):
-        return text, _ATOM if value >= 0 else _NEGATION
+        return text, ATOM if value >= 0 else _NEGATION
     if value.denominator == 1:
-        return _integer_text(value.numerator), _ATOM if value >= 0 else _NEGATION
+        return _integer_text(value.numerator), ATOM if value >= 0 else _NEGATION
     decimal = _short_decimal(value)
     if decimal is not None:
-        return decimal, _ATOM if value >= 0 else _NEGATION
+        return decimal, ATOM if value >= 0 else _NEGATION
     quotient = f"{_integer_text(value.numerator)}/{_integer_text(value.denominator)}"
     return quotient, _BINARY["div"][1] if value >= 0 else _NEGATION - 1
 
@@ -319,29 +333,29 @@ def _short_decimal(value: Fraction) -> str | None:
     return None
 
 
-def _call_text(node: Call, args: list[tuple[str, int]]) -> tuple[str, int]:
+def _call_text(node: Call, args: list[Written]) -> Written:
     if node.op in _BINARY and len(args) == 2 and not node.params:
         return _operator_text(node.op, *args)
     if node.op in _PREFIX:
         sign, level = _PREFIX[node.op]
         return sign + _bracket(args[0], level), level
     if node.op == "index":
-        return f"{_bracket(args[0], _ATOM)}[{_key_text(node.param('key'))}]", _ATOM
+        return f"{_bracket(args[0], ATOM)}[{_key_text(node.param('key'))}]", ATOM
     if node.op == "mask":
-        return f"where({args[1][0]}, {args[0][0]}, 0)", _ATOM
+        return f"where({args[1][0]}, {args[0][0]}, 0)", ATOM
     if node.op in ("guard", "patch", "behind"):
         return args[0]
     if node.op == "permute" and node.param("dims") == (1, 0):
-        return f"{_bracket(args[0], _ATOM)}.T", _ATOM
+        return f"{_bracket(args[0], ATOM)}.T", ATOM
     if node.op in ("T", "mT"):
-        return f"{_bracket(args[0], _ATOM)}.{node.op}", _ATOM
+        return f"{_bracket(args[0], ATOM)}.{node.op}", ATOM
     if not args and not node.params:
-        return node.op, _ATOM
+        return node.op, ATOM
     parts = [text for text, _ in args]
     if node.op in ("cat", "stack"):
         parts = [f"[{', '.join(parts)}]"]
     parts += [f"{key}={_dim_text(key, value)}" for key, value in node.params if (key, value) != ("keepdim", False)]
-    return f"{node.op}({', '.join(parts)})", _ATOM
+    return f"{node.op}({', '.join(parts)})", ATOM
 
 
 def _operator_text(op: str, left: tuple[str, int], right: tuple[str, int]) -> tuple[str, int]:

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from gradcheck.explanation.model import Explanation
     from gradcheck.report import View
 
+PROMPT = "Enter: the next step; q: quit "
+QUIT = ("q", "quit")
+
 explainer = typer.Typer(**options.APP)  # type: ignore[arg-type]
 
 
@@ -40,7 +43,7 @@ def explain_program(given: Given, program: Program) -> None:
     if graph is not None:
         _draw(found, graph)
     deliver(_writer(form, found, given.view, steps, given["hint"]), output, form, given.color)
-    raise typer.Exit(Exit.FAIL if _disagrees(found) else Exit.PASS)
+    raise typer.Exit(Exit.FAIL if found.run.exit is Exit.FAIL else Exit.PASS)
 
 
 def _explained(text: str, given: Given) -> Explanation:
@@ -67,14 +70,19 @@ def _explained(text: str, given: Given) -> Explanation:
 def _writer(form: str, found: Explanation, shown: View, steps: bool, hint: bool) -> Writer:
     write = writer(form, EXPLANATION)
     if form == "terminal":
-        return lambda file: write(found, file, shown, pause=_wait if steps else None, hint=hint)
-    return lambda file: file.writelines([write(found)])
+        return lambda file: write(found, file, shown, pause=_goes_on if steps else None, hint=hint)
+    return lambda file: file.writelines([write(found, hint=hint)])
 
 
-def _wait() -> None:
-    """Wait for Enter, as long as there is anybody to press it."""
+def _goes_on() -> bool:
+    """Ask whether to go on, and return the answer; where there is nobody to ask, it is yes."""
     sys.stdout.flush()
-    sys.stdin.readline()
+    sys.stderr.write(PROMPT)
+    sys.stderr.flush()
+    answer = sys.stdin.readline()
+    if not answer.endswith("\n"):
+        sys.stderr.write("\n")
+    return answer.strip().lower() not in QUIT
 
 
 def _draw(found: Explanation, path: Path) -> None:
@@ -85,9 +93,3 @@ def _draw(found: Explanation, path: Path) -> None:
         raise UsageProblem("there is no graph to draw", hint="; ".join(found.notes) or None)
     text = draw(found.graph)
     write_file(path, lambda file: file.writelines([text]))
-
-
-def _disagrees(found: Explanation) -> bool:
-    from gradcheck.verdict import Verdict
-
-    return any(Verdict(verdict).fails for chain in found.chains for verdict in chain.verdicts)

@@ -11,21 +11,23 @@ from gradcheck.autograd import check_device
 from gradcheck.case import environment
 from gradcheck.case.inquiry import Inquiry
 from gradcheck.case.one import Case
+from gradcheck.case.search import Search
 from gradcheck.errors import LaneProblem, LimitProblem, UsageProblem
 from gradcheck.explanation.accumulation import accumulation
 from gradcheck.explanation.chain import chains
 from gradcheck.explanation.derivation import NoDerivation, derive
 from gradcheck.explanation.forward import evaluate, forward
 from gradcheck.explanation.lanes import Lanes
+from gradcheck.explanation.meaning import derivation_title, meaning
 from gradcheck.explanation.model import Derivation, Explanation
 from gradcheck.explanation.told import tell
 from gradcheck.explanation.tracking import tracking
-from gradcheck.explanation.words import derivation_title, meaning
-from gradcheck.outcome import Outcome
+from gradcheck.outcome import Outcome, Run
 from gradcheck.plan import Plan
 from gradcheck.points import Point
 from gradcheck.program import Call, Program, names
 from gradcheck.settings import Settings, names_of
+from gradcheck.verdict import failing
 
 MAX_NUMBERS = 20_000
 """Numbers on the way of a program up to which it is explained."""
@@ -70,9 +72,14 @@ def explain_program(
             hint="give one point, or --accumulate to let the gradients of all of them add up",
         )
     cases = _cases(program, points, wrt, settings)
-    outcomes = [case.run() for case in cases]
+    search = Search()
+    outcomes = [Inquiry(case, case.run(), search).run() for case in cases]
     lanes = _lanes(program, cases[0], outcomes[0])
-    made = _explanation(lanes, freeze, settings)
+    run = Run(
+        tuple(outcomes), settings.ulps, settings.seed, environment(settings.on_device),
+        failing(settings.assertion, settings.allow),
+    )  # fmt: skip
+    made = _explanation(lanes, run, freeze, settings)
     return replace(made, accumulations=accumulation(cases, outcomes)) if accumulate else made
 
 
@@ -109,13 +116,13 @@ def _lanes(program: Program, case: Case, outcome: Outcome) -> Lanes:
     return Lanes(case, outcome, told)
 
 
-def _explanation(lanes: Lanes, freeze: Sequence[str], settings: Settings) -> Explanation:
+def _explanation(lanes: Lanes, run: Run, freeze: Sequence[str], settings: Settings) -> Explanation:
     from gradcheck.explanation.graphs.build import dynamic_graph
 
-    notes = list(lanes.outcome.notes)
+    notes: list[str] = []
     derivations = tuple(_derivations(lanes, notes))
     try:
-        graph = dynamic_graph(lanes.case, Inquiry(lanes.case, lanes.outcome).run())
+        graph = dynamic_graph(lanes.case, lanes.outcome)
     except (LimitProblem, LaneProblem) as problem:
         graph = None
         notes.append(problem.message)
@@ -123,8 +130,7 @@ def _explanation(lanes: Lanes, freeze: Sequence[str], settings: Settings) -> Exp
     said = meaning(lanes, back) if all(one.kind == "freeze" for one in cuts) else None
     return Explanation(
         lanes.case.plan.program, lanes.case.dtype, settings.on_device, forward(lanes), derivations, back, graph,
-        said, trackings=cuts, notes=tuple(notes),
-        environment=environment(settings.on_device),
+        said, run, trackings=cuts, notes=tuple(notes), environment=run.environment,
     )  # fmt: skip
 
 
@@ -139,7 +145,7 @@ def _derivations(lanes: Lanes, notes: list[str]) -> list[Derivation]:
             leads.add(layer.name)
         for by in reads if layer.name in lanes.told.elementwise else ():
             if lanes.root(layer.name) == layer.name:
-                title = derivation_title(lanes, layer.name, by)
+                title = derivation_title(lanes, layer, by)
                 try:
                     found.append(_worked_out(lanes, derive(lanes, layer, by, title)))
                 except NoDerivation as why:

@@ -9,11 +9,14 @@ from math import prod
 from gradcheck import kernels
 from gradcheck.display import letters, local_formulas
 from gradcheck.explanation.lanes import Lanes, check_equal, formula
-from gradcheck.explanation.model import Arrival, Chain, Formula, Link, Numbers
-from gradcheck.explanation.words import output_name
-from gradcheck.functions import DETACH, TENSOR
+from gradcheck.explanation.meaning import differentiated, element, output_name
+from gradcheck.explanation.model import Arrival, Chain, Link, Numbers
+from gradcheck.explanation.shown import Formula, quotient
+from gradcheck.explanation.shown import over as summed
+from gradcheck.explanation.textbook import textbook
+from gradcheck.functions import DETACH
 from gradcheck.gradients import GradientOutcome
-from gradcheck.program import Call, Layer, Name, Node, Shape, call, names, number, postorder, to_text
+from gradcheck.program import Call, Layer, Node, Number, Shape, call, names, number, to_text
 
 MAX_SHOWN = 160
 """Characters of a formula that is still shown."""
@@ -31,10 +34,7 @@ def _chain(lanes: Lanes, reverse: _Reverse, gradient: GradientOutcome) -> Chain:
     name, whole = gradient.input, lanes.case.plan.display.closed[gradient.input]
     on_the_way = _between(lanes, name)
     arrivals = tuple(reverse.arrival(one) for one in reverse.order if one in on_the_way)
-    straight = all(
-        len(one.links) == 1 and one.links[0].elementwise and one.links[0].partial and not one.links[0].over
-        for one in arrivals[1:]
-    )
+    straight = all(len(one.links) == 1 and one.links[0].partial and not one.links[0].over for one in arrivals[1:])
     closed = None if whole is None else formula(whole, lanes.told.shapes, reverse.rank(name))
     torch = None if gradient.torch is None else tuple(gradient.torch.ravel().tolist())
     numbers = Numbers(gradient.shape, gradient.balls(), torch, tuple(one.ulps for one in gradient.judgements))
@@ -82,13 +82,12 @@ class _Reverse:
 
     # --- words ---
 
-    def title(self, below: str) -> str:
+    def title(self, below: str) -> Formula:
         """Return ``d out/d y[i, j]``; an output of several elements is differentiated as their sum."""
-        name = output_name(self.lanes)
-        output = f"sum({name})" if self.shapes[self.output] else name
+        out = differentiated(self.lanes)
         if below == self.output and not self.shapes[below]:
-            return f"d {output}/d {output}"
-        return f"d {output}/d {self.at(below, self.rank(below))}"
+            return Formula(quotient(out, out))
+        return Formula(quotient(out, element(self.lanes, below, self.rank(below))))
 
     def rank(self, name: str) -> int:
         """Return how many axes the indices of a name are counted from: those of the widest formula that reads it."""
@@ -97,10 +96,6 @@ class _Reverse:
 
     def near(self, name: str) -> list[str]:
         return self.readers.get(name, [])
-
-    def at(self, name: str, rank: int | None = None) -> str:
-        shape = self.shapes[name]
-        return str(Formula(Name(name), {name: letters(shape, len(shape) if rank is None else rank)}))
 
     # --- links and arrivals ---
 
@@ -122,21 +117,32 @@ class _Reverse:
         """Return what flows from a layer to a name that it reads, and its closed form where that can be composed."""
         partial = self.locals[above].get(below)
         rank = max(len(self.shapes[above]), len(self.shapes[below]))
-        title = f"d {self.at(above, rank)}/d {self.at(below, rank)}"
+        reads = names(self.layers[above].expression)
+        slope = quotient(*(element(self.lanes, one, rank) for one in (above, below)), partial=len(reads) > 1)
+        title = Formula(slope)
+        if above not in self.lanes.told.elementwise and not self.is_constant(above, partial):
+            return self.textbook(above, below, title), None
         if partial is None or len(to_text(partial)) > MAX_SHOWN:
-            why = "there is no short formula of it"
-            return Link(above, below, title, None, above in self.lanes.told.elementwise, None, why_not=why), None
-        whole = any(isinstance(one, Call) and (one.op in TENSOR or one.op == DETACH) for one in postorder(partial))
-        elementwise = above in self.lanes.told.elementwise or (self.shapes[above] == () and not whole)
-        if not elementwise:
-            return Link(above, below, title, Formula(partial), False, None), None
+            return Link(above, below, title, None, None, why_not="there is no short formula of it"), None
         over = self.over(above, below)
         flow = self.flow(above, partial, over)
         shown = None if flow is None else self.formula(flow, rank)
         if over and flow is None and above in self.totals:
             inside = _tidy(call("mul", self.totals[above], partial)) or partial
-            shown = self.formula(call("sum", inside, dim=tuple(over.values())), rank)
-        return Link(above, below, title, self.formula(partial, rank), True, shown, tuple(over.values())), flow
+            shown = self.formula(summed([*over.values()], inside), rank)
+        return Link(above, below, title, self.formula(partial, rank), shown, tuple(over.values())), flow
+
+    def is_constant(self, above: str, partial: Node | None) -> bool:
+        """Return whether an operation on tensors has one number as its slope: a sum, a mean, what moves one number."""
+        return self.shapes[above] == () and isinstance(partial, Number)
+
+    def textbook(self, above: str, below: str, title: Formula) -> Link:
+        """Return what textbooks write for what flows through an operation on tensors."""
+        own = letters(self.shapes[below], self.rank(below))
+        seed = output_name(self.lanes) if above == self.output else None
+        found = textbook(self.layers[above], below, own, differentiated(self.lanes), self.shapes, seed)
+        formula, whole = (None if one is None else Formula(one) for one in (found.formula, found.whole))
+        return Link(above, below, title, None, formula, whole=whole, said=found.said)
 
     def over(self, above: str, below: str) -> dict[int, str]:
         """Return the axes along which a name is broadcast to a layer, counted from the right, with their letters."""
@@ -173,7 +179,7 @@ class _Reverse:
         point = {one: self.lanes.array(one) for one in names(total)}
         if not point or all(len(array.shape) <= len(self.shapes[name]) for array in point.values()):
             found = self.lanes.evaluate(total, point, self.shapes[name])
-            check_equal(found, self.lanes.enclosures(truth), f"d {self.output}/d {name} = {to_text(total)}")
+            check_equal(found, self.lanes.enclosures(truth), f"{self.title(name)} = {to_text(total)}")
 
     def arrival(self, name: str) -> Arrival:
         """Return the cotangent of a name with all that flows into it."""

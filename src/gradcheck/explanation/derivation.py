@@ -11,8 +11,9 @@ import numpy as np
 from gradcheck import kernels
 from gradcheck.explanation.definitions import definition
 from gradcheck.explanation.lanes import Array, Balls, Lanes, check_equal, formula
-from gradcheck.explanation.model import D, Derivation, Formula, Numbers, Rule, Step, Use, derivative
+from gradcheck.explanation.model import Derivation, Numbers, Rule, Step, Use
 from gradcheck.explanation.rules import COLLECT, KNOWN, SIMPLIFY, TRIVIAL, Match, match
+from gradcheck.explanation.shown import D, Formula, derivative
 from gradcheck.explanation.simplify import simplified
 from gradcheck.program import Call, Layer, Name, Node, Shape, names, rebuild, to_text
 
@@ -30,7 +31,7 @@ class NoDerivation(Exception):
     """There is nothing to show, for a reason in words."""
 
 
-def derive(lanes: Lanes, layer: Layer, by: str, title: str) -> Derivation:
+def derive(lanes: Lanes, layer: Layer, by: str, title: Formula) -> Derivation:
     """Return the derivation of one elementwise layer by a name that it reads.
 
     Raises NoDerivation where it would be too long, or cannot be proved at the point or beside it, and Contradiction

@@ -7,10 +7,11 @@ from fractions import Fraction
 
 from gradcheck.constants import in_fractions
 from gradcheck.explanation.lanes import Array, Lanes, formula
-from gradcheck.explanation.model import POINT, Evaluation, Formula, Forward, Leaf, Numbers, Stage, Term, point
+from gradcheck.explanation.model import Evaluation, Forward, Leaf, Numbers, Stage, Term
 from gradcheck.explanation.rules import flat_sum
+from gradcheck.explanation.shown import POINT, Formula, point
 from gradcheck.formats import Ball, Dyadic, exact_text
-from gradcheck.program import Call, Layer, Name, Node, fold, names, rebuild, to_text
+from gradcheck.program import Call, Layer, Name, Node, fold, names, rebuild
 
 MAX_EXPONENT = 4096
 """Binary exponent up to which a number of the point is put into a formula."""
@@ -36,14 +37,17 @@ def _stage(lanes: Lanes, layer: Layer) -> Stage:
     elementwise = layer.name in lanes.told.elementwise
     shown = formula(layer.expression, lanes.told.shapes) if elementwise else Formula(layer.expression)
     scalar = elementwise and not any(lanes.told.shapes[one] for one in (*reads, layer.name))
-    worked_out = evaluate(lanes, layer.name, layer.expression) if scalar and reads and root == layer.name else None
+    called = "f" if len(lanes.told.program.layers) == 1 else layer.name
+    worked_out = (
+        evaluate(lanes, Formula(Name(called)), layer.expression) if scalar and reads and root == layer.name else None
+    )
     return Stage(
-        layer.name, to_text(layer.expression), shown, lanes.value(layer.name), lanes.case.dtype, grad_fn, reads,
+        layer.name, lanes.told.texts[layer.name], shown, lanes.value(layer.name), lanes.case.dtype, grad_fn, reads,
         worked_out,
     )  # fmt: skip
 
 
-def evaluate(lanes: Lanes, title: str, node: Node) -> Evaluation | None:
+def evaluate(lanes: Lanes, title: Formula, node: Node) -> Evaluation | None:
     """Return a formula of numbers worked out at the point, term by term; None where a name has no number there."""
     arrays = {name: lanes.array(name) for name in names(node)}
     by = {name: _number(lanes, name, array) for name, array in arrays.items()}

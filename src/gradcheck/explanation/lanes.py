@@ -15,7 +15,8 @@ from gradcheck.case.one import Case
 from gradcheck.diagnose.graph import Graph, Site, graph
 from gradcheck.display import letters
 from gradcheck.errors import LaneProblem
-from gradcheck.explanation.model import Formula, Numbers
+from gradcheck.explanation.model import Numbers
+from gradcheck.explanation.shown import Formula
 from gradcheck.explanation.told import Told
 from gradcheck.formats import Ball, Format
 from gradcheck.functions import COMPOSITE

@@ -2,61 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from fractions import Fraction
 from typing import TYPE_CHECKING
 
+from gradcheck.explanation.shown import Formula
 from gradcheck.formats import Ball
-from gradcheck.program import Call, Name, Node, Number, Program, Shape, call, rebuild, to_text
+from gradcheck.outcome import Run
+from gradcheck.program import Program, Shape
 
 if TYPE_CHECKING:
     from gradcheck.explanation.graphs.model import DynamicGraph
-
-# --- formulas -------------------------------------------------------------------------------------
-
-D = "D"
-"""The operation of a derivative still to be taken: ``Call(D, (body,), (("by", "x"),))``, written ``D[body]``."""
-POINT = "point"
-"""The operation of a number of the point in a name's place: ``Call(POINT, (Number,), (("name", "x"), ("text", "2")))``,
-written ``(2)``, in brackets; ``text`` is the number as its dtype writes it (0.1). It is only ever printed."""
-
-
-def derivative(body: Node, by: str) -> Call:
-    """Return the derivative of an expression by a name, still to be taken."""
-    return call(D, body, by=by)
-
-
-@dataclass(frozen=True, slots=True)
-class Formula:
-    """An expression to be shown: IR, in which ``D`` and ``POINT`` may stand, and the indices of its names.
-
-    ``indices`` holds the letters or numbers of each name that is written with some: ``{"y": ("i", "j")}`` for
-    ``y[i, j]``; a name that is not there is written by itself. ``str()`` of it is the text in the language.
-    """
-
-    node: Node
-    indices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-
-    def __str__(self) -> str:
-        text = to_text(rebuild(self.node, lambda part: _in_words(part, self.renamed)), self.renamed)
-        return re.sub(r"\((\(-?[\w.+-]+\))\)", r"\1", text)  # sin((2)) is sin(2)
-
-    def renamed(self, name: str) -> str:
-        """Return a name with its indices."""
-        letters = self.indices.get(name, ())
-        return f"{name}[{', '.join(letters)}]" if letters else name
-
-
-def _in_words(part: Node, rename: Callable[[str], str]) -> Node:
-    """Return a node of explanations as a name that reads as it does."""
-    if isinstance(part, Call) and part.op == D:
-        return Name(f"D[{to_text(part.args[0], rename)}]")
-    if isinstance(part, Call) and part.op == POINT:
-        return Name(f"({part.param('text')})")
-    return part
-
 
 # --- numbers --------------------------------------------------------------------------------------
 
@@ -97,7 +53,7 @@ class Term:
 class Evaluation:
     """A scalar formula at the point: ``2*(2)**4 + (2)**3 = 32 + 8 = 40``. ``title`` is ``f`` or ``d f/d x``."""
 
-    title: str
+    title: Formula
     formula: Formula
     substituted: Formula
     terms: tuple[Term, ...]
@@ -188,7 +144,7 @@ class Derivation:
     derivative that the check uses, which the last step leaves.
     """
 
-    title: str
+    title: Formula
     layer: str
     by: str
     start: Formula
@@ -205,19 +161,21 @@ class Derivation:
 class Link:
     """What flows from one layer to one name that it reads.
 
-    ``partial`` is the derivative of an element (``4*y[i]``), ``elementwise``; else it is the cotangent of the whole
-    tensor, written with ``ct`` for the cotangent of the layer (``ct @ w.T``). None where there is no short formula.
-    ``flow`` is what this link alone adds to the cotangent of ``below``: ``d out/d above * partial``, summed over the
-    indices ``over`` along which ``below`` was broadcast. ``why_not`` says why there is no partial.
+    ``partial`` is the derivative of an element (``4*y[i]``) of an elementwise layer or of a full reduction; None for
+    any other operation on tensors, and where there is no short formula. ``flow`` is what this link alone adds to the
+    cotangent of ``below``: ``d out/d above * partial``, summed over the indices ``over`` along which ``below`` was
+    broadcast, or what textbooks write for the operation. ``whole`` is that of whole matrices, and ``said`` a sentence
+    about it. ``why_not`` says why there is no formula.
     """
 
     above: str
     below: str
-    title: str
+    title: Formula
     partial: Formula | None
-    elementwise: bool
     flow: Formula | None
     over: tuple[str, ...] = ()
+    whole: Formula | None = None
+    said: str | None = None
     why_not: str | None = None
 
 
@@ -229,7 +187,7 @@ class Arrival:
     """
 
     name: str
-    title: str
+    title: Formula
     links: tuple[Link, ...]
     total: Formula | None
     numbers: Numbers
@@ -246,7 +204,7 @@ class Chain:
 
     output: str
     input: str
-    title: str
+    title: Formula
     arrivals: tuple[Arrival, ...]
     product: tuple[Link, ...]
     closed: Formula | None
@@ -299,12 +257,12 @@ class Tracking:
 # --- all of it ------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Explanation:
     """One program at one point, explained. ``meaning`` is a sentence: the slope at (2, 63).
 
-    ``notes`` say what was left out and why. ``writers`` turn it into a document of a form (``html``, ``latex``,
-    ``markdown``), for notebooks.
+    ``run`` is the check itself: its verdicts, and what is at fault where torch is not right. ``notes`` say what was
+    left out and why. ``writers`` turn it into a text, for ``print``, and for notebooks into ``html`` and ``latex``.
 
     >>> from gradcheck import explain
     >>> found = explain("y = 3*x; y**2", x=2)
@@ -320,19 +278,24 @@ class Explanation:
     chains: tuple[Chain, ...]
     graph: DynamicGraph | None
     meaning: str | None
+    run: Run
     accumulations: tuple[Accumulation, ...] = ()
     trackings: tuple[Tracking, ...] = ()
     notes: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     writers: Mapping[str, Callable[[Explanation], str]] = field(default_factory=dict, repr=False, compare=False)
 
+    def __str__(self) -> str:
+        return self.writers["text"](self) if "text" in self.writers else repr(self)
+
+    def __repr__(self) -> str:
+        """Return one line: what is explained, and the verdict."""
+        at = ", ".join(leaf.name for leaf in self.forward.leaves)
+        program = " ".join(self.program.source.split())
+        return f"<explanation of {program!r} by {at} in {self.dtype}: {self.run.verdict}>"
+
     def _repr_html_(self) -> str | None:
         return self.writers["html"](self) if "html" in self.writers else None
 
     def _repr_latex_(self) -> str | None:
         return self.writers["latex"](self) if "latex" in self.writers else None
-
-
-def point(value: Fraction, name: str, text: str) -> Call:
-    """Return a number of the point that stands in a name's place."""
-    return call(POINT, Number(value), name=name, text=text)

@@ -9,7 +9,8 @@ from functools import lru_cache, reduce
 
 from gradcheck import kernels
 from gradcheck.explanation.definitions import definition
-from gradcheck.explanation.model import Formula, Rule, derivative
+from gradcheck.explanation.model import Rule
+from gradcheck.explanation.shown import Formula, derivative
 from gradcheck.functions import ELEMENTWISE, WHERE
 from gradcheck.kernels import ONE, ZERO
 from gradcheck.program import Call, Name, Node, Number, call, names, number, rebuild, substitute

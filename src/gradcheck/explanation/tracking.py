@@ -10,7 +10,8 @@ import numpy as np
 from gradcheck import autograd, exact, kernels
 from gradcheck.display import compose
 from gradcheck.explanation.lanes import Array, Lanes, formula
-from gradcheck.explanation.model import Formula, Numbers, Tracking
+from gradcheck.explanation.model import Numbers, Tracking
+from gradcheck.explanation.shown import Formula
 from gradcheck.functions import DETACH
 from gradcheck.lower import Core, lower
 from gradcheck.plan import Plan

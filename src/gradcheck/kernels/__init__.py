@@ -113,6 +113,9 @@ def _is_high(power: Any) -> bool:
 def tidy(node: Node) -> Node:
     """Return an elementwise expression as SymPy would write it, multiplied out where that is shorter.
 
+    Powers of one base are one power where that is shorter, as ``x*x**(x - 1)`` is ``x**x``: it is for reading, since at
+    ``x = 0`` only one of the two has a value.
+
     >>> from gradcheck.parse import parse
     >>> from gradcheck.program import to_text
     >>> to_text(tidy(parse("x*(1 + 2) + x").layers[0].expression))
@@ -120,7 +123,36 @@ def tidy(node: Node) -> Node:
     """
     leaves = {leaf: _symbol(leaf) for leaf in names(node)}
     with _closed_forms_only():
-        return lift(_shortest(to_sympy(node, leaves)))
+        return lift(_shortest(_gathered(to_sympy(node, leaves))))
+
+
+def _gathered(expression: Any) -> Any:
+    """Return an expression whose products have one power of each base, where that is shorter."""
+    made = expression.replace(_has_tower, _one_power)
+    return made if len(str(made)) < len(str(expression)) else expression
+
+
+def _is_tower(part: Any) -> bool:
+    """Tell a power with letters in its exponent, whose base may be 0: for SymPy it is a function of its own."""
+    return type(part).__name__ == "pow"
+
+
+def _has_tower(part: Any) -> bool:
+    return bool(part.is_Mul) and sum(map(_is_tower, part.args)) == 1
+
+
+def _one_power(product: Any) -> Any:
+    """Return a product in which whole powers of a tower's base have gone into its exponent."""
+    [tower] = filter(_is_tower, product.args)
+    base, exponent = tower.args
+    rest = []
+    for factor in product.args:
+        other, power = factor.as_base_exp()
+        if other == base and power.is_Integer:
+            exponent += power
+        elif factor is not tower:
+            rest.append(factor)
+    return sympy.Mul(*rest, type(tower)(base, exponent))
 
 
 def difference(a: Node, b: Node) -> Node:

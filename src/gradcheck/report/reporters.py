@@ -73,15 +73,15 @@ REPORTERS: dict[str, Reporter] = {
         "code scanning", "sarif:write", suffixes=("sarif",), media="application/sarif+json", form=JSON
     ),
     "markdown": Reporter(
-        "comments and wikis", "markdown:write", "explain_markdown:render_markdown", ("md", "markdown"),
+        "comments and wikis", "markdown:write", "lesson.markdown:render", ("md", "markdown"),
         "text/markdown",
     ),
-    "terminal": Reporter("people at a terminal", explanation="explain:write", suffixes=("txt", "log")),
+    "terminal": Reporter("people at a terminal", explanation="lesson.terminal:write", suffixes=("txt", "log")),
     "latex": Reporter(
-        "papers", explanation="explain_latex:render_latex", suffixes=("tex",), media="application/x-tex"
+        "papers", explanation="lesson.latex:render", suffixes=("tex",), media="application/x-tex"
     ),
     "html": Reporter(
-        "a browser", explanation="explain_html:render_html", suffixes=("html", "htm"), media="text/html", form=XML
+        "a browser", explanation="lesson.html:render", suffixes=("html", "htm"), media="text/html", form=XML
     ),
 }  # fmt: skip
 """What writes every format, by its name; to add one takes its file and its row."""

@@ -186,7 +186,7 @@ SETTINGS = (
     Setting("freeze", kinds.WORDS, EXPLAIN, "Let these inputs have requires_grad=False.", "INPUT,...", sample="x"),
     Setting("accumulate", kinds.FLAG, EXPLAIN,
             "Run backward() at every point without zeroing, and follow what adds up."),
-    Setting("steps", kinds.FLAG, EXPLAIN, "One step at a time: Enter goes on."),
+    Setting("steps", kinds.FLAG, EXPLAIN, "One step at a time: Enter goes on, q quits."),
     Setting("hint", kinds.FLAG, EXPLAIN,
             "Name the next rule before its result; without --steps, leave the results out."),
     Setting("graph", kinds.FILE, EXPLAIN, "Draw the dynamic graph to a file: .svg, .dot or .mmd.", "FILE"),

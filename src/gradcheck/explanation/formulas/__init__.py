@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 from gradcheck.explanation.formulas.latex import LATEX
 from gradcheck.explanation.formulas.mathml import MATHML
-from gradcheck.explanation.formulas.titles import titled
 from gradcheck.explanation.formulas.typeset import typeset
 from gradcheck.program import Node
 
@@ -33,4 +32,4 @@ def to_mathml(node: Node, rename: Callable[[str], str] = str) -> str:
     return typeset(node, MATHML, rename).markup
 
 
-__all__ = ["titled", "to_latex", "to_mathml"]
+__all__ = ["to_latex", "to_mathml"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from gradcheck.explanation.formulas.names import GREEK
@@ -82,6 +83,37 @@ def _cases(rows: Sequence[tuple[str, str]]) -> str:
     return rf"\begin{{cases}} {lines} \end{{cases}}"
 
 
+MAX_WIDE = 60
+"""Signs of a sum within brackets from which it stands in several lines."""
+BELOW = r" \\ & "
+
+
+def filled(terms: Sequence[str], wide: int) -> list[str]:
+    """Return the terms of a sum, each with its sign, in lines of about ``wide`` signs that are seen."""
+    made: list[str] = []
+    for term in terms:
+        if made and _seen(made[-1]) + _seen(term) <= wide:
+            made[-1] += term
+        else:
+            made.append("{}" * bool(made) + term.lstrip())
+    return [" ".join(one.split()) for one in made]
+
+
+def _seen(source: str) -> int:
+    """Return about how many signs are seen of a source."""
+    return len(re.sub(r"\\[a-zA-Z]+|[{}_^&\s\\]", lambda found: "." if len(found[0]) > 1 else "", source))
+
+
+def _wide(terms: Sequence[str]) -> str:
+    lines = filled(terms, MAX_WIDE)
+    return "".join(terms) if len(lines) == 1 else below_each_other(lines)
+
+
+def below_each_other(lines: Sequence[str]) -> str:
+    """Return lines as one formula."""
+    return rf"\begin{{aligned}} & {BELOW.join(lines)} \end{{aligned}}"
+
+
 LATEX = Notation(
     letter=_letter,
     word=_word,
@@ -96,6 +128,7 @@ LATEX = Notation(
     big=_big,
     fence=_fence,
     cases=_cases,
+    wide=_wide,
     times=lambda tight: "" if tight else r"\,",
     space=r"\,",
 )

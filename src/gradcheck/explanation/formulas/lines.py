@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from gradcheck.explanation.formulas.latex import LATEX
+from gradcheck.explanation.formulas.latex import LATEX, filled
 from gradcheck.explanation.formulas.mathml import MATHML
 from gradcheck.explanation.formulas.names import literal, numeral
 from gradcheck.explanation.formulas.notation import Notation
 from gradcheck.explanation.formulas.typeset import typeset
-from gradcheck.explanation.model import Formula
+from gradcheck.explanation.shown import Formula
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,12 @@ class Over:
     indices: tuple[str, ...]
 
 
-Line = tuple[Formula | Sign | Numeral | Over, ...]
+@dataclass(frozen=True, slots=True)
+class Times:
+    """The product of what stands before and after it, which formulas leave unsaid."""
+
+
+Line = tuple[Formula | Sign | Numeral | Over | Times, ...]
 
 
 def latex(line: Line) -> str:
@@ -45,6 +50,15 @@ def latex(line: Line) -> str:
     '2 \\cdot (-0.5) = -1'
     """
     return " ".join("".join(_pieces(line, LATEX)).split())
+
+
+def latex_lines(line: Line, wide: int) -> list[str]:
+    r"""Return a line in LaTeX's mathematics in pieces of about ``wide`` signs, broken between the terms of sums.
+
+    >>> latex_lines((Numeral("2"), Sign("+"), Numeral("3")), 2)
+    ['2', '{}+ 3']
+    """
+    return filled(list(_pieces(line, LATEX)), wide)
 
 
 def mathml(line: Line) -> list[str]:
@@ -60,7 +74,9 @@ def text(line: Line) -> str:
     """
     words = []
     for part in line:
-        if isinstance(part, Over):
+        if isinstance(part, Times):
+            words.append("*")
+        elif isinstance(part, Over):
             words.append(f"sum over {', '.join(part.indices)} of")
         elif isinstance(part, Numeral):
             words.append(f"({part.text})" if part.inner and part.text.startswith("-") else part.text)
@@ -75,6 +91,8 @@ def _pieces(line: Line, notation: Notation) -> Iterator[str]:
     for part in line:
         if isinstance(part, Sign):
             held += notation.sign(part.text)
+        elif isinstance(part, Times):
+            held += notation.times(False)
         elif isinstance(part, Over):
             held += notation.big("∑", literal(notation, ", ".join(part.indices)))
         else:

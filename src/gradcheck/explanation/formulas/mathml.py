@@ -67,6 +67,7 @@ MATHML = Notation(
     big=_big,
     fence=_fence,
     cases=_cases,
+    wide="".join,
     times=lambda tight: f"<mo>{TIMES}</mo>" if tight else f'<mo lspace="0.17em" rspace="0">{TIMES}</mo>',
     space='<mspace width="0.17em"/>',
 )

@@ -18,6 +18,7 @@ class Notation:
     Of markup: ``negative`` a minus before it, ``fraction`` above and below, ``power`` base and exponent, ``index`` base
     and what stands below to the right, ``big`` a large sign and what stands under it, if anything, ``root``, ``fence``
     left sign, body, right sign and whether it is tall, ``cases`` values with their conditions.
+    ``wide`` puts together the terms of a sum, each with its sign, which in one line may be too wide for a page.
     ``times`` is a product without a sign, tight or with a thin ``space``.
     """
 
@@ -34,5 +35,6 @@ class Notation:
     big: Pair
     fence: Callable[[str, str, str, bool], str]
     cases: Callable[[Sequence[tuple[str, str]]], str]
+    wide: Callable[[Sequence[str]], str]
     times: Callable[[bool], str]
     space: str

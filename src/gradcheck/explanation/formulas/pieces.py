@@ -9,6 +9,8 @@ from enum import Enum, IntEnum
 class Level(IntEnum):
     """How tightly an expression holds together, loosest first."""
 
+    POINT = -1
+    """A number of the point, which stands in brackets in every operation."""
     CASES = 0
     OR = 1
     AND = 2

@@ -9,7 +9,7 @@ from fractions import Fraction
 from gradcheck.explanation.formulas.names import is_word, literal, name, numeral
 from gradcheck.explanation.formulas.notation import Notation
 from gradcheck.explanation.formulas.pieces import Edge, Level, Piece, needs_dot
-from gradcheck.explanation.model import POINT, D
+from gradcheck.explanation.shown import AT, LETTER, LITERAL, OVER, POINT, QUOTIENT, D
 from gradcheck.program import Call, Name, Node, Number, Param, call, fold, param_text, postorder, to_text
 
 MAX_EXPONENT = 12
@@ -49,9 +49,8 @@ class Printer:
     def bracketed(self, piece: Piece) -> Piece:
         """Return a piece in brackets."""
         made = self.notation.fence("(", piece.markup, ")", piece.tall)
-        return Piece(
-            made, first=Edge.BRACKET, last=Edge.BRACKET, tall=piece.tall, plain=piece.plain, size=piece.size + 2
-        )
+        edge = Edge.DIGIT if piece.level is Level.POINT else Edge.BRACKET
+        return Piece(made, first=edge, last=edge, tall=piece.tall, plain=piece.plain, size=piece.size + 2)
 
     def held(self, piece: Piece, level: Level, *, first: bool = True, last: bool = True) -> Piece:
         """Return a piece as an operand, in brackets where it needs them."""
@@ -79,10 +78,22 @@ class Printer:
         return self.minus(made) if value < 0 else made
 
     def point(self, node: Call, _args: list[Piece]) -> Piece:
-        """Return a number of the point, in brackets."""
+        """Return a number of the point, which an operation has in brackets: f(2), and 3·(2)."""
         text = str(node.param("text"))
-        made = self.notation.fence("(", numeral(self.notation, text), ")", False)
-        return Piece(made, first=Edge.DIGIT, last=Edge.DIGIT, plain=True, size=len(text) + 2)
+        made = numeral(self.notation, text)
+        return Piece(made, Level.POINT, Edge.DIGIT, Edge.DIGIT, plain=True, size=len(text) + 2)
+
+    def literal(self, node: Call, _args: list[Piece]) -> Piece:
+        """Return a number as the user wrote it."""
+        text = str(node.param("text"))
+        return Piece(
+            numeral(self.notation, text), Level.PRODUCT if "e" in text else Level.ATOM, Edge.DIGIT, Edge.DIGIT,
+            plain=True, size=len(text),
+        )  # fmt: skip
+
+    def letter(self, node: Call, _args: list[Piece]) -> Piece:
+        """Return an index."""
+        return Piece(self.notation.letter(str(node.param("name"))), first=Edge.LETTER, last=Edge.LETTER)
 
     def constant(self, node: Call, _args: list[Piece]) -> Piece:
         """Return pi, e or infinity."""
@@ -232,6 +243,22 @@ class Printer:
         made = self.notation.big(sign, below) + body.markup
         return Piece(made, Level.MATMUL, last=body.last, open=True, tall=True, size=body.size + 2)
 
+    def at(self, _node: Call, args: list[Piece]) -> Piece:
+        """Return one element of a tensor."""
+        base, *indices = args
+        made = self.notation.index(base.markup, self.notation.sign(",").join(one.markup for one in indices))
+        return replace(base, markup=made, last=Edge.LETTER, size=sum(one.size for one in args))
+
+    def over(self, node: Call, args: list[Piece]) -> Piece:
+        """Return a sum or a product over indices."""
+        letters = node.param("letters")
+        assert isinstance(letters, tuple)
+        named = self.notation.sign(",").join(self.notation.letter(str(one)) for one in letters)
+        below = args[1].markup if len(args) > 1 else named
+        body = self.held(args[0], Level.PRODUCT, first=False)
+        made = self.notation.big("∑" if node.param("big") == "sum" else "∏", below) + body.markup
+        return Piece(made, Level.MATMUL, last=body.last, open=True, tall=True, size=body.size + 2)
+
     def norm(self, node: Call, args: list[Piece]) -> Piece:
         """Return a norm, with its order below it unless that is 2."""
         order = node.param("p", 2)
@@ -277,11 +304,12 @@ class Printer:
         The parameter ``partial`` says that other names are held where they are: it has round d's.
         """
         d = self.notation.sign("∂") if node.param("partial") else self.notation.letter("d")
-        by = self.differential(d, self.name(str(node.param("by"))))
-        if isinstance(node.args[0], Name):
+        by = self.differential(d, self.name(str(node.param("by"))) if node.op == D else args[1])
+        if isinstance(node.args[0], Name) or (isinstance(node.args[0], Call) and node.args[0].op == AT):
             made = self.notation.fraction(self.differential(d, args[0]), by)
             return Piece(made, Level.POWER, Edge.FRACTION, Edge.FRACTION, tall=True, size=args[0].size + 5)
-        made = self.notation.fraction(d, by) + self.notation.fence("[", args[0].markup, "]", True)
+        body = self.notation.wide(args[0].terms) if args[0].terms else args[0].markup
+        made = self.notation.fraction(d, by) + self.notation.fence("[", body, "]", True)
         return Piece(made, Level.APPLIED, Edge.FRACTION, Edge.BRACKET, tall=True, size=args[0].size + 5)
 
     def differential(self, d: str, piece: Piece) -> str:
@@ -353,6 +381,7 @@ def large(sign: str) -> Form:
 
 FORMS: dict[str, Form] = {
     "pi": Printer.constant, "e": Printer.constant, "inf": Printer.constant, POINT: Printer.point, D: Printer.derivative,
+    QUOTIENT: Printer.derivative, LITERAL: Printer.literal, LETTER: Printer.letter, AT: Printer.at, OVER: Printer.over,
     "neg": Printer.negated, "add": infix("+", Level.SUM, chains=True), "sub": infix("-", Level.SUM, chains=True),
     "mul": Printer.product, "matmul": Printer.matmul, "remainder": Printer.modulo, "outer": infix("⊗", Level.PRODUCT),
     "div": Printer.fraction, "reciprocal": Printer.fraction, "rsqrt": Printer.root, "sqrt": Printer.root,

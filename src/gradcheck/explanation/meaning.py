@@ -1,4 +1,4 @@
-"""What an explanation says in sentences: titles, and what a gradient means."""
+"""What derivatives are called, and what a gradient means, in one sentence."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from collections.abc import Sequence
 
 from gradcheck.display import letters
 from gradcheck.explanation.lanes import Lanes
-from gradcheck.explanation.model import Chain, Formula
+from gradcheck.explanation.model import Chain
+from gradcheck.explanation.shown import Formula, at, letter, quotient
 from gradcheck.formats import Ball, exact_text
-from gradcheck.program import Name, unravel
+from gradcheck.program import Layer, Name, Node, call, names, unravel
+from gradcheck.verdict import Verdict
 
 
 def output_name(lanes: Lanes) -> str:
@@ -16,13 +18,23 @@ def output_name(lanes: Lanes) -> str:
     return "f" if len(lanes.told.program.layers) == 1 else lanes.told.output
 
 
-def derivation_title(lanes: Lanes, layer: str, by: str) -> str:
+def differentiated(lanes: Lanes) -> Node:
+    """Return what is differentiated: the output, or the sum of its elements."""
+    name = Name(output_name(lanes))
+    return call("sum", name) if lanes.told.shapes[lanes.told.output] else name
+
+
+def element(lanes: Lanes, name: str, rank: int, called: str | None = None) -> Node:
+    """Return an element of a layer or an input, with indices that are counted from the right of ``rank`` axes."""
+    return at(called or name, [letter(one) for one in letters(lanes.told.shapes[name], rank)])
+
+
+def derivation_title(lanes: Lanes, layer: Layer, by: str) -> Formula:
     """Return ``d z[i, j]/d y[i, j]``, or ``d f/d x`` where the program is one formula."""
-    shapes = lanes.told.shapes
-    rank = len(shapes[layer])
-    above = "f" if len(lanes.told.program.layers) == 1 else layer
-    names = [Formula(Name(shown), {shown: letters(shapes[one], rank)}) for shown, one in ((above, layer), (by, by))]
-    return f"d {names[0]}/d {names[1]}"
+    rank = len(lanes.told.shapes[layer.name])
+    called = "f" if len(lanes.told.program.layers) == 1 else None
+    above, below = element(lanes, layer.name, rank, called), element(lanes, by, rank)
+    return Formula(quotient(above, below, partial=len(names(layer.expression)) > 1))
 
 
 def meaning(lanes: Lanes, chains: Sequence[Chain]) -> str | None:
@@ -57,4 +69,5 @@ def _slope(lanes: Lanes, chain: Chain, slope: str) -> str | None:
     sign = "-" if slope.startswith("-") else "+"
     step = f"({chain.input} + {x[1:]})" if x.startswith("-") else f"({chain.input} - {x})"
     near = f"near {chain.input} = {x}, {name} is about {y} {sign} {slope.lstrip('-')}*{step}"
-    return f"{slope} is the slope at ({x}, {y}): {near}"
+    wrong = any(Verdict(one).fails for one in chain.verdicts)
+    return f"{slope} is the {'true ' if wrong else ''}slope at ({x}, {y}): {near}"

@@ -9,23 +9,26 @@ from gradcheck.explanation.formulas import lines
 from gradcheck.explanation.formulas.lines import Line
 from gradcheck.explanation.graphs.svg import picture
 from gradcheck.explanation.model import Explanation
-from gradcheck.report.explain_blocks import (
+from gradcheck.report.lesson.blocks import (
     Block,
+    Break,
     Code,
-    Drawing,
     Equation,
-    Equations,
+    Formulas,
     Heading,
     Inline,
     Maths,
-    Paragraph,
+    Rows,
+    Sentence,
     Source,
+    Story,
     Strong,
-    Table,
+    Tree,
     Words,
 )
-from gradcheck.report.explain_lesson import lesson
-from gradcheck.verdict import Tone, Verdict
+from gradcheck.report.lesson.build import lesson
+from gradcheck.report.lesson.story import story
+from gradcheck.verdict import Tone
 
 ROOT = "gradcheck-lesson"
 """The class that all rules of the style begin with, so that a notebook keeps its own."""
@@ -68,7 +71,9 @@ STYLE = """
 .R .why b { color: var(--mark); }
 .R .meaning { padding: .75rem 1rem; background: var(--tint); border-left: 3px solid var(--mark);
   border-radius: 0 6px 6px 0; }
-.R .note { color: var(--dim); font-size: .875rem; }
+.R .note, .R .foot, .R .open { color: var(--dim); font-size: .875rem; }
+.R .answer { font-weight: 600; }
+.R .scroll pre { white-space: pre; overflow-wrap: normal; width: max-content; min-width: 100%; box-sizing: border-box; }
 .R .good { color: var(--good); }
 .R .bad { color: var(--bad); font-weight: 600; }
 .R .other { color: var(--other); }
@@ -91,7 +96,7 @@ STYLE = """
 """.replace(".R ", f".{ROOT} ")
 
 
-def render_html(explanation: Explanation) -> str:
+def render(explanation: Explanation, *, hint: bool = False) -> str:
     """Return an explanation as a page of its own: no script, nothing from elsewhere."""
     title = escape(printable(explanation.program.source.replace("\n", "; ")))
     return (
@@ -101,13 +106,13 @@ def render_html(explanation: Explanation) -> str:
         f"<title>The gradient of {title}</title>\n"
         "<style>html { background: #ffffff; } body { margin: 0; }"
         " @media (prefers-color-scheme: dark) { html { background: #0d1117; } }</style>\n"
-        f"</head>\n<body>\n{fragment(explanation, 'main')}</body>\n</html>\n"
+        f"</head>\n<body>\n{fragment(explanation, 'main', hint=hint)}</body>\n</html>\n"
     )
 
 
-def fragment(explanation: Explanation, element: str = "div") -> str:
+def fragment(explanation: Explanation, element: str = "div", *, hint: bool = False) -> str:
     """Return an explanation as one element with a style of its own, for a notebook."""
-    body = "".join(f"{_block(block)}\n" for block in lesson(explanation))
+    body = "".join(f"{_block(block)}\n" for block in lesson(explanation, hint=hint))
     return f'<{element} class="{ROOT}">\n<style>{STYLE}</style>\n{body}</{element}>\n'
 
 
@@ -115,36 +120,41 @@ def _block(block: Block) -> str:
     match block:
         case Heading(words, level):
             return f"<h{level}>{_words(words)}</h{level}>"
-        case Paragraph(words, kind):
+        case Sentence(words, kind):
             return f'<p class="{kind}">{_words(words)}</p>'
         case Source(source):
             return f"<pre><code>{_text(source)}</code></pre>"
-        case Equations(rows):
+        case Formulas(rows):
             return f'<div class="lines">{"".join(map(_equation, rows))}</div>'
-        case Table():
+        case Rows():
             return f'<div class="scroll" tabindex="0">{_table(block)}</div>'
-        case Drawing(graph):
+        case Tree(graph):
             return f"<figure>{picture(graph)}</figure>"
+        case Story(run):
+            return f'<div class="scroll" tabindex="0"><pre>{_text(story(run))}</pre></div>'
+        case Break():
+            return ""
 
 
 def _equation(one: Equation) -> str:
     """Return a line in three columns; the rule stands above its right side, a note below."""
     sign = f"<math><mo>{escape(one.sign)}</mo></math>" if one.right else ""
-    why, note = (f'<div class="why">{_words(one)}</div>' if one else "" for one in (one.why, one.note))
+    rule = f"{_words(one.why)}{'<br>' if one.aside else ''}{_words(one.aside)}"
+    why, note = (f'<div class="why">{each}</div>' if each else "" for each in (rule, _words(one.note)))
     left, right = (_maths(side, displayed=True) for side in (one.left, one.right))
     return f'{why}<div>{left}</div><div>{sign}</div><div class="rest">{right}</div>{note}'
 
 
-def _table(table: Table) -> str:
-    head = "".join(_cell("th", k, words, table) for k, words in enumerate(table.header))
+def _table(table: Rows) -> str:
+    head = "".join(_cell("th", k, column.head, table) for k, column in enumerate(table.columns))
     rows = "".join(
         f"<tr>{''.join(_cell('td', k, words, table) for k, words in enumerate(row))}</tr>" for row in table.rows
     )
     return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
 
 
-def _cell(element: str, k: int, words: Words, table: Table) -> str:
-    right = ' class="right"' if k in table.right else ""
+def _cell(element: str, k: int, words: Words, table: Rows) -> str:
+    right = ' class="right"' if table.columns[k].right else ""
     return f"<{element}{right}>{_words(words)}</{element}>"
 
 
@@ -161,9 +171,8 @@ def _inline(one: Inline) -> str:
         return f"<b>{_text(one.text)}</b>"
     if isinstance(one, Maths):
         return _maths(one.line)
-    verdict = Verdict(one.verdict)
-    tone = verdict.tone if verdict.tone in COLORED else "other"
-    return f'<span class="{tone}">{verdict.signed}</span>'
+    tone = one.verdict.tone if one.verdict.tone in COLORED else "other"
+    return f'<span class="{tone}">{one.verdict.signed}</span>'
 
 
 def _maths(line: Line, *, displayed: bool = False) -> str:

@@ -10,49 +10,55 @@ from gradcheck.explanation.formulas import lines
 from gradcheck.explanation.formulas.lines import Sign
 from gradcheck.explanation.graphs.mermaid import mermaid
 from gradcheck.explanation.model import Explanation
-from gradcheck.report.explain_blocks import (
+from gradcheck.report.lesson.blocks import (
     Block,
+    Break,
     Code,
-    Drawing,
     Equation,
-    Equations,
+    Formulas,
     Heading,
     Inline,
     Maths,
-    Paragraph,
+    Rows,
+    Sentence,
     Source,
+    Story,
     Strong,
-    Table,
+    Tree,
     Words,
 )
-from gradcheck.report.explain_lesson import lesson
+from gradcheck.report.lesson.build import lesson
+from gradcheck.report.lesson.story import story
 from gradcheck.report.markdown import ACTIVE
-from gradcheck.verdict import Verdict
 
 
-def render_markdown(explanation: Explanation) -> str:
+def render(explanation: Explanation, *, hint: bool = False) -> str:
     """Return an explanation as Markdown.
 
     A formula within a line stands between ``$`` and backticks: between dollars alone GitHub takes its underscores for
     emphasis. https://docs.github.com/en/get-started/writing-on-github/working-with-advanced-formatting
     """
-    return "\n".join(map(_block, lesson(explanation)))
+    return "\n".join(map(_block, lesson(explanation, hint=hint)))
 
 
 def _block(block: Block) -> str:
     match block:
         case Heading(words, level):
             return f"{'#' * level} {_words(words)}\n"
-        case Paragraph(words, kind):
-            return f"> {_words(words)}\n" if kind == "meaning" else f"{_words(words)}\n"
+        case Sentence(words, kind):
+            return f"> {_words(words)}\n" if kind in ("answer", "meaning") else f"{_words(words)}\n"
         case Source(source):
             return _fence("python", "\n".join(map(printable, source.splitlines())))
-        case Equations(rows):
+        case Formulas(rows):
             return "\n".join(map(_group, _groups(rows)))
-        case Table():
+        case Rows():
             return _table(block)
-        case Drawing(graph):
+        case Tree(graph):
             return _fence("mermaid", mermaid(graph).rstrip("\n"))
+        case Story(run):
+            return _fence("text", story(run))
+        case Break():
+            return ""
 
 
 def _groups(rows: Iterable[Equation]) -> list[list[Equation]]:
@@ -69,8 +75,9 @@ def _group(rows: list[Equation]) -> str:
     """Return lines below each other, with the rule above and the note below."""
     shown = [_equation(row, "&" if len(rows) > 1 else "") for row in rows]
     made = shown[0] if len(rows) == 1 else "\n".join(["\\begin{aligned}", " \\\\\n".join(shown), "\\end{aligned}"])
-    why, note = _words(rows[0].why), _words(rows[-1].note)
-    return (f"{why}\n\n" if why else "") + _fence("math", made) + (f"\n{note}\n" if note else "")
+    why, aside, note = _words(rows[0].why), _words(rows[0].aside), _words(rows[-1].note)
+    above = f"{why}. {aside}".removesuffix(" ") if why else ""
+    return (f"{above}\n\n" if above else "") + _fence("math", made) + (f"\n{note}\n" if note else "")
 
 
 def _equation(one: Equation, align: str) -> str:
@@ -78,9 +85,9 @@ def _equation(one: Equation, align: str) -> str:
     return f"{lines.latex(one.left)} {align}{sign} {lines.latex(one.right)}".strip()
 
 
-def _table(table: Table) -> str:
-    rule = tuple("---:" if k in table.right else "---" for k in range(len(table.header)))
-    rows = [tuple(map(_words, row)) for row in (table.header, *table.rows)]
+def _table(table: Rows) -> str:
+    rule = tuple("---:" if column.right else "---" for column in table.columns)
+    rows = [tuple(map(_words, row)) for row in (tuple(column.head for column in table.columns), *table.rows)]
     return "".join(f"| {' | '.join(cells)} |\n" for cells in (rows[0], rule, *rows[1:]))
 
 
@@ -98,7 +105,7 @@ def _inline(one: Inline) -> str:
         return f"**{_text(one.text)}**"
     if isinstance(one, Maths):
         return f"$`{lines.latex(one.line)}`$" if one.line else ""
-    return Verdict(one.verdict).signed
+    return one.verdict.signed
 
 
 def _text(text: str) -> str:

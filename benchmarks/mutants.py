@@ -30,9 +30,9 @@ GOAL = 0.95
 SOURCE = ROOT / "src" / "gradcheck"
 
 CORE = (
-    "exact/**/*.py", "functions/*.py", "kernels/*.py", "differentiate/*.py", "autograd/*.py", "judgements.py", "bounds.py",
-    "compare.py", "formats.py", "ordinals.py", "lower.py", "pointwise.py", "constants.py", "gradients.py", "nested.py",
-    "case/climb.py", "case/evidence.py",
+    "exact/**/*.py", "functions/*.py", "kernels/*.py", "differentiate/*.py", "autograd/*.py", "judgements.py",
+    "bounds.py", "compare.py", "formats.py", "ordinals.py", "lower.py", "pointwise.py", "constants.py", "gradients.py",
+    "nested.py", "case/climb.py", "case/evidence.py",
 )  # fmt: skip
 """What decides a verdict."""
 
@@ -40,7 +40,7 @@ TESTS = (
     "autograd", "borders", "bounds", "case", "compare", "demand", "differentiate", "digits", "display", "domains",
     "exact", "formats", "gradients", "identities", "infinities", "intervals", "judgements", "jumps", "kinks",
     "ladder", "lower", "machine", "machine_rounded", "many", "modes", "operations", "operations_at_length",
-    "ordinals", "outcome", "parse", "rounding", "series", "sorting", "spellings", "stacked", "sums", "table",
+    "ordinals", "outcome", "parse", "rounding", "series", "series_algebra", "sorting", "spellings", "stacked", "structure", "sums", "table",
     "under_test", "vectors", "verdicts", "worst",
 )  # fmt: skip
 """The test files that try it, within their own process: another process would load the unchanged package."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
+from math import isqrt
 from operator import add, eq, ge, gt, le, lt, mul, ne, sub, truediv
 from typing import Any
 
@@ -138,11 +139,11 @@ def fmpq_of(value: Fraction) -> Any:
 
 
 def atoms(book: Book, count: int) -> list[Known]:
-    return [book.atom(("root", n), arb(n).sqrt()) for n in (x for x in range(2, 999) if isqrt_free(x))][:count]
+    return [book.atom(("root", n), arb(n).sqrt()) for n in (x for x in range(2, 999) if is_no_square(x))][:count]
 
 
-def isqrt_free(n: int) -> bool:
-    return round(n**0.5) ** 2 != n
+def is_no_square(n: int) -> bool:
+    return isqrt(n) ** 2 != n
 
 
 def total(parts: list[Any]) -> Any:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from functools import partial
@@ -89,9 +90,13 @@ def readers() -> dict[str, set[str]]:
 
 
 def equivalent() -> set[str]:
-    """Return the changes that are known to change nothing; each line has its reason after a tab."""
-    lines = EQUIVALENT.read_text().splitlines()
-    return {line.split("\t")[0] for line in lines if line and not line.startswith("#")}
+    """Return the changes that are known to change nothing; each line is as it was printed, and has a reason below."""
+    lines = EQUIVALENT.read_text(encoding="utf-8").splitlines()
+    return {
+        re.sub(r":\d+: ", ": ", line, count=1)
+        for line in (one.partition("\t")[0] for one in lines)
+        if line.startswith("src/")
+    }
 
 
 def main() -> int:
@@ -131,7 +136,7 @@ def report(found: Iterable[tuple[Change, Chosen, bool]]) -> int:
     for change, chosen, dead in found:
         killed, survived = killed + dead, survived + (not dead)
         if not dead:
-            print(f"{change}  ({len(chosen.tests) or 'no'} tests; {killed} killed so far)", flush=True)
+            print(change, f"({len(chosen.tests) or 'no'} tests; {killed} killed so far)", sep="\t", flush=True)
     share = killed / max(killed + survived, 1)
     print(f"killed {killed} of {killed + survived}, {share:.1%}")
     return 0 if share >= GOAL else 1

@@ -81,12 +81,21 @@ def _run(change: Change, chosen: Chosen) -> int:
 
 
 def readers() -> dict[str, set[str]]:
-    """Return which functions of the package read a name."""
+    """Return which functions of the package read a name, by themselves or through what a module makes of it."""
     found: dict[str, set[str]] = {}
     for file in SOURCE.rglob("*.py"):
-        for name, function in reads(str(file.relative_to(ROOT)), file.read_text()):
-            found.setdefault(name, set()).add(function)
-    return found
+        for name, reader in reads(str(file.relative_to(ROOT)), file.read_text()):
+            found.setdefault(name, set()).add(reader)
+    return {name: _functions(name, found) for name in found}
+
+
+def _functions(name: str, found: dict[str, set[str]]) -> set[str]:
+    seen, waiting = set[str](), [name]
+    while waiting:
+        new = found.get(waiting.pop(), set()) - seen
+        seen |= new
+        waiting += new
+    return {one for one in seen if ": " in one}
 
 
 def equivalent() -> set[str]:

@@ -157,12 +157,14 @@ def _unchanged(node: ast.AST, child: ast.AST) -> bool:
 
 
 def reads(path: str, text: str) -> Iterator[tuple[str, str]]:
-    """Yield every name that a function reads, with the function."""
-    yield from _reads(ast.parse(text), path, ())
+    """Yield every name that is read, with the function that reads it or, outside of all, what is bound to it."""
+    for statement in ast.parse(text).body:
+        yield from _reads(statement, path, (), _bound(statement))
 
 
-def _reads(node: ast.AST, path: str, scope: tuple[str, ...]) -> Iterator[tuple[str, str]]:
-    if scope and isinstance(node, ast.Name | ast.Attribute):
-        yield node.id if isinstance(node, ast.Name) else node.attr, f"{path}: {'.'.join(scope[:-1])}"
+def _reads(node: ast.AST, path: str, scope: tuple[str, ...], names: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    if isinstance(node, ast.Name | ast.Attribute):
+        read = node.id if isinstance(node, ast.Name) else node.attr
+        yield from ((read, one) for one in ((f"{path}: {'.'.join(scope[:-1])}",) if scope else names))
     for child in ast.iter_child_nodes(node):
-        yield from _reads(child, path, (*scope, *entered(node)))
+        yield from _reads(child, path, (*scope, *entered(child)), names)

@@ -41,7 +41,7 @@ TESTS = (
     "autograd", "borders", "bounds", "case", "compare", "demand", "differentiate", "digits", "display", "domains",
     "exact", "formats", "gradients", "identities", "infinities", "intervals", "judgements", "jumps", "kinks",
     "ladder", "lower", "machine", "machine_rounded", "many", "modes", "operations", "operations_at_length",
-    "ordinals", "outcome", "parse", "rounding", "series", "series_algebra", "sorting", "spellings",
+    "ordinals", "outcome", "params", "parse", "rounding", "series", "series_algebra", "sorting", "spellings",
     "stacked", "structure", "sums", "table", "under_test", "vectors", "verdicts", "worst",
 )  # fmt: skip
 """The test files that try it, within their own process: another process would load the unchanged package."""

@@ -18,7 +18,6 @@ from gradcheck.program import Call, Layer, Node, Param, Program
 from oracles import shapes
 from table import inputs_of, texts
 
-
 BEYOND = ("not supported", "is empty", "single ellipsis")
 """Words of what gradcheck refuses although torch does it."""
 TORCHS = ("cannot be greater",)

@@ -39,7 +39,7 @@ CORE = (
 
 TESTS = (
     "autograd", "borders", "bounds", "case", "compare", "demand", "differentiate", "digits", "display", "domains",
-    "exact", "formats", "gradients", "identities", "infinities", "intervals", "judgements", "jumps", "kinks",
+    "exact", "fields", "formats", "gradients", "identities", "infinities", "intervals", "judgements", "jumps", "kinks",
     "ladder", "lower", "machine", "machine_rounded", "many", "modes", "operations", "operations_at_length",
     "ordinals", "outcome", "params", "parse", "rounding", "series", "series_algebra", "sorting", "spellings",
     "stacked", "structure", "sums", "table", "under_test", "vectors", "verdicts", "worst",

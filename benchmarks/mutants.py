@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from functools import partial
@@ -30,18 +31,18 @@ GOAL = 0.95
 SOURCE = ROOT / "src" / "gradcheck"
 
 CORE = (
-    "exact/**/*.py", "functions/*.py", "kernels/*.py", "autograd/*.py", "judgements.py", "bounds.py", "compare.py",
-    "formats.py", "ordinals.py", "symbolic.py", "lower.py", "pointwise.py", "constants.py", "gradients.py",
-    "case/climb.py", "case/evidence.py",
+    "exact/**/*.py", "functions/*.py", "kernels/*.py", "differentiate/*.py", "autograd/*.py", "judgements.py",
+    "bounds.py", "compare.py", "formats.py", "ordinals.py", "lower.py", "pointwise.py", "constants.py", "gradients.py",
+    "nested.py", "case/climb.py", "case/evidence.py",
 )  # fmt: skip
 """What decides a verdict."""
 
 TESTS = (
-    "autograd", "borders", "bounds", "case", "compare", "demand", "digits", "display", "domains", "exact", "formats",
-    "gradients", "identities", "infinities", "intervals", "judgements", "jumps", "kinks", "ladder", "lower",
-    "machine", "machine_rounded", "many", "modes", "operations", "operations_at_length", "ordinals", "outcome", "parse",
-    "rounding", "series", "sorting", "spellings", "stacked", "sums", "symbolic", "table", "under_test",
-    "vectors", "verdicts", "worst",
+    "autograd", "borders", "bounds", "case", "compare", "demand", "differentiate", "digits", "display", "domains",
+    "exact", "fields", "formats", "gradients", "identities", "infinities", "intervals", "judgements", "jumps", "kinks",
+    "ladder", "lower", "machine", "machine_rounded", "many", "modes", "operations", "operations_at_length",
+    "ordinals", "outcome", "params", "parse", "rounding", "series", "series_algebra", "sorting", "spellings",
+    "stacked", "structure", "sums", "table", "under_test", "vectors", "verdicts", "worst",
 )  # fmt: skip
 """The test files that try it, within their own process: another process would load the unchanged package."""
 
@@ -80,18 +81,31 @@ def _run(change: Change, chosen: Chosen) -> int:
 
 
 def readers() -> dict[str, set[str]]:
-    """Return which functions of the package read a name."""
+    """Return which functions of the package read a name, by themselves or through what a module makes of it."""
     found: dict[str, set[str]] = {}
     for file in SOURCE.rglob("*.py"):
-        for name, function in reads(str(file.relative_to(ROOT)), file.read_text()):
-            found.setdefault(name, set()).add(function)
-    return found
+        for name, reader in reads(str(file.relative_to(ROOT)), file.read_text()):
+            found.setdefault(name, set()).add(reader)
+    return {name: _functions(name, found) for name in found}
+
+
+def _functions(name: str, found: dict[str, set[str]]) -> set[str]:
+    seen, waiting = set[str](), [name]
+    while waiting:
+        new = found.get(waiting.pop(), set()) - seen
+        seen |= new
+        waiting += new
+    return {one for one in seen if ": " in one}
 
 
 def equivalent() -> set[str]:
-    """Return the changes that are known to change nothing; each line has its reason after a tab."""
-    lines = EQUIVALENT.read_text().splitlines()
-    return {line.split("\t")[0] for line in lines if line and not line.startswith("#")}
+    """Return the changes that are known to change nothing; each line is as it was printed, and has a reason below."""
+    lines = EQUIVALENT.read_text(encoding="utf-8").splitlines()
+    return {
+        re.sub(r":\d+: ", ": ", line, count=1)
+        for line in (one.partition("\t")[0] for one in lines)
+        if line.startswith("src/")
+    }
 
 
 def main() -> int:
@@ -105,7 +119,7 @@ def main() -> int:
     given = parser.parse_args()
     os.chdir(ROOT)
     load()
-    trying = [file for name in TESTS if (file := ROOT / "tests" / f"test_{name}.py").exists()]
+    trying = [ROOT / "tests" / f"test_{name}.py" for name in TESTS]
     tests = Tests(recorded(trying, given.jobs), readers())
     if given.record:
         return 0
@@ -131,7 +145,7 @@ def report(found: Iterable[tuple[Change, Chosen, bool]]) -> int:
     for change, chosen, dead in found:
         killed, survived = killed + dead, survived + (not dead)
         if not dead:
-            print(f"{change}  ({len(chosen.tests) or 'no'} tests; {killed} killed so far)", flush=True)
+            print(change, f"({len(chosen.tests) or 'no'} tests; {killed} killed so far)", sep="\t", flush=True)
     share = killed / max(killed + survived, 1)
     print(f"killed {killed} of {killed + survived}, {share:.1%}")
     return 0 if share >= GOAL else 1

@@ -14,7 +14,7 @@ from gradcheck import exact
 from gradcheck.case import check
 from gradcheck.differentiate import pull_back
 from gradcheck.exact import sharpen
-from gradcheck.formats import Ball
+from gradcheck.formats import Ball, Dyadic
 from gradcheck.lower import Core, lower
 from gradcheck.parse import parse
 from gradcheck.settings import Settings
@@ -114,3 +114,12 @@ def test_the_pole_of_tan_is_named(text: str, u: float) -> None:
     assert judgement.verdict is not Verdict.UNDECIDED
     assert judgement.verdict is Verdict.AGREE or "tan meets a pole" in str(judgement.note)
     assert all("mul is not defined" not in str(one.message) for one in run[0].gradients[0].blames)
+
+
+@pytest.mark.parametrize(("bits", "sharp"), [(1_900, True), (2_100, False)])
+def test_the_precision_ends_at_2048_bits(bits: int, sharp: bool) -> None:
+    """What cancels more bits than that stays a narrow ball around 0."""
+    [found] = sharpen(lower(parse(f"exp(x + 2**-{bits}) - exp(x)")), "out", {"x": np.array(1.0)}, [0], 17)
+    assert found is not None
+    assert found.contains(0.0) is not sharp
+    assert found.upper < Dyadic(1, 2 - min(bits, 2_000))

@@ -125,3 +125,12 @@ def test_a_check_makes_no_text_that_nobody_reads(monkeypatch: pytest.MonkeyPatch
     assert run[0].gradients[0].blames
     assert run[0].layers[0].derivatives == {"x": "exp(x)"}
     assert run[0].gradient_program
+
+
+@pytest.mark.parametrize(
+    ("condition", "opposite"),
+    [(f"x {a} 1", f"x {b} 1") for pair in ((">", "<="), (">=", "<"), ("==", "!=")) for a, b in (pair, pair[::-1])],
+)
+def test_what_does_not_hold_is_told_as_what_does(condition: str, opposite: str) -> None:
+    assert formula(f"where({condition}, 3, x**2)", {"x": ()}) == f"where({opposite}, 2*x, 0)"
+    assert formula(f"where({condition}, x**2, 3)", {"x": ()}) == f"where({condition}, 2*x, 0)"

@@ -91,3 +91,13 @@ def test_a_pole_in_a_layer_that_nobody_reads_is_not_named() -> None:
 def test_what_cancels_by_structure_is_undefined_only_where_it_has_no_value() -> None:
     [found] = check("rsqrt(b) - rsqrt(b)", b=[-1.0, 2.0])
     assert [one.verdict for one in found.gradients[0].judgements] == [Verdict.UNDEFINED, Verdict.AGREE]
+
+
+@pytest.mark.parametrize(
+    ("text", "untracked"), [("detach(log(x))*y", "untracked"), ("sum(detach(log(x))*y)", "undefined")]
+)
+def test_what_is_read_and_not_moved_with_hides_no_missing_value_and_spreads_none(text: str, untracked: str) -> None:
+    """Element by element, where nothing mixes them."""
+    [outcome] = check(text, x=[-1.0, 2.0], y=[1.0, 1.0])
+    by_x, _ = outcome.gradients
+    assert [str(one.verdict) for one in by_x.judgements if one is not None] == ["undefined", untracked]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 from functools import cache
 from itertools import pairwise
-from math import copysign, inf, isfinite, isnan, nan, nextafter
+from math import ceil, copysign, inf, isfinite, isnan, log10, nan, nextafter
 
 import numpy as np
 import pytest
@@ -446,3 +446,17 @@ def test_an_astronomic_number_is_shown_by_the_last_decimal(fmt: Format) -> None:
 
 def test_the_names_are_the_keys() -> None:
     assert {name: fmt.name for name, fmt in FORMATS.items()} == {name: name for name in LAYOUTS}
+
+
+@ALL
+@pytest.mark.parametrize(("low", "high"), [(-3, 1), (-1, 3), (-1, 1), (-2, 1)])
+def test_a_ball_around_0_is_told_by_its_farther_end(low: int, high: int, fmt: Format) -> None:
+    bound = float(exact_text(Ball(Dyadic(low, -10), Dyadic(high, -10)), fmt).removeprefix("|.| < "))
+    assert max(-low, high) * 2.0**-10 <= bound < 1.1 * max(-low, high) * 2.0**-10
+
+
+@ALL
+def test_an_exact_number_has_one_digit_more_than_tell_all_numbers_of_its_dtype_apart(fmt: Format) -> None:
+    third = Ball(Dyadic((1 << 200) // 3, -200), Dyadic((1 << 200) // 3 + 1, -200))
+    shown = len(exact_text(third, fmt).removeprefix("0."))
+    assert shown == ceil(1 + fmt.precision * log10(2)) + 1

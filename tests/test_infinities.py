@@ -271,3 +271,11 @@ def test_inf_may_be_an_input_and_nan_is_no_number() -> None:
     for text in ("nan*x", "float('nan')*x", "float('1')*x"):
         with pytest.raises(GradcheckError):
             parse(text)
+
+
+@pytest.mark.parametrize("x", [inf, -inf])
+@pytest.mark.parametrize("y", [-3, -2, -1, 1, 2, 3])
+def test_whole_powers_of_infinity_are_those_of_floats(x: float, y: int) -> None:
+    made = ELEMENTWISE["pow"].exact(arb(x), arb(y))
+    assert float(made) == x**y
+    assert made.is_finite() or not made.is_nan()

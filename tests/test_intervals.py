@@ -87,6 +87,43 @@ def test_operations_and_comparisons_hold_of_all_numbers_inside(left: str, right:
 
 
 @pytest.mark.parametrize("far", [False, True])
+@pytest.mark.parametrize("right", WIDTHS)
+@pytest.mark.parametrize("left", WIDTHS)
+def test_intervals_are_no_wider_than_what_the_ends_make_of_each_other(left: str, right: str, far: bool) -> None:
+    """But for the rounding of the midpoint, that of the radius, and what is lost below the normal numbers."""
+    rng = np.random.default_rng(SEED)
+    a, b = draw(rng, left, far=far), draw(rng, right, far=far)
+    corners = [(x, y) for x in corner(a) for y in corner(b)]
+    for name in ("add", "sub", "mul", "div"):
+        found = getattr(arithmetic, name)(a, b)
+        made = [[OPERATIONS[name](*pair) for pair in zip(x, y, strict=True)] for x, y in corners]
+        for k, ends in enumerate(zip(*made, strict=True)):
+            assert_narrow(found, k, ends, b)
+
+
+def corner(a: Interval) -> list[Numbers]:
+    """Return the lower ends, and the upper ends."""
+    rads = np.broadcast_to(a.rad, a.mid.shape)
+    return [[_fraction(m) + sign * _fraction(r) for m, r in zip(a.mid, rads, strict=True)] for sign in (-1, 1)]
+
+
+def assert_narrow(found: Interval, k: int, ends: Sequence[Fraction | None], divisor: Interval) -> None:
+    """Demand that one interval reaches as far as the ends do, and hardly farther; what is 0 or overflows is let go."""
+    mid, rad = np.ravel(found.mid)[k], np.broadcast_to(found.rad, np.shape(found.mid)).ravel()[k]
+    known = [one for one in ends if one is not None]
+    if len(known) < len(ends) or min(known) * max(known) < 0 or not np.isfinite(mid) or not np.isfinite(rad):
+        return
+    reach = max(abs(one - _fraction(mid)) for one in known)
+    lost = abs(_fraction(mid)) * Fraction(3 * arithmetic.UNIT) + 4 * _fraction(TINY) * (1 + 1 / smallest(divisor, k))
+    assert _fraction(rad) <= reach * (1 + Fraction(1, 2**45)) + lost, (mid, rad, ends)
+
+
+def smallest(divisor: Interval, k: int) -> Fraction:
+    size = abs(_fraction(divisor.mid[k])) - _fraction(np.broadcast_to(divisor.rad, divisor.mid.shape)[k])
+    return size if size > 0 else Fraction(1)
+
+
+@pytest.mark.parametrize("far", [False, True])
 @pytest.mark.parametrize("width", WIDTHS)
 def test_powers_and_sums_hold_of_all_numbers_inside(width: str, far: bool) -> None:
     rng = np.random.default_rng(SEED)

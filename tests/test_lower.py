@@ -56,6 +56,16 @@ def test_constants_are_folded_exactly() -> None:
     assert lines("x*(1/3 + 0.1*2**-3)") == [f"out = x*({lines('1/3 + 1/80')[0].removeprefix('out = ')})"]
 
 
+@pytest.mark.parametrize("plain", ["2", "(3 - 1)", "(2*pi)", "2**0.5", "e"])
+@pytest.mark.parametrize("tensor", ["x", "exp(x)", "exp(2)", "(x + 1)", "sum(x)"])
+def test_torch_divides_a_plain_number_by_way_of_the_reciprocal_and_nothing_else(plain: str, tensor: str) -> None:
+    """Numbers that Python works out are plain; whatever a function of torch returned is a tensor."""
+    for over, ops in ((f"{plain}/y", {"reciprocal", "mul"}), (f"{tensor}/y", {"div"})):
+        last = lower(parse(over), {"x": (), "y": ()}, nodes=True, as_torch=True).program.layers[-2:]
+        found = {part.op for layer in last for part in calls(layer.expression)}
+        assert found & {"reciprocal", "mul", "div"} == ops, over
+
+
 def test_a_name_of_a_temporary_layer_is_never_one_of_the_users() -> None:
     core = lower(parse("out_1 = x; out_2 = sum(out_1)*2; sum(exp(out_2)*out_1)"), {"x": (3,)})
     found = [layer.name for layer in core.program.layers]

@@ -238,3 +238,45 @@ def test_what_is_outside_of_the_balls_is_outside_of_the_bounds(row: Row, fmt: Fo
                 for k, ball in enumerate(balls):
                     if isinstance(ball, Ball) and isfinite(values[k]) and not isnan(found[layer].lower.flat[k]):
                         assert missed[k] or ball.contains(values[k])
+
+
+# --- what is lost, and what is one and the same number ---------------------------------------------
+
+
+@ONE_BY_ONE
+def test_behind_what_overflows_anything_may_come(row: Elementwise) -> None:
+    """Even where the function itself is bounded: what overflowed may have been no number at all."""
+    text = f"{row.name}({', '.join(f'exp({name})*sign' for name in row.args)})"
+    for sign in (1.0, -1.0):
+        point = {name: np.array([0.5, 100.0, 0.25]) for name in row.args} | {"sign": np.array(sign)}
+        core = lower(parse(text), shapes(point), nodes=True, as_torch=True)
+        found, _ = enclose_rounded(core, point, FORMATS["float32"], ["out"])
+        assert not isfinite(found["out"].lower[1])
+        assert not isfinite(found["out"].upper[1])
+
+
+HOLDS = {"le": 1.0, "ge": 1.0, "eq": 1.0, "lt": 0.0, "gt": 0.0, "ne": 0.0}
+
+
+@ALL
+@pytest.mark.parametrize("op", HOLDS)
+def test_elements_that_are_one_number_compare_for_certain_among_others_that_are_not(op: str, fmt: Format) -> None:
+    text = f"z = exp(x); w = where(y > 0, z, z + 1); where({SIGNS[op].format('z', 'w')}, 1, 0)"
+    assert at_ones(text, fmt) == [(HOLDS[op], HOLDS[op])] * 2
+
+
+@ALL
+def test_elements_that_are_one_number_leave_nothing_among_others_that_are_not(fmt: Format) -> None:
+    assert at_ones("z = exp(x); w = where(y > 0, z, 2*z); z - w", fmt) == [(0.0, 0.0)] * 2
+
+
+SIGNS = {"le": "{} <= {}", "ge": "{} >= {}", "eq": "{} == {}", "lt": "{} < {}", "gt": "{} > {}", "ne": "{} != {}"}
+
+
+def at_ones(text: str, fmt: Format) -> list[tuple[float, float]]:
+    """Return the bounds where y is 1: of the first and the last of three elements."""
+    point = rounded({"x": np.array([0.3, 0.7, 1.1]), "y": np.array([1.0, -1.0, 1.0])}, fmt)
+    core = lower(parse(text), shapes(point), nodes=True, as_torch=True)
+    compare(core, point, fmt)
+    found, _ = enclose_rounded(core, point, fmt, ["out"])
+    return [(float(found["out"].lower[k]), float(found["out"].upper[k])) for k in (0, 2)]

@@ -23,6 +23,8 @@ class Change:
     """What the statement around it binds at the level of the module."""
     words: tuple[str, ...]
     """The plain words in quotes on its line: a row of a table begins with its name."""
+    source: str
+    """The line that it begins on."""
     start: int
     end: int
     old: str
@@ -30,12 +32,12 @@ class Change:
 
     def __str__(self) -> str:
         """Return file, line and what was changed, as it is printed."""
-        return f"{self.path}:{self.line}: `{_short(self.old)}` -> `{_short(self.new)}`"
+        return self.key.replace(self.path, f"{self.path}:{self.line}", 1)
 
     @property
     def key(self) -> str:
-        """Return what names the change even after lines above it have moved."""
-        return f"{self.path}: {self.scope.split(':')[0] or '(module)'}: `{_short(self.old)}` -> `{_short(self.new)}`"
+        """Return the same without the line: it names the change even after lines above it have moved."""
+        return f"{self.path}: `{_cut(self.source)}`: `{_cut(_short(self.old))}` -> `{_cut(_short(self.new))}`"
 
     def applied(self, text: str) -> str:
         """Return the text with the change made."""
@@ -46,6 +48,10 @@ def _short(text: str) -> str:
     """Return a text on one line, without the brackets that only keep a change together."""
     plain = " ".join(text.split())
     return plain[1:-1] if plain.startswith("(") and _one_bracket(plain) else plain
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= 60 else f"{text[:60]}..."
 
 
 def _one_bracket(text: str) -> bool:
@@ -96,7 +102,7 @@ class _Walk:
         words = tuple(word for word in line.split('"')[1::2] if word.isidentifier())
         where = where if scope[-1:] == ("<locals>",) else ""
         text = self.text[start:end]
-        return Change(self.path, one.node.lineno, where, names, words, start, end, text, one.text)
+        return Change(self.path, one.node.lineno, where, names, words, line.strip(), start, end, text, one.text)
 
     def offset(self, line: int, column: int) -> int:
         """Return the place in the text of a place in bytes of a line, as trees have it."""
@@ -151,12 +157,14 @@ def _unchanged(node: ast.AST, child: ast.AST) -> bool:
 
 
 def reads(path: str, text: str) -> Iterator[tuple[str, str]]:
-    """Yield every name that a function reads, with the function."""
-    yield from _reads(ast.parse(text), path, ())
+    """Yield every name that is read, with the function that reads it or, outside of all, what is bound to it."""
+    for statement in ast.parse(text).body:
+        yield from _reads(statement, path, (), _bound(statement))
 
 
-def _reads(node: ast.AST, path: str, scope: tuple[str, ...]) -> Iterator[tuple[str, str]]:
-    if scope and isinstance(node, ast.Name | ast.Attribute):
-        yield node.id if isinstance(node, ast.Name) else node.attr, f"{path}: {'.'.join(scope[:-1])}"
+def _reads(node: ast.AST, path: str, scope: tuple[str, ...], names: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    if isinstance(node, ast.Name | ast.Attribute):
+        read = node.id if isinstance(node, ast.Name) else node.attr
+        yield from ((read, one) for one in ((f"{path}: {'.'.join(scope[:-1])}",) if scope else names))
     for child in ast.iter_child_nodes(node):
-        yield from _reads(child, path, (*scope, *entered(node)))
+        yield from _reads(child, path, (*scope, *entered(child)), names)

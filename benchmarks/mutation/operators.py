@@ -139,7 +139,8 @@ def _call(node: ast.Call) -> Made:
     for k, keyword in enumerate(node.keywords):
         if keyword.arg not in SAFE:
             yield node, ast.Call(node.func, node.args, [*node.keywords[:k], *node.keywords[k + 1 :]])
-    if len(node.args) > 1 and not any(isinstance(one, ast.Starred) for one in node.args):
+    starred = any(isinstance(one, ast.Starred) for one in node.args)
+    if len(node.args) > 1 and not starred and ast.dump(node.args[0]) != ast.dump(node.args[1]):
         yield node, ast.Call(node.func, [node.args[1], node.args[0], *node.args[2:]], node.keywords)
 
 

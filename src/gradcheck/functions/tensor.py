@@ -251,7 +251,7 @@ ROWS: tuple[Tensor, ...] = (
            transpose=_cat_transpose, samples=("cat([a, a], dim=0)", "cat([a, exp(a), a[:, :1]], dim=1)", "cat([v, u])"),
            torch=lambda m, *x, dim=0: m.cat(x, dim=dim), summary="tensors joined along dim"),
     Tensor("flip", ("x",), ("dims",),
-           canonical=lambda x, dims: {"dims": params.axes(dims, len(x))},
+           canonical=lambda x, dims: {"dims": params.axes(dims, len(x)) if dims != () else ()},  # () is all of them elsewhere
            shape=lambda x, dims: x,
            exact=lambda m, x, dims, zero: m.flip(x, dims),
            keeps_constants=True, transpose=_flip_transpose, samples=("flip(v, (0,))", "flip(a, (0, 1))"), summary="the elements in reverse order along dims"),

@@ -160,15 +160,6 @@ def between(low: Reals, high: Reals) -> Interval:
     return Interval(mid, np.maximum(mid - low, high - mid) * UP)
 
 
-def widened(a: Interval, amount: Reals) -> Interval:
-    """Return the intervals with ``amount``, which is rounded up already, added to each radius.
-
-    >>> widened(exactly(np.array([1.0])), np.array([0.5]))
-    Interval(mid=array([1.]), rad=array([0.5]))
-    """
-    return Interval(a.mid, (a.rad + amount) * UP)
-
-
 def magnitude(a: Interval) -> Reals:
     """Return an upper bound of the absolute values.
 

@@ -1,0 +1,110 @@
+"""Parameters of tensor operations, left out, moved, doubled and turned round: torch itself says what they mean."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gradcheck import autograd, exact
+from gradcheck.errors import GradcheckError
+from gradcheck.lower import lower
+from gradcheck.parse import parse
+from gradcheck.program import Call, Layer, Node, Param, Program
+from oracles import shapes
+from table import inputs_of, texts
+
+BEYOND = ("not supported", "is empty", "single ellipsis")
+"""Words of what gradcheck refuses although torch does it."""
+TORCHS = ("cannot be greater",)
+"""Words of what torch refuses although there is a value."""
+
+
+def variants(value: Param) -> Iterator[Param]:
+    """Yield other values of a parameter."""
+    if isinstance(value, bool):
+        yield not value
+    elif isinstance(value, int):
+        yield from (value + 1, value - 1, -value - 1, value + 7, value - 7)
+    elif isinstance(value, Fraction):
+        yield from (value + Fraction(1, 4), -value)
+    elif isinstance(value, tuple):
+        yield from (value[::-1], value[:-1], (*value, value[0]) if value else (0,), value[:1])
+        for k, one in enumerate(value):
+            yield from ((*value[:k], other, *value[k + 1 :]) for other in variants(one))
+    elif isinstance(value, slice):
+        for part in ("start", "stop", "step"):
+            old = getattr(value, part)
+            for other in (None, 1, -1) if old is None else (None, old + 1, old - 1):
+                made = {"start": value.start, "stop": value.stop, "step": value.step, part: other}
+                yield slice(made["start"], made["stop"], made["step"])
+
+
+def others(node: Call) -> Iterator[Call]:
+    """Yield a call with a parameter left out, and with other values of it."""
+    for k, (name, value) in enumerate(node.params):
+        rest = node.params[:k], node.params[k + 1 :]
+        if name != "key":  # nobody can write that
+            yield replace(node, params=(*rest[0], *rest[1]))
+        written = (one for one in variants(value) if name != "key" or one != ())
+        yield from (replace(node, params=(*rest[0], (name, one), *rest[1])) for one in written)
+
+
+def rebuilt(node: Node, old: Call, new: Call) -> Node:
+    if node is old:
+        return new
+    return replace(node, args=tuple(rebuilt(one, old, new) for one in node.args)) if isinstance(node, Call) else node
+
+
+def called(node: Node) -> Iterator[Call]:
+    if isinstance(node, Call):
+        yield node
+        for one in node.args:
+            yield from called(one)
+
+
+def value(program: Program, point: Any) -> tuple[Any, str | None]:
+    """Return the exact value, or why there is none."""
+    try:
+        core = lower(parse(str(program)), shapes(point))
+    except GradcheckError as problem:
+        return None, str(problem)
+    found = exact.balls(exact.enclose(core, point)[core.program.output], 128)
+    return np.array([getattr(one, "nearest", np.nan) for one in found]).reshape(core.shapes[core.program.output]), None
+
+
+def torchs(program: Program, point: Any) -> tuple[Any, str | None]:
+    try:
+        made = autograd.backward(program, point, [], dtype="float64").layers[program.output]
+    except GradcheckError as problem:
+        return None, str(problem)
+    return made.array, None
+
+
+@pytest.mark.parametrize("text", texts())
+def test_a_parameter_means_what_it_means_to_torch(text: str) -> None:
+    """What torch refuses is refused, and what it takes has its value and its shape."""
+    program = parse(text)
+    point = inputs_of(program)
+    for layer in program.layers:
+        for node in called(layer.expression):
+            for other in others(node):
+                made = replace_in(program, layer, rebuilt(layer.expression, node, other))
+                (mine, refused), (theirs, wrong) = value(made, point), torchs(made, point)
+                what = f"{text} with {other.params}: {refused} / {wrong}"
+                if any(words in (refused or "") for words in BEYOND) or any(words in (wrong or "") for words in TORCHS):
+                    continue
+                assert (mine is None) == (theirs is None), what
+                if mine is not None:
+                    assert mine.shape == theirs.shape, what
+                    here = ~np.isnan(mine)
+                    np.testing.assert_allclose(mine[here], theirs[here], rtol=1e-12, atol=1e-12, err_msg=what)
+
+
+def replace_in(program: Program, layer: Layer, expression: Node) -> Program:
+    layers = tuple(replace(one, expression=expression) if one is layer else one for one in program.layers)
+    return replace(program, layers=layers)

@@ -9,7 +9,7 @@ from gradcheck.blame import Cause
 from gradcheck.diagnose.graph import Element, Graph, Site
 from gradcheck.diagnose.scene import Finding
 from gradcheck.exact import Beside, Side
-from gradcheck.formats import Ball, Estimate, Format, exact_text
+from gradcheck.formats import Ball, Estimate, Format, exact_text, spoken
 from gradcheck.functions import WHERE
 
 DIGITS = 6
@@ -32,6 +32,8 @@ def in_words(found: Beside, cause: Cause, fmt: Format) -> str | None:
     if found.sides is not None and not found.meets:
         return "the function jumps here: its values from the left and from the right do not meet"
     sides = [("left", found.left), ("right", found.right)]
+    if cause is Cause.POLE and not any(side.infinite for _, side in sides):
+        return None  # what is infinite is the derivative at the point alone, and the finite slope beside it no answer
     said = [f"from the {name} the slope {_slope(side, fmt)}" for name, side in sides if side.slope or side.infinite]
     return ", ".join(said) or None
 
@@ -67,7 +69,7 @@ def _argument(finding: Finding, graph: Graph) -> str:
 
 
 def _exact(graph: Graph, ball: Element) -> str:
-    return exact_text(ball, graph.format, DIGITS) if isinstance(ball, Ball) else "not a number"
+    return spoken(ball, graph.format, DIGITS) if isinstance(ball, Ball) else "not a number"
 
 
 def _torch(graph: Graph, value: float) -> str:

@@ -8,7 +8,7 @@ from math import isfinite
 
 from gradcheck.blame import Blame
 from gradcheck.compare import Judgement, Rank
-from gradcheck.formats import FORMATS, exact_text
+from gradcheck.formats import FORMATS, exact_text, spoken
 from gradcheck.gradients import GradientOutcome
 from gradcheck.judgements import Judgements
 from gradcheck.outcome import LayerOutcome, Outcome, Run
@@ -99,7 +99,7 @@ class Element:
         if exact is None or value is None or isfinite(value):
             return None
         fmt = FORMATS[self.outcome.dtype]
-        return f"{what} is {fmt.text(value)}; the true one is {exact_text(exact, fmt)}"
+        return f"{what} is {fmt.text(value)}; the true one is {spoken(exact, fmt)}"
 
 
 def worst(run: Run) -> Element | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from rich.text import Text
 
+from gradcheck.errors import plural
 from gradcheck.formats import FORMATS, exact_text
 from gradcheck.gradients import GradientOutcome
 from gradcheck.outcome import Outcome, Run
@@ -15,7 +16,6 @@ from gradcheck.report.blame import again, block
 from gradcheck.report.elements import Element, beside_the_gradients, told
 from gradcheck.report.places import headline, number, place, point_text
 from gradcheck.report.tones import FILE_WIDTH, STYLES
-from gradcheck.report.words import number as counted
 from gradcheck.report.words import one_line
 from gradcheck.verdict import Verdict
 
@@ -53,12 +53,12 @@ class _Kind:
         if not more:
             return ""
         if points == self.count:
-            return f" (and at {counted(more, 'more point')})"
+            return f" (and at {plural(more, 'more point')})"
         if points > 1:
             return f" (and {more:,} more, at {points:,} points in all)"
         if scalar is not None and not scalar.shape and len(self.inputs) == self.count:
             return f" (and by {' and '.join(name for name in self.inputs if name != scalar.input)})"
-        return f" (and {counted(more, 'more element')})"
+        return f" (and {plural(more, 'more element')})"
 
 
 def _kinds(run: Run) -> list[_Kind]:

@@ -240,7 +240,7 @@ def outcomes(rounding: Rounding, fmt: Format) -> tuple[tuple[Verdict, str], tupl
 def lossy(found: Judgement, fmt: Format, rounding: Rounding) -> Judgement:
     """Return the judgement on a number of which rounding took more than half of the digits."""
     if rounding.sensitive:
-        note = f"half an ULP of the input moves more than half of the digits: a rounded input does not determine them"
+        note = "half an ULP of the input moves more than half of the digits: a rounded input does not determine them"
         return Judgement(Verdict.UNSTABLE, found.ulps, note)
     lost = f"more than half of the digits are lost in {fmt.name}, though the input determines them"
     if rounding.overflow is not None:

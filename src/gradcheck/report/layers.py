@@ -30,13 +30,20 @@ LESS: tuple[tuple[str, ...], ...] = ((), (GRAD_FN,), (LOCAL, GRAD_FN))
 def layers(outcome: Outcome, width: int) -> Table:
     """Return the forward pass; a narrow window goes without the columns that matter least, and says so."""
     empty = () if any(layer.derivatives for layer in outcome.layers) else (LOCAL,)
-    layouts = [((*empty, *left_out), digits) for left_out in LESS for digits in DIGITS]
+    layouts = [
+        ((*empty, *left_out), digits, one_line)
+        for left_out in LESS
+        for digits in DIGITS
+        for one_line in (MAX_ONE_LINE, 0)
+    ]
     fitting = (one for one in layouts if breadth(_table(outcome, *one, LEAST)) <= width)
-    left_out, digits = next(fitting, layouts[-1])
-    return missing(_table(outcome, left_out, digits), [name for name in left_out if name not in empty])
+    left_out, digits, one_line = next(fitting, layouts[-1])
+    return missing(_table(outcome, left_out, digits, one_line), [name for name in left_out if name not in empty])
 
 
-def _table(outcome: Outcome, left_out: Collection[str], digits: int | None, least: int | None = None) -> Table:
+def _table(
+    outcome: Outcome, left_out: Collection[str], digits: int | None, one_line: int, least: int | None = None
+) -> Table:
     table = grid()
     table.add_column("layer", overflow="fold", max_width=least)
     table.add_column("shape", no_wrap=True)
@@ -45,11 +52,11 @@ def _table(outcome: Outcome, left_out: Collection[str], digits: int | None, leas
         if name not in left_out:
             table.add_column(name, overflow="fold", no_wrap=not broken, max_width=least if broken else None)
     for name, one in outcome.point.items():
-        value = Text(numbers(outcome.rounded[name], outcome.dtype, digits))
+        value = Text(numbers(outcome.rounded[name], outcome.dtype, digits, one_line))
         cells = {LOCAL: Text(), GRAD_FN: Text("leaf", "dim")}
         table.add_row(Text(name, "bold"), shape_name(one.shape), value, *_without(cells, left_out))
     for layer in outcome.layers:
-        value = judged(numbers(layer.values, outcome.dtype, digits), layer.judgements)
+        value = judged(numbers(layer.values, outcome.dtype, digits, one_line), layer.judgements)
         text = Text.assemble((layer.name, "bold"), f" = {printable(layer.text)}")
         table.add_row(text, shape_name(layer.shape), value, *_without(_rest(layer), left_out))
     return table
@@ -73,15 +80,15 @@ def judged(text: str, judgements: Judgements, break_at: int = MAX_ONE_LINE) -> T
     return Text.assemble(text, between, (verdict.signed, STYLES[verdict]))
 
 
-def numbers(values: Floats, dtype: str, digits: int | None = None) -> str:
-    """Return a small tensor in full and a large one by its first elements; a matrix that is long stands row by row."""
+def numbers(values: Floats, dtype: str, digits: int | None = None, one_line: int = MAX_ONE_LINE) -> str:
+    """Return a small tensor in full, a large one by its first elements; a longer matrix than one line row by row."""
     shape: Shape = values.shape
     texts = [FORMATS[dtype].text(value, digits) for value in values.ravel()[:SHOWN_VALUES].tolist()]
     if values.size > SHOWN_VALUES:
         return f"{', '.join(texts[:3])}, ... ({values.size:,} elements)"
     for size in reversed(shape[1:]):
         texts = [f"[{', '.join(texts[k : k + size])}]" for k in range(0, len(texts), size)]
-    long = len(shape) > 1 and sum(map(len, texts)) > MAX_ONE_LINE
+    long = len(shape) > 1 and sum(map(len, texts)) > one_line
     return f"[{(',' + chr(10) + ' ' if long else ', ').join(texts)}]" if shape else texts[0]
 
 

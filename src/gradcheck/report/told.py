@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from rich.text import Text
 
-from gradcheck.errors import plural
+from gradcheck.blame import Cause
+from gradcheck.errors import Span, plural
 from gradcheck.formats import FORMATS, exact_text
 from gradcheck.gradients import GradientOutcome
 from gradcheck.outcome import Outcome, Run
@@ -88,18 +89,22 @@ def notes(run: Run, view: View, *, counted: bool = True) -> Iterator[object]:
     """
     kinds = _kinds(run)
     shown = kinds if view.everything else [kind for kind in kinds if kind.worst.blame is not None][-SHOWN_BLAMES:]
+    explained: set[tuple[int, Cause, Span | None]] = set()
     for kind in kinds:
         one, blame = kind.worst, kind.worst.blame
+        fault = None if blame is None else (id(one.outcome), blame.cause, blame.span)
         said = one.note if blame is None or kind in shown else headline(one.outcome, blame)
-        sign = (one.verdict.signed, STYLES[one.verdict])
-        others = kind.others if counted else ""
-        yield Text.assemble(sign, f" at {one.where}{others}{f': {said}' if said else ''}")
-        if blame is not None and kind in shown:
-            yield from block(run, one.outcome, blame, one.verdict in run.failing, view.width or FILE_WIDTH)
+        why = ", for the same reason" if said and fault in explained else ""
+        sign, others = (one.verdict.signed, STYLES[one.verdict]), kind.others if counted else ""
+        yield Text.assemble(sign, f" at {one.where}{others}{f': {said}' if said else ''}{why}")
+        fails = one.verdict in run.failing
+        if blame is not None and kind in shown and fault not in explained:
+            yield from block(run, one.outcome, blame, fails, view.width or FILE_WIDTH)
             yield Text()
-        elif one.verdict in run.failing and one.outcome.error is None and one.stated:
+        elif fails and (one.stated or fault in explained):
             yield from again(run, one.outcome)
             yield Text()
+        explained |= set() if fault is None or kind not in shown else {fault}
     for note in dict.fromkeys(note for outcome in run for note in outcome.notes):
         yield Text(f"note: {note}", style="dim")
 

@@ -9,6 +9,7 @@ from functools import cache
 from io import StringIO
 from itertools import pairwise
 
+import numpy as np
 import pytest
 
 from gradcheck import Settings, check
@@ -26,10 +27,12 @@ OTHERS: list[tuple[str, str, str]] = [
     ("sum(log(softmax(x @ w, dim=1)))", "x=[[100,2,3],[4,5,600]],w=[[1,0.5],[2,1],[3,0.25]]", "float32"),
     ("-(y*log(sigmoid(x)) + (1-y)*log(1-sigmoid(x)))", "x=20,y=0.3", "float32"),
     ("x**2/y*sqrt(x**2 + y**2)", "x=1e-30:1e-28:9,y=1e-30", "float32"), ("x**p", "x=0,p=0", "float32"),
-    ("norm(x, 0.5)", "x=[0,1]", "float32"), ("hypot(x, y)", "x=0,y=0", "float32"),
+    ("norm(x, 0.5)", "x=[0,1]", "float32"), ("norm(x, 0.3)", "x=[0,2]", "float64"),
+    ("where(x > 1, x, 2*x)", "x=1", "float32"), ("hypot(x, y)", "x=0,y=0", "float32"),
     ("x*(pi - 3.14159265)", "x=2", "float64"), ("x*((2**0.5)**2 - 2)", "x=2", "float64"),
     ("(2**0.5)*x**2 - x**2*1.41421356", "x=1e3", "float64"), ("acosh(1 + d)", "d=1e-10", "float32"),
     ("atanh(tanh(x))", "x=20", "float64"), ("exp(x)*exp(-x)", "x=88.8", "float32"), ("exp(x)", "x=89", "float32"),
+    ("exp(x)*exp(-x)", "x=709.7827128933841", "float64"), ("exp(x) - exp(x)", "x=11.09", "float16"),
     ("exp(x)*2", "x=88.723", "float32"), ("exp(log(x)*1.0000001)", "x=3.4e38", "float32"),
     ("x**3/(x**3 + y)", "x=1e15,y=1", "float32"), ("softmax(x, dim=0)[0]", "x=[inf,1]", "float32"),
     ("exp(x) - exp(y)", "x=1,y=1.0000001", "float32"), ("log(1 - tanh(x)**2)", "x=25", "float64"),
@@ -117,6 +120,26 @@ def test_a_pole_is_not_said_to_have_a_finite_slope_alone(case: Case) -> None:
         for one in told(outcome):
             if one.blame is not None and "is infinite" in one.blame.message and one.blame.beside:
                 assert "inf" in one.blame.beside or "limit" in one.blame.beside
+
+
+JUMPS = [case for case in CASES if "jump" in text(case, 400)]
+assert JUMPS
+
+
+@pytest.mark.parametrize("case", JUMPS, ids=[program for program, *_ in JUMPS])
+def test_what_is_said_to_jump_has_values_that_do_not_meet(case: Case) -> None:
+    """Far closer to the point than the square root of a distance, a value beside it is still another one."""
+    program, _, _ = case
+    (outcome,) = run(case)
+    one, *_ = [one for one in told(outcome) if one.gradient is not None]
+    at = {name: array.astype(float) for name, array in outcome.rounded.items()}
+    beside = []
+    for step in (-1e-12, 0.0, 1e-12):
+        moved = {name: array.copy() for name, array in at.items()}
+        moved[one.gradient.input].reshape(-1)[one.k] += step
+        value = check(program, dtype="float64", **moved)[0].value
+        beside.append(np.nan_to_num(value.values, nan=1e3, posinf=1e6))
+    assert max(np.abs(a - b).max() for a, b in pairwise(beside)) > 1e-3
 
 
 @EVERY_CASE

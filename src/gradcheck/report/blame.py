@@ -91,7 +91,17 @@ def _is_off(one: Reading, fmt: Format) -> bool:
 def _name(one: Reading) -> str:
     index = f"[{', '.join(map(str, one.index))}]" if one.index else ""
     text = printable(" ".join(one.text.split()))
-    return f"{text}{index}"
+    return f"({text}){index}" if index and _is_compound(text) else f"{text}{index}"
+
+
+def _is_compound(text: str) -> bool:
+    """Return whether a text has an operator outside all brackets."""
+    depth = 0
+    for letter in text:
+        depth += (letter in "([") - (letter in ")]")
+        if depth == 0 and letter in "+-*/@%<>=!& ":
+            return True
+    return False
 
 
 def _fix(fix: Fix, fmt: Format, width: int) -> Iterator[Padding | Text]:

@@ -13,7 +13,7 @@ from gradcheck.formats import FORMATS, exact_text, spoken
 from gradcheck.gradients import GradientOutcome
 from gradcheck.judgements import Judgements
 from gradcheck.outcome import LayerOutcome, Outcome, Run
-from gradcheck.report.places import element, headline, number, place, point_text
+from gradcheck.report.places import element, headline, place, point_text, written
 from gradcheck.report.words import one_line
 from gradcheck.verdict import Verdict
 
@@ -67,7 +67,7 @@ class Element:
         fmt = FORMATS[self.outcome.dtype]
         value = (self.gradient.expected or [None])[self.k] if self.stated else self.gradient.number(self.k)
         whose = "expected" if self.stated else "autograd"
-        return f"{whose} {number(value, fmt)}, exact {exact_text(self.gradient.exact[self.k], fmt)}"
+        return f"{whose} {written(value, fmt)}, exact {exact_text(self.gradient.exact[self.k], fmt)}"
 
     @property
     def note(self) -> str:

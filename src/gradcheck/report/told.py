@@ -15,7 +15,7 @@ from gradcheck.outcome import Outcome, Run
 from gradcheck.report import View
 from gradcheck.report.blame import again, block
 from gradcheck.report.elements import Element, beside_the_gradients, told
-from gradcheck.report.places import headline, number, place, point_text
+from gradcheck.report.places import headline, place, point_text, written
 from gradcheck.report.tones import FILE_WIDTH, STYLES
 from gradcheck.report.words import one_line
 from gradcheck.verdict import Verdict
@@ -141,7 +141,7 @@ def _failure(outcome: Outcome, gradient: GradientOutcome, k: int) -> Text:
 def _misstated(outcome: Outcome, gradient: GradientOutcome, k: int) -> Text:
     assert gradient.expected is not None
     assert gradient.expectations is not None
-    fmt, stated = FORMATS[outcome.dtype], number(gradient.expected[k], FORMATS[outcome.dtype])
+    fmt, stated = FORMATS[outcome.dtype], written(gradient.expected[k], FORMATS[outcome.dtype])
     line = f"✗ expected {stated} at {place(outcome, gradient, k)}: exact {exact_text(gradient.exact[k], fmt)}"
     found = gradient.misstated
     more = f"; {found.rule}" if found is not None and found.rule else ""

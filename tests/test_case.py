@@ -109,7 +109,7 @@ VERDICTS: list[tuple[str, str, str, Verdict, str | None]] = [
     ("sqrt(x)", "x=0", "float32", Verdict.UNDEFINED, POLE.format("div")),
     ("norm(x)", "x=[0,0]", "float64", Verdict.KINK, SIDES.format(-1, 1, 0)),
     ("std(x)", "x=[1,1]", "float32", Verdict.KINK, SIDES.format("-0.70710677", "0.70710677", 0)),
-    ("sqrt(sum(x**2))", "x=[0,0]", "float32", Verdict.DISAGREE, "the left derivative is -1, the right derivative 1, and the value is nan"),
+    ("sqrt(sum(x**2))", "x=[0,0]", "float32", Verdict.DISAGREE, "the left derivative is -1, the right derivative 1, and autograd's is nan"),
     ("sqrt(x**4)", "x=0", "float32", Verdict.DISAGREE, "torch has nan, the exact number is finite"),
     ("(x - 1)**0.5*(x - 1)**0.5", "x=1", "float32", Verdict.DISAGREE, "torch has nan, the exact number is finite"),
     ("acos(x)", "x=1", "float32", Verdict.UNDEFINED, POLE.format("div")),
@@ -120,7 +120,7 @@ VERDICTS: list[tuple[str, str, str, Verdict, str | None]] = [
      " for float32, whose largest number is 3.40282e+38"),
     ("sum(atan(x))", "x=[-260]", "float16", Verdict.LOSSY, LOST.format("float16")),
     ("sin(1e6*x)", "x=1.1", "float32", Verdict.UNSTABLE,
-     "no float32 input determines it: half an ULP of the input moves more than half of the digits"),
+     "half an ULP of the input moves more than half of the digits: a rounded input does not determine them"),
     ("exp(x)", "x=100", "float32", Verdict.OVERFLOW, "the exact number is too large for float32, whose largest number is 3.40282e+38"),
     ("sqrt(x**2)", "x=1e-30", "float32", Verdict.DISAGREE, "torch has inf, the exact number is finite"),
 ]  # fmt: skip

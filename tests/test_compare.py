@@ -327,8 +327,8 @@ def test_where_no_digit_is_left_one_step_is_right_and_two_are_wrong(fmt: Format)
         (1.0, Verdict.KINK, "torch chose 1"),
         (2.0, Verdict.DISAGREE, "torch's 2 is not between them"),
         (-0.5, Verdict.DISAGREE, "torch's -0.5 is not between them"),
-        (math.nan, Verdict.DISAGREE, "and the value is nan"),
-        (math.inf, Verdict.DISAGREE, "and the value is inf"),
+        (math.nan, Verdict.DISAGREE, "and autograd's is nan"),
+        (math.inf, Verdict.DISAGREE, "and autograd's is inf"),
     ],
 )
 def test_at_a_kink_any_value_between_the_sides_is_right(value: float, verdict: Verdict, said: str) -> None:
@@ -343,7 +343,7 @@ def test_at_a_kink_any_value_between_the_sides_is_right(value: float, verdict: V
 # --- what rounding explains -----------------------------------------------------------------------
 
 RANGE = "float32, whose largest number is 3.40282e+38"
-UNSTABLE = "no float32 input determines it: half an ULP of the input moves more than half of the digits"
+UNSTABLE = "half an ULP of the input moves more than half of the digits: a rounded input does not determine them"
 LOSSY = "more than half of the digits are lost in float32, though the input determines them"
 EXPLAINS = "rounding in float32 explains the difference"
 EXPLAINED: list[tuple[Rounding, float, Verdict, str]] = [

@@ -171,7 +171,7 @@ def between(left: Ball, right: Ball, value: float, fmt: Format, tolerance: float
     low, high = (fmt.text(fmt.round_dyadic(side.midpoint)) for side in (left, right))
     slopes = f"the left derivative is {low}, the right derivative {high}"
     if not isfinite(value):
-        return Judgement(Verdict.DISAGREE, note=f"{slopes}, and the value is {value}")
+        return Judgement(Verdict.DISAGREE, note=f"{slopes}, and autograd's is {value}")
     at_one = any((one := judge(side, value, fmt, tolerance)) and one.verdict is Verdict.AGREE for side in (left, right))
     inside = left.hull(right).contains(value)
     if at_one or inside:
@@ -240,7 +240,7 @@ def outcomes(rounding: Rounding, fmt: Format) -> tuple[tuple[Verdict, str], tupl
 def lossy(found: Judgement, fmt: Format, rounding: Rounding) -> Judgement:
     """Return the judgement on a number of which rounding took more than half of the digits."""
     if rounding.sensitive:
-        note = f"no {fmt.name} input determines it: half an ULP of the input moves more than half of the digits"
+        note = "half an ULP of the input moves more than half of the digits: a rounded input does not determine them"
         return Judgement(Verdict.UNSTABLE, found.ulps, note)
     lost = f"more than half of the digits are lost in {fmt.name}, though the input determines them"
     if rounding.overflow is not None:

@@ -292,6 +292,15 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
+def plural(count: int, noun: str) -> str:
+    """Return a count with its noun.
+
+    >>> plural(1, "more element"), plural(2000, "check")
+    ('1 more element', '2,000 checks')
+    """
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
 def visible(text: str) -> str:
     """Return a text with its lines, of which no terminal obeys a character.
 

@@ -333,15 +333,18 @@ class Format:
             man, shift = man << -shift, 0
         return _upward(abs((place << shift) - man), shift)
 
-    def text(self, value: float) -> str:
-        """Return the shortest decimal that reads back as the same number of this format.
+    def text(self, value: float, digits: int | None = None) -> str:
+        """Return the shortest decimal that reads back as the same number of this format, or no more ``digits`` of it.
 
         >>> FORMATS["float32"].text(0.10000000149011612), FORMATS["float64"].text(93.0)
         ('0.1', '93')
+        >>> FORMATS["float64"].text(2 / 3, 6)
+        '0.666667'
         """
         if not isfinite(value):
             return repr(float(value))
-        return _written(Decimal(repr(float(value))) if self.precision == 53 else self._shortest(value))
+        short = Decimal(repr(float(value))) if self.precision == 53 else self._shortest(value)
+        return _written(short if digits is None else Context(digits).create_decimal(short))
 
     def _shortest(self, value: float) -> Decimal:
         exact = Decimal(value)
@@ -424,6 +427,16 @@ def exact_text(ball: Ball | Estimate | None, fmt: Format, digits: int | None = N
     text = f"{near:f}" if plain else f"{near:e}"
     head, sign, tail = text.partition("e")
     return (head.rstrip("0").rstrip(".") if "." in head and not blunt else head) + sign + tail
+
+
+def spoken(ball: Ball, fmt: Format, digits: int | None = None) -> str:
+    """Return a number as a sentence has it: like ``exact_text``, but for what is only known to be near 0.
+
+    >>> spoken(Ball(Dyadic(-1, -999), Dyadic(1, -999)), FORMATS["float32"])
+    '0 to within 1.9e-301'
+    """
+    near_zero = ball.contains(0.0) and not ball.exact
+    return f"0 to within {_bound(ball)}" if near_zero else exact_text(ball, fmt, digits)
 
 
 def _bound(ball: Ball) -> str:

@@ -113,7 +113,7 @@ class Verdict(StrEnum):
     )  # fmt: skip
     UNSTABLE = (
         "unstable", Tone.DOUBT, Passes.UNASSERTED,
-        "More than half of the digits are lost to rounding, and no input of the dtype determines them.",
+        "More than half of the digits are lost to rounding, and an input that was rounded does not determine them.",
         "rounding explains it, but more than half of the digits are lost, and the problem itself is so sensitive: "
         "moving the input by half an ULP moves the derivative as much",
         _MEASURED, _BLAMED, _MENDED,

@@ -14,6 +14,7 @@ from gradcheck import exact
 from gradcheck.autograd import TorchValue
 from gradcheck.bounds import Bounds, Enclosures
 from gradcheck.compare import SLACK, Judgement, Rounding, between, explain, infinite, judge, lossy, outcomes
+from gradcheck.errors import plural
 from gradcheck.formats import Ball, Dyadic, Estimate, Format, exact_text
 from gradcheck.judgements import OPEN, Judgements, judged
 from gradcheck.ordinals import distances, halves
@@ -386,7 +387,7 @@ def spread(name: str, runs: Sequence[Floats], differ: Sequence[int], fmt: Format
     ulps, low, high = far[k]
     index = f"[{', '.join(map(str, unravel(shape, k)))}]" if shape else ""
     apart = f", {ulps:.6g} ULP apart" if isfinite(ulps) else ""
-    more = f", and {len(differ) - 1:,} more elements differ" if len(differ) > 1 else ""
+    more = f", and other numbers in {plural(len(differ) - 1, 'more element')}" if len(differ) > 1 else ""
     return (
         f"torch is not deterministic: {len(runs)} runs gave the gradient by {name}{index} "
         f"from {fmt.text(low)} to {fmt.text(high)}{apart}{more}"

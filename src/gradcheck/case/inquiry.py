@@ -181,6 +181,9 @@ class Inquiry:
         forms = case.forms(gradient.input)
         found = exact.beside(forms, case.plan.program.output, case.arrays, gradient.input, blame.element)
         limit = found.limit if isinstance(found.limit, Ball) else None
+        if blame.cause is Cause.JUMP and found.continuous and (found.left.infinite or found.right.infinite):
+            # Nothing jumps where the function is continuous: its slope does, from one infinity to the other.
+            blame = replace(blame, cause=Cause.POLE, message=f"the slope of {blame.operation} is infinite here")
         return replace(blame, beside=in_words(found, blame.cause, case.format), limit=limit)
 
 

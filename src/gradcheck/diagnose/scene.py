@@ -112,8 +112,10 @@ class Scene:
             return None
         given = np.where(np.isfinite(value.array), value.array, nan)
         instead = given if at is None else self._with_one(site.cotangent if back else site.value, given, at)
+        if (output := self.output) is None:
+            return 0.0
         made = exact.enclose(self.pullback.core, self.graph.point, self.graph.bits, instead={node.id: instead})
-        return self._moved(made[self.output])
+        return self._moved(made[output])
 
     def effect_of_all(self, sites: Sequence[Site]) -> float:
         """Return how far the element moves when several operations have torch's values."""
@@ -121,10 +123,10 @@ class Scene:
             site.home: np.where(np.isfinite(site.torch.value.array), site.torch.value.array, nan) for site in sites
             if site.home is not None and self.pullback.core.shapes[site.home] == site.torch.value.shape
         }  # fmt: skip
-        if self.truth is None:
+        if self.truth is None or (output := self.output) is None:
             return 0.0
         made = exact.enclose(self.pullback.core, self.graph.point, self.graph.bits, instead=given)
-        return self._moved(made[self.output])
+        return self._moved(made[output])
 
     def _with_one(self, whole: Balls | None, value: Floats, at: int) -> Balls:
         """Return the exact numbers with one of torch's among them."""
@@ -167,13 +169,12 @@ class Scene:
         return None
 
     @property
-    def output(self) -> str:
-        """Return the layer that holds the gradient, or the output."""
+    def output(self) -> str | None:
+        """Return the layer that holds the gradient, or the output; None where the gradient is a plain number."""
         if self.name is None:
             return self.graph.program.output
-        node = self.pullback.cotangents[self.name]
-        assert isinstance(node, Name)
-        return node.id
+        node = self.pullback.cotangents.get(self.name)
+        return node.id if isinstance(node, Name) else None
 
 
 def replaced(node: Node, held: Mapping[Call, Node]) -> Node:

@@ -9,7 +9,7 @@ from gradcheck.blame import Cause
 from gradcheck.diagnose.graph import Element, Graph, Site
 from gradcheck.diagnose.scene import Finding
 from gradcheck.exact import Beside, Side
-from gradcheck.formats import Ball, Estimate, Format, exact_text
+from gradcheck.formats import Ball, Estimate, Format, exact_text, spoken
 from gradcheck.functions import WHERE
 
 DIGITS = 6
@@ -29,9 +29,13 @@ def in_words(found: Beside, cause: Cause, fmt: Format) -> str | None:
         return f"the limit of the derivative here is {_limit(found.limit, fmt)}"
     if cause in (Cause.JUMP, Cause.OUTSIDE_DOMAIN):
         return None
+    if found.valued and found.meets and not found.continuous:
+        return "the function jumps here: its value at the point is not its limit beside it"
     if found.sides is not None and not found.meets:
         return "the function jumps here: its values from the left and from the right do not meet"
     sides = [("left", found.left), ("right", found.right)]
+    if cause is Cause.POLE and not any(side.infinite for _, side in sides):
+        return None  # what is infinite is the derivative at the point alone, and the finite slope beside it no answer
     said = [f"from the {name} the slope {_slope(side, fmt)}" for name, side in sides if side.slope or side.infinite]
     return ", ".join(said) or None
 
@@ -67,7 +71,7 @@ def _argument(finding: Finding, graph: Graph) -> str:
 
 
 def _exact(graph: Graph, ball: Element) -> str:
-    return exact_text(ball, graph.format, DIGITS) if isinstance(ball, Ball) else "not a number"
+    return spoken(ball, graph.format, DIGITS) if isinstance(ball, Ball) else "not a number"
 
 
 def _torch(graph: Graph, value: float) -> str:
@@ -103,12 +107,18 @@ def _subject(finding: Finding, graph: Graph) -> str:
 
 
 def _overflow(finding: Finding, graph: Graph) -> str:
-    limit = f"the largest number of {graph.format.name} is {graph.format.largest:.6g}"
+    limit = f"the largest number of {graph.format.name} is"
     pair = _value_pair(finding, graph)
-    if pair is not None and graph.is_large(pair[0]):
-        becomes = f"it becomes {_torch(graph, pair[1])}"
-        return f"{_subject(finding, graph)} is {_exact(graph, pair[0])}, and {limit}: {becomes}"
-    return f"a number inside {_op(finding)} becomes too large: {limit}"
+    if pair is not None and isinstance(pair[0], Ball) and not isfinite(graph.format.round_dyadic(pair[0].midpoint)):
+        over, largest = _beyond(pair[0], graph.format)
+        return f"{_subject(finding, graph)} is {over}, and {limit} {largest}: it becomes {_torch(graph, pair[1])}"
+    return f"a number inside {_op(finding)} becomes too large: {limit} {graph.format.largest:.6g}"
+
+
+def _beyond(ball: Ball, fmt: Format) -> tuple[str, str]:
+    """Return a number and the largest one of a format that it exceeds, with the digits that tell them apart."""
+    pairs = [(exact_text(ball, fmt, digits), f"{fmt.largest:.{digits}g}") for digits in range(DIGITS, MOST_DIGITS)]
+    return next((pair for pair in pairs if pair[0].lstrip("-") != pair[1]), pairs[0])
 
 
 def _underflow(finding: Finding, graph: Graph) -> str:

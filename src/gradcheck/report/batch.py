@@ -145,7 +145,7 @@ def _failure(one: Diagnostic, view: View) -> Iterator[object]:
         if element.blame is not None:
             yield from block(run, element.outcome, element.blame, failing=True)
         else:
-            yield again(run, element.outcome)
+            yield from again(run, element.outcome)
         yield from _others(run, element, view)
     yield Text()
 

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import isfinite
 
-from rich.box import SIMPLE_HEAD
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from gradcheck.blame import Blame, Fix, Reading
 from gradcheck.errors import printable, underline, visible
-from gradcheck.formats import FORMATS, Format, exact_text
+from gradcheck.formats import FORMATS, Format
 from gradcheck.outcome import Outcome, Run
+from gradcheck.report.grids import DIGITS, breadth, grid, side_by_side
 from gradcheck.repro import command
 
-MARGIN = 2
-WIDE, NARROW, FEW_DIGITS = 120, 70, 6
-"""Columns where the window is not known, columns below which numbers have fewer digits, and how many."""
+MARGIN, WIDE = 2, 120
+"""Columns before what is said about a fault, and those of a window that is not known."""
+NEAR = 2.0
+"""ULP within which two numbers need no digits that tell them apart."""
+LEAST = 20
+"""Columns to which the text of an operation is broken before numbers lose digits."""
 
 
 def block(run: Run, outcome: Outcome, blame: Blame, failing: bool, width: int = WIDE) -> Iterator[Padding | Text]:
@@ -49,30 +53,55 @@ def _parts(outcome: Outcome, blame: Blame, width: int) -> Iterator[Text | Table]
     if blame.beside is not None:
         yield Text(blame.beside)
     if blame.readings and not blame.cause.quiet:
-        yield _readings(blame, FORMATS[outcome.dtype], narrow=width < NARROW)
+        yield _readings(blame, FORMATS[outcome.dtype], width - MARGIN)
 
 
-def _readings(blame: Blame, fmt: Format, *, narrow: bool) -> Table:
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="dim", show_edge=False)
-    table.add_column("operation", overflow="fold", min_width=9)
+def _readings(blame: Blame, fmt: Format, width: int) -> Table:
+    """Return the numbers on the way; where there is little room the names of operations are broken, then digits go."""
+    layouts = [(digits, mark) for mark in ("← here", "←") for digits in DIGITS]
+    fitting = (one for one in layouts if breadth(_numbers(blame, fmt, *one, LEAST)) <= width)
+    return _numbers(blame, fmt, *next(fitting, layouts[-1]))
+
+
+def _numbers(blame: Blame, fmt: Format, digits: int | None, mark: str, least: int | None = None) -> Table:
+    table = grid("dim")
+    table.add_column("operation", overflow="fold", min_width=9, max_width=least)
     table.add_column("", no_wrap=True)
-    table.add_column("exact", justify="right", overflow="fold")
-    table.add_column("autograd", justify="right", overflow="fold", min_width=8)
-    if not narrow:
-        table.add_column("", no_wrap=True)
+    for name in ("exact", "autograd"):
+        table.add_column(name, justify="right", no_wrap=True, min_width=8 if name == "autograd" else None)
+    table.add_column("", no_wrap=True)
+    said: list[str] = []
     for one in blame.readings:
-        torch = "none" if one.torch is None else fmt.text(one.torch)
-        exact = exact_text(one.exact, fmt, FEW_DIGITS if narrow else None)
-        marks = [] if narrow else [Text("← here" if one.culprit else "", style="bold")]
-        style = "bold" if one.culprit else ""
-        table.add_row(Text(_name(one), style), Text(one.quantity, "dim"), Text(exact), Text(torch), *marks)
+        exact, torch = side_by_side(one.exact, one.torch, fmt, digits, differ=_is_off(one, fmt))
+        cells = [_name(one), one.quantity, exact, torch]
+        if cells != said or one.culprit:  # a part of a tensor that is the whole of the next operation stands once
+            here, style = (mark, "bold") if one.culprit else ("", "")
+            table.add_row(Text(cells[0], style), Text(one.quantity, "dim"), exact, torch, Text(here, style))
+        said = cells
     return table
+
+
+def _is_off(one: Reading, fmt: Format) -> bool:
+    """Return whether torch's number is not the exact one as the dtype rounds it, or next to it."""
+    if one.exact is None or one.torch is None or not isfinite(one.torch):
+        return False
+    return fmt.distance(one.torch, one.exact.midpoint) > NEAR
 
 
 def _name(one: Reading) -> str:
     index = f"[{', '.join(map(str, one.index))}]" if one.index else ""
     text = printable(" ".join(one.text.split()))
-    return f"{text}{index}"
+    return f"({text}){index}" if index and _is_compound(text) else f"{text}{index}"
+
+
+def _is_compound(text: str) -> bool:
+    """Return whether a text has an operator outside all brackets."""
+    depth = 0
+    for letter in text:
+        depth += (letter in "([") - (letter in ")]")
+        if depth == 0 and letter in "+-*/@%<>=!& ":
+            return True
+    return False
 
 
 def _fix(fix: Fix, fmt: Format, width: int) -> Iterator[Padding | Text]:
@@ -84,6 +113,7 @@ def _fix(fix: Fix, fmt: Format, width: int) -> Iterator[Padding | Text]:
     else:
         yield _line(("fix: ", "green"), "write ", (instead, "bold"))
         yield _line("     for   ", old)
-    bits = f"{before} with {few} of {fmt.precision} bits right, then {after} with {many}"
+    gain = f" with {many}" if many > few else ""
+    bits = f"{before} with {few} of {fmt.precision} bits right, then {after}{gain}"
     for text in (f"at this point: {bits}", *([] if fix.unlike is None else [printable(fix.unlike)])):
         yield Padding(Text(text, "dim"), (0, 0, 0, MARGIN + len("fix: ")))

@@ -6,13 +6,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from math import isfinite
 
-from gradcheck.blame import Blame
+from gradcheck.blame import Blame, Cause
 from gradcheck.compare import Judgement, Rank
-from gradcheck.formats import FORMATS, exact_text
+from gradcheck.errors import Span
+from gradcheck.formats import FORMATS, exact_text, spoken
 from gradcheck.gradients import GradientOutcome
 from gradcheck.judgements import Judgements
 from gradcheck.outcome import LayerOutcome, Outcome, Run
-from gradcheck.report.places import element, headline, number, place, point_text
+from gradcheck.report.places import element, headline, place, point_text, written
 from gradcheck.report.words import one_line
 from gradcheck.verdict import Verdict
 
@@ -66,7 +67,7 @@ class Element:
         fmt = FORMATS[self.outcome.dtype]
         value = (self.gradient.expected or [None])[self.k] if self.stated else self.gradient.number(self.k)
         whose = "expected" if self.stated else "autograd"
-        return f"{whose} {number(value, fmt)}, exact {exact_text(self.gradient.exact[self.k], fmt)}"
+        return f"{whose} {written(value, fmt)}, exact {exact_text(self.gradient.exact[self.k], fmt)}"
 
     @property
     def note(self) -> str:
@@ -99,7 +100,7 @@ class Element:
         if exact is None or value is None or isfinite(value):
             return None
         fmt = FORMATS[self.outcome.dtype]
-        return f"{what} is {fmt.text(value)}; the true one is {exact_text(exact, fmt)}"
+        return f"{what} is {fmt.text(value)}; the true one is {spoken(exact, fmt)}"
 
 
 def worst(run: Run) -> Element | None:
@@ -144,19 +145,23 @@ def told(outcome: Outcome) -> Iterator[Element]:
 def beside_the_gradients(outcome: Outcome) -> Iterator[Element]:
     """Yield what is to be said of the output's value, and the operations at fault that nothing else names.
 
-    The value says nothing where a gradient says the same.
+    The value says nothing where a gradient says the same and is as bad.
     """
-    known = {(blame.cause, blame.span) for each in outcome.gradients for blame in each.blames}
+    known: dict[tuple[Cause, Span | None], int] = {}
+    for each in outcome.gradients:
+        for blame in each.blames:
+            key = blame.cause, blame.span
+            known[key] = max(known.get(key, 0), each.judgements[blame.element].verdict.severity)
     said = {verdict for each in outcome.gradients for verdict in each.judgements.verdicts()}
     for one in _of_the_value(outcome):
-        blame = one.blame
-        again = one.verdict in said if blame is None else (blame.cause, blame.span) in known
+        fault = None if one.blame is None else (one.blame.cause, one.blame.span)
+        again = one.verdict in said if fault is None else known.get(fault, -1) >= one.verdict.severity
         if one.verdict is not Verdict.AGREE and not again:
             yield one
-            known |= set() if blame is None else {(blame.cause, blame.span)}
-    for fault in outcome.faults:
-        if (fault.blame.cause, fault.blame.span) not in known:
-            yield Element(outcome, replace(fault.judgement, note=None), blame=fault.blame)  # the blame says it
+            known |= {} if fault is None else {fault: one.verdict.severity}
+    for wrong in outcome.faults:
+        if (wrong.blame.cause, wrong.blame.span) not in known:
+            yield Element(outcome, replace(wrong.judgement, note=None), blame=wrong.blame)  # the blame says it
 
 
 def _error(outcome: Outcome) -> Iterator[Element]:

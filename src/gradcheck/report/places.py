@@ -18,7 +18,7 @@ def element(name: str, shape: Shape, k: int) -> str:
     return f"{name}[{', '.join(map(str, unravel(shape, k)))}]" if shape else name
 
 
-def number(value: float | None, fmt: Format) -> str:
+def written(value: float | None, fmt: Format) -> str:
     """Return a number as its dtype writes it."""
     return "none" if value is None else fmt.text(value)
 

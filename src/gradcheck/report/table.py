@@ -6,38 +6,34 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from decimal import MAX_EMAX, MIN_EMIN, Context
+from functools import partial
 from io import StringIO
-from itertools import compress
+from math import isfinite
 from typing import IO, Any, TypeVar
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from gradcheck.errors import printable
-from gradcheck.formats import FORMATS, Ball, Format, exact_text
+from gradcheck.errors import plural, printable
+from gradcheck.formats import FORMATS, Ball, Format
 from gradcheck.gradients import GradientOutcome
 from gradcheck.judgements import Judgements
-from gradcheck.outcome import Floats, Outcome, Outcomes, Run
-from gradcheck.program import Shape
+from gradcheck.outcome import Outcome, Outcomes, Run
 from gradcheck.report import View
-from gradcheck.report.blame import FEW_DIGITS, NARROW
-from gradcheck.report.places import counted, element, number, ulp_text
+from gradcheck.report.grids import DIGITS, fitting, grid, missing, side_by_side
+from gradcheck.report.layers import judged, layers
+from gradcheck.report.places import counted, element, ulp_text
 from gradcheck.report.told import failures, notes
 from gradcheck.report.tones import FILE_WIDTH, STYLES, put
-from gradcheck.verdict import Verdict, worst
+from gradcheck.verdict import Verdict
 
 SHOWN_ROWS = 12
 """Rows of one table; more are cut to the worst ones, unless everything is asked for."""
 SHOWN_OUTCOMES = 6
 """Tensor checks shown in full; of more, the worst ones."""
-SHOWN_VALUES = 8
-"""Elements of a layer's value."""
 MAX_LINE = 240
 """Characters of one line of the gradient program."""
-MAX_ONE_LINE = 36
-"""Characters of a matrix in one line."""
 MANY_DIGITS = Context(prec=60, Emin=MIN_EMIN, Emax=MAX_EMAX)
 """Enough to subtract the ends of an enclosure of the first working precision."""
 
@@ -76,7 +72,7 @@ def _body(run: Run, view: View) -> Iterator[object]:
         few = replace(run, outcomes=run.leading(max(1, SHOWN_ROWS // each)))
         yield from _parts(few, view, len(run))
         left = counted(run.counts() - few.counts())
-        more = f"{len(run) - len(few):,} points not shown: {left}"
+        more = f"{plural(len(run) - len(few), 'point')} not shown: {left}"
         yield Text(f"above: the worst; {more} (--all shows them)", style="dim")
     else:
         yield from _parts(run, view, len(run))
@@ -90,7 +86,7 @@ def _parts(run: Run, view: View, count: int) -> Iterator[object]:
     yield _formulas(first, scalar, view)
     if scalar:
         if len(run) == 1 and 1 < len(first.layers) <= SHOWN_ROWS:
-            yield _layers(first, view.width or FILE_WIDTH)
+            yield layers(first, view.width or FILE_WIDTH)
         yield from _scalar_tables(run, view)
     else:
         yield from _tensor_tables(run, view, count)
@@ -140,41 +136,38 @@ def _scalar_tables(run: Run, view: View) -> Iterator[object]:
     first = run.outcomes[0]
     several_dtypes = len({outcome.dtype for outcome in run}) > 1
     expected = any(gradient.expected is not None for _, gradient in rows)
-    table = _table()
-    for name in first.point:
-        table.add_column(name, justify="right", overflow="fold")
-    if several_dtypes:
-        table.add_column("dtype", overflow="fold")
-    roomy = (view.width or FILE_WIDTH) >= NARROW  # what is wrong with a value is told below, too
-    if roomy:
-        table.add_column("value", justify="right", overflow="fold")
-    if len(first.gradients) > 1:
-        table.add_column("by")
-    _lane_columns(table, expected, view)
-    for outcome, gradient in (rows[k] for k in shown):
-        cells = [Text(FORMATS[outcome.dtype].text(outcome.rounded[name].item())) for name in outcome.point]
-        cells += [Text(outcome.dtype)] if several_dtypes else []
-        cells += [_value(outcome)] if roomy else []
-        cells += [Text(gradient.input)] if len(first.gradients) > 1 else []
-        table.add_row(*cells, *_lanes(gradient, 0, FORMATS[outcome.dtype], expected, view))
+
+    def layout(digits: int | None, valued: bool) -> Table:
+        table = grid()
+        for name in first.point:
+            table.add_column(name, justify="right", overflow="fold")
+        if several_dtypes:
+            table.add_column("dtype", overflow="fold")
+        if valued:
+            table.add_column("value", justify="right", overflow="fold")
+        if len(first.gradients) > 1:
+            table.add_column("by")
+        _lane_columns(table, expected, view)
+        for outcome, gradient in (rows[k] for k in shown):
+            fmt = FORMATS[outcome.dtype]
+            cells = [Text(fmt.text(outcome.rounded[name].item())) for name in outcome.point]
+            cells += [Text(outcome.dtype)] if several_dtypes else []
+            cells += [_value(outcome, digits)] if valued else []
+            cells += [Text(gradient.input)] if len(first.gradients) > 1 else []
+            table.add_row(*cells, *_lanes(gradient, 0, fmt, expected, view, digits))
+        return missing(table, [] if valued else ["value"])
+
     if rows:
-        yield table
+        layouts = [partial(layout, digits, valued) for valued in (True, False) for digits in DIGITS]
+        yield fitting(layouts, view.width or FILE_WIDTH)
     if hidden:
         yield _cut([rows[k][1].judgements for k in hidden], "row")
 
 
-def _value(outcome: Outcome) -> Text:
+def _value(outcome: Outcome, digits: int | None) -> Text:
     if outcome.value is None:
         return Text()
-    return _judged(FORMATS[outcome.dtype].text(outcome.value.values.item(0)), outcome.value.judgements)
-
-
-def _judged(text: str, judgements: Judgements) -> Text:
-    """Return the value of the output with its worst verdict, where that is worth a word."""
-    verdict = worst({Verdict.AGREE, *judgements.verdicts()})
-    if verdict is Verdict.AGREE:
-        return Text(text)
-    return Text.assemble(text, (f" {verdict.signed}", STYLES[verdict]))
+    return judged(FORMATS[outcome.dtype].text(outcome.value.values.item(0), digits), outcome.value.judgements)
 
 
 # --- programs of tensors: layers, then a row for one element ---------------------------------------
@@ -191,74 +184,38 @@ def _tensor_tables(run: Run, view: View, count: int) -> Iterator[object]:
             yield Text(f"{place}, {outcomes[k].dtype}", style="bold")
         yield from _tensor_outcome(outcomes[k], view)
     if len(kept) < len(outcomes) == count:
-        yield Text(f"{len(outcomes) - len(kept)} more checks are not shown; --all shows them", style="dim")
+        yield Text(f"{plural(len(outcomes) - len(kept), 'more check')} not shown (--all shows them)", style="dim")
 
 
 def _tensor_outcome(outcome: Outcome, view: View) -> Iterator[object]:
     if outcome.layers and len(outcome.layers) <= (len(outcome.layers) if view.everything else SHOWN_ROWS):
-        yield _layers(outcome, view.width or FILE_WIDTH)
+        yield layers(outcome, view.width or FILE_WIDTH)
     for gradient in outcome.gradients:
         yield from _elements(outcome, gradient, view)
-
-
-def _layers(outcome: Outcome, width: int) -> Table:
-    """Return the forward pass; a narrow window goes without the columns that matter least."""
-    kept = [width >= 60, True, True, width >= 80]
-    table = _table()
-    table.add_column("layer", overflow="fold")
-    for name in compress(("shape", "value", "local derivative", "grad_fn"), kept):
-        table.add_column(name, overflow="fold")
-    for name, one in outcome.point.items():
-        leaf = _numbers(outcome.rounded[name], outcome.dtype)
-        cells = [Text(_shape(one.shape)), Text(leaf), Text(), Text("leaf", style="dim")]
-        table.add_row(Text(name, style="bold"), *compress(cells, kept))
-    for layer in outcome.layers:
-        local = "\n".join(f"d/d {name}: {text}" for name, text in layer.derivatives.items())
-        value = _judged(_numbers(layer.values, outcome.dtype), layer.judgements)
-        cells = [Text(_shape(layer.shape)), value, Text(local), Text(layer.grad_fn or "none", style="dim")]
-        table.add_row(Text.assemble((layer.name, "bold"), f" = {printable(layer.text)}"), *compress(cells, kept))
-    return table
 
 
 def _elements(outcome: Outcome, gradient: GradientOutcome, view: View) -> Iterator[object]:
     order = gradient.mildest_first()
     cut = 0 if view.everything or len(order) <= SHOWN_ROWS else len(order) - SHOWN_ROWS
-    fmt = FORMATS[outcome.dtype]
-    table = _table()
-    table.add_column("element")
-    table.add_column(gradient.input, justify="right", overflow="fold")
-    _lane_columns(table, gradient.expected is not None, view)
-    for k in order[cut:].tolist() if cut else range(len(order)):
-        at = element(gradient.input, gradient.shape, k)
-        point = fmt.text(outcome.rounded[gradient.input].item(k))
-        table.add_row(Text(at), Text(point), *_lanes(gradient, k, fmt, gradient.expected is not None, view))
-    yield table
+    fmt, expected = FORMATS[outcome.dtype], gradient.expected is not None
+
+    def layout(digits: int | None) -> Table:
+        table = grid()
+        table.add_column("element", no_wrap=True)
+        table.add_column(gradient.input, justify="right", overflow="fold")
+        _lane_columns(table, expected, view)
+        for k in order[cut:].tolist() if cut else range(len(order)):
+            at = element(gradient.input, gradient.shape, k)
+            point = fmt.text(outcome.rounded[gradient.input].item(k))
+            table.add_row(Text(at), Text(point), *_lanes(gradient, k, fmt, expected, view, digits))
+        return table
+
+    yield fitting([partial(layout, digits) for digits in DIGITS], view.width or FILE_WIDTH)
     if cut:
         yield _cut([gradient.judgements.part(order[:cut])], "element")
 
 
-def _numbers(values: Floats, dtype: str) -> str:
-    """Return a small tensor in full and a large one by its first elements."""
-    shape: Shape = values.shape
-    texts = [FORMATS[dtype].text(value) for value in values.ravel()[:SHOWN_VALUES].tolist()]
-    if values.size > SHOWN_VALUES:
-        return f"{', '.join(texts[:3])}, ... ({values.size:,} elements)"
-    for size in reversed(shape[1:]):
-        texts = [f"[{', '.join(texts[k : k + size])}]" for k in range(0, len(texts), size)]
-    # A matrix that is long in one line stands row under row.
-    long = len(shape) > 1 and sum(map(len, texts)) > MAX_ONE_LINE
-    return f"[{(',' + chr(10) + ' ' if long else ', ').join(texts)}]" if shape else texts[0]
-
-
-def _shape(shape: Shape) -> str:
-    return " x ".join(f"{size:,}" for size in shape) or "scalar"
-
-
 # --- rows -----------------------------------------------------------------------------------------
-
-
-def _table() -> Table:
-    return Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold", show_edge=False)
 
 
 def _lane_columns(table: Table, expected: bool, view: View) -> None:
@@ -270,15 +227,17 @@ def _lane_columns(table: Table, expected: bool, view: View) -> None:
         table.add_column("", no_wrap=True)
 
 
-def _lanes(gradient: GradientOutcome, k: int, fmt: Format, expected: bool, view: View) -> list[Text]:
-    found = gradient.judgements[k]
-    torch = number(gradient.number(k), fmt)
+def _lanes(
+    gradient: GradientOutcome, k: int, fmt: Format, expected: bool, view: View, digits: int | None
+) -> list[Text]:
+    found, known = gradient.judgements[k], gradient.exact[k]
+    exact, torch = side_by_side(known, gradient.number(k), fmt, digits, differ=not found.verdict.right)
     radius = [Text(_radius(gradient.ball(k)))] if view.verbose else []
-    digits = FEW_DIGITS if (view.width or FILE_WIDTH) < NARROW else None
-    cells = [Text(exact_text(gradient.exact[k], fmt, digits)), *radius, Text(torch), Text(ulp_text(found.ulps))]
-    cells.append(_verdict(found.verdict))
+    cells = [Text(exact), *radius, Text(torch), Text(ulp_text(found.ulps)), _verdict(found.verdict)]
     if expected and gradient.expected is not None and gradient.expectations is not None:
-        cells += [Text(number(gradient.expected[k], fmt)), _verdict(gradient.expectations[k].verdict)]
+        verdict = gradient.expectations[k].verdict
+        _, stated = side_by_side(known, gradient.expected[k], fmt, digits, differ=not verdict.right)
+        cells += [Text(stated), _verdict(verdict)]
     return cells
 
 
@@ -306,20 +265,27 @@ def _cut(hidden: Sequence[Judgements], what: str) -> Text:
     worst = max((one.worst_ulps for one in hidden if one.worst_ulps is not None), default=None)
     within = f", within {ulp_text(worst)} ULP" if worst is not None else ""
     count = sum(map(len, hidden))
-    noun = what if count == 1 else f"{what}s"
     counts = counted(sum((one.counts() for one in hidden), Counter()))
-    return Text(f"above: the worst; {count:,} {noun} not shown: {counts}{within} (--all shows them)", style="dim")
+    return Text(f"above: the worst; {plural(count, what)} not shown: {counts}{within} (--all shows them)", style="dim")
+
+
+def _is_measured(run: Run) -> bool:
+    """Return whether ULP measure all errors of gradients; of nan and of what has no derivative they measure none."""
+    measured = all(verdict.measured or verdict in (Verdict.AGREE, Verdict.UNTRACKED) for verdict in run.counts())
+    found = (one.judgements for outcome in run.leading() for one in outcome.gradients)
+    return measured and all(isfinite(size) for one in found for size in one.sizes.tolist())
 
 
 def _summary(run: Run, terms: Sequence[str]) -> Text:
     tally = run.tally
     counts, values, faults, worst = tally.counts, tally.values, tally.faults, tally.ulps
     drawn = any("rand" in value.text for outcome in run.leading(1) for value in outcome.point.values())
+    within = "worst" if _is_measured(run) else "the rest within"
     facts = [
         counted(counts) or "nothing checked",
         *([f"value: {counted(values)}"] if set(values) - {Verdict.AGREE} else []),
         *([f"operations: {counted(faults)}"] if set(faults) - {*counts, *values} else []),
-        *([f"worst {ulp_text(worst)} ULP"] if worst is not None else []),
+        *([f"{within} {ulp_text(worst)} ULP"] if worst is not None else []),
         ", ".join(tally.dtypes),
         run.environment["device"],
         *([f"seed {run.seed}"] if drawn else []),

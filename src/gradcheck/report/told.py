@@ -7,15 +7,16 @@ from dataclasses import dataclass, field
 
 from rich.text import Text
 
+from gradcheck.blame import Cause
+from gradcheck.errors import Span, plural
 from gradcheck.formats import FORMATS, exact_text
 from gradcheck.gradients import GradientOutcome
 from gradcheck.outcome import Outcome, Run
 from gradcheck.report import View
 from gradcheck.report.blame import again, block
 from gradcheck.report.elements import Element, beside_the_gradients, told
-from gradcheck.report.places import headline, number, place, point_text
+from gradcheck.report.places import headline, place, point_text, written
 from gradcheck.report.tones import FILE_WIDTH, STYLES
-from gradcheck.report.words import number as counted
 from gradcheck.report.words import one_line
 from gradcheck.verdict import Verdict
 
@@ -53,12 +54,12 @@ class _Kind:
         if not more:
             return ""
         if points == self.count:
-            return f" (and at {counted(more, 'more point')})"
+            return f" (and at {plural(more, 'more point')})"
         if points > 1:
             return f" (and {more:,} more, at {points:,} points in all)"
         if scalar is not None and not scalar.shape and len(self.inputs) == self.count:
             return f" (and by {' and '.join(name for name in self.inputs if name != scalar.input)})"
-        return f" (and {counted(more, 'more element')})"
+        return f" (and {plural(more, 'more element')})"
 
 
 def _kinds(run: Run) -> list[_Kind]:
@@ -88,18 +89,22 @@ def notes(run: Run, view: View, *, counted: bool = True) -> Iterator[object]:
     """
     kinds = _kinds(run)
     shown = kinds if view.everything else [kind for kind in kinds if kind.worst.blame is not None][-SHOWN_BLAMES:]
+    explained: set[tuple[int, Cause, Span | None]] = set()
     for kind in kinds:
         one, blame = kind.worst, kind.worst.blame
+        fault = None if blame is None else (id(one.outcome), blame.cause, blame.span)
         said = one.note if blame is None or kind in shown else headline(one.outcome, blame)
-        sign = (one.verdict.signed, STYLES[one.verdict])
-        others = kind.others if counted else ""
-        yield Text.assemble(sign, f" at {one.where}{others}{f': {said}' if said else ''}")
-        if blame is not None and kind in shown:
-            yield from block(run, one.outcome, blame, one.verdict in run.failing, view.width or FILE_WIDTH)
+        why = ", for the same reason" if said and fault in explained else ""
+        sign, others = (one.verdict.signed, STYLES[one.verdict]), kind.others if counted else ""
+        yield Text.assemble(sign, f" at {one.where}{others}{f': {said}' if said else ''}{why}")
+        fails = one.verdict in run.failing
+        if blame is not None and kind in shown and fault not in explained:
+            yield from block(run, one.outcome, blame, fails, view.width or FILE_WIDTH)
             yield Text()
-        elif one.verdict in run.failing and one.outcome.error is None and one.stated:
+        elif fails and (one.stated or fault in explained):
             yield from again(run, one.outcome)
             yield Text()
+        explained |= set() if fault is None or kind not in shown else {fault}
     for note in dict.fromkeys(note for outcome in run for note in outcome.notes):
         yield Text(f"note: {note}", style="dim")
 
@@ -136,7 +141,7 @@ def _failure(outcome: Outcome, gradient: GradientOutcome, k: int) -> Text:
 def _misstated(outcome: Outcome, gradient: GradientOutcome, k: int) -> Text:
     assert gradient.expected is not None
     assert gradient.expectations is not None
-    fmt, stated = FORMATS[outcome.dtype], number(gradient.expected[k], FORMATS[outcome.dtype])
+    fmt, stated = FORMATS[outcome.dtype], written(gradient.expected[k], FORMATS[outcome.dtype])
     line = f"✗ expected {stated} at {place(outcome, gradient, k)}: exact {exact_text(gradient.exact[k], fmt)}"
     found = gradient.misstated
     more = f"; {found.rule}" if found is not None and found.rule else ""

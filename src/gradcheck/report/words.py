@@ -5,7 +5,7 @@ from __future__ import annotations
 from hashlib import sha256
 from pathlib import Path
 
-from gradcheck.errors import printable
+from gradcheck.errors import plural, printable
 from gradcheck.suite import Batch, Problem
 from gradcheck.verdict import Verdict
 
@@ -52,7 +52,7 @@ def number(count: int, noun: str) -> str:
     >>> number(1, "check"), number(2000, "check")
     ('1 check', '2,000 checks')
     """
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+    return plural(count, noun)
 
 
 def one_line(text: str) -> str:

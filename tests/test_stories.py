@@ -131,13 +131,14 @@ def test_what_is_said_to_jump_has_values_that_do_not_meet(case: Case) -> None:
     """Far closer to the point than the square root of a distance, a value beside it is still another one."""
     program, _, _ = case
     (outcome,) = run(case)
-    one, *_ = [one for one in told(outcome) if one.gradient is not None]
+    k, gradient = next((one.k, one.gradient) for one in told(outcome) if one.gradient is not None)
     at = {name: array.astype(float) for name, array in outcome.rounded.items()}
     beside = []
     for step in (-1e-12, 0.0, 1e-12):
         moved = {name: array.copy() for name, array in at.items()}
-        moved[one.gradient.input].reshape(-1)[one.k] += step
-        value = check(program, dtype="float64", **moved)[0].value
+        moved[gradient.input].reshape(-1)[k] += step
+        value = check(program, moved, settings=Settings(dtypes=("float64",)))[0].value
+        assert value is not None
         beside.append(np.nan_to_num(value.values, nan=1e3, posinf=1e6))
     assert max(np.abs(a - b).max() for a, b in pairwise(beside)) > 1e-3
 

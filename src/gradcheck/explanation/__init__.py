@@ -12,7 +12,7 @@ from gradcheck.case import environment
 from gradcheck.case.inquiry import Inquiry
 from gradcheck.case.one import Case
 from gradcheck.case.search import Search
-from gradcheck.errors import LaneProblem, LimitProblem, UsageProblem
+from gradcheck.errors import LaneProblem, LimitProblem, Option, UsageProblem
 from gradcheck.explanation.accumulation import accumulation
 from gradcheck.explanation.chain import chains
 from gradcheck.explanation.derivation import NoDerivation, derive
@@ -69,7 +69,7 @@ def explain_program(
     if len(points) > 1 and not accumulate:
         raise UsageProblem(
             f"{len(points)} points are given, and one is explained at a time",
-            hint="give one point, or --accumulate to let the gradients of all of them add up",
+            hint=("give one point, or ", Option("accumulate"), " to let the gradients of all of them add up"),
         )
     cases = _cases(program, points, wrt, settings)
     search = Search()

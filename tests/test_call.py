@@ -119,6 +119,26 @@ def test_what_is_said_of_the_dtype_is_stronger_than_that_of_a_tensor() -> None:
     assert explain("x**2", tensor).dtype == "float64"
 
 
+class Elsewhere:
+    """What is read of a tensor, on a device that this machine does not have."""
+
+    dtype, device = torch.float16, "abacus"
+
+    def tolist(self) -> list[float]:
+        return [0.5, 0.25]
+
+
+def test_a_tensor_is_checked_on_its_own_device_or_not_at_all() -> None:
+    with pytest.raises(GradcheckError, match="torch cannot use the device 'abacus'"):
+        check("x**2", Elsewhere())
+    with pytest.raises(
+        GradcheckError, match='x has the device abacus and y has cpu\nsay in which to check: device="abacus"'
+    ):
+        check("x*y", Elsewhere(), torch.ones(2, dtype=HALF))
+    moved = check("x**2", Elsewhere(), device="cpu")
+    assert (moved[0].device, moved[0].dtype) == ("cpu", "float16")
+
+
 REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     "no program": (lambda: check(lambda x: x, 2), "a program is a text such as 'x**2', not function"),  # type: ignore[arg-type]
     "two many": (lambda: check("x", 1, 2), "2 values without a name, and the program has 1 input: x"),
@@ -127,6 +147,7 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     "a point and a setting": (lambda: check("dtype", {"dtype": 1}, dtype="float64"), "the input dtype is given twice"),
     "a setting twice": (lambda: check("x", 1, dtype=F64, dtypes=F32), "dtypes and dtype are the same setting"),
     "misspelt": (lambda: check("x", 1, dytpe=F64), "did you mean `dtype`?"),
+    "in another checker's words": (lambda: check("x", 1, rtol=1e-3), "did you mean `ulps`?"),
     "texts and names": (lambda: check("x*y", "x=1", y=2), "either as texts or by name"),
     "settings in place": (lambda: check("x", 1, Settings()), "write settings=Settings(...)"),
     "no settings": (lambda: check("x", 1, settings={"ulps": 3}), "settings are a Settings, not dict"),  # type: ignore[arg-type]

@@ -225,7 +225,9 @@ def test_the_action_annotates_and_ends_as_the_command_does(project: Path) -> Non
     )  # fmt: skip
     assert made.returncode == 1
     assert made.stdout.startswith("::error file=expressions/losses.toml,line=13,title=disagree%3A softplus::")
-    assert made.stdout.splitlines()[1:] == ["::notice title=gradcheck::1 with a failing verdict expected"]
+    notice, told = made.stdout.splitlines()[1:]
+    assert notice == "::notice title=gradcheck::1 with a failing verdict expected"
+    assert told.startswith("3 checks: 2 passed, 1 failed")
     assert "2 passed, 1 failed" in summary.read_text("utf-8")
 
 

@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import os
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 from typer.main import get_command
 
+from gradcheck import cli
 from gradcheck.__main__ import run
-from gradcheck.cli import lists
-from gradcheck.cli.batch import batcher
-from gradcheck.cli.check import checker
-from gradcheck.cli.config import SETTINGS, _options, defaults
-from gradcheck.cli.explain import explainer
+from gradcheck.cli.config import KEYS, OPTIONS, project
+from gradcheck.corpus.schema import of_a_project
 from gradcheck.errors import GradcheckError
 from gradcheck.exits import Exit
+from gradcheck.settings.kinds import Form
+from gradcheck.settings.table import COMMANDS, Place
 
 
-def found(directory: Path, **files: str) -> dict[str, object]:
+def found(directory: Path, place: Place = Place.CHECK, **files: str) -> dict[str, object]:
     """Return what the settings say about the check of one program."""
     for name, text in files.items():
         (directory / f"{name}.toml").write_text(text, "utf-8")
-    return defaults(checker, [checker, batcher, explainer], directory)[1]
+    return dict(project(place, directory).values)
 
 
 @pytest.fixture(autouse=True)
@@ -33,13 +35,14 @@ def repository(tmp_path: Path) -> None:
 
 
 VALUES = [
-    ('dtype = "float64"', {"dtype": "float64"}),
-    ('dtype = ["float64", "bfloat16"]', {"dtype": "float64,bfloat16"}),
-    ("ulps = 3", {"ulps": "3"}),
-    ("ulps = 2.5", {"ulps": "2.5"}),
-    ("assert = true", {"assertion": True}),
-    ('at = ["x=1", "y=2"]', {"at": ["x=1", "y=2"]}),
-    ('at = "x=1:2:3"', {"at": ["x=1:2:3"]}),
+    ('dtype = "float64"', {"dtype": ("float64",)}),
+    ('dtype = ["float64", "bfloat16"]', {"dtype": ("float64", "bfloat16")}),
+    ("ulps = 3", {"ulps": 3.0}),
+    ("ulps = 2.5", {"ulps": 2.5}),
+    ("assert = true", {"assert": True}),
+    ('at = ["x=1", "y=2"]', {"at": ("x=1", "y=2")}),
+    ('at = "x=1:2:3"', {"at": ("x=1:2:3",)}),
+    ("at = {x = 0.1}", {"at": ("x=0.1",)}),
     ("verbose = 2", {"verbose": 2}),
     ("", {}),
 ]  # fmt: skip
@@ -47,17 +50,18 @@ VALUES = [
 
 @pytest.mark.parametrize(("text", "wanted"), VALUES)
 def test_keys_are_the_long_options_without_their_dashes(text: str, wanted: dict[str, object], tmp_path: Path) -> None:
-    """What is for the other command is known and left alone."""
+    """They hold what the keys of a check hold, and the published schema takes them."""
     assert found(tmp_path, gradcheck=text) == wanted
+    Draft202012Validator(of_a_project()).validate(tomllib.loads(text))
 
 
 def test_settings_of_directories_above_count_up_to_the_root_of_the_repository(tmp_path: Path) -> None:
     below = tmp_path / "a" / "b"
     below.mkdir(parents=True)
     (tmp_path / "gradcheck.toml").write_text("ulps = 1", "utf-8")
-    assert defaults(checker, [batcher], below) == ("gradcheck.toml", {"ulps": "1"})
+    assert (project(Place.CHECK, below).file, found(below)) == ("gradcheck.toml", {"ulps": 1.0})
     (tmp_path / "a" / ".git").mkdir()
-    assert defaults(checker, [batcher], below) == ("", {})
+    assert (project(Place.CHECK, below).file, found(below)) == ("", {})
 
 
 def test_outside_of_a_repository_those_of_the_working_directory_alone_count(tmp_path: Path) -> None:
@@ -65,16 +69,16 @@ def test_outside_of_a_repository_those_of_the_working_directory_alone_count(tmp_
     below.mkdir()
     (tmp_path / ".git").rmdir()
     (tmp_path / "gradcheck.toml").write_text("ulps = 1", "utf-8")
-    assert defaults(checker, [batcher], below) == ("", {})
-    assert defaults(checker, [batcher], tmp_path) == ("gradcheck.toml", {"ulps": "1"})
+    assert found(below) == {}
+    assert found(tmp_path) == {"ulps": 1.0}
 
 
 def test_a_pyproject_without_a_table_of_ours_is_passed_by(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "gradcheck.toml").write_text("ulps = 1", "utf-8")
-    assert found(tmp_path / "a", pyproject="[project]\nname = 'x'") == {"ulps": "1"}
-    assert found(tmp_path / "a", pyproject="[tool.gradcheck]\nulps = 2") == {"ulps": "2"}
-    assert found(tmp_path / "a", gradcheck="ulps = 3") == {"ulps": "3"}
+    assert found(tmp_path / "a", pyproject="[project]\nname = 'x'") == {"ulps": 1.0}
+    assert found(tmp_path / "a", pyproject="[tool.gradcheck]\nulps = 2") == {"ulps": 2.0}
+    assert found(tmp_path / "a", gradcheck="ulps = 3") == {"ulps": 3.0}
 
 
 PROBLEMS = [
@@ -86,17 +90,20 @@ PROBLEMS = [
         "gradcheck.toml: a point of the settings reads no file\nwrite --at",
     ),
     ('at = ["1", "@p.json"]', "gradcheck.toml: a point of the settings reads no file"),
-    ("verbose = -1", "gradcheck.toml: verbose is a whole number from 0 to 9"),
-    ("verbose = 'x'", "gradcheck.toml: verbose is a whole number from 0 to 9"),
-    ("verbose = 1_000_000", "gradcheck.toml: verbose is a whole number from 0 to 9"),
-    (f"seed = 0x{'f' * 5000}", "gradcheck.toml: seed has a number that is too large"),
-    (f"ulps = [[0x{'f' * 5000}]]", "gradcheck.toml: ulps is a text or a number, not a list"),
+    ("verbose = -1", "gradcheck.toml: verbose: expected a whole number from 0 to 9"),
+    ("verbose = 'x'", "gradcheck.toml: verbose: expected a whole number, not a text"),
+    ("verbose = 1_000_000", "gradcheck.toml: verbose: expected a whole number from 0 to 9"),
+    ('color = "red"', "gradcheck.toml: color: 'red' is no colour\nchoose from auto, always, never"),
+    (f"seed = 0x{'f' * 5000}", "gradcheck.toml: seed: expected a whole number from 0 to 9,223,372,036,854,775,807"),
+    (f"ulps = [[0x{'f' * 5000}]]", "gradcheck.toml: ulps: expected a number, not a list"),
+    (f"ulps = 0x{'f' * 5000}", "gradcheck.toml: ulps: a tolerance is a number of ULP, 0 or more"),
     ('"\\u001b[2J" = 1', "gradcheck.toml has an unknown setting: \N{REPLACEMENT CHARACTER}[2J"),
-    ("ulps = true", "gradcheck.toml: ulps is a text or a number, not True"),
-    ("assert = 1", "gradcheck.toml: assert is true or false, not 1"),
-    ("assert = [true]", "gradcheck.toml: assert is true or false, not [True]"),
-    ("at = {a = 1}", "gradcheck.toml: at is a text, a number, or a list of them, not {'a': 1}"),
-    ("dtype = [[1]]", "gradcheck.toml: dtype is a text or a number, not [[1]]"),
+    ("ulps = true", "gradcheck.toml: ulps: expected a number, not true or false"),
+    ("assert = 1", "gradcheck.toml: assert: expected true or false, not a whole number"),
+    ("assert = [true]", "gradcheck.toml: assert: expected true or false, not a list"),
+    ('at = {"a b" = 1}', "gradcheck.toml: at: `a b` is no name of an input"),
+    ("dtype = [[1]]", "gradcheck.toml: dtype: expected a text, not a list"),
+    ('dtype = "float31"', "gradcheck.toml: dtype: 'float31' is no dtype\ndid you mean `float32`?"),
 ]
 
 
@@ -109,9 +116,9 @@ def test_what_is_wrong_in_the_settings_is_told(text: str, said: str, tmp_path: P
 
 def test_settings_describe_checks_and_nothing_else(tmp_path: Path) -> None:
     """Whatever else the commands can be told stands on the command line alone: loop over all of their options."""
-    words = {word for app in (checker, batcher, explainer) for word in _options(app)} - {*SETTINGS, "help"}
+    words = set(OPTIONS) - set(KEYS)
     assert words >= {
-        "exit-zero", "allow", "last-failed", "baseline", "output", "report", "emit-repro", "write-baseline", "graph",
+        "exit-zero", "allow", "lf", "baseline", "output", "report", "emit-repro", "write-baseline", "graph",
         "timeout", "nondet", "trust", "format", "quiet", "workers", "shard", "maxfail", "wrt", "expect",
     }  # fmt: skip
     for word in words:
@@ -120,12 +127,46 @@ def test_settings_describe_checks_and_nothing_else(tmp_path: Path) -> None:
         assert str(problem.value).startswith(f"gradcheck.toml cannot set {word}: a pull request can change that file\n")
 
 
+def test_an_explanation_leaves_alone_what_a_file_cannot_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It decides nothing; what is no option at all is a mistake wherever it stands."""
+    monkeypatch.chdir(tmp_path)
+    for word in set(OPTIONS) - set(KEYS):
+        (tmp_path / "gradcheck.toml").write_text(f'{word} = "junit"\nat = "x=2"', "utf-8")
+        assert project(Place.EXPLAIN, tmp_path).values == {"at": ("x=2",)}
+    assert run(["explain", "x**2"]) == Exit.PASS
+    out, err = capsys.readouterr()
+    assert out.splitlines()[1].split() == ["at", "x", "=", "2", "in", "float32"]
+    assert (
+        err
+        == f"gradcheck: gradcheck.toml cannot set {word}: a pull request can change that file; it is left alone here\n"
+    )
+    with pytest.raises(GradcheckError, match="unknown setting"):
+        found(tmp_path, Place.EXPLAIN, gradcheck="formt = 'junit'")
+
+
+def test_an_explanation_takes_the_first_point_and_dtype_of_the_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "gradcheck.toml").write_text('dtype = ["float64", "bfloat16"]\nat = "x=1:2:3"', "utf-8")
+    assert run(["explain", "x**2"]) == Exit.PASS
+    assert capsys.readouterr().out.splitlines()[1].split() == ["at", "x", "=", "1", "in", "float64"]
+
+
 def test_every_flag_can_be_taken_back_on_the_command_line() -> None:
-    for app in (checker, batcher, explainer, lists.tester):
-        command: Any = get_command(app)
+    for name in (cli.CHECK, *cli.COMMANDS):
+        command: Any = get_command(cli.command(name))
         flags = [one for one in command.params if getattr(one, "is_flag", False)]
         said = {one.name for one in flags if any(word.startswith("--no-") for word in one.secondary_opts)}
         assert {one.name for one in flags} - said <= {"_version", "help"}
+
+
+def test_every_setting_of_a_project_is_an_option_with_the_same_reader() -> None:
+    for row in KEYS.values():
+        assert row.at & COMMANDS, row.name
+        assert row.kind.form not in {Form.FILE}, "a file that a pull request can change names none"
 
 
 def test_a_link_or_a_pipe_is_no_file_of_settings(tmp_path: Path) -> None:
@@ -176,7 +217,7 @@ def test_the_summary_names_what_the_settings_say(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "gradcheck.toml").write_text('ulps = 1e9\nat = 3\ncolor = "never"', "utf-8")
     for words, said in (
-        ([], " of gradcheck.toml: at 3, ulps 1000000000.0"),
+        ([], " of gradcheck.toml: at 3, ulps 1000000000"),
         (["--ulps", "4", "--at", "1"], ""),
     ):
         assert run(["x**2", *words]) == Exit.PASS

@@ -8,6 +8,7 @@ import inspect
 import re
 import shlex
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 from types import FunctionType
 
@@ -72,6 +73,15 @@ def test_the_links_of_a_page_lead_somewhere(page: Path) -> None:
         assert not anchor or anchor in anchors(target), link
 
 
+def test_what_sarif_names_for_help_is_there() -> None:
+    text = (ROOT / "tests" / "golden" / "format-sarif.json").read_text("utf-8")
+    links = set(re.findall(r'"helpUri": "(.*?)"', text))
+    assert len(links) > len(Cause)
+    for link in links:
+        path, _, anchor = link.partition("#")
+        assert anchor in {"", *anchors(ROOT / path)}, link
+
+
 def anchors(page: Path) -> set[str]:
     """Return the anchors of a page's headings, as GitHub makes them."""
     titles = re.findall(r"^#+ (.*)$", page.read_text("utf-8"), re.MULTILINE)
@@ -83,6 +93,14 @@ def test_the_readme_stays_short_and_leads_to_every_page() -> None:
     assert len(text.splitlines()) <= 200
     for page in PAGES:
         assert page.name in ("README.md", "CHANGELOG.md") or f"(docs/{page.name})" in text
+
+
+def test_the_page_on_python_lists_every_setting() -> None:
+    text = (ROOT / "docs" / "python.md").read_text("utf-8")
+    rows = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \|", text, re.MULTILINE)
+    assert {name for row in rows for name in re.findall(r"\w+", row)} >= {
+        one.name for one in fields(gradcheck.Settings)
+    }
 
 
 # --- names ----------------------------------------------------------------------------------------

@@ -50,6 +50,9 @@ TRAPS = (
     Trap("s = x/t; -log(exp(s[0])/sum(exp(s)))", "x=[0.1,0.9,0.5], t=0.005", "(s[0] - logsumexp(s))"),
     Trap("-log(exp(p/t)/(exp(p/t) + exp(n/t)))", "p=0.9, n=0.1, t=0.005", "logsigmoid(p/t - n/t)"),
     Trap("e = exp(s/t); num = e[0]; den = sum(e); -log(num/den)", "s=[0.9,0.1,0.2], t=0.005", "((s/t)[0] - logsumexp(s/t))"),
+    Trap("p = exp(l)/(1 + exp(l)); y*log(p) + (1 - y)*log(1 - p)", "l=100, y=1", "y*logsigmoid(l) + (1 - y)*logsigmoid(-l)"),
+    Trap("p = log(softmax(x, dim=0)); q = log(softmax(y, dim=0)); sum(exp(p)*(p - q))", "x=[0,200], y=[0,-200]", "p = log_softmax(x, dim=0); q = log_softmax(y, dim=0)"),
+    Trap("w = exp(-x/t); sum(w*x)/sum(w)", "x=[100,200], t=0.5", "sum(softmax(-x/t, dim=0)*x, dim=0)"),
     # --- logarithms and exponentials ---
     Trap("log(1 + exp(x))", "x=100", "softplus(x)"),
     Trap("e = exp(x); z = 1 + e; log(z)", "x=100", "softplus(x)"),
@@ -72,6 +75,9 @@ TRAPS = (
     Trap("log(exp(-((x - m)/s)**2/2)/(s*sqrt(2*pi)))", "x=1, m=0, s=0.01", "-((x - m)/s)**2/2 - log(s) - log(2*pi)/2"),
     Trap("z = (x - m)/s; d = exp(-z**2/2)/(s*sqrt(2*pi)); log(d)", "x=1, m=0, s=0.01", "-z**2/2 - log(s) - log(2*pi)/2"),
     Trap("log(s**2)/2 + (x - m)**2/(2*s**2)", "x=1e-30, m=0, s=1e-30", "((x - m)/s)**2/2"),
+    Trap("log(1 - exp(-x)) - log(exp(y) - 1)", "x=1e-9, y=100", "log(-expm1(-x)) - (y + log(-expm1(-y)))"),
+    Trap("log(prod(1/(sqrt(2*pi)*s)*exp(-x**2/(2*s**2))))", "x=[1,2], s=0.01", "sum(-log(2*pi)/2 - log(s) - x**2/(2*s**2))"),
+    Trap("exp(a)*exp(-b)", "a=100, b=100.5", "exp(a - b)"),
     # --- norms, distances, angles ---
     Trap("sqrt(sum(x**2))", "x=[1e30,1e29]", "amax(abs(x))*norm(x/amax(abs(x)))"),
     Trap("sqrt(sum(x**2))", "x=[1e-30,2e-30]", "amax(abs(x))*norm(x/amax(abs(x)))"),
@@ -88,6 +94,8 @@ TRAPS = (
     Trap("acos(clamp(sum(x*y)/(norm(x)*norm(y)), -1, 1))", "x=[1,0], y=[1,0.0001]", "2*atan2(norm(x*norm(y) - y*norm(x)), norm(x*norm(y) + y*norm(x)))"),
     Trap("acosh(1 + 2*d/((1 - u)*(1 - v)))", "d=1e-9, u=0.1, v=0.2", "2*asinh(sqrt("),
     Trap("sqrt(x**2)", "x=0", "abs(x)"),
+    Trap("sqrt((x - u)**2 + (y - v)**2)", "x=1, u=1, y=2, v=2", "sqrt((x - u)**2 + (y - v)**2 + 1e-12)"),
+    Trap("sum(x**2)**0.5", "x=[0,0]", "norm(x)"),
     # --- branches not taken, quotients, statistics ---
     Trap("where(x > 0, sqrt(x), 0)", "x=-1", "sqrt(where(x > 0, x, 1))"),
     Trap("where(x > 0, x**0.5, 0)", "x=-1", "where(x > 0, x, 1)**0.5"),

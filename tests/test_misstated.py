@@ -12,7 +12,7 @@ from gradcheck import Settings, check
 from gradcheck.expect import Misstated
 from gradcheck.outcome import Run
 from gradcheck.report import View
-from gradcheck.report.finding import find
+from gradcheck.report.diagnostic import diagnostic
 from gradcheck.report.json import document
 from gradcheck.report.table import write
 from gradcheck.suite import Check, Result
@@ -100,7 +100,7 @@ def test_every_report_tells_it(program: str, expected: str, at: str, rule: str) 
     assert f": {sentence}\n" in text.getvalue()
     assert document(run)["outcomes"][0]["gradients"][0]["misstated"]["sentence"] == sentence
     result = Result(Check("one", program, (at,), Settings(expect=(expected,))), run)
-    assert find(result).message.endswith(sentence)
+    assert diagnostic(result).message.endswith(sentence)
     assert rule in json.dumps(document(run))
 
 

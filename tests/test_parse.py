@@ -286,6 +286,10 @@ ERRORS: dict[str, tuple[str, ...]] = {
     "x y": ("something is missing between x and y", "  x y", "  ^^^", "write x*y"),
     "x^2": ("^ is no operator here", "  x^2", "   ^", "write ** for a power, as in x**2"),
     "sin x": ("something is missing between sin and x", "  sin x", "  ^^^^^", "write sin(x)"),
+    "f(x) = x**2": (
+        "no function can be defined here", "  f(x) = x**2", "  ^^^^^^^^^^^",
+        "write x**2 alone: names that are never assigned are the inputs",
+    ),
     "sofmax(x, 0)": ("unknown function `sofmax`", "  sofmax(x, 0)", "  ^^^^^^", "did you mean `softmax`?"),
     "f(x)": ("unknown function `f`", "  f(x)", "  ^", "write f*(...) for a product"),
     "x.qqqqq()": ("unknown function `qqqqq`", "  x.qqqqq()", "    ^^^^^", "`gradcheck functions` lists them all"),

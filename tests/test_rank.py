@@ -17,7 +17,7 @@ from gradcheck.formats import FORMATS
 from gradcheck.judgements import Judgements, ranks
 from gradcheck.outcome import Outcomes, Run
 from gradcheck.report import View
-from gradcheck.report.finding import find
+from gradcheck.report.diagnostic import diagnostic
 from gradcheck.report.table import SHOWN_ROWS, write
 from gradcheck.repro import worst_script
 from gradcheck.settings import Settings
@@ -97,9 +97,9 @@ def test_every_report_names_the_same_element_as_the_worst(name: str, checked: Ca
     program, at, settings = RUNS[name]
     run = checked(name)
     worst = max(run, key=lambda outcome: (outcome.verdict in run.failing, outcome.rank()))
-    found = find(Result(Check("one", program, (at,), settings), run))
-    assert found.outcome is not None
-    assert found.outcome.rounded == worst.rounded
+    found = diagnostic(Result(Check("one", program, (at,), settings), run))
+    assert found.element is not None
+    assert found.element.outcome.rounded == worst.rounded
     assert [one.rounded for one in run.leading(1)] == [worst.rounded] or not isinstance(run.outcomes, Outcomes)
     if worst.rank().own and worst.verdict in run.failing:
         assert f"{worst.rounded['x'].item()!r}" in (worst_script(run) or "")
@@ -108,6 +108,7 @@ def test_every_report_names_the_same_element_as_the_worst(name: str, checked: Ca
 def test_torch_s_own_nan_leads_the_findings() -> None:
     program, at, settings = next(iter(RUNS.values()))
     run = check(program, at, settings=settings)
-    found = find(Result(Check("one", program, (at,), settings), run))
-    assert not found.stated
+    found = diagnostic(Result(Check("one", program, (at,), settings), run))
+    assert found.element is not None
+    assert not found.element.stated
     assert found.message.startswith(f"autograd {nan}")

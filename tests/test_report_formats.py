@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from html import unescape
@@ -27,19 +29,20 @@ from gradcheck import case, report
 from gradcheck.__main__ import run
 from gradcheck.blame import Cause
 from gradcheck.compare import Judgement
+from gradcheck.corpus import load
 from gradcheck.errors import FileProblem, UsageProblem
 from gradcheck.exits import Exit
 from gradcheck.gradients import Gradients
 from gradcheck.judgements import Judgements
 from gradcheck.outcome import Outcome, Run
 from gradcheck.report import View
-from gradcheck.report.finding import find, findings, rule_of
+from gradcheck.report.diagnostic import Severity, code_of, diagnostic, diagnostics
 from gradcheck.report.github import MAX_SHOWN, summarize
 from gradcheck.report.json import document
 from gradcheck.report.reporters import EXPLANATION, REPORTERS, RESULTS, Reporter, by_suffix, names, write, writer
 from gradcheck.report.sarif import rules
 from gradcheck.settings import Settings
-from gradcheck.suite import Batch, Check, Expectation, Problem, Result
+from gradcheck.suite import Batch, Check, Expectation, Problem, Result, Written
 from gradcheck.verdict import Verdict
 
 Golden = Callable[[str, str], None]
@@ -106,6 +109,10 @@ CHECKS = {
     "nothing": Check("nothing", "2 + 3", (), Settings(), ODD, 21),
     "command": Check("exp(x)", "exp(x)", ("1000",), Settings()),
 }  # fmt: skip
+CHECKS = {
+    name: replace(one, written=Written(one.program, one.line + 2, 15)) if one.path == POLY and one.line else one
+    for name, one in CHECKS.items()
+}
 PLANTED = {
     "undecided": judged(Judgement(Verdict.UNDECIDED, note="the enclosure is too wide at 4096 bits")),
     "error": raised("torch raised: no such kernel"),
@@ -175,7 +182,7 @@ def only(batch: Batch, *names: str) -> Batch:
 def test_the_batch_holds_all_that_can_come_out(batch: Batch) -> None:
     assert set(batch.counts()) == set(Verdict)
     assert {result.passed for result in batch if result.verdict is Verdict.LOSSY} == {True, False}
-    assert {found.rule for found in findings(batch)} >= {
+    assert {found.code for found in diagnostics(batch)} >= {
         "unmet", "unchecked", "error", "overflow", "too-large", "agree", "wrong-value",
     }  # fmt: skip
     assert batch.exit is Exit.USAGE
@@ -308,7 +315,7 @@ MESSAGES = {
 
 @pytest.mark.parametrize("name", MESSAGES)
 def test_the_message_is_about_the_worst_element(name: str, batch: Batch) -> None:
-    found, (where, message) = find(named(batch, name)), MESSAGES[name]
+    found, (where, message) = diagnostic(named(batch, name)), MESSAGES[name]
     assert found.message.startswith(message)
     assert where is None or found.where == where
 
@@ -323,8 +330,8 @@ def test_what_nobody_could_measure_is_worse_than_any_number() -> None:
         judgement = replace(gradient.judgements[0], verdict=Verdict.DISAGREE, ulps=ulps)
         planted = replace(gradient, torch=np.array(value), judgements=Judgements.of([judgement]))
         outcomes[k] = replace(outcomes[k], gradients=Gradients([planted]))
-    found = find(Result(CHECKS["agree"], replace(run, outcomes=tuple(outcomes))))
-    assert (found.where, found.ulps) == ("x = 2 in float32", None)
+    found = diagnostic(Result(CHECKS["agree"], replace(run, outcomes=tuple(outcomes))))
+    assert (found.where, found.numbers.ulps) == ("x = 2 in float32", None)
     assert found.message == "autograd nan, exact 4"
 
 
@@ -335,20 +342,21 @@ def test_what_fails_the_check_is_worse_than_what_is_allowed() -> None:
     (gradient,) = second.gradients
     planted = replace(gradient, judgements=Judgements.of([Judgement(Verdict.DISAGREE, 1e9)]), blames=[])
     wrong = replace(second, gradients=Gradients([planted]))
-    found = find(Result(CHECKS["asserted"], replace(run, outcomes=(first, wrong))))
+    found = diagnostic(Result(CHECKS["asserted"], replace(run, outcomes=(first, wrong))))
     assert (found.verdict, found.where) == (Verdict.LOSSY, "x = 0.0001 in float32")
+    assert found.result is not None
     assert found.result.verdict is Verdict.DISAGREE
 
 
 def test_a_fingerprint_knows_the_check_and_the_fault_alone(batch: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
     found = named(batch, "disagree")
-    print_ = find(found).fingerprint
-    assert find(replace(found, check=replace(found.check, line=99), seconds=3)).fingerprint == print_
-    assert find(replace(found, check=replace(found.check, name="other"))).fingerprint != print_
+    print_ = diagnostic(found).fingerprint
+    assert diagnostic(replace(found, check=replace(found.check, line=99), seconds=3)).fingerprint == print_
+    assert diagnostic(replace(found, check=replace(found.check, name="other"))).fingerprint != print_
     monkeypatch.chdir(HERE.parent)
     absolute = replace(found.check, path=str(HERE.parent / POLY))
-    assert find(replace(found, check=absolute)).fingerprint == print_
-    shown = [found.fingerprint for found in findings(batch)]
+    assert diagnostic(replace(found, check=absolute)).fingerprint == print_
+    shown = [found.fingerprint for found in diagnostics(batch)]
     assert len(set(shown)) == len(shown)
 
 
@@ -361,11 +369,15 @@ def test_a_batch_without_a_fault_is_one_line(batch: Batch) -> None:
     assert written(only(batch, "agree"), "concise") == ""
 
 
+PASTED = re.compile(r" +(again|fix): ")
+"""Lines that stay whole, so that they can be pasted."""
+
+
 @pytest.mark.parametrize("width", [20, 30, 40, 60, 80, 100, 200])
 def test_no_window_is_too_narrow(width: int, batch: Batch) -> None:
     text = written(replace(batch, problems=(), notes=[]), "table", width=width)
     *lines, _summary = lines_of(text)
-    assert max(map(len, lines)) <= width
+    assert max(len(line) for line in lines if not PASTED.match(line)) <= width
 
 
 def test_a_large_batch_is_cut_to_the_worst(batch: Batch) -> None:
@@ -382,7 +394,13 @@ def test_a_concise_line_is_one_that_an_editor_can_jump_to(batch: Batch) -> None:
     failed = [result.check for result in batch if not result.passed]
     for line, check in zip(lines, failed, strict=False):
         place = "<command line>" if check.path is None else f"{check.path}:{check.line}" if check.line else check.path
-        assert line.startswith(f"{place}: ")
+        if check.written is None:
+            assert line.startswith(f"{place}: ")
+        else:
+            begin, end = (check.written.line, check.written.column), check.written.region()
+            at = re.match(rf"{re.escape(check.path or '')}:(\d+):(\d+): ", line)
+            assert at is not None
+            assert begin <= (int(at[1]), int(at[2])) < (end.end_line, end.end_column)
     assert len(lines_of(written(batch, "concise", verbose=1))) == len(batch) + len(batch.problems)
 
 
@@ -483,11 +501,11 @@ def test_annotations_are_commands_the_worst_first_and_not_too_many(batch: Batch)
     errors = [line for line in lines if line.startswith("::error ")]
     warnings = [line for line in lines if line.startswith("::warning ")]
     assert len(errors) == MAX_SHOWN < len(batch.failures) + len(batch.problems)
-    assert len(warnings) == sum(found.warns for found in findings(batch)) == 5
+    assert len(warnings) == sum(found.severity is Severity.WARNING for found in diagnostics(batch)) == 5
     (rest, _summary) = lines[len(errors) + len(warnings) :]
     assert rest.startswith(f"{len(batch.failures) + len(batch.problems) - MAX_SHOWN} more errors")
     for line in (*errors, *warnings):
-        assert re.fullmatch(r"::(error|warning) ([a-z]+=[^:,]*)(,[a-z]+=[^:,]*)*::.*", line)
+        assert re.fullmatch(r"::(error|warning) ([a-zA-Z]+=[^:,]*)(,[a-zA-Z]+=[^:,]*)*::.*", line)
     assert errors[0].startswith("::error file=expressions/broken.toml,line=2,title=gradcheck::unknown key")
 
 
@@ -535,7 +553,7 @@ def test_a_summary_that_cannot_be_written_is_a_problem_of_a_file(batch: Batch, t
 
 
 def issues(batch: Batch) -> int:
-    return sum(found.warns or not found.result.passed for found in findings(batch))
+    return sum(found.severity is not Severity.NOTE for found in diagnostics(batch))
 
 
 def test_the_code_quality_report_is_what_gitlab_asks_for(batch: Batch) -> None:
@@ -568,8 +586,82 @@ def test_the_log_fits_the_schema_of_sarif(batch: Batch) -> None:
 
 def test_every_cause_and_every_verdict_that_is_told_is_a_rule_with_its_sentence() -> None:
     assert list(rules())[: len(Cause)] == [*Cause]
-    assert {rule_of(verdict) for verdict in Verdict if verdict.fails or verdict.unproven} < {*rules()}
-    assert all(text.endswith(".") for text in rules().values())
+    assert {code_of(verdict) for verdict in Verdict if verdict.fails or verdict.unproven} < {*rules()}
+    assert all(rule.sentence.endswith(".") for rule in rules().values())
+
+
+@pytest.mark.parametrize("code", rules())
+def test_every_rule_points_at_a_place_of_the_pages(code: str) -> None:
+    path, _, anchor = rules()[code].page.partition("#")
+    titles = re.findall(r"^#+ (.*)$", (HERE.parent / path).read_text("utf-8"), re.MULTILINE)
+    assert anchor in [re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in titles]
+
+
+SOURCES = {
+    '[[check]]\nname = "a"\nexpression = "y = 3*x; log(1 + exp(y))"\nat = 100\n': "exp(y)",
+    '[[check]]\nname = "a"\nexpression = """\ny = 3*x\nlog(1 + exp(y))\n"""\nat = 100\n': "exp(y)",
+    '[define]\n"s(t)" = "log(1 + exp(t))"\n[[check]]\nname = "a"\nexpression = "s(x)"\nat = 100\n': "s(x)",
+    '[[check]]\nname = "a"\nexpression = "x**3"\nat = 2\nexpect.gradient = "3*x"\n': "x**3",
+}
+"""Files, and the text in them that a report points at: the operation at fault, or else the expression."""
+
+
+@pytest.mark.parametrize("text", SOURCES)
+def test_reports_point_at_the_expression(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("a.toml").write_text(text, encoding="utf-8")
+    [check] = load(["a.toml"]).checks
+    batch = Batch((checked(check),), {})
+    [result] = strictly(written(batch, "sarif"))["runs"][0]["results"]
+    region = result["locations"][0]["physicalLocation"]["region"]
+    assert region["startLine"] == region["endLine"]
+    line, columns = region["startLine"], (region["startColumn"], region["endColumn"])
+    assert text.split("\n")[line - 1][columns[0] - 1 : columns[1] - 1] == SOURCES[text]
+    command = f"::error file=a.toml,line={line},endLine={line},col={columns[0]},endColumn={columns[1]},title="
+    assert written(batch, "github").startswith(command)
+    assert written(batch, "concise").startswith(f"a.toml:{line}:{columns[0]}: ")
+    assert strictly(written(batch, "gitlab"))[0]["location"]["lines"]["begin"] == line
+
+
+def test_formats_for_programs_load_no_library_of_the_terminal() -> None:
+    plain = [name for name in names(RESULTS) if name != "table"]
+    code = f"""
+import sys
+from io import StringIO
+from gradcheck import check
+from gradcheck.report import View
+from gradcheck.report.reporters import write
+from gradcheck.settings import Settings
+from gradcheck.suite import Check, single
+made = single(Check("a", "log(1+exp(x))", ("100",), Settings()), check("log(1+exp(x))", x=100))
+for name in {plain}:
+    write(name, made, StringIO(), View())
+print("rich" in sys.modules)
+"""
+    made = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert made.stdout == "False\n"
+
+
+EVERYWHERE = Check("softplus", "log(1+exp(x))", ("1,100,200,300",), Settings(), POLY, 3)
+
+
+def test_every_place_that_fails_is_shown_where_all_is_asked_for() -> None:
+    batch = Batch((checked(EVERYWHERE),), {})
+    text, whole = written(batch, "table"), written(batch, "table", everything=True)
+    assert "2 more failures in this check (--all shows them)" in text
+    assert "--all shows them" not in whole
+    for point in (100, 200, 300):
+        assert f"disagree at x = {point}" in whole
+        assert (f"x = {point}" in text) == (point == 100)
+
+
+def test_checks_that_are_all_shown_stand_in_the_order_of_their_file(batch: Batch) -> None:
+    text = written(replace(batch, problems=(), notes=[]), "table", everything=True, verbose=1, width=200)
+    table = text.partition("\n\n")[0]
+    ids = [one.id for one in diagnostics(batch)]
+    at = [table.find(f"\n{one[:40]}") for one in ids]
+    assert -1 not in at
+    assert at == sorted(at)
 
 
 # --- markdown -------------------------------------------------------------------------------------
@@ -588,7 +680,7 @@ def test_no_text_of_a_file_is_markup(batch: Batch) -> None:
     html = MarkdownIt("commonmark").enable("table").render(written(batch, "markdown"))
     plain = {"h3", "p", "pre", "code", "table", "thead", "tbody", "tr", "th", "td", "details", "summary"}
     assert set(re.findall(r"</?(\w+)", html)) == plain
-    assert find(named(batch, "hostile")).id in unescape(html)
+    assert diagnostic(named(batch, "hostile")).id in unescape(html)
 
 
 def test_markdown_stays_short_enough_for_a_comment(batch: Batch) -> None:

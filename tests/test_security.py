@@ -283,13 +283,13 @@ def test_what_is_too_much_is_refused_soon(name: str, tree: Path) -> None:
 
 def test_the_page_names_the_settings_and_the_limits() -> None:
     from gradcheck.apart import DEFAULT_TIMEOUT
-    from gradcheck.cli.config import DESCRIBING, SHOWING
+    from gradcheck.cli.config import KEYS
     from gradcheck.corpus import limits
     from gradcheck.memory import DEFAULT_MEMORY
 
     [described, shown] = re.findall(r"Settings describe the checks \((.*?)\) and how .*? screen \((.*?)\)", PAGE)[0]
-    assert sorted(re.findall(r"`(.+?)`", described)) == sorted(DESCRIBING)
-    assert sorted(re.findall(r"`(.+?)`", shown)) == sorted(SHOWING)
+    assert sorted(re.findall(r"`(.+?)`", described)) == sorted(key for key, row in KEYS.items() if row.describes)
+    assert sorted(re.findall(r"`(.+?)`", shown)) == sorted(key for key, row in KEYS.items() if not row.describes)
     [numbers] = re.findall(r"A file has at most (.*?);", PAGE)
     assert [int(one.replace(",", "")) for one in re.findall(r"[\d,]*\d", numbers)] == [
         limits.MAX_FILE_BYTES // 2**20, limits.MAX_CHECKS, limits.MAX_CHARACTERS, limits.MAX_POINTS,

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from gradcheck.blame import Cause
-from gradcheck.report import finding, tones
+from gradcheck.corpus.schema import SCHEMAS as MADE
+from gradcheck.report import diagnostic, tones
 from gradcheck.verdict import Passes, Tone, Verdict
 
 ROOT = Path(__file__).parent.parent
@@ -63,7 +64,7 @@ def ci(text: str) -> str:
 
 
 WRITTEN = [
-    *((path, schema) for path in sorted(SCHEMAS.glob("*.json"))),
+    *((path, schema) for path in sorted(SCHEMAS.glob("*.json")) if path.name.partition(".")[0] not in MADE),
     (ROOT / "README.md", readme),
     (ROOT / "docs" / "ci.md", ci),
     (ROOT / "docs" / "verdicts.md", verdicts),
@@ -87,7 +88,6 @@ def test_every_verdict_and_every_cause_stands_in_what_is_written() -> None:
         assert f"The verdict `{word}`" in texts["verdicts.md"]
     for cause in Cause:
         assert f"The cause `{cause}`" in texts["verdicts.md"]
-        assert f'"{cause}"' in texts["expressions.schema.json"]
 
 
 @pytest.mark.parametrize("verdict", Verdict)
@@ -102,4 +102,4 @@ def test_a_row_does_not_contradict_itself(verdict: Verdict) -> None:
 
 
 def test_rules_of_verdicts_are_no_causes() -> None:
-    assert not {finding.rule_of(verdict) for verdict in Verdict if verdict.passes is not Passes.ALWAYS} & {*Cause}
+    assert not {diagnostic.code_of(verdict) for verdict in Verdict if verdict.passes is not Passes.ALWAYS} & {*Cause}

@@ -103,9 +103,11 @@ def _dispatch(argv: list[str]) -> int:
         name, shown = argv[0], f"gradcheck {argv[0]}"
     else:
         name, words, shown = cli.CHECK, with_program_apart(argv), "gradcheck"
-    file, given = cli.settings_for(name)
+    project = cli.project_of(name)
+    for remark in () if project is None else project.aside:
+        _complain(f"{remark}; it is left alone here")
     try:
-        code = cli.command(name)(words, prog_name=shown, default_map=given, obj=file, standalone_mode=False)
+        code = cli.command(name)(words, prog_name=shown, obj=project, standalone_mode=False)
     except Exception as problem:
         if not hasattr(problem, "show"):
             raise
@@ -124,14 +126,16 @@ def with_program_apart(argv: list[str]) -> list[str]:
     >>> with_program_apart(["-x**2", "--at", "2"])
     ['--at', '2', '--', '-x**2']
     """
+    from gradcheck.settings.table import flags, valued
+
     rest: list[str] = []
     words = iter(argv)
     for word in words:
         if word == "--":
             return [*rest, word, *words]
-        if word in FLAGS or word == "-" or re.match(r"[^-]|--[a-z]|$", word):
+        if word in (*flags(), *valued(), "-h", "-V", "-") or re.match(r"[^-]|--[a-z]|$", word):
             rest.append(word)
-            if word in VALUED:
+            if word in valued():
                 rest.extend([value for value in [next(words, None)] if value is not None])
         elif word.startswith("-o") or set(word[1:]) <= {"q", "v"}:
             rest.append(word)
@@ -139,13 +143,6 @@ def with_program_apart(argv: list[str]) -> list[str]:
             return [*rest, *words, "--", word]
     return rest
 
-
-VALUED = frozenset({
-    "--at", "--dtype", "--device", "--wrt", "--expect", "--ulps", "--seed", "--format", "--output", "-o", "--color",
-    "--allow", "--nondet", "--emit-repro", "--report", "--freeze", "--graph", "--timeout",
-})  # fmt: skip
-"""Options that take the next word, whatever it begins with."""
-FLAGS = frozenset({"-q", "-v", "-h", "-o"})
 
 if __name__ == "__main__":
     main()

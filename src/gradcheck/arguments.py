@@ -14,6 +14,12 @@ from gradcheck.points import Point, assigned_constants, parse_points, to_value
 from gradcheck.program import Program
 from gradcheck.settings import KEYWORDS, Settings
 
+MEANT = {
+    **dict.fromkeys(("tol", "atol", "rtol", "tolerance", "eps", "ulp"), "ulps"), "precision": "dtype", "type": "dtype",
+    **dict.fromkeys(("expected", "gradient", "grad", "derivative"), "expect"), "by": "wrt", "strict": "assertion",
+}  # fmt: skip
+"""What other checkers call a setting."""
+
 
 def read(
     program: str, at: Sequence[object], settings: Settings | None, given: Mapping[str, object]
@@ -195,7 +201,7 @@ def _same(bearers: Sequence[tuple[str, object]], what: str, own: Callable[[objec
 
 def _unknown(program: Program, name: str, known: Sequence[str]) -> PointProblem:
     needs = f"it needs {', '.join(program.inputs) or 'none'}"
-    near = nearest(str(name), list(known))
+    near = nearest(str(name), list(known)) or (MEANT.get(name) if "ulps" in known else None)
     return PointProblem(f"the program has no input {name}", hint=f"{needs}; did you mean `{near}`?" if near else needs)
 
 

@@ -20,6 +20,7 @@ from gradcheck.judgements import Judgements, ranks
 from gradcheck.lane import Lane
 from gradcheck.points import Point
 from gradcheck.program import Program, Shape
+from gradcheck.settings import Settings
 from gradcheck.verdict import Verdict, worst
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
@@ -260,7 +261,8 @@ class Run(Sequence[Outcome]):
 
     ``failing`` are the verdicts that make it fail, ``ulps`` is the tolerance in ULP that was asked for, None where each
     dtype had its own, ``environment`` the versions that the numbers depend on. ``print(run)`` shows the table that the
-    command prints, and a notebook the same in colours: ``writers`` hold what writes them, by the form.
+    command prints, and a notebook the same in colours: ``writers`` hold what writes them, by the form. ``asked`` is how
+    it was checked, None where no command line can say it: code of the user's was under test.
 
     >>> from gradcheck import check
     >>> run = check("x**2", "1,2,3")
@@ -274,6 +276,7 @@ class Run(Sequence[Outcome]):
     environment: dict[str, str]
     failing: frozenset[Verdict] = frozenset({Verdict.DISAGREE, Verdict.ERROR})
     writers: Mapping[str, Callable[[Run], str]] = field(default_factory=dict, compare=False)
+    asked: Settings | None = field(default=None, compare=False)
 
     def __repr__(self) -> str:
         text = "".join(f" {_short(one.program.source)!r}" for one in self.leading(1)[:1])

@@ -5,7 +5,7 @@ Every pytest run loads this file, so all else is imported where it is needed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,14 +16,12 @@ if TYPE_CHECKING:
     from gradcheck.batch import Examiner
     from gradcheck.errors import Option
     from gradcheck.outcome import Run
-    from gradcheck.report.finding import Finding
+    from gradcheck.report.diagnostic import Diagnostic
     from gradcheck.settings import Settings
     from gradcheck.suite import Check, Result
 
 EXAMINER: pytest.StashKey[Examiner] = pytest.StashKey()
 """What runs the checks of a session, once it has run one."""
-OPTIONS = ("at", "assert", "dtype", "timeout", "trust")
-"""The options of the command that pytest has too, by the name of the plugin."""
 
 
 # --- options --------------------------------------------------------------------------------------
@@ -31,21 +29,24 @@ OPTIONS = ("at", "assert", "dtype", "timeout", "trust")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options and the keys of the configuration."""
+    from gradcheck.settings.kinds import Form
+    from gradcheck.settings.table import Place, settings_of
+
     group = parser.getgroup("gradcheck", "gradients of PyTorch against proven enclosures")
-    flag = {"action": "store_true", "default": False}
-    group.addoption("--gradcheck", help="collect the checks of expression files", **flag)
-    group.addoption("--gradcheck-at", metavar="POINT", action="append", help="points of checks that state none")
-    group.addoption("--gradcheck-assert", help="fail on whatever is not shown to be right", **flag)
-    group.addoption("--gradcheck-dtype", metavar="DTYPE,...", help="dtypes of checks that state none (float32)")
-    limit = "how long a check of a file may take (60); 0 runs it in pytest's own process, without limit"
-    group.addoption("--gradcheck-timeout", metavar="SECONDS", type=float, help=limit)
-    group.addoption("--gradcheck-trust", help="let expression files read points from files beside them", **flag)
+    group.addoption("--gradcheck", help="collect the checks of expression files", action="store_true", default=False)
     parser.addini("gradcheck_files", "patterns of expression files", type="args", default=["*.toml", "*.txt"])
-    parser.addini("gradcheck_at", "as --gradcheck-at, one a line", type="linelist", default=[])
-    parser.addini("gradcheck_assert", "as --gradcheck-assert", type="bool", default=False)
-    parser.addini("gradcheck_dtype", "as --gradcheck-dtype", type="string", default="float32")
-    parser.addini("gradcheck_timeout", "as --gradcheck-timeout", type="string", default="60")
-    parser.addini("gradcheck_trust", "as --gradcheck-trust", type="bool", default=False)
+    for row in settings_of(Place.PYTEST):
+        option, same = f"--gradcheck-{row.name}", f"as --gradcheck-{row.name}"
+        words = f"{row.help} For checks that state none." if Place.FILE in row.at else row.help
+        if row.kind.form is Form.FLAG:
+            group.addoption(option, help=words, action="store_true", default=False)
+            parser.addini(f"gradcheck_{row.name}", same, type="bool", default=False)
+        elif row.kind.form in {Form.TEXTS, Form.WORDS}:
+            group.addoption(option, help=words, metavar=row.metavar, action="append")
+            parser.addini(f"gradcheck_{row.name}", same, type="linelist", default=[row.default] if row.default else [])
+        else:
+            group.addoption(option, help=words, metavar=row.metavar)
+            parser.addini(f"gradcheck_{row.name}", same, type="string", default=row.default)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -56,44 +57,25 @@ def pytest_configure(config: pytest.Config) -> None:
 
     try:
         _settings(config).validate(())
-        _seconds(config)
+        _said(config, "timeout")
     except GradcheckError as problem:
-        raise pytest.UsageError(str(problem)) from None
+        raise pytest.UsageError(problem.text(_as_option)) from None
 
 
 def _settings(config: pytest.Config) -> Settings:
     from gradcheck.settings import Settings
+    from gradcheck.settings.table import Place, settings_of
 
-    return Settings(dtypes=_words(_value(config, "gradcheck_dtype")), assertion=_value(config, "gradcheck_assert"))
-
-
-def _seconds(config: pytest.Config) -> float | None:
-    """Return how long a check may take; None where it runs in pytest's own process."""
-    from gradcheck.batch.options import BatchOptions
-    from gradcheck.errors import UsageProblem
-
-    given = config.getoption("gradcheck_timeout")
-    try:
-        seconds = float(config.getini("gradcheck_timeout") if given is None else given)
-    except ValueError:
-        raise UsageProblem("gradcheck_timeout is a number of seconds") from None
-    return BatchOptions(timeout=seconds or None).timeout
+    fields = {row.field: _said(config, row.name) for row in settings_of(Place.PYTEST) if row.field is not None}
+    return Settings(**{field: value for field, value in fields.items() if value is not None})
 
 
-def _value(config: pytest.Config, name: str) -> Any:
-    """Return what the command line says, or else the configuration."""
-    return config.getoption(name) or config.getini(name)
+def _said(config: pytest.Config, name: str) -> Any:
+    """Return what the command line says of a setting, or else the configuration; raises UsageProblem."""
+    from gradcheck.settings.table import Place, named
 
-
-def _words(texts: str | Sequence[str]) -> tuple[str, ...]:
-    """Return the words of one text or of several, with commas between them, each once.
-
-    >>> _words("float64, bfloat16"), _words(["x", "y,x"])
-    (('float64', 'bfloat16'), ('x', 'y'))
-    """
-    listed = [texts] if isinstance(texts, str) else texts
-    words = [word.strip() for text in listed for word in text.split(",")]
-    return tuple(dict.fromkeys(word for word in words if word))
+    given = config.getoption(f"gradcheck_{name}")
+    return named(Place.PYTEST)[name].read(given or config.getini(f"gradcheck_{name}"))
 
 
 # --- expression files -----------------------------------------------------------------------------
@@ -138,7 +120,7 @@ class CheckFile(pytest.File):
         from gradcheck.corpus import load
         from gradcheck.report.words import relative
 
-        at, trust = (_value(self.config, f"gradcheck_{name}") for name in ("at", "trust"))
+        at, trust = _said(self.config, "at") or (), _said(self.config, "trust")
         loaded = load(
             [relative(str(self.path))], at=at, settings=_settings(self.config), trust=trust, dialect=_as_option
         )
@@ -159,8 +141,10 @@ def _as_option(option: Option) -> str:
     ('--gradcheck-at x=2', '--seed 1')
     """
     from gradcheck.errors import as_option
+    from gradcheck.settings.table import Place, named
 
-    return as_option(replace(option, name=f"gradcheck-{option.name}") if option.name in OPTIONS else option)
+    ours = option.name in named(Place.PYTEST)
+    return as_option(replace(option, name=f"gradcheck-{option.name}") if ours else option)
 
 
 class CheckItem(pytest.Item):
@@ -176,18 +160,19 @@ class CheckItem(pytest.Item):
 
     def runtest(self) -> None:
         """Run the check; where it fails, the test fails with all there is to say about it, and no traceback."""
-        from gradcheck.report.finding import details, find
+        from gradcheck.report.diagnostic import diagnostic
 
-        seconds = _seconds(self.config)
+        seconds = _said(self.config, "timeout")
         try:
-            found = find(_result(self.check) if seconds is None else _examiner(self.config, seconds).run(self.check))
+            result = _result(self.check) if seconds is None else _examiner(self.config, seconds).run(self.check)
         except KeyboardInterrupt as interrupt:  # pytest reads the source of every file of a traceback before it ends
             raise interrupt.with_traceback(None) from None
+        found = diagnostic(result)
         self.user_properties += _properties(found)
-        if not found.result.passed:
-            pytest.fail(details(found), pytrace=False)
+        if found.failed:
+            pytest.fail(found.text, pytrace=False)
         if not found.plain:
-            self.add_report_section("call", "gradcheck", details(found))
+            self.add_report_section("call", "gradcheck", found.text)
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """Return the failure as pytest shows it, at the place of the check and not of the line above that raises it."""
@@ -220,10 +205,11 @@ def _result(check: Check) -> Result:
     return Result(check, run, unmet=unmet)
 
 
-def _properties(found: Finding) -> list[tuple[str, object]]:
+def _properties(found: Diagnostic) -> list[tuple[str, object]]:
     """Return what JUnit XML is to say of a check: plain texts and numbers, which travel between processes."""
-    ulps = [] if found.ulps is None else [("worst_ulps", found.ulps)]
-    cause = [] if found.blame is None else [("cause", found.blame.cause.value)]
+    blame = None if found.element is None else found.element.blame
+    ulps = [] if found.numbers.ulps is None else [("worst_ulps", found.numbers.ulps)]
+    cause = [] if blame is None else [("cause", blame.cause.value)]
     return [("verdict", found.verdict.value), *ulps, *cause]
 
 
@@ -236,56 +222,37 @@ def gradcheck_fixture() -> Callable[..., Run]:
     return check_gradient
 
 
-def check_gradient(  # noqa: PLR0913 - one parameter a setting
-    program: str,
-    at: str | Sequence[str] | Mapping[str, object] | None = None,
-    *,
-    dtype: str | Sequence[str] = "float32",
-    device: str = "cpu",
-    ulps: float | None = None,
-    wrt: str | Sequence[str] | None = None,
-    expect: str | Sequence[str] | None = None,
-    assertion: bool = True,
-    allow: str | Sequence[str] = (),
-    under_test: Mapping[str, Callable[..., Any]] | None = None,
-    **points: object,
-) -> Run:
+def check_gradient(program: str, /, *at: object, assertion: bool = True, **given: Any) -> Run:
     """Return the run of one program, as ``gradcheck.check`` does, unless something in it fails.
 
-    ``at`` and ``points`` say where, as there. All else is as the options of the command: dtypes, the device, the
-    tolerance in ULP, the inputs to differentiate by, the derivative that you believe in, verdicts that pass all the
-    same. With ``assertion``, the default, whatever is not shown to be right fails. ``under_test`` holds your own
-    functions by the names of the operations that they stand for. Raises AssertionError with the printed report, and
-    GradcheckError for a program or a point that cannot be understood.
+    All is given as there: the points, and the settings as keywords. With ``assertion``, the default here, whatever is
+    not shown to be right fails. ``under_test`` holds your own functions by the names of the operations that they stand
+    for. Raises AssertionError with the printed report, and GradcheckError for a program or a point that cannot be
+    understood.
     """
     __tracebackhide__ = True
     from gradcheck import case
     from gradcheck.errors import GradcheckError
-    from gradcheck.settings import Settings
 
-    settings = Settings(
-        dtypes=_words(dtype), device=device, ulps=ulps,
-        wrt=None if wrt is None else _words(wrt), expect=(expect,) if isinstance(expect, str) else tuple(expect or ()),
-        assertion=assertion, allow=_words(allow), under_test=under_test or {},
-    )  # fmt: skip
     try:
-        run = case.check(program, at, settings=settings, **points)
+        run = case.check(program, *at, assertion=assertion, **given)
     except GradcheckError as problem:
         raise problem.with_traceback(None) from None
     if not run.passed:
-        raise AssertionError(_report(program, run, settings))
+        raise AssertionError(_report(program, run))
     return run
 
 
-def _report(program: str, run: Run, settings: Settings) -> str:
+def _report(program: str, run: Run) -> str:
     """Return the worst element in one line, and below it what the command prints."""
     from io import StringIO
 
     from gradcheck.report import View, table
-    from gradcheck.report.finding import find
+    from gradcheck.report.diagnostic import diagnostic
+    from gradcheck.settings import Settings
     from gradcheck.suite import Check, Result
 
-    found = find(Result(Check(program, program, (), settings), run))
+    found = diagnostic(Result(Check(program, program, (), Settings()), run))
     file = StringIO()
     table.write(run, file, View(color=False))
     where = f" at {found.where}" if found.where else ""

@@ -4,46 +4,66 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import islice, permutations
 from math import isfinite
+from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from gradcheck.compare import Rank
 from gradcheck.constants import by_python
 from gradcheck.dispatch import arguments, function, keywords
-from gradcheck.errors import printable
+from gradcheck.errors import GradcheckError, printable
 from gradcheck.formats import FORMATS, exact_text
 from gradcheck.functions import CONSTANTS
 from gradcheck.gradients import GradientOutcome
 from gradcheck.lower import lower
 from gradcheck.outcome import Floats, Outcome, Run
+from gradcheck.points import Value, parse_points
 from gradcheck.program import Call, Name, Node, Program, Shape, fold, unravel
+from gradcheck.settings import Settings
+from gradcheck.settings.table import Place, settings_of
 
 MAX_WRITTEN = 64
 """Elements of a point that are written out; a larger one keeps the text that it came from."""
+MOST_WRITTEN = 1_000
+"""Elements of a point up to which it is written out where no text gives it."""
+MOST_CHARACTERS, MOST_ORDERS = 20_000, 24
+"""Characters of the numbers beside texts, and orders of these that are tried."""
 
 
-def command(run: Run, outcome: Outcome) -> str:
+def command(run: Run, outcome: Outcome) -> str | None:
     """Return the command line that checks one outcome again: hexadecimal floats lose nothing.
+
+    None where no command line does: code of the user's own was under test, or the point is a large tensor of theirs.
 
     >>> from gradcheck import check
     >>> run = check("log(1+exp(x))", x=100)
     >>> command(run, run[0])
     "gradcheck 'log(1+exp(x))' --at x=0x1.9p+6 --dtype float32"
+    >>> run = check("x**3", x=2, expect="3*x")
+    >>> command(run, run[0])
+    "gradcheck 'x**3' --at x=0x1p+1 --dtype float32 --expect '3*x'"
     """
+    asked = run.asked
+    if asked is None:
+        return None
+    drawn = _drawn(outcome, asked)
+    points = _numbers(outcome) if drawn is None else drawn
+    if points is None:
+        return None
+    asked = replace(asked, device=outcome.device, seed=0 if drawn is None else asked.seed)
     words = ["gradcheck", outcome.program.source]
-    for text in _points(outcome):
+    for text in points:
         words += ["--at", text]
     words += ["--dtype", outcome.dtype]
-    wrt = tuple(one.input for one in outcome.gradients)
-    options = {
-        "--wrt": ",".join(wrt) if wrt and wrt != outcome.program.inputs else None,
-        "--device": outcome.device if outcome.device != "cpu" else None,
-        "--ulps": f"{run.ulps:g}" if run.ulps is not None else None,
-        "--seed": str(run.seed) if run.seed and _is_drawn(outcome) else None,
-    }
-    words += [word for option, value in options.items() if value is not None for word in (option, value)]
+    for row in settings_of(Place.CHECK):
+        value = getattr(asked, row.field) if row.again and row.field is not None else None
+        if value is not None and row.kind.words(value) != [row.default]:
+            words += [word for text in row.kind.words(value) for word in (row.option, text)]
     return " ".join(map(_quoted, words))
 
 
@@ -55,15 +75,52 @@ def _quoted(word: str) -> str:
     return f"$'{escaped}'"
 
 
-def _points(outcome: Outcome) -> list[str]:
-    if sum(array.size for array in outcome.rounded.values()) > MAX_WRITTEN:
-        return [f"{name}={value.text}" for name, value in outcome.point.items()]
-    written = [f"{name}={_nested(outcome.rounded[name])}" for name, value in outcome.point.items()]
+def _numbers(outcome: Outcome) -> list[str] | None:
+    """Return the point in numbers, as texts of ``--at``; None where these are too many."""
+    if _size(outcome) > MOST_WRITTEN:
+        return None
+    written = [f"{name}={_nested(outcome.rounded[name])}" for name in outcome.point]
     return [",".join(written)] if not any(value.shape for value in outcome.point.values()) else written
 
 
-def _is_drawn(outcome: Outcome) -> bool:
-    return sum(array.size for array in outcome.rounded.values()) > MAX_WRITTEN
+def _size(outcome: Outcome) -> int:
+    return sum(array.size for array in outcome.rounded.values())
+
+
+def _drawn(outcome: Outcome, asked: Settings) -> list[str] | None:
+    """Return a large point by the texts that it came from, None where these give another one by themselves.
+
+    Random numbers depend on what was drawn before them: on the order of the texts, and on the points before this one.
+    """
+    if _size(outcome) <= MAX_WRITTEN:
+        return None
+    texts = {
+        name: f"{name}={_nested(outcome.rounded[name]) if value.written is None else _placed(value, asked.directory)}"
+        for name, value in outcome.point.items()
+    }
+    written = [name for name, value in outcome.point.items() if value.written is not None]
+    rest = [texts[name] for name in outcome.point if name not in written]
+    for some in islice(permutations(written), MOST_ORDERS) if written else ():
+        found = [*(texts[name] for name in some), *rest]
+        if sum(map(len, rest)) <= MOST_CHARACTERS and _gives(found, outcome, asked):
+            return found
+    return None
+
+
+def _gives(texts: list[str], outcome: Outcome, asked: Settings) -> bool:
+    """Tell whether texts alone are the point of an outcome."""
+    try:
+        [point] = parse_points(texts, outcome.program.inputs, seed=asked.seed)
+    except (GradcheckError, ValueError):
+        return False
+    to = FORMATS[outcome.dtype].round
+    return all(np.array_equal(point[name].array(to).ravel(), array.ravel()) for name, array in outcome.rounded.items())
+
+
+def _placed(value: Value, directory: Path | None) -> str:
+    """Return the text of a value, whose file is where the user's expression file has it."""
+    text = value.text
+    return text if directory is None or not text.startswith("@") else f"@{directory / text[1:]}"
 
 
 def _nested(values: Floats, number: Callable[[float], str] | None = None) -> str:

@@ -114,6 +114,9 @@ def syntax_tree(source: str) -> ast.Module:
 
 
 _HINTS: tuple[tuple[str, Callable[[re.Match[str]], tuple[str, str]]], ...] = (
+    (r"(?<![\w.)])([^\W\d]\w*\([\w, ]*\))\s*=(?!=)[ \t]*([^;\n]*)",
+     lambda m: ("no function can be defined here",
+                f"write {m[2].strip()} alone: names that are never assigned are the inputs")),
     (r"(?<![\w.])((?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*([^\W\d]\w*)",
      lambda m: (f"a * is missing between {m[1]} and {m[2]}", f"write {m[1]}*{m[2]}")),
     (r"\b([^\W\d]\w*)\s+((?:\d+\.?\d*|[^\W\d]\w*))\b",

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from gradcheck.batch.baseline import compare_baseline, write_baseline
-from gradcheck.batch.examine import examine_in_full, examine_in_short, examine_with_texts
+from gradcheck.batch.examine import examine_apart
 from gradcheck.batch.last_failed import last_failed, write_last_failed
 from gradcheck.batch.options import BatchOptions
 from gradcheck.batch.pool import Examiner, supervise
@@ -22,7 +23,7 @@ __all__ = [
 
 def examiner(timeout: float) -> Examiner:
     """Return what runs one check after the other in a worker, with so many seconds for each."""
-    return Examiner(BatchOptions(workers=1, timeout=timeout), examine_in_short)
+    return Examiner(BatchOptions(workers=1, timeout=timeout), examine_apart)
 
 
 def run_batch(checks: Sequence[Check], options: BatchOptions | None = None, progress: Progress | None = None) -> Batch:
@@ -33,5 +34,5 @@ def run_batch(checks: Sequence[Check], options: BatchOptions | None = None, prog
     SIGTERM and SIGHUP end the batch: it holds what is done, and is marked as interrupted.
     """
     options = options or BatchOptions()
-    examine = (examine_in_full if options.everything else examine_with_texts) if options.texts else examine_in_short
+    examine = partial(examine_apart, texts=options.texts, everything=options.everything)
     return supervise(checks, options, examine, progress)

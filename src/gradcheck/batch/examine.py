@@ -32,22 +32,14 @@ def examine(check: Check) -> tuple[Run, tuple[str, ...]]:
     return replace(run, environment=environment), tuple(_unmet(check, run))
 
 
-def examine_in_short(check: Check) -> tuple[Run, tuple[str, ...]]:
-    """Return the same as another process takes it: of very many outcomes the worst, and what is known of all."""
+def examine_apart(check: Check, *, texts: bool = False, everything: bool = False) -> tuple[Run, tuple[str, ...]]:
+    """Return the same as another process takes it: of very many outcomes the worst, and what is known of all.
+
+    With ``everything`` these are all outcomes; with ``texts`` the formulas of a report are made here.
+    """
     run, unmet = examine(check)
-    return _short(run), unmet
-
-
-def examine_with_texts(check: Check) -> tuple[Run, tuple[str, ...]]:
-    """Return the same in short with all the texts of a report."""
-    run, unmet = examine(check)
-    return _told(_short(run)), unmet
-
-
-def examine_in_full(check: Check) -> tuple[Run, tuple[str, ...]]:
-    """Return all outcomes, with all the texts of a report."""
-    run, unmet = examine(check)
-    return _told(replace(run, outcomes=tuple(run))), unmet
+    sent = replace(run, outcomes=tuple(run)) if everything else _short(run)
+    return _told(sent) if texts else sent, unmet
 
 
 def _short(run: Run) -> Run:

@@ -19,7 +19,7 @@ class BatchOptions:
     ``maxfail`` failures no more checks run. ``memory`` is in bytes for each worker, None for no limit; it is enforced
     on Linux. ``seed`` is that of the checks' settings, for the record. With ``texts`` the workers make the formulas
     of every run, too, for a report that shows all of them; else they are made where one is read. With ``everything``
-    such a report has all outcomes of very many points, not the worst.
+    a report has all outcomes of very many points, not the worst.
     """
 
     workers: int | None = None

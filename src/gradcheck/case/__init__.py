@@ -61,7 +61,8 @@ def check_program(program: Program, points: Sequence[Point], settings: Settings)
             case, outcome = outcomes.opened(k)
             outcomes.change(k, inquired(case, outcome, search))
     seen = outcomes if len(outcomes) > MAX_MADE else tuple(outcomes)
-    return Run(seen, settings.ulps, settings.seed, environment(settings.on_device), fails)
+    asked = None if settings.under_test else settings
+    return Run(seen, settings.ulps, settings.seed, environment(settings.on_device), fails, asked=asked)
 
 
 def inquired(case: Case | Ways | Rows, outcome: Outcome, search: Search) -> Outcome:

@@ -44,16 +44,22 @@ Rank = tuple[int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """The element of a gradient that is to be mended, and the place of the fault."""
+    """The element of a gradient to be mended, and the place of the fault; with ``floors`` by other functions."""
 
     gradient: GradientOutcome
     k: int
     place: Span | None
+    floors: bool = False
 
     @property
     def judgement(self) -> Judgement:
         """Return the judgement on it."""
         return self.gradient.judgements[self.k]
+
+    @property
+    def smooth(self) -> bool:
+        """Return whether there is a derivative."""
+        return self.gradient.ball(self.k) is not None
 
     @property
     def asked(self) -> tuple[str, int]:
@@ -90,6 +96,13 @@ class Mending:
         wanted = Wanted(gradient, k, place)
         if not wanted.judgement.verdict.mended or not self.search.fixes.enough():
             return None
+        best = self.best(wanted)
+        if best is None and not wanted.smooth:
+            best = self.best(replace(wanted, floors=True))
+        return best
+
+    def best(self, wanted: Wanted) -> Fix | None:
+        """Return the best of what is worth a look."""
         best: tuple[Rank, Fix] | None = None
         for way in self.ways(wanted):
             with self.search.fixes.spending():
@@ -118,7 +131,7 @@ class Mending:
         front = [self.run(Way(self.case.plan.program), wanted)]
         seen, before = {front[0].program.source}, front[0].score
         most = sum(len(one.exact) for one in self.outcome.gradients)
-        for _ in range(MAX_STEPS):
+        for _ in range(MAX_STEPS if wanted.smooth else 1):  # what is not known leads nowhere
             made = list(self.further(front, wanted, seen))
             made.sort(key=lambda way: (-min(way.score.bits, self.many_bits), -way.score.right))
             yield from [way for way in made if self.is_hopeful(way, before, wanted)][:MAX_CHECKED]
@@ -136,8 +149,7 @@ class Mending:
 
     def rewrites(self, program: Program, wanted: Wanted) -> list[Rewrite]:
         """Return the first rewrites of a program, those at the place of the fault before the others."""
-        floors = wanted.judgement.verdict is Verdict.UNDEFINED
-        found = self.search.rewrites(program, self.case.plan.inputs(), floors=floors)
+        found = self.search.rewrites(program, self.case.plan.inputs(), floors=wanted.floors)
         place = wanted.place if program is self.case.plan.program else None
         return sorted(found, key=lambda one: place is None or not one.span.overlaps(place))[:MAX_REWRITES]
 
@@ -176,7 +188,7 @@ class Mending:
         """Return whether torch's gradient looks better, and what was rewritten can be told in few words."""
         if len(way.steps) > 1 and len(joined(self.case.plan.program, way.steps).before) > MAX_WORDS:
             return False
-        return way.score > before or (way.score.bits >= 0 and not wanted.judgement.verdict.answer)
+        return way.score > before or (way.score.bits >= 0 and not wanted.smooth)
 
     # --- in both lanes ---
 
@@ -265,9 +277,9 @@ def _same_value(one: Outcome, other: Outcome, element: int | None) -> bool:
 
 
 def _better(after: Judgement, before: Judgement, fmt: Format) -> bool:
-    """Return whether a judgement is worth a rewrite: a milder verdict, or at least two bits more."""
-    if not after.verdict.answer:
+    """Return whether a judgement is worth a rewrite: it is right, and milder or by two bits better."""
+    if not after.verdict.right or not after.verdict.answer:
         return False
-    if after.verdict in (before.verdict, Verdict.UNSTABLE, Verdict.LOSSY, Verdict.DISAGREE):
+    if after.verdict is before.verdict:
         return right_bits(after, fmt) >= right_bits(before, fmt) + 2
     return after.verdict.severity < before.verdict.severity or before.verdict is Verdict.UNDEFINED

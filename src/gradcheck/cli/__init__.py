@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import typer
+
+    from gradcheck.cli.config import Project
 
 CHECK = "check"
 """What is run where the first word is no subcommand, but a program."""
@@ -19,8 +21,6 @@ _HOMES = {
     CHECK: ("check", "checker"), "batch": ("batch", "batcher"), "explain": ("explain", "explainer"),
     "functions": ("lists", "lister"), "selftest": ("lists", "tester"),
 }  # fmt: skip
-_CONFIGURED = (CHECK, "batch", "explain")
-"""The commands whose options the settings of a project may give; those that list have none."""
 
 
 def command(name: str) -> typer.Typer:
@@ -30,13 +30,16 @@ def command(name: str) -> typer.Typer:
     return found
 
 
-def settings_for(name: str) -> tuple[str, dict[str, Any]]:
-    """Return the file of the project's settings and what it says about a command."""
-    if name not in _CONFIGURED:
-        return "", {}
-    from gradcheck.cli.config import defaults
+def project_of(name: str) -> Project | None:
+    """Return what the settings of the project say about a command; those that list have none."""
+    from gradcheck.settings.table import Place
 
-    return defaults(command(name), map(command, _CONFIGURED), Path.cwd())
+    place = Place.__members__.get(name.upper())
+    if place is None:
+        return None
+    from gradcheck.cli.config import project
+
+    return project(place, Path.cwd())
 
 
-__all__ = ["CHECK", "COMMANDS", "PROGRAMS", "command", "settings_for"]
+__all__ = ["CHECK", "COMMANDS", "PROGRAMS", "command", "project_of"]

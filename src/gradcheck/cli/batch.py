@@ -7,21 +7,21 @@ import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gradcheck.apart import DEFAULT_TIMEOUT, result_apart
+from gradcheck.apart import result_apart
 from gradcheck.cli import options
-from gradcheck.cli.config import said
+from gradcheck.cli.options import Given
 from gradcheck.cli.output import check_writable, chosen, deliver, extra_reports
-from gradcheck.cli.values import Command
 from gradcheck.errors import LimitProblem, UsageProblem, printable, visible
 from gradcheck.exits import Exit
-from gradcheck.report.reporters import REPORTERS, RESULTS, names, write
+from gradcheck.report.reporters import REPORTERS, write
+from gradcheck.settings.table import Place
 
 if TYPE_CHECKING:
+    from gradcheck.batch import BatchOptions
     from gradcheck.corpus import Loaded
     from gradcheck.settings import Settings
     from gradcheck.suite import Batch, Check
@@ -54,89 +54,45 @@ class _Choice:
         return chosen if self.shard is None else list(shard(chosen, *self.shard)), left
 
 
-# fmt: off
-@batcher.command("batch", cls=Command, epilog=EPILOG, no_args_is_help=True, context_settings=options.CONTEXT)
-def batch(  # noqa: PLR0913, PLR0917 - one parameter an option
-    context: typer.Context,
+@options.command(batcher, "batch", Place.BATCH, epilog=EPILOG, no_args_is_help=True)
+def batch(
+    given: Given,
     paths: Annotated[list[str], typer.Argument(
         metavar="PATHS...", help="Expression files, directories of them, patterns, or -.", show_default=False)],
-    workers: Annotated[str, typer.Option(
-        "--workers", "-n", metavar="N", help="Worker processes; auto is one for each core.")] = "auto",
-    expression: Annotated[str | None, typer.Option(
-        "-k", metavar="EXPR", help="Only checks whose name matches: -k 'softmax and not float16'.",
-        show_default=False)] = None,
-    first: Annotated[bool, typer.Option("--exitfirst/--no-exitfirst", "-x", help="Stop at the first failure.")] = False,
-    maxfail: Annotated[int | None, typer.Option(
-        metavar="N", min=1, help="Stop after N failures.", show_default=False)] = None,
-    lf: Annotated[bool, typer.Option(
-        "--lf/--no-lf", "--last-failed/--no-last-failed", help="Only what failed last time.")] = False,
-    collect_only: Annotated[bool, typer.Option(
-        "--collect-only/--no-collect-only", help="List the checks and run none.")] = False,
-    durations: Annotated[int, typer.Option(metavar="N", min=0, help="Name the N slowest checks.")] = 0,
-    shard: Annotated[str | None, typer.Option(
-        metavar="I/N", help="Only the I-th of N equal parts, the same on every machine.", show_default=False)] = None,
-    timeout: options.Timeout = DEFAULT_TIMEOUT,
-    baseline: Annotated[Path | None, typer.Option(
-        metavar="FILE", help="Fail only on what got worse since.", show_default=False)] = None,
-    write_baseline: Annotated[Path | None, typer.Option(
-        metavar="FILE", help="Write down how things are now.", show_default=False)] = None,
-    trust: Annotated[bool, typer.Option(
-        "--trust/--no-trust", help="Let expression files read points from files beside them.")] = False,
-    at: options.At = None,
-    dtype: options.Dtype = "float32",
-    device: options.Device = "cpu",
-    ulps: options.Ulps = None,
-    seed: options.Seed = 0,
-    assertion: options.Assertion = False,
-    allow: options.Allow = None,
-    exit_zero: options.ExitZero = False,
-    nondet: options.Nondet = 0,
-    format: Annotated[str | None, typer.Option(  # noqa: A002 - the option's name
-        metavar=f"[{'|'.join(names(RESULTS))}]",
-        help="What to write: a table, or github where GITHUB_ACTIONS is true, unless the file's suffix says more.",
-        show_default=False)] = None,
-    output: options.Output = None,
-    report: options.Reports = None,
-    everything: options.Everything = False,
-    color: options.Shade = options.Color.AUTO,
-    quiet: options.Quiet = False,
-    verbose: options.Verbose = 0,
-) -> None:
+) -> None:  # fmt: skip
     """Check every program of expression files, in worker processes, and report on all of them together."""
-    from gradcheck.settings import Settings
-
-    settings = Settings(
-        dtypes=options.listed([dtype]), device=device, ulps=ulps, seed=seed, assertion=assertion,
-        allow=options.listed(allow or ()), nondet=nondet,
-    )
-    from gradcheck.batch import Bar, BatchOptions, compare_baseline, run_batch, write_last_failed
+    from gradcheck.batch import Bar, compare_baseline, run_batch, write_last_failed
     from gradcheck.batch import write_baseline as save_baseline
     from gradcheck.suite import easier
 
-    usual = "github" if os.environ.get("GITHUB_ACTIONS") == "true" else "table"
-    form, more = chosen(format, output, usual), extra_reports(report or ())
-    check_writable([output, write_baseline, *(path for _, path in more)])
-    limit = 1 if first else maxfail
-    texts = any(REPORTERS[one].texts for one in (form, *(one for one, _ in more)))
-    limits = BatchOptions(
-        _workers(workers), options.seconds(timeout), limit, seed=seed, texts=texts, everything=everything
-    )
-    found = _load(paths, at or (), settings, trust)
-    picked, left = _Choice(expression, lf, _part(shard)).of(found.checks)
-    if collect_only:
+    more, output, written = extra_reports(given["report"] or ()), given["output"], given["write-baseline"]
+    check_writable([output, written, *(path for _, path in more)])
+    form = chosen(given["format"], output, "github" if os.environ.get("GITHUB_ACTIONS") == "true" else "table")
+    limits = _limits(given, [form, *(form for form, _ in more)])
+    found = _load(paths, given.at, given.settings, given["trust"])
+    picked, left = _Choice(given["k"], given["lf"], _part(given["shard"])).of(found.checks)
+    if given["collect-only"]:
         raise typer.Exit(_list(picked, found.problems))
-    terms = (*said(context), *left, *easier(picked, settings))
+    terms = (*given.said, *left, *easier(picked, given.settings))
     made = replace(run_batch(picked, limits, Bar()), problems=found.problems, terms=terms)
     write_last_failed(made)
-    made = made if baseline is None else compare_baseline(made, baseline)
-    if write_baseline is not None:
-        save_baseline(made, write_baseline)
-    made = replace(made, notes=[*made.notes, *_slowest(made, durations)])
-    shown = options.view(color, everything=everything, quiet=quiet or assertion, verbose=verbose)
+    made = made if given["baseline"] is None else compare_baseline(made, given["baseline"])
+    if written is not None:
+        save_baseline(made, written)
+    made = replace(made, notes=[*made.notes, *_slowest(made, given["durations"])])
     for one, path in [(form, output), *more]:
-        deliver(lambda file, one=one: write(one, made, file, shown), path, one, color)  # type: ignore[misc]
-    raise typer.Exit(Exit.PASS if exit_zero and made.exit is Exit.FAIL else made.exit)
-# fmt: on
+        deliver(lambda file, one=one: write(one, made, file, given.view), path, one, given.color)  # type: ignore[misc]
+    raise typer.Exit(Exit.PASS if given["exit-zero"] and made.exit is Exit.FAIL else made.exit)
+
+
+def _limits(given: Given, forms: Sequence[str]) -> BatchOptions:
+    from gradcheck.batch import BatchOptions
+
+    texts = any(REPORTERS[one].texts for one in forms)
+    return BatchOptions(
+        _workers(given["workers"]), given["timeout"], 1 if given["exitfirst"] else given["maxfail"],
+        seed=given.settings.seed, texts=texts, everything=given["all"],
+    )  # fmt: skip
 
 
 SPLIT = "check fewer files at once"

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gradcheck import __version__
-from gradcheck.apart import DEFAULT_TIMEOUT, timing
+from gradcheck.apart import timing
 from gradcheck.cli import options
-from gradcheck.cli.config import said
+from gradcheck.cli.options import Given
 from gradcheck.cli.output import check_writable, chosen, deliver, extra_reports, write_file
-from gradcheck.cli.values import Command
-from gradcheck.errors import FileProblem, UsageProblem, visible
+from gradcheck.errors import FileProblem, visible
 from gradcheck.exits import Exit
-from gradcheck.report.reporters import RESULTS, names, write
+from gradcheck.report.reporters import write
+from gradcheck.settings.table import Place
 
 if TYPE_CHECKING:
     from gradcheck.outcome import Run
@@ -29,6 +29,9 @@ EPILOG = (
     "`gradcheck -` reads the program from standard input. `gradcheck batch` checks files of programs, "
     "`gradcheck functions` lists the functions of the language, `gradcheck selftest` plants faults to test gradcheck."
 )
+
+Program = Annotated[str, typer.Argument(
+    metavar="PROGRAM", help='A formula, or layers: "y = 3*x + 2; z = y**2; mean(z)".', show_default=False)]  # fmt: skip
 
 checker = typer.Typer(**options.APP)  # type: ignore[arg-type]
 
@@ -51,68 +54,31 @@ def _installed(name: str) -> str:
         return "unknown"
 
 
-# fmt: off
-@checker.command(cls=Command, epilog=EPILOG, no_args_is_help=True, context_settings=options.CONTEXT)
-def check(  # noqa: PLR0913, PLR0917 - one parameter an option
-    context: typer.Context,
-    program: Annotated[str, typer.Argument(
-        metavar="PROGRAM", help='A formula, or layers: "y = 3*x + 2; z = y**2; mean(z)".', show_default=False)],
-    at: options.At = None,
-    dtype: options.Dtype = "float32",
-    device: options.Device = "cpu",
-    wrt: Annotated[list[str] | None, typer.Option(
-        metavar="INPUT,...", help="Differentiate by these inputs only.", show_default=False)] = None,
-    expect: Annotated[list[str] | None, typer.Option(
-        metavar="[INPUT=]EXPR", help="The derivative you believe in; it is compared too.", show_default=False)] = None,
-    ulps: options.Ulps = None,
-    seed: options.Seed = 0,
-    assertion: options.Assertion = False,
-    allow: options.Allow = None,
-    exit_zero: options.ExitZero = False,
-    nondet: options.Nondet = 0,
-    timeout: options.Timeout = DEFAULT_TIMEOUT,
-    emit_repro: Annotated[Path | None, typer.Option(
-        "--emit-repro", metavar="FILE", help="Write a script of torch alone that shows the worst failure.",
-        show_default=False)] = None,
-    everything: options.Everything = False,
-    format: Annotated[str | None, typer.Option(  # noqa: A002 - the option's name
-        metavar=f"[{'|'.join(names(RESULTS))}]", help="What to write; a table, unless the file's suffix says more.",
-        show_default=False)] = None,
-    output: options.Output = None,
-    report: options.Reports = None,
-    color: options.Shade = options.Color.AUTO,
-    quiet: options.Quiet = False,
-    verbose: options.Verbose = 0,
+@options.command(checker, "gradcheck", Place.CHECK, epilog=EPILOG, no_args_is_help=True)
+def check(
+    given: Given,
+    program: Program,
     _version: Annotated[bool, typer.Option(
-        "--version", callback=_show_version, is_eager=True, help="Show the versions of gradcheck and its libraries.",
-    )] = False,
-) -> None:
+        "--version", "-V", callback=_show_version, is_eager=True,
+        help="Show the versions of gradcheck and its libraries.")] = False,
+) -> None:  # fmt: skip
     """Tell whether the gradient PyTorch computes for PROGRAM is right, by how much it is off, and why."""
-    from gradcheck.settings import Settings
-
-    settings = Settings(
-        dtypes=options.listed([dtype]), device=device, wrt=options.listed(wrt) if wrt else None, ulps=ulps,
-        expect=tuple(expect or ()), seed=seed, assertion=assertion, allow=options.listed(allow or ()), nondet=nondet,
-    )
-    if settings.wrt == ():
-        raise UsageProblem("--wrt names no input")
-    form, more = chosen(format, output, "table"), extra_reports(report or ())
-    check_writable([output, emit_repro, *(path for _, path in more)])
+    settings, output, repro = given.settings, given["output"], given["emit-repro"]
+    form, more = chosen(given["format"], output, "table"), extra_reports(given["report"] or ())
+    check_writable([output, repro, *(path for _, path in more)])
     text = program_text(program)
-    with timing(options.seconds(timeout)):
-        run = _run(text, at or [], settings)
+    with timing(given["timeout"]):
+        run = _run(text, given.at, settings)
     from gradcheck.suite import Check, single
 
-    made = single(Check(" ".join(text.split()), text, tuple(at or ()), settings), run, said(context))
-    shown = options.view(color, everything=everything, quiet=quiet or assertion, verbose=verbose)
+    made = single(Check(" ".join(text.split()), text, given.at, settings), run, given.said)
     for one, path in [(form, output), *more]:
-        deliver(lambda file, one=one: write(one, made, file, shown), path, one, color)  # type: ignore[misc]
-    if emit_repro is not None:
-        _emit(run, emit_repro)
+        deliver(lambda file, one=one: write(one, made, file, given.view), path, one, given.color)  # type: ignore[misc]
+    if repro is not None:
+        _emit(run, repro)
     if run.exit is Exit.NOTHING:
         print("nothing was checked: the program has no input to differentiate by", file=sys.stderr)
-    raise typer.Exit(Exit.PASS if exit_zero and run.exit is Exit.FAIL else run.exit)
-# fmt: on
+    raise typer.Exit(Exit.PASS if given["exit-zero"] and run.exit is Exit.FAIL else run.exit)
 
 
 def _run(text: str, at: Sequence[str], settings: Settings) -> Run:

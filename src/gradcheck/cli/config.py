@@ -6,75 +6,71 @@ decides between green and red, what is left out, and what is read and written wh
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import typer
-
-from gradcheck.errors import FileProblem, LimitProblem, UsageProblem, printable
+from gradcheck.errors import FileProblem, GradcheckError, LimitProblem, UsageProblem, printable
+from gradcheck.settings.table import COMMANDS, SETTINGS, Place, Setting, named
+from gradcheck.settings.values import Real
 from gradcheck.tree import read_plain, refuse_link, root
 
 NAMES = ("gradcheck.toml", "pyproject.toml")
 """Files that may hold settings, the first one found wins; they are looked for up to the root of the repository."""
-DESCRIBING = ("assert", "at", "device", "dtype", "seed", "ulps")
-"""Settings that say what is checked; the summary of a run names those that come from a file."""
-SHOWING = ("all", "color", "verbose")
-"""Settings of how much is shown to people."""
-SETTINGS = (*DESCRIBING, *SHOWING)
+KEYS = named(Place.PROJECT)
+"""What such a file may set."""
+OPTIONS = {row.name: row for row in SETTINGS if row.at & COMMANDS}
+"""What the command line may say."""
 MAX_BYTES = 1_000_000
-MAX_WHOLE = 2**63 - 1
-MAX_VERBOSE = 9
 MAX_SHOWN = 40
 """Characters of a key or a value in a message."""
 
 
-def defaults(app: typer.Typer, others: Iterable[typer.Typer], directory: Path) -> tuple[str, dict[str, Any]]:
-    """Return the name of a project's settings, and what they say about one command by the names of its parameters.
+@dataclass(frozen=True, slots=True)
+class Project:
+    """The settings of a project: the name of their file, and the values of its keys.
 
-    ``others`` are further commands that have options of their own; they are looked at where a key is none.
-    Raises FileProblem for a file that cannot be read, UsageProblem for a key that is no setting, or a
-    value that it does not take.
+    ``words`` say in short what describes the checks. ``aside`` are remarks on keys that are for other commands alone.
+    """
+
+    file: str = ""
+    values: Mapping[str, Any] = field(default_factory=dict)
+    words: Mapping[str, str] = field(default_factory=dict)
+    aside: tuple[str, ...] = ()
+
+
+def project(place: Place, directory: Path) -> Project:
+    """Return what a project's settings say about one command.
+
+    Raises FileProblem for a file that cannot be read, UsageProblem for a key that is no setting, or a value that it
+    does not take. An explanation decides nothing: what the file cannot set is left alone there, with a remark.
     """
     path, found = settings_of(directory)
     if path is None:
-        return "", {}
-    for key in found:
-        if key not in SETTINGS:
-            raise _no_setting(path, key, {name for one in (app, *others) for name in _options(one)})
-    options = _options(app)
-    given = {options[key].name: _value(path, key, found[key], options[key]) for key in found if key in options}
-    return path.name, given
+        return Project()
+    strange = {key: _no_setting(path, key) for key in found if key not in KEYS}
+    wrong = [problem for key, problem in strange.items() if key not in OPTIONS or place is not Place.EXPLAIN]
+    if wrong:
+        raise wrong[0]
+    aside = tuple(problem.message for problem in strange.values())
+    rows = [KEYS[key] for key in found if key in KEYS and key in named(place)]
+    values = {row.name: _value(path, row, found[row.name]) for row in rows}
+    words = {row.name: _said(row, values[row.name]) for row in rows if row.describes}
+    return Project(path.name, values, words, aside)
 
 
-def _no_setting(path: Path, key: str, options: set[str]) -> UsageProblem:
-    if key in options:
+def _no_setting(path: Path, key: str) -> UsageProblem:
+    if key in OPTIONS:
         return UsageProblem(
             f"{path.name} cannot set {key}: a pull request can change that file",
-            hint=f"write --{key} on the command line",
+            hint=f"write {OPTIONS[key].option} on the command line",
         )
     from gradcheck.functions import nearest
 
-    closest = nearest(key[:MAX_SHOWN], sorted(SETTINGS))
-    hint = f"did you mean `{closest}`?" if closest else f"it may have {', '.join(sorted(SETTINGS))}"
+    closest = nearest(key[:MAX_SHOWN], sorted(KEYS))
+    hint = f"did you mean `{closest}`?" if closest else f"it may have {', '.join(sorted(KEYS))}"
     return UsageProblem(f"{path.name} has an unknown setting: {_short(key)}", hint=hint)
-
-
-def said(context: typer.Context) -> tuple[str, ...]:
-    """Return in words what describes the checks of a command and comes from the settings, for its summary.
-
-    ``context.obj`` is the name of their file.
-    """
-    found = [
-        f"{word} {_shown(context.params[one.name])}"
-        for word, one in sorted(_by_word(context.command).items())
-        if word in DESCRIBING and getattr(context.get_parameter_source(one.name), "name", "") == "DEFAULT_MAP"
-    ]
-    return (f"settings of {context.obj}: {', '.join(found)}",) if found else ()
-
-
-def _shown(value: Any) -> str:
-    return _short(", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value))
 
 
 def settings_of(directory: Path) -> tuple[Path | None, Mapping[str, Any]]:
@@ -98,7 +94,7 @@ def _table(path: Path, top: Path) -> Mapping[str, Any] | None:
 
     try:
         refuse_link(path, top)
-        whole = tomllib.loads(read_plain(path, MAX_BYTES, "a file of settings").decode("utf-8"))
+        whole = tomllib.loads(read_plain(path, MAX_BYTES, "a file of settings").decode("utf-8"), parse_float=Real)
     except (FileProblem, LimitProblem, ValueError, RecursionError) as problem:  # TOML and UTF-8 are values
         raise FileProblem(f"cannot read {path}: {problem}") from None
     except OSError as problem:
@@ -111,40 +107,19 @@ def _table(path: Path, top: Path) -> Mapping[str, Any] | None:
     return found
 
 
-def _options(app: typer.Typer) -> dict[str, Any]:
-    """Return the parameters of a command by the long names of their options, without the dashes."""
-    return _by_word(typer.main.get_command(app))
-
-
-def _by_word(command: Any) -> dict[str, Any]:
-    return {word[2:]: one for one in command.params for word in one.opts if word.startswith("--")}
-
-
-def _value(path: Path, key: str, value: Any, option: Any) -> Any:
-    """Return a value as the command line would have it; a point of the settings reads no file."""
-    flag, several = bool(option.is_flag), bool(option.multiple)
-    wanted = "true or false" if flag else "a text, a number, or a list of them" if several else "a text or a number"
-    parts = value if isinstance(value, list) else [value]
-    plain = all(isinstance(one, str | int | float) and isinstance(one, bool) is flag for one in parts)
-    if any(isinstance(one, int) and abs(one) > MAX_WHOLE for one in parts):
-        raise UsageProblem(f"{path.name}: {key} has a number that is too large")
-    if not plain or (isinstance(value, list) and flag):
-        raise UsageProblem(f"{path.name}: {key} is {wanted}, not {_short(_written(value))}")
-    if option.count and value not in range(MAX_VERBOSE + 1):
-        raise UsageProblem(f"{path.name}: {key} is a whole number from 0 to {MAX_VERBOSE}")
-    if flag or option.count:
-        return value
-    texts = [str(one) for one in parts]
-    if key == "at" and any("@" in text for text in texts):
-        raise UsageProblem(f"{path.name}: a point of the settings reads no file", hint="write --at on the command line")
-    return texts if several else ",".join(texts)
-
-
-def _written(value: Any) -> str:
+def _value(path: Path, row: Setting, value: Any) -> Any:
+    """Return what a value means; a point of the settings reads no file."""
     try:
-        return repr(value)
-    except (ValueError, RecursionError):  # a number of more digits than Python writes
-        return f"a {type(value).__name__}"
+        found = row.kind.read(value)
+    except GradcheckError as problem:
+        raise UsageProblem(f"{path.name}: {row.name}: {problem.message}", hint=problem.hint) from None
+    if row.name == "at" and any("@" in text for text in found):
+        raise UsageProblem(f"{path.name}: a point of the settings reads no file", hint="write --at on the command line")
+    return found
+
+
+def _said(row: Setting, value: Any) -> str:
+    return _short(" ".join([row.name, *row.kind.words(value)]))
 
 
 def _short(text: str) -> str:

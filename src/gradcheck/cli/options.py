@@ -1,18 +1,24 @@
-"""Options that several commands share, and what they turn into."""
+"""Options of the commands, made from the table of settings, and what they are given."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
-from math import inf
-from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gradcheck.errors import UsageProblem
+from gradcheck.cli.config import Project
+from gradcheck.cli.values import Command
 from gradcheck.report import View
-from gradcheck.verdict import Verdict
+from gradcheck.report.reporters import EXPLANATION, RESULTS, names
+from gradcheck.settings.kinds import Form
+from gradcheck.settings.table import Place, Setting, settings_of
+
+if TYPE_CHECKING:
+    from gradcheck.settings import Settings
 
 # Help is plain text: that is twice as quick as panels, reads the same in a log, and wraps at any width.
 APP = {"add_completion": False, "pretty_exceptions_enable": False, "rich_markup_mode": None}
@@ -29,53 +35,132 @@ class Color(StrEnum):
 
 SHADES = {Color.AUTO: None, Color.ALWAYS: True, Color.NEVER: False}
 
-At = Annotated[list[str] | None, typer.Option(
-    metavar="POINT", help='Where: 2  1,2,3  x=1,y=2  "x=[[1,2],[3,4]]"  x=-2:2:9  "x=randn(2,3)"  x=@file.npy',
-    show_default=False)]  # fmt: skip
-Dtype = Annotated[str, typer.Option(metavar="DTYPE,...", help="float64, float32, bfloat16, float16, or several.")]
-Device = Annotated[str, typer.Option(metavar="DEVICE", help="Where torch runs.")]
-Ulps = Annotated[float | None, typer.Option(
-    metavar="N", help="Tolerance in ULP of the dtype; 16, in the half types 2.", show_default=False)]  # fmt: skip
-Seed = Annotated[int, typer.Option(metavar="N", help="Seed of randn and rand.")]
-Assertion = Annotated[bool, typer.Option(
-    "--assert/--no-assert",
-    help="Fail on whatever is not shown to be right: "
-    f"{', '.join(sorted(verdict for verdict in Verdict if verdict.unproven))}.")]  # fmt: skip
-Allow = Annotated[list[str] | None, typer.Option(
-    metavar="VERDICT,...", help="Let these verdicts pass.", show_default=False)]  # fmt: skip
-ExitZero = Annotated[bool, typer.Option("--exit-zero/--no-exit-zero", help="Exit with 0 even where something fails.")]
-Nondet = Annotated[int, typer.Option(metavar="N", min=0, help="Run torch N more times, and report what differs.")]
-Timeout = Annotated[float, typer.Option(
-    "--timeout", metavar="SECONDS", help="How long one check may take; 0 is no limit.")]  # fmt: skip
-Output = Annotated[Path | None, typer.Option(
-    "--output", "-o", metavar="FILE", help="Write there; the suffix says in which format.",
-    show_default=False)]  # fmt: skip
-Reports = Annotated[list[str] | None, typer.Option(
-    "--report", metavar="FORMAT=FILE", help="Write one more report: junit=report.xml.",
-    show_default=False)]  # fmt: skip
-Shade = Annotated[Color, typer.Option(help="When to colour.")]
-Everything = Annotated[bool, typer.Option("--all/--no-all", help="Show every point and element, not only the worst.")]
-Quiet = Annotated[bool, typer.Option("--quiet/--no-quiet", "-q", help="Only what fails, and the summary.")]
-Verbose = Annotated[int, typer.Option(
-    "--verbose", "-v", count=True, metavar="", help="More: enclosures, and the gradient program.",
-    show_default=False)]  # fmt: skip
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What a command is given, by the names of the settings: by the command line, by the project, or by nobody.
+
+    ``spoken`` are those that the command line says, ``written`` those that the settings of the project say.
+    """
+
+    values: Mapping[str, Any]
+    fields: Mapping[str, str]
+    spoken: frozenset[str] = frozenset()
+    written: frozenset[str] = frozenset()
+    project: Project = Project()  # noqa: RUF009 - frozen
+
+    def __getitem__(self, name: str) -> Any:
+        return self.values[name]
+
+    @property
+    def settings(self) -> Settings:
+        """Return how to check."""
+        from gradcheck.settings import Settings
+
+        found = {field: self.values[name] for name, field in self.fields.items()}
+        return Settings(**{field: value for field, value in found.items() if value is not None})
+
+    @property
+    def at(self) -> tuple[str, ...]:
+        """Return the points, as texts."""
+        return self.values["at"] or ()
+
+    @property
+    def color(self) -> Color:
+        """Return when to colour."""
+        return Color(self.values["color"])
+
+    @property
+    def view(self) -> View:
+        """Return how much to show, and how."""
+        shown = {key: self.values.get(key) or False for key in ("all", "quiet", "assert")}
+        return View(
+            everything=shown["all"], quiet=shown["quiet"] or shown["assert"], verbose=self.values.get("verbose") or 0,
+            color=SHADES[self.color], terms=self.said,
+        )  # fmt: skip
+
+    @property
+    def said(self) -> tuple[str, ...]:
+        """Return in words what describes the checks and comes from the project, for the summary of a run."""
+        words = [self.project.words[name] for name in sorted(self.written) if name in self.project.words]
+        return (f"settings of {self.project.file}: {', '.join(words)}",) if words else ()
 
 
-def listed(texts: Sequence[str]) -> tuple[str, ...]:
-    """Return the words of comma-separated, repeatable options, each once."""
-    words = [word.strip() for text in texts for word in text.split(",")]
-    return tuple(dict.fromkeys(word for word in words if word))
+Run = Callable[..., None]
 
 
-def seconds(timeout: float) -> float | None:
-    """Return how long a check may take, None for no limit; raises UsageProblem."""
-    if not 0 <= timeout < inf:
-        raise UsageProblem(f"a time-out is a number of seconds from 0, not {timeout}")
-    return timeout or None
+def command(app: typer.Typer, name: str, place: Place, **more: Any) -> Callable[[Run], Run]:
+    """Return a decorator that makes a command of a function of what is Given, and of its own arguments.
+
+    The command has the options that the table of settings has for its place.
+    """
+    rows = settings_of(place)
+
+    def decorate(function: Run) -> Run:
+        def run(context: typer.Context, **values: Any) -> None:
+            arguments = {key: values.pop(key) for key in own}
+            function(_given(rows, context, values), **arguments)
+
+        own = {key: one for key, one in inspect.signature(function, eval_str=True).parameters.items() if key != "given"}
+        first = inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
+        arguments = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in own.values()]
+        # Help has them in this order: the arguments, the options of the table, and the options of the function.
+        parameters = [*arguments[:1], *map(_parameter, rows), *arguments[1:]]
+        run.__signature__ = inspect.Signature([first, *parameters])  # type: ignore[attr-defined]
+        run.__doc__ = function.__doc__
+        app.command(name, cls=Command, context_settings=CONTEXT, **more)(run)
+        return function
+
+    return decorate
 
 
-def view(
-    color: Color, *, everything: bool = False, quiet: bool = False, verbose: int = 0, terms: tuple[str, ...] = ()
-) -> View:
-    """Return how much to show, and how."""
-    return View(everything=everything, quiet=quiet, verbose=verbose, color=SHADES[color], terms=terms)
+def _given(rows: Sequence[Setting], context: typer.Context, values: Mapping[str, Any]) -> Given:
+    """Return what a command is given; the command line wins. Raises UsageProblem for a value that makes no sense."""
+    project: Project = context.obj or Project()
+    spoken = {row.name for row in rows if _is_spoken(context, row)}
+    written = {row.name for row in rows if row.name in project.values and row.name not in spoken}
+    found = {
+        row.name: project.values[row.name] if row.name in written else row.read(values[row.parameter]) for row in rows
+    }
+    fields = {row.name: row.field for row in rows if row.field is not None}
+    return Given(found, fields, frozenset(spoken), frozenset(written), project)
+
+
+def _is_spoken(context: typer.Context, row: Setting) -> bool:
+    return getattr(context.get_parameter_source(row.parameter), "name", "") == "COMMANDLINE"
+
+
+def _metavar(row: Setting) -> str | None:
+    """Return what stands for the value in the help: the words, where these are few."""
+    if row.name == "format":
+        return f"[{'|'.join(names(EXPLANATION if Place.EXPLAIN in row.at else RESULTS))}]"
+    return "" if row.kind.form is Form.COUNT else row.metavar or None
+
+
+def _parameter(row: Setting) -> inspect.Parameter:
+    """Return an option as the parameter that typer makes it from."""
+    kind, default = _types(row)
+    names = [*(one for one in row.shorts if row.kind.form is not Form.FLAG), row.option]
+    if row.kind.form is Form.FLAG:
+        # A flag that a file may raise can be taken back.
+        long = [one for one in (row.option, *row.shorts) if one.startswith("--")]
+        names = [*(f"{one}/--no-{one[2:]}" for one in long), *(one for one in row.shorts if one not in long)]
+    info = typer.Option(
+        *names, help=row.help, show_default=row.default is not None,
+        metavar=_metavar(row), count=row.kind.form is Form.COUNT,
+    )  # fmt: skip
+    return inspect.Parameter(
+        row.parameter, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, info]
+    )
+
+
+def _types(row: Setting) -> tuple[Any, Any]:
+    """Return the type of an option's value and its default: texts, which the rows read, flags and counts."""
+    match row.kind.form:
+        case Form.FLAG:
+            return bool, False
+        case Form.COUNT:
+            return int, 0
+        case Form.WORDS | Form.TEXTS:
+            return list[str] | None, None if row.default is None else [row.default]
+    return (str | None, None) if row.default is None else (str, row.default)

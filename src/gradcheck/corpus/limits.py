@@ -16,21 +16,12 @@ MAX_STATEMENTS = 100_000
 MAX_DEFINITIONS = 1_000
 MAX_TOKENS = 600_000
 """Words, numbers and signs of one file."""
-MAX_NAME_LENGTH = 200
-"""Characters of a check's name."""
-MAX_REMARK_LENGTH = 10_000
-"""Characters of ``source`` and ``why``."""
 MAX_NESTING = 32
 """Lists and tables inside each other."""
 MAX_KEY_PARTS = 16
 """Parts of a key with dots."""
 MAX_SHOWN_PROBLEMS = 100
 """Problems of one file that are told; more are counted."""
-MAX_TIMEOUT = 86_400.0
-"""Seconds."""
-MAX_NONDET = 1_000
-"""Repeated runs of torch."""
-MAX_SEED = 2**63 - 1
 
 MAX_CHARACTERS = 400_000
 """Characters of all programs of a file, definitions written out: once, and once for every shape of the inputs."""

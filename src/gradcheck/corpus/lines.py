@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from gradcheck.corpus.fields import text
 from gradcheck.corpus.limits import MAX_CHECKS
 from gradcheck.corpus.naming import Namer
 from gradcheck.corpus.page import Page
 from gradcheck.corpus.tables import Terms
 from gradcheck.corpus.trial import Draft, Trial
 from gradcheck.errors import GradcheckError, LimitProblem, Span, UsageProblem
+from gradcheck.settings.readers import text
 from gradcheck.suite import Check
 
 

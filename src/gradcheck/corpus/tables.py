@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from gradcheck.corpus.definitions import Definition, complete, order, signature
-from gradcheck.corpus.fields import CHECK, EXPECT, OWN, text
+from gradcheck.corpus.fields import CHECK, EXPECT, OWN
 from gradcheck.corpus.limits import MAX_CHECKS, MAX_DEFINITIONS, MAX_NESTING
 from gradcheck.corpus.naming import Namer
 from gradcheck.corpus.page import Page, as_key
@@ -20,6 +20,7 @@ from gradcheck.errors import GradcheckError, LimitProblem, NameProblem, Span, Sy
 from gradcheck.functions import nearest
 from gradcheck.points import Files
 from gradcheck.settings import Settings
+from gradcheck.settings.readers import text
 from gradcheck.settings.values import Real, kind
 from gradcheck.suite import Check, Expectation, Written
 
@@ -176,9 +177,9 @@ class _Reader:
 
     def _values(self, way: Key, table: Mapping[str, Any], *, own: bool) -> dict[str, Any]:
         """Return the values of a table that are right, as what they mean."""
-        entries = {key: entry for key, entry in CHECK.items() if own or key not in OWN}
-        self._check_keys(way, table, [*entries, "expect"])
-        values = {key: self._try(entry.read, table[key], (*way, key)) for key, entry in entries.items() if key in table}
+        rows = {key: row for key, row in CHECK.items() if own or key not in OWN}
+        self._check_keys(way, table, [*rows, "expect"])
+        values = {key: self._try(row.kind.read, table[key], (*way, key)) for key, row in rows.items() if key in table}
         if "expect" in table:
             values["expect"] = self._expect((*way, "expect"), table["expect"])
         return values
@@ -186,7 +187,8 @@ class _Reader:
     def _expect(self, way: Key, value: Any) -> dict[str, Any]:
         table = self._table(way, value)
         self._check_keys(way, table, list(EXPECT))
-        return {key: self._try(read, table[key], (*way, key)) for key, read in EXPECT.items() if key in table}
+        rows = EXPECT.items()
+        return {key: self._try(row.kind.read, table[key], (*way, key)) for key, row in rows if key in table}
 
     # --- definitions ---
 
@@ -276,9 +278,9 @@ class _Reader:
     def _draft(self, values: Mapping[str, Any]) -> Draft:
         """Return the check's words and settings; where one is wrong the base stands for it."""
         given = {
-            entry.setting: values[key]
-            for key, entry in CHECK.items()
-            if entry.setting is not None and values.get(key) is not None
+            row.field: values[key]
+            for key, row in CHECK.items()
+            if row.field is not None and values.get(key) is not None
         }
         expected = values.get("expect", {})
         settings = replace(self.terms.settings, **given, expect=expected.get("gradient") or self.terms.settings.expect)

@@ -16,10 +16,13 @@ from rich.table import Table
 from rich.text import Text
 
 from gradcheck.errors import visible
+from gradcheck.outcome import Run
 from gradcheck.report import View, table
-from gradcheck.report.blame import MARGIN, block
-from gradcheck.report.finding import Finding, again, findings, remarks
+from gradcheck.report.blame import MARGIN, again, block
+from gradcheck.report.diagnostic import Diagnostic, diagnostics
+from gradcheck.report.elements import Element
 from gradcheck.report.places import ulp_text
+from gradcheck.report.told import failures
 from gradcheck.report.tones import COLORS, FILE_WIDTH, STYLES, put
 from gradcheck.report.words import facts, number, problems
 from gradcheck.suite import Batch
@@ -64,63 +67,66 @@ def _show(batch: Batch, console: Console, view: View) -> None:
 
 def _lines(batch: Batch) -> Iterator[Text]:
     """Yield one line for each check that fails, and for all that could not be checked."""
-    for found in _ordered(batch, lambda one: not one.result.passed):
-        message = f"{found.where}: {found.message}" if found.where else found.message
-        yield Text.assemble(_label(found), f" {found.id}: {message}")
-    yield from (Text(f"✗ {one.headline}", COLORS[Tone.BAD]) for one in problems(batch))
+    for one in sorted(_wanted(batch, lambda one: one.failed), key=lambda one: one.rank):
+        message = f"{one.where}: {one.message}" if one.where else one.message
+        yield Text.assemble(_label(one), f" {one.id}: {message}")
+    yield from (Text(f"✗ {problem.headline}", COLORS[Tone.BAD]) for problem in problems(batch))
 
 
 def _body(batch: Batch, width: int, view: View) -> Iterator[object]:
-    rows = _ordered(batch, lambda one: bool(view.verbose) or not one.plain)
+    rows = _wanted(batch, lambda one: bool(view.verbose) or not one.plain)
     if rows:
         yield from _table(rows, width, view)
-    failures = [found for found in rows if not found.result.passed]
-    shown = failures if view.everything else failures[-SHOWN_FAILURES:]
-    for found in shown:
-        yield from _failure(found)
-    if len(shown) < len(failures):
-        yield Text(f"{number(len(failures) - len(shown), 'failure')} without details (--all shows them)", "dim")
-    for one in problems(batch):
-        yield Text.assemble(("✗ ", COLORS[Tone.BAD]), one)
+    failed = sorted((one for one in rows if one.failed), key=lambda one: one.rank)
+    shown = failed if view.everything else failed[-SHOWN_FAILURES:]
+    for one in shown:
+        yield from _failure(one, view)
+    if len(shown) < len(failed):
+        yield Text(f"{number(len(failed) - len(shown), 'failure')} without details (--all shows them)", "dim")
+    for problem in problems(batch):
+        yield Text.assemble(("✗ ", COLORS[Tone.BAD]), problem)
     yield from (Text(f"note: {visible(note)}", "dim") for note in batch.notes)
 
 
-def _ordered(batch: Batch, wanted: Callable[[Finding], bool]) -> list[Finding]:
-    """Return the findings of some checks, the worst last."""
-    return sorted(filter(wanted, findings(batch)), key=lambda found: found.rank)
+def _wanted(batch: Batch, wanted: Callable[[Diagnostic], bool]) -> list[Diagnostic]:
+    """Return what is told of some checks, in the order of the files."""
+    return [*filter(wanted, diagnostics(batch))]
 
 
 # --- the table ------------------------------------------------------------------------------------
 
 
-def _table(rows: Sequence[Finding], width: int, view: View) -> Iterator[object]:
-    shown = rows if view.everything else rows[-SHOWN_CHECKS:]
+def _table(rows: Sequence[Diagnostic], width: int, view: View) -> Iterator[object]:
+    """Yield the rows, the worst last; where all checks are asked for, in the order of the files."""
+    order = sorted(range(len(rows)), key=lambda k: rows[k].rank)
+    cut = 0 if view.everything else max(0, len(rows) - SHOWN_CHECKS)
+    shown = [rows[k] for k in (sorted(order[cut:]) if view.verbose else order[cut:])]
     kept = [width >= least for least in COLUMNS.values()]
     table = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold", show_edge=False)
     for name in compress(COLUMNS, kept):
         table.add_column(name, overflow="fold", no_wrap=name in ("verdict", "ULP"))
-    for found in shown:
-        table.add_row(*compress(_cells(found), kept))
+    for one in shown:
+        table.add_row(*compress(_cells(one), kept))
     yield table
-    if len(shown) < len(rows):
-        yield _cut(rows[: len(rows) - len(shown)])
+    if cut:
+        yield _cut([rows[k] for k in order[:cut]])
     yield Text()
 
 
-def _cells(found: Finding) -> list[Text]:
-    cause = f"as expected: {found.message}" if found.expected else found.message
-    texts = [Text(one) for one in (ulp_text(found.ulps), found.where or "", cause)]
-    return [Text(found.id), _label(found), *texts]
+def _cells(one: Diagnostic) -> list[Text]:
+    cause = f"as expected: {one.message}" if one.expected else one.message
+    texts = [Text(text) for text in (ulp_text(one.numbers.ulps), one.where or "", cause)]
+    return [Text(one.id), _label(one), *texts]
 
 
-def _label(found: Finding) -> Text:
+def _label(one: Diagnostic) -> Text:
     """Return the verdict with its sign; what fails is red, whatever the verdict."""
     shades = {tone.sign: COLORS[tone] for tone in (Tone.BAD, Tone.GOOD)}
-    return Text(f"{found.sign} {found.label}", shades.get(found.sign, STYLES[found.verdict]))
+    return Text(f"{one.sign} {one.label}", shades.get(one.sign, STYLES[one.verdict]))
 
 
-def _cut(rows: Sequence[Finding]) -> Text:
-    counts = Counter(found.label for found in rows)
+def _cut(rows: Sequence[Diagnostic]) -> Text:
+    counts = Counter(one.label for one in rows)
     listed = ", ".join(f"{count:,} {label}" for label, count in counts.items())
     return Text(f"above: the worst; {number(len(rows), 'check')} not shown: {listed} (--all shows them)", "dim")
 
@@ -128,15 +134,33 @@ def _cut(rows: Sequence[Finding]) -> Text:
 # --- a failure ------------------------------------------------------------------------------------
 
 
-def _failure(found: Finding) -> Iterator[object]:
+def _failure(one: Diagnostic, view: View) -> Iterator[object]:
     """Yield all that is known about a failing check: its worst element, what is at fault, the line to see it again."""
-    where = f" at {found.where}" if found.where else ""
-    place = Text(f" ({found.place})", "dim") if found.result.check.path is not None else Text()
-    yield Text.assemble(_label(found), f" {found.name}{where}", place)
-    yield Padding(Text("\n".join([found.message, *remarks(found)])), (0, 0, 0, MARGIN))
-    run, outcome, blame = found.result.run, found.outcome, found.blame
-    if run is not None and outcome is not None and blame is not None:
-        yield from block(run, outcome, blame, failing=True)
-    else:
-        yield from (Padding(Text.assemble(("again: ", "dim"), one), (0, 0, 0, MARGIN)) for one in again(found))
+    where = f" at {one.where}" if one.where else ""
+    place = Text(f" ({one.place})", "dim") if one.place.path is not None else Text()
+    yield Text.assemble(_label(one), f" {one.name}{where}", place)
+    yield _indented(Text("\n".join([one.message, *one.remarks])))
+    run, element = None if one.result is None else one.result.run, one.element
+    if run is not None and element is not None:
+        if element.blame is not None:
+            yield from block(run, element.outcome, element.blame, failing=True)
+        else:
+            yield again(run, element.outcome)
+        yield from _others(run, element, view)
     yield Text()
+
+
+def _others(run: Run, element: Element, view: View) -> Iterator[object]:
+    """Yield every element that fails, or how many beside the worst one do."""
+    counts = run.counts()
+    counted = element.gradient is not None or element.outcome.error is not None
+    more = sum(counts[verdict] for verdict in run.failing) - counted
+    if more > 0 and view.everything:
+        yield _indented(Text("all that fails:", "dim"))
+        yield from map(_indented, failures(run, view))
+    elif more > 0:
+        yield _indented(Text(f"{number(more, 'more failure')} in this check (--all shows them)", "dim"))
+
+
+def _indented(part: Text) -> Padding:
+    return Padding(part, (0, 0, 0, MARGIN))

@@ -27,12 +27,14 @@ def block(run: Run, outcome: Outcome, blame: Blame, failing: bool, width: int = 
     if blame.fix is not None:
         yield from _fix(blame.fix, FORMATS[outcome.dtype], width)
     if failing:
-        yield again(run, outcome)
+        yield from again(run, outcome)
 
 
-def again(run: Run, outcome: Outcome) -> Text:
-    """Return the command that checks a point again, as one line however long it is, so that it can be pasted."""
-    return _line(("again: ", "dim"), visible(command(run, outcome)))
+def again(run: Run, outcome: Outcome) -> Iterator[Text]:
+    """Yield the command that checks a point again, as one line however long it is, so that it can be pasted."""
+    line = command(run, outcome)
+    if line is not None:
+        yield _line(("again: ", "dim"), visible(line))
 
 
 def _line(*parts: str | tuple[str, str]) -> Text:

@@ -5,21 +5,21 @@ from __future__ import annotations
 from typing import IO
 
 from gradcheck.report import View
-from gradcheck.report.finding import Finding, findings
-from gradcheck.report.words import problems
+from gradcheck.report.diagnostic import Diagnostic, diagnostics, untold
 from gradcheck.suite import Batch
 
 
 def write(batch: Batch, file: IO[str], view: View) -> None:
-    """Write ``path:line: verdict name: message`` for each failing check, for every check where the view is verbose.
+    """Write ``path:line:column: verdict name: message`` for each failing check, for all where the view is verbose.
 
-    What is wrong with a file says so in its own first line, which begins with the place.
+    What is wrong with a file says so behind its place.
     """
-    shown = (found for found in findings(batch) if view.verbose or not found.result.passed)
-    file.writelines(f"{_line(found)}\n" for found in shown)
-    file.writelines(f"{problem.headline}\n" for problem in problems(batch))
+    shown = (one for one in diagnostics(batch) if view.verbose or one.failed)
+    file.writelines(f"{_line(one)}\n" for one in (*shown, *untold(batch)))
 
 
-def _line(found: Finding) -> str:
-    where = f"{found.where}: " if found.where else ""
-    return f"{found.place}: {found.label} {found.name}: {where}{found.message}"
+def _line(one: Diagnostic) -> str:
+    if one.result is None:
+        return one.headline
+    where = f"{one.where}: " if one.where else ""
+    return f"{one.place}: {one.label} {one.name}: {where}{one.message}"

@@ -8,9 +8,9 @@ from typing import IO
 
 from gradcheck.errors import FileProblem
 from gradcheck.report import View, markdown
-from gradcheck.report.finding import Finding, details, findings
-from gradcheck.report.words import facts, number, one_line, problems, relative
-from gradcheck.suite import Batch, Problem
+from gradcheck.report.diagnostic import Diagnostic, Place, Severity, diagnostics, untold
+from gradcheck.report.words import facts, number, one_line, relative
+from gradcheck.suite import Batch, Region
 
 MAX_SHOWN = 10
 """Errors, and as many warnings, that GitHub shows of one step."""
@@ -27,11 +27,12 @@ def report(batch: Batch, file: IO[str], view: View) -> None:
 
 def write(batch: Batch, file: IO[str], _view: View) -> None:
     """Write an error for what fails, a warning for what passes unproven, the worst first, and how many more."""
-    worst = sorted(findings(batch), key=lambda found: found.rank, reverse=True)
-    errors = [_problem(one) for one in problems(batch)]
-    errors += [_annotation("error", found) for found in worst if not found.result.passed]
-    warnings = [_annotation("warning", found) for found in worst if found.warns]
-    notices = [_command("notice", None, None, "gradcheck", one_line(term)) for term in batch.terms]
+    worst = [*untold(batch), *sorted(diagnostics(batch), key=lambda one: one.rank, reverse=True)]
+    errors, warnings = (
+        [_annotation(one) for one in worst if one.severity is severity]
+        for severity in (Severity.ERROR, Severity.WARNING)
+    )
+    notices = [_command("notice", Place(), "gradcheck", one_line(term)) for term in batch.terms]
     file.writelines(f"{one}\n" for one in (*errors[:MAX_SHOWN], *warnings[:MAX_SHOWN], *notices))
     file.writelines(f"{one}\n" for one in _more(len(errors) - MAX_SHOWN, len(warnings) - MAX_SHOWN))
 
@@ -56,20 +57,25 @@ def _more(*left: int) -> Iterator[str]:
         yield f"{' and '.join(counts)} without an annotation; the summary of the step has a table of all"
 
 
-def _annotation(kind: str, found: Finding) -> str:
-    check = found.result.check
-    return _command(kind, check.path, check.line, f"{found.label}: {found.name}", details(found))
+def _annotation(one: Diagnostic) -> str:
+    title = "gradcheck" if one.result is None else f"{one.label}: {one.name}"
+    return _command(one.severity, one.place, title, one.text)
 
 
-def _problem(problem: Problem) -> str:
-    return _command("error", problem.path, problem.line, "gradcheck", problem.said)
-
-
-def _command(kind: str, path: str | None, line: int | None, title: str, message: str) -> str:
-    file = [] if path is None else [("file", one_line(relative(path)))]
-    place = file if line is None else [*file, ("line", str(line))]
-    properties = ",".join(f"{name}={_property(value)}" for name, value in [*place, ("title", title)])
+def _command(kind: str, place: Place, title: str, message: str) -> str:
+    found = {"file": None if place.path is None else one_line(relative(place.path)), "line": place.line}
+    if place.region is not None:
+        found |= _columns(place.region)
+    named = {**{name: str(value) for name, value in found.items() if value is not None}, "title": title}
+    properties = ",".join(f"{name}={_property(value)}" for name, value in named.items())
     return f"::{kind} {properties}::{_data(message)}"
+
+
+def _columns(region: Region) -> dict[str, int]:
+    """Return the end of a region, and its columns where it is in one line: GitHub takes them there alone."""
+    if region.line != region.end_line:
+        return {"endLine": region.end_line}
+    return {"endLine": region.end_line, "col": region.column, "endColumn": region.end_column}
 
 
 def _data(text: str) -> str:

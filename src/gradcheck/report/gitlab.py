@@ -6,47 +6,36 @@ import json
 from typing import IO, Any
 
 from gradcheck.report import View
-from gradcheck.report.finding import COMMAND_LINE, Finding, findings
-from gradcheck.report.words import fingerprint, one_line, problems, relative
-from gradcheck.suite import Batch, Problem
+from gradcheck.report.diagnostic import COMMAND_LINE, Diagnostic, Place, Severity, diagnostics, untold
+from gradcheck.report.words import one_line, relative
+from gradcheck.suite import Batch
 from gradcheck.verdict import Verdict
 
 
 def write(batch: Batch, file: IO[str], _view: View) -> None:
     """Write the list of issues; a fingerprint is the same over runs and machines."""
-    issues = [_issue(found) for found in findings(batch) if found.warns or not found.result.passed]
-    issues += [_problem(text) for text in problems(batch)]
+    issues = [_issue(one) for one in (*diagnostics(batch), *untold(batch)) if one.severity is not Severity.NOTE]
     file.write(json.dumps(issues, indent=2, allow_nan=False).replace("\x7f", "\\u007f") + "\n")
 
 
-def _issue(found: Finding) -> dict[str, Any]:
-    check = found.result.check
-    where = f" at {found.where}" if found.where else ""
+def _issue(one: Diagnostic) -> dict[str, Any]:
     return {
-        "description": f"{found.label} {found.name}{where}: {found.message}",
-        "check_name": found.rule,
-        "fingerprint": found.fingerprint,
-        "severity": _severity(found),
-        "location": _location(check.path, check.line),
+        "description": one.title,
+        "check_name": one.code,
+        "fingerprint": one.fingerprint,
+        "severity": _severity(one),
+        "location": _location(one.place),
     }
 
 
-def _severity(found: Finding) -> str:
-    if found.result.passed:
+def _severity(one: Diagnostic) -> str:
+    if not one.failed:
         return "minor"
-    return "critical" if found.verdict is Verdict.ERROR else "major"
+    return "critical" if one.verdict is Verdict.ERROR else "major"
 
 
-def _problem(problem: Problem) -> dict[str, Any]:
-    return {
-        "description": problem.first,
-        "check_name": "problem",
-        "fingerprint": fingerprint(relative(problem.path or ""), problem.said),
-        "severity": "critical",
-        "location": _location(problem.path, problem.line),
-    }
-
-
-def _location(path: str | None, line: int | None) -> dict[str, Any]:
+def _location(place: Place) -> dict[str, Any]:
     """Return a place; GitLab takes no issue without one."""
-    return {"path": COMMAND_LINE if path is None else one_line(relative(path)), "lines": {"begin": line or 1}}
+    path = COMMAND_LINE if place.path is None else one_line(relative(place.path))
+    region = place.region
+    return {"path": path, "lines": {"begin": place.line or 1, **({"end": region.end_line} if region else {})}}

@@ -13,9 +13,9 @@ from typing import IO
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from gradcheck.report import View
-from gradcheck.report.finding import Finding, details, findings
-from gradcheck.report.words import one_line, problems
-from gradcheck.suite import Batch, Problem
+from gradcheck.report.diagnostic import Diagnostic, diagnostics, untold
+from gradcheck.report.words import one_line
+from gradcheck.suite import Batch
 from gradcheck.verdict import Verdict
 
 TOOL = "gradcheck"
@@ -25,12 +25,12 @@ TOOL = "gradcheck"
 def write(batch: Batch, file: IO[str], _view: View) -> None:
     """Write the document: each check is one case with at most one failure or error, each unread file an error."""
     root = Element("testsuites", name=TOOL)
-    for path, group in groupby(findings(batch), key=lambda found: found.result.check.path):
+    for path, group in groupby(diagnostics(batch), key=lambda one: one.place.path):
         suite = _suite(root, path or TOOL, map(_case, group))
         if path is not None:
             suite.set("file", one_line(path))
-    if problems(batch):
-        _suite(root, "problems", map(_problem, problems(batch)))
+    if problems := untold(batch):
+        _suite(root, "problems", map(_problem, problems))
     _count(root, root.iter("testcase"))
     indent(root)
     file.write(f'<?xml version="1.0" encoding="utf-8"?>\n{tostring(root, encoding="unicode")}\n')
@@ -52,15 +52,14 @@ def _count(element: Element, cases: Iterable[Element]) -> None:
     element.set("time", f"{sum(float(one.get('time', '0')) for one in counted):.3f}")
 
 
-def _case(found: Finding) -> Element:
-    result = found.result
-    case = Element("testcase", classname=_class(result.check.path), name=found.name, time=f"{result.seconds:.3f}")
-    text = f"{found.place}: {details(found)}"
-    if not result.passed:
-        kind = "error" if found.verdict is Verdict.ERROR else "failure"
-        SubElement(case, kind, type=found.label, message=found.message).text = text
-    elif found.verdict is not Verdict.AGREE:
-        SubElement(case, "system-out").text = text
+def _case(one: Diagnostic) -> Element:
+    seconds = 0.0 if one.result is None else one.result.seconds
+    case = Element("testcase", classname=_class(one.place.path), name=one.name, time=f"{seconds:.3f}")
+    if one.failed:
+        kind = "error" if one.verdict is Verdict.ERROR else "failure"
+        SubElement(case, kind, type=one.label, message=one.message).text = one.located
+    elif one.verdict is not Verdict.AGREE:
+        SubElement(case, "system-out").text = one.located
     return case
 
 
@@ -76,7 +75,7 @@ def _class(path: str | None) -> str:
     return one_line(".".join(part for part in found.parts if part not in (found.anchor, "..")))
 
 
-def _problem(problem: Problem) -> Element:
-    case = Element("testcase", classname=TOOL, name=problem.headline, time="0.000")
-    SubElement(case, "error", type="problem", message=problem.headline).text = problem
+def _problem(one: Diagnostic) -> Element:
+    case = Element("testcase", classname=TOOL, name=one.headline, time="0.000")
+    SubElement(case, "error", type=one.label, message=one.headline).text = one.located
     return case

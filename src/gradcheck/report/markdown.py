@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import IO
 
 from gradcheck.report import View
-from gradcheck.report.finding import Finding, details, findings
+from gradcheck.report.diagnostic import Diagnostic, diagnostics, untold
 from gradcheck.report.places import ulp_text
-from gradcheck.report.words import facts, number, problems
+from gradcheck.report.words import facts, number
 from gradcheck.suite import Batch
 
 SHOWN_FAILURES = 30
@@ -32,19 +32,19 @@ def write(batch: Batch, file: IO[str], view: View) -> None:
 
 
 def _parts(batch: Batch, view: View) -> Iterator[str]:
-    found = findings(batch)
-    failures = sorted((one for one in found if not one.result.passed), key=lambda one: one.rank)
+    found = diagnostics(batch)
+    failures = sorted((one for one in found if one.failed), key=lambda one: one.rank)
     first, *rest = facts(batch)
     yield f"### {'❌' if batch.exit else '✅'} gradcheck: {first}\n\n{' · '.join(map(_escaped, rest))}\n"
-    untold = problems(batch)
-    yield from map(_fence, untold if view.everything else untold[-SHOWN_DETAILS:])
+    problems = [one.located for one in untold(batch)]
+    yield from map(_fence, problems if view.everything else problems[-SHOWN_DETAILS:])
     if failures:
         shown = failures if view.everything else failures[-SHOWN_FAILURES:]
         yield from _table(
             ("check", "verdict", "ULP", "where", "cause"), map(_failure, shown), len(failures) - len(shown)
         )
         told = failures if view.everything else failures[-SHOWN_DETAILS:]
-        yield from _folded("Details", map(_fence, map(details, told)))
+        yield from _folded("Details", map(_fence, (one.text for one in told)))
     if found:
         kept = found if view.everything else found[:SHOWN_CHECKS]
         rows = _table(("check", "verdict", "ULP"), map(_check, kept), len(found) - len(kept))
@@ -63,12 +63,12 @@ def _folded(title: str, parts: Iterable[str]) -> Iterator[str]:
     yield "</details>\n"
 
 
-def _failure(found: Finding) -> list[str]:
-    return [*_check(found), _text(found.where or ""), _text(found.message)]
+def _failure(one: Diagnostic) -> list[str]:
+    return [*_check(one), _text(one.where or ""), _text(one.message)]
 
 
-def _check(found: Finding) -> list[str]:
-    return [_code(found.id), f"{found.sign} {found.label}", _text(ulp_text(found.ulps))]
+def _check(one: Diagnostic) -> list[str]:
+    return [_code(one.id), f"{one.sign} {one.label}", _text(ulp_text(one.numbers.ulps))]
 
 
 def _code(text: str) -> str:

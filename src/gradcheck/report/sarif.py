@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from functools import cache
 from pathlib import PurePath
 from typing import IO, Any
@@ -11,15 +12,28 @@ from urllib.parse import quote
 from gradcheck import __version__
 from gradcheck.blame import Cause
 from gradcheck.report import View
-from gradcheck.report.finding import UNCHECKED, UNMET, Finding, details, findings, rule_of
-from gradcheck.report.words import problems, relative
-from gradcheck.suite import Batch, Problem
+from gradcheck.report.diagnostic import UNCHECKED, UNMET, Diagnostic, Place, Severity, code_of, diagnostics, untold
+from gradcheck.report.words import relative
+from gradcheck.suite import Batch, Region
 from gradcheck.verdict import Passes, Verdict
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
+DOCS = "docs/"
+"""Where the pages are that say more: in the repository of gradcheck, from its root."""
+VERDICTS, FAILS = f"{DOCS}verdicts.md", f"{DOCS}ci.md#what-fails"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What a code means, in a sentence, and the place of the pages that says more."""
+
+    sentence: str
+    page: str
+
+
 OTHERS = {
-    UNCHECKED: "There is nothing to check, and nothing is never green.",
-    UNMET: "Something else came out than the author of the check expects.",
+    UNCHECKED: Rule("There is nothing to check, and nothing is never green.", FAILS),
+    UNMET: Rule("Something else came out than the author of the check expects.", FAILS),
 }
 """The rules of findings that have neither a known cause nor a verdict."""
 
@@ -28,34 +42,39 @@ Object = dict[str, Any]
 
 def write(batch: Batch, file: IO[str], _view: View) -> None:
     """Write the log: an error for each check that fails, a warning for each that passes unproven."""
-    shown = [found for found in findings(batch) if found.warns or not found.result.passed]
+    shown = [one for one in diagnostics(batch) if one.severity is not Severity.NOTE]
     run = {
         "tool": {"driver": _driver(batch)},
         "invocations": [_invocation(batch)],
         "columnKind": "unicodeCodePoints",
-        "results": [_result(found) for found in shown],
+        "results": [_result(one) for one in shown],
     }
     log = {"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}
     file.write(json.dumps(log, indent=2, allow_nan=False).replace("\x7f", "\\u007f") + "\n")
 
 
 def _driver(batch: Batch) -> Object:
-    described = [
-        {"id": name, "shortDescription": {"text": text}, "help": {"text": text}} for name, text in rules().items()
-    ]
-    return {"name": "gradcheck", "version": batch.environment.get("gradcheck", __version__), "rules": described}
+    version = batch.environment.get("gradcheck", __version__)
+    described = [_described(code, rule) for code, rule in rules().items()]
+    return {"name": "gradcheck", "version": version, "informationUri": VERDICTS, "rules": described}
+
+
+def _described(code: str, rule: Rule) -> Object:
+    text = {"text": rule.sentence}
+    return {"id": code, "shortDescription": text, "helpUri": rule.page, "help": text}
 
 
 @cache
-def rules() -> dict[str, str]:
-    """Return the sentence about every cause, and about every verdict that may have none; the worst comes first."""
-    causes = {cause.value: cause.sentence for cause in Cause}
+def rules() -> dict[str, Rule]:
+    """Return the rule of every cause, and of every verdict that may have none; the worst comes first."""
+    causes = {cause.value: Rule(cause.sentence, f"{VERDICTS}#the-cause-{cause}") for cause in Cause}
     verdicts = [one for one in reversed(Verdict) if one.passes is not Passes.ALWAYS]
-    return {**causes, **{rule_of(one.value): one.sentence for one in verdicts}, **OTHERS}
+    told = {code_of(one): Rule(one.sentence, f"{VERDICTS}#the-verdict-{one}") for one in verdicts}
+    return {**causes, **told, **OTHERS}
 
 
 def _invocation(batch: Batch) -> Object:
-    told = [_notification(text) for text in problems(batch)]
+    told = [_notification(one) for one in untold(batch)]
     return {
         "executionSuccessful": not told,
         "exitCode": int(batch.exit),
@@ -63,29 +82,36 @@ def _invocation(batch: Batch) -> Object:
     }
 
 
-def _notification(problem: Problem) -> Object:
-    return {
-        "level": "error", "message": {"text": problem.said}, "locations": _locations(problem.path, problem.line),
-    }  # fmt: skip
+def _notification(one: Diagnostic) -> Object:
+    return {"level": one.severity, "message": {"text": one.text}, "locations": _locations(one.place)}
 
 
-def _result(found: Finding) -> Object:
+def _result(one: Diagnostic) -> Object:
     return {
-        "ruleId": found.rule,
-        "ruleIndex": list(rules()).index(found.rule),
-        "level": "warning" if found.result.passed else "error",
-        "message": {"text": details(found)},
-        "locations": _locations(found.result.check.path, found.result.check.line),
-        "partialFingerprints": {"gradcheck/v1": found.fingerprint},
+        "ruleId": one.code,
+        "ruleIndex": list(rules()).index(one.code),
+        "level": one.severity,
+        "message": {"text": one.text},
+        "locations": _locations(one.place),
+        "partialFingerprints": {"gradcheck/v1": one.fingerprint},
     }
 
 
-def _locations(path: str | None, line: int | None) -> list[Object]:
-    """Return the line in the file; nothing for what is in no file."""
-    if path is None:
+def _locations(place: Place) -> list[Object]:
+    """Return the expression in the file, or its line; nothing for what is in no file."""
+    if place.path is None:
         return []
-    region = {} if line is None else {"region": {"startLine": line}}
-    return [{"physicalLocation": {"artifactLocation": {"uri": _uri(path)}, **region}}]
+    region = {} if place.line is None else {"region": _region(place.region) or {"startLine": place.line}}
+    return [{"physicalLocation": {"artifactLocation": {"uri": _uri(place.path)}, **region}}]
+
+
+def _region(region: Region | None) -> Object:
+    if region is None:
+        return {}
+    return {
+        "startLine": region.line, "startColumn": region.column,
+        "endLine": region.end_line, "endColumn": region.end_column,
+    }  # fmt: skip
 
 
 def _uri(path: str) -> str:

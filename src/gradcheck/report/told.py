@@ -16,6 +16,7 @@ from gradcheck.report.elements import Element, beside_the_gradients, told
 from gradcheck.report.places import headline, number, place, point_text
 from gradcheck.report.tones import FILE_WIDTH, STYLES
 from gradcheck.report.words import number as counted
+from gradcheck.report.words import one_line
 from gradcheck.verdict import Verdict
 
 SHOWN_FAILURES = 100
@@ -97,7 +98,7 @@ def notes(run: Run, view: View, *, counted: bool = True) -> Iterator[object]:
             yield from block(run, one.outcome, blame, one.verdict in run.failing, view.width or FILE_WIDTH)
             yield Text()
         elif one.verdict in run.failing and one.outcome.error is None and one.stated:
-            yield again(run, one.outcome)
+            yield from again(run, one.outcome)
             yield Text()
     for note in dict.fromkeys(note for outcome in run for note in outcome.notes):
         yield Text(f"note: {note}", style="dim")
@@ -109,7 +110,7 @@ def failures(run: Run, view: View) -> Iterator[Text]:
     lines = 0
     for outcome in run.leading(SHOWN_OUTCOMES) if few else run:
         if outcome.error is not None:
-            yield Text(f"✗ error at {point_text(outcome)}: {outcome.error}", style=STYLES[Verdict.ERROR])
+            yield Text(f"✗ error at {point_text(outcome)}: {one_line(outcome.error)}", style=STYLES[Verdict.ERROR])
         for gradient in outcome.gradients:
             for line, judgements in ((_failure, gradient.judgements), (_misstated, gradient.expectations)):
                 at = [] if judgements is None else judgements.ranked(run.failing)

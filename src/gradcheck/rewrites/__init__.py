@@ -18,10 +18,13 @@ from gradcheck.rewrites.found import Binding, Found
 from gradcheck.rewrites.guards import guarded
 from gradcheck.rewrites.joined import Rewrite, joined
 from gradcheck.rewrites.logs import Inside
-from gradcheck.rewrites.match import Matcher
+from gradcheck.rewrites.match import Matcher, may_top
 from gradcheck.rewrites.signs import never_negative
 from gradcheck.rewrites.table import ROWS, Row
 from gradcheck.rewrites.write import Writer, fill
+
+MAX_MATCHES = 8
+"""Ways to read a quotient of which the one that leaves the least outside gets a floor."""
 
 
 def rewrites(
@@ -77,6 +80,12 @@ def _compiled() -> tuple[_Compiled, ...]:
 
 
 @cache
+def _rows(op: str) -> tuple[_Compiled, ...]:
+    """Return the rows whose pattern may be at the top of an operation."""
+    return tuple(one for one in _compiled() if may_top(one.pattern, op))
+
+
+@cache
 def _logs() -> tuple[_Compiled, ...]:
     """Return the rows for logarithms of more than a product, that are equal wherever these have a value."""
     return tuple(one for one in _compiled() if one.row.note is None and _is_log(one.pattern))
@@ -108,7 +117,7 @@ class _Search:
     """The search in one program."""
 
     def __init__(self, program: Program, shapes: Mapping[str, Shape] | None, floors: bool) -> None:
-        self.rows = [one for one in _compiled() if floors or not one.row.floor]
+        self.floors = floors
         self.program = program
         self.shapes = shapes
         self.names = {*program.inputs, *(layer.name for layer in program.layers)}
@@ -124,11 +133,17 @@ class _Search:
             yield from (("double-where", target, made, {}, None) for target, made in guarded(node, self.forms))
         if (inside := self.inside.rewritten(node)) is not None:
             yield "log-inside", node, inside[0], {}, inside[1]
-        for one in self.rows:
-            if not one.constants & self.names:  # else the user's pi is another one
-                for found in islice(self.matches(one, node, place), 1):
-                    made = found.around(fill(one.template, found.binding))
-                    yield one.row.name, node, made, one.literals, self.note(one.row, found.binding)
+        for one in self.rows(node.op):
+            matches = islice(self.matches(one, node, place), MAX_MATCHES if one.row.floor else 1)
+            for found in sorted(matches, key=lambda each: len(each.rest))[:1]:
+                made = found.around(fill(one.template, found.binding))
+                yield one.row.name, node, made, one.literals, self.note(one.row, found.binding)
+
+    def rows(self, op: str) -> Iterator[_Compiled]:
+        """Yield the rows that may be at the top of an operation; where pi is an input, a row means another one."""
+        for one in _rows(op):
+            if (self.floors or not one.row.floor) and not one.constants & self.names:
+                yield one
 
     def matches(self, one: _Compiled, node: Call, place: int) -> Iterator[Found]:
         """Yield where a row is at the top of an expression."""

@@ -220,7 +220,7 @@ def total(parts: Iterable[tuple[int, Node]]) -> Node:
     """Return the sum of signed terms in this order."""
     made: Node | None = None
     for sign, node in parts:
-        inner = scaled(node, -1) if isinstance(node, Call) and node.op == "neg" else None
+        inner = scaled(node, -1) if _leads_with_minus(node) else None
         if made is None:
             made = scaled(node, sign)
         elif inner is not None:
@@ -229,6 +229,13 @@ def total(parts: Iterable[tuple[int, Node]]) -> Node:
             made = call("add" if sign > 0 else "sub", made, node)
     assert made is not None
     return made
+
+
+def _leads_with_minus(node: Node) -> bool:
+    """Return whether an expression is written with a minus in front."""
+    while isinstance(node, Call) and node.op in ("mul", "div"):
+        node = node.args[0]
+    return isinstance(node, Call) and node.op == "neg"
 
 
 def product(above: Iterable[Node], below: Iterable[Node]) -> Node:

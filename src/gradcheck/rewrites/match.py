@@ -27,6 +27,21 @@ def has_dim(op: str) -> bool:
     return "dim" in getattr(lookup(op), "params", ())
 
 
+def may_top(pattern: Node, op: str) -> bool:
+    """Return whether a pattern may be at the top of an operation: what ``Matcher.find`` looks at first.
+
+    >>> from gradcheck.parse import parse
+    >>> pattern = parse("a/(1 + a)").layers[0].expression
+    >>> [may_top(pattern, op) for op in ("div", "mul", "add", "exp")]
+    [True, True, False, False]
+    """
+    if not isinstance(pattern, Call):
+        return False
+    if pattern.op in SUMS and op in SUMS:
+        return True
+    return op in PRODUCTS if _is_product(pattern) else op == pattern.op
+
+
 class Matcher:
     """Looks for patterns in one program."""
 

@@ -7,16 +7,15 @@ from dataclasses import dataclass, field, fields, replace
 from math import isfinite
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from gradcheck.constants import by_python
 from gradcheck.errors import NameProblem, UsageProblem
 from gradcheck.formats import FORMATS, dtype_name
-from gradcheck.functions import known_names, nearest
-from gradcheck.functions.signatures import meanings
 from gradcheck.lane import EAGER, ENGINES, Lane
-from gradcheck.program import Call, Program, fold
 from gradcheck.ways import PLAIN, Way, ways
+
+if TYPE_CHECKING:
+    from gradcheck.program import Program
 
 DEFAULT_ULPS = {"float64": 16.0, "float32": 16.0, "bfloat16": 2.0, "float16": 2.0}
 """Tolerance in ULP by dtype where none is given: 16 would be 6 to 12 % in bfloat16, whose ULP are large."""
@@ -108,10 +107,10 @@ class Settings:
         """Raise NameProblem or UsageProblem for an input, a dtype or a tolerance that makes no sense."""
         for name in self.wrt or ():
             if name not in inputs:
-                raise NameProblem(f"the program has no input {name} to differentiate by", hint=_choice(name, inputs))
+                raise NameProblem(f"the program has no input {name} to differentiate by", hint=choice(name, inputs))
         for dtype in self.in_dtypes:
             if dtype not in FORMATS:
-                raise UsageProblem(f"unknown dtype {dtype!r}", hint=_choice(dtype, list(FORMATS)))
+                raise UsageProblem(f"unknown dtype {dtype!r}", hint=choice(dtype, list(FORMATS)))
         if not self.in_dtypes:
             raise UsageProblem("no dtype is given", hint=f"choose from {', '.join(FORMATS)}")
         self._validate_lanes()
@@ -121,7 +120,7 @@ class Settings:
     def _validate_lanes(self) -> None:
         for engine in self.engines:
             if engine not in ENGINES:
-                raise UsageProblem(f"unknown engine {engine!r}", hint=_choice(engine, ENGINES))
+                raise UsageProblem(f"unknown engine {engine!r}", hint=choice(engine, ENGINES))
         if not (self.ways and self.engines):
             raise UsageProblem("no way of differentiating, or no engine, is given")
         if self.cotangent not in (None, ONES, RANDOM) and not self.cotangent.startswith("@"):
@@ -133,7 +132,11 @@ class Settings:
         Raises NameProblem or UsageProblem as ``validate`` does, and UsageProblem for a callable that would never run.
         """
         self.validate(program.inputs)
-        return replace(self, under_test=_by_operation(self.under_test, program)) if self.under_test else self
+        if not self.under_test:
+            return self
+        from gradcheck.settings.under_test import by_operation
+
+        return replace(self, under_test=by_operation(self.under_test, program))
 
 
 def _parts(given: Any) -> list[Any]:
@@ -211,51 +214,9 @@ KEYWORDS = {**{one.name: one.name for one in fields(Settings)}, "dtype": "dtypes
 """The field of Settings that each keyword of ``check`` is."""
 
 
-def _by_operation(under_test: Mapping[str, Callable[..., Any]], program: Program) -> dict[str, Callable[..., Any]]:
-    """Return the callables under test by the operations of the program that they stand for."""
-    used = _in_torch(program)
-    names: dict[str, str] = {}
-    found: dict[str, Callable[..., Any]] = {}
-    for name, function in under_test.items():
-        if not callable(function):
-            raise UsageProblem(f"what is under test as {name!r} is {type(function).__name__}, and cannot be called")
-        for op in _stands_for(name, used):
-            if op in names:
-                raise UsageProblem(f"{names[op]!r} and {name!r} are both under test as {op}")
-            names[op] = name
-            found["clamp" if meanings(name)[0] == "clamp" else op] = function
-    return found
-
-
-def _stands_for(name: str, used: Sequence[str]) -> list[str]:
-    """Return the operations among those ``used`` that a name under test means, at least one."""
-    meant = meanings(name)
-    if not meant:
-        hint = _choice(str(name).rpartition(".")[2], used, known_names())
-        raise UsageProblem(f"{name!r} is under test, and no function bears that name", hint=hint)
-    found = [op for op in meant if op in used]
-    if not found:
-        shown = ", ".join(used) or "nothing"
-        raise UsageProblem(f"{name!r} is under test, and torch never runs it in this program", hint=f"it runs {shown}")
-    return found
-
-
-def _in_torch(program: Program) -> list[str]:
-    """Return the operations that torch runs, in order: what Python makes of plain numbers alone is not among them."""
-    found: dict[str, None] = {}
-
-    def operation(node: Call, plain: list[bool]) -> bool:
-        if by_python(node.op, plain):
-            return True
-        found[node.op] = None
-        return False
-
-    for layer in program.layers:
-        fold(layer.expression, lambda _: False, lambda _: True, operation)
-    return list(found)
-
-
-def _choice(word: str, among: Sequence[str], *others: Sequence[str]) -> str:
+def choice(word: str, among: Sequence[str], *others: Sequence[str]) -> str:
     """Return the nearest word among several, or else further ones, and all of the first where none is near."""
+    from gradcheck.functions import nearest
+
     closest = next((one for one in (nearest(word, list(each)) for each in (among, *others)) if one), None)
     return f"did you mean `{closest}`?" if closest else f"choose from {', '.join(among) or 'none'}"

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from gradcheck.errors import LimitProblem, NameProblem, PointProblem, UsageProblem, printable
-from gradcheck.points import MAX_NESTING
 
 _LARGE = 2**64
 """From here on whole numbers are written in hexadecimal, which Python does at any length."""
@@ -108,6 +107,8 @@ def _item(value: Any) -> str:
 
 
 def _list(items: list[Any], depth: int) -> str:
+    from gradcheck.points import MAX_NESTING
+
     if depth > MAX_NESTING:
         raise LimitProblem(f"a tensor has at most {MAX_NESTING} dimensions")
     return f"[{','.join(_list(item, depth + 1) if isinstance(item, list) else _element(item) for item in items)}]"

@@ -72,15 +72,18 @@ def explain_program(
             hint=("give one point, or ", Option("accumulate"), " to let the gradients of all of them add up"),
         )
     cases = _cases(program, points, wrt, settings)
-    search = Search()
-    outcomes = [Inquiry(case, case.run(), search).run() for case in cases]
-    lanes = _lanes(program, cases[0], outcomes[0])
-    run = Run(
-        tuple(outcomes), settings.ulps, settings.seed, environment(settings.on_device),
-        failing(settings.assertion, settings.allow),
-    )  # fmt: skip
+    run = _checked(cases, replace(settings, wrt=wrt) if freeze else settings)
+    lanes = _lanes(program, cases[0], run[0])
     made = _explanation(lanes, run, freeze, settings)
-    return replace(made, accumulations=accumulation(cases, outcomes)) if accumulate else made
+    return replace(made, accumulations=accumulation(cases, run.outcomes)) if accumulate else made
+
+
+def _checked(cases: Sequence[Case], settings: Settings) -> Run:
+    """Return the check of the cases, with what is at fault."""
+    search = Search()
+    outcomes = tuple(Inquiry(case, case.run(), search).run() for case in cases)
+    fails, asked = failing(settings.assertion, settings.allow), None if settings.under_test else settings
+    return Run(outcomes, settings.ulps, settings.seed, environment(settings.on_device), fails, asked=asked)
 
 
 def _tracked(program: Program, settings: Settings, freeze: Sequence[str]) -> tuple[str, ...]:

@@ -206,7 +206,8 @@ OTHERWISE: dict[str, tuple[object, object]] = {
     "ulps": (0.5, 0.5),
     "expect": ("3*x", ("3*x",)), "seed": (7, 7), "directory": ("docs", Path("docs")), "assertion": (True, True),
     "allow": ("lossy, kink", ("lossy", "kink")), "nondet": (2, 2), "ways": ("fwd", (Way.parse("fwd"),)),
-    "engines": ("aot_eager", ("aot_eager",)), "cotangent": ("random", "random"), "jacobian": (True, True),
+    "engines": ("aot_eager", ("aot_eager",)), "cotangent": ("random", "random"), "order": (2, 2),
+    "jacobian": (True, True),
     "under_test": ({"pow": torch.pow}, {"pow": torch.pow}),
 }  # fmt: skip
 """A value of each setting that is not its default, as people write it, and as it is held."""

@@ -109,8 +109,17 @@ TRAPS = (
     Trap("mean(x**2) - mean(x)**2", "x=[1000,1000.1,1000.2]", "mean((x - mean(x))**2)"),
     Trap("m = mean(x); v = mean(x**2) - m**2; sum(((x - m)/sqrt(v + 1e-5))**3)", "x=[1000,1000.1,1000.3]", "var(x, correction=0)"),
     Trap("(-b + sqrt(b**2 - 4*a*c))/(2*a)", "a=1, b=1e4, c=1", "-2*c/(b + sqrt(b**2 - 4*a*c))"),
+    Trap("x*sqrt(x)", "x=0", "x**1.5"),
 )
 """Formulas of public reports, by the kind: the words of the fix stand in one of those that are shown."""
+
+VALUES = (
+    ("1 - cos(x)", "x=1e-4", "2*sin(x/2)**2"),
+    ("log(1 + x)", "x=1e-10", "log1p(x)"),
+    ("y = exp(x); y - 1", "x=1e-8", "expm1(x)"),
+    ("log(1 + exp(x))", "x=-20", "softplus(x)"),
+)
+"""Formulas whose gradient is right and whose value has lost its digits."""
 
 HOPELESS = (
     ("-log(-log(u))", "u=1"),
@@ -133,6 +142,16 @@ def outcome(text: str, at: str, dtype: str = "float32") -> Outcome:
 def fixes(one: Outcome) -> list[Fix]:
     """Return the fixes of all gradients."""
     return [blame.fix for gradient in one.gradients for blame in gradient.blames if blame.fix is not None]
+
+
+@pytest.mark.parametrize(("text", "at", "fix"), VALUES)
+def test_a_value_that_is_lost_has_a_fix_as_well(text: str, at: str, fix: str) -> None:
+    one = outcome(text, at)
+    assert one.value is not None
+    assert fixes(one) == []
+    [found] = [blame.fix for blame in one.value.blames]
+    assert found is not None
+    assert (fix in found.after, found.verdicts[1]) == (True, "agree")
 
 
 EVERY_TRAP = pytest.mark.parametrize("trap", TRAPS, ids=lambda trap: f"{trap.text} at {trap.at}")

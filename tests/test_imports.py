@@ -28,7 +28,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("nested",),
     ("few",),
     ("case", "repro", "suite"),
-    ("selftest", "corpus", "batch", "explanation"),
+    ("selftest", "nest", "corpus", "batch", "explanation"),
     ("report",),
     ("cli", "pytest_plugin"),
     ("__main__",),

@@ -20,11 +20,13 @@ from gradcheck.errors import GradcheckError, printable
 from gradcheck.formats import FORMATS, exact_text
 from gradcheck.functions import CONSTANTS
 from gradcheck.gradients import GradientOutcome
+from gradcheck.lane import Lane
 from gradcheck.lower import lower
 from gradcheck.outcome import Floats, Outcome, Run
 from gradcheck.points import Value, parse_points
 from gradcheck.program import Call, Name, Node, Program, Shape, fold, unravel
-from gradcheck.settings import Settings
+from gradcheck.settings import ONES, Settings
+from gradcheck.settings.kinds import Form
 from gradcheck.settings.table import Place, settings_of
 
 MAX_WRITTEN = 64
@@ -55,14 +57,20 @@ def command(run: Run, outcome: Outcome) -> str | None:
     points = _numbers(outcome) if drawn is None else drawn
     if points is None:
         return None
-    asked = replace(asked, device=outcome.device, seed=0 if drawn is None else asked.seed)
+    lane = outcome.lane or Lane(outcome.dtype)
+    asked = replace(
+        asked, device=outcome.device, seed=0 if drawn is None and asked.cotangent == ONES else asked.seed,
+        ways=() if lane.way.is_plain else (lane.way,), engines=(lane.engine,),
+    )  # fmt: skip
     words = ["gradcheck", outcome.program.source]
     for text in points:
         words += ["--at", text]
     words += ["--dtype", outcome.dtype]
     for row in settings_of(Place.CHECK):
         value = getattr(asked, row.field) if row.again and row.field is not None else None
-        if value is not None and row.kind.words(value) != [row.default]:
+        if row.kind.form is Form.FLAG:
+            words += [row.option] * bool(value)
+        elif value is not None and row.kind.words(value) not in ([row.default], [""]):
             words += [word for text in row.kind.words(value) for word in (row.option, text)]
     return " ".join(map(_quoted, words))
 

@@ -18,11 +18,13 @@ from gradcheck.autograd.tensors import DTYPES, TORCH_ERRORS, first_line, leaf, v
 from gradcheck.errors import LaneProblem
 from gradcheck.lane import EAGER
 from gradcheck.program import Program
-from gradcheck.ways import FORWARD, REVERSE, Way
+from gradcheck.ways import REVERSE, Way
 
 Arrays = Mapping[str, np.ndarray[Any, Any]]
 Tensors = tuple[torch.Tensor, ...]
 Scalar = Callable[..., torch.Tensor]
+Direction = dict[int, torch.Tensor]
+"""The part of a direction by each argument that it moves, by the argument's place."""
 
 MANY_TANGENTS = 16
 """Tangents from which they are pushed forward together, by vmap."""
@@ -33,7 +35,8 @@ class Derivative:
     """What is asked of torch: derivatives of a program by some inputs, in one way.
 
     ``directions`` are those of the inner derivatives, the innermost first, each with an array for every input in
-    ``wrt``; there is one less than the order. ``cotangent`` is that of the output, None for ones.
+    ``wrt``; there is one less than the order. What a direction leaves out is not differentiated by, so that no 0 meets
+    a slope that is no number. ``cotangent`` is that of the output, None for ones.
     """
 
     program: Program
@@ -87,8 +90,11 @@ class Derivative:
 
         return (*TORCH_ERRORS, TorchDynamoException)
 
-    def _directions(self) -> list[Tensors]:
-        return [tuple(leaf(one[name], self.dtype, self.device, False) for name in self.wrt) for one in self.directions]
+    def _directions(self) -> list[Direction]:
+        return [
+            {k: leaf(one[name], self.dtype, self.device, False) for k, name in enumerate(self.wrt) if one[name].any()}
+            for one in self.directions
+        ]
 
     def _function(self, given: Mapping[str, torch.Tensor]) -> Scalar:
         """Return the program as a function of the inputs that it is differentiated by, of one number."""
@@ -109,7 +115,8 @@ class Derivative:
             leaves = tuple(one.detach().clone().requires_grad_() for one in tensors)
             made = function(*leaves)
             for direction in self._directions():
-                made = _dot(_pulled(made, leaves, create_graph=True), direction)
+                moving = tuple(leaves[k] for k in direction)
+                made = _dot(_pulled(made, moving, create_graph=True), direction)
             return _pulled(made, leaves, create_graph=False)
 
         return derivative
@@ -123,21 +130,37 @@ def _pulled(made: torch.Tensor, leaves: Tensors, *, create_graph: bool) -> Tenso
     return tuple(torch.zeros_like(x) if one is None else one for one, x in zip(found, leaves, strict=True))
 
 
-def _along(step: str, function: Scalar, direction: Tensors) -> Scalar:
-    """Return the derivative of a function along a direction."""
-    if step == FORWARD:
-        return lambda *tensors: jvp(function, tensors, direction)[1]
-    every = tuple(range(len(direction)))
-    return lambda *tensors: _dot(grad(function, every)(*tensors), direction)
+def _along(step: str, function: Scalar, direction: Direction) -> Scalar:
+    """Return the derivative of a function along a direction, by the arguments alone that it moves."""
+    if step == REVERSE:
+        return lambda *tensors: _dot(grad(function, tuple(direction))(*tensors), direction)
+
+    def pushed(*tensors: torch.Tensor) -> torch.Tensor:
+        def moved(*some: torch.Tensor) -> torch.Tensor:
+            by = dict(zip(direction, some, strict=True))
+            return function(*(by.get(k, one) for k, one in enumerate(tensors)))
+
+        made: torch.Tensor = jvp(moved, tuple(tensors[k] for k in direction), tuple(direction.values()))[1]
+        return made
+
+    return pushed
 
 
-def _dot(found: Tensors, direction: Tensors) -> torch.Tensor:
-    """Return the sum of the products, in the order of the inputs."""
-    parts = [(one * along).sum() for one, along in zip(found, direction, strict=True)]
+def _dot(found: Tensors, direction: Direction) -> torch.Tensor:
+    """Return the sum of the products, in the order of the inputs; of one element alone that element."""
+    parts = [_times(one, along) for one, along in zip(found, direction.values(), strict=True)]
     made = parts[0]
     for part in parts[1:]:
         made = made + part
     return made
+
+
+def _times(one: torch.Tensor, along: torch.Tensor) -> torch.Tensor:
+    nonzero = along.reshape(-1).nonzero()
+    if nonzero.numel() > 1:
+        return (one * along).sum()
+    k = int(nonzero.item())
+    return one.reshape(-1)[k] * along.reshape(-1)[k]
 
 
 def _by_all(step: str, function: Scalar) -> Callable[..., Tensors]:

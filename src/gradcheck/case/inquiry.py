@@ -13,6 +13,7 @@ from gradcheck.case.elements import Floats, places
 from gradcheck.case.mending import Mending
 from gradcheck.case.one import Case
 from gradcheck.case.search import Search
+from gradcheck.case.wanted import Wanted
 from gradcheck.compare import Judgement
 from gradcheck.diagnose import diagnose, unsteady
 from gradcheck.diagnose.words import how_misstated, in_words
@@ -52,8 +53,10 @@ class Inquiry:
         nothing = not any(map(_kinds, [*bad, *([] if value is None else [value.judgements])]))
         if outcome.error is not None or value is None or (nothing and Verdict.DISAGREE not in outcome.stated()):
             return outcome
-        layers = [*outcome.layers[:-1], self.layer(value)]
-        gradients = Gradients(map(self.gradient, outcome.gradients))
+        layer, gradients = self.layer(value), Gradients(map(self.gradient, outcome.gradients))
+        if not any(blame.fix for gradient in gradients for blame in gradient.blames):
+            layer = replace(layer, blames=[self.mended(value, one) for one in layer.blames])
+        layers = [*outcome.layers[:-1], layer]
         return replace(outcome, layers=layers, gradients=gradients, notes=[*outcome.notes, *self.search.notes()])
 
     def layer(self, value: LayerOutcome) -> LayerOutcome:
@@ -67,6 +70,14 @@ class Inquiry:
         if truth is None:
             return None
         return self.diagnosed(None, k, value.judgements[k], truth.ball(k), number)
+
+    def mended(self, value: LayerOutcome, blame: Blame) -> Blame:
+        """Return what is at fault for an element of the output with what could be written instead."""
+        k, truth = blame.element, self.case.value
+        if blame.cause.implemented or truth is None:
+            return blame
+        wanted = Wanted(None, k, value.judgements[k], truth.ball(k), value.values.item(k), blame.span)
+        return replace(blame, fix=self.mending.fix(wanted))
 
     def diagnosed(
         self, name: str | None, k: int, judgement: Judgement, truth: Ball | None, number: float | None
@@ -143,7 +154,9 @@ class Inquiry:
         """Return a blame with what could be written instead, unless whoever implemented the operation is at fault."""
         if blame.cause.implemented:
             return blame
-        return replace(self.beside(gradient, blame), fix=self.mending.fix(gradient, blame.element, blame.span))
+        return replace(
+            self.beside(gradient, blame), fix=self.mending.fix(Wanted.of(gradient, blame.element, blame.span))
+        )
 
     def blame(self, gradient: GradientOutcome, k: int) -> Blame | None:
         """Return what is at fault for one element, where there is time for it."""

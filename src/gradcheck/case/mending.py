@@ -1,22 +1,24 @@
-"""What could be written instead where an element of a gradient is bad, so that both lanes find it better."""
+"""What could be written instead where a gradient or the output is bad, so that both lanes find it better."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from math import isfinite
 
 from gradcheck import autograd
 from gradcheck.autograd import Backward
 from gradcheck.blame import Fix
+from gradcheck.bounds import Enclosures
 from gradcheck.case.elsewhere import is_equal_elsewhere, neighbours
 from gradcheck.case.one import Case
-from gradcheck.case.screened import LOST, Score, score
+from gradcheck.case.screened import LOST, Known, Score, countable, score
 from gradcheck.case.search import Search
+from gradcheck.case.wanted import Wanted
 from gradcheck.compare import Judgement, right_bits
-from gradcheck.errors import GradcheckError, Span
+from gradcheck.errors import GradcheckError
 from gradcheck.formats import Format
-from gradcheck.gradients import GradientOutcome
 from gradcheck.outcome import Outcome
 from gradcheck.points import Point
 from gradcheck.pointwise import goes_by_elements
@@ -43,31 +45,6 @@ Rank = tuple[int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """The element of a gradient to be mended, and the place of the fault; with ``floors`` by other functions."""
-
-    gradient: GradientOutcome
-    k: int
-    place: Span | None
-    floors: bool = False
-
-    @property
-    def judgement(self) -> Judgement:
-        """Return the judgement on it."""
-        return self.gradient.judgements[self.k]
-
-    @property
-    def smooth(self) -> bool:
-        """Return whether there is a derivative."""
-        return self.gradient.ball(self.k) is not None
-
-    @property
-    def asked(self) -> tuple[str, int]:
-        """Return the name of the input and the place of the element."""
-        return self.gradient.input, self.k
-
-
-@dataclass(frozen=True, slots=True)
 class Way:
     """A program after some rewrites, and how good torch's gradients of it look."""
 
@@ -83,21 +60,20 @@ class Mending:
         self.case = case
         self.outcome = outcome
         self.search = search
-        self.tried: dict[tuple[str, tuple[str, int]], Outcome | None] = {}
+        self.tried: dict[tuple[str, str | None, int], Outcome | None] = {}
         self.ran: dict[str, Backward | None] = {}
         self.equal: dict[str, bool] = {}
 
-    def fix(self, gradient: GradientOutcome, k: int, place: Span | None) -> Fix | None:
-        """Return the rewritten program whose gradient came out best in both lanes, where one did come out better.
+    def fix(self, wanted: Wanted) -> Fix | None:
+        """Return the rewritten program that came out best in both lanes, where one did come out better.
 
-        Rewrites at the ``place`` of the fault are tried first, then several after each other; among equals the first
-        one stands. None is shown that helps by luck, or is another function and does not say so.
+        Rewrites at the place of the fault are tried first, then several after each other; among equals the first one
+        stands. None is shown that helps by luck, or is another function and does not say so.
         """
-        wanted = Wanted(gradient, k, place)
         if not wanted.judgement.verdict.mended or not self.search.fixes.enough():
             return None
         best = self.best(wanted)
-        if best is None and not wanted.smooth:
+        if best is None and wanted.truth is None:
             best = self.best(replace(wanted, floors=True))
         return best
 
@@ -130,8 +106,8 @@ class Mending:
             return
         front = [self.run(Way(self.case.plan.program), wanted)]
         seen, before = {front[0].program.source}, front[0].score
-        most = sum(len(one.exact) for one in self.outcome.gradients)
-        for _ in range(MAX_STEPS if wanted.smooth else 1):  # what is not known leads nowhere
+        most = countable(self.known)
+        for _ in range(MAX_STEPS if wanted.truth is not None else 1):  # what is not known leads nowhere
             made = list(self.further(front, wanted, seen))
             made.sort(key=lambda way: (-min(way.score.bits, self.many_bits), -way.score.right))
             yield from [way for way in made if self.is_hopeful(way, before, wanted)][:MAX_CHECKED]
@@ -172,7 +148,14 @@ class Mending:
         found = self.ran[source]
         if found is None:
             return way
-        return replace(way, score=score(found.gradients, self.outcome.gradients, *wanted.asked, self.case.format))
+        made = score(found, way.program.output, self.known, wanted.name, wanted.k, self.case.format)
+        return replace(way, score=made)
+
+    @cached_property
+    def known(self) -> Known:
+        """Return what is known of all gradients and of the output."""
+        found: dict[str | None, Enclosures] = {one.input: one.exact for one in self.outcome.gradients}
+        return found if self.case.value is None else {**found, None: self.case.value.known}
 
     def backward(self, program: Program) -> Backward | None:
         """Return what torch makes of another program here, None where it refuses it."""
@@ -188,19 +171,19 @@ class Mending:
         """Return whether torch's gradient looks better, and what was rewritten can be told in few words."""
         if len(way.steps) > 1 and len(joined(self.case.plan.program, way.steps).before) > MAX_WORDS:
             return False
-        return way.score > before or (way.score.bits >= 0 and not wanted.smooth)
+        return way.score > before or (way.score.bits >= 0 and wanted.truth is None)
 
     # --- in both lanes ---
 
     def attempt(self, one: Rewrite, wanted: Wanted, best: Rank | None) -> tuple[Rank, Fix] | None:
         """Return a rewrite as a fix where it is better than what there is, for one element and in all."""
         alone = self.stands_alone(one.program)
-        outcome = self.checked(one.program, wanted.asked, alone)
-        before, after = wanted.judgement, _judgement(outcome, wanted.gradient.input, 0 if alone else wanted.k)
+        outcome = self.checked(one.program, wanted, alone)
+        before, after = wanted.judgement, wanted.found(outcome, 0 if alone else wanted.k)
         element = wanted.k if alone else None
         if outcome is None or after is None or (one.note is None and not _same_value(self.outcome, outcome, element)):
             return None
-        fmt, truth = self.case.format, wanted.gradient.ball(wanted.k)
+        fmt, truth = self.case.format, wanted.truth
         bits = right_bits(before, fmt, truth), right_bits(after, fmt, truth)
         rank = -outcome.verdict.severity, -after.verdict.severity, min(bits[1], self.many_bits)
         if not _better(after, before, fmt) or (best is not None and rank <= best):
@@ -221,14 +204,13 @@ class Mending:
 
     def is_lucky(self, program: Program, wanted: Wanted) -> bool:
         """Return whether beside the point a program is no better than the first one is at the point."""
-        number = wanted.gradient.number(wanted.k)
-        if not wanted.judgement.verdict.answer or number is None or not isfinite(number):
+        if not wanted.judgement.verdict.answer or wanted.number is None or not isfinite(wanted.number):
             return False
         alone = self.stands_alone(program)
         arrays = {name: one.ravel()[wanted.k].reshape(()) if alone else one for name, one in self.case.arrays.items()}
-        name, k = wanted.gradient.input, 0 if alone else wanted.k
+        k = 0 if alone else wanted.k
         for point in neighbours(arrays, self.case.format):
-            after = _judgement(self.check(program, point, (name, k)), name, k)
+            after = wanted.found(self.check(program, point, self.asked(wanted, k)), k)
             if after is not None and after.verdict.answer and not _better(after, wanted.judgement, self.case.format):
                 return True
         return False
@@ -237,17 +219,21 @@ class Mending:
         """Return whether each element of a tensor can be checked without the others, in this program and in another."""
         return self.case.plan.by_elements and not self.case.settings.under_test and goes_by_elements(program)
 
-    def checked(self, program: Program, asked: tuple[str, int], alone: bool) -> Outcome | None:
+    def asked(self, wanted: Wanted, k: int) -> tuple[str, int]:
+        """Return the element of a gradient whose sides are of interest: none is, where the output is to be mended."""
+        return (self.case.plan.wrt[0], 0) if wanted.name is None else (wanted.name, k)
+
+    def checked(self, program: Program, wanted: Wanted, alone: bool) -> Outcome | None:
         """Return the outcome of another program at the same point, None where it cannot be checked there.
 
         Of a tensor whose elements stand ``alone`` only the one that is asked for is looked at.
         """
-        key = program.source, asked
+        key = program.source, wanted.name, wanted.k
         if key not in self.tried:
             point = self.case.point
             if alone:
-                point = {name: value.element(asked[1]) for name, value in point.items()}
-            self.tried[key] = self.check(program, point, (asked[0], 0) if alone else asked)
+                point = {name: value.element(wanted.k) for name, value in point.items()}
+            self.tried[key] = self.check(program, point, self.asked(wanted, 0 if alone else wanted.k))
         return self.tried[key]
 
     def check(self, program: Program, at: Point, asked: tuple[str, int]) -> Outcome | None:
@@ -261,12 +247,6 @@ class Mending:
         except GradcheckError:
             return None
         return outcome if outcome.error is None else None
-
-
-def _judgement(outcome: Outcome | None, name: str, k: int) -> Judgement | None:
-    """Return the judgement on one element of a gradient, None where there is none."""
-    found = [] if outcome is None else [one.judgements[k] for one in outcome.gradients if one.input == name]
-    return found[0] if found else None
 
 
 def _same_value(one: Outcome, other: Outcome, element: int | None) -> bool:

@@ -1,4 +1,4 @@
-"""How good torch's gradients of a rewritten program look, beside the exact ones that are known already."""
+"""How good what torch makes of a rewritten program looks, beside the exact numbers that are known already."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gradcheck.autograd import TorchValue
+from gradcheck.autograd import Backward
+from gradcheck.bounds import Enclosures
 from gradcheck.formats import Format
-from gradcheck.gradients import Gradients
 from gradcheck.ordinals import rounded
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
@@ -17,7 +17,7 @@ Counts = np.ndarray[Any, np.dtype[np.int64]]
 
 
 class Score(NamedTuple):
-    """The right bits of the element that is asked for, -1 where it has no number, and how many elements are right."""
+    """The right bits of the number that is asked for, -1 where there is none, and how many numbers are right."""
 
     bits: int
     right: int
@@ -25,17 +25,25 @@ class Score(NamedTuple):
 
 LOST = Score(-1, -1)
 
+Known = Mapping[str | None, Enclosures]
+"""What is known of each gradient, by the input, and of the output, by None."""
 
-def score(found: Mapping[str, TorchValue | None], gradients: Gradients, name: str, k: int, fmt: Format) -> Score:
-    """Return how good torch's gradients look: for the element ``k`` of one of them, and for all."""
+
+def countable(known: Known) -> int:
+    """Return how many numbers are known: as many can be right."""
+    return sum(int(np.isfinite(one.lower).sum()) for one in known.values())
+
+
+def score(found: Backward, output: str, known: Known, name: str | None, k: int, fmt: Format) -> Score:
+    """Return how good what torch returned looks: the element ``k`` of a gradient or of the output, and all of it."""
     asked, right = -1, 0
-    for each in gradients:
-        torch = found.get(each.input)
+    for each, truth in known.items():
+        torch = found.layers[output] if each is None else found.gradients.get(each)
         if torch is None:
             return LOST
-        bits = right_bits(torch.array.ravel(), each.exact.lower, each.exact.upper, fmt)
+        bits = right_bits(torch.array.ravel(), truth.lower, truth.upper, fmt)
         right += int((bits >= fmt.precision // 2).sum())
-        if each.input == name:
+        if each == name:
             asked = int(bits[k])
     return Score(asked, right)
 

@@ -172,6 +172,7 @@ ROWS: tuple[Row, ...] = (
     # --- 0/0 and infinite slopes --------------------------------------------------------------------------------------
     Row("sinc",                      "sin(a)/a",                      "sinc(a/pi)",                      "sin(x)/x",                      "x=0"),
     Row("square-of-sqrt",            "sqrt(a)**2",                    "a",                               "sqrt(x)**2",                    "x=0"),
+    Row("power-of-sqrt",             "a*sqrt(a)",                     "a**1.5",                          "x*sqrt(x)",                     "x=0"),
     Row("deviation",                 "std(a)",                        "sqrt(var(a) + 1e-12)",            "std(x)",                        "x=[1,1]", note=_FLOORED, floor=True, unlike="a=[1,1]"),
     Row("sqrt-one-minus-cos",        "sqrt(1 - cos(a))",              "sqrt(2)*abs(sin(a/2))",           "sqrt(1 - cos(x))",              "x=1e-3"),
     Row("acos-near-one",             "acos(1 - a)",                   "2*asin(sqrt(a/2))",               "acos(1 - x)",                   "x=1e-10"),

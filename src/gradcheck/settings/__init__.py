@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from gradcheck.errors import NameProblem, UsageProblem
 from gradcheck.formats import FORMATS, dtype_name
 from gradcheck.lane import EAGER, ENGINES, Lane
-from gradcheck.ways import PLAIN, Way, ways
+from gradcheck.ways import MAX_ORDER, PLAIN, Way, nestings, ways
 
 if TYPE_CHECKING:
     from gradcheck.program import Program
@@ -39,10 +39,11 @@ class Settings:
     run in place of torch's own, by the operation's name or another name of it (``ln``, ``mm``, ``max``): this is how a
     custom autograd Function, given as its class or its ``apply``, is checked against the operation that it implements.
     They get the arguments that torch's function would get; that of ``clamp`` gets None for a bound that is not there.
-    ``ways`` are the ways of differentiating, by their names (``rev``, ``fwd-rev``, ``double-backward``), and
-    ``engines`` what runs torch's operations: ``eager``, or a backend of torch.compile. The ``cotangent`` of an output
-    of several elements is ``ones``, ``random``, or the name of a file behind an @; without one it is ones, and what
-    a random one shows beside these. ``jacobian`` takes every element of the output by itself.
+    ``ways`` are the ways of differentiating, by their names (``rev``, ``fwd-rev``, ``double-backward``), ``order`` asks
+    for all those of an order, and ``engines`` is what runs torch's operations: ``eager``, or a backend of
+    torch.compile. The ``cotangent`` of an output of several elements is ``ones``, ``random``, or the name of a file
+    behind an @; without one it is ones, and what a random one shows beside these. ``jacobian`` takes every element of
+    the output by itself.
 
     Where one is enough it may stand alone, and names may stand in one text with commas. Raises UsageProblem for a value
     of a kind that a field does not take; what does not fit the program is found with the check.
@@ -65,7 +66,8 @@ class Settings:
     allow: tuple[str, ...] = ()
     nondet: int = 0
     under_test: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
-    ways: tuple[Way, ...] = (PLAIN,)
+    ways: tuple[Way, ...] = ()
+    order: int | None = None
     engines: tuple[str, ...] = (EAGER,)
     cotangent: str | None = None
     jacobian: bool = False
@@ -82,11 +84,17 @@ class Settings:
         return (DEFAULT_DTYPE,) if self.dtypes is None else self.dtypes
 
     @property
+    def in_ways(self) -> tuple[Way, ...]:
+        """Return the ways of a check: those that are named, all of an order that is, the plain one where none is."""
+        every = () if self.order is None else tuple(nestings(self.order))
+        return tuple(dict.fromkeys((*self.ways, *every))) or (PLAIN,)
+
+    @property
     def lanes(self) -> tuple[Lane, ...]:
         """Return the lanes of a check, those of one dtype and one order side by side."""
         return tuple(
             Lane(dtype, way, engine, self.on_device)
-            for dtype in self.in_dtypes for way in sorted(self.ways, key=lambda one: one.order)
+            for dtype in self.in_dtypes for way in sorted(self.in_ways, key=lambda one: one.order)
             for engine in self.engines
         )  # fmt: skip
 
@@ -121,8 +129,10 @@ class Settings:
         for engine in self.engines:
             if engine not in ENGINES:
                 raise UsageProblem(f"unknown engine {engine!r}", hint=choice(engine, ENGINES))
-        if not (self.ways and self.engines):
-            raise UsageProblem("no way of differentiating, or no engine, is given")
+        if not self.engines:
+            raise UsageProblem("no engine is given")
+        if self.order is not None and not 1 <= self.order <= MAX_ORDER:
+            raise UsageProblem(f"an order is a number from 1 to {MAX_ORDER}, not {self.order}")
         if self.cotangent not in (None, ONES, RANDOM) and not self.cotangent.startswith("@"):
             raise UsageProblem(f"unknown cotangent {self.cotangent!r}", hint="it is ones, random, or @ and a file")
 
@@ -206,6 +216,7 @@ _READERS: dict[str, Callable[[Any, str], Any]] = {
     "nondet": _count,
     "under_test": _callables,
     "ways": _ways,
+    "order": _count,
     "engines": names_of,
     "cotangent": lambda given, _: str(given),
 }

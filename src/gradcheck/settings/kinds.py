@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from gradcheck.formats import FORMATS
+from gradcheck.lane import ENGINES as ENGINES_
 from gradcheck.settings import readers
 from gradcheck.settings.readers import Reader
 from gradcheck.settings.values import point_texts
 from gradcheck.verdict import Verdict
+from gradcheck.ways import MAX_ORDER, ways
 
 Schema = Mapping[str, Any]
 
@@ -74,7 +76,7 @@ class Kind:
         if self.form is Form.TEXTS:
             return list(value)
         if self.form is Form.WORDS:
-            return [",".join(value)]
+            return [",".join(map(str, value))]
         return [repr(value).removesuffix(".0") if self.form is Form.NUMBER else str(value)]
 
 
@@ -99,6 +101,7 @@ def ref(name: str) -> Schema:
     return {"$ref": f"#/$defs/{name}"}
 
 
+_engine = readers.one_of("engine", ENGINES_)
 _dtype, _verdict = readers.one_of("dtype", FORMATS), readers.one_of("verdict", Verdict)
 
 
@@ -135,6 +138,12 @@ DEVICE     = Kind(readers.device, {"type": "string", "pattern": f"^{readers.DEVI
 WORDS      = Kind(readers.some, one_or_several(ref("text"), 1), Form.WORDS)
 VERDICTS   = Kind(lambda value: tuple(map(_verdict, readers.words(value))), one_or_several(ref("verdict")), Form.WORDS)
 GRADIENT   = Kind(readers.gradient, ref("gradient"), Form.TEXTS)
+WAYS       = Kind(lambda value: ways(readers.words(value)), one_or_several({
+    "type": "string", "pattern": r"^(all|(rev|fwd)(-(rev|fwd)){0,3}|(double|triple)-backward)$"}, 1), Form.WORDS)
+ENGINES    = Kind(lambda value: tuple(map(_engine, readers.words(value))),
+    one_or_several({"enum": list(ENGINES_)}, 1), Form.WORDS)
+ORDER      = _whole(1, MAX_ORDER)
+COTANGENT  = Kind(readers.cotangent, {"type": "string", "pattern": "^(ones|random|@.+)$"})
 TOLERANCE  = Kind(readers.tolerance, {"type": "number", "minimum": 0}, Form.NUMBER)
 SECONDS    = Kind(readers.seconds, {
     "type": "number", "exclusiveMinimum": 0, "maximum": int(readers.MAX_TIMEOUT)}, Form.NUMBER)

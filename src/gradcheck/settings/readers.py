@@ -52,6 +52,14 @@ def name(value: Any) -> str:
     return found
 
 
+def cotangent(value: Any) -> str:
+    """Return which cotangent an output of several elements has."""
+    found = text(value)
+    if found not in ("ones", "random") and not (found.startswith("@") and len(found) > 1):
+        raise UsageProblem(f"a cotangent is ones, random, or @ and a file, not {found!r}")
+    return found
+
+
 def remark(value: Any) -> str:
     """Return what a person says about a check."""
     found = text(value)

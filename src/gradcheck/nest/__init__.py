@@ -1,0 +1,158 @@
+"""Every function of the table in every way of differentiating, at ordinary points and where rules go wrong."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+
+from gradcheck.case import environment, examined
+from gradcheck.errors import GradcheckError, UsageProblem
+from gradcheck.exits import Exit
+from gradcheck.formats import FORMATS, exact_text
+from gradcheck.functions import known_names, nearest
+from gradcheck.gradients import GradientOutcome
+from gradcheck.nest.points import Subject, subjects
+from gradcheck.outcome import Outcome
+from gradcheck.points import parse_points
+from gradcheck.program import Shape, unravel
+from gradcheck.settings import ONES, Settings
+from gradcheck.verdict import Verdict
+from gradcheck.ways import Way, nestings
+
+WRONG = frozenset({Verdict.DISAGREE, Verdict.ERROR})
+"""The verdicts that are torch's fault."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What came out in one way at one point, where it is worst; the texts are as the dtype writes numbers.
+
+    ``by`` says what the derivative is by, the innermost first, ``refused`` what torch said where it has none.
+    """
+
+    way: str
+    point: str
+    verdict: Verdict
+    by: str = ""
+    torch: str | None = None
+    exact: str | None = None
+    refused: str | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """One function: how many elements have each verdict, by way, and all that torch has wrong or does not have."""
+
+    function: str
+    program: str
+    counts: dict[str, Counter[Verdict]]
+    findings: tuple[Finding, ...]
+
+    def worst(self, way: str) -> Finding | None:
+        """Return the first finding in one way, those with a wrong number before those that are refused."""
+        found = [one for one in self.findings if one.way == way]
+        return min(found, key=lambda one: one.refused is not None, default=None)
+
+
+@dataclass(frozen=True)
+class Nest:
+    """All rows, the ways in order, and what they were made with."""
+
+    rows: tuple[Row, ...]
+    ways: tuple[str, ...]
+    dtype: str
+    environment: dict[str, str]
+
+    @property
+    def exit(self) -> Exit:
+        """Return the exit code: 1 where torch has something wrong, and nothing tried is never green."""
+        if not self.rows:
+            return Exit.NOTHING
+        return Exit.FAIL if any(one.verdict in WRONG for row in self.rows for one in row.findings) else Exit.PASS
+
+
+def nest(
+    names: Sequence[str] = (),
+    *,
+    order: int = 2,
+    dtype: str = "float64",
+    workers: int = 1,
+    done: Callable[[Row], object] = lambda row: row,
+) -> Nest:
+    """Return what all ways up to an order make of the functions of the table, or of those named.
+
+    Raises UsageProblem for a name that the table does not have. ``done`` gets each row when it is made.
+
+    >>> [row.worst("rev-rev") for row in nest(["sinc"]).rows][0].exact
+    '-3.28986813369645287'
+    """
+    for name in names:
+        if not list(subjects([name])):
+            close = nearest(name, known_names())
+            raise UsageProblem(f"the table has no function {name}", hint=f"did you mean `{close}`?" if close else None)
+    ways = tuple(one for k in range(1, order + 1) for one in nestings(k))
+    found = []
+    for row in _rows([one.function for one in subjects(names)], ways, dtype, workers):
+        done(row)
+        found.append(row)
+    return Nest(tuple(found), tuple(map(str, ways)), dtype, environment("cpu"))
+
+
+def _rows(names: list[str], ways: tuple[Way, ...], dtype: str, workers: int) -> Iterator[Row]:
+    if workers < 2:
+        yield from (made(name, ways, dtype) for name in names)
+        return
+    with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
+        yield from pool.map(made, names, [ways] * len(names), [dtype] * len(names))
+
+
+def made(name: str, ways: tuple[Way, ...], dtype: str) -> Row:
+    """Return the row of one function."""
+    [subject] = subjects([name])
+    counts: dict[str, Counter[Verdict]] = {str(way): Counter() for way in ways}
+    findings = []
+    for text, outcome in _outcomes(subject, ways, dtype):
+        way = str(outcome.lane.way) if outcome.lane is not None else "rev"
+        counts[way].update(outcome.counts())
+        if outcome.verdict in WRONG:
+            findings.append(_finding(way, text, outcome))
+    return Row(name, str(subject.program.source), counts, tuple(findings))
+
+
+def _outcomes(subject: Subject, ways: tuple[Way, ...], dtype: str) -> Iterator[tuple[str, Outcome]]:
+    settings = Settings(dtypes=(dtype,), ways=ways, cotangent=ONES).resolved(subject.program)
+    for text in subject.points:
+        try:
+            outcomes = examined(subject.program, parse_points([text], subject.program.inputs), settings)
+        except GradcheckError:
+            continue
+        yield from ((text, outcomes[k]) for k in range(len(outcomes)))
+
+
+def _finding(way: str, text: str, outcome: Outcome) -> Finding:
+    if outcome.error is not None:
+        return Finding(way, text, Verdict.ERROR, refused=outcome.error.splitlines()[0])
+    fmt = FORMATS[outcome.dtype]
+    for gradient in outcome.gradients:
+        for k in gradient.judgements.ranked((Verdict.ERROR, Verdict.DISAGREE))[:1]:
+            number = gradient.number(k)
+            torch = "none" if number is None else fmt.text(number)
+            exact, verdict = exact_text(gradient.exact[k], fmt), gradient.judgements[k].verdict
+            return Finding(way, text, verdict, by_text(gradient, k), torch, exact)
+    return Finding(way, text, outcome.verdict)
+
+
+def by_text(gradient: GradientOutcome, k: int) -> str:
+    """Return what one element of a derivative is by, the innermost first: ``x[0] y``."""
+    index, texts = unravel(gradient.shape, k), []
+    for name, shape in (*gradient.along, (gradient.input, _own(gradient))):
+        here, index = index[: len(shape)], index[len(shape) :]
+        texts.append(f"{name}[{', '.join(map(str, here))}]" if here else name)
+    return " ".join(texts)
+
+
+def _own(gradient: GradientOutcome) -> Shape:
+    return gradient.shape[sum(len(shape) for _, shape in gradient.along) :]

@@ -250,7 +250,7 @@ def test_the_command_prints_the_explanation(capsys: pytest.CaptureFixture[str]) 
         (["x**2", "--at", "1", "--freeze", "y"], "the program has no input y"),
         (["3"], "there is no input to differentiate by"),
         (["x", "--at", "1", "--steps", "--format", "html"], "--steps is for the terminal"),
-        (["x", "--at", "1", "--dtype", "float32,float64"], "one dtype is explained at a time"),
+        (["x", "--at", "1", "--dtype", "float32,float64"], "is no dtype"),
         (["sum(x)", "--at", "x=[1,2]", "--at", "x=[1]", "--accumulate"], "--accumulate needs points of one shape"),
         (["x", "--at", "1", "--graph", "graph.txt"], "no graph can be written to"),
     ],

@@ -12,7 +12,7 @@ from gradcheck.case import environment
 from gradcheck.case.inquiry import Inquiry
 from gradcheck.case.one import Case
 from gradcheck.case.search import Search
-from gradcheck.errors import LaneProblem, LimitProblem, UsageProblem
+from gradcheck.errors import LaneProblem, LimitProblem, Option, UsageProblem
 from gradcheck.explanation.accumulation import accumulation
 from gradcheck.explanation.chain import chains
 from gradcheck.explanation.derivation import NoDerivation, derive
@@ -69,18 +69,21 @@ def explain_program(
     if len(points) > 1 and not accumulate:
         raise UsageProblem(
             f"{len(points)} points are given, and one is explained at a time",
-            hint="give one point, or --accumulate to let the gradients of all of them add up",
+            hint=("give one point, or ", Option("accumulate"), " to let the gradients of all of them add up"),
         )
     cases = _cases(program, points, wrt, settings)
-    search = Search()
-    outcomes = [Inquiry(case, case.run(), search).run() for case in cases]
-    lanes = _lanes(program, cases[0], outcomes[0])
-    run = Run(
-        tuple(outcomes), settings.ulps, settings.seed, environment(settings.on_device),
-        failing(settings.assertion, settings.allow),
-    )  # fmt: skip
+    run = _checked(cases, replace(settings, wrt=wrt) if freeze else settings)
+    lanes = _lanes(program, cases[0], run[0])
     made = _explanation(lanes, run, freeze, settings)
-    return replace(made, accumulations=accumulation(cases, outcomes)) if accumulate else made
+    return replace(made, accumulations=accumulation(cases, run.outcomes)) if accumulate else made
+
+
+def _checked(cases: Sequence[Case], settings: Settings) -> Run:
+    """Return the check of the cases, with what is at fault."""
+    search = Search()
+    outcomes = tuple(Inquiry(case, case.run(), search).run() for case in cases)
+    fails, asked = failing(settings.assertion, settings.allow), None if settings.under_test else settings
+    return Run(outcomes, settings.ulps, settings.seed, environment(settings.on_device), fails, asked=asked)
 
 
 def _tracked(program: Program, settings: Settings, freeze: Sequence[str]) -> tuple[str, ...]:

@@ -144,8 +144,10 @@ def _equations(lines: tuple[Equation, ...] | list[Equation]) -> Table:
 
 def _table(block: Rows, width: int) -> Table:
     """Return a table; one in a narrow window goes without the columns that can be spared."""
-    made = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold", show_edge=False)
-    kept = [k for k, one in enumerate(block.columns) if not one.spare or width + MARGIN >= NARROW]
+    roomy = width + MARGIN >= NARROW
+    gap = (0, 1) if roomy else (0, 1, 0, 0)
+    made = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold", show_edge=False, padding=gap)
+    kept = [k for k, one in enumerate(block.columns) if not one.spare or roomy]
     for k in kept:
         column = block.columns[k]
         made.add_column(_words(column.head), overflow="fold", justify="right" if column.right else "left")

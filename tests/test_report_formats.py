@@ -250,6 +250,32 @@ def test_a_new_format_is_one_file_and_one_row(
         assert capsys.readouterr().err == "gradcheck: 'pears' is no format of a check\ndid you mean `pairs`?\n"
 
 
+@pytest.mark.parametrize("name", names(RESULTS))
+def test_the_suffix_of_a_file_says_in_which_format_it_is_written(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(["x**2", "--at", "3", "--format", name, "-o", "asked"]) == Exit.PASS
+    for suffix in REPORTERS[name].suffixes:
+        assert run(["x**2", "--at", "3", "-o", f"out.{suffix}"]) == Exit.PASS
+        assert Path(f"out.{suffix}").read_text("utf-8") == Path("asked").read_text("utf-8")
+
+
+def test_a_suffix_of_no_format_writes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A page is what `explain` writes; where the format is named, the file may be called whatever one likes."""
+    monkeypatch.chdir(tmp_path)
+    assert run(["x**2", "--at", "3", "-o", "foo.html"]) == Exit.USAGE
+    first, second = capsys.readouterr().err.splitlines()
+    assert first == "gradcheck: no format of a check ends in .html"
+    assert second.startswith("that is a format of `gradcheck explain`; choose with --format from table (.txt)")
+    assert not list(tmp_path.iterdir())
+    assert run(["x**2", "--at", "3", "--format", "table", "-o", "foo.html"]) == Exit.PASS
+    assert run(["explain", "x**2", "--at", "3", "-o", "bar.html"]) == Exit.PASS
+    assert Path("bar.html").read_text("utf-8").startswith("<!DOCTYPE html>")
+
+
 @pytest.mark.parametrize("name", REPORTERS)
 def test_a_row_names_what_is_there(name: str) -> None:
     row = REPORTERS[name]

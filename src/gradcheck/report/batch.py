@@ -76,7 +76,7 @@ def _lines(batch: Batch) -> Iterator[Text]:
 def _body(batch: Batch, width: int, view: View) -> Iterator[object]:
     rows = _wanted(batch, lambda one: bool(view.verbose) or not one.plain)
     if rows:
-        yield from _table(rows, width, view)
+        yield from _checks(rows, width, view)
     failed = sorted((one for one in rows if one.failed), key=lambda one: one.rank)
     shown = failed if view.everything else failed[-SHOWN_FAILURES:]
     for one in shown:
@@ -96,7 +96,7 @@ def _wanted(batch: Batch, wanted: Callable[[Diagnostic], bool]) -> list[Diagnost
 # --- the table ------------------------------------------------------------------------------------
 
 
-def _table(rows: Sequence[Diagnostic], width: int, view: View) -> Iterator[object]:
+def _checks(rows: Sequence[Diagnostic], width: int, view: View) -> Iterator[object]:
     """Yield the rows, the worst last; where all checks are asked for, in the order of the files."""
     order = sorted(range(len(rows)), key=lambda k: rows[k].rank)
     cut = 0 if view.everything else max(0, len(rows) - SHOWN_CHECKS)
@@ -145,7 +145,7 @@ def _failure(one: Diagnostic, view: View) -> Iterator[object]:
         if element.blame is not None:
             yield from block(run, element.outcome, element.blame, failing=True)
         else:
-            yield again(run, element.outcome)
+            yield from again(run, element.outcome)
         yield from _others(run, element, view)
     yield Text()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -666,6 +667,21 @@ print("rich" in sys.modules)
 """
     made = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert made.stdout == "False\n"
+
+
+MISSTATED = Check("cube", "x**3", ("2",), Settings(expect=("3*x",)), POLY, 3)
+
+
+@pytest.mark.parametrize("name", ["table", "junit", "github", "sarif", "markdown"])
+def test_what_is_stated_wrongly_comes_with_the_line_that_shows_it_again(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = Batch((checked(MISSTATED),), {})
+    [one] = diagnostics(found)
+    assert one.again is not None
+    assert f"again: {one.again}" in unescape(decoded(written(found, name)))
+    assert run(shlex.split(one.again)[1:]) == Exit.FAIL
+    assert "3*x" in capsys.readouterr().out
 
 
 EVERYWHERE = Check("softplus", "log(1+exp(x))", ("1,100,200,300",), Settings(), POLY, 3)

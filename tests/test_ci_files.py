@@ -224,10 +224,11 @@ def test_the_action_annotates_and_ends_as_the_command_does(project: Path) -> Non
         WORDS="--assert -k 'mean or softplus' expressions\n 'known/soft'*.toml", GITHUB_STEP_SUMMARY=str(summary),
     )  # fmt: skip
     assert made.returncode == 1
-    assert made.stdout.startswith("::error file=expressions/losses.toml,line=13,title=disagree%3A softplus::")
-    notice, told = made.stdout.splitlines()[1:]
-    assert notice == "::notice title=gradcheck::1 with a failing verdict expected"
-    assert told.startswith("3 checks: 2 passed, 1 failed")
+    error, *rest, last = made.stdout.splitlines()
+    place = "file=expressions/losses.toml,line=15,endLine=15,col=23,endColumn=29"
+    assert error.startswith(f"::error {place},title=disagree%3A softplus::")
+    assert rest == ["::notice title=gradcheck::1 with a failing verdict expected"]
+    assert last.startswith("3 checks: 2 passed, 1 failed")
     assert "2 passed, 1 failed" in summary.read_text("utf-8")
 
 

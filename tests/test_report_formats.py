@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -248,6 +249,32 @@ def test_a_new_format_is_one_file_and_one_row(
         assert {(tmp_path / one).read_text("utf-8") for one in ("out.pairs", "more.txt")} == {f"{name}=agree\n"}
         assert run([*words, "--format", "pears"]) == Exit.USAGE
         assert capsys.readouterr().err == "gradcheck: 'pears' is no format of a check\ndid you mean `pairs`?\n"
+
+
+@pytest.mark.parametrize("name", names(RESULTS))
+def test_the_suffix_of_a_file_says_in_which_format_it_is_written(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(["x**2", "--at", "3", "--format", name, "-o", "asked"]) == Exit.PASS
+    for suffix in REPORTERS[name].suffixes:
+        assert run(["x**2", "--at", "3", "-o", f"out.{suffix}"]) == Exit.PASS
+        assert Path(f"out.{suffix}").read_text("utf-8") == Path("asked").read_text("utf-8")
+
+
+def test_a_suffix_of_no_format_writes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A page is what `explain` writes; where the format is named, the file may be called whatever one likes."""
+    monkeypatch.chdir(tmp_path)
+    assert run(["x**2", "--at", "3", "-o", "foo.html"]) == Exit.USAGE
+    first, second = capsys.readouterr().err.splitlines()
+    assert first == "gradcheck: no format of a check ends in .html"
+    assert second.startswith("that is a format of `gradcheck explain`; choose with --format from table (.txt)")
+    assert not list(tmp_path.iterdir())
+    assert run(["x**2", "--at", "3", "--format", "table", "-o", "foo.html"]) == Exit.PASS
+    assert run(["explain", "x**2", "--at", "3", "-o", "bar.html"]) == Exit.PASS
+    assert Path("bar.html").read_text("utf-8").startswith("<!DOCTYPE html>")
 
 
 @pytest.mark.parametrize("name", REPORTERS)
@@ -640,6 +667,21 @@ print("rich" in sys.modules)
 """
     made = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert made.stdout == "False\n"
+
+
+MISSTATED = Check("cube", "x**3", ("2",), Settings(expect=("3*x",)), POLY, 3)
+
+
+@pytest.mark.parametrize("name", ["table", "junit", "github", "sarif", "markdown"])
+def test_what_is_stated_wrongly_comes_with_the_line_that_shows_it_again(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = Batch((checked(MISSTATED),), {})
+    [one] = diagnostics(found)
+    assert one.again is not None
+    assert f"again: {one.again}" in unescape(decoded(written(found, name)))
+    assert run(shlex.split(one.again)[1:]) == Exit.FAIL
+    assert "3*x" in capsys.readouterr().out
 
 
 EVERYWHERE = Check("softplus", "log(1+exp(x))", ("1,100,200,300",), Settings(), POLY, 3)

@@ -22,11 +22,8 @@ def shard(checks: Sequence[Check], i: int, n: int) -> list[Check]:
     """
     if not 1 <= i <= n:
         raise UsageProblem(f"there is no shard {i} of {n}", hint="shards are counted from 1, as in 1/4 to 4/4")
-    return [check for check in checks if _number(check.id) % n == i - 1]
-
-
-def _number(identifier: str) -> int:
-    return int.from_bytes(sha256(identifier.encode("utf-8", "surrogatepass")).digest()[:8])
+    prints = (sha256(check.id.encode("utf-8", "surrogatepass")).digest() for check in checks)
+    return [check for check, found in zip(checks, prints, strict=True) if int.from_bytes(found[:8]) % n == i - 1]
 
 
 def matching(checks: Sequence[Check], expression: str) -> list[Check]:

@@ -47,7 +47,8 @@ def load(
     ids = Ids.among(paths)
     for name, named in find(ids.files, problems):
         try:
-            _check_suffix(name)
+            if name != STDIN and not name.lower().endswith(SUFFIXES):
+                raise FileProblem("an expression file ends in .toml or .txt")
             page = Page(printable(name), read(name), dialect)
         except GradcheckError as error:
             problems.append(Problem(str(error), printable(name)))
@@ -56,11 +57,6 @@ def load(
         problems += page.messages()
     problems += ids.unknown()
     return Loaded(tuple(checks), tuple(problems))
-
-
-def _check_suffix(name: str) -> None:
-    if name != STDIN and not name.lower().endswith(SUFFIXES):
-        raise FileProblem("an expression file ends in .toml or .txt")
 
 
 def _terms(name: str, at: tuple[str, ...], settings: Settings, trust: bool) -> Terms:

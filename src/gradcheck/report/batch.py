@@ -76,11 +76,11 @@ def _lines(batch: Batch) -> Iterator[Text]:
 def _body(batch: Batch, width: int, view: View) -> Iterator[object]:
     rows = _wanted(batch, lambda one: bool(view.verbose) or not one.plain)
     if rows:
-        yield from _table(rows, width, view)
+        yield from _checks(rows, width, view)
     failed = sorted((one for one in rows if one.failed), key=lambda one: one.rank)
     shown = failed if view.everything else failed[-SHOWN_FAILURES:]
     for one in shown:
-        yield from _failure(one, view)
+        yield from _failure(one, width, view)
     if len(shown) < len(failed):
         yield Text(f"{number(len(failed) - len(shown), 'failure')} without details (--all shows them)", "dim")
     for problem in problems(batch):
@@ -96,7 +96,7 @@ def _wanted(batch: Batch, wanted: Callable[[Diagnostic], bool]) -> list[Diagnost
 # --- the table ------------------------------------------------------------------------------------
 
 
-def _table(rows: Sequence[Diagnostic], width: int, view: View) -> Iterator[object]:
+def _checks(rows: Sequence[Diagnostic], width: int, view: View) -> Iterator[object]:
     """Yield the rows, the worst last; where all checks are asked for, in the order of the files."""
     order = sorted(range(len(rows)), key=lambda k: rows[k].rank)
     cut = 0 if view.everything else max(0, len(rows) - SHOWN_CHECKS)
@@ -134,7 +134,7 @@ def _cut(rows: Sequence[Diagnostic]) -> Text:
 # --- a failure ------------------------------------------------------------------------------------
 
 
-def _failure(one: Diagnostic, view: View) -> Iterator[object]:
+def _failure(one: Diagnostic, width: int, view: View) -> Iterator[object]:
     """Yield all that is known about a failing check: its worst element, what is at fault, the line to see it again."""
     where = f" at {one.where}" if one.where else ""
     place = Text(f" ({one.place})", "dim") if one.place.path is not None else Text()
@@ -143,7 +143,7 @@ def _failure(one: Diagnostic, view: View) -> Iterator[object]:
     run, element = None if one.result is None else one.result.run, one.element
     if run is not None and element is not None:
         if element.blame is not None:
-            yield from block(run, element.outcome, element.blame, failing=True)
+            yield from block(run, element.outcome, element.blame, failing=True, width=width)
         else:
             yield from again(run, element.outcome)
         yield from _others(run, element, view)

@@ -269,7 +269,7 @@ def _place(result: Result, element: Element | None) -> Place:
 
 
 def _again(result: Result, element: Element | None) -> str | None:
-    """Return the command that checks the worst point again, where anything ran and failed."""
+    """Return the command that checks the worst point again, where anything ran and failed and a command can."""
     if result.passed or result.run is None or element is None:
         return None
     line = command(result.run, element.outcome)

@@ -1,11 +1,11 @@
-"""The run as JSON: all that the outcomes hold, no number rounded; ``schema/report.schema.json`` describes it."""
+"""A run within a JSON document: all that the outcomes hold, no number rounded; see ``schema/report.schema.json``."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from math import isfinite
-from typing import IO, Any
+from typing import Any
 
 from gradcheck.blame import Blame, Fix, Reading
 from gradcheck.compare import Judgement
@@ -15,7 +15,6 @@ from gradcheck.gradients import GradientOutcome, Places
 from gradcheck.judgements import ranks
 from gradcheck.outcome import Floats, LayerOutcome, Outcome, Run
 from gradcheck.program import Program, Shape, to_text, unravel
-from gradcheck.report import View
 from gradcheck.report.streamed import pieces, plain
 from gradcheck.repro import command, hexadecimal
 from gradcheck.verdict import Verdict, worst
@@ -34,14 +33,8 @@ SHOWN = 100
 Object = dict[str, Any]
 
 
-def write(run: Run, file: IO[str], view: View) -> None:
-    """Write the document as printable ASCII with one line for each element, as it is made."""
-    file.writelines(pieces(described(run, everything=view.everything)))
-    file.write("\n")
-
-
 def render(run: Run, *, everything: bool = False) -> str:
-    """Return what ``write`` writes; the same run gives the same bytes."""
+    """Return the run as printable ASCII with one line for each element; the same run gives the same bytes."""
     return "".join(pieces(described(run, everything=everything))) + "\n"
 
 

@@ -14,6 +14,7 @@ from rich.text import Text
 from gradcheck.exits import Exit
 from gradcheck.report import View
 from gradcheck.report.tones import COLORS
+from gradcheck.report.words import number
 from gradcheck.verdict import Tone, Verdict
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def write(tally: Tally, file: IO[str], view: View) -> None:
     console = Console(file=file, highlight=False, width=view.width or (None if file.isatty() else 140))
     trials = tally.missed if view.quiet else tally.trials
     if trials:
-        console.print(_table(trials))
+        console.print(_trials(trials))
         console.print()
     for part in _below(tally):
         console.print(part, soft_wrap=not console.is_terminal)
@@ -59,7 +60,7 @@ def _plain(trial: Trial) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _table(trials: Iterable[Trial]) -> Table:
+def _trials(trials: Iterable[Trial]) -> Table:
     table = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold", show_edge=False)
     for name in ("fault", "program", "dtype", "expected", "found"):
         table.add_column(name, overflow="fold")
@@ -85,17 +86,13 @@ def _below(tally: Tally) -> Iterator[Text]:
         yield Text("nothing was tried: no fault and no program has this text", style=BAD)
         return
     missed = len(tally.missed)
-    found = f"{_number(len(tally.trials) - missed, 'fault')} found, {missed:,} missed"
-    calm = f"{_number(tally.programs, 'correct program')}, {_number(len(tally.alarms), 'false alarm')}"
+    found = f"{number(len(tally.trials) - missed, 'fault')} found, {missed:,} missed"
+    calm = f"{number(tally.programs, 'correct program')}, {number(len(tally.alarms), 'false alarm')}"
     counts = ", ".join(f"{tally.verdicts[one]:,} {one}" for one in Verdict if tally.verdicts[one])
     yield Text.assemble(
         (found, BAD if missed else GOOD), " · ", (calm, BAD if tally.alarms else GOOD),
         f"{counts and f' ({counts})'} · torch {tally.environment['torch']}",
     )  # fmt: skip
-
-
-def _number(count: int, noun: str) -> str:
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def _alarm(one: Alarm) -> str:

@@ -403,7 +403,8 @@ def test_no_setting_of_a_project_keeps_explain_from_running(
 
 OPTIONS: dict[str, list[str]] = {
     "--wrt": ["--wrt", "x"], "--freeze": ["--freeze", "y"], "--dtype": ["--dtype", "float64"],
-    "--accumulate": ["--accumulate"], "--seed": ["--seed", "7"], "--hint": ["--hint"], "--format": ["--format", "latex"],
+    "--accumulate": ["--accumulate"], "--seed": ["--seed", "7"], "--hint": ["--hint"],
+    "--format": ["--format", "latex"],
 }  # fmt: skip
 
 

@@ -399,3 +399,19 @@ def test_no_setting_of_a_project_keeps_explain_from_running(
     monkeypatch.chdir(tmp_path)
     assert run(["explain", "x**2", "--at", "3"]) == Exit.PASS
     assert ("in float64" in capsys.readouterr().out) == ("float64" in line)
+
+
+OPTIONS: dict[str, list[str]] = {
+    "--wrt": ["--wrt", "x"], "--freeze": ["--freeze", "y"], "--dtype": ["--dtype", "float64"],
+    "--accumulate": ["--accumulate"], "--seed": ["--seed", "7"], "--hint": ["--hint"],
+    "--format": ["--format", "latex"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_every_option_has_something_to_say_in_the_lesson(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    pages = []
+    for more in ([], OPTIONS[option]):
+        assert run(["explain", "x**2*y", "--at", "x=randn(),y=2", *more]) == Exit.PASS
+        pages.append(capsys.readouterr().out)
+    assert pages[0] != pages[1]

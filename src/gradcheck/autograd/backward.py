@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from gradcheck.autograd.lane import Lane
 from gradcheck.autograd.modes import own_modes
 from gradcheck.autograd.record import Backward, TorchValue
 from gradcheck.autograd.tensors import DTYPES, TORCH_ERRORS, first_line, leaf, optional, value
-from gradcheck.autograd.trace import Reader
+from gradcheck.autograd.trace import Reader, Step
 from gradcheck.errors import LaneProblem, UsageProblem
 from gradcheck.program import Program
 
@@ -63,12 +64,16 @@ def forward(
 
 @dataclass(frozen=True, slots=True)
 class Passed:
-    """A forward and a backward pass, still in tensors; ``pulled`` holds what flowed back, by the tensor's identity."""
+    """A forward and a backward pass, still in tensors; ``pulled`` holds what flowed back, by the tensor's identity.
+
+    ``arrived`` holds the same as it came to each tensor of the trace, where a callable under test may change it later.
+    """
 
     lane: Lane
     layers: dict[str, torch.Tensor]
     inputs: dict[str, torch.Tensor]
     pulled: dict[int, torch.Tensor | None]
+    arrived: dict[int, torch.Tensor]
 
     @property
     def gradients(self) -> dict[str, torch.Tensor | None]:
@@ -81,19 +86,42 @@ class Passed:
         return Backward(
             {name: reader(tensor, True) for name, tensor in self.layers.items()},
             {name: None if one is None else reader(one, False) for name, one in self.gradients.items()},
-            tuple(step.operation(self.pulled, reader) for step in lane.steps),
+            tuple(step.operation({**self.pulled, **self.arrived}, reader, self.altered(step)) for step in lane.steps),
             tuple(lane.plain),
             tuple(lane.mismatches),
         )
 
 
+    def altered(self, step: Step) -> bool:
+        """Tell whether what runs in place of an operation changed the cotangent that came to its result."""
+        came, left = self.arrived.get(id(step.result)), self.pulled.get(id(step.result))
+        if came is None or left is None or self.lane.tested(step.call.op) is None:
+            return False
+        return not torch.equal(came.nan_to_num(), left.nan_to_num())
+
+
 def passed(program: Program, lane: Lane, inputs: dict[str, torch.Tensor]) -> Passed:
     """Run forward, and backward to the ``inputs`` and to every tensor on the way that is traced."""
     layers = lane.run(program)
-    tensors = [*inputs.values(), *(one for step in lane.steps for one in step.tensors())]
+    traced = [one for step in lane.steps for one in step.tensors()]
+    arrived = arrivals(traced) if lane.under_test else {}
+    tensors = [*inputs.values(), *traced]
     gradients = _gradients(layers[program.output], tensors, program, lane)
     pulled = {id(tensor): gradient for tensor, gradient in zip(tensors, gradients, strict=True)}
-    return Passed(lane, layers, inputs, pulled)
+    return Passed(lane, layers, inputs, pulled, arrived)
+
+
+def arrivals(tensors: Sequence[torch.Tensor]) -> dict[int, torch.Tensor]:
+    """Return what will have come back to each tensor, by its identity, once the backward pass has run."""
+    arrived: dict[int, torch.Tensor] = {}
+
+    def keep(place: int, gradient: torch.Tensor) -> None:
+        arrived[place] = gradient.detach().clone()
+
+    for one in tensors:
+        if one.requires_grad:
+            one.register_hook(partial(keep, id(one)))
+    return arrived
 
 
 def _gradients(

@@ -85,7 +85,8 @@ class Operation:
     on the way back through it (``MulBackward0``), from the result to the arguments, and ``saved`` is what they keep.
     One of Python's own, on plain numbers alone, has its result in float64 as ``value`` (a truth is 1 or 0), and nothing
     flows back. Where a callable under test returned another kind of tensor than torch's function, ``value`` is what the
-    run went on with.
+    run went on with. ``altered`` says that a callable under test changed, on the way back, the cotangent that it was
+    given: ``cotangent`` is as it came, and whatever else reads that tensor has the changed one.
     """
 
     call: Call
@@ -98,6 +99,7 @@ class Operation:
     functions: tuple[str, ...] = ()
     saved: tuple[Saved, ...] = ()
     numbers: tuple[float | None, ...] = ()
+    altered: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,7 @@ class Step:
         """Yield the tensors of which the cotangents are wanted."""
         yield from (one for one in (self.result, *self.args) if isinstance(one, torch.Tensor))
 
-    def operation(self, pulled: Mapping[int, torch.Tensor | None], read: Reader) -> Operation:
+    def operation(self, pulled: Mapping[int, torch.Tensor | None], read: Reader, altered: bool = False) -> Operation:
         """Return the operation with what flowed back, by the identity of each tensor."""
         tensors = [one if isinstance(one, torch.Tensor) else None for one in self.args]
         back = [None if one is None else pulled[id(one)] for one in (self.result, *tensors)]
@@ -56,6 +56,7 @@ class Step:
             self.functions,
             self.saved,
             numbers(self.args),
+            altered,
         )
 
 

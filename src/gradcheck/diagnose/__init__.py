@@ -19,7 +19,7 @@ from gradcheck.diagnose.operations import misadded, ruled
 from gradcheck.diagnose.scene import Finding, Scene, reaches
 from gradcheck.diagnose.touched import touched
 from gradcheck.diagnose.words import message
-from gradcheck.diagnose.wrong import detached, wrong, wrong_gradient, wrong_value
+from gradcheck.diagnose.wrong import altered, detached, wrong, wrong_gradient, wrong_value
 from gradcheck.differentiate import Pullback
 from gradcheck.formats import Ball
 from gradcheck.verdict import Verdict
@@ -79,13 +79,13 @@ def _find(scene: Scene, judgement: Judgement, torch: float | None) -> Finding | 
     if judgement.verdict in (Verdict.UNSTABLE, Verdict.LOSSY):
         return lost_digits(scene, judgement.ulps or 0.0) or Finding(Cause.ROUNDING)
     if judgement.verdict is Verdict.DISAGREE and isfinite(torch):
-        proven = detached(scene) or wrong(scene)
+        proven = detached(scene) or wrong(scene) or altered(scene)
         return proven or at_a_corner(scene) or lost_digits(scene, judgement.ulps or 0.0)
     if judgement.verdict is Verdict.DISAGREE:
         found = not_finite(scene)
         if found is not None and found.cause is Cause.NAN_FROM_MASKED_BRANCH:
             return found
-        return wrong(scene) or lost_digits(scene, inf) or found or at_a_corner(scene)
+        return wrong(scene) or altered(scene) or lost_digits(scene, inf) or found or at_a_corner(scene)
     return None
 
 
@@ -128,16 +128,19 @@ def _readings(
     own = _reading(traced, site, "value", site.value, site.torch.value, at)
     readings = [replace(own, culprit=not finding.backward)]
     readings += [_reading(traced, one, "value", one.value, one.torch.value) for one in forward]
-    readings += [_reading(traced, one, "cotangent", one.cotangent, one.torch.cotangent) for one in back]
     if finding.backward:
         own = _reading(traced, site, "cotangent", site.cotangent, site.torch.cotangent)
         readings.append(replace(own, culprit=True))
+    readings += [_reading(traced, one, "cotangent", one.cotangent, one.torch.cotangent) for one in back]
     shape = traced.point[name].shape
     index = tuple(map(int, np.unravel_index(element, shape))) if shape else ()
     return [*_shortened(readings), Reading(name, "gradient", shape, index, torch, truth)]
 
 
 def _shortened(readings: list[Reading]) -> list[Reading]:
+    # An element that is taken out of a tensor is the same number under the same words.
+    seen = {(one.text + (str([*one.index]) if one.index else ""), one.quantity): one for one in reversed(readings)}
+    readings = [one for one in readings if one.culprit or any(one is kept for kept in seen.values())]
     if len(readings) < MAX_READINGS:
         return readings
     kept = [one for one in readings if one.culprit]

@@ -160,14 +160,13 @@ def _ill_conditioned(finding: Finding, graph: Graph) -> str:
     if pair is None:
         return f"{what} changes so fast here that the rounding of `{given}` is magnified"
     exact, torch = pair
-    end = "is infinite or not defined" if finding.backward else _at_the_edge(finding)
     rounds = f"which {graph.format.name} rounds to {_torch(graph, torch)}"
-    return f"`{given}` is {_exact_beside(graph, exact, torch)}, {rounds}: there {what} {end}"
+    return f"`{given}` is {_exact_beside(graph, exact, torch)}, {rounds}: there {what} {_at_the_edge(finding)}"
 
 
 def _at_the_edge(finding: Finding) -> str:
-    values = finding.site.torch.value.elements if finding.site is not None else []
-    return "is infinite" if any(map(isinf, values)) else "is not defined"
+    made = finding.torch if finding.backward or finding.site is None else finding.site.torch.value
+    return "is infinite" if made is not None and any(map(isinf, made.elements)) else "is not defined"
 
 
 def _rounded_pair(site: Site, position: int, graph: Graph) -> tuple[Ball, float] | None:
@@ -287,6 +286,8 @@ def _wrong_value(finding: Finding, graph: Graph) -> str:
 
 def _wrong_gradient(finding: Finding, graph: Graph) -> str:
     op = _op(finding)
+    if finding.site is not None and finding.site.torch.altered and finding.torch is None:
+        return f"the backward pass of {op} changes the gradient that it is given in place, and others read the same tensor"
     if finding.torch is None:
         return f"torch's slope of {op} at this corner does not lie between those from the left and from the right"
     how = how_wrong(finding.torch.elements, finding.exact, finding.torch.shape)

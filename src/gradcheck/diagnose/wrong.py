@@ -38,6 +38,12 @@ def wrong(scene: Scene) -> Finding | None:
     return None
 
 
+def altered(scene: Scene) -> Finding | None:
+    """Return the operation whose backward pass changed the cotangent that it was given, which others read, too."""
+    found = (site for site in reversed(scene.graph.sites) if site.torch.altered)
+    return next((Finding(Cause.WRONG_GRADIENT, site, True) for site in found), None)
+
+
 def wrong_value(graph: Graph, site: Site) -> Finding | None:
     """Return in what way the value of an operation is wrong, None where it is right."""
     ruling = graph.rulings.get(site.call)

@@ -296,6 +296,87 @@ KNOWN: list[tuple[str, str, str, str, str, str, str]] = [
         "x**y",
         "the slope of pow by y is not defined at x = -2, y = 2",
     ),
+    (
+        "q = sigmoid(x); log(2*(1 - q))",
+        "x=20",
+        "float32",
+        "disagree",
+        "cancellation",
+        "1 - q",
+        "nearly equal numbers cancel here, and only their rounding errors are left: it is 2.06115e-9, and torch has 0",
+    ),
+    (
+        "x*(pi - 3.14159265)",
+        "x=1",
+        "float64",
+        "lossy",
+        "cancellation",
+        "pi - 3.14159265",
+        "nearly equal numbers cancel here, and only their rounding errors are left: it is 3.58979e-9, and torch has 3.589792907376932e-09",
+    ),
+    (
+        "acosh(1 + d)",
+        "d=1e-10",
+        "float32",
+        "disagree",
+        "ill-conditioned",
+        "acosh(1 + d)",
+        "`1 + d` is 1.0000000001, which float32 rounds to 1: there the slope of acosh is infinite",
+    ),
+    (
+        "atanh(tanh(x))",
+        "x=20",
+        "float64",
+        "disagree",
+        "ill-conditioned",
+        "atanh(tanh(x))",
+        "`tanh(x)` is 0.99999999999999999, which float64 rounds to 1: there the slope of atanh is infinite",
+    ),
+    (
+        "acos(x + y)",
+        "x=1,y=3e-8",
+        "float32",
+        "undefined",
+        "outside-domain",
+        "acos(x + y)",
+        "acos is not defined at 1.00000003, which float32 rounds to 1",
+    ),
+    (
+        "log((1 + d) - 1)",
+        "d=-1e-9",
+        "float32",
+        "undefined",
+        "outside-domain",
+        "log((1 + d) - 1)",
+        "log is not defined at -1e-9, and torch has 0",
+    ),
+    (
+        "hypot(x, y)",
+        "x=0,y=0",
+        "float32",
+        "disagree",
+        "division-by-zero",
+        "hypot(x, y)",
+        "torch's formula for the slope of hypot is 0/0 at x = 0, y = 0",
+    ),
+    (
+        "norm(x)",
+        "x=[1e-30,1e-30]",
+        "float32",
+        "lossy",
+        "underflow",
+        "norm(x)",
+        "a number inside norm becomes too small: float32 has few digits or none below 1.17549e-38",
+    ),
+    (
+        "4/pi**2*(atan(a/b) - atan(w/h))**2",
+        "a=2,b=1,w=0,h=0",
+        "float64",
+        "undefined",
+        "division-by-zero",
+        "w/h",
+        "the divisor h is exactly 0 here",
+    ),
 ]
 """Program, point, dtype, verdict, cause, the place as text, and what is said."""
 
@@ -535,6 +616,14 @@ PLANTED: list[tuple[str, str, str, dict[str, Callable[..., Any]], str, str]] = [
         "wrong-gradient",
         "torch's slope of relu at this corner does not lie between those from the left and from the right",
     ),
+    (
+        "3*(sin(x) + z)",
+        "x=1,z=2",
+        "float32",
+        sine(lambda g, x: g.mul_(x.cos())),
+        "wrong-gradient",
+        "the backward pass of sin changes the gradient that it is given in place, and others read the same tensor",
+    ),
 ]
 """Program, point, dtype, what runs in place of torch's own, the cause, and what is said."""
 
@@ -550,6 +639,33 @@ def test_planted_faults_are_blamed_on_the_operation_and_described(
     [op] = planted
     found = [(blame.cause.value, blame.operation, blame.message) for _, _, blame in blames(run)]
     assert (cause, op, said) in found
+
+
+@pytest.mark.parametrize("program", ["3*sin(x)", "sin(x)*z", "3*(sin(x) + exp(z))"])
+def test_a_gradient_that_is_changed_in_place_where_nobody_else_reads_it_does_no_harm(program: str) -> None:
+    planted = sine(lambda g, x: g.mul_(x.cos()))
+    point = dict.fromkeys(parse(program).inputs, 0.5)
+    assert check(program, point, settings=Settings(under_test=planted)).verdict is Verdict.AGREE
+
+
+MARKED = [
+    ("log(softmax(x, dim=0))[1]", "x=[0,-200,3]", "softmax(x, dim=0)", (1,)),
+    ("sum(log(exp(x)*2))", "x=[1,-200,-1]", "exp(x)", (1,)),
+    ("sqrt(x**2)[2] + x[0]", "x=[1,1e-30,2e-30]", "x**2", (2,)),
+    ("log(1 - sigmoid(x))[0] + sum(x)", "x=[20,1,30]", "1 - sigmoid(x)", (0,)),
+]
+"""Program, point, the operation at fault, and its element that is."""
+
+
+@pytest.mark.parametrize(("program", "at", "text", "index"), MARKED)
+def test_the_element_that_is_at_fault_is_marked_and_no_number_is_shown_twice(
+    program: str, at: str, text: str, index: tuple[int, ...]
+) -> None:
+    for _, _, blame in blames(check(program, at)):
+        [marked] = [one for one in blame.readings if one.culprit]
+        assert (marked.text, marked.index) == (text, index)
+        shown = [(one.text + (str([*one.index]) if one.index else ""), one.quantity) for one in blame.readings]
+        assert len(set(shown)) == len(shown)
 
 
 def test_every_cause_has_a_point_or_a_fault_above() -> None:

@@ -91,7 +91,6 @@ class Passed:
             tuple(lane.mismatches),
         )
 
-
     def altered(self, step: Step) -> bool:
         """Tell whether what runs in place of an operation changed the cotangent that came to its result."""
         came, left = self.arrived.get(id(step.result)), self.pulled.get(id(step.result))
@@ -120,7 +119,7 @@ def arrivals(tensors: Sequence[torch.Tensor]) -> dict[int, torch.Tensor]:
 
     for one in tensors:
         if one.requires_grad:
-            one.register_hook(partial(keep, id(one)))
+            one.register_hook(partial(keep, id(one)))  # type: ignore[no-untyped-call]
     return arrived
 
 

@@ -17,7 +17,7 @@ from gradcheck.diagnose.floats import Asked, InFloats, Place, Places, filled
 from gradcheck.diagnose.graph import Balls, Element, Floats
 from gradcheck.differentiate import Pullback, pull_back
 from gradcheck.errors import GradcheckError
-from gradcheck.formats import Format
+from gradcheck.formats import FORMATS, Format
 from gradcheck.functions import ELEMENTWISE, WHERE
 from gradcheck.kernels import ZERO
 from gradcheck.lower import lower
@@ -96,14 +96,18 @@ class Isolated:
             parts[name] = full.ravel()[at]
         return None if isolated is None else (isolated, parts)
 
-    def steps(self, args: Iterable[Floats], cotangent: Floats, bits: int, *, backward: bool) -> Iterator[Element]:
-        """Yield the exact numbers on the way of torch's own formula that it rounds to the format."""
+    def steps(
+        self, args: Iterable[Floats], cotangent: Floats, fmt: Format, bits: int, *, backward: bool
+    ) -> Iterator[tuple[Format, Element]]:
+        """Yield the exact numbers inside torch's own formula, each with the format that it computes them in."""
         core = self.rounded.core
         values = exact.enclose(core, self._point(args, cotangent), bits)
         last = [layer.name for layer in core.program.layers].index(RESULT)
         for k, layer in enumerate(core.program.layers):
-            if layer.name not in core.fused and (k > last if backward else k < last):
-                yield from exact.balls(values[layer.name], bits)
+            if k > last if backward else k < last:
+                kernel = core.fused.get(layer.name)
+                wide = dict(kernel.formats).get(fmt.name, fmt.name) if kernel is not None else fmt.name
+                yield from ((FORMATS[wide], one) for one in exact.balls(values[layer.name], bits))
 
     def sides(self, args: Iterable[Floats], cotangent: Floats, position: int, element: int) -> exact.Sides | None:
         """Return what flows back to one element of an argument from the left and from the right of these arguments."""

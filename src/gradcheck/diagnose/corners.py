@@ -70,7 +70,8 @@ def singular(scene: Scene, site: Site) -> Finding | None:
         if any(isinstance(one, Site) and any(map(_is_missing, scene.graph.balls(one.value))) for one in site.sources):
             return None  # an argument has no value: what made that is at fault
         pole = any(isinstance(one, str) and Reason.parse(one).kind is Kind.POLE for one in made.value)
-        return Finding(Cause.POLE if pole else no_value(site), site)
+        outside = Cause.OUTSIDE_DOMAIN if _leaves_domain(scene, site) else no_value(site)
+        return Finding(Cause.POLE if pole else outside, site)
     for position, elements in made.pulled.items():
         reached = scene.name is None or scene.name in inputs(site.sources[position])
         if reached and (cause := _no_slope(site, elements)) is not None:
@@ -79,6 +80,13 @@ def singular(scene: Scene, site: Site) -> Finding | None:
                 cause = Cause.OUTSIDE_DOMAIN
             return Finding(cause, site, argument=position if inside else None)
     return None
+
+
+def _leaves_domain(scene: Scene, site: Site) -> bool:
+    """Return whether torch has the end of a domain, or what lies in it, for an argument that lies outside."""
+    row = ELEMENTWISE.get(site.call.op)
+    rounded = row is not None and not row.divides and scene.rounded_argument(site) is not None
+    return rounded and not any(map(isnan, site.torch.value.elements))
 
 
 def _is_nowhere(site: Site, position: int) -> bool:

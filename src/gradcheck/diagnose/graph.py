@@ -147,9 +147,7 @@ class Graph:
 
     def is_small(self, ball: Element) -> bool:
         """Return whether a ball is certainly not 0, and the format has no normal number for it."""
-        if not isinstance(ball, Ball) or ball.contains(0.0):
-            return False
-        return abs(self.format.round_dyadic(ball.midpoint)) < self.format.smallest_normal
+        return is_small(ball, self.format)
 
     def gap(self, ball: Element, value: float) -> float | None:
         """Return the distance of one number in ULP, infinite where torch's is not finite."""
@@ -240,6 +238,13 @@ def _source(node: Node, layers: Mapping[str, Node], sites: Mapping[Call, Site]) 
 def inputs(source: Site | str | None) -> frozenset[str]:
     """Return the inputs that an argument depends on."""
     return source.inputs if isinstance(source, Site) else frozenset() if source is None else frozenset({source})
+
+
+def is_small(ball: Element, fmt: Format) -> bool:
+    """Return whether a ball is certainly not 0, and a format has no normal number for it."""
+    if not isinstance(ball, Ball) or ball.contains(0.0):
+        return False
+    return abs(fmt.round_dyadic(ball.midpoint)) < fmt.smallest_normal
 
 
 def _relative(real: Floats, number: Floats, precision: int) -> Floats:

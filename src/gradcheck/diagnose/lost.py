@@ -10,8 +10,8 @@ from gradcheck.autograd import TorchValue
 from gradcheck.blame import Cause
 from gradcheck.diagnose.alone import Isolated, array, tensors
 from gradcheck.diagnose.floats import Place
-from gradcheck.diagnose.graph import Element, Floats, Site
-from gradcheck.diagnose.scene import NOTICEABLE, Finding, Scene, broken, leads, reaches
+from gradcheck.diagnose.graph import Element, Floats, Site, is_small
+from gradcheck.diagnose.scene import NOTICEABLE, Finding, Scene, ancestors, broken, leads, reaches
 from gradcheck.formats import FORMATS, Ball
 from gradcheck.functions import COMPOSITE, ELEMENTWISE, TABLE, Composite, Elementwise, Tensor
 from gradcheck.pointwise import is_elementwise
@@ -97,7 +97,9 @@ def _lost_by(scene: Scene, site: Site, k: int) -> Finding:
     if not isinstance(own, Ball):
         return Finding(Cause.ILL_CONDITIONED, site, element=k, rounded=scene.rounded_argument(site), edge=True)
     if _is_local(scene, own, ball, value):
-        cause = _inside(scene, isolated, site, ones, None, k)
+        cause = _inside(scene, isolated, site, ones, None, k) or (
+            Cause.UNDERFLOW if scene.graph.is_small(ball) else None
+        )
         return Finding(cause or (amplifier(site) if _adds(site) else Cause.INACCURATE_OPERATION), site, element=k)
     return Finding(amplifier(site), site, element=k, rounded=scene.rounded_argument(site))
 
@@ -155,7 +157,9 @@ def _lost_at(scene: Scene, readers: list[tuple[Site, int]], k: int, total: float
     for site, position in readers:
         isolated, torch = scene.isolated(site), site.torch.pulled[position]
         args = None if isolated is None else scene.exact_arguments(site, isolated)
-        if isolated is None or torch is None or args is None or site.cotangent is None:
+        # Where torch has no value, and there is none, what an operation sends back is not to blame.
+        no_value = broken(site.torch.value) and not _newly_lost(scene, site).any()
+        if isolated is None or torch is None or args is None or site.cotangent is None or no_value:
             continue
         proven = isolated.at(args, site.cotangent, scene.graph.bits).pulled[position]
         gap = scene.graph.loss(proven[k], torch.elements[k]) or 0.0
@@ -191,9 +195,22 @@ def _joined(scene: Scene, readers: list[tuple[Site, int]], k: int) -> Finding | 
 
 def _lost_in(scene: Scene, site: Site, position: int, k: int, torch: TorchValue, proven: list[Element]) -> Finding:
     """Return why one operation loses digits of what it sends back to element ``k`` of an argument."""
+    if is_stored(site.call.op) and (lost := _newly_lost(scene, site)).any():
+        return _lost_by(scene, site, int(np.argmax(lost)))  # what is stored is lost itself
     cause, edge = _cause_back(scene, site, position, k, proven[k])
+    if edge and (found := _lost_on_the_way(scene, site, k)) is not None:
+        return found
     rounded = scene.rounded_argument(site) if cause is Cause.ILL_CONDITIONED else None
     return Finding(cause, site, True, position, torch, tuple(proven), element=k, rounded=rounded, edge=edge)
+
+
+def _lost_on_the_way(scene: Scene, site: Site, k: int) -> Finding | None:
+    """Return the operation before another one that lost the digits of its argument: then its edge is not to blame."""
+    for one in ancestors(site)[:-1]:
+        lost = _newly_lost(scene, one) if one.smooth else np.zeros(0)
+        if lost.any():
+            return _lost_by(scene, one, k if k < lost.size and lost[k] else int(np.argmax(lost)))
+    return None
 
 
 def _cause_back(scene: Scene, site: Site, position: int, k: int, ball: Element) -> tuple[Cause, bool]:
@@ -221,8 +238,8 @@ def _inside(scene: Scene, isolated: Isolated, site: Site, cotangent: Floats, pla
     honest = isolated.in_floats(args, cotangent, fmt, bits)
     if honest.overflow is not None and honest.found[place][k] is None:
         return Cause.OVERFLOW
-    steps = isolated.steps(args, cotangent, bits, backward=place is not None)
-    return Cause.UNDERFLOW if any(map(scene.graph.is_small, steps)) else None
+    steps = isolated.steps(args, cotangent, fmt, bits, backward=place is not None)
+    return Cause.UNDERFLOW if any(is_small(one, wide) for wide, one in steps) else None
 
 
 def is_stored(op: str) -> bool:

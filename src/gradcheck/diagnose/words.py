@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from math import isfinite, isinf
+from math import isfinite, isinf, isnan
 
 from gradcheck.blame import Cause
 from gradcheck.diagnose.graph import Element, Graph, Site
@@ -159,9 +159,8 @@ def _ill_conditioned(finding: Finding, graph: Graph) -> str:
     pair = _rounded_pair(site, finding.rounded, graph) if finding.edge else None
     if pair is None:
         return f"{what} changes so fast here that the rounding of `{given}` is magnified"
-    exact, torch = pair
-    rounds = f"which {graph.format.name} rounds to {_torch(graph, torch)}"
-    return f"`{given}` is {_exact_beside(graph, exact, torch)}, {rounds}: there {what} {_at_the_edge(finding)}"
+    number = f"{_exact_beside(graph, *pair)}, {_becomes(graph, *pair)}"
+    return f"`{given}` is {number}: there {what} {_at_the_edge(finding)}"
 
 
 def _at_the_edge(finding: Finding) -> str:
@@ -228,6 +227,8 @@ def _argument_value(finding: Finding, graph: Graph) -> str:
     if site is None:
         return "this point"
     given = [(source, arg) for source, arg in zip(site.sources, site.torch.args, strict=True) if arg is not None]
+    if not given:
+        return ", ".join(map(graph.text, site.call.args))
     if any(len(set(arg.elements)) > 1 for _, arg in given):
         return "these elements"
     numbers = [_torch(graph, arg.elements[0]) for _, arg in given]
@@ -247,7 +248,27 @@ def _division(finding: Finding, graph: Graph) -> str:
 
 def _outside(finding: Finding, graph: Graph) -> str:
     what = _op(finding) if finding.argument is None else f"the slope of {_op(finding)} by {_argument(finding, graph)}"
-    return f"{what} is not defined at {_argument_value(finding, graph)}"
+    rounded = _rounded_inside(finding, graph)
+    return f"{what} is not defined at {rounded or _argument_value(finding, graph)}"
+
+
+def _rounded_inside(finding: Finding, graph: Graph) -> str | None:
+    """Return the exact argument outside of a domain that torch's lies in, as it is rounded; None where both are out."""
+    site = finding.site
+    if site is None or len(site.torch.args) > 1 or any(map(isnan, site.torch.value.elements)):
+        return None
+    pair = _rounded_pair(site, 0, graph)
+    return pair and f"{_exact_beside(graph, *pair)}, {_becomes(graph, *pair)}"
+
+
+def _becomes(graph: Graph, exact: Ball, torch: float) -> str:
+    """Return what became of an exact number: its rounding, or what torch has for other reasons."""
+    rounds = graph.format.round_dyadic(exact.midpoint) == torch
+    return (
+        f"which {graph.format.name} rounds to {_torch(graph, torch)}"
+        if rounds
+        else f"and torch has {_torch(graph, torch)}"
+    )
 
 
 def _pole(finding: Finding, graph: Graph) -> str:
@@ -287,7 +308,9 @@ def _wrong_value(finding: Finding, graph: Graph) -> str:
 def _wrong_gradient(finding: Finding, graph: Graph) -> str:
     op = _op(finding)
     if finding.site is not None and finding.site.torch.altered and finding.torch is None:
-        return f"the backward pass of {op} changes the gradient that it is given in place, and others read the same tensor"
+        return (
+            f"the backward pass of {op} changes the gradient that it is given in place, and others read the same tensor"
+        )
     if finding.torch is None:
         return f"torch's slope of {op} at this corner does not lie between those from the left and from the right"
     how = how_wrong(finding.torch.elements, finding.exact, finding.torch.shape)

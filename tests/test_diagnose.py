@@ -651,7 +651,7 @@ def test_a_gradient_that_is_changed_in_place_where_nobody_else_reads_it_does_no_
 MARKED = [
     ("log(softmax(x, dim=0))[1]", "x=[0,-200,3]", "softmax(x, dim=0)", (1,)),
     ("sum(log(exp(x)*2))", "x=[1,-200,-1]", "exp(x)", (1,)),
-    ("sqrt(x**2)[2] + x[0]", "x=[1,1e-30,2e-30]", "x**2", (2,)),
+    ("sqrt(x**2)[2] + x[0]", "x=[1,3,2e-30]", "x**2", (2,)),
     ("log(1 - sigmoid(x))[0] + sum(x)", "x=[20,1,30]", "1 - sigmoid(x)", (0,)),
 ]
 """Program, point, the operation at fault, and its element that is."""

@@ -20,7 +20,7 @@ from gradcheck.__main__ import run as main
 from gradcheck.blame import Blame, Cause
 from gradcheck.case import check, mending, search
 from gradcheck.case.one import Case
-from gradcheck.diagnose.words import how_wrong
+from gradcheck.diagnose.differences import how_wrong
 from gradcheck.formats import Ball
 from gradcheck.functions import COMPOSITE, ELEMENTWISE, TENSOR
 from gradcheck.outcome import Outcome, Run

@@ -16,7 +16,8 @@ from gradcheck.case.search import Search
 from gradcheck.case.wanted import Wanted
 from gradcheck.compare import Judgement
 from gradcheck.diagnose import diagnose, unsteady
-from gradcheck.diagnose.words import how_misstated, in_words
+from gradcheck.diagnose.differences import how_misstated
+from gradcheck.diagnose.words import in_words
 from gradcheck.errors import Span
 from gradcheck.expect import Misstated, compared
 from gradcheck.formats import Ball

@@ -40,21 +40,23 @@ def lost_digits(scene: Scene, error: float) -> Finding | None:
 def _lost_forward(scene: Scene, enough: float) -> Finding | None:
     sites = (site for site in (*scene.graph.constants, *scene.graph.sites) if site.smooth)
     candidates = [(site, lost) for site in sites if (lost := _newly_lost(scene, site)).any()]
-    effects = [scene.effect(site, site.torch.value) or 0.0 for site, _ in candidates[:MAX_CANDIDATES]]
-    one = next((k for k, moved in enumerate(effects) if moved >= enough), None)
-    if one is None and len(effects) > 1 and scene.effect_of_all([site for site, _ in candidates]) >= enough:
-        # None is enough by itself, as each square of a sum that underflows: all together are.
-        one = next(k for k, moved in enumerate(effects) if moved >= max(effects) / 16)
-    if one is None:
+    effects: list[float] = []
+    for site, lost in candidates[:MAX_CANDIDATES]:
+        effects.append(scene.effect(site, site.torch.value) or 0.0)
+        if effects[-1] >= enough:
+            return _lost_by(scene, site, _element(scene, site, site.torch.value, lost, enough))
+    if len(effects) < 2 or scene.effect_of_all([site for site, _ in candidates]) < enough:
         return None
-    site, lost = candidates[one]
-    return _lost_by(scene, site, _element(scene, site, site.torch.value, lost, effects[one]))
+    # None is enough by itself, as each square of a sum that underflows: all together are.
+    k = next(k for k, moved in enumerate(effects) if moved >= max(effects) / 16)
+    site, lost = candidates[k]
+    return _lost_by(scene, site, _element(scene, site, site.torch.value, lost, effects[k]))
 
 
 def _newly_lost(scene: Scene, site: Site) -> Floats:
     """Return the loss of each element of a value that has lost many more digits than what it is made of; else 0."""
-    own = _losses(scene, site)
-    before = [_losses(scene, one) * _share(scene, one, site) for one in scene.before(site)]
+    own = scene.losses(site)
+    before = [scene.losses(one) * _share(scene, one, site) for one in scene.before(site)]
     most: Floats | float = max((one.max(initial=0.0) for one in before), default=0.0)
     if is_elementwise(site.call.op) and own.size:
         shapes = [one.torch.value.shape for one in scene.before(site)]
@@ -62,11 +64,6 @@ def _newly_lost(scene: Scene, site: Site) -> Floats:
                 for one, shape in zip(before, shapes, strict=True) if one.size]  # fmt: skip
         most = np.max(full, axis=0) if full else 0.0
     return np.where(own > NOTICEABLE + 4 * most, own, 0.0)
-
-
-def _losses(scene: Scene, site: Site) -> Floats:
-    fmt = FORMATS["float64"] if site in scene.graph.constants else None
-    return np.nan_to_num(scene.graph.losses(site.value, site.torch.value, fmt), nan=0.0, posinf=inf)
 
 
 def _share(scene: Scene, constant: Site, site: Site) -> float:

@@ -72,8 +72,14 @@ class Scene:
         self.element = element
         self.truth = truth
         self.isolated: Callable[[Site], Isolated | None] = cache(lambda site: isolate(site.torch))
+        self.losses: Callable[[Site], Floats] = cache(self._losses)
         read = graph.sites if name is not None else (*ancestors(graph.output),)
         self.on_path = [site for site in read if (name is None or name in site.inputs) and site.smooth]
+
+    def _losses(self, site: Site) -> Floats:
+        """Return how many digits each element of a value has lost, 0 where nothing is known of it."""
+        fmt = FORMATS["float64"] if site in self.graph.constants else None
+        return np.nan_to_num(self.graph.losses(site.value, site.torch.value, fmt), nan=0.0, posinf=inf)
 
     def at_exact(self, site: Site) -> Alone | None:
         """Return one operation at its exact arguments with the exact cotangent; None where these are not known."""
@@ -163,8 +169,7 @@ class Scene:
     def rounded_argument(self, site: Site) -> int | None:
         """Return the first argument of an operation that torch has rounded, or made of what was."""
         for one in self.before(site):
-            fmt = FORMATS["float64"] if one in self.graph.constants else None
-            if self.graph.losses(one.value, one.torch.value, fmt).any():
+            if self.losses(one).any():
                 return next(position for reader, position in one.readers if reader is site)
         return None
 

@@ -205,6 +205,7 @@ class Run:
     wrt: str | None
     values: dict[Node, Array] = field(default_factory=dict)
     pulled: dict[Call, list[Array]] = field(default_factory=dict)
+    ways: list[Array] = field(default_factory=list)
     gradient: Array | None = None
 
     @cached_property
@@ -286,7 +287,8 @@ def _back(run: Run, rule: Callable[[Call], str], true: Run, fmt: Format) -> None
         for arg, sent in zip(node.args, run.pulled[node], strict=False):
             given = run.number(arg).shape
             flows.setdefault(run.source(arg), []).append(sent if sent.shape == given else objects(sent.sum()))
-    run.gradient = total(flows[run.wrt], rounding(rule(run.nodes()[0]), fmt))
+    run.ways = flows[run.wrt]
+    run.gradient = total(run.ways, rounding(rule(run.nodes()[0]), fmt))
 
 
 def _sent(run: Run, node: Call, g: Array, how: str, true: Run, fmt: Format) -> list[Array]:

@@ -91,6 +91,8 @@ class Trial:
         nodes = self.true.nodes()
         self.steps = [*map(Step, nodes), *(Step(node, backward=True) for node in reversed(nodes))]
         self.truth = self.result(self.true)
+        # Half of the digits that the format has there.
+        self.tolerance = max(abs(self.truth), mpf(self.format.smallest_normal)) * mpf(2) ** (-self.format.precision / 2)
 
     def result(self, run: Run) -> Any:
         made = run.gradient if self.wrt is not None else run.number(Name(self.program.output))
@@ -107,17 +109,24 @@ class Trial:
     def confirms(self, k: int, cause: Cause) -> bool:
         """Tell whether all that comes after a step may be exact, and the result is right only if the step is, too."""
         if cause is Cause.CANCELLATION and k == len(self.steps) - 1:
-            # What comes back along several ways cancels: no operation could do better than the nearest numbers.
-            return not self.is_right(dict.fromkeys(range(len(self.steps)), "nearest"))
-        return self.is_right({k: CONFIRMED[cause]}, after=k) and not self.is_right({}, after=k)
+            # What comes back along several ways cancels: a rounding of one of them is more than half of the digits.
+            with mp.workprec(BITS):
+                most = max(abs(one.ravel()[self.element]) for one in self.true.ways)
+                return bool(most * mpf(2) ** -self.format.precision > self.tolerance)
+        return self.is_right(self.mended(k, cause), after=k) and not self.is_right({}, after=k)
+
+    def mended(self, k: int, cause: Cause) -> dict[int, str]:
+        """Return a step made exact, with what the same operation sends back."""
+        same = (j for j, one in enumerate(self.steps) if one.node is self.steps[k].node and j >= k)
+        return dict.fromkeys(same, CONFIRMED[cause])
 
     def mends_alone(self, k: int, cause: Cause) -> bool:
         """Tell whether the result is right with one step exact, and all else in floats: of unlimited range after it."""
-        return self.is_right({k: CONFIRMED[cause], **self.after(k)})
+        return self.is_right({**self.after(k), **self.mended(k, cause)})
 
-    def is_lost_again(self, k: int) -> bool:
+    def is_lost_again(self, k: int, cause: Cause) -> bool:
         """Tell whether another step after one is at fault, too: the digits are lost even if they were there so far."""
-        return not self.is_right({**dict.fromkeys(range(k), "nearest"), k: "true", **self.after(k)})
+        return not self.is_right({**dict.fromkeys(range(k), "nearest"), **self.after(k), **self.mended(k, cause)})
 
     def after(self, k: int) -> dict[int, str]:
         return dict.fromkeys(range(k + 1, len(self.steps)), "wide")
@@ -132,8 +141,7 @@ class Trial:
 
         run = replay(self.program, self.point, self.wrt, self.format, rule, self.true)
         with mp.workprec(BITS):
-            lost = abs(self.result(run) - self.truth)
-            return bool(lost <= abs(self.truth) * mpf(2) ** (-self.format.precision / 2))
+            return bool(abs(self.result(run) - self.truth) <= self.tolerance)
 
 
 def blames(outcome: Outcome) -> list[tuple[str | None, Blame]]:
@@ -154,7 +162,7 @@ def test_with_the_blamed_operation_exact_the_gradient_is_right_and_with_no_earli
         k = trial.step(blame)
         assert not trial.is_right({})
         assert trial.confirms(k, blame.cause)
-        assert trial.mends_alone(k, blame.cause) or trial.is_lost_again(k)
+        assert trial.mends_alone(k, blame.cause) or trial.is_lost_again(k, blame.cause)
         # No earlier operation is at fault: the nearest number that the format has in place of its result does not help.
         assert not [earlier for earlier in range(k) if trial.is_right({earlier: "nearest"}, after=k)]
 

@@ -40,17 +40,20 @@ def lost_digits(scene: Scene, error: float) -> Finding | None:
 def _lost_forward(scene: Scene, enough: float) -> Finding | None:
     sites = (site for site in (*scene.graph.constants, *scene.graph.sites) if site.smooth)
     candidates = [(site, lost) for site in sites if (lost := _newly_lost(scene, site)).any()]
-    effects: list[float] = []
     for site, lost in candidates[:MAX_CANDIDATES]:
-        effects.append(scene.effect(site, site.torch.value) or 0.0)
-        if effects[-1] >= enough:
+        if (scene.effect(site, site.torch.value) or 0.0) >= enough:
             return _lost_by(scene, site, _element(scene, site, site.torch.value, lost, enough))
-    if len(effects) < 2 or scene.effect_of_all([site for site, _ in candidates]) < enough:
+    return _lost_together(scene, candidates[:MAX_CANDIDATES], enough)
+
+
+def _lost_together(scene: Scene, candidates: list[tuple[Site, Floats]], enough: float) -> Finding | None:
+    """Return the operation by which several have done enough that are not by themselves, as squares that underflow."""
+    sites = [site for site, _ in candidates]
+    if len(sites) < 2 or scene.effect_of_all(sites) < enough:
         return None
-    # None is enough by itself, as each square of a sum that underflows: all together are.
-    k = next(k for k, moved in enumerate(effects) if moved >= max(effects) / 16)
+    k = next(k for k in range(len(sites)) if scene.effect_of_all(sites[: k + 1]) >= enough)
     site, lost = candidates[k]
-    return _lost_by(scene, site, _element(scene, site, site.torch.value, lost, effects[k]))
+    return _lost_by(scene, site, int(np.argmax(lost)))
 
 
 def _newly_lost(scene: Scene, site: Site) -> Floats:
@@ -84,15 +87,15 @@ def _element(scene: Scene, site: Site, torch: TorchValue, lost: Floats, enough: 
 def _lost_by(scene: Scene, site: Site, k: int) -> Finding:
     """Return why an element of a value lost its digits."""
     [ball], value = scene.graph.balls(site.value, [k]), site.torch.value.elements[k]
-    if (cause := _out_of_range(scene, ball, value)) is not None:
-        return Finding(cause, site, element=k)
-    isolated = scene.isolated(site)
+    isolated, cause = scene.isolated(site), _out_of_range(scene, ball, value)
     if isolated is None:
-        return Finding(amplifier(site), site, element=k)
+        return Finding(cause or amplifier(site), site, element=k)
     args, ones = tensors(site.torch), np.ones(site.torch.value.shape)
     own = isolated.at(args, ones, scene.graph.bits).value[k]
     if not isinstance(own, Ball):
         return Finding(Cause.ILL_CONDITIONED, site, element=k, rounded=scene.rounded_argument(site), edge=True)
+    if cause is not None:
+        return Finding(cause, site, element=k)
     if _is_local(scene, own, ball, value):
         cause = _inside(scene, isolated, site, ones, None, k) or (
             Cause.UNDERFLOW if scene.graph.is_small(ball) else None
@@ -203,10 +206,11 @@ def _lost_in(scene: Scene, site: Site, position: int, k: int, torch: TorchValue,
 
 def _lost_on_the_way(scene: Scene, site: Site, k: int) -> Finding | None:
     """Return the operation before another one that lost the digits of its argument: then its edge is not to blame."""
-    for one in ancestors(site)[:-1]:
-        lost = _newly_lost(scene, one) if one.smooth else np.zeros(0)
-        if lost.any():
-            return _lost_by(scene, one, k if k < lost.size and lost[k] else int(np.argmax(lost)))
+    for source in (one for one in site.sources if isinstance(one, Site) and (scene.losses(one) > NOTICEABLE).any()):
+        for one in ancestors(source):
+            lost = _newly_lost(scene, one) if one.smooth else np.zeros(0)
+            if lost.any():
+                return _lost_by(scene, one, k if k < lost.size and lost[k] else int(np.argmax(lost)))
     return None
 
 
@@ -217,11 +221,11 @@ def _cause_back(scene: Scene, site: Site, position: int, k: int, ball: Element) 
     assert pulled is not None
     if incoming is None:
         return Cause.DETACHED, False
-    if (cause := _out_of_range(scene, ball, pulled.elements[k])) is not None:
-        return cause, False
     own = isolated.at(tensors(site.torch), array(incoming), scene.graph.bits).pulled[position][k]
     if not isinstance(own, Ball):
         return Cause.ILL_CONDITIONED, True
+    if (cause := _out_of_range(scene, ball, pulled.elements[k])) is not None:
+        return cause, False
     if not _is_local(scene, own, ball, pulled.elements[k]):
         return Cause.ILL_CONDITIONED, False
     if (cause := _inside(scene, isolated, site, array(incoming), position, k)) is not None:

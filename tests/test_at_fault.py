@@ -113,12 +113,22 @@ class Trial:
             with mp.workprec(BITS):
                 most = max(abs(one.ravel()[self.element]) for one in self.true.ways)
                 return bool(most * mpf(2) ** -self.format.precision > self.tolerance)
-        return self.is_right(self.mended(k, cause), after=k) and not self.is_right({}, after=k)
+        return self.is_right(self.mended(k, cause), after=k) and not self.is_right(self.as_it_is(k), after=k)
+
+    def helped_by(self, k: int) -> list[int]:
+        """Return the steps before one that mend the result where each is the nearest number that the format has."""
+        return [j for j in range(k) if self.is_right({**self.as_it_is(k), j: "nearest"}, after=k)]
+
+    def as_it_is(self, k: int) -> dict[int, str]:
+        return dict.fromkeys(self.same(k), "floats")
 
     def mended(self, k: int, cause: Cause) -> dict[int, str]:
         """Return a step made exact, with what the same operation sends back."""
-        same = (j for j, one in enumerate(self.steps) if one.node is self.steps[k].node and j >= k)
-        return dict.fromkeys(same, CONFIRMED[cause])
+        return dict.fromkeys(self.same(k), CONFIRMED[cause])
+
+    def same(self, k: int) -> list[int]:
+        """Return a step, and the one of what the same operation sends back."""
+        return [j for j, one in enumerate(self.steps) if one.node is self.steps[k].node and j >= k]
 
     def mends_alone(self, k: int, cause: Cause) -> bool:
         """Tell whether the result is right with one step exact, and all else in floats: of unlimited range after it."""
@@ -163,8 +173,7 @@ def test_with_the_blamed_operation_exact_the_gradient_is_right_and_with_no_earli
         assert not trial.is_right({})
         assert trial.confirms(k, blame.cause)
         assert trial.mends_alone(k, blame.cause) or trial.is_lost_again(k, blame.cause)
-        # No earlier operation is at fault: the nearest number that the format has in place of its result does not help.
-        assert not [earlier for earlier in range(k) if trial.is_right({earlier: "nearest"}, after=k)]
+        assert not trial.helped_by(k)
 
 
 def test_there_are_enough_points_of_every_kind() -> None:

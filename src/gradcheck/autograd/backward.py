@@ -66,14 +66,14 @@ def forward(
 class Passed:
     """A forward and a backward pass, still in tensors; ``pulled`` holds what flowed back, by the tensor's identity.
 
-    ``arrived`` holds the same as it came to each tensor of the trace, where a callable under test may change it later.
+    ``changed`` holds what came to those tensors of the trace where a callable under test has changed it in place since.
     """
 
     lane: Lane
     layers: dict[str, torch.Tensor]
     inputs: dict[str, torch.Tensor]
     pulled: dict[int, torch.Tensor | None]
-    arrived: dict[int, torch.Tensor]
+    changed: dict[int, torch.Tensor]
 
     @property
     def gradients(self) -> dict[str, torch.Tensor | None]:
@@ -86,41 +86,47 @@ class Passed:
         return Backward(
             {name: reader(tensor, True) for name, tensor in self.layers.items()},
             {name: None if one is None else reader(one, False) for name, one in self.gradients.items()},
-            tuple(step.operation({**self.pulled, **self.arrived}, reader, self.altered(step)) for step in lane.steps),
+            tuple(step.operation({**self.pulled, **self.changed}, reader, self.altered(step)) for step in lane.steps),
             tuple(lane.plain),
             tuple(lane.mismatches),
         )
 
     def altered(self, step: Step) -> bool:
         """Tell whether what runs in place of an operation changed the cotangent that came to its result."""
-        came, left = self.arrived.get(id(step.result)), self.pulled.get(id(step.result))
-        if came is None or left is None or self.lane.tested(step.call.op) is None:
-            return False
-        return not torch.equal(came.nan_to_num(), left.nan_to_num())
+        return id(step.result) in self.changed and self.lane.tested(step.call.op) is not None
 
 
 def passed(program: Program, lane: Lane, inputs: dict[str, torch.Tensor]) -> Passed:
     """Run forward, and backward to the ``inputs`` and to every tensor on the way that is traced."""
     layers = lane.run(program)
     traced = [one for step in lane.steps for one in step.tensors()]
-    arrived = arrivals(traced) if lane.under_test else {}
+    arrived = _arrivals(traced) if lane.under_test else {}
     tensors = [*inputs.values(), *traced]
     gradients = _gradients(layers[program.output], tensors, program, lane)
     pulled = {id(tensor): gradient for tensor, gradient in zip(tensors, gradients, strict=True)}
-    return Passed(lane, layers, inputs, pulled, arrived)
+    changed = {
+        place: came for place, (one, came) in arrived.items() if not torch.equal(*map(torch.nan_to_num, (one, came)))
+    }
+    return Passed(lane, layers, inputs, pulled, changed)
 
 
-def arrivals(tensors: Sequence[torch.Tensor]) -> dict[int, torch.Tensor]:
-    """Return what will have come back to each tensor, by its identity, once the backward pass has run."""
-    arrived: dict[int, torch.Tensor] = {}
+def _arrivals(tensors: Sequence[torch.Tensor]) -> dict[int, tuple[torch.Tensor, torch.Tensor]]:
+    """Return what will have come back to each tensor, by its identity, once the backward pass has run, and a copy."""
+    arrived: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
 
     def keep(place: int, gradient: torch.Tensor) -> None:
-        arrived[place] = gradient.detach().clone()
+        if gradient.layout is torch.strided:
+            arrived[place] = gradient.detach(), gradient.detach().clone()
 
     for one in tensors:
         if one.requires_grad:
             one.register_hook(partial(keep, id(one)))  # type: ignore[no-untyped-call]
     return arrived
+
+
+def _same(one: torch.Tensor, other: torch.Tensor) -> bool:
+    """Tell whether two tensors hold the same numbers; nan is the same as nan."""
+    return torch.equal(one.nan_to_num(), other.nan_to_num())
 
 
 def _gradients(

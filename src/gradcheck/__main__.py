@@ -98,7 +98,14 @@ def _dispatch(argv: list[str]) -> int:
     """Return the exit code of a command; what is wrong with the words themselves is said by typer."""
     from gradcheck import cli
 
-    if argv and argv[0] in cli.COMMANDS:
+    if os.environ.get("_GRADCHECK_COMPLETE"):
+        from gradcheck.cli.completion import complete
+
+        return complete()
+    if not argv:
+        print(cli.overview(), file=sys.stderr)
+        return Exit.USAGE
+    if argv[0] in cli.COMMANDS:
         words = with_program_apart(argv[1:]) if argv[0] in cli.PROGRAMS else argv[1:]
         name, shown = argv[0], f"gradcheck {argv[0]}"
     else:

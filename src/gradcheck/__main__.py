@@ -59,6 +59,8 @@ def run(argv: list[str]) -> int:
         return Exit.USAGE
     except KeyboardInterrupt:
         return _interrupted()
+    except SystemExit as ended:  # typer's own way out, of completion
+        return int(ended.code or 0)
     except BrokenPipeError:
         # Whoever read the output has seen enough; what is still buffered must not be flushed at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

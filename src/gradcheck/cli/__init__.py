@@ -38,23 +38,16 @@ COMMANDS = tuple(name for name in LISTED if name != CHECK)
 PROGRAMS = frozenset({"explain"})
 """The subcommands that take a program, which may begin with a minus."""
 WELCOME = """\
-gradcheck holds the gradients that PyTorch computes against exact ones, and says
-what is wrong, where and why."""
+gradcheck holds the gradients that PyTorch computes against exact ones,
+and says what is wrong, where and why."""
 
 
 def overview() -> str:
     """Return what gradcheck is, and an example of every command."""
     width = max(len(one.example) for one in LISTED.values())
     rows = [f"  {one.example.ljust(width)}  {one.meaning}" for one in LISTED.values()]
-    return "\n".join(
-        [
-            WELCOME,
-            "",
-            *rows,
-            "",
-            "gradcheck --help has the options of a check, gradcheck batch --help those of a batch.",
-        ]
-    )
+    more = "gradcheck --help has the options of a check, and each command its own."
+    return "\n".join([WELCOME, "", *rows, "", more])
 
 
 def command(name: str) -> typer.Typer:

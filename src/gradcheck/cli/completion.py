@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from typer.main import get_command
+
 from gradcheck import cli
 
 VARIABLE = "_GRADCHECK_COMPLETE"
@@ -12,11 +14,8 @@ VARIABLE = "_GRADCHECK_COMPLETE"
 
 def complete() -> int:
     """Print what the word at the cursor may become, in the form of the shell that asks, and return the exit code."""
-    name = _enter()
-    try:
-        cli.command(name)([], prog_name="gradcheck", complete_var=VARIABLE)
-    except SystemExit as ended:
-        return int(ended.code or 0)
+    get_command(cli.command(cli.CHECK))  # with this one typer learns of the shells
+    cli.command(_enter())([], prog_name="gradcheck", complete_var=VARIABLE)
     return 0
 
 

@@ -79,7 +79,7 @@ CODES = [
     (["x", "--at", "1", "--timeout", "nan"], Exit.USAGE),
     (["2 + 3"], Exit.NOTHING),
     (["2x", "--at", "1"], Exit.USAGE),
-    (["x"], Exit.USAGE),
+    (["x", "--assert"], Exit.USAGE),
     (["x", "--at", "1", "--dtype", "float31"], Exit.USAGE),
     (["x", "--at", "1", "--device", "nowhere"], Exit.USAGE),
     (["x", "--at", "1", "--bogus"], Exit.USAGE),

@@ -160,7 +160,7 @@ def test_every_flag_can_be_taken_back_on_the_command_line() -> None:
         command: Any = get_command(cli.command(name))
         flags = [one for one in command.params if getattr(one, "is_flag", False)]
         said = {one.name for one in flags if any(word.startswith("--no-") for word in one.secondary_opts)}
-        assert {one.name for one in flags} - said <= {"_version", "help"}
+        assert {one.name for one in flags} - said <= {"_version", "help", "install_completion", "show_completion"}
 
 
 def test_every_setting_of_a_project_is_an_option_with_the_same_reader() -> None:

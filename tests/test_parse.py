@@ -6,6 +6,7 @@ from __future__ import annotations
 import time
 from contextlib import suppress
 from fractions import Fraction
+from itertools import product
 
 import numpy as np
 import pytest
@@ -161,6 +162,16 @@ def test_no_bracket_is_lost_or_needless(text: str) -> None:
             end = closing(printed, k)
             shorter = printed[:k] + printed[k + 1 : end] + printed[end + 1 :]
             assert not parses_to(shorter, structure(program)), f"{printed} needs no brackets at {k}"
+
+
+SIDES = ("x > 1", "x == y", "~(x < 0)", "(x > 0) & (y <= 1)", "(x > 0) | (y != 1)", "x + 1 >= -y")
+
+
+@pytest.mark.parametrize("sign", "&|")
+@pytest.mark.parametrize(("left", "right"), list(product(SIDES, repeat=2)))
+def test_conditions_print_to_text_that_parses_back(left: str, right: str, sign: str) -> None:
+    program = parse(f"where(({left}) {sign} ({right}), x*y, 2)")
+    assert structure(parse(str(program))) == structure(program)
 
 
 def closing(text: str, start: int) -> int:

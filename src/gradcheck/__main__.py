@@ -59,6 +59,8 @@ def run(argv: list[str]) -> int:
         return Exit.USAGE
     except KeyboardInterrupt:
         return _interrupted()
+    except SystemExit as ended:  # typer's own way out, of completion
+        return int(ended.code or 0)
     except BrokenPipeError:
         # Whoever read the output has seen enough; what is still buffered must not be flushed at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -98,7 +100,14 @@ def _dispatch(argv: list[str]) -> int:
     """Return the exit code of a command; what is wrong with the words themselves is said by typer."""
     from gradcheck import cli
 
-    if argv and argv[0] in cli.COMMANDS:
+    if os.environ.get("_GRADCHECK_COMPLETE"):
+        from gradcheck.cli.completion import complete
+
+        return complete()
+    if not argv:
+        print(cli.overview(), file=sys.stderr)
+        return Exit.USAGE
+    if argv[0] in cli.COMMANDS:
         words = with_program_apart(argv[1:]) if argv[0] in cli.PROGRAMS else argv[1:]
         name, shown = argv[0], f"gradcheck {argv[0]}"
     else:

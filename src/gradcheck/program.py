@@ -247,17 +247,17 @@ def unravel(shape: Shape, k: int) -> tuple[int, ...]:
 # --- back to text -------------------------------------------------------------------------------
 
 _BINARY = {
-    "logical_or": ("|", 1), "logical_and": ("&", 2),
-    "lt": ("<", 3), "le": ("<=", 3), "gt": (">", 3), "ge": (">=", 3), "eq": ("==", 3), "ne": ("!=", 3),
+    "lt": ("<", 1), "le": ("<=", 1), "gt": (">", 1), "ge": (">=", 1), "eq": ("==", 1), "ne": ("!=", 1),
+    "logical_or": ("|", 2), "logical_and": ("&", 3),
     "add": ("+", 4), "sub": ("-", 4), "mul": ("*", 5), "div": ("/", 5), "remainder": ("%", 5),
     "matmul": ("@", 5), "pow": ("**", 7),
 }  # fmt: skip
-"""Operators with their precedence, loosest first; unary minus has 6, an atom 9."""
+"""Operators with Python's precedence, loosest first; unary minus has 6, an atom 9."""
 
 _PREFIX = {"neg": ("-", 6), "logical_not": ("~", 6)}
 MANY_BITS = 200
 """Bits of a numerator or denominator from which a number is written with an exponent."""
-LOOSE, _COMPARISON, _NEGATION, _POWER, ATOM = 0, 3, 6, 7, 9
+LOOSE, _COMPARISON, _NEGATION, _POWER, ATOM = 0, 1, 6, 7, 9
 
 
 Written = tuple[str, int]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,20 +14,46 @@ if TYPE_CHECKING:
 
 CHECK = "check"
 """What is run where the first word is no subcommand, but a program."""
-COMMANDS = ("batch", "explain", "functions", "selftest")
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A command: the file and the app that it is, an example, what that does."""
+
+    module: str
+    app: str
+    example: str
+    meaning: str
+
+
+LISTED = {
+    CHECK: Listed("check", "checker", 'gradcheck "x**2" --at 3', "check the gradient of a program at a point"),
+    "explain": Listed("explain", "explainer", 'gradcheck explain "x**2" --at 3', "where it comes from, step by step"),
+    "batch": Listed("batch", "batcher", "gradcheck batch expressions", "check the programs of files and folders"),
+    "functions": Listed("lists", "lister", "gradcheck functions softmax", "what a function means; all without a name"),
+    "selftest": Listed("lists", "tester", "gradcheck selftest -k relu", "plant faults in PyTorch; is each one found?"),
+}
+COMMANDS = tuple(name for name in LISTED if name != CHECK)
 """The words that are subcommands; anything else in the first place is a program to check."""
 PROGRAMS = frozenset({"explain"})
 """The subcommands that take a program, which may begin with a minus."""
-_HOMES = {
-    CHECK: ("check", "checker"), "batch": ("batch", "batcher"), "explain": ("explain", "explainer"),
-    "functions": ("lists", "lister"), "selftest": ("lists", "tester"),
-}  # fmt: skip
+WELCOME = """\
+gradcheck holds the gradients that PyTorch computes against exact ones,
+and says what is wrong, where and why."""
+
+
+def overview() -> str:
+    """Return what gradcheck is, and an example of every command."""
+    width = max(len(one.example) for one in LISTED.values())
+    rows = [f"  {one.example.ljust(width)}  {one.meaning}" for one in LISTED.values()]
+    more = "gradcheck --help has the options of a check, and each command its own."
+    return "\n".join([WELCOME, "", *rows, "", more])
 
 
 def command(name: str) -> typer.Typer:
     """Return one command; only the modules that it needs are loaded."""
-    module, app = _HOMES[name]
-    found: typer.Typer = getattr(import_module(f"gradcheck.cli.{module}"), app)
+    home = LISTED[name]
+    found: typer.Typer = getattr(import_module(f"gradcheck.cli.{home.module}"), home.app)
     return found
 
 
@@ -42,4 +69,4 @@ def project_of(name: str) -> Project | None:
     return project(place, Path.cwd())
 
 
-__all__ = ["CHECK", "COMMANDS", "PROGRAMS", "command", "project_of"]
+__all__ = ["CHECK", "COMMANDS", "LISTED", "PROGRAMS", "command", "overview", "project_of"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import platform
 import sys
 from collections.abc import Sequence
@@ -13,9 +14,10 @@ import typer
 
 from gradcheck import __version__
 from gradcheck.apart import timing
-from gradcheck.cli import options
+from gradcheck.cli import COMMANDS, options
 from gradcheck.cli.options import Given
 from gradcheck.cli.output import check_writable, chosen, deliver, extra_reports, write_file
+from gradcheck.cli.values import Overview
 from gradcheck.errors import FileProblem, visible
 from gradcheck.exits import Exit
 from gradcheck.report.reporters import write
@@ -26,14 +28,21 @@ if TYPE_CHECKING:
     from gradcheck.settings import Settings
 
 EPILOG = (
-    "`gradcheck -` reads the program from standard input. `gradcheck batch` checks files of programs, "
-    "`gradcheck functions` lists the functions of the language, `gradcheck selftest` plants faults to test gradcheck."
+    "`gradcheck -` reads the program from standard input. Without --at the derivative is shown and nothing is checked. "
+    "Exit codes: 0 all pass, 1 something fails, 2 the program, a point or an option is unusable, 5 nothing was checked."
 )
 
-Program = Annotated[str, typer.Argument(
-    metavar="PROGRAM", help='A formula, or layers: "y = 3*x + 2; z = y**2; mean(z)".', show_default=False)]  # fmt: skip
+FORMULA = 'A formula, or layers: "y = 3*x + 2; z = y**2; mean(z)".'
+Program = Annotated[str, typer.Argument(metavar="PROGRAM", help=FORMULA, show_default=False)]
 
-checker = typer.Typer(**options.APP)  # type: ignore[arg-type]
+LOOKING = frozenset({"wrt", "color"})
+"""Options that ask for no check: with others a point is missing, without them a program is only looked at."""
+
+checker = typer.Typer(**{**options.APP, "add_completion": True})  # type: ignore[arg-type]
+
+
+def _commands(incomplete: str) -> list[str]:
+    return [name for name in COMMANDS if name.startswith(incomplete)]
 
 
 def _show_version(wanted: bool) -> None:
@@ -54,10 +63,11 @@ def _installed(name: str) -> str:
         return "unknown"
 
 
-@options.command(checker, "gradcheck", Place.CHECK, epilog=EPILOG, no_args_is_help=True)
+@options.command(checker, "gradcheck", Place.CHECK, Overview, epilog=EPILOG, no_args_is_help=True)
 def check(
     given: Given,
-    program: Program,
+    program: Annotated[str, typer.Argument(
+        metavar="PROGRAM", help=FORMULA, show_default=False, autocompletion=_commands)],
     _version: Annotated[bool, typer.Option(
         "--version", "-V", callback=_show_version, is_eager=True,
         help="Show the versions of gradcheck and its libraries.")] = False,
@@ -67,6 +77,9 @@ def check(
     form, more = chosen(given["format"], output, "table"), extra_reports(given["report"] or ())
     check_writable([output, repro, *(path for _, path in more)])
     text = program_text(program)
+    if not given.at and _only_looks(given):
+        with timing(given["timeout"]):
+            _look(text, settings)
     with timing(given["timeout"]):
         run = _run(text, given.at, settings)
     from gradcheck.suite import Check, single
@@ -79,6 +92,27 @@ def check(
     if run.exit is Exit.NOTHING:
         print("nothing was checked: the program has no input to differentiate by", file=sys.stderr)
     raise typer.Exit(Exit.PASS if given["exit-zero"] and run.exit is Exit.FAIL else run.exit)
+
+
+def _only_looks(given: Given) -> bool:
+    """Tell whether nothing was asked to be checked: neither by an option, nor by the settings, nor by a build."""
+    return given.spoken <= LOOKING and not given["assert"] and not os.environ.get("CI", "").strip()
+
+
+def _look(text: str, settings: Settings) -> None:
+    """Show the derivative of a program and end, unless there is none to show."""
+    from gradcheck.parse import parse
+
+    program = parse(text)
+    settings.validate(program.inputs)
+    if not program.inputs:
+        return
+    from gradcheck.report.sketch import sketch
+
+    lines = sketch(program, settings.wrt or program.inputs)
+    if lines is not None:
+        print("\n".join(lines))
+        raise typer.Exit(Exit.PASS)
 
 
 def _run(text: str, at: Sequence[str], settings: Settings) -> Run:

@@ -23,9 +23,18 @@ class Format(StrEnum):
     JSON = "json"
 
 
+def _functions(incomplete: str) -> list[str]:
+    from gradcheck.functions import known_names
+
+    return [name for name in known_names() if name.startswith(incomplete)]
+
+
 @lister.command("functions", cls=Command, context_settings=CONTEXT)
 def list_functions(
-    name: Annotated[str | None, typer.Argument(metavar="NAME", help="Only this one.", show_default=False)] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="NAME", help="Only this one, in full.", show_default=False, autocompletion=_functions),
+    ] = None,
 ) -> None:
     """List the functions of the language: how they are called, what they mean, where they are defined."""
     from gradcheck.report.functions import write

@@ -89,7 +89,9 @@ class Given:
 Run = Callable[..., None]
 
 
-def command(app: typer.Typer, name: str, place: Place, **more: Any) -> Callable[[Run], Run]:
+def command(
+    app: typer.Typer, name: str, place: Place, cls: type[Command] = Command, **more: Any
+) -> Callable[[Run], Run]:
     """Return a decorator that makes a command of a function of what is Given, and of its own arguments.
 
     The command has the options that the table of settings has for its place.
@@ -108,7 +110,7 @@ def command(app: typer.Typer, name: str, place: Place, **more: Any) -> Callable[
         parameters = [*arguments[:1], *map(_parameter, rows), *arguments[1:]]
         run.__signature__ = inspect.Signature([first, *parameters])  # type: ignore[attr-defined]
         run.__doc__ = function.__doc__
-        app.command(name, cls=Command, context_settings=CONTEXT, **more)(run)
+        app.command(name, cls=cls, context_settings=CONTEXT, **more)(run)
         return function
 
     return decorate
@@ -130,10 +132,28 @@ def _is_spoken(context: typer.Context, row: Setting) -> bool:
     return getattr(context.get_parameter_source(row.parameter), "name", "") == "COMMANDLINE"
 
 
+def _words(row: Setting) -> Sequence[str]:
+    """Return the words that a setting may have, where there are but a few."""
+    if row.name == "format":
+        return names(EXPLANATION if Place.EXPLAIN in row.at else RESULTS)
+    return row.kind.among
+
+
+def _completion(row: Setting) -> Callable[[str], list[str]] | None:
+    """Return what gives the words that a begun one may become; of several with commas it is the last."""
+    among = _words(row)
+
+    def completed(incomplete: str) -> list[str]:
+        before, comma, last = incomplete.rpartition(",")
+        return [f"{before}{comma}{word}" for word in among if word.startswith(last)]
+
+    return completed if among else None
+
+
 def _metavar(row: Setting) -> str | None:
     """Return what stands for the value in the help: the words, where these are few."""
-    if row.name == "format":
-        return f"[{'|'.join(names(EXPLANATION if Place.EXPLAIN in row.at else RESULTS))}]"
+    if not row.metavar and _words(row):
+        return f"[{'|'.join(_words(row))}]"
     return "" if row.kind.form is Form.COUNT else row.metavar or None
 
 
@@ -147,7 +167,7 @@ def _parameter(row: Setting) -> inspect.Parameter:
         names = [*(f"{one}/--no-{one[2:]}" for one in long), *(one for one in row.shorts if one not in long)]
     info = typer.Option(
         *names, help=row.help, show_default=row.default is not None,
-        metavar=_metavar(row), count=row.kind.form is Form.COUNT,
+        metavar=_metavar(row), count=row.kind.form is Form.COUNT, autocompletion=_completion(row),
     )  # fmt: skip
     return inspect.Parameter(
         row.parameter, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, info]

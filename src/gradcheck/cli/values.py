@@ -10,6 +10,8 @@ from typing import Any
 
 from typer.core import TyperCommand
 
+from gradcheck.cli import LISTED
+
 OTHER = object()
 """Stands for a value that is not plain."""
 
@@ -23,6 +25,16 @@ class Command(TyperCommand):
         for one in parameters:
             _quicken(one)
         return parameters
+
+
+class Overview(Command):
+    """The command that is one program, whose help begins with an example of every command."""
+
+    def format_help_text(self, ctx: Any, formatter: Any) -> None:
+        """Write what the command does, and the commands."""
+        super().format_help_text(ctx, formatter)
+        with formatter.section("Commands"):
+            formatter.write_dl([(one.example, one.meaning) for one in LISTED.values()], col_max=40)
 
 
 @dataclass(frozen=True, slots=True)

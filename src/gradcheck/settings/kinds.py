@@ -40,12 +40,13 @@ class Kind:
     """What values a setting takes.
 
     ``read`` returns what a value means, ``schema`` describes the values of TOML; its references are to the definitions
-    of the schema of expression files. ``form`` says how the command line takes it.
+    of the schema of expression files. ``form`` says how the command line takes it, ``among`` which words there are.
     """
 
     read: Reader
     schema: Schema
     form: Form = Form.TEXT
+    among: tuple[str, ...] = ()
 
     def on_the_command_line(self, given: Any) -> Any:
         """Return the value that the command line's texts stand for; raises GradcheckError.
@@ -101,8 +102,9 @@ def ref(name: str) -> Schema:
     return {"$ref": f"#/$defs/{name}"}
 
 
+_DTYPES, _VERDICTS = tuple(FORMATS), tuple(one.value for one in Verdict)
 _engine = readers.one_of("engine", ENGINES_)
-_dtype, _verdict = readers.one_of("dtype", FORMATS), readers.one_of("verdict", Verdict)
+_dtype, _verdict = readers.one_of("dtype", _DTYPES), readers.one_of("verdict", _VERDICTS)
 
 
 def _whole(least: int, most: int, form: Form = Form.NUMBER) -> Kind:
@@ -112,7 +114,7 @@ def _whole(least: int, most: int, form: Form = Form.NUMBER) -> Kind:
 
 def choice(what: str, among: tuple[str, ...]) -> Kind:
     """Return the kind of one word among some."""
-    return Kind(readers.one_of(what, among), {"enum": list(among)})
+    return Kind(readers.one_of(what, among), {"enum": list(among)}, among=among)
 
 
 MAX_VERBOSE = 9
@@ -132,16 +134,18 @@ POINTS     = Kind(point_texts, {
         {"type": "array", "minItems": 1, "items": ref("inputs")},
         {"type": "array", "minItems": 1, "items": ref("value")}],
     "examples": ["2", "x=-2:2:9", {"x": 2, "w": "randn(2,3)"}, [{"x": 1}, {"x": 2}]]}, Form.TEXTS)
-DTYPES     = Kind(lambda value: tuple(map(_dtype, readers.some(value))), one_or_several(ref("dtypes"), 1), Form.WORDS)
-DTYPE      = Kind(lambda value: (_dtype(value),), ref("dtypes"))
+DTYPES     = Kind(lambda value: tuple(map(_dtype, readers.some(value))),
+                  one_or_several(ref("dtypes"), 1), Form.WORDS, _DTYPES)
+DTYPE      = Kind(lambda value: (_dtype(value),), ref("dtypes"), among=_DTYPES)
 DEVICE     = Kind(readers.device, {"type": "string", "pattern": f"^{readers.DEVICE}$"})
 WORDS      = Kind(readers.some, one_or_several(ref("text"), 1), Form.WORDS)
-VERDICTS   = Kind(lambda value: tuple(map(_verdict, readers.words(value))), one_or_several(ref("verdict")), Form.WORDS)
+VERDICTS   = Kind(lambda value: tuple(map(_verdict, readers.words(value))),
+                  one_or_several(ref("verdict")), Form.WORDS, _VERDICTS)
 GRADIENT   = Kind(readers.gradient, ref("gradient"), Form.TEXTS)
 WAYS       = Kind(lambda value: ways(readers.words(value)), one_or_several({
     "type": "string", "pattern": r"^(all|(rev|fwd)(-(rev|fwd)){0,3}|(double|triple)-backward)$"}, 1), Form.WORDS)
 ENGINES    = Kind(lambda value: tuple(map(_engine, readers.words(value))),
-    one_or_several({"enum": list(ENGINES_)}, 1), Form.WORDS)
+    one_or_several({"enum": list(ENGINES_)}, 1), Form.WORDS, tuple(ENGINES_))
 ORDER      = _whole(1, MAX_ORDER)
 COTANGENT  = Kind(readers.cotangent, {"type": "string", "pattern": "^(ones|random|@.+)$"})
 TOLERANCE  = Kind(readers.tolerance, {"type": "number", "minimum": 0}, Form.NUMBER)

@@ -30,7 +30,7 @@ from gradcheck.autograd import DTYPES, Operation
 from gradcheck.diagnose.alone import array, isolate, tensors
 from gradcheck.exact import START_BITS
 from gradcheck.formats import FORMATS, Ball, Dyadic, Format
-from gradcheck.functions import ELEMENTWISE, Elementwise
+from gradcheck.functions import COMPOSITE, ELEMENTWISE, Composite, Elementwise
 from gradcheck.parse import parse
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
@@ -40,6 +40,11 @@ WIDTH, ALONE = 64, 8
 
 EXPONENT = 3000
 """Of the numbers that are looked at; exp has others."""
+
+ROWS: dict[str, Elementwise | Composite] = ELEMENTWISE | {
+    row.name: row for row in COMPOSITE.values() if isinstance(row.definition, str) and row.args == ("x",)
+}
+"""Functions of one number, those among them that are defined by a line, and functions of some numbers."""
 
 FAULTS = {"sinh", "cosh", "fmod", "remainder"}
 """Rows whose SIMD code returns infinity or nan for a number that the format holds: sinh and cosh above 88.98 in float32
@@ -89,13 +94,13 @@ def numbers(random: np.random.Generator, fmt: Format, count: int) -> Floats:
     return np.array([min(max(fmt.round(Fraction(one)), -fmt.largest), fmt.largest) for one in drawn])
 
 
-def traced(row: Elementwise, point: dict[str, Floats], dtype: str) -> Operation:
+def traced(row: Elementwise | Composite, point: dict[str, Floats], dtype: str) -> Operation:
     """Return what torch makes of a row with a cotangent of its own for every number."""
     program = parse(f"{row.name}({', '.join(row.args)})*seed")
     return autograd.backward(program, point, row.args, dtype=dtype, traced=True).operations[0]
 
 
-def measure(row: Elementwise, dtype: str, random: np.random.Generator) -> Iterator[tuple[str, str, Worst]]:
+def measure(row: Elementwise | Composite, dtype: str, random: np.random.Generator) -> Iterator[tuple[str, str, Worst]]:
     """Yield the worst of the value and of what is pulled to each argument, in a vector and alone."""
     fmt = FORMATS[dtype]
     drawn = {name: numbers(random, fmt, WIDTH) for name in row.args}
@@ -134,7 +139,7 @@ def held(one: Operation, fmt: Format, way: str) -> Iterator[tuple[str, str, Wors
 def run(seconds: float, seed: int, only: list[str]) -> dict[tuple[str, str, str, str], Worst]:
     """Return the worst of every row, dtype, tensor and way to run."""
     found: dict[tuple[str, str, str, str], Worst] = {}
-    rows = [row for row in ELEMENTWISE.values() if not only or row.name in only]
+    rows = [row for row in ROWS.values() if not only or row.name in only]
     random, end = np.random.default_rng(seed), time.monotonic() + seconds
     while time.monotonic() < end:
         for row in rows:

@@ -15,13 +15,15 @@ from gradcheck.diagnose.alone import Isolated, array, isolate, tensors
 from gradcheck.diagnose.floats import LARGE
 from gradcheck.exact import START_BITS
 from gradcheck.formats import FORMATS, Ball, Dyadic
-from gradcheck.functions import ELEMENTWISE
+from gradcheck.functions import COMPOSITE, ELEMENTWISE, Composite, Elementwise
 from gradcheck.parse import parse
 
 Record = dict[str, Any]
 """A row, a dtype, what torch returned (its value, or what flows back to an argument), where, and the parts it took."""
 
 PATH = Path(__file__).parent / "worst.json"
+
+ROWS: dict[str, Elementwise | Composite] = ELEMENTWISE | COMPOSITE
 
 WAYS = {"balls": 1, "arrays": LARGE}
 """How an enclosure is evaluated, and from how many copies of a point on."""
@@ -44,7 +46,7 @@ def part(one: Record, way: str) -> float:
 
 def alone(one: Record, count: int) -> tuple[Isolated, Operation]:
     """Return an operation by itself, at as many copies of a point as are asked for."""
-    row = ELEMENTWISE[one["row"]]
+    row = ROWS[one["row"]]
     numbers = [np.full(count, float.fromhex(text)) for text in one["at"]]
     point = dict(zip((*row.args, "seed"), numbers, strict=True))
     program = parse(f"{row.name}({', '.join(row.args)})*seed")

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from math import inf, nan
+from math import inf, nan, nextafter
 from typing import Any
 
 import numpy as np
 import pytest
 from flint import arb
+from hypothesis import given
+from hypothesis import strategies as st
 
-from gradcheck.bounds import Bounds, Enclosures, Known
+from gradcheck.bounds import Bounds, Enclosures, Known, outward
 from gradcheck.case import check, climb
 from gradcheck.exact import ends, matrices, middles
 from gradcheck.exact.elements import ZERO, Undefined
@@ -62,6 +64,16 @@ def test_the_ends_of_balls_in_float64_hold_the_number_and_nothing_is_made_of_no_
     assert low[2] < 0 < high[2]
     assert np.isnan([*low[3:], *high[3:]]).all()
     np.testing.assert_array_equal(middles(values), [1 / 3, 2.0, 0.0, nan, nan, nan])
+
+
+@given(st.integers(-(2**70), 2**70), st.integers(-1140, 960), st.integers(0, 2**60))
+def test_ends_are_rounded_outwards_and_no_farther_than_to_the_next_float(man: int, exp: int, width: int) -> None:
+    low, high = Dyadic(man, exp), Dyadic(man + width, exp)
+    down, up = outward(Ball(low, high))
+    assert down == -inf or Dyadic.of(down) <= low
+    assert up == inf or high <= Dyadic.of(up)
+    assert nextafter(down, inf) == inf or low < Dyadic.of(nextafter(down, inf))
+    assert nextafter(up, -inf) == -inf or Dyadic.of(nextafter(up, -inf)) < high
 
 
 # --- ways that only large programs take -----------------------------------------------------------

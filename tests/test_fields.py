@@ -95,3 +95,9 @@ def test_the_sign_of_a_zero_decides_only_where_the_row_says_so(row: Elementwise)
                 ends.append(float(function(row.name)(*args)))
             apart = apart or (all(map(isfinite, ends)) and ends[0] != ends[1])
     assert row.signed_zeros == apart
+
+
+@ROWS
+def test_a_budget_in_machine_intervals_is_a_promise_of_a_library(row: Elementwise) -> None:
+    """None, one rounding or two, 4 ULP of NumPy's SIMD code, and what Python's erf and erfc and a quotient have."""
+    assert getattr(row.machine, "budget", 0) in (0, 1, 2, 4, 8, 12)

@@ -280,3 +280,15 @@ def at_ones(text: str, fmt: Format) -> list[tuple[float, float]]:
     compare(core, point, fmt)
     found, _ = enclose_rounded(core, point, fmt, ["out"])
     return [(float(found["out"].lower[k]), float(found["out"].upper[k])) for k in (0, 2)]
+
+
+@ALL
+@pytest.mark.parametrize(
+    "text", ["maximum(exp(x), exp(y)*z)", "minimum(exp(x), exp(y)*z)", "clamp(exp(x), exp(y)*z, 99)"]
+)
+def test_of_two_that_may_be_either_the_hull_is_taken_as_in_balls(text: str, fmt: Format) -> None:
+    """A few roundings apart, where the enclosures of both overlap and neither holds the other."""
+    steps = np.arange(-8, 9)
+    apart = 1 + steps * 2.0 ** (1 - fmt.precision)
+    point = rounded({"x": np.full(17, 0.3), "y": np.full(17, 0.3), "z": apart}, fmt)
+    assert not compare(lower(parse(text), shapes(point), nodes=True, as_torch=True), point, fmt)

@@ -13,12 +13,16 @@ from flint import arb
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gradcheck.exact import powers
+from gradcheck.exact.powers import power
+from gradcheck.exact.precision import working_precision
 from gradcheck.exact.series import (
     ENDLESS,
     NOWHERE,
     UNKNOWN,
     Frame,
     Gap,
+    NeedsRoot,
     Series,
     constant,
     cut,
@@ -61,10 +65,8 @@ def multiplied(a: Terms, b: Terms) -> Terms:
 def known(a: Series, b: Series, what: Callable[[Terms, Terms], Terms], made: Series) -> None:
     """Assert that a series has all the terms below its remainder that the polynomials have."""
     wanted = what(polynomial(a), polynomial(b))
-    for power in range(-8, int(min(made.order, 16))):
-        assert (
-            made.at(power) == arb(wanted.get(power, Fraction(0)).numerator) / wanted.get(power, Fraction(0)).denominator
-        )
+    for k in range(-8, int(min(made.order, 16))):
+        assert made.at(k) == arb(wanted.get(k, Fraction(0)).numerator) / wanted.get(k, Fraction(0)).denominator
     assert made.at(int(made.order)) is None if made.order < ENDLESS else True
 
 
@@ -100,9 +102,9 @@ def test_a_quotient_times_its_divisor_is_what_was_divided(a: Series, b: Series) 
         assert made is (NOWHERE if b.order == ENDLESS else UNKNOWN)
         return
     back = made * b
-    for power in range(-8, int(min(back.order, a.order, 16))):
-        assert (back.at(power) - a.at(power)).contains(0)
-        assert abs(float(back.at(power) - a.at(power))) < 1e-12
+    for k in range(-8, int(min(back.order, a.order, 16))):
+        assert (back.at(k) - a.at(k)).contains(0)
+        assert abs(float(back.at(k) - a.at(k))) < 1e-12
     digits = min(a.order - a.low, b.order - b.low, FRAME.width)
     assert made.order >= a.low - b.low + digits if a.terms else made.order == a.order - b.low
     assert made.meets == (a.meets and b.meets and b.low == 0)
@@ -163,11 +165,11 @@ def test_a_gap_stays_one_and_where_no_value_is_counts_more() -> None:
 def test_what_two_series_have_in_common_is_said_of_either(a: Series, b: Series) -> None:
     both, one_of = cut(a, b), either(a, b)
     assert both.meets == one_of.meets == (a.meets and b.meets)
-    for power in range(-8, 16):
-        x, y = a.at(power), b.at(power)
-        if power < both.order:
-            assert x == y == both.at(power)
-            assert one_of.at(power) == x
+    for k in range(-8, 16):
+        x, y = a.at(k), b.at(k)
+        if k < both.order:
+            assert x == y == both.at(k)
+            assert one_of.at(k) == x
     ends = int(both.order) if both.order < ENDLESS else 16
     if both.order < ENDLESS and a.at(ends) is not None and b.at(ends) is not None:
         assert a.at(ends) != b.at(ends)
@@ -184,3 +186,57 @@ def test_a_remainder_is_known_by_its_order_alone() -> None:
         assert (made.order, made.terms, made.sign, made.bounded) == (order, (), None, order >= 0)
         assert made.at(order) is None
         assert made.at(order - 1) == 0
+
+
+# --- powers ---------------------------------------------------------------------------------------
+
+
+def test_powers_of_nothing_are_nothing_but_where_they_are_not_known_or_nowhere() -> None:
+    zero = constant(arb(0), LIKE)
+    for exponent in (Fraction(1, 2), Fraction(2), Fraction(5, 3)):
+        assert same(power(zero, exponent), zero)
+        assert power(zero, -exponent) is NOWHERE
+    assert same(power(zero, Fraction(0)), constant(arb(1), LIKE))
+    small = remainder(3, LIKE)
+    assert same(power(small, Fraction(2)), remainder(6, LIKE))
+    for exponent in (Fraction(-1), Fraction(1, 2), Fraction(-1, 2)):
+        assert power(small, exponent) is UNKNOWN
+
+
+@given(drawn(), st.sampled_from((2, 3)), st.sampled_from((1, 2, -1, -3)))
+def test_a_power_of_a_root_is_the_root_of_a_power(a: Series, root: int, whole: int) -> None:
+    """What has an odd power of ``t`` at its head asks for a root of ``t``; below 0 there is none."""
+    if not a.terms:
+        return
+    exponent = Fraction(whole, root)
+    if a.sign == -1 and exponent.denominator > 1:
+        assert power(a, exponent) is NOWHERE
+        return
+    if (a.low * exponent).denominator > 1:
+        with pytest.raises(NeedsRoot) as needed:
+            power(a, exponent)
+        assert needed.value.index == (a.low * exponent).denominator
+        return
+    made, wanted = power(power(a, exponent), Fraction(root)), power(a, Fraction(whole))
+    for k in range(-20, int(min(made.order, wanted.order, 20))):
+        assert abs(float(made.at(k) - wanted.at(k))) < 1e-9 * (1 + abs(float(wanted.at(k))))
+    assert made.order >= made.low + min(a.order - a.low, FRAME.width)
+    assert made.meets == (a.meets and (exponent > 0 or a.low == 0))
+
+
+@given(drawn(), st.integers(1, 5))
+def test_a_whole_power_is_the_product_so_many_times(a: Series, n: int) -> None:
+    made, wanted = power(a, Fraction(n)), a
+    for _ in range(n - 1):
+        wanted = wanted * a
+    for k in range(-20, int(min(made.order, wanted.order, 20))):
+        assert made.at(k) is not None
+        assert abs(float(made.at(k) - wanted.at(k))) <= 1e-9 * (1 + abs(float(wanted.at(k))))
+
+
+def test_a_power_of_an_infinity_is_no_number_and_ends_no_process() -> None:
+    """FLINT's root does, where an infinity has a radius: one that is a power of a root itself has one."""
+    with working_precision(1_025):
+        for value in (arb("inf"), arb("inf").sqrt() ** 3, arb(0, arb("inf")), arb("nan")):
+            for exponent in (Fraction(1, 2), Fraction(2, 3), Fraction(4, 5), Fraction(3)):
+                assert not powers._number_power(value, exponent).is_finite()

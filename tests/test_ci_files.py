@@ -18,6 +18,7 @@ from typer.main import get_command
 from gradcheck import cli
 from gradcheck.exits import Exit
 from gradcheck.report.reporters import REPORTERS, RESULTS, names
+from gradcheck.settings.table import Place, settings_of
 
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "ci.md").read_text("utf-8")
@@ -138,10 +139,11 @@ def test_the_page_lists_the_inputs_of_the_action() -> None:
 
 def test_the_page_lists_the_options_of_the_plugin() -> None:
     section = PAGE.partition("## pytest")[2].partition("\n## ")[0]
-    source = (ROOT / "src" / "gradcheck" / "pytest_plugin.py").read_text("utf-8")
-    for add, column in (("addoption", r"^\| `(--[\w-]+)"), ("addini", r"^\|[^|]*\| `(\w+)` \|")):
-        listed = re.findall(column, section, re.MULTILINE)
-        assert sorted(listed) == sorted(re.findall(rf'{add}\("(.*?)"', source))
+    names = [row.name for row in settings_of(Place.PYTEST)]
+    options = ["--gradcheck", *(f"--gradcheck-{name}" for name in names)]
+    keys = ["gradcheck_files", *(f"gradcheck_{name}" for name in names)]
+    for wanted, column in ((options, r"^\| `(--[\w-]+)"), (keys, r"^\|[^|]*\| `(\w+)` \|")):
+        assert sorted(re.findall(column, section, re.MULTILINE)) == sorted(wanted)
 
 
 def test_the_links_of_the_page_lead_somewhere() -> None:

@@ -155,7 +155,7 @@ def test_github_gets_annotations_and_a_summary_by_itself(files: Path) -> None:
     summary = files / "summary.md"
     made = batch(files, "bad.toml", GITHUB_ACTIONS="true", GITHUB_STEP_SUMMARY=str(summary))
     assert made.returncode == Exit.FAIL
-    assert made.stdout.startswith("::error file=bad.toml,line=2,title=")
+    assert made.stdout.startswith("::error file=bad.toml,line=4,endLine=4,col=23,endColumn=29,title=")
     assert "overflow" in summary.read_text("utf-8")
     table = batch(files, "bad.toml", "--format", "table", GITHUB_ACTIONS="true")
     assert "::error" not in table.stdout

@@ -142,7 +142,7 @@ def _nested(values: Floats, number: Callable[[float], str] | None = None) -> str
 def hexadecimal(value: float) -> str:
     """Return all bits of a float, without trailing zeros.
 
-    >>> hexadecimal(100.0), hexadecimal(-0.1), hexadecimal(inf)
+    >>> hexadecimal(100.0), hexadecimal(-0.1), hexadecimal(float("inf"))
     ('0x1.9p+6', '-0x1.999999999999ap-4', 'inf')
     """
     mantissa, p, exponent = value.hex().partition("p")

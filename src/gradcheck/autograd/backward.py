@@ -114,8 +114,8 @@ def _arrivals(tensors: Sequence[torch.Tensor]) -> dict[int, tuple[torch.Tensor, 
     """Return what will have come back to each tensor, by its identity, once the backward pass has run, and a copy."""
     arrived: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
 
-    def keep(place: int, gradient: torch.Tensor) -> None:
-        if gradient.layout is torch.strided:
+    def keep(place: int, gradient: torch.Tensor | None) -> None:
+        if gradient is not None and gradient.layout is torch.strided:
             arrived[place] = gradient.detach(), gradient.detach().clone()
 
     for one in tensors:

@@ -232,7 +232,7 @@ def _argument_value(finding: Finding, graph: Graph) -> str:
         return ", ".join(map(graph.text, site.call.args))
     if any(len(set(arg.elements)) > 1 for _, arg in given):
         return "these elements"
-    numbers = [_torch(graph, arg.elements[0]) for _, arg in given]
+    numbers = [_torch(graph, arg.elements[0] + 0.0) for _, arg in given]  # 0 has no sign where a function jumps
     if len(given) == 1:
         return numbers[0]
     return ", ".join(f"{_text(graph, source)} = {number}" for (source, _), number in zip(given, numbers, strict=True))

@@ -109,7 +109,7 @@ def worst(run: Run) -> Element | None:
     >>> from gradcheck import check
     >>> found = worst(check("log(1+exp(x))", x=[1, 100, 2]))
     >>> found.where, found.message
-    ('x = 100 in float32', 'autograd nan, exact 1: overflow at exp(x)')
+    ('x[1] = 100 in float32', 'autograd nan, exact 1: overflow at exp(x)')
     """
     ranked = (one for outcome in run.leading() for one in _leading(outcome))
     return max(ranked, key=lambda one: (one.verdict in run.failing, one.rank, one.blame is not None), default=None)

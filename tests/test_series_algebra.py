@@ -235,8 +235,8 @@ def test_a_whole_power_is_the_product_so_many_times(a: Series, n: int) -> None:
 
 
 def test_a_power_of_an_infinity_is_no_number_and_ends_no_process() -> None:
-    """FLINT's root does, where an infinity has a radius: one that is a power of a root itself has one."""
+    """That of FLINT's root does, where an infinity has a radius, as a sum with one has."""
     with working_precision(1_025):
-        for value in (arb("inf"), arb("inf").sqrt() ** 3, arb(0, arb("inf")), arb("nan")):
+        for value in (arb("inf"), arb("inf") + arb(0.8).sqrt(), arb(0, arb("inf")), arb("nan")):
             for exponent in (Fraction(1, 2), Fraction(2, 3), Fraction(4, 5), Fraction(3)):
                 assert not powers._number_power(value, exponent).is_finite()

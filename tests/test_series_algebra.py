@@ -188,6 +188,18 @@ def test_a_remainder_is_known_by_its_order_alone() -> None:
         assert made.at(order - 1) == 0
 
 
+@pytest.mark.parametrize("low", [-2, 0, 3])
+@pytest.mark.parametrize("zeros", [0, 1, 2])
+def test_a_series_is_cut_to_its_width_behind_the_first_term_that_is_not_0(low: int, zeros: int) -> None:
+    terms = [arb(0)] * zeros + [arb(1)] * (FRAME.width + 3) + [arb(0)] * 2
+    made = series(low, terms, ENDLESS, LIKE)
+    assert (made.low, len(made.terms), made.order) == (low + zeros, FRAME.width, low + zeros + FRAME.width)
+    whole = series(low, terms[: zeros + FRAME.width], ENDLESS, LIKE)
+    assert (whole.low, len(whole.terms), whole.order) == (low + zeros, FRAME.width, ENDLESS)
+    short = series(low, terms, low + zeros + 2, LIKE)
+    assert short.order == low + zeros + 2
+
+
 # --- powers ---------------------------------------------------------------------------------------
 
 

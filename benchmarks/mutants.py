@@ -13,7 +13,7 @@ import argparse
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -50,17 +50,23 @@ EQUIVALENT = Path(__file__).parent / "mutation" / "equivalent.txt"
 
 
 class Selected:
-    """A pytest plugin that keeps the examples of the changed file and, behind them, the chosen tests in their order."""
+    """A pytest plugin that keeps the chosen tests, in their order.
 
-    def __init__(self, change: Change, chosen: Chosen) -> None:
-        self.path = change.path
+    Before them it has the examples of the changed file, and tests that are there because of the change alone.
+    """
+
+    def __init__(self, change: Change, chosen: Chosen, known: Container[str]) -> None:
+        self.path, self.known = change.path, known
         self.order = {name: k for k, name in enumerate(chosen.tests)}
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Keep and sort."""
-        places = {item: -1 if item.nodeid.startswith(self.path) else self.order.get(item.nodeid) for item in items}
+        places = {item: self.order.get(item.nodeid, self.first(item.nodeid)) for item in items}
         kept = [(place, item) for item, place in places.items() if place is not None]
         items[:] = [item for _, item in sorted(kept, key=lambda one: one[0])]
+
+    def first(self, name: str) -> int | None:
+        return -1 if name.startswith(self.path) or name not in self.known else None
 
 
 def drawn(files: list[Path], count: int, seed: int) -> Iterator[Change]:
@@ -74,10 +80,12 @@ def drawn(files: list[Path], count: int, seed: int) -> Iterator[Change]:
         yield one
 
 
-def _run(change: Change, chosen: Chosen) -> int:
+def _run(change: Change, chosen: Chosen, known: Container[str]) -> int:
     path = ROOT / change.path
     sys.meta_path.insert(0, Changed(path, change.applied(path.read_text())))
-    return pytest.main(["-qx", *OPTIONS, "--tb=no", change.path, *chosen.files], plugins=[Selected(change, chosen)])
+    return pytest.main(
+        ["-qx", *OPTIONS, "--tb=no", change.path, *chosen.files], plugins=[Selected(change, chosen, known)]
+    )
 
 
 def readers() -> dict[str, set[str]]:
@@ -134,7 +142,7 @@ def main() -> int:
 def tried(sample: Iterable[Change], tests: Tests, seconds: float, jobs: int) -> Iterator[tuple[Change, Chosen, bool]]:
     """Yield every change with the tests that tried it, and whether it was killed."""
     chosen = {change: tests.choose(change, seconds) for change in sample}
-    works = [(change, partial(_run, change, one), 20 + 5 * one.seconds) for change, one in chosen.items()]
+    works = [(change, partial(_run, change, one, tests.calls), 20 + 5 * one.seconds) for change, one in chosen.items()]
     for change, code in in_parallel(works, jobs):
         yield change, chosen[change], code not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
 

@@ -134,3 +134,9 @@ def test_a_check_makes_no_text_that_nobody_reads(monkeypatch: pytest.MonkeyPatch
 def test_what_does_not_hold_is_told_as_what_does(condition: str, opposite: str) -> None:
     assert formula(f"where({condition}, 3, x**2)", {"x": ()}) == f"where({opposite}, 2*x, 0)"
     assert formula(f"where({condition}, x**2, 3)", {"x": ()}) == f"where({condition}, 2*x, 0)"
+
+
+@pytest.mark.parametrize("constant", ["pi", "e"])
+def test_a_constant_by_itself_is_told_by_its_name(constant: str) -> None:
+    assert formula(f"x*{constant}", {"x": ()}) == constant
+    assert formula(f"x**2*{constant}", {"x": ()}) in (f"2*{constant}*x", f"2*x*{constant}")

@@ -9,9 +9,11 @@ from math import floor, isfinite
 from random import Random
 
 import pytest
+from flint import arb
 
 from gradcheck.case import check
 from gradcheck.compare import Judgement
+from gradcheck.exact.limits import Scale
 from gradcheck.outcome import Outcome
 from gradcheck.settings import Settings
 from gradcheck.verdict import Verdict
@@ -194,3 +196,31 @@ def test_a_value_on_a_branch_of_its_own_has_the_slopes_of_the_branches_beside_it
 def test_a_jump_that_no_value_shows_hides_no_derivative(text: str, point: list[float]) -> None:
     found = check(text, {"v": point}, settings=Settings(dtypes=("float64",)))[0].gradients[0]
     assert {one.verdict for one in found.judgements} == {Verdict.AGREE}
+
+
+# --- what counts as a limit ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("least", [0, 20, 1_000])
+def test_what_is_0_as_far_as_can_be_told_is_judged_by_the_smallest_number_that_the_program_meets(least: int) -> None:
+    """A ball around 0 counts as 0 where it is 60 bits below that number; else a difference has to shrink."""
+    scale = Scale(least, 0)
+    for bits, settled in ((61, True), (59, False)):
+        assert scale.settles(arb(0), arb(0, arb(2) ** -(bits + least))) is settled
+    for shrunk, settled in ((2.0**-9, True), (2.0**-7, False)):
+        assert scale.settles(arb(1), arb(shrunk)) is settled
+    assert [float(-one.log() / arb(2).log()) for one in scale.steps[:1]] == [pytest.approx(140 + least)]
+    assert scale.bits == 1_024 + 4 * least
+
+
+def test_slopes_have_a_limit_they_settle_at_or_grow_or_neither_is_told() -> None:
+    scale = Scale(0, 0)
+    near = scale.approach([arb(1) + arb(2) ** -20, arb(1) + arb(2) ** -40, arb(1) + arb(2) ** -80])
+    assert near.ball is not None
+    assert near.ball.contains(1.0)
+    assert not near.infinite
+    for sign in (1, -1):
+        assert scale.approach([arb(sign * 10), arb(sign * 20), arb(sign * 30)]).infinite == sign
+    for slopes in ([arb(1), arb(2), arb(1)], [arb(3), arb(2), arb(1)], [arb(1), arb("nan"), arb(1)]):
+        found = scale.approach(slopes)
+        assert (found.slope, found.infinite) == (None, 0)

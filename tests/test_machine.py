@@ -27,6 +27,7 @@ from gradcheck.exact.machine.arithmetic import Interval
 from gradcheck.exact.machine.elements import Element
 from gradcheck.exact.machine.evaluate import Run, enclose
 from gradcheck.exact.machine.sharper import FORMS, sharpened
+from gradcheck.exact.machine.steady import unsteady
 from gradcheck.formats import FORMATS
 from gradcheck.functions import ELEMENTWISE, Elementwise
 from gradcheck.functions.machine import Exponential, Monotone, Wave
@@ -328,3 +329,15 @@ def test_an_exact_number_stays_exact() -> None:
     found = enclose(core, {"x": np.array([2.0, 0.5])}, ["out"])["out"]
     np.testing.assert_array_equal(found.lower, [4.0, -0.875])
     np.testing.assert_array_equal(found.upper, [4.0, -0.875])
+
+
+@pytest.mark.parametrize("row", each(row for row in ELEMENTWISE.values() if row.jumps and len(row.args) == 1))
+def test_a_step_may_be_at_the_steps_and_nowhere_else(row: Elementwise) -> None:
+    """Also where an input of the step is not exact."""
+    for text in (f"{row.name}(x)", f"{row.name}(x) + y", f"{row.name}(x*1.0)*y"):
+        core = lower(parse(text), {"x": (5,), "y": (5,)}, nodes=True)
+        point = {"x": np.array([-0.5, 0.0, 0.25, 1.0, 1.5])} | ({"y": np.ones(5)} if "y" in text else {})
+        steps = [False, True, False, row.name in ("floor", "ceil"), False]
+        assert unsteady(core, point, (5,)).tolist() == steps
+    core = lower(parse(f"{row.name}(exp(x))"), {"x": (3,)}, nodes=True)
+    assert unsteady(core, {"x": np.array([-0.5, 0.5, 0.0])}, (3,)).tolist() == [False, False, row.name != "sign"]

@@ -290,5 +290,5 @@ def test_of_two_that_may_be_either_the_hull_is_taken_as_in_balls(text: str, fmt:
     """A few roundings apart, where the enclosures of both overlap and neither holds the other."""
     steps = np.arange(-8, 9)
     apart = 1 + steps * 2.0 ** (1 - fmt.precision)
-    point = rounded({"x": np.full(17, 0.3), "y": np.full(17, 0.3), "z": apart}, fmt)
+    point = rounded({"x": np.full(17, 0.3), "y": np.full(17, 0.3), "z": np.asarray(apart, np.float64)}, fmt)
     assert not compare(lower(parse(text), shapes(point), nodes=True, as_torch=True), point, fmt)

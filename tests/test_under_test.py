@@ -387,3 +387,21 @@ def test_what_is_changed_in_place_later_is_kept_as_it_was() -> None:
     assert relu.value == autograd.TorchValue(np.array([1.0, 3.0, 0.0]))
     added = next(one for one in found.operations if one.call.op == "add")
     assert added.value.elements == [1.0, 3.0, -4.0]
+
+
+@pytest.mark.parametrize("op", ["sin", "relu", "maximum"])
+def test_a_clamp_of_ones_own_stands_for_its_halves_and_for_no_other_operation(op: str) -> None:
+    """``clamp_min(x, low)`` is ``clamp(x, low, None)``; whatever else the program has is torch's own."""
+    seen = []
+
+    def own(x: torch.Tensor, low: Any, high: Any) -> torch.Tensor:
+        seen.append((low, high))
+        return torch.clamp(x, low, high)
+
+    args = "x, 0.25" if op == "maximum" else "x"
+    [outcome] = check(
+        f"{op}({args}) + clamp_min(x, 0) + clamp_max(x, 2)", x=0.5, settings=Settings(under_test={"clamp": own})
+    )
+    assert outcome.error is None
+    assert outcome.verdict == "agree"
+    assert {(0.0, None), (None, 2.0)} <= {(low, high) for low, high in seen}

@@ -12,7 +12,7 @@ import torch
 
 from gradcheck import autograd
 from gradcheck.autograd import Backward
-from gradcheck.autograd.vectors import COPIES, MAX_NUMBERS
+from gradcheck.autograd.vectors import COPIES, MAX_NUMBERS, _numbers
 from gradcheck.functions import COMPOSITE, ELEMENTWISE
 from gradcheck.parse import parse
 from table import TENSORS, each, inputs_of, point_of, program_of, samples, texts
@@ -145,6 +145,14 @@ def test_a_program_of_many_numbers_runs_as_it_is() -> None:
     most = MAX_NUMBERS // COPIES // 2
     for size, runs in ((most // 64, 1), (most + 1, 0)):
         assert len(both("x*x*x", {"x": np.ones(size)})[1]) == runs
+
+
+def test_numbers_are_counted_as_they_broadcast() -> None:
+    most = MAX_NUMBERS // COPIES
+    for shapes, runs in ((((1, 4), (most // 4, 1)), 1), (((1, 4), (most // 4 + 1, 1)), 0), (((most + 1,), ()), 0)):
+        point = {name: np.ones(shape) for name, shape in zip(("x", "s"), shapes, strict=True)}
+        assert _numbers(parse("x*s"), point) == COPIES * int(np.prod(np.broadcast_shapes(*shapes)))
+        assert (_numbers(parse("x*s"), point) <= MAX_NUMBERS) == runs
 
 
 def test_the_inputs_are_the_only_ones_tracked_and_stay_as_they_are() -> None:

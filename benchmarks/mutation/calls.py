@@ -11,6 +11,7 @@ from functools import partial
 from hashlib import sha256
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+from math import inf
 from pathlib import Path
 from random import Random
 from time import process_time
@@ -39,6 +40,7 @@ class Calls:
     """What one test did."""
 
     seconds: float
+    """Infinite where it was not tried, or does not pass."""
     functions: frozenset[str]
     """Path and qualified name of every function of the package that ran, a lambda's with its line."""
 
@@ -62,6 +64,7 @@ class Recorder:
         kind = _kind(item)
         if kind not in self.spent:
             _forget()
+        self.tests[item.nodeid] = Calls(inf, frozenset())
         if self.spent.setdefault(kind, 0.0) > EACH:
             return True
         self.passed = True

@@ -30,6 +30,21 @@ OPPOSITE = {
 }  # fmt: skip
 """Names with a counterpart that fits in their place."""
 
+EITHER_WAY = {
+    "max",
+    "min",
+    "maximum",
+    "minimum",
+    "gcd",
+    "product",
+    "plus",
+    "times",
+    "logical_or",
+    "logical_and",
+    "hypot",
+}
+"""Functions of two arguments that may change places."""
+
 LARGE = 16
 """Whole numbers above are doubled and halved, as floats are; others are moved to their neighbours."""
 
@@ -140,7 +155,10 @@ def _call(node: ast.Call) -> Made:
         if keyword.arg not in SAFE:
             yield node, ast.Call(node.func, node.args, [*node.keywords[:k], *node.keywords[k + 1 :]])
     starred = any(isinstance(one, ast.Starred) for one in node.args)
-    if len(node.args) > 1 and not starred and ast.dump(node.args[0]) != ast.dump(node.args[1]):
+    name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+    if len(node.args) < 2 or starred or name in EITHER_WAY:
+        return
+    if ast.dump(node.args[0]) != ast.dump(node.args[1]):
         yield node, ast.Call(node.func, [node.args[1], node.args[0], *node.args[2:]], node.keywords)
 
 

@@ -75,7 +75,7 @@ def _miller(terms: Sequence[Any], exponent: Fraction, size: int) -> list[Any]:
 def _number_power(value: Any, exponent: Fraction) -> Any:
     if exponent.denominator == 1:
         return value**exponent.numerator
-    if not (value.is_finite() or value.is_exact()):  # FLINT's root ends the process where an infinity has a radius
+    if not (value.is_finite() or value.is_exact()):  # a power of FLINT's root of this ends the process
         return arb("nan")
     root = value.sqrt() if exponent.denominator == 2 else value.root(exponent.denominator)
     return root**exponent.numerator

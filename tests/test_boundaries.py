@@ -164,7 +164,7 @@ def _power(g: torch.Tensor, z: torch.Tensor, x: torch.Tensor, y: torch.Tensor) -
     return torch.where(y == 0, torch.ones_like(x), y * x ** (y - 1)) * g, g * z * torch.log(x)
 
 
-def _product(g: torch.Tensor, z: torch.Tensor, x: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, ...]:
+def _product(g: torch.Tensor, z: torch.Tensor, x: torch.Tensor, _y: torch.Tensor) -> tuple[torch.Tensor, ...]:
     return torch.where(x == 0, 0, g * z / x), g * x
 
 
@@ -200,7 +200,7 @@ def told(run: Run) -> set[str]:
 
 @pytest.mark.parametrize("hidden", HIDDEN, ids=lambda one: f"{one.program}, {one.why}")
 def test_a_fault_at_a_boundary_is_found_there_alone(hidden: Hidden) -> None:
-    settings = Settings(dtypes="float64", under_test={hidden.op: hidden.operation})
+    settings = Settings(dtypes=("float64",), under_test={hidden.op: hidden.operation})
     assert check(hidden.program, hidden.at, settings=settings).passed
     run = check(hidden.program, hidden.at, settings=settings, boundaries=True)
     assert run.verdict is Verdict.DISAGREE

@@ -160,5 +160,6 @@ def edges(fmt: Format) -> Iterator[tuple[float, str]]:
         (fmt.largest, "the largest argument"),
     )  # fmt: skip
     for value, what in sizes:
-        yield value, what
-        yield -value, what
+        held = fmt.round(Fraction(value))
+        yield held, what
+        yield -held, what

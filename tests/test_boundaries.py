@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,7 @@ import torch
 from gradcheck.boundaries import MOST, boundary_points, edges, ordinary_points, special
 from gradcheck.boundaries.solve import at_ordinal
 from gradcheck.case import check
+from gradcheck.corpus import load
 from gradcheck.errors import PointProblem
 from gradcheck.formats import FORMATS
 from gradcheck.functions import COMPOSITE, ELEMENTWISE, TENSOR
@@ -24,7 +27,9 @@ from gradcheck.points import parse_points
 from gradcheck.program import Call
 from gradcheck.selftest.planting import planted
 from gradcheck.settings import Settings
+from gradcheck.suite import Check
 from gradcheck.verdict import Verdict
+from oracles import differences
 
 Operation = Callable[..., Any]
 
@@ -212,6 +217,37 @@ def test_a_fault_at_a_boundary_is_found_there_alone(hidden: Hidden) -> None:
 def test_the_fault_alone_is_seen(hidden: Hidden) -> None:
     """Torch itself is right there."""
     assert hidden.why not in told(check(hidden.program, hidden.at, dtype="float64", boundaries=True))
+
+
+# --- no false alarm -----------------------------------------------------------------------------------------------
+
+CORPUS = Path(__file__).parent.parent / "expressions"
+SAMPLED = 6
+"""Checks of the corpus that are tried."""
+FAR = 1e-3
+"""How far from differences of exact values, of their size, a number must be that is called wrong."""
+
+
+def sampled() -> list[Check]:
+    checks = load(sorted(map(str, CORPUS.glob("*.toml"))), settings=Settings()).checks
+    small = [one for one in checks if one.expect.verdict is None and "rand" not in " ".join(one.at)]
+    return random.Random(13).sample(small, SAMPLED)
+
+
+@pytest.mark.parametrize("checked", sampled(), ids=lambda one: one.name)
+def test_what_is_called_wrong_at_a_boundary_is_wrong(checked: Check) -> None:
+    """Differences of exact values know nothing of derivatives, nor of what torch does."""
+    run = check(checked.program, checked.at, settings=replace(checked.settings, boundaries=True, expect=()))
+    assert not any(outcome.error for outcome in run)
+    assert Verdict.ERROR not in run.verdicts()
+    for outcome, gradient in ((one, each) for one in run for each in one.gradients):
+        for k in gradient.judgements.ranked((Verdict.DISAGREE,))[:2]:
+            try:
+                slope = float(differences(outcome.program, gradient.input, outcome.rounded)[k])
+            except AssertionError:  # too steep for differences
+                continue
+            number = gradient.number(k)
+            assert number is None or not abs(number - slope) <= FAR * abs(slope), (outcome, number, slope)
 
 
 def test_no_point_need_be_given() -> None:

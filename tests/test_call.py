@@ -208,6 +208,7 @@ OTHERWISE: dict[str, tuple[object, object]] = {
     "allow": ("lossy, kink", ("lossy", "kink")), "nondet": (2, 2), "ways": ("fwd", (Way.parse("fwd"),)),
     "engines": ("aot_eager", ("aot_eager",)), "cotangent": ("random", "random"), "order": (2, 2),
     "jacobian": (True, True),
+    "boundaries": (True, True),
     "under_test": ({"pow": torch.pow}, {"pow": torch.pow}),
 }  # fmt: skip
 """A value of each setting that is not its default, as people write it, and as it is held."""

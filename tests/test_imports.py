@@ -26,7 +26,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("display", "gradients"),
     ("plan", "outcome", "diagnose"),
     ("nested",),
-    ("few",),
+    ("few", "boundaries"),
     ("case", "repro", "suite"),
     ("selftest", "nest", "corpus", "batch", "explanation"),
     ("report",),

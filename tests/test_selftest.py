@@ -25,6 +25,7 @@ from gradcheck.selftest import RIGHT, Alarm, Tally, Trial, checked, selftest, tr
 from gradcheck.selftest.controls import DTYPES, FORMULAS, HONEST, ODD, Control, controls
 from gradcheck.selftest.faults import FAULTS
 from gradcheck.selftest.planting import Fault
+from gradcheck.selftest.ways import HIDDEN
 from gradcheck.settings import Settings
 from gradcheck.verdict import Verdict
 
@@ -70,6 +71,17 @@ def test_every_fault_is_found_for_what_it_is(fault: Fault) -> None:
 def test_the_fault_alone_is_what_is_wrong(fault: Fault) -> None:
     found = check(fault.program, fault.at, settings=Settings(dtypes=(fault.dtype,))).verdict
     assert found in RIGHT - {Verdict.UNDEFINED}
+
+
+@pytest.mark.parametrize("fault", HIDDEN, ids=lambda fault: fault.name)
+def test_a_hidden_fault_shows_in_its_way_alone(fault: Fault) -> None:
+    """The gradient by backward under ones is right in every element."""
+    settings = Settings(dtypes=(fault.dtype,), under_test={fault.op: fault.operation}, cotangent="ones")
+    assert check(fault.program, fault.at, settings=settings).passed
+
+
+def test_every_way_of_two_steps_has_its_fault() -> None:
+    assert {fault.way for fault in HIDDEN} >= {"rev", "fwd", "double-backward", "rev-rev", "fwd-rev", "fwd-fwd"}
 
 
 def test_there_are_hundreds_of_correct_programs_and_none_twice() -> None:

@@ -130,6 +130,8 @@ def _made(program: Program, texts: list[str], given: Mapping[str, object], setti
     """Return the points."""
     where: dict[str, Any] = {"seed": settings.seed, "directory": settings.directory}
     if not given:
+        if settings.boundaries and not texts:
+            return []
         return parse_points(texts, program.inputs, **where)
     if missing := [name for name in program.inputs if name not in given]:
         raise PointProblem(

@@ -9,6 +9,7 @@ import numpy as np
 
 from gradcheck import autograd, exact, kernels
 from gradcheck.arguments import read
+from gradcheck.boundaries import with_boundaries
 from gradcheck.case.cotangents import Rows
 from gradcheck.case.inquiry import Inquiry
 from gradcheck.case.many import Group, Many
@@ -51,6 +52,8 @@ def check_program(program: Program, points: Sequence[Point], settings: Settings)
     <Run 'x**2' in float64: agree (1 agree)>
     """
     settings = settings.resolved(program)
+    if settings.boundaries:
+        points = with_boundaries(program, points, settings.in_dtypes)
     fails = failing(settings.assertion, settings.allow)
     if settings.on_device != "cpu":
         autograd.check_device(settings.on_device)

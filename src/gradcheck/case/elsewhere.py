@@ -56,7 +56,8 @@ def _around(point: Mapping[str, Floats], draw: np.random.Generator, *, own: bool
     for name, array in point.items():
         parts = draw.integers(STEPS // 2, 2 * STEPS, array.shape) / STEPS
         signs = draw.choice([-1.0, 1.0], array.shape)
-        found[name] = np.where(array != 0, array, signs) * parts if own else signs * parts
+        with np.errstate(over="ignore"):  # of the largest numbers
+            found[name] = np.where(array != 0, array, signs) * parts if own else signs * parts
     return found
 
 
@@ -73,4 +74,7 @@ def neighbours(point: Mapping[str, Floats], fmt: Format) -> Iterator[Point]:
     for seed in range(NEAR):
         draw = np.random.default_rng(seed)
         by = {name: 1 + FURTHEST * draw.uniform(-1, 1, array.shape) for name, array in point.items()}
-        yield {name: Value(one.shape, rounded(np.asarray(one * by[name]), fmt)) for name, one in point.items()}
+        with np.errstate(over="ignore"):
+            moved = {name: rounded(np.asarray(one * by[name]), fmt) for name, one in point.items()}
+        if all(np.isfinite(moved[name])[np.isfinite(one)].all() for name, one in point.items()):
+            yield {name: Value(one.shape, moved[name]) for name, one in point.items()}

@@ -22,6 +22,7 @@ from gradcheck.plan import Plan
 from gradcheck.points import Point
 from gradcheck.points.value import Value, frozen
 from gradcheck.program import Call, Layer, Name, Node, Number, Program, fold, names
+from gradcheck.settings import Settings
 from gradcheck.verdict import Verdict
 from gradcheck.ways import Way
 
@@ -85,12 +86,12 @@ def _fault(case: Ways, layer: Layer, point: dict[str, np.ndarray], wanted: Verdi
 
     program = Program(tuple(point), (layer,), (layer.name,), case.nested.first.program.source)
     at: Point = {name: Value(array.shape, frozen(array.ravel()), "...") for name, array in point.items()}
-    steps = case.lane.way.steps
+    steps, settings = case.lane.way.steps, _own(case.settings, layer)
     for order in range(1, len(steps) + 1):
         try:
             plan = Plan.make(program, {name: array.shape for name, array in point.items()}, tuple(point))
             lane = replace(case.lane, way=Way(steps[-order:], case.lane.way.graph and order > 1))
-            alone: Ways = Ways(Nested(plan, order), lane, at, case.settings)
+            alone: Ways = Ways(Nested(plan, order), lane, at, settings)
             shape = plan.shapes[layer.name]
             under = weighed(alone, random_cotangent(shape, case.settings.seed)) if prod(shape) > 1 else alone
             outcome = under.run()
@@ -100,6 +101,13 @@ def _fault(case: Ways, layer: Layer, point: dict[str, np.ndarray], wanted: Verdi
             if ranked := gradient.judgements.ranked((wanted,)):
                 yield _blame(layer, gradient, ranked[0], lane.way, outcome)
                 return
+
+
+def _own(settings: Settings, layer: Layer) -> Settings:
+    """Return the settings with nothing under test but the operation itself: what weighs its result is no part of it."""
+    assert isinstance(layer.expression, Call)
+    op = layer.expression.op
+    return replace(settings, under_test={name: one for name, one in settings.under_test.items() if name == op})
 
 
 def _blame(layer: Layer, gradient: GradientOutcome, k: int, way: Way, outcome: Outcome) -> Blame:

@@ -100,6 +100,8 @@ class Trial:
         if draft.at is None:
             return []
         settings = draft.settings
+        if settings.boundaries and not draft.at:
+            return []
         try:
             self.allowance.read_points(draft.at)
             points = parse_points(

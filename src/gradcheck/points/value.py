@@ -27,6 +27,7 @@ class Value:
 
     ``numbers`` are the elements in row-major order: rationals (and infinities), or float64 where the source is binary
     (random numbers, files, arrays). Zero has no sign. ``written`` is what the user wrote, where it is short.
+    ``why`` says what is special about a point that was looked for and not given.
 
     >>> Value((2,), (Fraction(1, 3), Fraction(2))).text, Value((), (Fraction(2),)).array(float)
     ('a tensor of shape (2)', array(2.))
@@ -35,6 +36,7 @@ class Value:
     shape: Shape
     numbers: tuple[Exact, ...] | Floats
     written: str | None = None
+    why: str | None = None
 
     @property
     def text(self) -> str:

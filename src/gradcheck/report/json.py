@@ -76,7 +76,8 @@ def _outcome(run: Run, outcome: Outcome, everything: bool) -> Object:
         "gradient_program": list(outcome.gradient_program),
         "point": [
             {"input": name, "text": value.text, "shape": list(value.shape),
-             **_numbers("rounded", outcome.rounded[name], everything)}
+             **_numbers("rounded", outcome.rounded[name], everything),
+             **({} if value.why is None else {"why": value.why})}
             for name, value in outcome.point.items()
         ],
         "layers": [_layer(layer, everything) for layer in outcome.layers],

@@ -40,7 +40,9 @@ def place(outcome: Outcome, gradient: GradientOutcome, k: int) -> str:
     """Return where one element of a gradient is, in words."""
     if gradient.shape:
         value = FORMATS[outcome.dtype].text(outcome.rounded[gradient.input].item(k))
-        return f"{element(gradient.input, gradient.shape, k)} = {value}{_dtype_suffix(outcome)}"
+        why = why_of(outcome)
+        at = f"{element(gradient.input, gradient.shape, k)} = {value}"
+        return f"{at}{f' ({why})' if why else ''}{_dtype_suffix(outcome)}"
     return point_text(outcome) + (f", by {gradient.input}" if len(outcome.gradients) > 1 else "")
 
 
@@ -49,7 +51,13 @@ def point_text(outcome: Outcome) -> str:
     fmt = FORMATS[outcome.dtype]
     scalars = [f"{name} = {fmt.text(one.item())}" for name, one in outcome.rounded.items() if not one.shape]
     tensors = [name for name, one in outcome.rounded.items() if one.shape]
-    return ", ".join([*scalars, *tensors]) + _dtype_suffix(outcome)
+    why = why_of(outcome)
+    return ", ".join([*scalars, *tensors]) + (f" ({why})" if why else "") + _dtype_suffix(outcome)
+
+
+def why_of(outcome: Outcome) -> str:
+    """Return what is special about a point that was looked for, nothing for one that was given."""
+    return next((value.why for value in outcome.point.values() if value.why), "")
 
 
 def _dtype_suffix(outcome: Outcome) -> str:

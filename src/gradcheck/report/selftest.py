@@ -54,7 +54,8 @@ def write_json(tally: Tally, file: IO[str], _view: View) -> None:
 def _plain(trial: Trial) -> dict[str, Any]:
     fault = trial.fault
     return {
-        "name": fault.name, "program": fault.program, "at": fault.at, "dtype": fault.dtype, "found": trial.found,
+        "name": fault.name, "program": fault.program, "at": fault.at, "dtype": fault.dtype, "way": fault.way,
+        "found": trial.found,
         "expected": {"verdict": fault.verdict, "cause": fault.cause, "operation": fault.op},
         "actual": {"verdict": trial.verdict, "cause": trial.cause, "operation": trial.operation},
     }  # fmt: skip

@@ -23,7 +23,7 @@ from gradcheck.outcome import Outcome, Outcomes, Run
 from gradcheck.report import View
 from gradcheck.report.grids import DIGITS, fitting, grid, missing, side_by_side
 from gradcheck.report.layers import judged, layers
-from gradcheck.report.places import counted, element, ulp_text
+from gradcheck.report.places import counted, element, ulp_text, why_of
 from gradcheck.report.told import failures, notes
 from gradcheck.report.tones import FILE_WIDTH, STYLES, put
 from gradcheck.verdict import Verdict
@@ -136,6 +136,7 @@ def _scalar_tables(run: Run, view: View) -> Iterator[object]:
     first = run.outcomes[0]
     several_dtypes = len({outcome.dtype for outcome in run}) > 1
     expected = any(gradient.expected is not None for _, gradient in rows)
+    special = any(why_of(rows[k][0]) for k in shown)
 
     def layout(digits: int | None, valued: bool) -> Table:
         table = grid()
@@ -148,13 +149,16 @@ def _scalar_tables(run: Run, view: View) -> Iterator[object]:
         if len(first.gradients) > 1:
             table.add_column("by")
         _lane_columns(table, expected, view)
+        if special:
+            table.add_column("boundary", overflow="fold")
         for outcome, gradient in (rows[k] for k in shown):
             fmt = FORMATS[outcome.dtype]
             cells = [Text(fmt.text(outcome.rounded[name].item())) for name in outcome.point]
             cells += [Text(outcome.dtype)] if several_dtypes else []
             cells += [_value(outcome, digits)] if valued else []
             cells += [Text(gradient.input)] if len(first.gradients) > 1 else []
-            table.add_row(*cells, *_lanes(gradient, 0, fmt, expected, view, digits))
+            why = [Text(printable(why_of(outcome)))] if special else []
+            table.add_row(*cells, *_lanes(gradient, 0, fmt, expected, view, digits), *why)
         return missing(table, [] if valued else ["value"])
 
     if rows:
@@ -181,7 +185,8 @@ def _tensor_tables(run: Run, view: View, count: int) -> Iterator[object]:
     for k in kept:
         if count > 1:
             place = f"point {k // dtypes + 1} of {count // dtypes}" if count == len(run) else f"one of {count:,} points"
-            yield Text(f"{place}, {outcomes[k].dtype}", style="bold")
+            why = why_of(outcomes[k])
+            yield Text(f"{place}, {outcomes[k].dtype}{f': {printable(why)}' if why else ''}", style="bold")
         yield from _tensor_outcome(outcomes[k], view)
     if len(kept) < len(outcomes) == count:
         yield Text(f"{plural(len(outcomes) - len(kept), 'more check')} not shown (--all shows them)", style="dim")

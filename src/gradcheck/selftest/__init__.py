@@ -15,6 +15,7 @@ from gradcheck.selftest.faults import FAULTS
 from gradcheck.selftest.planting import Fault
 from gradcheck.settings import Settings
 from gradcheck.verdict import Verdict
+from gradcheck.ways import Way
 
 RIGHT = frozenset(verdict for verdict in Verdict if verdict.honest)
 """The verdicts that a correct program may have."""
@@ -84,7 +85,10 @@ def selftest(text: str = "") -> Tally:
 
 def tried(fault: Fault) -> Trial:
     """Return what the check makes of a planted fault."""
-    settings = Settings(dtypes=(fault.dtype,), under_test={fault.op: fault.operation}, nondet=fault.nondet)
+    settings = Settings(
+        dtypes=(fault.dtype,), under_test={fault.op: fault.operation}, nondet=fault.nondet,
+        ways=(Way.parse(fault.way),),
+    )  # fmt: skip
     run = check(fault.program, fault.at, settings=settings)
     return Trial(fault, run.verdict, *blamed(run, fault))
 

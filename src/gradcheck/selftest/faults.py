@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from gradcheck.blame import Cause
 from gradcheck.selftest.planting import Fault, distorted, overwritten, planted, scaled, shared, within
+from gradcheck.selftest.ways import HIDDEN
 
 MLP = "h = tanh(x @ w + b)\nmean((h @ u - t)**2)"
 MLP_AT = "x=[[0.3,-1.1],[1.9,0.45]],w=[[0.6,-0.2],[-0.9,1.3]],b=[0.1,-0.3],u=[0.7,-1.2],t=[0.5,-0.4]"
@@ -73,7 +74,7 @@ def swapped(g: torch.Tensor, a: torch.Tensor, dim: int) -> tuple[torch.Tensor, t
 
 
 # fmt: off
-FAULTS: tuple[Fault, ...] = (
+PLAIN: tuple[Fault, ...] = (
     # --- signs and factors --------------------------------------------------------------------------------------------
     Fault("wrong sign", "sin", "sum(x*sin(x))", f"x={VECTOR}", "float32", planted(torch.sin, lambda g, y, x: -g * x.cos())),
     Fault("wrong sign of one partial", "div", "sum((a/b)**2)", "a=[1.5,-0.7],b=[0.4,2.2]", "float64", planted(torch.div, lambda g, y, a, b: (g / b, g * a / b**2))),
@@ -192,3 +193,6 @@ FAULTS: tuple[Fault, ...] = (
     Fault("matmul in half precision", "matmul", "sum((a @ b)**2)", f"a={SQUARE},b={OTHER}", "float32", within(torch.float16, torch.matmul), PRECISION),
 )
 # fmt: on
+
+FAULTS = (*PLAIN, *HIDDEN)
+"""All faults, those of all ways of differentiating too."""

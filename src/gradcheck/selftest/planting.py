@@ -19,7 +19,10 @@ Pullback = Callable[..., Any]
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A wrong implementation of an operation, a program and a point that show it, and what must be found there."""
+    """A wrong implementation of an operation, a program and a point that show it, and what must be found there.
+
+    ``way`` is the way of differentiating that shows it.
+    """
 
     name: str
     op: str
@@ -30,6 +33,7 @@ class Fault:
     cause: Cause = Cause.WRONG_GRADIENT
     verdict: Verdict = Verdict.DISAGREE
     nondet: int = 0
+    way: str = "rev"
 
 
 def planted(forward: Operation, pullback: Pullback) -> Operation:
@@ -56,6 +60,34 @@ def planted(forward: Operation, pullback: Pullback) -> Operation:
         return Planted.apply(params, *tensors)  # type: ignore[no-untyped-call]
 
     return run
+
+
+def pushed(forward: Operation, pullback: Pullback, pushforward: Operation) -> Operation:
+    """Return an autograd Function for any way of differentiating, without static parameters.
+
+    ``pushforward`` gets the tangents of the arguments, then what the pullback gets.
+    """
+
+    class Planted(torch.autograd.Function):
+        @staticmethod
+        def forward(*args: torch.Tensor) -> Any:
+            return forward(*args)
+
+        @staticmethod
+        def setup_context(ctx: Any, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
+            ctx.save_for_backward(output, *inputs)
+            ctx.save_for_forward(output, *inputs)
+
+        @staticmethod
+        def backward(ctx: Any, g: torch.Tensor) -> Any:
+            return pullback(g, *ctx.saved_tensors)
+
+        @staticmethod
+        def jvp(ctx: Any, *tangents: torch.Tensor) -> Any:
+            return pushforward(*tangents, *ctx.saved_tensors)
+
+    made: Operation = Planted.apply
+    return made
 
 
 def distorted(function: Operation, change: Callable[[torch.Tensor], torch.Tensor]) -> Operation:

@@ -43,7 +43,8 @@ class Settings:
     for all those of an order, and ``engines`` is what runs torch's operations: ``eager``, or a backend of
     torch.compile. The ``cotangent`` of an output of several elements is ``ones``, ``random``, or the name of a file
     behind an @; without one it is ones, and what a random one shows beside these. ``jacobian`` takes every element of
-    the output by itself.
+    the output by itself. With ``boundaries`` points are checked too at which the program's operations have cases of
+    their own; then no point need be given.
 
     Where one is enough it may stand alone, and names may stand in one text with commas. Raises UsageProblem for a value
     of a kind that a field does not take; what does not fit the program is found with the check.
@@ -71,6 +72,7 @@ class Settings:
     engines: tuple[str, ...] = (EAGER,)
     cotangent: str | None = None
     jacobian: bool = False
+    boundaries: bool = False
 
     def __post_init__(self) -> None:
         """Turn what people write into what the fields hold."""

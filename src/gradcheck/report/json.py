@@ -198,7 +198,7 @@ def _elements(gradient: GradientOutcome, point: Floats, at: Sequence[int]) -> It
         torch, known = gradient.number(k), gradient.exact[k]
         yield {
             "index": list(unravel(gradient.shape, k)),
-            "at": _number(point.item(k)),
+            "at": _number(point.item(k % point.size)),  # of a nested derivative the last axes are the input's
             **_judgement(gradient.judgements[k]),
             "torch": None if torch is None else _number(torch),
             "enclosure": _enclosure(known if isinstance(known, Ball) else None),

@@ -39,11 +39,17 @@ def ulp_text(ulps: float | None) -> str:
 def place(outcome: Outcome, gradient: GradientOutcome, k: int) -> str:
     """Return where one element of a gradient is, in words."""
     if gradient.shape:
-        value = FORMATS[outcome.dtype].text(outcome.rounded[gradient.input].item(k))
+        value = FORMATS[outcome.dtype].text(number_at(outcome, gradient, k))
         why = why_of(outcome)
         at = f"{element(gradient.input, gradient.shape, k)} = {value}"
         return f"{at}{f' ({why})' if why else ''}{_dtype_suffix(outcome)}"
     return point_text(outcome) + (f", by {gradient.input}" if len(outcome.gradients) > 1 else "")
+
+
+def number_at(outcome: Outcome, gradient: GradientOutcome, k: int) -> float:
+    """Return the number of the input that an element of a gradient is by; of a nested one the last axes are its own."""
+    numbers = outcome.rounded[gradient.input]
+    return float(numbers.item(k % numbers.size))
 
 
 def point_text(outcome: Outcome) -> str:

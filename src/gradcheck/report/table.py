@@ -23,7 +23,7 @@ from gradcheck.outcome import Outcome, Outcomes, Run
 from gradcheck.report import View
 from gradcheck.report.grids import DIGITS, fitting, grid, missing, side_by_side
 from gradcheck.report.layers import judged, layers
-from gradcheck.report.places import counted, element, ulp_text, why_of
+from gradcheck.report.places import counted, element, number_at, ulp_text, why_of
 from gradcheck.report.told import failures, notes
 from gradcheck.report.tones import FILE_WIDTH, STYLES, put
 from gradcheck.verdict import Verdict
@@ -211,7 +211,7 @@ def _elements(outcome: Outcome, gradient: GradientOutcome, view: View) -> Iterat
         _lane_columns(table, expected, view)
         for k in order[cut:].tolist() if cut else range(len(order)):
             at = element(gradient.input, gradient.shape, k)
-            point = fmt.text(outcome.rounded[gradient.input].item(k))
+            point = fmt.text(number_at(outcome, gradient, k))
             table.add_row(Text(at), Text(point), *_lanes(gradient, k, fmt, expected, view, digits))
         return table
 

@@ -110,7 +110,7 @@ SETTINGS = (
     Setting("at", kinds.POINTS, COMMANDS | FILE | PROJECT | PYTEST | FIXTURE,
             'Where: 2  1,2,3  x=1,y=2  "x=[[1,2],[3,4]]"  x=-2:2:9  "x=randn(2,3)"  x=@file.npy', "POINT",
             about="Where to check: a text as --at takes it, a table of inputs, or a list of such points.",
-            sample="3"),
+            sample="x=3,y=4"),
     Setting("dtype", kinds.DTYPES, CHECK | BATCH | FILE | PROJECT | PYTEST | FIXTURE,
             "float64, float32, bfloat16, float16, or several.", "DTYPE,...",
             about="The dtypes to check in: one or several.",

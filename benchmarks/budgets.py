@@ -1,6 +1,6 @@
 """How much of each budget does torch use? `python benchmarks/budgets.py`: the worst of every elementwise row and dtype.
 
-Each row runs alone, number by number (the scalar code of a kernel), and in vectors of 64 (its SIMD code), at numbers of
+Each function runs alone, number by number (the scalar code of a kernel), and in vectors of 64 (its SIMD code), at numbers of
 random bits, near 1, near the ends of the range and where most people are; the half types run through all their numbers
 in time. What is printed for the value and for what flows back to each argument is the worst error in unit roundoffs of
 the dtype, where it was, and the greatest part of the rounding enclosure that an error took; beyond 1, the row is wrong,
@@ -15,9 +15,10 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from math import inf, isfinite
 from pathlib import Path
 from typing import Any
@@ -25,13 +26,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from gradcheck import autograd
+sys.path.append(str(Path(__file__).parents[1] / "tests"))
+
 from gradcheck.autograd import DTYPES, Operation
 from gradcheck.diagnose.alone import array, isolate, tensors
 from gradcheck.exact import START_BITS
 from gradcheck.formats import FORMATS, Ball, Dyadic, Format
 from gradcheck.functions import COMPOSITE, ELEMENTWISE, Composite, Elementwise
-from gradcheck.parse import parse
+from parts import PATH, REDUCTIONS, TERMS, WAYS, part, records, reduced, traced
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -45,6 +47,11 @@ ROWS: dict[str, Elementwise | Composite] = ELEMENTWISE | {
     row.name: row for row in COMPOSITE.values() if isinstance(row.definition, str) and row.args == ("x",)
 }
 """Functions of one number, those among them that are defined by a line, and functions of some numbers."""
+
+LONG = {"cumsum", "softmax", "log_softmax"}
+"""Reductions with a result for every number."""
+
+Measure = Callable[[str, np.random.Generator], Iterator[tuple[str, str, "Worst"]]]
 
 FAULTS = {"sinh", "cosh", "fmod", "remainder"}
 """Rows whose SIMD code returns infinity or nan for a number that the format holds: sinh and cosh above 88.98 in float32
@@ -94,24 +101,30 @@ def numbers(random: np.random.Generator, fmt: Format, count: int) -> Floats:
     return np.array([min(max(fmt.round(Fraction(one)), -fmt.largest), fmt.largest) for one in drawn])
 
 
-def traced(row: Elementwise | Composite, point: dict[str, Floats], dtype: str) -> Operation:
-    """Return what torch makes of a row with a cotangent of its own for every number."""
-    program = parse(f"{row.name}({', '.join(row.args)})*seed")
-    return autograd.backward(program, point, row.args, dtype=dtype, traced=True).operations[0]
-
-
 def measure(row: Elementwise | Composite, dtype: str, random: np.random.Generator) -> Iterator[tuple[str, str, Worst]]:
     """Yield the worst of the value and of what is pulled to each argument, in a vector and alone."""
     fmt = FORMATS[dtype]
     drawn = {name: numbers(random, fmt, WIDTH) for name in row.args}
     drawn["seed"] = np.array([fmt.round(Fraction(one)) for one in random.uniform(1, 2, WIDTH)])
-    yield from held(traced(row, drawn, dtype), fmt, "vector")
+    text = f"{row.name}({', '.join(row.args)})"
+    yield from held(traced(text, drawn, row.args, dtype), fmt, "vector")
     for k in range(ALONE):
-        yield from held(traced(row, {name: one[k] for name, one in drawn.items()}, dtype), fmt, "alone")
+        yield from held(traced(text, {name: one[k] for name, one in drawn.items()}, row.args, dtype), fmt, "alone")
 
 
-def held(one: Operation, fmt: Format, way: str) -> Iterator[tuple[str, str, Worst]]:
-    """Yield what came of one run."""
+def measure_reduction(name: str, dtype: str, random: np.random.Generator) -> Iterator[tuple[str, str, Worst]]:
+    """Yield the worst of a reduction of some numbers, by itself."""
+    fmt = FORMATS[dtype]
+    scale = 10.0 ** random.uniform(-2, 1)
+    plain = [*(random.normal(0, scale, TERMS)), *random.uniform(1, 2, TERMS if name in LONG else 1)]
+    drawn = [fmt.round(Fraction(one)) for one in plain]
+    yield from held(reduced(name, drawn, 1, dtype), fmt, "alone", lambda k, _: (*drawn, float(k)))
+
+
+def held(
+    one: Operation, fmt: Format, way: str, where: Callable[[int, Any], tuple[float, ...]] | None = None
+) -> Iterator[tuple[str, str, Worst]]:
+    """Yield what came of one run; ``where`` returns the point of an element that is not one of each input."""
     isolated = isolate(one)
     assert isolated is not None
     assert one.cotangent is not None
@@ -126,7 +139,7 @@ def held(one: Operation, fmt: Format, way: str) -> Iterator[tuple[str, str, Wors
     for what, (found, balls, sure, exact) in returned.items():
         worst = Worst()
         for k, number in enumerate(found.elements):
-            at = tuple(float(np.broadcast_to(arg, seed.shape).reshape(-1)[k]) for arg in (*args, seed))
+            at = (where or _elements)(k, (*args, seed))
             ball, truth = balls[k], exact[k]
             if not isfinite(number):
                 worst.lost += isinstance(sure[k], Ball)
@@ -136,16 +149,21 @@ def held(one: Operation, fmt: Format, way: str) -> Iterator[tuple[str, str, Wors
         yield what, way, worst
 
 
+def _elements(k: int, arrays: Sequence[Floats]) -> tuple[float, ...]:
+    return tuple(float(np.broadcast_to(one, arrays[-1].shape).reshape(-1)[k]) for one in arrays)
+
+
 def run(seconds: float, seed: int, only: list[str]) -> dict[tuple[str, str, str, str], Worst]:
     """Return the worst of every row, dtype, tensor and way to run."""
     found: dict[tuple[str, str, str, str], Worst] = {}
-    rows = [row for row in ROWS.values() if not only or row.name in only]
+    measures: dict[str, Measure] = {name: partial(measure, row) for name, row in ROWS.items()}
+    measures |= {name: partial(measure_reduction, name) for name in REDUCTIONS}
     random, end = np.random.default_rng(seed), time.monotonic() + seconds
     while time.monotonic() < end:
-        for row in rows:
+        for name in only or measures:
             for dtype in DTYPES:
-                for what, way, new in measure(row, dtype, random):
-                    key = row.name, dtype, what, way
+                for what, way, new in measures[name](dtype, random):
+                    key = name, dtype, what, way
                     old = found.get(key, Worst())
                     found[key] = Worst(
                         max(old.roundoffs, new.roundoffs), max(old.part, new.part),
@@ -159,9 +177,6 @@ def run(seconds: float, seed: int, only: list[str]) -> dict[tuple[str, str, str,
 
 def record(found: dict[tuple[str, str, str, str], Worst]) -> None:
     """Keep the points that took the greatest part of their enclosures, and those on record that took more."""
-    sys.path.append(str(Path(__file__).parents[1] / "tests"))
-    from parts import PATH, WAYS, part, records
-
     kept = {(one["row"], one["dtype"], one["what"]): one for one in records()}
     for (name, dtype, what, _), worst in found.items():
         if worst.part > kept.get((name, dtype, what), {"balls": 0.0})["balls"] and not worst.lost:
@@ -169,6 +184,9 @@ def record(found: dict[tuple[str, str, str, str], Worst]) -> None:
                 "row": name, "dtype": dtype, "what": what, "at": [one.hex() for one in worst.at],
                 "found": worst.found.hex(), "balls": worst.part,
             }  # fmt: skip
+            if name in REDUCTIONS:
+                *_, place = worst.at
+                kept[name, dtype, what] |= {"at": [one.hex() for one in worst.at[:-1]], "place": int(place)}
     for one in kept.values():
         one |= {way: float(f"{part(one, way):.4g}") for way in WAYS}
     PATH.write_text("".join(f"{json.dumps(kept[key])}\n" for key in sorted(kept)), encoding="utf-8")

@@ -15,7 +15,7 @@ from gradcheck.diagnose.alone import Isolated, array, isolate, tensors
 from gradcheck.diagnose.floats import LARGE
 from gradcheck.exact import START_BITS
 from gradcheck.formats import FORMATS, Ball, Dyadic
-from gradcheck.functions import COMPOSITE, ELEMENTWISE, Composite, Elementwise
+from gradcheck.functions import COMPOSITE, ELEMENTWISE, TENSOR, Composite, Elementwise, Tensor
 from gradcheck.parse import parse
 
 Record = dict[str, Any]
@@ -23,7 +23,13 @@ Record = dict[str, Any]
 
 PATH = Path(__file__).parent / "worst.json"
 
-ROWS: dict[str, Elementwise | Composite] = ELEMENTWISE | COMPOSITE
+ROWS: dict[str, Elementwise | Composite | Tensor] = ELEMENTWISE | COMPOSITE | TENSOR
+
+TERMS = 8
+REDUCTIONS = {name: f"{name}(x, dim=-1)" for name in (
+    "sum", "cumsum", "mean", "var", "std", "norm", "prod", "logsumexp", "softmax", "log_softmax",
+)}  # fmt: skip
+"""Reductions of TERMS numbers, row by row of a matrix."""
 
 WAYS = {"balls": 1, "arrays": LARGE}
 """How an enclosure is evaluated, and from how many copies of a point on."""
@@ -41,19 +47,41 @@ def part(one: Record, way: str) -> float:
     honest, proven = isolated.in_floats(args, seed, fmt, START_BITS), isolated.at(args, seed, START_BITS)
     at = None if one["what"] == "value" else int(one["what"].removeprefix("by "))
     ball, truth = (honest.value, proven.value) if at is None else (honest.pulled[at], proven.pulled[at])
-    return share(ball[0], truth[0], Fraction(float.fromhex(one["found"])))
+    k = one.get("place", 0)
+    return share(ball[k], truth[k], Fraction(float.fromhex(one["found"])))
 
 
 def alone(one: Record, count: int) -> tuple[Isolated, Operation]:
     """Return an operation by itself, at as many copies of a point as are asked for."""
-    row = ROWS[one["row"]]
-    numbers = [np.full(count, float.fromhex(text)) for text in one["at"]]
-    point = dict(zip((*row.args, "seed"), numbers, strict=True))
-    program = parse(f"{row.name}({', '.join(row.args)})*seed")
-    operation = autograd.backward(program, point, row.args, dtype=one["dtype"], traced=True).operations[0]
+    numbers, name = [float.fromhex(text) for text in one["at"]], one["row"]
+    operation = (
+        reduced(name, numbers, count, one["dtype"])
+        if name in REDUCTIONS
+        else applied(name, numbers, count, one["dtype"])
+    )
     isolated = isolate(operation)
     assert isolated is not None
     return isolated, operation
+
+
+def applied(name: str, numbers: list[float], count: int, dtype: str) -> Operation:
+    """Return a function of some numbers, whose cotangent is the last one."""
+    row = ROWS[name]
+    point = {arg: np.full(count, number) for arg, number in zip((*row.args, "seed"), numbers, strict=True)}
+    return traced(f"{name}({', '.join(row.args)})", point, row.args, dtype)
+
+
+def reduced(name: str, numbers: list[float], count: int, dtype: str) -> Operation:
+    """Return a reduction of TERMS numbers, whose cotangents are the ones behind them."""
+    x, seed = np.array(numbers[:TERMS]), np.array(numbers[TERMS:])
+    rows = -(-count // TERMS)
+    tiled = np.tile(seed, (rows, 1)) if seed.size > 1 else np.full(rows, seed[0])
+    return traced(REDUCTIONS[name], {"x": np.tile(x, (rows, 1)), "seed": tiled}, ("x",), dtype)
+
+
+def traced(text: str, point: dict[str, Any], wrt: tuple[str, ...], dtype: str) -> Operation:
+    """Return what torch makes of an operation with a cotangent of its own for every number."""
+    return autograd.backward(parse(f"{text}*seed"), point, wrt, dtype=dtype, traced=True).operations[0]
 
 
 def share(honest: Any, proven: Any, found: Fraction) -> float:

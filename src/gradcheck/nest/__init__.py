@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
+from time import perf_counter
 
 from gradcheck.case import environment, examined
 from gradcheck.errors import GradcheckError, UsageProblem
@@ -15,9 +16,10 @@ from gradcheck.formats import FORMATS, exact_text
 from gradcheck.functions import known_names, nearest
 from gradcheck.gradients import GradientOutcome
 from gradcheck.nest.points import Subject, subjects
+from gradcheck.nest.sieve import Sieve
 from gradcheck.outcome import Outcome
-from gradcheck.points import parse_points
-from gradcheck.program import Shape, unravel
+from gradcheck.points import Point, parse_points
+from gradcheck.program import Program, Shape, unravel
 from gradcheck.settings import ONES, Settings
 from gradcheck.verdict import Verdict
 from gradcheck.ways import Way, nestings
@@ -50,6 +52,7 @@ class Row:
     program: str
     counts: dict[str, Counter[Verdict]]
     findings: tuple[Finding, ...]
+    seconds: float = 0.0
 
     def worst(self, way: str) -> Finding | None:
         """Return the first finding in one way, those with a wrong number before those that are refused."""
@@ -111,25 +114,42 @@ def _rows(names: list[str], ways: tuple[Way, ...], dtype: str, workers: int) -> 
 
 def made(name: str, ways: tuple[Way, ...], dtype: str) -> Row:
     """Return the row of one function."""
+    start = perf_counter()
     [subject] = subjects([name])
     counts: dict[str, Counter[Verdict]] = {str(way): Counter() for way in ways}
     findings = []
-    for text, outcome in _outcomes(subject, ways, dtype):
-        way = str(outcome.lane.way) if outcome.lane is not None else "rev"
+    for text, way, outcome in _outcomes(subject, ways, dtype):
+        if outcome is None:
+            counts[way][Verdict.AGREE] += len(subject.program.inputs) ** Way.parse(way).order
+            continue
         counts[way].update(outcome.counts())
         if outcome.verdict in WRONG:
             findings.append(_finding(way, text, outcome))
-    return Row(name, str(subject.program.source), counts, tuple(findings))
+    order = [*map(str, ways)]
+    findings.sort(key=lambda one: order.index(one.way))
+    return Row(name, str(subject.program.source), counts, tuple(findings), perf_counter() - start)
 
 
-def _outcomes(subject: Subject, ways: tuple[Way, ...], dtype: str) -> Iterator[tuple[str, Outcome]]:
-    settings = Settings(dtypes=(dtype,), ways=ways, cotangent=ONES).resolved(subject.program)
-    for text in subject.points:
-        try:
-            outcomes = examined(subject.program, parse_points([text], subject.program.inputs), settings)
-        except GradcheckError:
-            continue
-        yield from ((text, outcomes[k]) for k in range(len(outcomes)))
+def _outcomes(subject: Subject, ways: tuple[Way, ...], dtype: str) -> Iterator[tuple[str, str, Outcome | None]]:
+    """Yield the outcome at each point in each way, None where all points side by side agree already at this one."""
+    program = subject.program
+    settings = Settings(dtypes=(dtype,), ways=ways, cotangent=ONES).resolved(program)
+    points = [(text, point) for text in subject.points for point in _parsed(text, program)]
+    agrees = Sieve(program, [point for _, point in points], settings, dtype).agrees(ways)
+    for k, (text, point) in enumerate(points):
+        left = tuple(way for way in ways if not agrees[way][k])
+        yield from ((text, str(way), None) for way in ways if way not in left)
+        if left:
+            found = examined(program, [point], replace(settings, ways=left))
+            yield from ((text, str(way), outcome) for way, outcome in zip(left, found, strict=True))
+
+
+def _parsed(text: str, program: Program) -> list[Point]:
+    """Return the point that a text stands for, none where the program cannot be there."""
+    try:
+        return parse_points([text], program.inputs)
+    except GradcheckError:
+        return []
 
 
 def _finding(way: str, text: str, outcome: Outcome) -> Finding:

@@ -54,10 +54,20 @@ class Row:
     findings: tuple[Finding, ...]
     seconds: float = 0.0
 
-    def worst(self, way: str) -> Finding | None:
-        """Return the first finding in one way, those with a wrong number before those that are refused."""
-        found = [one for one in self.findings if one.way == way]
-        return min(found, key=lambda one: one.refused is not None, default=None)
+    @property
+    def wrong(self) -> tuple[Finding, ...]:
+        """Return what torch has wrong."""
+        return tuple(one for one in self.findings if one.refused is None)
+
+    @property
+    def refused(self) -> tuple[Finding, ...]:
+        """Return what torch does not have, or what the two exact evaluations contradict each other about."""
+        return tuple(one for one in self.findings if one.refused is not None)
+
+    @property
+    def worst(self) -> Finding | None:
+        """Return the first finding: one of the lowest order, with a wrong number before what is refused."""
+        return next(iter((*self.wrong, *self.refused)), None)
 
 
 @dataclass(frozen=True)
@@ -68,6 +78,15 @@ class Nest:
     ways: tuple[str, ...]
     dtype: str
     environment: dict[str, str]
+    seconds: float = 0.0
+
+    @property
+    def orders(self) -> dict[int, list[str]]:
+        """Return the ways by their order."""
+        found: dict[int, list[str]] = {}
+        for way in self.ways:
+            found.setdefault(Way.parse(way).order, []).append(way)
+        return found
 
     @property
     def exit(self) -> Exit:
@@ -89,19 +108,20 @@ def nest(
 
     Raises UsageProblem for a name that the table does not have. ``done`` gets each row when it is made.
 
-    >>> [row.worst("rev-rev") for row in nest(["sinc"]).rows][0].exact
-    '-3.28986813369645287'
+    >>> [row.worst.point for row in nest(["sinc"], order=1).rows]
+    ['x=1e-8']
     """
     for name in names:
         if not list(subjects([name])):
             close = nearest(name, known_names())
             raise UsageProblem(f"the table has no function {name}", hint=f"did you mean `{close}`?" if close else None)
+    start = perf_counter()
     ways = tuple(one for k in range(1, order + 1) for one in nestings(k))
     found = []
     for row in _rows([one.function for one in subjects(names)], ways, dtype, workers):
         done(row)
         found.append(row)
-    return Nest(tuple(found), tuple(map(str, ways)), dtype, environment("cpu"))
+    return Nest(tuple(found), tuple(map(str, ways)), dtype, environment("cpu"), perf_counter() - start)
 
 
 def _rows(names: list[str], ways: tuple[Way, ...], dtype: str, workers: int) -> Iterator[Row]:

@@ -25,7 +25,9 @@ from gradcheck.verdict import Verdict
 from gradcheck.ways import Way, nestings
 
 WRONG = frozenset({Verdict.DISAGREE, Verdict.ERROR})
-"""The verdicts that are torch's fault."""
+"""The verdicts that make the run fail: torch is wrong, or has no such derivative."""
+TOLD = WRONG | {Verdict.LOSSY}
+"""Those that are told one by one."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Row:
-    """One function: how many elements have each verdict, by way, and all that torch has wrong or does not have."""
+    """One function: how many elements have each verdict, by way, and all that torch has wrong, lacks or loses."""
 
     function: str
     program: str
@@ -57,17 +59,22 @@ class Row:
     @property
     def wrong(self) -> tuple[Finding, ...]:
         """Return what torch has wrong."""
-        return tuple(one for one in self.findings if one.refused is None)
+        return tuple(one for one in self.findings if one.verdict is Verdict.DISAGREE)
+
+    @property
+    def lossy(self) -> tuple[Finding, ...]:
+        """Return where torch's own formula loses more than half of the digits, and all of them at worst."""
+        return tuple(one for one in self.findings if one.verdict is Verdict.LOSSY)
 
     @property
     def refused(self) -> tuple[Finding, ...]:
         """Return what torch does not have, or what the two exact evaluations contradict each other about."""
-        return tuple(one for one in self.findings if one.refused is not None)
+        return tuple(one for one in self.findings if one.verdict is Verdict.ERROR)
 
     @property
     def worst(self) -> Finding | None:
-        """Return the first finding: one of the lowest order, with a wrong number before what is refused."""
-        return next(iter((*self.wrong, *self.refused)), None)
+        """Return the first finding of the lowest order: a wrong number, else what is refused, else what loses digits."""
+        return next(iter((*self.wrong, *self.refused, *self.lossy)), None)
 
 
 @dataclass(frozen=True)
@@ -139,29 +146,40 @@ def made(name: str, ways: tuple[Way, ...], dtype: str) -> Row:
     counts: dict[str, Counter[Verdict]] = {str(way): Counter() for way in ways}
     findings = []
     for text, way, outcome in _outcomes(subject, ways, dtype):
-        if outcome is None:
-            counts[way][Verdict.AGREE] += len(subject.program.inputs) ** Way.parse(way).order
+        if isinstance(outcome, Verdict):
+            counts[way][outcome] += len(subject.program.inputs) ** Way.parse(way).order
             continue
         counts[way].update(outcome.counts())
-        if outcome.verdict in WRONG:
-            findings.append(_finding(way, text, outcome))
+        if outcome.verdict in TOLD:
+            findings += _findings(way, text, outcome)
     order = [*map(str, ways)]
     findings.sort(key=lambda one: order.index(one.way))
     return Row(name, str(subject.program.source), counts, tuple(findings), perf_counter() - start)
 
 
-def _outcomes(subject: Subject, ways: tuple[Way, ...], dtype: str) -> Iterator[tuple[str, str, Outcome | None]]:
-    """Yield the outcome at each point in each way, None where all points side by side agree already at this one."""
+def _outcomes(subject: Subject, ways: tuple[Way, ...], dtype: str) -> Iterator[tuple[str, str, Outcome | Verdict]]:
+    """Yield the outcome at each point in each way, or the verdict alone where all points side by side show it.
+
+    Ways that give the same numbers at a point have the outcome of the first one.
+    """
     program = subject.program
     settings = Settings(dtypes=(dtype,), ways=ways, cotangent=ONES).resolved(program)
     points = [(text, point) for text in subject.points for point in _parsed(text, program)]
-    agrees = Sieve(program, [point for _, point in points], settings, dtype).agrees(ways)
+    sieve = Sieve(program, [point for _, point in points], settings, dtype)
+    passed = sieve.passed(ways)
     for k, (text, point) in enumerate(points):
-        left = tuple(way for way in ways if not agrees[way][k])
-        yield from ((text, str(way), None) for way in ways if way not in left)
-        if left:
-            found = examined(program, [point], replace(settings, ways=left))
-            yield from ((text, str(way), outcome) for way, outcome in zip(left, found, strict=True))
+        if sieve.outside[k]:
+            yield from ((text, str(way), Verdict.UNDEFINED) for way in ways)
+            continue
+        yield from ((text, str(way), Verdict.AGREE) for way in ways if passed[way].agrees[k])
+        alike: dict[object, list[Way]] = {}
+        for way in ways:
+            if not passed[way].agrees[k]:
+                alike.setdefault((way.order, passed[way].at(k) or way), []).append(way)
+        firsts = tuple(some[0] for some in alike.values())
+        found = examined(program, [point], replace(settings, ways=firsts)) if firsts else ()
+        for some, outcome in zip(alike.values(), found, strict=True):
+            yield from ((text, str(way), outcome) for way in some)
 
 
 def _parsed(text: str, program: Program) -> list[Point]:
@@ -172,25 +190,25 @@ def _parsed(text: str, program: Program) -> list[Point]:
         return []
 
 
-def _finding(way: str, text: str, outcome: Outcome) -> Finding:
+def _findings(way: str, text: str, outcome: Outcome) -> Iterator[Finding]:
+    """Yield the worst element of each derivative that is as bad as the outcome."""
     if outcome.error is not None:
-        return Finding(way, text, Verdict.ERROR, refused=outcome.error.splitlines()[0])
+        yield Finding(way, text, Verdict.ERROR, refused=outcome.error.splitlines()[0])
+        return
     fmt = FORMATS[outcome.dtype]
     for gradient in outcome.gradients:
-        for k in gradient.judgements.ranked((Verdict.ERROR, Verdict.DISAGREE))[:1]:
+        for k in gradient.judgements.ranked((outcome.verdict,))[:1]:
             number = gradient.number(k)
             torch = "none" if number is None else fmt.text(number)
-            exact, verdict = exact_text(gradient.exact[k], fmt), gradient.judgements[k].verdict
-            return Finding(way, text, verdict, by_text(gradient, k), torch, exact)
-    return Finding(way, text, outcome.verdict)
+            yield Finding(way, text, outcome.verdict, by_text(gradient, k), torch, exact_text(gradient.exact[k], fmt))
 
 
 def by_text(gradient: GradientOutcome, k: int) -> str:
-    """Return what one element of a derivative is by, the innermost first: ``x[0] y``."""
+    """Return what one element of a derivative is by, the innermost first: ``x[0,1] y``."""
     index, texts = unravel(gradient.shape, k), []
     for name, shape in (*gradient.along, (gradient.input, _own(gradient))):
         here, index = index[: len(shape)], index[len(shape) :]
-        texts.append(f"{name}[{', '.join(map(str, here))}]" if here else name)
+        texts.append(f"{name}[{','.join(map(str, here))}]" if here else name)
     return " ".join(texts)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
 from typing import Any
@@ -24,12 +24,24 @@ from gradcheck.program import Program
 from gradcheck.reason import Kind
 from gradcheck.settings import Settings
 from gradcheck.verdict import Verdict
-from gradcheck.ways import Way
+from gradcheck.ways import PLAIN, Way
 
 Masks = np.ndarray[Any, np.dtype[np.bool_]]
 
 MIN_POINTS = 2
 """Points from which they are put side by side."""
+
+
+@dataclass(frozen=True)
+class Passed:
+    """What came out in one way: at which points torch agrees, and its numbers, a row for each point."""
+
+    agrees: Masks
+    numbers: np.ndarray[Any, np.dtype[np.float64]] | None
+
+    def at(self, k: int) -> bytes | None:
+        """Return the bits of all of torch's numbers at one point, None where they are not known."""
+        return None if self.numbers is None else self.numbers[k].tobytes()
 
 
 class Sieve:
@@ -57,24 +69,40 @@ class Sieve:
         """Return the plan of one point."""
         return Plan.make(self.program, dict.fromkeys(self.program.inputs, ()), self.program.inputs)
 
-    def agrees(self, ways: Iterable[Way]) -> dict[Way, Masks]:
-        """Return for each way which points agree, in all elements of the derivative."""
+    def passed(self, ways: Iterable[Way]) -> dict[Way, Passed]:
+        """Return for each way what torch made of all points, and where it agrees in all elements."""
         nested: dict[int, Nested] = {}
         found = {}
         for way in ways:
             one = nested.setdefault(way.order, Nested(self.plan, way.order))
-            found[way] = self._agrees(one, way) if self.stacks else np.zeros(self.count, np.bool_)
+            found[way] = self._passed(one, way) if self.stacks else self._nothing
         return found
 
-    def _agrees(self, nested: Nested, way: Way) -> Masks:
-        made: Masks = np.ones(self.count, np.bool_)
+    @cached_property
+    def outside(self) -> Masks:
+        """Return which points are outside of the domain: there is no derivative of any order, whatever torch has."""
+        found: Masks = np.full(self.count, self.stacks)
+        if self.stacks:
+            for one in self._judged(Nested(self.plan, 1), PLAIN, ()):
+                found &= one.judgements.is_(Verdict.UNDEFINED)
+                found[one.kinks] = False
+        return found
+
+    @property
+    def _nothing(self) -> Passed:
+        return Passed(np.zeros(self.count, np.bool_), None)
+
+    def _passed(self, nested: Nested, way: Way) -> Passed:
+        agrees: Masks = np.ones(self.count, np.bool_)
+        numbers = []
         for along in product(self.arrays, repeat=way.order - 1):
             try:
                 for one in self._judged(nested, way, along):
-                    made &= one.judgements.is_(Verdict.AGREE)
+                    agrees &= one.judgements.is_(Verdict.AGREE)
+                    numbers.append(np.zeros(self.count) if one.torch is None else one.torch)
             except LaneProblem:
-                return np.zeros(self.count, np.bool_)
-        return made
+                return self._nothing
+        return Passed(agrees, np.stack(numbers, axis=1))
 
     def _judged(self, nested: Nested, way: Way, along: Sequence[str]) -> Iterator[Elements]:
         """Yield the derivatives along directions, judged as far as the first precision goes."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 nester = typer.Typer(**APP)  # type: ignore[arg-type]
 
+
 # fmt: off
 @command(nester, "nest", Place.NEST)
 def run_nest(

@@ -13,7 +13,7 @@ from gradcheck.case import environment, examined
 from gradcheck.errors import GradcheckError, UsageProblem
 from gradcheck.exits import Exit
 from gradcheck.formats import FORMATS, exact_text
-from gradcheck.functions import known_names, nearest
+from gradcheck.functions import COMPOSITE, ELEMENTWISE, TENSOR, nearest
 from gradcheck.gradients import GradientOutcome
 from gradcheck.nest.points import Subject, subjects
 from gradcheck.nest.sieve import Sieve
@@ -118,9 +118,10 @@ def nest(
     >>> [row.worst.point for row in nest(["sinc"], order=1).rows]
     ['x=1e-8']
     """
+    rows = {**ELEMENTWISE, **TENSOR, **COMPOSITE}
     for name in names:
-        if not list(subjects([name])):
-            close = nearest(name, known_names())
+        if name not in rows:
+            close = nearest(name, rows)
             raise UsageProblem(f"the table has no function {name}", hint=f"did you mean `{close}`?" if close else None)
     start = perf_counter()
     ways = tuple(one for k in range(1, order + 1) for one in nestings(k))

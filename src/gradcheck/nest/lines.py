@@ -49,7 +49,11 @@ class Function:
     def text(self) -> str:
         """Return the function as a callable: by its name where it is one of torch's."""
         plain = self.code.removesuffix(f"({self.inputs})")
-        return plain if plain != self.code and plain.replace(".", "").isidentifier() else f"lambda {self.inputs}: {self.code}"
+        return (
+            plain
+            if plain != self.code and plain.replace(".", "").isidentifier()
+            else f"lambda {self.inputs}: {self.code}"
+        )
 
     @property
     def tensors(self) -> str:

@@ -12,8 +12,8 @@ from gradcheck.functions import COMPOSITE, ELEMENTWISE, TENSOR, Row
 from gradcheck.functions.rows import Composite, Elementwise
 from gradcheck.lower import condition, lower
 from gradcheck.parse import parse
-from gradcheck.pointwise import goes_by_elements
 from gradcheck.points import parse_points
+from gradcheck.pointwise import goes_by_elements
 from gradcheck.program import Call, Number, Program, postorder
 
 ORDINARY = 3

@@ -74,7 +74,7 @@ def _signs(row: Row, ways: Iterable[str]) -> Text:
 def _sign(counts: Counter[Verdict]) -> tuple[str, str]:
     """Return the sign of the worst verdict of a way, a question mark where torch has no such derivative."""
     worst = max((one for one in counts if counts[one] and one is not Verdict.ERROR), default=Verdict.ERROR, key=_rank)
-    if counts[Verdict.ERROR] and worst.tone is not Tone.BAD or worst is Verdict.ERROR:
+    if (counts[Verdict.ERROR] and worst.tone is not Tone.BAD) or worst is Verdict.ERROR:
         return "?", COLORS[Tone.BAD]
     return worst.tone.sign, STYLES[worst]
 
@@ -109,7 +109,11 @@ def _summary(nest: Nest) -> Iterator[Text]:
     refused = [row for row in nest.rows if row.refused]
     bad = f"{plural(len(wrong), 'function')} wrong" if wrong else "none wrong"
     counts = sum((sum(row.counts.values(), Counter()) for row in nest.rows), Counter[Verdict]())
-    parts = [plural(len(nest.rows), "function"), f"{plural(len(nest.ways), 'way')}, up to order {max(nest.orders)}", bad]
+    parts = [
+        plural(len(nest.rows), "function"),
+        f"{plural(len(nest.ways), 'way')}, up to order {max(nest.orders)}",
+        bad,
+    ]
     parts += [f"{len(refused)} refused"] if refused else []
     told = ", ".join(f"{counts[one]:,} {one}" for one in Verdict if counts[one])
     yield Text(" · ".join(parts), style=COLORS[Tone.BAD if wrong else Tone.GOOD])

@@ -33,7 +33,9 @@ def _row(row: Row) -> dict[str, Any]:
         "function": row.function,
         "program": row.program,
         "seconds": round(row.seconds, 3),
-        "counts": {way: {one.value: counts[one] for one in Verdict if counts[one]} for way, counts in row.counts.items()},
+        "counts": {
+            way: {one.value: counts[one] for one in Verdict if counts[one]} for way, counts in row.counts.items()
+        },
         "findings": [_finding(one) for one in row.findings],
     }
 

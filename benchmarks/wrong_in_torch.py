@@ -6,7 +6,7 @@ import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import isclose, isfinite
+from math import isclose, isfinite, isnan
 from pathlib import Path
 
 import torch
@@ -57,7 +57,7 @@ def shown(block: str) -> list[Shown]:
 
 
 def wrong(lines: list[Shown]) -> Iterator[str]:
-    """Yield what is not as one entry says: of mpmath the right number, of torch the printed one, and that it is wrong."""
+    """Yield what is not as one entry says: mpmath has the right number, and torch the printed one, which is wrong."""
     rights = [line for line in lines if line.is_right]
     if len(rights) != 1:
         yield f"no right number: {lines[0].code}"
@@ -69,9 +69,7 @@ def wrong(lines: list[Shown]) -> Iterator[str]:
         if line.is_right:
             continue
         found = of_torch(line.code)
-        if not (
-            found == line.said or (found != found and line.said != line.said) or isclose(found, line.said, rel_tol=1e-9)
-        ):
+        if not (isnan(found) and isnan(line.said)) and not isclose(found, line.said, rel_tol=1e-9):
             yield f"{line.code} is {found!r}, not {line.said!r}"
         if isfinite(found) and abs(found - exact) <= GROSS * abs(exact):
             yield f"{line.code} is {found!r}, and that is right"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
+import sys
 from io import StringIO
 from pathlib import Path
 from types import ModuleType
@@ -111,10 +112,9 @@ def test_the_table_fits_its_window(sinc: Nest, width: int) -> None:
 @pytest.fixture(scope="module")
 def script() -> ModuleType:
     spec = importlib.util.spec_from_file_location("wrong_in_torch", SCRIPT)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     found = importlib.util.module_from_spec(spec)
-    import sys
-
     sys.modules[spec.name] = found
     spec.loader.exec_module(found)
     return found

@@ -16,6 +16,7 @@ from gradcheck.autograd.ways import Derivative
 VERSION = str(torch.__version__)
 
 __all__ = [
-    "DTYPES", "VERSION", "Backward", "Derivative", "Mismatch", "Operation", "Saved", "TorchValue", "abreast", "accumulate",
-    "backward",     "check_device", "forward", "function", "stacked", "stacks", "untracked_message", "vectorised",
+    "DTYPES", "VERSION", "Backward", "Derivative", "Mismatch", "Operation", "Saved", "TorchValue", "abreast",
+    "accumulate", "backward", "check_device", "forward", "function", "stacked", "stacks", "untracked_message",
+    "vectorised",
 ]  # fmt: skip

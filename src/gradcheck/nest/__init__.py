@@ -73,7 +73,7 @@ class Row:
 
     @property
     def worst(self) -> Finding | None:
-        """Return the first finding of the lowest order: a wrong number, else what is refused, else what loses digits."""
+        """Return the first finding: a wrong number, else what is refused, else what loses digits."""
         return next(iter((*self.wrong, *self.refused, *self.lossy)), None)
 
 

@@ -21,7 +21,7 @@ RESULTS, EXPLANATION, NEST = "results", "explanation", "nest"
 
 @dataclass(frozen=True, slots=True)
 class Reporter:
-    """What writes one format: ``results``, ``explanation`` and ``nest`` name functions of ``report/``, ``file:function``.
+    """What writes one format: ``results``, ``explanation`` and ``nest`` name functions of ``report/``: ``file:name``.
 
     ``meaning`` says what the format is for, as the page on builds does. ``suffixes`` are those of its files, without
     the point. ``texts`` says that it shows the formulas of every run, which are then made where the run is, and

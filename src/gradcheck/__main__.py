@@ -24,8 +24,8 @@ def main() -> NoReturn:
     guard()
     argv = sys.argv[1:]
     try:
-        # A batch has workers of its own, and the signals that are for them.
-        code = _whole(argv) if argv[:1] == ["batch"] else run_apart(lambda: _whole(argv))
+        # These have workers of their own, and the signals that are for them.
+        code = _whole(argv) if argv[:1] in (["batch"], ["nest"]) else run_apart(lambda: _whole(argv))
     except KeyboardInterrupt:
         code = _interrupted()
     os._exit(code)  # nothing is left to be saved, and taking torch down in order would cost as much as a check

@@ -207,6 +207,17 @@ def _layers(outcome: Outcome) -> list[str]:
     ]
 
 
+def expression(program: Program, shapes: Mapping[str, Shape], dtype: str) -> str:
+    """Return the code of torch for a program of one layer.
+
+    >>> from gradcheck.parse import parse
+    >>> expression(parse("softplus(x)"), {"x": ()}, "float64")
+    'torch.nn.functional.softplus(x)'
+    """
+    writer = _Writer(program, shapes, dtype, "cpu")
+    return _written(writer.tensor(writer.write(program.layers[-1].expression)))
+
+
 class _Code:
     """A piece of Python text that grows as it is used: what a row does with torch and tensors becomes its text."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from gradcheck.autograd.abreast import abreast
 from gradcheck.autograd.backward import accumulate, backward, check_device, forward, untracked_message
 from gradcheck.autograd.operations import function
 from gradcheck.autograd.record import Backward, Mismatch, Operation, Saved, TorchValue
@@ -15,6 +16,7 @@ from gradcheck.autograd.ways import Derivative
 VERSION = str(torch.__version__)
 
 __all__ = [
-    "DTYPES", "VERSION", "Backward", "Derivative", "Mismatch", "Operation", "Saved", "TorchValue", "accumulate",
-    "backward",     "check_device", "forward", "function", "stacked", "stacks", "untracked_message", "vectorised",
+    "DTYPES", "VERSION", "Backward", "Derivative", "Mismatch", "Operation", "Saved", "TorchValue", "abreast",
+    "accumulate", "backward", "check_device", "forward", "function", "stacked", "stacks", "untracked_message",
+    "vectorised",
 ]  # fmt: skip

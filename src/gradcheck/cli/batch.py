@@ -90,7 +90,7 @@ def _limits(given: Given, forms: Sequence[str]) -> BatchOptions:
 
     texts = any(REPORTERS[one].texts for one in forms)
     return BatchOptions(
-        _workers(given["workers"]), given["timeout"], 1 if given["exitfirst"] else given["maxfail"],
+        workers_of(given["workers"]), given["timeout"], 1 if given["exitfirst"] else given["maxfail"],
         seed=given.settings.seed, texts=texts, everything=given["all"],
     )  # fmt: skip
 
@@ -113,7 +113,8 @@ def _load(paths: Sequence[str], at: Sequence[str], settings: Settings, trust: bo
         raise LimitProblem(f"reading the files takes more than {MAX_MEMORY / 2**30:g} GiB", hint=SPLIT) from None
 
 
-def _workers(text: str) -> int | None:
+def workers_of(text: str) -> int | None:
+    """Return how many worker processes are asked for, None for one on each core; raises UsageProblem."""
     if text == "auto":
         return None
     if not text.isdecimal() or int(text) < 1:

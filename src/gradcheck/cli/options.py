@@ -13,7 +13,7 @@ import typer
 from gradcheck.cli.config import Project
 from gradcheck.cli.values import Command
 from gradcheck.report import View
-from gradcheck.report.reporters import EXPLANATION, RESULTS, names
+from gradcheck.report.reporters import EXPLANATION, NEST, RESULTS, names
 from gradcheck.settings.kinds import Form
 from gradcheck.settings.table import Place, Setting, settings_of
 
@@ -135,7 +135,7 @@ def _is_spoken(context: typer.Context, row: Setting) -> bool:
 def _words(row: Setting) -> Sequence[str]:
     """Return the words that a setting may have, where there are but a few."""
     if row.name == "format":
-        return names(EXPLANATION if Place.EXPLAIN in row.at else RESULTS)
+        return names(_formats(row))
     return row.kind.among
 
 
@@ -155,6 +155,11 @@ def _metavar(row: Setting) -> str | None:
     if not row.metavar and _words(row):
         return f"[{'|'.join(_words(row))}]"
     return "" if row.kind.form is Form.COUNT else row.metavar or None
+
+
+def _formats(row: Setting) -> str:
+    """Return what the formats of an option are of."""
+    return EXPLANATION if Place.EXPLAIN in row.at else NEST if Place.NEST in row.at else RESULTS
 
 
 def _parameter(row: Setting) -> inspect.Parameter:

@@ -5,25 +5,29 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
+from time import perf_counter
 
 from gradcheck.case import environment, examined
 from gradcheck.errors import GradcheckError, UsageProblem
 from gradcheck.exits import Exit
 from gradcheck.formats import FORMATS, exact_text
-from gradcheck.functions import known_names, nearest
+from gradcheck.functions import COMPOSITE, ELEMENTWISE, TENSOR, nearest
 from gradcheck.gradients import GradientOutcome
 from gradcheck.nest.points import Subject, subjects
+from gradcheck.nest.sieve import Sieve
 from gradcheck.outcome import Outcome
-from gradcheck.points import parse_points
-from gradcheck.program import Shape, unravel
+from gradcheck.points import Point, parse_points
+from gradcheck.program import Program, Shape, unravel
 from gradcheck.settings import ONES, Settings
 from gradcheck.verdict import Verdict
 from gradcheck.ways import Way, nestings
 
 WRONG = frozenset({Verdict.DISAGREE, Verdict.ERROR})
-"""The verdicts that are torch's fault."""
+"""The verdicts that make the run fail: torch is wrong, or has no such derivative."""
+TOLD = WRONG | {Verdict.LOSSY}
+"""Those that are told one by one."""
 
 
 @dataclass(frozen=True)
@@ -44,17 +48,33 @@ class Finding:
 
 @dataclass(frozen=True)
 class Row:
-    """One function: how many elements have each verdict, by way, and all that torch has wrong or does not have."""
+    """One function: how many elements have each verdict, by way, and all that torch has wrong, lacks or loses."""
 
     function: str
     program: str
     counts: dict[str, Counter[Verdict]]
     findings: tuple[Finding, ...]
+    seconds: float = 0.0
 
-    def worst(self, way: str) -> Finding | None:
-        """Return the first finding in one way, those with a wrong number before those that are refused."""
-        found = [one for one in self.findings if one.way == way]
-        return min(found, key=lambda one: one.refused is not None, default=None)
+    @property
+    def wrong(self) -> tuple[Finding, ...]:
+        """Return what torch has wrong."""
+        return tuple(one for one in self.findings if one.verdict is Verdict.DISAGREE)
+
+    @property
+    def lossy(self) -> tuple[Finding, ...]:
+        """Return where torch's own formula loses more than half of the digits, and all of them at worst."""
+        return tuple(one for one in self.findings if one.verdict is Verdict.LOSSY)
+
+    @property
+    def refused(self) -> tuple[Finding, ...]:
+        """Return what torch does not have, or what the two exact evaluations contradict each other about."""
+        return tuple(one for one in self.findings if one.verdict is Verdict.ERROR)
+
+    @property
+    def worst(self) -> Finding | None:
+        """Return the first finding: a wrong number, else what is refused, else what loses digits."""
+        return next(iter((*self.wrong, *self.refused, *self.lossy)), None)
 
 
 @dataclass(frozen=True)
@@ -65,6 +85,15 @@ class Nest:
     ways: tuple[str, ...]
     dtype: str
     environment: dict[str, str]
+    seconds: float = 0.0
+
+    @property
+    def orders(self) -> dict[int, list[str]]:
+        """Return the ways by their order."""
+        found: dict[int, list[str]] = {}
+        for way in self.ways:
+            found.setdefault(Way.parse(way).order, []).append(way)
+        return found
 
     @property
     def exit(self) -> Exit:
@@ -86,19 +115,21 @@ def nest(
 
     Raises UsageProblem for a name that the table does not have. ``done`` gets each row when it is made.
 
-    >>> [row.worst("rev-rev") for row in nest(["sinc"]).rows][0].exact
-    '-3.28986813369645287'
+    >>> [row.worst.point for row in nest(["sinc"], order=1).rows]
+    ['x=1e-8']
     """
+    rows = {**ELEMENTWISE, **TENSOR, **COMPOSITE}
     for name in names:
-        if not list(subjects([name])):
-            close = nearest(name, known_names())
+        if name not in rows:
+            close = nearest(name, rows)
             raise UsageProblem(f"the table has no function {name}", hint=f"did you mean `{close}`?" if close else None)
+    start = perf_counter()
     ways = tuple(one for k in range(1, order + 1) for one in nestings(k))
     found = []
     for row in _rows([one.function for one in subjects(names)], ways, dtype, workers):
         done(row)
         found.append(row)
-    return Nest(tuple(found), tuple(map(str, ways)), dtype, environment("cpu"))
+    return Nest(tuple(found), tuple(map(str, ways)), dtype, environment("cpu"), perf_counter() - start)
 
 
 def _rows(names: list[str], ways: tuple[Way, ...], dtype: str, workers: int) -> Iterator[Row]:
@@ -111,46 +142,74 @@ def _rows(names: list[str], ways: tuple[Way, ...], dtype: str, workers: int) -> 
 
 def made(name: str, ways: tuple[Way, ...], dtype: str) -> Row:
     """Return the row of one function."""
+    start = perf_counter()
     [subject] = subjects([name])
     counts: dict[str, Counter[Verdict]] = {str(way): Counter() for way in ways}
     findings = []
-    for text, outcome in _outcomes(subject, ways, dtype):
-        way = str(outcome.lane.way) if outcome.lane is not None else "rev"
-        counts[way].update(outcome.counts())
-        if outcome.verdict in WRONG:
-            findings.append(_finding(way, text, outcome))
-    return Row(name, str(subject.program.source), counts, tuple(findings))
-
-
-def _outcomes(subject: Subject, ways: tuple[Way, ...], dtype: str) -> Iterator[tuple[str, Outcome]]:
-    settings = Settings(dtypes=(dtype,), ways=ways, cotangent=ONES).resolved(subject.program)
-    for text in subject.points:
-        try:
-            outcomes = examined(subject.program, parse_points([text], subject.program.inputs), settings)
-        except GradcheckError:
+    for text, way, outcome in _outcomes(subject, ways, dtype):
+        if isinstance(outcome, Verdict):
+            counts[way][outcome] += len(subject.program.inputs) ** Way.parse(way).order
             continue
-        yield from ((text, outcomes[k]) for k in range(len(outcomes)))
+        counts[way].update(outcome.counts())
+        if outcome.verdict in TOLD:
+            findings += _findings(way, text, outcome)
+    order = [*map(str, ways)]
+    findings.sort(key=lambda one: order.index(one.way))
+    return Row(name, str(subject.program.source), counts, tuple(findings), perf_counter() - start)
 
 
-def _finding(way: str, text: str, outcome: Outcome) -> Finding:
+def _outcomes(subject: Subject, ways: tuple[Way, ...], dtype: str) -> Iterator[tuple[str, str, Outcome | Verdict]]:
+    """Yield the outcome at each point in each way, or the verdict alone where all points side by side show it.
+
+    Ways that give the same numbers at a point have the outcome of the first one.
+    """
+    program = subject.program
+    settings = Settings(dtypes=(dtype,), ways=ways, cotangent=ONES).resolved(program)
+    points = [(text, point) for text in subject.points for point in _parsed(text, program)]
+    sieve = Sieve(program, [point for _, point in points], settings, dtype)
+    passed = sieve.passed(ways)
+    for k, (text, point) in enumerate(points):
+        if sieve.outside[k]:
+            yield from ((text, str(way), Verdict.UNDEFINED) for way in ways)
+            continue
+        yield from ((text, str(way), Verdict.AGREE) for way in ways if passed[way].agrees[k])
+        alike: dict[object, list[Way]] = {}
+        for way in ways:
+            if not passed[way].agrees[k]:
+                alike.setdefault((way.order, passed[way].at(k) or way), []).append(way)
+        firsts = tuple(some[0] for some in alike.values())
+        found = examined(program, [point], replace(settings, ways=firsts)) if firsts else ()
+        for some, outcome in zip(alike.values(), found, strict=True):
+            yield from ((text, str(way), outcome) for way in some)
+
+
+def _parsed(text: str, program: Program) -> list[Point]:
+    """Return the point that a text stands for, none where the program cannot be there."""
+    try:
+        return parse_points([text], program.inputs)
+    except GradcheckError:
+        return []
+
+
+def _findings(way: str, text: str, outcome: Outcome) -> Iterator[Finding]:
+    """Yield the worst element of each derivative that is as bad as the outcome."""
     if outcome.error is not None:
-        return Finding(way, text, Verdict.ERROR, refused=outcome.error.splitlines()[0])
+        yield Finding(way, text, Verdict.ERROR, refused=outcome.error.splitlines()[0])
+        return
     fmt = FORMATS[outcome.dtype]
     for gradient in outcome.gradients:
-        for k in gradient.judgements.ranked((Verdict.ERROR, Verdict.DISAGREE))[:1]:
+        for k in gradient.judgements.ranked((outcome.verdict,))[:1]:
             number = gradient.number(k)
             torch = "none" if number is None else fmt.text(number)
-            exact, verdict = exact_text(gradient.exact[k], fmt), gradient.judgements[k].verdict
-            return Finding(way, text, verdict, by_text(gradient, k), torch, exact)
-    return Finding(way, text, outcome.verdict)
+            yield Finding(way, text, outcome.verdict, by_text(gradient, k), torch, exact_text(gradient.exact[k], fmt))
 
 
 def by_text(gradient: GradientOutcome, k: int) -> str:
-    """Return what one element of a derivative is by, the innermost first: ``x[0] y``."""
+    """Return what one element of a derivative is by, the innermost first: ``x[0,1] y``."""
     index, texts = unravel(gradient.shape, k), []
     for name, shape in (*gradient.along, (gradient.input, _own(gradient))):
         here, index = index[: len(shape)], index[len(shape) :]
-        texts.append(f"{name}[{', '.join(map(str, here))}]" if here else name)
+        texts.append(f"{name}[{','.join(map(str, here))}]" if here else name)
     return " ".join(texts)
 
 

@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import product
 
+from gradcheck.errors import GradcheckError
 from gradcheck.functions import COMPOSITE, ELEMENTWISE, TENSOR, Row
-from gradcheck.functions.rows import Elementwise
-from gradcheck.lower import condition
+from gradcheck.functions.rows import Composite, Elementwise
+from gradcheck.lower import condition, lower
 from gradcheck.parse import parse
+from gradcheck.points import parse_points
+from gradcheck.pointwise import goes_by_elements
 from gradcheck.program import Call, Number, Program, postorder
 
 ORDINARY = 3
@@ -19,8 +22,14 @@ SPECIAL = ("0", "1", "-1", "2", "1/2")
 """Exponents, factors and ends at which formulas have cases of their own."""
 EXTREME = ("1e-8", "-1e-8", "1e-160", "1e160", "25", "-25", "800", "-800")
 """Numbers at which something vanishes, saturates or overflows."""
+ELEMENTS = ("0.5", "-1.25", "2.25")
+"""Ordinary points of a function that goes by elements."""
 VECTORS = ("[0,0,0]", "[1,1,2]", "[0,1,2]", "[0,0,1]", "[800,0,-800]", "[1e-200,2e-200,0]", "[1e200,1e200,1]")
 """Vectors with zeros, ties, and what overflows."""
+MATRICES = ("[[0,0],[0,0]]", "[[0,1],[2,3]]", "[[0,1],[0,2]]", "[[1,1],[1,1]]", "[[1,1],[2,2]]",
+            "[[800,0],[-800,1]]", "[[1e200,1e200],[1,2]]", "[[1e-200,2e-200],[0,0]]")  # fmt: skip
+"""Matrices of the same kinds."""
+BOUNDARY = {"v": VECTORS, "a": MATRICES, "s": (*SPECIAL, *EXTREME)}
 SHAPES = {"v": "[0.5,-1.25,2.25]", "u": "[1.5,0.25]", "s": "0.75", "a": "[[0.5,-1.25],[0.75,2]]"}
 """Ordinary inputs of tensor functions, by the names that their samples give them."""
 
@@ -82,26 +91,41 @@ def _written(value: Fraction) -> str:
 
 
 def tensor(name: str, row: Row) -> Subject | None:
-    """Return a function of tensors at small ones, None where no sample takes these."""
-    from gradcheck.errors import GradcheckError
-    from gradcheck.lower import lower
-    from gradcheck.points import parse_points
+    """Return a function of tensors at small ones, None where no sample takes these.
 
+    One that goes by elements has an element alone, at which many points are tried.
+    """
     for sample in row.samples:
         assert isinstance(sample, str)
         program = parse(sample)
         if not set(program.inputs) <= set(SHAPES):
             continue
-        ordinary = [",".join(f"{one}={SHAPES[one]}" for one in program.inputs)]
-        try:
-            [point] = parse_points(ordinary, program.inputs)
-            lower(program, {one: value.shape for one, value in point.items()})
-        except GradcheckError:
-            continue
-        boundary = [f"v={one}" for one in VECTORS] if program.inputs == ("v",) else []
-        boundary += [f"s={one}" for one in (*SPECIAL, *EXTREME)] if program.inputs == ("s",) else []
-        return _subject(name, sample, ordinary, boundary)
+        if len(program.inputs) == 1 and goes_by_elements(program):
+            [one] = program.inputs
+            boundary = [f"{one}={value}" for value in (*SPECIAL, *_written_in(row), *EXTREME)]
+            return _subject(name, sample, [f"{one}={value}" for value in ELEMENTS], boundary)
+        ordinary = ",".join(f"{one}={SHAPES[one]}" for one in program.inputs)
+        if _fits(program, ordinary):
+            special = BOUNDARY.get(program.inputs[0], ()) if len(program.inputs) == 1 else ()
+            return _subject(name, sample, [ordinary], [f"{program.inputs[0]}={value}" for value in special])
     return None
+
+
+def _fits(program: Program, text: str) -> bool:
+    """Return whether the program takes tensors of these shapes."""
+    try:
+        [point] = parse_points([text], program.inputs)
+        lower(program, {one: value.shape for one, value in point.items()})
+    except GradcheckError:
+        return False
+    return True
+
+
+def _written_in(row: Row) -> Iterator[str]:
+    """Yield the numbers that the definition of a function is written with."""
+    if isinstance(row, Composite) and isinstance(row.definition, str):
+        for layer in parse(row.definition).layers:
+            yield from (_written(one.value) for one in postorder(layer.expression) if isinstance(one, Number))
 
 
 def _point(args: Sequence[str], values: Sequence[str]) -> str:

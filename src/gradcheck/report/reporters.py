@@ -15,13 +15,13 @@ from gradcheck.streams import COMMANDS, JSON, TEXT, XML, Form
 if TYPE_CHECKING:
     from gradcheck.suite import Batch
 
-RESULTS, EXPLANATION = "results", "explanation"
-"""What a format is of: the results of checks, of one or of many, or an explanation."""
+RESULTS, EXPLANATION, NEST = "results", "explanation", "nest"
+"""What a format is of: the results of checks, of one or of many, an explanation, or functions in all ways."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reporter:
-    """What writes one format: ``results`` and ``explanation`` name functions of ``report/``, as ``file:function``.
+    """What writes one format: ``results``, ``explanation`` and ``nest`` name functions of ``report/``: ``file:name``.
 
     ``meaning`` says what the format is for, as the page on builds does. ``suffixes`` are those of its files, without
     the point. ``texts`` says that it shows the formulas of every run, which are then made where the run is, and
@@ -31,6 +31,7 @@ class Reporter:
     meaning: str
     results: str | None = None
     explanation: str | None = None
+    nest: str | None = None
     suffixes: tuple[str, ...] = ()
     media: str = "text/plain"
     form: Form = TEXT
@@ -39,7 +40,7 @@ class Reporter:
 
     def of(self, what: str) -> str | None:
         """Return the function that writes this format of one thing, None where none does."""
-        return self.results if what == RESULTS else self.explanation
+        return {RESULTS: self.results, EXPLANATION: self.explanation, NEST: self.nest}[what]
 
 
 JSON_LINES = "application/jsonl"
@@ -48,10 +49,11 @@ SCRIPTS = (
     "elements or points the worst and the counts, with `--all` every one"
 )
 REPORTERS: dict[str, Reporter] = {
-    "table": Reporter("people; what is written unless another is asked for", "batch:write", suffixes=("txt", "log")),
+    "table": Reporter("people; what is written unless another is asked for", "batch:write", nest="nest:write",
+                      suffixes=("txt", "log")),
     "concise": Reporter("editors and grep: one line for each failure, beginning with file and line", "concise:write"),
     "json": Reporter(
-        SCRIPTS, "batch_json:write", suffixes=("json",), media="application/json", form=JSON,
+        SCRIPTS, "batch_json:write", nest="nest_json:write", suffixes=("json",), media="application/json", form=JSON,
         texts=True, streamed=True,
     ),
     "jsonl": Reporter(
@@ -73,8 +75,8 @@ REPORTERS: dict[str, Reporter] = {
         "code scanning", "sarif:write", suffixes=("sarif",), media="application/sarif+json", form=JSON
     ),
     "markdown": Reporter(
-        "comments and wikis", "markdown:write", "lesson.markdown:render", ("md", "markdown"),
-        "text/markdown",
+        "comments and wikis", "markdown:write", "lesson.markdown:render", "nest_markdown:write",
+        ("md", "markdown"), "text/markdown",
     ),
     "terminal": Reporter("people at a terminal", explanation="lesson.terminal:write", suffixes=("txt", "log")),
     "latex": Reporter(
@@ -112,7 +114,7 @@ def known(word: str, what: str) -> str:
 
     closest = nearest(word[:100], names(what))
     raise UsageProblem(
-        f"{word!r} is no format of {_of(what)}", hint=f"did you mean `{closest}`?" if closest else _choice(what)
+        f"{word!r} is no format of {_OF[what]}", hint=f"did you mean `{closest}`?" if closest else _choice(what)
     )
 
 
@@ -129,15 +131,13 @@ def by_suffix(path: PurePath, what: str) -> str | None:
         return None
     found = {one: name for name in names(what) for one in REPORTERS[name].suffixes}
     if suffix not in found:
-        other = EXPLANATION if what == RESULTS else RESULTS
-        has = any(suffix in REPORTERS[name].suffixes for name in names(other))
-        hint = f"that is a format of {_of(other)}; " if has else ""
-        raise UsageProblem(f"no format of {_of(what)} ends in .{suffix}", hint=f"{hint}{_choice(what)}")
+        others = [one for one in _OF if any(suffix in REPORTERS[name].suffixes for name in names(one))]
+        hint = f"that is a format of {_OF[others[0]]}; " if others else ""
+        raise UsageProblem(f"no format of {_OF[what]} ends in .{suffix}", hint=f"{hint}{_choice(what)}")
     return found[suffix]
 
 
-def _of(what: str) -> str:
-    return "`gradcheck explain`" if what == EXPLANATION else "a check"
+_OF = {RESULTS: "a check", EXPLANATION: "`gradcheck explain`", NEST: "`gradcheck nest`"}
 
 
 def _choice(what: str) -> str:

@@ -26,6 +26,7 @@ class Place(Flag):
     """The command `gradcheck PROGRAM`."""
     BATCH = auto()
     EXPLAIN = auto()
+    NEST = auto()
     FILE = auto()
     """A check of an expression file."""
     PROJECT = auto()
@@ -36,7 +37,7 @@ class Place(Flag):
     """The fixture of pytest."""
 
 
-CHECK, BATCH, EXPLAIN, FILE, PROJECT, PYTEST, FIXTURE = Place
+CHECK, BATCH, EXPLAIN, NEST, FILE, PROJECT, PYTEST, FIXTURE = Place
 COMMANDS = CHECK | BATCH | EXPLAIN
 
 
@@ -118,6 +119,10 @@ SETTINGS = (
     Setting("dtype", kinds.DTYPE, EXPLAIN,
             "float64, float32, bfloat16 or float16.", "DTYPE",
             default="float32", field="dtypes", sample="float64"),
+    Setting("dtype", kinds.DTYPE, NEST,
+            "float64, float32, bfloat16 or float16.", "DTYPE",
+            default="float64"),
+    Setting("order", kinds.ORDER, NEST, "All ways up to this order.", "N", default="2"),
     Setting("device", kinds.DEVICE, COMMANDS | FILE | PROJECT | FIXTURE,
             "Where torch runs: cpu, cuda:0.", "DEVICE",
             default="cpu", field="device", again=True, sample="meta"),
@@ -171,7 +176,7 @@ SETTINGS = (
     Setting("exit-zero", kinds.FLAG, CHECK | BATCH, "Exit with 0 even where something fails."),
 
     # --- which checks of files run, and how ---
-    Setting("workers", kinds.TEXT, BATCH, "Worker processes; auto is one for each core.", "N",
+    Setting("workers", kinds.TEXT, BATCH | NEST, "Worker processes; auto is one for each core.", "N",
             default="auto", shorts=("-n",), sample="1"),
     Setting("k", kinds.TEXT, BATCH, "Only checks whose name matches: -k 'softmax and not float16'.", "EXPR",
             sample="relu"),
@@ -204,11 +209,13 @@ SETTINGS = (
             sample="json"),
     Setting("format", kinds.TEXT, EXPLAIN,
             "What to write; for the terminal, unless the file's suffix says more.", sample="markdown"),
-    Setting("output", kinds.FILE, COMMANDS, "Write there, not to standard output.", "FILE", shorts=("-o",)),
+    Setting("format", kinds.TEXT, NEST, "What to write; a table, unless the file's suffix says more."),
+    Setting("output", kinds.FILE, COMMANDS | NEST, "Write there, not to standard output.", "FILE", shorts=("-o",)),
     Setting("report", kinds.TEXTS, CHECK | BATCH, "Write one more report: junit=report.xml.", "FORMAT=FILE"),
-    Setting("color", kinds.choice("colour", ("auto", "always", "never")), COMMANDS | PROJECT, "When to colour.",
+    Setting("color", kinds.choice("colour", ("auto", "always", "never")), COMMANDS | NEST | PROJECT,
+            "When to colour.",
             default="auto", sample="always"),
-    Setting("quiet", kinds.FLAG, CHECK | BATCH, "Only what fails, and the summary.", shorts=("-q",)),
+    Setting("quiet", kinds.FLAG, CHECK | BATCH | NEST, "Only what fails, and the summary.", shorts=("-q",)),
     Setting("verbose", kinds.LEVEL, CHECK | BATCH | PROJECT, "More: enclosures, and the gradient program.",
             shorts=("-v",)),
 )  # fmt: skip

@@ -1,0 +1,50 @@
+"""`gradcheck nest`: functions of the table in every way of differentiating, held against the exact derivatives."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gradcheck.cli.batch import workers_of
+from gradcheck.cli.options import APP, Given, command
+from gradcheck.cli.output import check_writable, chosen, deliver
+from gradcheck.report.reporters import NEST, writer
+from gradcheck.settings.table import Place
+
+if TYPE_CHECKING:
+    from gradcheck.nest import Row
+
+nester = typer.Typer(**APP)  # type: ignore[arg-type]
+
+
+# fmt: off
+@command(nester, "nest", Place.NEST)
+def run_nest(
+    given: Given,
+    names: Annotated[list[str] | None, typer.Argument(
+        metavar="[NAME...]", help="Functions of the table; all of them without a name.", show_default=False)] = None,
+) -> None:  # fmt: skip
+    """Try functions in every way of differentiating, at ordinary points and where rules go wrong."""
+    output = given["output"]
+    form = chosen(given["format"], output, "table", NEST)
+    check_writable([output])
+    workers = workers_of(given["workers"]) or os.cpu_count() or 1
+    from gradcheck.nest import nest
+
+    made = nest(
+        names or (), order=given["order"], dtype=given["dtype"][0], workers=workers,
+        done=_tell if sys.stderr.isatty() else lambda row: row,
+    )  # fmt: skip
+    if sys.stderr.isatty():
+        print("\r\033[K", end="", file=sys.stderr, flush=True)
+    deliver(lambda file: writer(form, NEST)(made, file, given.view), output, form, given.color)
+    raise typer.Exit(made.exit)
+# fmt: on
+
+
+def _tell(row: Row) -> None:
+    """Name the function that is done, on the line of the one before it."""
+    print(f"\r\033[K{row.function} · {row.seconds:.1f} s", end="", file=sys.stderr, flush=True)

@@ -1,0 +1,120 @@
+"""The table of functions in all ways: a sign for each way, the worst finding beside it, and the summary."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from io import StringIO
+from typing import IO, TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from gradcheck.errors import plural
+from gradcheck.exits import Exit
+from gradcheck.report import View
+from gradcheck.report.grids import grid
+from gradcheck.report.tones import COLORS, FILE_WIDTH, STYLES, put
+from gradcheck.verdict import Tone, Verdict
+
+if TYPE_CHECKING:
+    from gradcheck.nest import Finding, Nest, Row
+
+MAX_SAID = 48
+"""Characters of what torch says where it refuses."""
+
+
+def write(nest: Nest, file: IO[str], view: View) -> None:
+    """Write the table of all functions, of those alone that are wrong where the view is quiet, and the summary."""
+    if file.isatty():
+        _show(nest, _console(file, view, view.width), view)
+        return
+    text = StringIO()
+    _show(nest, _console(text, view, view.width or FILE_WIDTH), view)
+    file.writelines(f"{one.rstrip()}\n" for one in text.getvalue().splitlines())
+
+
+def _console(file: IO[str], view: View, width: int | None) -> Console:
+    no_color = True if view.color is False else None
+    return Console(file=file, force_terminal=view.color, no_color=no_color, highlight=False, width=width)
+
+
+def _show(nest: Nest, console: Console, view: View) -> None:
+    rows = [row for row in nest.rows if row.findings or not view.quiet]
+    if rows:
+        for part in _table(nest, rows):
+            put(console, part)
+        put(console, Text())
+    for part in _summary(nest):
+        put(console, part)
+
+
+def _table(nest: Nest, rows: Iterable[Row]) -> Iterator[Table | Text]:
+    """Yield the table: ways of one order share a column, since what is wrong in one often is in all."""
+    table = grid()
+    orders = nest.orders
+    for name in ("function", *(f"order {order}" for order in orders), "worst"):
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        cells = [_signs(row, ways) for ways in orders.values()]
+        table.add_row(Text(row.function), *cells, _told(row))
+    yield table
+    yield Text("A sign for each way: " + "; ".join(_legend(order, ways) for order, ways in orders.items()), style="dim")
+
+
+def _legend(order: int, ways: Iterable[str]) -> str:
+    return f"order {order}: {', '.join(ways)}"
+
+
+def _signs(row: Row, ways: Iterable[str]) -> Text:
+    return Text.assemble(*(_sign(row.counts[way]) for way in ways))
+
+
+def _sign(counts: Counter[Verdict]) -> tuple[str, str]:
+    """Return the sign of the worst verdict of a way, a question mark where torch has no such derivative."""
+    worst = max((one for one in counts if counts[one] and one is not Verdict.ERROR), default=Verdict.ERROR, key=_rank)
+    if (counts[Verdict.ERROR] and worst.tone is not Tone.BAD) or worst is Verdict.ERROR:
+        return "?", COLORS[Tone.BAD]
+    return worst.tone.sign, STYLES[worst]
+
+
+def _rank(verdict: Verdict) -> int:
+    return verdict.severity
+
+
+def _told(row: Row) -> Text:
+    """Return the worst of a function: the way, the point and both numbers."""
+    return Text() if row.worst is None else Text(worst_text(row.worst))
+
+
+def worst_text(one: Finding) -> str:
+    """Return a finding in one line.
+
+    >>> from gradcheck.nest import Finding
+    >>> worst_text(Finding("rev-rev", "x=0", Verdict.DISAGREE, "x x", "nan", "-3.29"))
+    'rev-rev at x=0: torch nan, right -3.29'
+    """
+    if one.refused is not None:
+        return f"{one.way} at {one.point}: {one.refused[:MAX_SAID]}{'...' * (len(one.refused) > MAX_SAID)}"
+    by = "" if len(set(one.by.split())) < 2 else f" by {one.by.replace(' ', ', ')}"
+    return f"{one.way}{by} at {one.point}: torch {one.torch}, right {one.exact}"
+
+
+def _summary(nest: Nest) -> Iterator[Text]:
+    if nest.exit is Exit.NOTHING:
+        yield Text("nothing was tried", style=COLORS[Tone.BAD])
+        return
+    wrong = [row for row in nest.rows if row.wrong]
+    refused = [row for row in nest.rows if row.refused]
+    bad = f"{plural(len(wrong), 'function')} wrong" if wrong else "none wrong"
+    counts = sum((sum(row.counts.values(), Counter()) for row in nest.rows), Counter[Verdict]())
+    parts = [
+        plural(len(nest.rows), "function"),
+        f"{plural(len(nest.ways), 'way')}, up to order {max(nest.orders)}",
+        bad,
+    ]
+    parts += [f"{len(refused)} refused"] if refused else []
+    told = ", ".join(f"{counts[one]:,} {one}" for one in Verdict if counts[one])
+    yield Text(" · ".join(parts), style=COLORS[Tone.BAD if wrong else Tone.GOOD])
+    yield Text(f"{told} · {nest.dtype} · torch {nest.environment['torch']} · {nest.seconds:.0f} s", style="dim")

@@ -1,0 +1,148 @@
+"""Functions in every way of differentiating: what is known to be wrong is found, and the page says what is so."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+import sys
+from io import StringIO
+from pathlib import Path
+from types import ModuleType
+
+import jsonschema
+import numpy as np
+import pytest
+import torch
+
+import gradcheck
+from gradcheck import nest as nests
+from gradcheck.__main__ import run
+from gradcheck.exits import Exit
+from gradcheck.nest import Nest, nest
+from gradcheck.nest.points import subjects
+from gradcheck.nest.sieve import Sieve
+from gradcheck.points import parse_points
+from gradcheck.report import View
+from gradcheck.report import nest as table
+from gradcheck.report.nest_json import write as write_json
+from gradcheck.report.nest_markdown import entries, section
+from gradcheck.settings import ONES, Settings
+from gradcheck.verdict import Verdict
+from gradcheck.ways import nestings, ways
+
+ROOT = Path(gradcheck.__file__).parent
+PAGE = ROOT.parent.parent / "docs" / "wrong-in-torch.md"
+SCRIPT = ROOT.parent.parent / "benchmarks" / "wrong_in_torch.py"
+TOLD = {Verdict.DISAGREE, Verdict.LOSSY}
+ALL = "rev-rev,rev-fwd,fwd-rev,fwd-fwd,double-backward"
+# fmt: off
+KNOWN = (
+    ("sinc(t)", "rev,fwd", "t=1e-8"),
+    ("sinc(t)", ALL, "t=0"),
+    ("t**p", ALL, "t=2,p=0"),
+    ("t**t", "rev-rev-rev,fwd-fwd-fwd", "t=1"),
+    ("logaddexp(t, 0)", ALL, "t=-800"),
+    ("exp2(t)", "rev", "t=1024"),
+)  # fmt: skip
+# fmt: on
+"""Programs that torch 2.13 has wrong, each in all of the ways beside it."""
+
+
+@pytest.fixture(scope="module")
+def sinc() -> Nest:
+    return nest(["sinc"], order=2)
+
+
+@pytest.mark.parametrize(("program", "several", "at"), KNOWN)
+def test_what_is_known_to_be_wrong_is_found(program: str, several: str, at: str) -> None:
+    for way in ways([several]):
+        made = gradcheck.check(program, at, settings=Settings(dtypes=("float64",), ways=(way,)))
+        assert made.verdict in TOLD, way
+
+
+@pytest.mark.parametrize("name", ["mul", "hypot", "relu"])
+def test_what_agrees_side_by_side_agrees_alone(name: str) -> None:
+    [subject] = subjects([name])
+    points = [one for text in subject.points[:9] for one in parse_points([text], subject.program.inputs)]
+    some = tuple(nestings(2))
+    settings = Settings(dtypes=("float64",), ways=some, cotangent=ONES).resolved(subject.program)
+    found = Sieve(subject.program, points, settings, "float64").passed(some)
+    assert any(one.agrees.any() for one in found.values())
+    outcomes = nests.examined(subject.program, points, settings)
+    for i in range(len(points)):
+        for j, way in enumerate(some):
+            if found[way].agrees[i]:
+                assert outcomes[i * len(some) + j].verdict is Verdict.AGREE, (way, subject.points[i])
+
+
+def test_every_way_has_a_column_and_counts(sinc: Nest) -> None:
+    [row] = sinc.rows
+    assert [*row.counts] == [*sinc.ways] == [str(one) for order in (1, 2) for one in nestings(order)]
+    assert all(counts.total() for counts in row.counts.values())
+    assert {one.way for one in row.wrong} == {str(one) for one in nestings(2)}
+
+
+def test_exit_codes() -> None:
+    assert run(["nest", "neg", "--order", "1", "-n", "1"]) == Exit.PASS
+    assert run(["nest", "sinc", "-n", "1"]) == Exit.FAIL
+    assert run(["nest", "mse_loss", "-n", "1"]) == Exit.NOTHING
+    assert run(["nest", "snc"]) == Exit.USAGE
+
+
+def test_the_json_is_as_its_schema_says(sinc: Nest) -> None:
+    text = StringIO()
+    write_json(sinc, text, View())
+    schema = json.loads((ROOT / "schema" / "nest.schema.json").read_text(encoding="utf-8"))
+    jsonschema.validate(made := json.loads(text.getvalue()), schema)
+    assert made["functions"][0]["findings"]
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_the_table_fits_its_window(sinc: Nest, width: int) -> None:
+    text = StringIO()
+    table.write(sinc, text, View(width=width))
+    assert max(map(len, text.getvalue().splitlines())) <= width
+    assert "✗✗✗✗✗" in text.getvalue()
+
+
+# --- the page ---
+
+
+@pytest.fixture(scope="module")
+def script() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("wrong_in_torch", SCRIPT)
+    assert spec is not None
+    assert spec.loader is not None
+    found = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = found
+    spec.loader.exec_module(found)
+    return found
+
+
+def test_every_line_of_the_page_gives_what_it_says(script: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+    assert script.main() == 0, capsys.readouterr().out
+
+
+def test_the_script_uses_nothing_of_this_project() -> None:
+    assert "gradcheck" not in re.sub(r'""".*?"""', "", SCRIPT.read_text(encoding="utf-8"), flags=re.DOTALL)
+
+
+def test_the_page_is_of_this_torch_and_up_to_date() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    assert f"# Wrong in torch {torch.__version__.partition('+')[0]}\n" in page
+    order = re.search(r"--order (\d)", page)
+    assert order is not None
+    [row] = nest(["sinc"], order=int(order[1])).rows
+    assert entries(row)
+    for line in section(entries(row)):
+        assert line in page
+
+
+def test_every_entry_of_the_page_has_its_right_number(script: ModuleType) -> None:
+    blocks = script.BLOCK.findall(PAGE.read_text(encoding="utf-8"))
+    assert blocks
+    for block in blocks:
+        lines = script.shown(block)
+        assert sum(line.is_right for line in lines) == 1 < len(lines)
+        assert all(np.isfinite(line.said) for line in lines if line.is_right)

@@ -194,14 +194,14 @@ def test_a_definition_that_is_differentiated_again_has_the_derivatives_of_its_fu
     point = inputs_of(program)
     nested = Nested(Plan.make(program, shapes(point), program.inputs), order)
     for k, (held, name) in enumerate(
-        held for each in nested.directions for held in zip(each.values(), each, strict=True)
+        held for inner in nested.directions for held in zip(inner.values(), inner, strict=True)
     ):
         point = {**point, held: np.cos(np.arange(point[name].size) + k).reshape(point[name].shape)}
     truth = nested.plan.shared
     wanted = [enclosures(truth.core, output, point) for output in truth.program.outputs]
     for steps in (("rev",) * order, ("rev", *("fwd",) * (order - 1))):
-        for found, each in zip(nested.roundings(Way(steps)).values(), wanted, strict=True):
-            pairs = zip(enclosures(*found, point), each, strict=True)
+        for found, balls in zip(nested.roundings(Way(steps)).values(), wanted, strict=True):
+            pairs = zip(enclosures(*found, point), balls, strict=True)
             assert all(isinstance(a, Ball) and isinstance(b, Ball) and a.overlaps(b) for a, b in pairs), (
                 row.name,
                 steps,

@@ -11,6 +11,7 @@ import numpy as np
 
 from gradcheck import autograd
 from gradcheck.blame import Blame, Cause
+from gradcheck.case.lost import told, whose
 from gradcheck.case.ways import Ways
 from gradcheck.errors import GradcheckError
 from gradcheck.formats import FORMATS, exact_text
@@ -47,10 +48,20 @@ def at_fault(case: Ways, outcome: Outcome) -> Outcome:
     if found is None or wanted is None:
         return outcome
     gradients = [
-        one if (k := _worst(one, wanted)) is None else replace(one, blames=[replace(found, element=k)])
+        one
+        if (k := _worst(one, wanted)) is None
+        else replace(one, blames=[_told(case, one, replace(found, element=k))])
         for one in outcome.gradients
     ]
     return replace(outcome, gradients=type(outcome.gradients)(gradients))
+
+
+def _told(case: Ways, gradient: GradientOutcome, blame: Blame) -> Blame:
+    """Return a blame that says of lost digits who loses them; of order 1 also whether that matters."""
+    if case.nested.order == 1:
+        return told(case.along(), gradient, blame)
+    lost = gradient.judgements[blame.element].verdict is Verdict.LOSSY
+    return replace(blame, message=f"{blame.message}; {whose(blame)}") if lost else blame
 
 
 def _worst(gradient: GradientOutcome, verdict: Verdict) -> int | None:

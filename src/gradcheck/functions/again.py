@@ -62,7 +62,7 @@ def logsumexp(order: int, x: Shape, dim: Param = None, keepdim: Param = False) -
     """Return logsumexp with the slope exp(x - logsumexp(x)) up to an order.
 
     >>> logsumexp(2, (3,), 0).splitlines()[-1]
-    'reshape(y9_, ())'
+    'reshape(y10_, ())'
     """
     if not x:
         return "log(exp(x))"

@@ -21,6 +21,8 @@ from time import monotonic
 
 import torch
 
+from gradcheck.ways import PLAIN, Way
+from gradcheck.ways import ways as parsed
 from kinds import (
     constants,
     infinities,
@@ -33,6 +35,7 @@ from kinds import (
     spellings,
     ties,
     vectors,
+    ways,
 )
 from kinds.held import Outcomes, hold
 from kinds.oracle import at_infinity
@@ -44,7 +47,8 @@ from kinds.planting import PLANTED
 class Kind:
     """How to draw a program, what is promised of each pair, and how many of a hundred programs are of this kind.
 
-    Each program is checked at so many ``points`` at once; with ``both``, what it is in other words is checked as well.
+    Each program is checked at so many ``points`` at once; with ``both``, what it is in other words is checked as well,
+    and each in all ``ways`` of differentiating.
     """
 
     draw: Callable[[Random], Drawn]
@@ -52,6 +56,7 @@ class Kind:
     share: int
     points: int = 5
     both: bool = False
+    ways: tuple[Way, ...] = (PLAIN,)
 
 
 def near_infinity(one: Pair, outcomes: Outcomes, k: int, total: Tally) -> None:
@@ -71,6 +76,7 @@ KINDS = {
     "reductions": Kind(reductions.draw, reductions.judge, 1, points=1),
     "vectors": Kind(vectors.draw, vectors.judge, 3, points=2),
     "modes": Kind(modes.draw, modes.judge, 5, points=2),
+    "ways": Kind(ways.draw, ways.judge, 0, points=1, ways=tuple(parsed(["all"]))),
 }
 ROUND = 100
 """Programs in which every kind has its share."""
@@ -81,7 +87,7 @@ DIAGNOSED = 10
 def turns() -> list[str]:
     """Return the kinds of a hundred programs, mixed.
 
-    >>> Counter(turns()) == {name: kind.share for name, kind in KINDS.items()}
+    >>> Counter(turns()) == Counter({name: kind.share for name, kind in KINDS.items()})
     True
     """
     mixed = [name for name, kind in KINDS.items() for _ in range(kind.share)]
@@ -115,7 +121,7 @@ def judged(kind: Kind, random: Random, k: int, total: Tally) -> int:
     pairs = drawn.pairs(random, kind.points)
     programs = [drawn.program, drawn.other] if kind.both and drawn.other is not None else [drawn.program]
     try:
-        found = [outcomes(pairs, program, diagnosed=k % DIAGNOSED == 0) for program in programs]
+        found = [outcomes(pairs, one, diagnosed=k % DIAGNOSED == 0, way=way) for one in programs for way in kind.ways]
     except Exception as problem:  # whatever is raised, the pair that did it must be known
         total.broken.append(f"raised: {pairs[0]} or another point: {type(problem).__name__}: {problem}")
         return len(pairs)
@@ -175,8 +181,10 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=inf, help="when to stop")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
     parser.add_argument("--kind", choices=KINDS, help="pairs of this kind alone")
+    parser.add_argument("--way", choices=["all"], help="random programs in all ways of differentiating")
     given = parser.parse_args()
-    total = run(programs_for(given.count, given.kind), given.seed, given.jobs, given.kind, given.seconds)
+    kind = "ways" if given.way else given.kind
+    total = run(programs_for(given.count, kind), given.seed, given.jobs, kind, given.seconds)
     print(report(total, given.seed))
     return 1 if total.broken else 0
 

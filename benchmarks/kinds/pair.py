@@ -19,6 +19,7 @@ from gradcheck.points import to_value
 from gradcheck.program import Program, Shape
 from gradcheck.settings import Settings
 from gradcheck.verdict import Verdict
+from gradcheck.ways import PLAIN, Way
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 NAMES = tuple(DTYPES)
@@ -108,14 +109,14 @@ def looked_at(one: Pair, **settings: Any) -> Outcome:
     return outcome
 
 
-def outcomes(pairs: Sequence[Pair], program: Program, *, diagnosed: bool) -> list[Outcome]:
-    """Return what one check makes of all pairs, the points of one program each in the same dtypes.
+def outcomes(pairs: Sequence[Pair], program: Program, *, diagnosed: bool, way: Way = PLAIN) -> list[Outcome]:
+    """Return what one check makes of all pairs in one way, the points of one program each in the same dtypes.
 
     Where it is ``diagnosed`` as well, a cause is looked for as a report shows it.
     """
     dtypes = tuple(dict.fromkeys(one.dtype for one in pairs))
     points = [values(one) for one in pairs[:: len(dtypes)]]
-    return list((check_program if diagnosed else examined)(program, points, Settings(dtypes=dtypes)))
+    return list((check_program if diagnosed else examined)(program, points, Settings(dtypes=dtypes, ways=(way,))))
 
 
 def values(one: Pair) -> dict[str, Any]:

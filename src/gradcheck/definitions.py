@@ -22,12 +22,10 @@ class Opened:
     constants: dict[str, Node]
 
 
-def opened(
-    row: Composite, node: Call, shapes: Sequence[Shape], *, as_torch: bool = False, again: bool = False
-) -> Opened:
+def opened(row: Composite, node: Call, shapes: Sequence[Shape], *, as_torch: bool = False, again: int = 0) -> Opened:
     """Return the definition of a call whose arguments have these shapes; ``as_torch`` that whose errors are torch's.
 
-    Where it is differentiated ``again`` it is not one with a slope of its own, which has no slope.
+    What is differentiated ``again``, so many times, takes none with a slope of its own that has no slope.
 
     Raises what the row's own rule does for shapes and params that it does not take, and ShapeProblem for a param that
     is no number.
@@ -40,7 +38,9 @@ def opened(
     definition = row.as_torch if as_torch and row.as_torch is not None else row.definition
     text = definition(*shapes, **dict(node.params)) if callable(definition) else definition
     if again and as_torch and f"{DETACH}(" in text:
-        return opened(row, node, shapes)
+        if row.again is None:
+            return opened(row, node, shapes)
+        text = row.again(again, *shapes, **dict(node.params))
     if callable(definition):
         variadic = len(row.args) != len(shapes)
         slots = tuple(f"x_{k}" for k in range(len(shapes))) if variadic else row.args

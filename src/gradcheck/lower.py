@@ -85,14 +85,14 @@ def lower(
     nodes: bool = False,
     as_torch: bool = False,
     shared: bool = False,
-    again: bool = False,
+    again: int = 0,
 ) -> Core:
     """Return the core form of ``program`` for inputs of these ``shapes`` (scalars where none is given).
 
     With ``nodes`` every operation is a layer of its own; else elementwise operations are fused. With ``as_torch``
     definitions take the form whose rounding errors are torch's. With ``shared`` what is made twice in the same way is
-    one layer, with the sum of the cotangents that torch has at each place. What is differentiated ``again``, more than
-    once, takes no definition whose slope stands beside its value.
+    one layer, with the sum of the cotangents that torch has at each place. What is differentiated ``again``, so many
+    times, takes no definition whose slope stands beside its value and has none.
     Raises ShapeProblem with the span of the operation whose shapes do not fit, or LimitProblem.
 
     >>> print(lower(parse("mean((x - 1)**2)"), {"x": (2, 3)}).program)
@@ -108,7 +108,7 @@ class _Lowering:
     """One pass over a program; the state is the layers made so far and the shape of every name."""
 
     def __init__(
-        self, program: Program, shapes: dict[str, Shape], nodes: bool, as_torch: bool, shared: bool, again: bool
+        self, program: Program, shapes: dict[str, Shape], nodes: bool, as_torch: bool, shared: bool, again: int
     ) -> None:
         self.program = program
         self.shapes = shapes

@@ -64,7 +64,13 @@ class Nested:
 
     def _differentiated(self, way: Way) -> Core:
         """Return the program of what a way differentiates last, one operation a layer, by torch's own formulas."""
-        core = lower(self.first.program, self.first.inputs(), nodes=True, as_torch=True, again=self.order > 1)
+        core = lower(
+            self.first.program,
+            self.first.inputs(),
+            nodes=True,
+            as_torch=True,
+            again=self.order if self.order > 1 else 0,
+        )
         for step, held in zip(way.inner, self.directions, strict=True):
             if step == FORWARD:
                 pushed = push_forward(core, held, as_torch=True)

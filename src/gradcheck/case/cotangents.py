@@ -10,6 +10,7 @@ import numpy as np
 
 from gradcheck.blame import Blame, Cause
 from gradcheck.case.one import Case, Floats
+from gradcheck.case.single import at_fault
 from gradcheck.case.ways import Ways
 from gradcheck.compare import Judgement
 from gradcheck.formats import FORMATS, exact_text
@@ -41,10 +42,12 @@ def beside_ones(case: Case | Ways, outcome: Outcome) -> Outcome:
     shape = plan.shapes[plan.program.output]
     if outcome.error is not None or prod(shape) == 1 or plan.by_elements or outcome.verdict is Verdict.DISAGREE:
         return outcome
-    found = weighed(case, random_cotangent(shape, case.settings.seed)).run()
-    faults = [_under(one) for one in found.faults] or [
-        _fault(gradient, k, outcome) for gradient in found.gradients if (k := _wrong(gradient)) is not None
-    ]
+    beside = weighed(case, random_cotangent(shape, case.settings.seed))
+    found = beside.run()
+    wrong = [gradient for gradient in found.gradients if _wrong(gradient) is not None]
+    if wrong and isinstance(beside, Ways):
+        wrong = [one for one in at_fault(beside, found).gradients if _wrong(one) is not None]
+    faults = [_under(one) for one in found.faults] or [_fault(one, outcome) for one in wrong]
     return replace(outcome, faults=[*outcome.faults, *faults]) if faults else outcome
 
 
@@ -104,7 +107,7 @@ def _wrong(gradient: GradientOutcome) -> int | None:
 
 
 def _under(fault: Fault) -> Fault:
-    note = "; ".join([*([fault.judgement.note] if fault.judgement.note else []), _WHERE])
+    note = f"{fault.judgement.note}; {_WHERE}" if fault.judgement.note else _WHERE
     message = f"{fault.blame.message}; {_WHERE}"
     return replace(fault, judgement=replace(fault.judgement, note=note), blame=replace(fault.blame, message=message))
 
@@ -112,9 +115,13 @@ def _under(fault: Fault) -> Fault:
 _WHERE = "it shows under a random cotangent (--cotangent random), while under ones the errors cancel"
 
 
-def _fault(gradient: GradientOutcome, k: int, outcome: Outcome) -> Fault:
-    """Return what is wrong of one element where no operation stands out."""
-
+def _fault(gradient: GradientOutcome, outcome: Outcome) -> Fault:
+    """Return what is wrong of the worst element, by the operation at fault where one stands out."""
+    k = _wrong(gradient)
+    assert k is not None
+    if gradient.blames:
+        [blame] = gradient.blames
+        return _under(Fault(replace(gradient.judgements[k], note=blame.message), blame))
     fmt, number = FORMATS[outcome.dtype], gradient.number(k)
     index = f"[{', '.join(map(str, unravel(gradient.shape, k)))}]" if gradient.shape else ""
     exact, torch = exact_text(gradient.exact[k], fmt), "none" if number is None else fmt.text(number)

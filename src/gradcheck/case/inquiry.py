@@ -10,6 +10,7 @@ from gradcheck import exact
 from gradcheck.blame import Blame, Cause
 from gradcheck.case.alone import graph_alone, placed
 from gradcheck.case.elements import Floats, places
+from gradcheck.case.lost import told
 from gradcheck.case.mending import Mending
 from gradcheck.case.one import Case
 from gradcheck.case.search import Search
@@ -153,6 +154,7 @@ class Inquiry:
 
     def answered(self, gradient: GradientOutcome, blame: Blame) -> Blame:
         """Return a blame with what could be written instead, unless whoever implemented the operation is at fault."""
+        blame = told(self.case, gradient, blame)
         if blame.cause.implemented:
             return blame
         return replace(

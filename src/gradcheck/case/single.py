@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import chain, count
+from itertools import chain, combinations, count
 from math import prod
 
 import numpy as np
 
 from gradcheck import autograd
 from gradcheck.blame import Blame, Cause
+from gradcheck.case.lost import told, whose
 from gradcheck.case.ways import Ways
 from gradcheck.errors import GradcheckError
 from gradcheck.formats import FORMATS, exact_text
@@ -40,26 +41,35 @@ def at_fault(case: Ways, outcome: Outcome) -> Outcome:
     That is the first whose own derivatives, of this order or of a lower one on the way, are as bad in the same way at
     the arguments that torch had there.
     """
-    if outcome.error is not None or not any(_worst(one) is not None for one in outcome.gradients):
+    if outcome.error is not None:
         return outcome
-    found = next(_faults(case, outcome), None)
-    if found is None:
+    wanted = next((bad for bad in _BAD if any(_worst(one, bad) is not None for one in outcome.gradients)), None)
+    found = None if wanted is None else next(_faults(case, outcome, wanted), None)
+    if found is None or wanted is None:
         return outcome
     gradients = [
-        one if (k := _worst(one)) is None else replace(one, blames=[replace(found, element=k)])
+        one
+        if (k := _worst(one, wanted)) is None
+        else replace(one, blames=[_told(case, one, replace(found, element=k))])
         for one in outcome.gradients
     ]
     return replace(outcome, gradients=type(outcome.gradients)(gradients))
 
 
-def _worst(gradient: GradientOutcome) -> int | None:
-    for verdict in _BAD:
-        if ranked := gradient.judgements.ranked((verdict,)):
-            return ranked[0]
-    return None
+def _told(case: Ways, gradient: GradientOutcome, blame: Blame) -> Blame:
+    """Return a blame that says of lost digits who loses them; of order 1 also whether that matters."""
+    if case.nested.order == 1:
+        return told(case.along(), gradient, blame)
+    lost = gradient.judgements[blame.element].verdict is Verdict.LOSSY
+    return replace(blame, message=f"{blame.message}; {whose(blame)}") if lost else blame
 
 
-def _faults(case: Ways, outcome: Outcome) -> Iterator[Blame]:
+def _worst(gradient: GradientOutcome, verdict: Verdict) -> int | None:
+    ranked = gradient.judgements.ranked((verdict,))
+    return ranked[0] if ranked else None
+
+
+def _faults(case: Ways, outcome: Outcome, wanted: Verdict) -> Iterator[Blame]:
     """Yield the operations that are as bad as the outcome, each with its first order that is."""
     layered = in_layers(case.nested.first.program)
     layers = layered.layers[:MAX_OPERATIONS]
@@ -68,16 +78,15 @@ def _faults(case: Ways, outcome: Outcome) -> Iterator[Blame]:
         layered, arrays, dtype=case.lane.dtype, device=case.lane.device, under_test=case.settings.under_test
     )
     known = {name: one.array for name, one in values.items()} | arrays
-    wanted = next(one for one in _BAD if any(_has(gradient, one) for gradient in outcome.gradients))
     for layer in layers:
         if isinstance(layer.expression, Call) and (read := names(layer.expression)):
             point = {name: known[name] for name in read}
-            if sum(array.size for array in point.values()) <= MAX_SIZE:
+            if sum(array.size for array in point.values()) <= MAX_SIZE and not any(map(_has_nan, point.values())):
                 yield from _fault(case, layer, point, wanted)
 
 
-def _has(gradient: GradientOutcome, verdict: Verdict) -> bool:
-    return bool(gradient.judgements.is_(verdict).any())
+def _has_nan(array: np.ndarray) -> bool:
+    return bool(np.isnan(array).any())
 
 
 def _fault(case: Ways, layer: Layer, point: dict[str, np.ndarray], wanted: Verdict) -> Iterator[Blame]:
@@ -86,12 +95,11 @@ def _fault(case: Ways, layer: Layer, point: dict[str, np.ndarray], wanted: Verdi
 
     program = Program(tuple(point), (layer,), (layer.name,), case.nested.first.program.source)
     at: Point = {name: Value(array.shape, frozen(array.ravel()), "...") for name, array in point.items()}
-    steps, settings = case.lane.way.steps, _own(case.settings, layer)
-    for order in range(1, len(steps) + 1):
+    settings = _own(case.settings, layer)
+    for way in within(case.lane.way):
         try:
             plan = Plan.make(program, {name: array.shape for name, array in point.items()}, tuple(point))
-            lane = replace(case.lane, way=Way(steps[-order:], case.lane.way.graph and order > 1))
-            alone: Ways = Ways(Nested(plan, order), lane, at, settings)
+            alone: Ways = Ways(Nested(plan, way.order), replace(case.lane, way=way), at, settings)
             shape = plan.shapes[layer.name]
             under = weighed(alone, random_cotangent(shape, case.settings.seed)) if prod(shape) > 1 else alone
             outcome = under.run()
@@ -99,7 +107,7 @@ def _fault(case: Ways, layer: Layer, point: dict[str, np.ndarray], wanted: Verdi
             return
         for gradient in outcome.gradients:
             if ranked := gradient.judgements.ranked((wanted,)):
-                yield _blame(layer, gradient, ranked[0], lane.way, outcome)
+                yield _blame(layer, gradient, ranked[0], way, outcome)
                 return
 
 
@@ -108,6 +116,19 @@ def _own(settings: Settings, layer: Layer) -> Settings:
     assert isinstance(layer.expression, Call)
     op = layer.expression.op
     return replace(settings, under_test={name: one for name, one in settings.under_test.items() if name == op})
+
+
+def within(way: Way) -> Iterator[Way]:
+    """Yield the ways of every order up to a way's own that it takes a function through, the simplest first.
+
+    Forward over reverse meets the forward mode of what a function is made of, too: its value moves with the tangent.
+
+    >>> [str(one) for one in within(Way.parse("fwd-rev"))]
+    ['rev', 'fwd', 'fwd-rev']
+    """
+    for order in range(1, way.order + 1):
+        some = (Way(steps, way.graph and order > 1) for steps in combinations(way.steps[::-1], order))
+        yield from dict.fromkeys(replace(one, steps=one.steps[::-1]) for one in some)
 
 
 def _blame(layer: Layer, gradient: GradientOutcome, k: int, way: Way, outcome: Outcome) -> Blame:

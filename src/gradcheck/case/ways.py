@@ -32,7 +32,9 @@ from gradcheck.ways import FORWARD, Way
 MAX_ELEMENTS = 4_096
 """Elements of all the derivatives of an order up to which each of them is worked out."""
 MAX_DIRECTIONS = 4
-"""Directions along which those of a larger order are: unit vectors, and random ones after these."""
+"""Directions along which those of a larger order are."""
+MAX_UNITS = 2
+"""Directions of these, the first ones, along one element that is drawn; the others are random."""
 
 Direction = dict[str, Floats]
 """One array for each input, of its shape."""
@@ -123,29 +125,68 @@ class Roundings(Whole):
         """Return the program of each gradient whose rounding errors are torch's."""
         return self.case.nested.roundings(self.case.lane.way)
 
+    @cached_property
+    def pulled(self) -> tuple[exact.Values, str | None]:
+        """Return the rounding enclosure of all gradients by reverse mode, which one program has, and what overflows."""
+        core, _ = next(iter(self.programs.values()))
+        return exact.enclose_rounded(core, self.case.arrays, self.case.format, self.case.bits)
+
     def enclosed(self, name: str | None, k: int) -> tuple[Ball | None, str | None]:
         """Return all that an honest evaluation may return for one element (None: anything), and what overflows."""
         if name is None:
             return super().enclosed(name, k)
         core, layer = self.programs[name]
-        point, at = self.case.arrays, k
-        if self.case.lane.way.outermost == FORWARD:
-            unit = np.zeros(self.case.plan.shapes[name])
-            unit.flat[k] = 1.0
-            point, at = {**point, self.case.nested.unit(name): unit}, 0
-        values, overflow = exact.enclose_rounded(core, point, self.case.format, self.case.bits)
-        [found] = exact.balls(values[layer], self.case.bits, [at])
+        if self.is_forward:
+            values, overflow = exact.enclose_rounded(core, self.toward(name, k), self.case.format, self.case.bits)
+        else:
+            values, overflow = self.pulled
+        [found] = exact.balls(values[layer], self.case.bits, [0 if self.is_forward else k])
         return (found if isinstance(found, Ball) else None), overflow
+
+    @property
+    def is_forward(self) -> bool:
+        """Return whether each element has a tangent of its own."""
+        return self.case.lane.way.outermost == FORWARD
+
+    def toward(self, name: str, k: int) -> dict[str, Floats]:
+        """Return the point with the tangent of one element."""
+        unit = np.zeros(self.case.plan.shapes[name])
+        unit.flat[k] = 1.0
+        return {**self.case.arrays, self.case.nested.unit(name): unit}
 
     @cached_property
     def bounds(self) -> tuple[dict[str, Bounds], str | None]:
-        """Return nothing in whole arrays: each element has an enclosure of its own."""
-        return {}, None
+        """Return the rounding enclosure of every gradient by reverse mode in whole arrays, and what overflows."""
+        if self.is_forward:
+            return {}, None
+        layers = [layer for _, layer in self.programs.values()]
+        core, _ = next(iter(self.programs.values()))
+        return exact.bound_rounded(core, self.case.arrays, self.case.format, layers)
 
     def explains(self, name: str | None, at: Sequence[int], values: Floats) -> Truths:
         """Return which of torch's numbers for some elements an honest evaluation may return."""
-        found = (self.enclosed(name, k)[0] for k in at)
-        return np.array([one is None or one.contains(float(v)) for one, v in zip(found, values, strict=True)])
+        if name is None:
+            return super().explains(name, at, values)
+        return np.array([self.explained(name, k, value) for k, value in zip(at, values.tolist(), strict=True)])
+
+    def explained(self, name: str, k: int, value: float) -> bool:
+        """Return the same for one element, by machine intervals where these tell."""
+        low, high = self.ends(name, k)
+        if low <= value <= high:
+            return True
+        if np.isfinite(low) and np.isfinite(high):
+            return False
+        enclosed, _ = self.enclosed(name, k)
+        return enclosed is None or enclosed.contains(value)
+
+    def ends(self, name: str, k: int) -> tuple[float, float]:
+        """Return the rounding enclosure of one element in machine intervals."""
+        core, layer = self.programs[name]
+        if self.is_forward:
+            bounds, _ = exact.bound_rounded(core, self.toward(name, k), self.case.format, [layer])
+            return bounds[layer].lower.item(0), bounds[layer].upper.item(0)
+        bounds, _ = self.bounds
+        return bounds[layer].lower.item(k), bounds[layer].upper.item(k)
 
 
 class Ways:
@@ -194,7 +235,7 @@ class Ways:
         arrays = {name: case.arrays[name] for name in first.program.inputs}
         return Outcome(
             first.program, self.point, arrays, self.lane.dtype, self.lane.device, layers, gradients, first.display,
-            case.bits, case.notes, error, case.tolerance, [], self.lane,
+            case.bits, [*case.notes, *self.notes], error, case.tolerance, [], self.lane,
         )  # fmt: skip
 
     # --- higher orders ---
@@ -209,6 +250,17 @@ class Ways:
         """Return whether every element of the derivative is worked out, or only those along a few directions."""
         return bool(self.elements**self.nested.order <= MAX_ELEMENTS)
 
+    @property
+    def notes(self) -> list[str]:
+        """Return what is to be said of what was not worked out."""
+        if self.nested.order == 1 or self.is_whole:
+            return []
+        count, order = self.elements**self.nested.order, self.nested.order
+        return [
+            f"of the {count:,} derivatives of order {order} only those along {MAX_DIRECTIONS} directions were checked, "
+            f"the last {MAX_DIRECTIONS - MAX_UNITS} of them random with the seed {self.settings.seed}"
+        ]
+
     def units(self) -> list[tuple[Direction, ...]]:
         """Return the directions: one for each element of the inputs at each inner step, or a few."""
         inner = self.nested.order - 1
@@ -216,7 +268,8 @@ class Ways:
             every = [self.unit(name, k) for name in self.nested.first.wrt for k in range(self.size(name))]
             return list(product(every, repeat=inner))
         random = np.random.default_rng(self.settings.seed)
-        return [tuple(self.random(random) for _ in range(inner)) for _ in range(MAX_DIRECTIONS)]
+        drawn = [self.some] * MAX_UNITS + [self.random] * (MAX_DIRECTIONS - MAX_UNITS)
+        return [tuple(draw(random) for _ in range(inner)) for draw in drawn]
 
     def size(self, name: str) -> int:
         """Return how many elements an input has."""
@@ -227,6 +280,11 @@ class Ways:
         made = {one: np.zeros(self.nested.first.shapes[one]) for one in self.nested.first.wrt}
         made[name].flat[k] = 1.0
         return made
+
+    def some(self, random: np.random.Generator) -> Direction:
+        """Return the direction of one element that is drawn."""
+        owners = [(name, k) for name in self.nested.first.wrt for k in range(self.size(name))]
+        return self.unit(*owners[random.integers(len(owners))])
 
     def random(self, random: np.random.Generator) -> Direction:
         """Return a direction of numbers that every format holds: multiples of 1/8, from 1/8 to 2, of either sign."""

@@ -7,6 +7,7 @@ from fractions import Fraction
 from math import prod
 from typing import Any
 
+from gradcheck.functions import again
 from gradcheck.functions.params import arguments, axes, axis, broadcast, reduced
 from gradcheck.functions.rows import Composite
 from gradcheck.functions.sorting import sort, sort_stored
@@ -363,9 +364,9 @@ ROWS: tuple[Composite, ...] = (
     Composite("amax", ("x",), ("dim", "keepdim"), _tree("maximum({}, {})"), ("amax(a)", "amax(a, dim=1)", "amax(c, dim=(0, 2), keepdim=True)"), as_torch=_extreme_stored("maximum({}, {})"), torch=_torch_extreme("amax"), summary="the greatest element"),
     Composite("amin", ("x",), ("dim", "keepdim"), _tree("minimum({}, {})"), ("amin(a)", "amin(a, dim=0)"), as_torch=_extreme_stored("minimum({}, {})"), torch=_torch_extreme("amin"), summary="the least element"),
     Composite("sort", ("x",), ("dim", "descending"), sort, ("sort(v)", "sort(a, 0)", "sort(a, descending=True)", "sort(c, dim=1)"), as_torch=sort_stored, torch=lambda m, x, dim=-1, descending=False: m.sort(x, dim=dim, descending=descending).values, summary="the elements in order along dim, values alone"),
-    Composite("logsumexp", ("x",), ("dim", "keepdim"), _logsumexp, ("logsumexp(a, dim=1)", "logsumexp(a, dim=(0, 1))", "logsumexp(v, 0, keepdim=True)"), stored=True, as_torch=_logsumexp_stored, torch=_all_dims, summary="log(sum(exp(x)))"),
-    Composite("softmax", ("x",), ("dim",), _along("exp(x)/sum(exp(x){over})"), ("softmax(a, dim=1)", "softmax(v, 0)"), stored=True, as_torch=_softmax_stored("w = POWERS/s\ny = detach(w)\ny + y*(d - sum(y*d{over}))"), fused="z s w", pulled="d out", summary="exp(x)/sum(exp(x))"),
-    Composite("log_softmax", ("x",), ("dim",), _along("x - log(sum(exp(x){over}))"), ("log_softmax(a, dim=1)", "log_softmax(c, -1)"), stored=True, as_torch=_softmax_stored("y = detach(x - k - log(s))\np = exp(y)\ny + (d - sum(detach(p)*d{over}))"), fused="z s p", pulled="d p out", summary="log(softmax(x))"),
+    Composite("logsumexp", ("x",), ("dim", "keepdim"), _logsumexp, ("logsumexp(a, dim=1)", "logsumexp(a, dim=(0, 1))", "logsumexp(v, 0, keepdim=True)"), stored=True, again=again.logsumexp, as_torch=_logsumexp_stored, torch=_all_dims, summary="log(sum(exp(x)))"),
+    Composite("softmax", ("x",), ("dim",), _along("exp(x)/sum(exp(x){over})"), ("softmax(a, dim=1)", "softmax(v, 0)"), stored=True, again=again.softmax, as_torch=_softmax_stored("w = POWERS/s\ny = detach(w)\ny + y*(d - sum(y*d{over}))"), fused="z s w", pulled="d out", summary="exp(x)/sum(exp(x))"),
+    Composite("log_softmax", ("x",), ("dim",), _along("x - log(sum(exp(x){over}))"), ("log_softmax(a, dim=1)", "log_softmax(c, -1)"), stored=True, again=again.log_softmax, as_torch=_softmax_stored("y = detach(x - k - log(s))\np = exp(y)\ny + (d - sum(detach(p)*d{over}))"), fused="z s p", pulled="d p out", summary="log(softmax(x))"),
 
     # --- shapes -------------------------------------------------------------------------------------------------------
     Composite("transpose", ("x",), ("dim0", "dim1"), _swap, ("transpose(a, 0, 1)", "transpose(c, 0, -1)"), summary="two axes swapped"),

@@ -137,6 +137,7 @@ class Composite:
     returns it. The exact lane expands it; torch runs its own function. ``as_torch`` is an equal definition that loses as
     many digits as torch's own formulas do, forward and backward, where ``definition`` would lose others; the rounding
     enclosure uses it. In it ``value + (x - detach(x))*slope`` has a value and a slope that torch computes apart.
+    What is differentiated more than once takes ``again`` in its place, a callable that gets the order before the rest.
     ``stored`` says that torch computes the gradient from the stored, rounded result. ``fused`` names the lines of
     ``as_torch`` whose values one kernel of torch computes without rounding them to the format, in the formats of
     ``accumulation``, and ``pulled`` those whose cotangents it so computes on the way back; the last line is ``out``.
@@ -154,6 +155,7 @@ class Composite:
     definition: str | Callable[..., str]
     samples: tuple[str, ...]
     as_torch: str | Callable[..., str] | None = None
+    again: Callable[..., str] | None = None
     stored: bool = False
     fused: str = ""
     pulled: str = ""

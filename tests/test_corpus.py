@@ -345,7 +345,7 @@ MISTAKES: dict[str, str] = {
     HEAD + '"a\\u001b[1m" = 1': (
         "a.toml:4: unknown key `a�[1m`\n  \"a\\u001b[1m\" = 1\n  ^^^^^^^^^^^^\n"
         "the keys here are name, expression, at, dtype, device, wrt, ulps, seed, allow, nondet, way, "
-        "order, engine, cotangent, jacobian, timeout, source, why, expect"
+        "order, engine, cotangent, jacobian, boundaries, timeout, source, why, expect"
     ),
     "chekc = 1\n" + HEAD: "a.toml:1: unknown key `chekc`\n  chekc = 1\n  ^^^^^\ndid you mean `check`?",
     HEAD + "name = 3": "a.toml:4: expected a text, not a whole number\n  name = 3\n         ^",
@@ -516,7 +516,7 @@ MISTAKES: dict[str, str] = {
     '[defaults]\nname = "a"\n' + HEAD: (
         "a.toml:2: unknown key `name`\n  name = \"a\"\n  ^^^^\n"
         "the keys here are at, dtype, device, wrt, ulps, seed, allow, nondet, way, order, engine, cotangent, "
-        "jacobian, timeout, source, why, expect"
+        "jacobian, boundaries, timeout, source, why, expect"
     ),
     "[defaults]\nulps = -1\n" + HEAD: (
         "a.toml:2: a tolerance is a number of ULP, 0 or more\n  ulps = -1\n         ^^"

@@ -16,8 +16,8 @@ import pytest
 import torch
 
 import gradcheck
-from gradcheck import nest as nests
 from gradcheck.__main__ import run
+from gradcheck.case import examined
 from gradcheck.exits import Exit
 from gradcheck.nest import Nest, nest
 from gradcheck.nest.points import subjects
@@ -69,7 +69,7 @@ def test_what_agrees_side_by_side_agrees_alone(name: str) -> None:
     settings = Settings(dtypes=("float64",), ways=some, cotangent=ONES).resolved(subject.program)
     found = Sieve(subject.program, points, settings, "float64").passed(some)
     assert any(one.agrees.any() for one in found.values())
-    outcomes = nests.examined(subject.program, points, settings)
+    outcomes = examined(subject.program, points, settings)
     for i in range(len(points)):
         for j, way in enumerate(some):
             if found[way].agrees[i]:

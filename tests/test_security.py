@@ -86,7 +86,7 @@ def test_the_summary_says_what_files_make_easier(tree: Path) -> None:
     made = gradcheck(tree, "batch", "bad.toml", "e")
     assert (made.returncode, counted in summary(made)) == (Exit.PASS, True), made.stdout
     alone = gradcheck(tree, "x**2", "--at", "3")
-    assert summary(alone).endswith(" · settings of gradcheck.toml: dtype float32, ulps 1000.0")
+    assert summary(alone).endswith(" · settings of gradcheck.toml: dtype float32, ulps 1000")
     noticed = gradcheck(tree, "batch", "bad.toml", "e", "--format", "github")
     assert noticed.stdout.count("::notice title=gradcheck::") == 4
 

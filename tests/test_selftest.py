@@ -188,7 +188,8 @@ def test_the_json_has_all_of_it() -> None:
     assert report["exit_code"] == Exit.FAIL
     assert [one["found"] for one in report["faults"]] == [True, False]
     assert report["faults"][1] == {
-        "name": "twice", "program": "y = sin(x)\nsum(y)", "at": "x=[1,2]", "dtype": "float32", "found": False,
+        "name": "twice", "program": "y = sin(x)\nsum(y)", "at": "x=[1,2]", "dtype": "float32", "way": "rev",
+            "found": False,
         "expected": {"verdict": "disagree", "cause": "wrong-gradient", "operation": "sin"},
         "actual": {"verdict": "unstable", "cause": None, "operation": None},
     }  # fmt: skip

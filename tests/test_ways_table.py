@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
@@ -126,7 +127,7 @@ def test_the_truth_of_order_two_at_a_tensor_is_a_finite_difference(text: str) ->
     for one in check_program(program, [values(point)], settings)[0].gradients:
         [(held, shape)] = one.along
         weights = (np.arange(int(np.prod(shape, dtype=np.int64))) * 0.25 - 0.625).reshape(shape)
-        wanted = differences(dotted(program, point, held), one.input, {**point, "w": weights})
+        wanted = differences(dotted(program, point, held), one.input, {**point, "w": weights.astype(np.float64)})
         balls = [ball for ball in one.balls() if ball is not None]
         assert len(balls) == len(one.exact), f"{text}: {one} has no number"
         rows = np.array([fraction(ball) for ball in balls], dtype=object).reshape(weights.size, -1)
@@ -169,7 +170,7 @@ def assert_same_sweeps(program: Program, point: Point, as_torch: bool) -> None:
     }
     pushed = push_forward(core, tangents, as_torch=as_torch)
     pulled = pull_back(core, program.inputs, as_torch=as_torch)
-    at = {**point, **moving}
+    at: dict[str, Any] = {**point, **moving}
     try:
         gradients = [numbers(pulled.core, output, point) for output in pulled.program.outputs]
     except NoNumber:

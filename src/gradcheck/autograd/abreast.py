@@ -61,7 +61,7 @@ def _derivatives(function: Elements, given: list[torch.Tensor], way: Way, along:
 def _along(step: str, function: Elements, k: int) -> Elements:
     """Return the derivative of every element by one argument."""
     if step == REVERSE:
-        return grad(lambda *tensors: function(*tensors).sum(), k)  # type: ignore[no-any-return]
+        return grad(lambda *tensors: function(*tensors).sum(), k)
 
     def pushed(*tensors: torch.Tensor) -> torch.Tensor:
         def moved(one: torch.Tensor) -> torch.Tensor:

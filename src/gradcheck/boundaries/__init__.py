@@ -61,7 +61,7 @@ def boundary_points(program: Program, points: Sequence[Point], dtypes: Sequence[
     >>> from gradcheck.points import to_value
     >>> found = boundary_points(parse("log(x - 1)"), [{"x": to_value(3, "x")}], ["float64"])
     >>> [(one["x"].text, one["x"].why) for one in found][:2]
-    [('1', 'log at 0'), ('2', 'log at 1')]
+    [('1', 'log at 0'), ('1', 'next to log at 0')]
     """
     firsts: dict[tuple[tuple[str, Shape], ...], Point] = {}
     for point in points:

@@ -149,7 +149,7 @@ def edges(fmt: Format) -> Iterator[tuple[float, str]]:
 
     >>> from gradcheck.formats import FORMATS
     >>> [f"{value:g} {what}" for value, what in edges(FORMATS["float64"])][:3]
-    ['1.11022e-16 a tiny argument', '36.75 a saturating argument', '2.22507e-308 a tiny argument']
+    ['1.11022e-16 a tiny argument', '-1.11022e-16 a tiny argument', '36.75 a saturating argument']
     """
     digits, top = round(-4 * log(fmt.unit_roundoff)) / 4, round(4 * log(fmt.largest)) / 4
     root = 2.0 ** (fmt.emax // 2)

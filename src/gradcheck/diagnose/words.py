@@ -10,7 +10,7 @@ from gradcheck.diagnose.differences import how_wrong
 from gradcheck.diagnose.graph import Element, Graph, Site
 from gradcheck.diagnose.scene import Finding
 from gradcheck.exact import Beside, Side
-from gradcheck.formats import Ball, Estimate, Format, exact_text, spoken
+from gradcheck.formats import FORMATS, Ball, Dyadic, Estimate, Format, exact_text, spoken
 from gradcheck.functions import WHERE
 
 DIGITS = 6
@@ -76,7 +76,9 @@ def _exact(graph: Graph, ball: Element) -> str:
 
 
 def _torch(graph: Graph, value: float) -> str:
-    return graph.format.text(value)
+    """Return a number that torch has, or one that Python has in float64 before torch sees it."""
+    held = not isfinite(value) or graph.format.round_dyadic(Dyadic.of(value)) == value
+    return (graph.format if held else FORMATS["float64"]).text(value)
 
 
 def _worst_pair(graph: Graph, exact: Sequence[Element], torch: Sequence[float]) -> tuple[Element, float] | None:

@@ -118,7 +118,7 @@ def nest(
     >>> [row.worst.point for row in nest(["sinc"], order=1).rows]
     ['x=1e-8']
     """
-    rows = {**ELEMENTWISE, **TENSOR, **COMPOSITE}
+    rows: list[str] = [*ELEMENTWISE, *TENSOR, *COMPOSITE]
     for name in names:
         if name not in rows:
             close = nearest(name, rows)
@@ -145,7 +145,7 @@ def made(name: str, ways: tuple[Way, ...], dtype: str) -> Row:
     start = perf_counter()
     [subject] = subjects([name])
     counts: dict[str, Counter[Verdict]] = {str(way): Counter() for way in ways}
-    findings = []
+    findings: list[Finding] = []
     for text, way, outcome in _outcomes(subject, ways, dtype):
         if isinstance(outcome, Verdict):
             counts[way][outcome] += len(subject.program.inputs) ** Way.parse(way).order

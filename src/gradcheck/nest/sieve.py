@@ -20,7 +20,7 @@ from gradcheck.nested import Nested
 from gradcheck.plan import Plan
 from gradcheck.points import Point
 from gradcheck.pointwise import goes_by_elements
-from gradcheck.program import Program
+from gradcheck.program import Program, Shape
 from gradcheck.reason import Kind
 from gradcheck.settings import Settings
 from gradcheck.verdict import Verdict
@@ -121,6 +121,6 @@ class Sieve:
             core, given = nested.plan.shared.core, dict(self.arrays)
             for held, moving in zip(nested.directions, along, strict=True):
                 given |= {one: np.full(self.count, float(name == moving)) for name, one in held.items()}
-            wide = dict.fromkeys(core.shapes, (self.count,))
+            wide: dict[str, Shape] = dict.fromkeys(core.shapes, (self.count,))
             self._truths[key] = Truth(replace(core, shapes=wide), given)
         return self._truths[key]

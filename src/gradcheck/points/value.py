@@ -71,7 +71,7 @@ class Value:
         """Return one element, by its place in row-major order, as a scalar.
 
         >>> Value((2,), (Fraction(1, 3), Fraction(2)), "1/3 2").element(1)
-        Value(shape=(), numbers=(Fraction(2, 1),), written='...')
+        Value(shape=(), numbers=(Fraction(2, 1),), written='...', why=None)
         """
         return Value((), self.numbers[k : k + 1], "...")
 

@@ -75,9 +75,8 @@ def _outcome(run: Run, outcome: Outcome, everything: bool) -> Object:
         "program": _program(outcome.program),
         "gradient_program": list(outcome.gradient_program),
         "point": [
-            {"input": name, "text": value.text, "shape": list(value.shape),
-             **_numbers("rounded", outcome.rounded[name], everything),
-             **({} if value.why is None else {"why": value.why})}
+            {"input": name, "text": value.text, "shape": list(value.shape), "why": value.why,
+             **_numbers("rounded", outcome.rounded[name], everything)}
             for name, value in outcome.point.items()
         ],
         "layers": [_layer(layer, everything) for layer in outcome.layers],

@@ -43,7 +43,7 @@ def explain_program(given: Given, program: Program) -> None:
     if graph is not None:
         _draw(found, graph)
     deliver(_writer(form, found, given.view, steps, given["hint"]), output, form, given.color)
-    raise typer.Exit(Exit.FAIL if found.run.exit is Exit.FAIL else Exit.PASS)
+    raise typer.Exit(Exit.FAIL if found.fails else Exit.PASS)
 
 
 def _explained(text: str, given: Given) -> Explanation:

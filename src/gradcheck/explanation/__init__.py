@@ -17,6 +17,7 @@ from gradcheck.explanation.accumulation import accumulation
 from gradcheck.explanation.chain import chains
 from gradcheck.explanation.derivation import NoDerivation, derive
 from gradcheck.explanation.forward import evaluate, forward
+from gradcheck.explanation.further import further
 from gradcheck.explanation.lanes import Lanes
 from gradcheck.explanation.meaning import derivation_title, meaning
 from gradcheck.explanation.model import Derivation, Explanation
@@ -75,6 +76,9 @@ def explain_program(
     run = _checked(cases, replace(settings, wrt=wrt) if freeze else settings)
     lanes = _lanes(program, cases[0], run[0])
     made = _explanation(lanes, run, freeze, settings)
+    if settings.ways or settings.order is not None:
+        more = further(cases[0].plan, points[0], settings, explain_program, made)
+        made = replace(made, further=tuple(more))
     return replace(made, accumulations=accumulation(cases, run.outcomes)) if accumulate else made
 
 

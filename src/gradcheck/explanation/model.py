@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from gradcheck.exits import Exit
 from gradcheck.explanation.shown import Formula
-from gradcheck.formats import Ball
+from gradcheck.formats import Ball, Estimate
 from gradcheck.outcome import Run
 from gradcheck.program import Program, Shape
 
@@ -254,6 +255,40 @@ class Tracking:
     backward: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One element of a derivative of any order: what it is ``by``, in turn, and what each way of torch has for it.
+
+    ``verdict`` is the worst of those of the ways.
+    """
+
+    by: tuple[str, ...]
+    exact: Ball | Estimate | None
+    torch: tuple[float | None, ...]
+    ulps: tuple[float | None, ...]
+    verdict: str
+    verdicts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Further:
+    """The derivative of one order in the ways that were asked for: its elements, and where it comes from.
+
+    ``labels`` name the elements of the inputs. ``derivations`` are those of the closed forms of one order less, and
+    ``closed`` holds the names and closed forms that they leave, where all is numbers. ``errors`` say in which ways
+    torch has none, and why. ``run`` is the check of all of them.
+    """
+
+    order: int
+    ways: tuple[str, ...]
+    entries: tuple[Entry, ...]
+    labels: tuple[str, ...]
+    derivations: tuple[Derivation, ...]
+    closed: tuple[tuple[Formula, Formula], ...]
+    errors: tuple[tuple[str, str], ...]
+    run: Run
+
+
 # --- all of it ------------------------------------------------------------------------------------
 
 
@@ -261,7 +296,8 @@ class Tracking:
 class Explanation:
     """One program at one point, explained. ``meaning`` is a sentence: the slope at (2, 63).
 
-    ``run`` is the check itself: its verdicts, and what is at fault where torch is not right. ``notes`` say what was
+    ``run`` is the check itself: its verdicts, and what is at fault where torch is not right. ``further`` has the orders
+    and ways that were asked for. ``notes`` say what was
     left out and why. ``writers`` turn it into a text, for ``print``, and for notebooks into ``html`` and ``latex``.
 
     >>> from gradcheck import explain
@@ -281,9 +317,15 @@ class Explanation:
     run: Run
     accumulations: tuple[Accumulation, ...] = ()
     trackings: tuple[Tracking, ...] = ()
+    further: tuple[Further, ...] = ()
     notes: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     writers: Mapping[str, Callable[[Explanation], str]] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def fails(self) -> bool:
+        """Return whether a check in it fails, of any order."""
+        return any(run.exit is Exit.FAIL for run in (self.run, *(one.run for one in self.further)))
 
     def __str__(self) -> str:
         return self.writers["text"](self) if "text" in self.writers else repr(self)

@@ -101,9 +101,15 @@ def _over_text(node: Call, texts: list[str], levels: list[int]) -> Written:
     return f"{node.param('big')} over {below} of {body}", COMPARISON
 
 
+def _named(node: Call, text: str) -> str:
+    """Return what is differentiated in a quotient, in brackets where it is a derivative itself."""
+    above = node.args[0]
+    return f"({text})" if isinstance(above, Call) and above.op == QUOTIENT else text
+
+
 _TEXTS: dict[str, Callable[[Call, list[str], list[int]], Written]] = {
     D: lambda _, texts, __: (f"D[{texts[0]}]", ATOM),
-    QUOTIENT: lambda _, texts, __: (f"d {texts[0]}/d {texts[1]}", COMPARISON + 1),
+    QUOTIENT: lambda node, texts, _: (f"d {_named(node, texts[0])}/d {texts[1]}", COMPARISON + 1),
     POINT: lambda node, _, __: (str(node.param("text")), LOOSE),  # f(2), and 3*(2)
     LITERAL: lambda node, _, __: (str(node.param("text")), ATOM),
     LETTER: lambda node, _, __: (str(node.param("name")), ATOM),

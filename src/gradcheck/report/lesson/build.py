@@ -18,6 +18,7 @@ from gradcheck.report.lesson.blocks import Block, Break, Code, Formulas, Heading
 from gradcheck.report.lesson.chains import chains
 from gradcheck.report.lesson.derivations import derivations
 from gradcheck.report.lesson.forward import called, forward
+from gradcheck.report.lesson.further import further
 from gradcheck.report.lesson.gradients import gradients
 from gradcheck.report.lesson.lab import accumulation, tracking
 from gradcheck.report.lesson.values import Values
@@ -75,6 +76,8 @@ class _Lesson:
             yield list(chains(one, self.values))
             yield list(gradients(one, self.values))
             yield [] if one.graph is None else [Heading(("The graph that autograd built",)), Tree(one.graph)]
+        for order in one.further:
+            yield list(further(order, one, self.values, hint=self.hint, exercise=self.exercise))
         for cut in one.trackings:
             yield list(tracking(cut, self.values))
         for several in one.accumulations:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from gradcheck.explanation.formulas.lines import Sign
 from gradcheck.explanation.model import Derivation, Explanation, Step
@@ -28,15 +28,26 @@ ENCLOSURE = (
 
 def derivations(explanation: Explanation, values: Values, *, hint: bool, exercise: bool) -> Iterator[Block]:
     """Yield the derivations."""
-    told: set[str] = set()
-    for k, one in enumerate(explanation.derivations):
+    yield from worked(explanation.derivations, values, set(), hint=hint, exercise=exercise)
+
+
+def rules_of(some: Sequence[Derivation]) -> set[str]:
+    """Return the names of the rules that derivations use."""
+    return {step.rule.name for one in some for step in one.steps}
+
+
+def worked(
+    some: Sequence[Derivation], values: Values, told: set[str], *, hint: bool, exercise: bool, level: int = 2
+) -> Iterator[Block]:
+    """Yield derivations; ``told`` are the names of the rules that have had their sentence."""
+    for k, one in enumerate(some):
         if k:
             yield Break()
-        yield Heading((Maths((one.title,)), ", step by step"))
+        yield Heading((Maths((one.title,)), ", step by step"), level)
         yield from _derivation(one, told, hint=hint, exercise=exercise)
         if not exercise:
             yield Break()
-            yield from _proved(one, values, first=k == 0)
+            yield from _proved(one, values, first=k == 0 and level == 2)
 
 
 def _derivation(one: Derivation, told: set[str], *, hint: bool, exercise: bool) -> Iterator[Block]:

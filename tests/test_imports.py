@@ -24,7 +24,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("kernels", "exact", "autograd", "compare", "expect", "blame", "rewrites"),
     ("judgements", "differentiate"),
     ("display", "gradients"),
-    ("plan", "outcome", "diagnose"),
+    ("notation", "plan", "outcome", "diagnose"),
     ("nested",),
     ("few", "boundaries"),
     ("case", "repro", "suite"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import chain, count
 from math import prod
 from typing import Any
@@ -55,7 +55,7 @@ class Display:
         self.shapes = shapes
         self.wrt = wrt
         self._forms = forms
-        self._formulas: dict[str, str | None] = {}
+        self._formulas: dict[tuple[str, ...], str | None] = {}
         self._lines: list[str] | None = None
         self._derivatives: dict[str, dict[str, str]] = {}
 
@@ -70,12 +70,32 @@ class Display:
         outputs = self.forms.program.outputs
         return {name: closed_form(self.forms, one, name) for name, one in zip(self.wrt, outputs, strict=True)}
 
-    def formula(self, name: str) -> str | None:
-        """Return the closed form of the gradient by one input, None where there is no short one."""
-        if name not in self._formulas:
-            node = self.closed[name]
-            self._formulas[name] = None if node is None else indexed(node, self.shapes, name)
-        return self._formulas[name]
+    def formula(self, name: str, along: tuple[str, ...] = ()) -> str | None:
+        """Return the closed form of the gradient by one input, None where there is no short one.
+
+        What was differentiated ``along`` others before gives a derivative of higher order.
+        """
+        key = (*along, name)
+        if key not in self._formulas:
+            found = (one for one in map(partial(self._higher, key), dict.fromkeys(key)) if one is not None)
+            self._formulas[key] = next(found, None)
+        return self._formulas[key]
+
+    def _higher(self, by: tuple[str, ...], base: str) -> str | None:
+        """Return a derivative by several inputs in turn, from the gradient by one of them.
+
+        A gradient that is an elementwise expression is differentiated element by element, and it does not matter which
+        input comes first.
+        """
+        node, rest = self.closed[base], [*by]
+        rest.remove(base)
+        try:
+            for name in rest if node is not None else ():
+                node = kernels.tidy(kernels.partial(node, name)) if name in names(node) else kernels.ZERO
+        except kernels.NoClosedForm:
+            return None
+        text = None if node is None else indexed(node, self.shapes, base)
+        return text if text is None or len(text) <= MAX_CLOSED_FORM else None
 
     def lines(self) -> list[str]:
         """Return the gradient program."""

@@ -16,9 +16,10 @@ from gradcheck.compare import Judgement
 from gradcheck.formats import FORMATS, exact_text
 from gradcheck.gradients import GradientOutcome, Gradients
 from gradcheck.nested import Nested
+from gradcheck.notation import element
 from gradcheck.outcome import Fault, Outcome
 from gradcheck.points.value import Value, frozen
-from gradcheck.program import Shape, unravel
+from gradcheck.program import Shape
 from gradcheck.settings import Settings
 from gradcheck.verdict import Verdict
 from gradcheck.weighing import random_cotangent
@@ -97,7 +98,7 @@ class Rows:
 def _shaped(one: GradientOutcome, output: str, shape: Shape) -> GradientOutcome:
     whole = (*shape, *one.shape[1:])
     torch = None if one.torch is None else one.torch.reshape(whole)
-    return replace(one, shape=whole, torch=torch, along=((output, shape),))
+    return replace(one, shape=whole, torch=torch, along=((output, shape),), jacobian=True)
 
 
 def _wrong(gradient: GradientOutcome) -> int | None:
@@ -123,9 +124,8 @@ def _fault(gradient: GradientOutcome, outcome: Outcome) -> Fault:
         [blame] = gradient.blames
         return _under(Fault(replace(gradient.judgements[k], note=blame.message), blame))
     fmt, number = FORMATS[outcome.dtype], gradient.number(k)
-    index = f"[{', '.join(map(str, unravel(gradient.shape, k)))}]" if gradient.shape else ""
     exact, torch = exact_text(gradient.exact[k], fmt), "none" if number is None else fmt.text(number)
-    message = f"the gradient by {gradient.input}{index} is {exact}, torch has {torch}; {_WHERE}"
+    message = f"the gradient by {element(gradient, k)} is {exact}, torch has {torch}; {_WHERE}"
     span = outcome.program.layers[-1].span
     blame = Blame(k, Cause.WRONG_GRADIENT, None, span, message)
     return Fault(Judgement(Verdict.DISAGREE, gradient.judgements[k].ulps, message), blame)

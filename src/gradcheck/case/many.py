@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property, partial
@@ -188,7 +188,8 @@ class Group:
             lane = {*_occurring(judged), *values, *faults}
             total.add(Tally(counts, values, faults, lane, _occurring(stated)))
         worst = np.fmax.reduce(self.ulps, initial=np.nan)
-        total.add(Tally(ulps=None if np.isnan(worst) else float(worst), dtypes={self.dtype: None}))
+        ulps = None if np.isnan(worst) else float(worst)
+        total.add(Tally(ulps=ulps, dtypes={self.dtype: None}, lanes={self.lane: None}))
 
 
 def _occurring(codes: Iterable[Codes]) -> set[Verdict]:
@@ -277,9 +278,9 @@ class Many(Outcomes):
         """Return what another process takes: the worst outcomes, and what is known of all."""
         return Few(len(self), self.tally, {k: self[k] for k in self.worst_places(most, failing)})
 
-    def of(self, dtype: str) -> Many:
-        """Return those in one dtype."""
-        kept = [g for g, part in enumerate(self.parts) if part.dtype == dtype]
+    def of(self, wanted: Callable[[Lane], bool]) -> Many:
+        """Return those in some lanes."""
+        kept = [g for g, part in enumerate(self.parts) if wanted(part.lane)]
         here = np.flatnonzero(np.isin(self.groups, kept))
         return Many([self.parts[g] for g in kept], np.searchsorted(kept, self.groups[here]), self.places[here])
 

@@ -90,12 +90,13 @@ class Display:
         node, rest = self.closed[base], [*by]
         rest.remove(base)
         try:
-            for name in rest if node is not None else ():
-                node = kernels.tidy(kernels.partial(node, name)) if name in names(node) else kernels.ZERO
+            for name in rest:
+                if node is not None:
+                    node = kernels.tidy(kernels.partial(node, name)) if name in names(node) else kernels.ZERO
         except kernels.NoClosedForm:
             return None
-        text = None if node is None else indexed(node, self.shapes, base)
-        return text if text is None or len(text) <= MAX_CLOSED_FORM else None
+        text = "" if node is None else indexed(rebuild(node, _leftwards), self.shapes, base)
+        return text if 0 < len(text) <= MAX_CLOSED_FORM else None
 
     def lines(self) -> list[str]:
         """Return the gradient program."""
@@ -125,6 +126,13 @@ class Display:
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         self.program, self.shapes, self.wrt, self._formulas, self._lines, self._derivatives = state
         self._forms = lambda: pull_back(lower(self.program, self.shapes), self.wrt)
+
+
+def _leftwards(node: Node) -> Node:
+    """Return a product of a product without brackets: for reading it does not matter which comes first."""
+    if isinstance(node, Call) and node.op == "mul" and isinstance(last := node.args[1], Call) and last.op == "mul":
+        return call("mul", _leftwards(call("mul", node.args[0], last.args[0])), last.args[1])
+    return node
 
 
 def closed_form(pullback: Pullback, output: str, like: str) -> Node | None:

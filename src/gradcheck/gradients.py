@@ -22,7 +22,7 @@ Floats = np.ndarray[Any, np.dtype[np.float64]]
 Places = np.ndarray[Any, np.dtype[np.intp]]
 
 DIRECTIONS = "random directions"
-"""Stands in ``along`` for the name of an input, where a derivative of higher order is along a few of them; none has it."""
+"""Stands in ``along`` for the name of an input, where a derivative is along a few of these; no input is called so."""
 
 
 class Display(Protocol):

@@ -1,4 +1,4 @@
-"""What stands in the cells of tables: verdicts, values, how wide an enclosure is, and the line for rows that are cut."""
+"""What stands in the cells of tables: verdicts, values, the width of an enclosure, and the line for rows cut off."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from gradcheck.gradients import GradientOutcome
 from gradcheck.judgements import Judgements
 from gradcheck.lane import Lane
 from gradcheck.notation import own_place
-from gradcheck.outcome import Outcome, Run
+from gradcheck.outcome import Run
 from gradcheck.peers import Contradiction, Peers, peers
 from gradcheck.report import View
 from gradcheck.report.cells import SHOWN_ROWS, cut, radius, value_cell, verdict_cell, within
@@ -58,7 +58,7 @@ class Row:
         return {one.judgements[self.k].verdict for one in self.columns}
 
 
-def tables(run: Run, scalar: bool, view: View, count: int) -> Iterator[object]:
+def tables(run: Run, scalar: bool, view: View) -> Iterator[object]:
     """Yield the tables of a run, by order; those of tensors by point, and then by order."""
     groups = [one for one in peers(run.outcomes) if one.lanes]
     orders = sorted({one.order for one in groups})
@@ -343,4 +343,3 @@ def _sentence(one: Contradiction, more: int) -> str:
         return f"{first} contradict{'s' * (count == 1)} {second} at {where}{others}: {a} and {b}{right}"
     each = ", ".join(f"{lanes} {'has' if count == 1 else 'have'} {number}" for lanes, number, count in sides)
     return f"the ways contradict each other at {where}{others}: {each}{right}"
-

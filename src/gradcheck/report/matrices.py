@@ -29,7 +29,7 @@ def is_small(outcome: Outcome) -> bool:
         return False
     across = sum(prod(own_shape(one)) for one in _row(outcome))
     down = sum(prod(one.along[0][1]) for one in _column(outcome))
-    return 1 < down * across and max(down, across) <= MAX_SIDE
+    return down * across > 1 and max(down, across) <= MAX_SIDE
 
 
 def _row(outcome: Outcome) -> list[GradientOutcome]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -15,15 +14,14 @@ from rich.table import Table
 from rich.text import Text
 
 from gradcheck.errors import plural, printable
-from gradcheck.formats import FORMATS, Ball, Format
+from gradcheck.formats import FORMATS, Format
 from gradcheck.gradients import GradientOutcome
-from gradcheck.judgements import Judgements
+from gradcheck.notation import symbol
 from gradcheck.outcome import Outcome, Outcomes, Run
 from gradcheck.report import View, lanes
 from gradcheck.report.cells import SHOWN_ROWS, cut, radius, value_cell, verdict_cell
 from gradcheck.report.grids import DIGITS, fitting, grid, missing, side_by_side
-from gradcheck.report.layers import judged, layers
-from gradcheck.notation import symbol
+from gradcheck.report.layers import layers
 from gradcheck.report.places import counted, element, number_at, output_name, ulp_text, why_of
 from gradcheck.report.told import failures, notes
 from gradcheck.report.tones import FILE_WIDTH, STYLES, put
@@ -83,7 +81,7 @@ def _parts(run: Run, view: View, count: int) -> Iterator[object]:
     several = any(not lane.is_plain for lane in run.lanes) or any(one.jacobian for one in first.gradients)
     yield _formulas(run, scalar, view)
     if several:
-        yield from lanes.tables(run, scalar, view, count)
+        yield from lanes.tables(run, scalar, view)
     elif scalar:
         if len(run) == 1 and 1 < len(first.layers) <= SHOWN_ROWS:
             yield layers(first, view.width or FILE_WIDTH)
@@ -191,7 +189,7 @@ def _tensor_outcome(outcome: Outcome, view: View) -> Iterator[object]:
 
 def _elements(outcome: Outcome, gradient: GradientOutcome, view: View) -> Iterator[object]:
     order = gradient.mildest_first()
-    cut = 0 if view.everything or len(order) <= SHOWN_ROWS else len(order) - SHOWN_ROWS
+    left = 0 if view.everything or len(order) <= SHOWN_ROWS else len(order) - SHOWN_ROWS
     fmt, expected = FORMATS[outcome.dtype], gradient.expected is not None
 
     def layout(digits: int | None) -> Table:
@@ -199,15 +197,15 @@ def _elements(outcome: Outcome, gradient: GradientOutcome, view: View) -> Iterat
         table.add_column("element", no_wrap=True)
         table.add_column(gradient.input, justify="right", overflow="fold")
         _lane_columns(table, expected, view)
-        for k in order[cut:].tolist() if cut else range(len(order)):
+        for k in order[left:].tolist() if left else range(len(order)):
             at = element(gradient.input, gradient.shape, k)
             point = fmt.text(number_at(outcome, gradient, k))
             table.add_row(Text(at), Text(point), *_lanes(gradient, k, fmt, expected, view, digits))
         return table
 
     yield fitting([partial(layout, digits) for digits in DIGITS], view.width or FILE_WIDTH)
-    if cut:
-        yield cut([gradient.judgements.part(order[:cut])], "element")
+    if left:
+        yield cut([gradient.judgements.part(order[:left])], "element")
 
 
 # --- rows -----------------------------------------------------------------------------------------

@@ -58,7 +58,8 @@ class _Kind:
         if not more:
             return ""
         if len(self.lanes) > 1:
-            return f" ({plural(self.count, 'number')} in {len(self.lanes)} ways{self._places})"
+            count = self.count if self.count != len(self.lanes) else 0
+            return f" ({f'{count:,} numbers, ' if count else ''}in {len(self.lanes)} ways{self._places})"
         if points == self.count:
             return f" (and at {plural(more, 'more point')})"
         if points > 1:
@@ -66,7 +67,6 @@ class _Kind:
         if scalar is not None and not scalar.shape and len(self.inputs) == self.count:
             return f" (and by {' and '.join(name for name in self.inputs if name != scalar.input)})"
         return f" (and {plural(more, 'more element')})"
-
 
     @property
     def _places(self) -> str:

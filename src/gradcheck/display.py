@@ -11,7 +11,7 @@ from typing import Any
 
 from gradcheck import kernels
 from gradcheck.differentiate import Pullback, pull_back
-from gradcheck.functions import DETACH, GUARD, TENSOR
+from gradcheck.functions import DETACH, GUARD, PATCH, TENSOR
 from gradcheck.lower import Core, lower
 from gradcheck.program import (
     Call,
@@ -130,6 +130,8 @@ class Display:
 
 def _leftwards(node: Node) -> Node:
     """Return a product of a product without brackets: for reading it does not matter which comes first."""
+    if isinstance(node, Call) and node.op == PATCH:
+        return node.args[0]  # what is written of it, too
     if isinstance(node, Call) and node.op == "mul" and isinstance(last := node.args[1], Call) and last.op == "mul":
         return call("mul", _leftwards(call("mul", node.args[0], last.args[0])), last.args[1])
     return node

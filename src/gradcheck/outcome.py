@@ -270,7 +270,8 @@ class Run(Sequence[Outcome]):
     ``failing`` are the verdicts that make it fail, ``ulps`` is the tolerance in ULP that was asked for, None where each
     dtype had its own, ``environment`` the versions that the numbers depend on. ``print(run)`` shows the table that the
     command prints, and a notebook the same in colours: ``writers`` hold what writes them, by the form. ``asked`` is how
-    it was checked, None where no command line can say it: code of the user's was under test.
+    it was checked, None where no command line can say it: code of the user's was under test. ``cotangent`` is that of
+    an output of several elements, None for ones with what a random one shows beside these.
 
     >>> from gradcheck import check
     >>> run = check("x**2", "1,2,3")
@@ -285,6 +286,7 @@ class Run(Sequence[Outcome]):
     failing: frozenset[Verdict] = frozenset({Verdict.DISAGREE, Verdict.ERROR})
     writers: Mapping[str, Callable[[Run], str]] = field(default_factory=dict, compare=False)
     asked: Settings | None = field(default=None, compare=False)
+    cotangent: str | None = None
 
     def __repr__(self) -> str:
         text = "".join(f" {_short(one.program.source)!r}" for one in self.leading(1)[:1])

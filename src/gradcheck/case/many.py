@@ -85,11 +85,12 @@ class Group:
 
     def case(self, i: int) -> Case | Ways | Rows:
         """Return one point as a case of its own, which has not run."""
-        if self.settings.jacobian and self.lane.is_plain:
-            return Rows(self.plan, self.points[i], self.dtype, self.settings, self.truths)
-        if not self.lane.is_plain:
-            return Ways(self.nested, self.lane, self.points[i], self.settings, self.truths)
-        return Case(self.plan, self.points[i], self.dtype, self.settings, truths=self.truths)
+        made: Case | Ways = (
+            Case(self.plan, self.points[i], self.dtype, self.settings, truths=self.truths)
+            if self.lane.is_plain
+            else Ways(self.nested, self.lane, self.points[i], self.settings, self.truths)
+        )
+        return Rows(made) if self.settings.jacobian else made
 
     def ran(self, case: Case | Ways | Rows) -> Outcome:
         """Return the outcome of a case, with what a random cotangent shows beside ones."""

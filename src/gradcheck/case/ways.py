@@ -14,7 +14,7 @@ from gradcheck import autograd, exact
 from gradcheck.autograd import Backward, TorchValue
 from gradcheck.bounds import Bounds
 from gradcheck.case.elements import OUTSIDE, Elements, Floats, Truths
-from gradcheck.case.one import Case
+from gradcheck.case.one import Case, of_sum
 from gradcheck.case.whole import Whole
 from gradcheck.errors import LaneProblem
 from gradcheck.formats import Ball
@@ -236,7 +236,7 @@ class Ways:
         arrays = {name: case.arrays[name] for name in first.program.inputs}
         return Outcome(
             first.program, self.point, arrays, self.lane.dtype, self.lane.device, layers, gradients, first.display,
-            case.bits, [*case.notes, *self.notes], error, case.tolerance, [], self.lane,
+            case.bits, [*case.notes, *of_sum(layers), *self.notes], error, case.tolerance, [], self.lane,
         )  # fmt: skip
 
     # --- higher orders ---

@@ -16,6 +16,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("errors", "exits", "formats", "memory", "quiet", "reason", "whole"),
     ("apart", "bounds", "ordinals", "program", "streams", "tree", "verdict", "ways", "work"),
     ("lane", "weighing"),
+    ("steps",),
     ("functions",),
     ("constants", "source"),
     ("parse", "points"),

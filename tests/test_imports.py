@@ -27,7 +27,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("display", "gradients"),
     ("notation", "plan", "outcome", "diagnose"),
     ("nested",),
-    ("few", "boundaries"),
+    ("few", "peers", "boundaries"),
     ("case", "repro", "suite"),
     ("selftest", "nest", "corpus", "batch", "explanation"),
     ("report",),

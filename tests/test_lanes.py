@@ -24,8 +24,8 @@ from gradcheck.parse import parse
 from gradcheck.peers import EXPLAINED, peers
 from gradcheck.program import unravel
 from gradcheck.report import View
+from gradcheck.report.contradictions import contradictions
 from gradcheck.report.json import document
-from gradcheck.report.lanes import contradictions
 from gradcheck.report.table import write
 from gradcheck.repro import command, script
 from gradcheck.verdict import Verdict

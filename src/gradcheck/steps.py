@@ -67,9 +67,10 @@ def _forward(before: str, arguments: Sequence[str], step: Step) -> str:
 def _passes(lane: Lane, given: str, steps: Sequence[Step]) -> list[str]:
     """Return several backward passes, each of which makes the graph of the next one."""
     lines = [f"made = {_compiled('f', lane)}({given})"]
-    for step in steps[:-1]:
-        lines.append(f"made = torch.autograd.grad(made, {step.name}, create_graph=True, materialize_grads=True)[0]{step.index}")
-    return [*lines, f"result = torch.autograd.grad(made, {steps[-1].name}, materialize_grads=True)[0]{steps[-1].index}"]
+    *inner, last = (
+        f"torch.autograd.grad(made, {step.name}, %smaterialize_grads=True)[0]{step.index}" for step in steps
+    )
+    return [*lines, *(f"made = {one % 'create_graph=True, '}" for one in inner), f"result = {last % ''}"]
 
 
 def _compiled(function: str, lane: Lane) -> str:

@@ -12,26 +12,42 @@ from rich.table import Table
 from rich.text import Text
 
 from gradcheck.errors import plural
-from gradcheck.formats import FORMATS, Ball
+from gradcheck.formats import FORMATS
 from gradcheck.gradients import GradientOutcome
 from gradcheck.judgements import Judgements
 from gradcheck.lane import Lane
 from gradcheck.notation import own_place
 from gradcheck.outcome import Run
-from gradcheck.peers import Contradiction, Peers, peers
+from gradcheck.peers import Peers, peers
 from gradcheck.report import View
 from gradcheck.report.cells import SHOWN_ROWS, cut, radius, value_cell, verdict_cell, within
-from gradcheck.report.grids import DIGITS, fitting, grid, side_by_side
+from gradcheck.report.grids import DIGITS, fitting, grid, missing, side_by_side
 from gradcheck.report.layers import layers
 from gradcheck.report.matrices import is_small, matrix
-from gradcheck.report.places import named, point_text, ulp_text, written
+from gradcheck.report.places import named, point_text, ulp_text
 from gradcheck.report.tones import FILE_WIDTH, STYLES
-from gradcheck.report.words import listed
 from gradcheck.verdict import Verdict
 
 SHOWN_POINTS = 6
 """Points of tensors shown in full; of more, the worst ones."""
 ORDERS = {1: "first derivatives", 2: "second derivatives", 3: "third derivatives", 4: "fourth derivatives"}
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How wide a table is: the digits of numbers, verdicts as words or as signs, with the value or without it.
+
+    ``between`` is what stands between the lanes that have one number, empty where each lane has a column.
+    """
+
+    digits: int | None
+    words: bool = True
+    valued: bool = True
+    between: str = ""
+
+
+WIDE = ((None, True, True), (None, False, True), (10, True, True), (10, False, True), (6, False, False))
+"""Digits, words and value of tables with a column for each lane, the widest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,16 +189,19 @@ def _the_rest(alone: Peers, rows: Sequence[Row]) -> str:
 
 def _table(rows: Sequence[Row], scalar: bool, view: View) -> Table:
     """Return the elements by rows; where the lanes do not fit side by side, each of their numbers has a row."""
-    width = view.width or FILE_WIDTH
-    ways = [(digits, words) for digits in DIGITS[:2] for words in (True, False)]
-    wide = [partial(_side_by_side, rows, scalar, view, digits, words) for digits, words in ways]
+    wide = [Layout(digits, words, valued) for digits, words, valued in WIDE]
     if len({lane for row in rows for lane in row.peers.lanes}) == 1:
-        return fitting([partial(_side_by_side, rows, scalar, view, digits, True) for digits in DIGITS], width)
-    deep = [partial(_stacked, rows, scalar, view, digits, between) for digits in DIGITS for between in (", ", ",\n")]
-    return fitting([*wide, *deep], width)
+        wide, deep = [Layout(digits) for digits in DIGITS], []
+    else:
+        deep = [Layout(digits, between=between) for between in (", ", ",\n") for digits in DIGITS]
+        deep.insert(len(DIGITS), wide.pop())
+        deep.append(Layout(DIGITS[-1], words=False, valued=False, between=",\n"))
+    made = [partial(_side_by_side, rows, scalar, view, one) for one in wide]
+    made += [partial(_stacked if one.between else _side_by_side, rows, scalar, view, one) for one in deep]
+    return fitting(made, view.width or FILE_WIDTH)
 
 
-def _head(table: Table, rows: Sequence[Row], scalar: bool, view: View) -> Callable[[Row, int | None], list[Text]]:
+def _head(table: Table, rows: Sequence[Row], scalar: bool, view: View, layout: Layout) -> Callable[[Row], list[Text]]:
     """Add the columns before those of the lanes, and return what makes their cells."""
     first, order = rows[0].peers.first, rows[0].peers.order
     outcomes = {id(row.peers.first): row.peers.first for row in rows}.values()
@@ -194,7 +213,9 @@ def _head(table: Table, rows: Sequence[Row], scalar: bool, view: View) -> Callab
         table.add_column(name, justify="right", overflow="fold")
     if dtypes:
         table.add_column("dtype", overflow="fold")
-    if scalar and order == 1:
+    valued = scalar and order == 1 and layout.valued
+    missing(table, ["value"] if scalar and order == 1 and not valued else [])
+    if valued:
         table.add_column("value", justify="right", overflow="fold")
     if by:
         table.add_column("derivative" if order > 1 else "by" if scalar else "element", no_wrap=True)
@@ -204,22 +225,22 @@ def _head(table: Table, rows: Sequence[Row], scalar: bool, view: View) -> Callab
     if view.verbose:
         table.add_column("radius", justify="right", overflow="fold")
 
-    def cells(row: Row, digits: int | None) -> list[Text]:
+    def cells(row: Row) -> list[Text]:
         outcome, gradient = row.peers.first, row.columns[0]
         fmt = FORMATS[outcome.dtype]
         made = [Text(fmt.text(outcome.rounded[name].item())) for name in outcome.point] if points else []
         made += [Text(outcome.dtype)] if dtypes else []
-        made += [value_cell(outcome, digits)] if scalar and order == 1 else []
+        made += [value_cell(outcome, layout.digits)] if valued else []
         made += [Text(named(outcome, gradient, row.k))] if by else []
         if at:
             made.append(Text(fmt.text(outcome.rounded[gradient.input].item(own_place(gradient, row.k)))))
-        made.append(Text(_exact(row, digits)))
+        made.append(Text(exact_cell(row, layout.digits)))
         return made + ([Text(radius(gradient.ball(row.k)))] if view.verbose else [])
 
     return cells
 
 
-def _exact(row: Row, digits: int | None) -> str:
+def exact_cell(row: Row, digits: int | None) -> str:
     """Return the exact number, with the digits that tell it from those that are called different."""
     fmt = FORMATS[row.peers.first.dtype]
     texts = [_pair(one, row.k, fmt.name, digits)[0] for one in row.columns]
@@ -231,31 +252,31 @@ def _pair(one: GradientOutcome, k: int, dtype: str, digits: int | None) -> tuple
     return side_by_side(one.exact[k], one.number(k), fmt, digits, differ=not right)
 
 
-def _side_by_side(rows: Sequence[Row], scalar: bool, view: View, digits: int | None, words: bool) -> Table:
+def _side_by_side(rows: Sequence[Row], scalar: bool, view: View, layout: Layout) -> Table:
     table = grid()
-    cells = _head(table, rows, scalar, view)
+    cells = _head(table, rows, scalar, view, layout)
     lanes = [*dict.fromkeys(str(lane) for row in rows for lane in row.peers.lanes)]
     stated = _stated(rows)
     for name in lanes:
         table.add_column(name, justify="right", overflow="fold")
         table.add_column("ULP", justify="right", overflow="fold")
-        if words:
+        if layout.words:
             table.add_column("verdict" if len(lanes) == 1 else "", no_wrap=True)
     for name in ("expected", "") if stated else ():
         table.add_column(name, justify="right" if name else "left", overflow="fold")
     for row in rows:
         made = {str(lane): one for lane, one in zip(row.peers.lanes, row.columns, strict=True)}
-        each = [cell for name in lanes for cell in _lane_cells(made.get(name), row, digits, words)]
-        table.add_row(*cells(row, digits), *each, *(_expected(row, digits) if stated else []))
+        each = [cell for name in lanes for cell in _lane_cells(made.get(name), row, layout)]
+        table.add_row(*cells(row), *each, *(_expected(row, layout.digits) if stated else []))
     return table
 
 
-def _lane_cells(one: GradientOutcome | None, row: Row, digits: int | None, words: bool) -> list[Text]:
+def _lane_cells(one: GradientOutcome | None, row: Row, layout: Layout) -> list[Text]:
     if one is None:
-        return [Text()] * (3 if words else 2)
+        return [Text()] * (3 if layout.words else 2)
     found = one.judgements[row.k]
-    number = Text(_pair(one, row.k, row.peers.first.dtype, digits)[1])
-    if words:
+    number = Text(_pair(one, row.k, row.peers.first.dtype, layout.digits)[1])
+    if layout.words:
         return [number, Text(ulp_text(found.ulps)), verdict_cell(found.verdict)]
     sign = Text(f" {found.verdict.tone.sign}", STYLES[found.verdict])
     return [number, Text(ulp_text(found.ulps)) + sign]
@@ -274,23 +295,24 @@ def _expected(row: Row, digits: int | None) -> list[Text]:
     return [Text(stated), verdict_cell(verdict)]
 
 
-def _stacked(rows: Sequence[Row], scalar: bool, view: View, digits: int | None, between: str) -> Table:
+def _stacked(rows: Sequence[Row], scalar: bool, view: View, layout: Layout) -> Table:
     """Return a table with a row for each number that lanes have of an element, and the lanes that have it."""
     table = grid()
-    cells = _head(table, rows, scalar, view)
+    cells = _head(table, rows, scalar, view, layout)
     stated = _stated(rows)
-    table.add_column("way", no_wrap=between == ", ")
+    table.add_column("way", no_wrap=True)
     for name in ("autograd", "ULP"):
         table.add_column(name, justify="right", overflow="fold")
-    table.add_column("verdict", no_wrap=True)
+    if layout.words:
+        table.add_column("verdict", no_wrap=True)
     for name in ("expected", "") if stated else ():
         table.add_column(name, justify="right" if name else "left", overflow="fold")
     for row in rows:
-        before = cells(row, digits)
+        before = cells(row)
         for held in _alike(row):
-            lane_cells = _lane_cells(held[0][1], row, digits, words=True)
-            after = _expected(row, digits) if stated and before[-1] else []
-            table.add_row(*before, Text(_told([lane for lane, _ in held], row, between)), *lane_cells, *after)
+            after = _expected(row, layout.digits) if stated and before[-1] else []
+            told = Text(_told([lane for lane, _ in held], row, layout.between))
+            table.add_row(*before, told, *_lane_cells(held[0][1], row, layout), *after)
             before = [Text()] * len(before)
     return table
 
@@ -305,41 +327,6 @@ def _alike(row: Row) -> list[list[tuple[Lane, GradientOutcome]]]:
 
 
 def _told(lanes: Sequence[Lane], row: Row, between: str) -> str:
-    if len(lanes) == len(row.peers.lanes) > 2:
-        return f"all {len(lanes)}"
+    if len(lanes) == len(row.peers.lanes) > 1:
+        return f"all {len(lanes)}" if len(lanes) > 2 else "both"
     return between.join(map(str, lanes))
-
-
-# --- lanes that contradict each other --------------------------------------------------------------
-
-
-def contradictions(run: Run) -> Iterator[Text]:
-    """Yield a line for the lanes of each order that contradict each other, at the worst place.
-
-    >>> from gradcheck import check
-    >>> [line] = contradictions(check("t**p", t=2, p=0, order=2))
-    >>> print(line.plain.partition(" at ")[0])
-    rev-rev
-    """
-    found: dict[tuple[object, ...], list[Contradiction]] = {}
-    for one in peers(run.leading()):
-        for each in one.contradictions:
-            sides = tuple(tuple(map(str, lanes)) for lanes, _ in each.sides)
-            found.setdefault((one.order, one.first.dtype, sides), []).append(each)
-    for same in found.values():
-        yield Text(_sentence(same[0], len(same) - 1), style="bold")
-
-
-def _sentence(one: Contradiction, more: int) -> str:
-    outcome = one.peers.first
-    fmt = FORMATS[outcome.dtype]
-    sides = [(listed(map(str, lanes)), written(number, fmt), len(lanes)) for lanes, number in one.sides]
-    where = f"{named(outcome, one.gradient, one.k)}, {point_text(outcome, lane=False)}"
-    others = f" (and at {plural(more, 'more place')})" if more else ""
-    known = one.gradient.ball(one.k)
-    right = "" if not isinstance(known, Ball) else f"; {_exact(Row(one.peers, one.g, one.k), None)} is right"
-    if len(sides) == 2:
-        (first, a, count), (second, b, _) = sides
-        return f"{first} contradict{'s' * (count == 1)} {second} at {where}{others}: {a} and {b}{right}"
-    each = ", ".join(f"{lanes} {'has' if count == 1 else 'have'} {number}" for lanes, number, count in sides)
-    return f"the ways contradict each other at {where}{others}: {each}{right}"

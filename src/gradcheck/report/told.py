@@ -14,8 +14,8 @@ from gradcheck.gradients import GradientOutcome
 from gradcheck.outcome import Outcome, Run
 from gradcheck.report import View
 from gradcheck.report.blame import again, block
+from gradcheck.report.contradictions import contradictions
 from gradcheck.report.elements import Element, beside_the_gradients, told
-from gradcheck.report.lanes import contradictions
 from gradcheck.report.places import headline, place, point_text, written
 from gradcheck.report.tones import FILE_WIDTH, STYLES
 from gradcheck.report.words import one_line

@@ -442,7 +442,7 @@ REGISTRY: Registry[Any] = Registry().with_resources(
 
 
 def validator(part: str = "") -> Draft202012Validator:
-    return Draft202012Validator({"$ref": f"urn:gradcheck:batch:4{part}"}, registry=REGISTRY)
+    return Draft202012Validator({"$ref": f"urn:gradcheck:batch:5{part}"}, registry=REGISTRY)
 
 
 def test_the_document_fits_the_schema_and_holds_what_the_batch_holds(batch: Batch) -> None:

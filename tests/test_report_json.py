@@ -146,7 +146,7 @@ def test_the_schema_is_one_and_names_what_the_code_names() -> None:
     verdicts = [verdict.value for verdict in Verdict]
     assert definitions["verdict"]["enum"] == verdicts
     assert list(definitions["counts"]["properties"]) == definitions["counts"]["required"] == verdicts
-    assert definitions["outcome"]["properties"]["dtype"]["enum"] == list(FORMATS)
+    assert definitions["dtype"]["enum"] == list(FORMATS)
     assert SCHEMA["properties"]["schema_version"]["const"] == SCHEMA_VERSION
     assert SCHEMA["properties"]["exit_code"]["enum"] == [Exit.PASS, Exit.FAIL, Exit.NOTHING]
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import chain, count
 from math import prod
 from typing import Any
 
 from gradcheck import kernels
 from gradcheck.differentiate import Pullback, pull_back
-from gradcheck.functions import DETACH, GUARD, TENSOR
+from gradcheck.functions import DETACH, GUARD, PATCH, TENSOR
 from gradcheck.lower import Core, lower
 from gradcheck.program import (
     Call,
@@ -55,7 +55,7 @@ class Display:
         self.shapes = shapes
         self.wrt = wrt
         self._forms = forms
-        self._formulas: dict[str, str | None] = {}
+        self._formulas: dict[tuple[str, ...], str | None] = {}
         self._lines: list[str] | None = None
         self._derivatives: dict[str, dict[str, str]] = {}
 
@@ -70,12 +70,33 @@ class Display:
         outputs = self.forms.program.outputs
         return {name: closed_form(self.forms, one, name) for name, one in zip(self.wrt, outputs, strict=True)}
 
-    def formula(self, name: str) -> str | None:
-        """Return the closed form of the gradient by one input, None where there is no short one."""
-        if name not in self._formulas:
-            node = self.closed[name]
-            self._formulas[name] = None if node is None else indexed(node, self.shapes, name)
-        return self._formulas[name]
+    def formula(self, name: str, along: tuple[str, ...] = ()) -> str | None:
+        """Return the closed form of the gradient by one input, None where there is no short one.
+
+        What was differentiated ``along`` others before gives a derivative of higher order.
+        """
+        key = (*along, name)
+        if key not in self._formulas:
+            found = (one for one in map(partial(self._higher, key), dict.fromkeys(key)) if one is not None)
+            self._formulas[key] = next(found, None)
+        return self._formulas[key]
+
+    def _higher(self, by: tuple[str, ...], base: str) -> str | None:
+        """Return a derivative by several inputs in turn, from the gradient by one of them.
+
+        A gradient that is an elementwise expression is differentiated element by element, and it does not matter which
+        input comes first.
+        """
+        node, rest = self.closed[base], [*by]
+        rest.remove(base)
+        try:
+            for name in rest:
+                if node is not None:
+                    node = kernels.tidy(kernels.partial(node, name)) if name in names(node) else kernels.ZERO
+        except kernels.NoClosedForm:
+            return None
+        text = "" if node is None else indexed(rebuild(node, _leftwards), self.shapes, base)
+        return text if 0 < len(text) <= MAX_CLOSED_FORM else None
 
     def lines(self) -> list[str]:
         """Return the gradient program."""
@@ -105,6 +126,15 @@ class Display:
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         self.program, self.shapes, self.wrt, self._formulas, self._lines, self._derivatives = state
         self._forms = lambda: pull_back(lower(self.program, self.shapes), self.wrt)
+
+
+def _leftwards(node: Node) -> Node:
+    """Return a product of a product without brackets: for reading it does not matter which comes first."""
+    if isinstance(node, Call) and node.op == PATCH:
+        return node.args[0]  # what is written of it, too
+    if isinstance(node, Call) and node.op == "mul" and isinstance(last := node.args[1], Call) and last.op == "mul":
+        return call("mul", _leftwards(call("mul", node.args[0], last.args[0])), last.args[1])
+    return node
 
 
 def closed_form(pullback: Pullback, output: str, like: str) -> Node | None:

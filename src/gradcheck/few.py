@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import overload
 
 from gradcheck.errors import UsageProblem
 from gradcheck.gradients import Gradients
+from gradcheck.lane import Lane
 from gradcheck.outcome import CHOICE, Outcome, Outcomes, Tally
 from gradcheck.verdict import Verdict
 
@@ -48,9 +49,9 @@ class Few(Outcomes):
         """Return less of them."""
         return Few(self.length, self.known, {k: self.kept[k] for k in [*self.kept][:most]})
 
-    def of(self, dtype: str) -> Few:  # noqa: ARG002 - there is none to choose
+    def of(self, wanted: Callable[[Lane], bool]) -> Few:  # noqa: ARG002 - there is none to choose
         """Refuse to choose: the others are not at hand."""
-        raise UsageProblem(f"of {len(self):,} outcomes the worst {len(self.kept)} are at hand, in all dtypes")
+        raise UsageProblem(f"of {len(self):,} outcomes the worst {len(self.kept)} are at hand, in all lanes")
 
     @property
     def gradients(self) -> Gradients:

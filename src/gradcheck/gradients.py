@@ -21,12 +21,15 @@ from gradcheck.verdict import Verdict, worst
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Places = np.ndarray[Any, np.dtype[np.intp]]
 
+DIRECTIONS = "random directions"
+"""Stands in ``along`` for the name of an input, where a derivative is along a few of these; no input is called so."""
+
 
 class Display(Protocol):
     """The texts of a report, which are made when it reads them."""
 
-    def formula(self, name: str) -> str | None:
-        """Return the closed form of the gradient by one input."""
+    def formula(self, name: str, along: tuple[str, ...] = ()) -> str | None:
+        """Return the closed form of the gradient by one input, or of what was differentiated along others before."""
 
     def lines(self) -> list[str]:
         """Return the gradient program."""
@@ -48,8 +51,9 @@ class GradientOutcome:
     is None where torch returned no gradient. ``expected`` and ``expectations`` are there when the user stated a
     derivative; a number is None where that has no value. ``blames`` say what is at fault, one for each kind of bad
     element, the worst first, and ``misstated`` how the stated derivative is wrong. One of higher order has the axes of
-    what it is differentiated by before, and ``along`` says what that is, in order: inputs, each with its shape, or a
-    number of directions.
+    what it is differentiated by before, and ``along`` says what that is, the innermost first: inputs, each with its
+    shape, or DIRECTIONS with how many they are. A row of a ``jacobian`` has those of the output before, whose name and
+    shape ``along`` holds.
 
     >>> from gradcheck import check
     >>> found = check("x**2*y", x=[1, 2, 3], y=0.5).gradients["x"]
@@ -70,6 +74,7 @@ class GradientOutcome:
     along: tuple[tuple[str, Shape], ...] = ()
     blames: list[Blame] = field(default_factory=list)
     misstated: Misstated | None = None
+    jacobian: bool = False
 
     def __repr__(self) -> str:
         return f"<GradientOutcome by {self.input}, shape {self.shape}: {self.verdict}>"
@@ -88,9 +93,24 @@ class GradientOutcome:
         return None if self.torch is None else float(self.torch.item(k))
 
     @property
+    def order(self) -> int:
+        """Return the order of the derivative."""
+        return 1 if self.jacobian else 1 + len(self.along)
+
+    @property
+    def is_sampled(self) -> bool:
+        """Return whether this is along a few random directions, for want of room for all."""
+        return any(name == DIRECTIONS for name, _ in self.along)
+
+    @property
     def formula(self) -> str | None:
-        """Return the composed closed form as text, where it is short."""
-        return self.display.formula(self.input)
+        """Return the composed closed form as text, where it is short; a Jacobian and random directions have none.
+
+        One of higher order is written at equal indices, and between others it is 0.
+        """
+        if self.jacobian or self.is_sampled:
+            return None
+        return self.display.formula(self.input, tuple(name for name, _ in self.along))
 
     @property
     def lower(self) -> Floats:

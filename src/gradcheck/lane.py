@@ -29,5 +29,10 @@ class Lane:
         """Return whether this is the plain backward pass of torch as it is."""
         return self.way.is_plain and self.engine == EAGER
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Return its dtype, its way and its engine, which no other of the three is called."""
+        return self.dtype, str(self.way), self.engine
+
     def __str__(self) -> str:
         return str(self.way) if self.engine == EAGER else f"{self.way} {self.engine}"

@@ -112,12 +112,18 @@ class Outcome:
     faults: list[Fault] = field(default_factory=list)
     lane: Lane | None = None
 
+    @property
+    def in_lane(self) -> Lane:
+        """Return the lane: the plain backward pass of torch as it is, where no other was asked for."""
+        return Lane(self.dtype, device=self.device) if self.lane is None else self.lane
+
     def __repr__(self) -> str:
         at = ", ".join(
             f"{name} of shape {one.shape}" if one.shape and one.written is None else f"{name} = {_short(one.text)}"
             for name, one in self.point.items()
         )
-        return f"<Outcome {_short(self.program.source)!r} at {at} in {self.dtype}: {_told(self)}>"
+        by = "" if self.in_lane.is_plain else f" by {self.lane}"
+        return f"<Outcome {_short(self.program.source)!r} at {at} in {self.dtype}{by}: {_told(self)}>"
 
     @property
     def verdict(self) -> Verdict:
@@ -180,7 +186,7 @@ class Tally:
 
     ``faults`` counts the operations that are proven wrong, ``lane`` are the verdicts on torch that occur anywhere, and
     ``stated`` those on what the user stated. ``ulps`` is the largest error of a gradient that could be measured;
-    ``dtypes`` are in order.
+    ``dtypes`` and ``lanes`` are in order.
 
     >>> from gradcheck import check
     >>> tally = check("abs(x)", "0,1").tally
@@ -195,6 +201,7 @@ class Tally:
     stated: set[Verdict] = field(default_factory=set)
     ulps: float | None = None
     dtypes: dict[str, None] = field(default_factory=dict)
+    lanes: dict[Lane, None] = field(default_factory=dict)
 
     @staticmethod
     def of(outcome: Outcome) -> Tally:
@@ -203,7 +210,7 @@ class Tally:
         ulps = [one for one in (each.worst_ulps for each in outcome.gradients) if one is not None]
         return Tally(
             outcome.counts(), outcome.value_counts(), faults, outcome.verdicts(), outcome.stated(),
-            max(ulps, default=None), {outcome.dtype: None},
+            max(ulps, default=None), {outcome.dtype: None}, {outcome.in_lane: None},
         )  # fmt: skip
 
     @property
@@ -219,6 +226,7 @@ class Tally:
         self.lane |= other.lane
         self.stated |= other.stated
         self.dtypes |= other.dtypes
+        self.lanes |= other.lanes
         known = [one for one in (self.ulps, other.ulps) if one is not None]
         self.ulps = max(known, default=None)
 
@@ -246,23 +254,24 @@ class Outcomes(Sequence[Outcome]):
         """Return these with no more than the worst of them at hand, which another process takes."""
 
     @abstractmethod
-    def of(self, dtype: str) -> Outcomes:
-        """Return those in one dtype."""
+    def of(self, wanted: Callable[[Lane], bool]) -> Outcomes:
+        """Return those in some lanes."""
 
     @property
     @abstractmethod
     def gradients(self) -> Gradients:
-        """Return the gradients of all points, along a first axis; the points have one shape, and the dtype is one."""
+        """Return the gradients of all points, along a first axis; the points have one shape, and the lane is one."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Run(Sequence[Outcome]):
-    """All the outcomes of one call: a sequence with one for each point and dtype, the dtypes of a point together.
+    """All the outcomes of one call: a sequence with one for each point and lane, the lanes of a point together.
 
     ``failing`` are the verdicts that make it fail, ``ulps`` is the tolerance in ULP that was asked for, None where each
     dtype had its own, ``environment`` the versions that the numbers depend on. ``print(run)`` shows the table that the
     command prints, and a notebook the same in colours: ``writers`` hold what writes them, by the form. ``asked`` is how
-    it was checked, None where no command line can say it: code of the user's was under test.
+    it was checked, None where no command line can say it: code of the user's was under test. ``cotangent`` is that of
+    an output of several elements, None for ones with what a random one shows beside these.
 
     >>> from gradcheck import check
     >>> run = check("x**2", "1,2,3")
@@ -277,11 +286,14 @@ class Run(Sequence[Outcome]):
     failing: frozenset[Verdict] = frozenset({Verdict.DISAGREE, Verdict.ERROR})
     writers: Mapping[str, Callable[[Run], str]] = field(default_factory=dict, compare=False)
     asked: Settings | None = field(default=None, compare=False)
+    cotangent: str | None = None
 
     def __repr__(self) -> str:
         text = "".join(f" {_short(one.program.source)!r}" for one in self.leading(1)[:1])
         dtypes = " and ".join(self.tally.dtypes)
-        return f"<Run{text}{f' in {dtypes}' if dtypes else ''}: {_told(self)}>"
+        ways = dict.fromkeys(map(str, self.lanes))
+        by = f" by {' and '.join(ways)}" if any(not one.is_plain for one in self.lanes) else ""
+        return f"<Run{text}{f' in {dtypes}' if dtypes else ''}{by}: {_told(self)}>"
 
     def __str__(self) -> str:
         return self.writers["text"](self) if "text" in self.writers else repr(self)
@@ -326,7 +338,7 @@ class Run(Sequence[Outcome]):
     def gradients(self) -> Gradients:
         """Return the gradients by the names of the inputs; those of several points have these along a first axis.
 
-        Raises UsageProblem for several dtypes, of which ``of`` chooses one, for points of several shapes, and where
+        Raises UsageProblem for several lanes, of which ``of`` chooses one, for points of several shapes, and where
         torch could not run the program at one of them.
 
         >>> from gradcheck import check
@@ -336,25 +348,48 @@ class Run(Sequence[Outcome]):
         >>> found.lower, found.ulps, found.verdicts
         (array([2., 4., 6.]), array([0., 0., 0.]), array(['agree', 'agree', 'agree'], dtype='<U9'))
         """
-        if len(dtypes := self.tally.dtypes) > 1:
-            raise UsageProblem(f"the run has gradients in {' and '.join(dtypes)}", hint=_choice(next(iter(dtypes))))
+        self._one_lane()
         if isinstance(self.outcomes, Outcomes):
             return self.outcomes.gradients
         return gathered(self.outcomes)
 
-    def of(self, dtype: str) -> Run:
-        """Return the part of the run that is in one dtype; raises UsageProblem where there is none.
+    @property
+    def lanes(self) -> tuple[Lane, ...]:
+        """Return the lanes: each is a way of differentiating, an engine, a device and a dtype.
 
-        >>> from gradcheck import Settings, check
-        >>> run = check("x**2", x=[1, 2, 3], settings=Settings(dtypes=("float32", "float64")))
-        >>> run.of("float64").gradients["x"].torch
-        array([2., 4., 6.])
+        >>> from gradcheck import check
+        >>> [(one.dtype, str(one.way), one.engine) for one in check("x**3", 2, way="rev,fwd").lanes]
+        [('float32', 'rev', 'eager'), ('float32', 'fwd', 'eager')]
         """
-        if dtype not in (dtypes := self.tally.dtypes):
-            raise UsageProblem(f"the run has nothing in {dtype}", hint=f"it has {' and '.join(dtypes)}")
+        return tuple(self.tally.lanes)
+
+    def of(self, *names: str) -> Run:
+        """Return the part of the run that is in one lane, or in some: by a dtype, a way, an engine, or several of them.
+
+        Raises UsageProblem where there is none.
+
+        >>> from gradcheck import check
+        >>> run = check("x**3", x=[1, 2], dtype="float32,float64", way="rev,fwd")
+        >>> run.of("float64", "fwd").gradients["x"].torch
+        array([ 3., 12.])
+        """
+
+        def wanted(lane: Lane) -> bool:
+            return all(name in lane.names for name in names)
+
+        if not any(map(wanted, self.lanes)):
+            every = dict.fromkeys(" ".join(lane.names) for lane in self.lanes)
+            raise UsageProblem(f"the run has nothing in {' and '.join(names)}", hint=f"it has {' and '.join(every)}")
         if isinstance(self.outcomes, Outcomes):
-            return replace(self, outcomes=self.outcomes.of(dtype))
-        return replace(self, outcomes=tuple(one for one in self.outcomes if one.dtype == dtype))
+            return replace(self, outcomes=self.outcomes.of(wanted))
+        return replace(self, outcomes=tuple(one for one in self.outcomes if wanted(one.in_lane)))
+
+    def _one_lane(self) -> None:
+        """Raise UsageProblem where the run has several lanes."""
+        for what, key in (("dtype", "in"), ("way", "by"), ("engine", "with")):
+            found = [*dict.fromkeys(str(getattr(lane, what)) for lane in self.lanes)]
+            if len(found) > 1:
+                raise UsageProblem(f"the run has gradients {key} {' and '.join(found)}", hint=_choice(found[0]))
 
     def leading(self, most: int = LEADING) -> Sequence[Outcome]:
         """Return all outcomes; where many are not made yet, so many of the worst, in their order."""
@@ -422,5 +457,5 @@ def stacked(outcomes: Sequence[Outcome]) -> Gradients:
     return Gradients.stacked([outcome.gradients for outcome in outcomes])
 
 
-def _choice(dtype: str) -> str:
-    return f'choose one, run.of("{dtype}").gradients, or an outcome, run[0].gradients'
+def _choice(name: str) -> str:
+    return f'choose one, run.of("{name}").gradients, or an outcome, run[0].gradients'

@@ -20,14 +20,16 @@ from gradcheck.errors import GradcheckError, printable
 from gradcheck.formats import FORMATS, exact_text
 from gradcheck.functions import CONSTANTS
 from gradcheck.gradients import GradientOutcome
-from gradcheck.lane import Lane
 from gradcheck.lower import lower
+from gradcheck.notation import element, steps
 from gradcheck.outcome import Floats, Outcome, Run
 from gradcheck.points import Value, parse_points
 from gradcheck.program import Call, Name, Node, Program, Shape, fold, unravel
 from gradcheck.settings import ONES, Settings
 from gradcheck.settings.kinds import Form
 from gradcheck.settings.table import Place, settings_of
+from gradcheck.steps import Step
+from gradcheck.steps import taken as derivative
 
 MAX_WRITTEN = 64
 """Elements of a point that are written out; a larger one keeps the text that it came from."""
@@ -57,7 +59,7 @@ def command(run: Run, outcome: Outcome) -> str | None:
     points = _numbers(outcome) if drawn is None else drawn
     if points is None:
         return None
-    lane = outcome.lane or Lane(outcome.dtype)
+    lane = outcome.in_lane
     asked = replace(
         asked, device=outcome.device, seed=0 if drawn is None and asked.cotangent == ONES else asked.seed,
         ways=() if lane.way.is_plain else (lane.way,), engines=(lane.engine,),
@@ -150,10 +152,10 @@ def hexadecimal(value: float) -> str:
 
 
 def worst_script(run: Run) -> str | None:
-    """Return the script of the worst element that fails, None where none does."""
+    """Return the script of the worst element that fails, None where none does; random directions have no script."""
     worst: tuple[Rank, Outcome, GradientOutcome, int] | None = None
     for outcome in run.leading():
-        for gradient in outcome.gradients:
+        for gradient in (one for one in outcome.gradients if not one.is_sampled):
             for k in gradient.judgements.ranked(run.failing)[:1]:
                 rank = gradient.judgements[k].rank()
                 if worst is None or rank > worst[0]:
@@ -165,28 +167,62 @@ def worst_script(run: Run) -> str | None:
 
 
 def script(outcome: Outcome, gradient: GradientOutcome, k: int) -> str:
-    """Return a program of torch alone that prints the gradient's element ``k`` beside the exact one."""
-    fmt, name = FORMATS[outcome.dtype], gradient.input
+    """Return a program of torch alone that prints element ``k`` of a gradient, of any order, beside the exact one."""
+    fmt, name, lane = FORMATS[outcome.dtype], element(gradient, k), outcome.in_lane
     exact, torch = exact_text(gradient.exact[k], fmt), gradient.number(k)
-    index = _index(gradient.shape, k)
     got = "no gradient" if torch is None else fmt.text(torch)
-    wrt = {one.input for one in outcome.gradients}
+    what = f"{'The gradient by ' if gradient.order == 1 else ''}{name} in {outcome.dtype}"
+    by = "" if lane.is_plain else f" by {lane}"
+    wrt = {one.input for one in outcome.gradients} if lane.way.is_plain or lane.way.graph else set()
+    taken = _plainly if lane.is_plain and not gradient.jacobian else _in_its_way
     lines = [
         *(f"# {printable(line)}" for line in outcome.program.source.strip().splitlines()),
-        f"# The gradient by {name}{index} in {outcome.dtype}: torch returns {got}, the derivative is {exact}.",
+        f"# {what}{by}: torch returns {got}, the derivative is {exact}.",
         "import torch",
         "",
         *(
             _leaf(_safe(one), _nested(outcome.rounded[one], _literal), outcome, one in wrt)
             for one, value in outcome.point.items()
         ),
-        *_layers(outcome),
-        f"{_safe(outcome.program.output)}.sum().backward()",
-        'print("torch   ", torch.__version__)',
-        f'print("autograd", {_safe(name)}.grad if {_safe(name)}.grad is None else {_safe(name)}.grad{index}.item())',
+        *taken(outcome, gradient, k),
         f'print("exact   ", "{exact}")',
     ]
     return "\n".join(lines) + "\n"
+
+
+def _plainly(outcome: Outcome, gradient: GradientOutcome, k: int) -> list[str]:
+    """Return the plain backward pass."""
+    held = f"{_safe(gradient.input)}.grad"
+    return [
+        *_layers(outcome),
+        f"{_safe(outcome.program.output)}.sum().backward()",
+        'print("torch   ", torch.__version__)',
+        f'print("autograd", {held} if {held} is None else {held}{_index(gradient.shape, k)}.item())',
+    ]
+
+
+def _in_its_way(outcome: Outcome, gradient: GradientOutcome, k: int) -> list[str]:
+    """Return what takes a derivative in any other way."""
+    arguments = [_safe(one) for one in dict.fromkeys(each.input for each in outcome.gradients)]
+    taken = steps(gradient, k)
+    output = _safe(outcome.program.output)
+    index = f"[{', '.join(map(str, taken[0][1]))}]" if gradient.jacobian else ".sum()"
+    by = [
+        Step(_safe(name), f"[{', '.join(map(str, at))}]" if at else "", _unit(name, at, outcome))
+        for name, at in (taken[1:] if gradient.jacobian else taken)
+    ]
+    return [
+        "", "", *derivative(outcome.in_lane, arguments, by, _layers(outcome), f"{output}{index}"),
+        'print("torch   ", torch.__version__)',
+        'print("autograd", result.item())',
+    ]  # fmt: skip
+
+
+def _unit(name: str, at: tuple[int, ...], outcome: Outcome) -> str:
+    unit = np.zeros(outcome.rounded[name].shape)
+    unit[at] = 1.0
+    device = f", device={outcome.device!r}" if outcome.device != "cpu" else ""
+    return f"torch.tensor({_nested(unit, _literal)}, dtype=torch.{outcome.dtype}{device})"
 
 
 def _leaf(name: str, numbers: str, outcome: Outcome, tracked: bool) -> str:

@@ -50,6 +50,8 @@ def _short(run: Run) -> Run:
 def _told(run: Run) -> Run:
     for outcome in run.leading(SHOWN):
         outcome.display.make()
+        for gradient in outcome.gradients:
+            gradient.formula  # noqa: B018 - of higher order it is made when it is read
     return run
 
 

@@ -65,7 +65,8 @@ def check_program(program: Program, points: Sequence[Point], settings: Settings)
             outcomes.change(k, inquired(case, outcome, search))
     seen = outcomes if len(outcomes) > MAX_MADE else tuple(outcomes)
     asked = None if settings.under_test else settings
-    return Run(seen, settings.ulps, settings.seed, environment(settings.on_device), fails, asked=asked)
+    here = environment(settings.on_device)
+    return Run(seen, settings.ulps, settings.seed, here, fails, asked=asked, cotangent=settings.cotangent)
 
 
 def inquired(case: Case | Ways | Rows, outcome: Outcome, search: Search) -> Outcome:

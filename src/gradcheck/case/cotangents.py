@@ -9,22 +9,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gradcheck.blame import Blame, Cause
-from gradcheck.case.one import Case, Floats
+from gradcheck.case.one import Case, Floats, of_sum
 from gradcheck.case.single import at_fault
 from gradcheck.case.ways import Ways
 from gradcheck.compare import Judgement
 from gradcheck.formats import FORMATS, exact_text
 from gradcheck.gradients import GradientOutcome, Gradients
 from gradcheck.nested import Nested
+from gradcheck.notation import element
 from gradcheck.outcome import Fault, Outcome
 from gradcheck.points.value import Value, frozen
-from gradcheck.program import Shape, unravel
-from gradcheck.settings import Settings
+from gradcheck.program import Shape
 from gradcheck.verdict import Verdict
 from gradcheck.weighing import random_cotangent
 
 if TYPE_CHECKING:
-    from gradcheck.exact import Truths
     from gradcheck.plan import Plan
     from gradcheck.points import Point
 
@@ -71,33 +70,34 @@ class Rows:
 
     seconds = 0.0
 
-    def __init__(self, plan: Plan, point: Point, dtype: str, settings: Settings, truths: Truths | None = None) -> None:
-        self.plan, self.point, self.dtype, self.settings, self.truths = plan, point, dtype, settings, truths
+    def __init__(self, case: Case | Ways) -> None:
+        self.case = case
 
     def run(self) -> Outcome:
         """Return what came out of both lanes, an axis for every axis of the output before those of the inputs."""
-        shape = self.plan.shapes[self.plan.program.output]
-        whole = Case(self.plan, self.point, self.dtype, self.settings, truths=self.truths).run()
+        plan = self.case.plan if isinstance(self.case, Case) else self.case.nested.first
+        shape = plan.shapes[plan.program.output]
+        whole = self.case.run()
         if whole.error is not None or not shape:
             return whole
         found = [self.row(shape, k) for k in range(prod(shape))]
         faults = [fault for one in found for fault in one.faults]
         rows = Gradients.stacked([one.gradients for one in found])
-        gradients = Gradients(_shaped(one, self.plan.program.output, shape) for one in rows)
-        return replace(whole, gradients=gradients, faults=[*whole.faults, *faults])
+        gradients = Gradients(_shaped(one, plan.program.output, shape) for one in rows)
+        notes = [note for note in whole.notes if note not in of_sum(whole.layers)]
+        return replace(whole, gradients=gradients, faults=[*whole.faults, *faults], notes=notes)
 
     def row(self, shape: Shape, k: int) -> Outcome:
         """Return the outcome under the cotangent of one element."""
         unit = np.zeros(shape)
         unit.flat[k] = 1.0
-        plan, point = under(self.plan, self.point, unit)
-        return Case(plan, point, self.dtype, self.settings, truths=self.truths).run()
+        return weighed(self.case, unit).run()
 
 
 def _shaped(one: GradientOutcome, output: str, shape: Shape) -> GradientOutcome:
     whole = (*shape, *one.shape[1:])
     torch = None if one.torch is None else one.torch.reshape(whole)
-    return replace(one, shape=whole, torch=torch, along=((output, shape),))
+    return replace(one, shape=whole, torch=torch, along=((output, shape),), jacobian=True)
 
 
 def _wrong(gradient: GradientOutcome) -> int | None:
@@ -123,9 +123,8 @@ def _fault(gradient: GradientOutcome, outcome: Outcome) -> Fault:
         [blame] = gradient.blames
         return _under(Fault(replace(gradient.judgements[k], note=blame.message), blame))
     fmt, number = FORMATS[outcome.dtype], gradient.number(k)
-    index = f"[{', '.join(map(str, unravel(gradient.shape, k)))}]" if gradient.shape else ""
     exact, torch = exact_text(gradient.exact[k], fmt), "none" if number is None else fmt.text(number)
-    message = f"the gradient by {gradient.input}{index} is {exact}, torch has {torch}; {_WHERE}"
+    message = f"the gradient by {element(gradient, k)} is {exact}, torch has {torch}; {_WHERE}"
     span = outcome.program.layers[-1].span
     blame = Blame(k, Cause.WRONG_GRADIENT, None, span, message)
     return Fault(Judgement(Verdict.DISAGREE, gradient.judgements[k].ulps, message), blame)

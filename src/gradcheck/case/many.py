@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property, partial
@@ -85,11 +85,12 @@ class Group:
 
     def case(self, i: int) -> Case | Ways | Rows:
         """Return one point as a case of its own, which has not run."""
-        if self.settings.jacobian and self.lane.is_plain:
-            return Rows(self.plan, self.points[i], self.dtype, self.settings, self.truths)
-        if not self.lane.is_plain:
-            return Ways(self.nested, self.lane, self.points[i], self.settings, self.truths)
-        return Case(self.plan, self.points[i], self.dtype, self.settings, truths=self.truths)
+        made: Case | Ways = (
+            Case(self.plan, self.points[i], self.dtype, self.settings, truths=self.truths)
+            if self.lane.is_plain
+            else Ways(self.nested, self.lane, self.points[i], self.settings, self.truths)
+        )
+        return Rows(made) if self.settings.jacobian else made
 
     def ran(self, case: Case | Ways | Rows) -> Outcome:
         """Return the outcome of a case, with what a random cotangent shows beside ones."""
@@ -188,7 +189,8 @@ class Group:
             lane = {*_occurring(judged), *values, *faults}
             total.add(Tally(counts, values, faults, lane, _occurring(stated)))
         worst = np.fmax.reduce(self.ulps, initial=np.nan)
-        total.add(Tally(ulps=None if np.isnan(worst) else float(worst), dtypes={self.dtype: None}))
+        ulps = None if np.isnan(worst) else float(worst)
+        total.add(Tally(ulps=ulps, dtypes={self.dtype: None}, lanes={self.lane: None}))
 
 
 def _occurring(codes: Iterable[Codes]) -> set[Verdict]:
@@ -277,9 +279,9 @@ class Many(Outcomes):
         """Return what another process takes: the worst outcomes, and what is known of all."""
         return Few(len(self), self.tally, {k: self[k] for k in self.worst_places(most, failing)})
 
-    def of(self, dtype: str) -> Many:
-        """Return those in one dtype."""
-        kept = [g for g, part in enumerate(self.parts) if part.dtype == dtype]
+    def of(self, wanted: Callable[[Lane], bool]) -> Many:
+        """Return those in some lanes."""
+        kept = [g for g, part in enumerate(self.parts) if wanted(part.lane)]
         here = np.flatnonzero(np.isin(self.groups, kept))
         return Many([self.parts[g] for g in kept], np.searchsorted(kept, self.groups[here]), self.places[here])
 

@@ -189,12 +189,7 @@ class Case:
         faults: Sequence[Fault] = (),
     ) -> Outcome:
         """Return the outcome of these parts."""
-        notes = list(self.notes)
-        if layers and layers[-1].values.size > 1:
-            notes.append(
-                f"the output has {layers[-1].values.size:,} elements; "
-                "the gradient is that of their sum, as out.sum().backward() has it"
-            )
+        notes = [*self.notes, *of_sum(layers)]
         return Outcome(
             self.plan.program, self.point, self.arrays, self.dtype, self.settings.on_device, layers,
             Gradients(gradients), self.plan.display, self.bits, notes, error, self.tolerance, list(faults),
@@ -305,6 +300,13 @@ class Case:
             one.name, one.shape, self.plan.display, one.known, None if one.torch is None else _shaped(one),
             one.judgements, expected, expectations,
         )  # fmt: skip
+
+
+def of_sum(layers: Sequence[LayerOutcome]) -> list[str]:
+    """Return the note that an output of several elements is differentiated as their sum."""
+    count = layers[-1].values.size if layers else 1
+    told = f"the output has {count:,} elements; the gradient is that of their sum, as out.sum().backward() has it"
+    return [told] if count > 1 else []
 
 
 def _shaped(one: Elements) -> Floats:

@@ -14,17 +14,18 @@ from gradcheck import autograd, exact
 from gradcheck.autograd import Backward, TorchValue
 from gradcheck.bounds import Bounds
 from gradcheck.case.elements import OUTSIDE, Elements, Floats, Truths
-from gradcheck.case.one import Case
+from gradcheck.case.one import Case, of_sum
 from gradcheck.case.whole import Whole
 from gradcheck.errors import LaneProblem
 from gradcheck.formats import Ball
-from gradcheck.gradients import GradientOutcome, Gradients
+from gradcheck.gradients import DIRECTIONS, GradientOutcome, Gradients
 from gradcheck.lane import Lane
 from gradcheck.lower import Core
 from gradcheck.nested import Nested
 from gradcheck.outcome import LayerOutcome, Outcome
 from gradcheck.points import Point
 from gradcheck.points.value import Value, frozen
+from gradcheck.program import Shape
 from gradcheck.reason import Kind
 from gradcheck.settings import Settings
 from gradcheck.ways import FORWARD, Way
@@ -235,7 +236,7 @@ class Ways:
         arrays = {name: case.arrays[name] for name in first.program.inputs}
         return Outcome(
             first.program, self.point, arrays, self.lane.dtype, self.lane.device, layers, gradients, first.display,
-            case.bits, [*case.notes, *self.notes], error, case.tolerance, [], self.lane,
+            case.bits, [*case.notes, *of_sum(layers), *self.notes], error, case.tolerance, [], self.lane,
         )  # fmt: skip
 
     # --- higher orders ---
@@ -298,7 +299,8 @@ class Ways:
         """Return the derivatives by each combination of inputs, an axis for every axis of each, in order."""
         rows = [self.along(directions).gradients()[0] for directions in self.units()]
         if not self.is_whole:
-            return Gradients(_named(one, (("direction", (len(rows),)),)) for one in Gradients.stacked(rows))
+            count, more = (DIRECTIONS, (len(rows),)), ((DIRECTIONS, ()),) * (self.nested.order - 2)
+            return Gradients(self.named(one, (count, *more)) for one in Gradients.stacked(rows))
         return Gradients(
             one for along, part in self.combinations() for one in self.block(along, [rows[k] for k in part])
         )
@@ -315,13 +317,13 @@ class Ways:
         """Yield the derivatives by some inputs in turn, and then by each input."""
         shapes = tuple((name, self.nested.first.shapes[name]) for name in along)
         for one in Gradients.stacked(rows):
-            yield _named(one, shapes)
+            yield self.named(one, shapes)
 
-
-def _named(one: GradientOutcome, along: tuple[tuple[str, tuple[int, ...]], ...]) -> GradientOutcome:
-    """Return derivatives that stand along a first axis in the shape of what they are by."""
-    shape = tuple(size for _, held in along for size in held) + one.shape[1:]
-    return replace(one, shape=shape, torch=None if one.torch is None else one.torch.reshape(shape), along=along)
+    def named(self, one: GradientOutcome, along: tuple[tuple[str, Shape], ...]) -> GradientOutcome:
+        """Return derivatives that stand along a first axis in the shape of what they are by."""
+        shape = tuple(size for _, held in along for size in held) + one.shape[1:]
+        torch = None if one.torch is None else one.torch.reshape(shape)
+        return replace(one, shape=shape, torch=torch, along=along, display=self.nested.first.display)
 
 
 def _value(array: Floats) -> Value:

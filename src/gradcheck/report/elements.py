@@ -91,7 +91,8 @@ class Element:
         if self.verdict is not Verdict.DISAGREE:
             return None
         if self.gradient is not None:
-            what, value, exact = "autograd's gradient", self.gradient.number(self.k), self.gradient.ball(self.k)
+            what = "autograd's gradient" if self.gradient.order == 1 else "autograd's derivative"
+            value, exact = self.gradient.number(self.k), self.gradient.ball(self.k)
         elif self.value is not None:
             what, value = "torch's value", self.value.values.item(self.k)
             exact = None if self.value.exact is None else self.value.exact[self.k]

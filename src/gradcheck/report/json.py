@@ -13,16 +13,21 @@ from gradcheck.expect import Misstated
 from gradcheck.formats import Ball, Estimate
 from gradcheck.gradients import GradientOutcome, Places
 from gradcheck.judgements import ranks
+from gradcheck.lane import Lane
+from gradcheck.notation import own_place
 from gradcheck.outcome import Floats, LayerOutcome, Outcome, Run
+from gradcheck.peers import Contradiction, peers
 from gradcheck.program import Program, Shape, to_text, unravel
+from gradcheck.report.places import named, point_text
 from gradcheck.report.streamed import pieces, plain
 from gradcheck.repro import command, hexadecimal
 from gradcheck.verdict import Verdict, worst
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 """Raised whenever a reader of the old document could misread the new one: since 3 lists may be cut, so that the place
 of an element in its list no longer tells its index, nor their length how many there are; since 4 one check is a batch
-of one, whose counts are those of checks."""
+of one, whose counts are those of checks; since 5 there are several lanes, and the index of an element begins with what
+it is differentiated by before."""
 ENCLOSURE_DIGITS = 40
 """Digits of the ends of an enclosure, which are rounded outwards."""
 MOST = 1_000
@@ -55,19 +60,55 @@ def described(run: Run, *, everything: bool = False) -> Object:
         "failing": sorted(run.failing),
         "tolerance_ulps": _finite(run.ulps),
         "seed": run.seed,
+        "cotangent": run.cotangent,
+        "lanes": [_lane(one) for one in run.lanes],
+        "contradictions": [_contradiction(one) for each in peers(run.leading()) for one in each.contradictions[:SHOWN]],
         "environment": dict(sorted(run.environment.items())),
         "outcomes": (_outcome(run, outcome, everything) for outcome in outcomes),
         "left_out": len(run) - len(outcomes),
     }
 
 
+def _lane(lane: Lane) -> Object:
+    way = lane.way
+    return {
+        "dtype": lane.dtype, "way": way.name, "order": way.order, "engine": lane.engine, "device": lane.device
+    }  # fmt: skip
+
+
+def _contradiction(one: Contradiction) -> Object:
+    """Return an element of which lanes have different numbers, each with the lanes that have it."""
+    outcome, gradient = one.peers.first, one.gradient
+    return {
+        "dtype": outcome.dtype,
+        "point": point_text(outcome, lane=False),
+        "derivative": named(outcome, gradient, one.k),
+        "input": gradient.input,
+        "along": _along(gradient),
+        "index": list(unravel(gradient.shape, one.k)),
+        "enclosure": _enclosure(gradient.ball(one.k)),
+        "sides": [
+            {"lanes": list(map(str, lanes)), "torch": None if number is None else _number(number)}
+            for lanes, number in one.sides
+        ],
+    }
+
+
+def _along(gradient: GradientOutcome) -> list[Object]:
+    return [{"name": name, "shape": list(shape)} for name, shape in gradient.along]
+
+
 def _outcome(run: Run, outcome: Outcome, everything: bool) -> Object:
+    lane = outcome.in_lane
     return {
         "verdict": outcome.verdict.value,
         "counts": _counts(outcome.counts()),
         "error": outcome.error,
         "notes": list(outcome.notes),
         "command": command(run, outcome),
+        "way": lane.way.name,
+        "order": lane.way.order,
+        "engine": lane.engine,
         "dtype": outcome.dtype,
         "device": outcome.device,
         "bits": outcome.bits,
@@ -134,6 +175,9 @@ def _gradient(gradient: GradientOutcome, point: Floats, everything: bool) -> Obj
     at = _kept(len(gradient.judgements), gradient.blames, everything, gradient.mildest_first)
     return {
         "input": gradient.input,
+        "order": gradient.order,
+        "along": _along(gradient),
+        "jacobian": gradient.jacobian,
         "shape": list(gradient.shape),
         "formula": gradient.formula,
         "verdict": gradient.verdict.value,
@@ -197,7 +241,7 @@ def _elements(gradient: GradientOutcome, point: Floats, at: Sequence[int]) -> It
         torch, known = gradient.number(k), gradient.exact[k]
         yield {
             "index": list(unravel(gradient.shape, k)),
-            "at": _number(point.item(k % point.size)),  # of a nested derivative the last axes are the input's
+            "at": _number(point.item(own_place(gradient, k))),
             **_judgement(gradient.judgements[k]),
             "torch": None if torch is None else _number(torch),
             "enclosure": _enclosure(known if isinstance(known, Ball) else None),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+from gradcheck import notation
 from gradcheck.blame import Blame
 from gradcheck.errors import printable
 from gradcheck.formats import FORMATS, Format
@@ -38,27 +39,37 @@ def ulp_text(ulps: float | None) -> str:
 
 def place(outcome: Outcome, gradient: GradientOutcome, k: int) -> str:
     """Return where one element of a gradient is, in words."""
+    if gradient.along:
+        return f"{named(outcome, gradient, k)}, {point_text(outcome)}"
     if gradient.shape:
         value = FORMATS[outcome.dtype].text(number_at(outcome, gradient, k))
-        why = why_of(outcome)
-        at = f"{element(gradient.input, gradient.shape, k)} = {value}"
-        return f"{at}{f' ({why})' if why else ''}{_dtype_suffix(outcome)}"
+        return f"{notation.element(gradient, k)} = {value}{_why(outcome)}{_suffix(outcome)}"
     return point_text(outcome) + (f", by {gradient.input}" if len(outcome.gradients) > 1 else "")
 
 
 def number_at(outcome: Outcome, gradient: GradientOutcome, k: int) -> float:
     """Return the number of the input that an element of a gradient is by; of a nested one the last axes are its own."""
-    numbers = outcome.rounded[gradient.input]
-    return float(numbers.item(k % numbers.size))
+    return float(outcome.rounded[gradient.input].item(notation.own_place(gradient, k)))
 
 
-def point_text(outcome: Outcome) -> str:
-    """Return a point in words: its numbers, and the names of its tensors."""
+def named(outcome: Outcome, gradient: GradientOutcome, k: int) -> str:
+    """Return the name of an element of a derivative of any order, with the output's where that has a name."""
+    return notation.element(gradient, k, output_name(outcome))
+
+
+def output_name(outcome: Outcome) -> str:
+    """Return what the output is called: f where the user did not name it."""
+    layers = outcome.program.layers
+    return layers[-1].name if len(layers) > 1 else "f"
+
+
+def point_text(outcome: Outcome, *, lane: bool = True) -> str:
+    """Return a point in words: its numbers, the names of its tensors, and the way where it is not the plain one."""
     fmt = FORMATS[outcome.dtype]
     scalars = [f"{name} = {fmt.text(one.item())}" for name, one in outcome.rounded.items() if not one.shape]
     tensors = [name for name, one in outcome.rounded.items() if one.shape]
-    why = why_of(outcome)
-    return ", ".join([*scalars, *tensors]) + (f" ({why})" if why else "") + _dtype_suffix(outcome)
+    where = ", ".join([*scalars, *tensors]) + _why(outcome)
+    return f"{where}{_suffix(outcome)}" if lane else f"{where} in {outcome.dtype}"
 
 
 def why_of(outcome: Outcome) -> str:
@@ -66,8 +77,14 @@ def why_of(outcome: Outcome) -> str:
     return next((value.why for value in outcome.point.values() if value.why), "")
 
 
-def _dtype_suffix(outcome: Outcome) -> str:
-    return f" in {outcome.dtype}"
+def _why(outcome: Outcome) -> str:
+    return f" ({why})" if (why := why_of(outcome)) else ""
+
+
+def _suffix(outcome: Outcome) -> str:
+    """Return the dtype, and the way where it is not the plain one."""
+    lane = outcome.lane
+    return f" in {outcome.dtype}" if lane is None or lane.is_plain else f" in {outcome.dtype} by {lane}"
 
 
 def counted(counts: Counter[Verdict]) -> str:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from decimal import MAX_EMAX, MIN_EMIN, Context
 from functools import partial
 from io import StringIO
 from math import isfinite
@@ -16,26 +14,23 @@ from rich.table import Table
 from rich.text import Text
 
 from gradcheck.errors import plural, printable
-from gradcheck.formats import FORMATS, Ball, Format
+from gradcheck.formats import FORMATS, Format
 from gradcheck.gradients import GradientOutcome
-from gradcheck.judgements import Judgements
+from gradcheck.notation import symbol
 from gradcheck.outcome import Outcome, Outcomes, Run
-from gradcheck.report import View
+from gradcheck.report import View, lanes
+from gradcheck.report.cells import SHOWN_ROWS, cut, radius, value_cell, verdict_cell
 from gradcheck.report.grids import DIGITS, fitting, grid, missing, side_by_side
-from gradcheck.report.layers import judged, layers
-from gradcheck.report.places import counted, element, number_at, ulp_text, why_of
+from gradcheck.report.layers import layers
+from gradcheck.report.places import counted, element, number_at, output_name, ulp_text, why_of
 from gradcheck.report.told import failures, notes
 from gradcheck.report.tones import FILE_WIDTH, STYLES, put
 from gradcheck.verdict import Verdict
 
-SHOWN_ROWS = 12
-"""Rows of one table; more are cut to the worst ones, unless everything is asked for."""
 SHOWN_OUTCOMES = 6
 """Tensor checks shown in full; of more, the worst ones."""
 MAX_LINE = 240
 """Characters of one line of the gradient program."""
-MANY_DIGITS = Context(prec=60, Emin=MIN_EMIN, Emax=MAX_EMAX)
-"""Enough to subtract the ends of an enclosure of the first working precision."""
 
 Row = TypeVar("Row")
 
@@ -83,8 +78,11 @@ def _parts(run: Run, view: View, count: int) -> Iterator[object]:
     first = run.outcomes[0]
     scalar = all(not value.shape for outcome in run for value in outcome.point.values())
     scalar = scalar and all(layer.shape == () for outcome in run for layer in outcome.layers)
-    yield _formulas(first, scalar, view)
-    if scalar:
+    several = any(not lane.is_plain for lane in run.lanes) or any(one.jacobian for one in first.gradients)
+    yield _formulas(run, scalar, view)
+    if several:
+        yield from lanes.tables(run, scalar, view)
+    elif scalar:
         if len(run) == 1 and 1 < len(first.layers) <= SHOWN_ROWS:
             yield layers(first, view.width or FILE_WIDTH)
         yield from _scalar_tables(run, view)
@@ -96,21 +94,22 @@ def _parts(run: Run, view: View, count: int) -> Iterator[object]:
 # --- formulas -------------------------------------------------------------------------------------
 
 
-def _formulas(outcome: Outcome, scalar: bool, view: View) -> Table:
+def _formulas(run: Run, scalar: bool, view: View) -> Table:
     """Return the program and its derivatives, as text."""
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column(overflow="fold")
-    layers = outcome.program.layers
-    if len(layers) == 1:
+    outcome = run.outcomes[0]
+    if len(outcome.program.layers) == 1:
         grid.add_row("formula", _text(outcome.program.source))
     elif scalar:
         grid.add_row("program", _text(outcome.program.source))
-    output = layers[-1].name if len(layers) > 1 else "f"
-    for gradient in outcome.gradients:
-        if gradient.formula is not None:
-            grid.add_row("derivative", Text(f"d {output}/d {_indexed(gradient)} = {gradient.formula}"))
-    hidden = all(gradient.formula is not None for gradient in outcome.gradients)
+    orders = {one.in_lane.way.order: one for one in reversed(run.leading())}
+    gradients = [one for order in sorted(orders) for one in orders[order].gradients]
+    closed = {symbol(one, output_name(outcome)): one.formula for one in reversed(gradients) if one.formula is not None}
+    for left, right in reversed(closed.items()):
+        grid.add_row("derivative", Text(f"{left} = {right}"))
+    hidden = all(one.formula is not None or one.order > 1 or one.jacobian for one in gradients)
     if view.verbose or (not hidden and len(outcome.gradient_program) <= SHOWN_ROWS):
         for k, line in enumerate(outcome.gradient_program):
             grid.add_row("gradient" if k == 0 else "", Text(line if len(line) <= MAX_LINE else f"{line[:MAX_LINE]}..."))
@@ -119,11 +118,6 @@ def _formulas(outcome: Outcome, scalar: bool, view: View) -> Table:
 
 def _text(source: str) -> Text:
     return Text("\n".join(map(printable, source.splitlines())))
-
-
-def _indexed(gradient: GradientOutcome) -> str:
-    letters = "ijklmnopqrstuvw"[: len(gradient.shape)]
-    return f"{gradient.input}[{', '.join(letters)}]" if letters else gradient.input
 
 
 # --- programs of numbers: a row for one point ------------------------------------------------------
@@ -155,7 +149,7 @@ def _scalar_tables(run: Run, view: View) -> Iterator[object]:
             fmt = FORMATS[outcome.dtype]
             cells = [Text(fmt.text(outcome.rounded[name].item())) for name in outcome.point]
             cells += [Text(outcome.dtype)] if several_dtypes else []
-            cells += [_value(outcome, digits)] if valued else []
+            cells += [value_cell(outcome, digits)] if valued else []
             cells += [Text(gradient.input)] if len(first.gradients) > 1 else []
             why = [Text(printable(why_of(outcome)))] if special else []
             table.add_row(*cells, *_lanes(gradient, 0, fmt, expected, view, digits), *why)
@@ -165,13 +159,7 @@ def _scalar_tables(run: Run, view: View) -> Iterator[object]:
         layouts = [partial(layout, digits, valued) for valued in (True, False) for digits in DIGITS]
         yield fitting(layouts, view.width or FILE_WIDTH)
     if hidden:
-        yield _cut([rows[k][1].judgements for k in hidden], "row")
-
-
-def _value(outcome: Outcome, digits: int | None) -> Text:
-    if outcome.value is None:
-        return Text()
-    return judged(FORMATS[outcome.dtype].text(outcome.value.values.item(0), digits), outcome.value.judgements)
+        yield cut([rows[k][1].judgements for k in hidden], "row")
 
 
 # --- programs of tensors: layers, then a row for one element ---------------------------------------
@@ -201,7 +189,7 @@ def _tensor_outcome(outcome: Outcome, view: View) -> Iterator[object]:
 
 def _elements(outcome: Outcome, gradient: GradientOutcome, view: View) -> Iterator[object]:
     order = gradient.mildest_first()
-    cut = 0 if view.everything or len(order) <= SHOWN_ROWS else len(order) - SHOWN_ROWS
+    left = 0 if view.everything or len(order) <= SHOWN_ROWS else len(order) - SHOWN_ROWS
     fmt, expected = FORMATS[outcome.dtype], gradient.expected is not None
 
     def layout(digits: int | None) -> Table:
@@ -209,15 +197,15 @@ def _elements(outcome: Outcome, gradient: GradientOutcome, view: View) -> Iterat
         table.add_column("element", no_wrap=True)
         table.add_column(gradient.input, justify="right", overflow="fold")
         _lane_columns(table, expected, view)
-        for k in order[cut:].tolist() if cut else range(len(order)):
+        for k in order[left:].tolist() if left else range(len(order)):
             at = element(gradient.input, gradient.shape, k)
             point = fmt.text(number_at(outcome, gradient, k))
             table.add_row(Text(at), Text(point), *_lanes(gradient, k, fmt, expected, view, digits))
         return table
 
     yield fitting([partial(layout, digits) for digits in DIGITS], view.width or FILE_WIDTH)
-    if cut:
-        yield _cut([gradient.judgements.part(order[:cut])], "element")
+    if left:
+        yield cut([gradient.judgements.part(order[:left])], "element")
 
 
 # --- rows -----------------------------------------------------------------------------------------
@@ -237,25 +225,13 @@ def _lanes(
 ) -> list[Text]:
     found, known = gradient.judgements[k], gradient.exact[k]
     exact, torch = side_by_side(known, gradient.number(k), fmt, digits, differ=not found.verdict.right)
-    radius = [Text(_radius(gradient.ball(k)))] if view.verbose else []
-    cells = [Text(exact), *radius, Text(torch), Text(ulp_text(found.ulps)), _verdict(found.verdict)]
+    wide = [Text(radius(gradient.ball(k)))] if view.verbose else []
+    cells = [Text(exact), *wide, Text(torch), Text(ulp_text(found.ulps)), verdict_cell(found.verdict)]
     if expected and gradient.expected is not None and gradient.expectations is not None:
         verdict = gradient.expectations[k].verdict
         _, stated = side_by_side(known, gradient.expected[k], fmt, digits, differ=not verdict.right)
-        cells += [Text(stated), _verdict(verdict)]
+        cells += [Text(stated), verdict_cell(verdict)]
     return cells
-
-
-def _verdict(verdict: Verdict) -> Text:
-    return Text(verdict.signed, style=STYLES[verdict])
-
-
-def _radius(ball: Ball | None) -> str:
-    """Return half the width of an enclosure."""
-    if ball is None or ball.exact:
-        return "-" if ball is None else "0"
-    lower, upper = (MANY_DIGITS.create_decimal(text) for text in ball.decimals(MANY_DIGITS.prec))
-    return f"{MANY_DIGITS.divide(MANY_DIGITS.subtract(upper, lower), 2):.1e}"
 
 
 def _worst(order: list[int], view: View) -> tuple[list[int], list[int]]:
@@ -265,13 +241,10 @@ def _worst(order: list[int], view: View) -> tuple[list[int], list[int]]:
     return order[-SHOWN_ROWS:], order[:-SHOWN_ROWS]
 
 
-def _cut(hidden: Sequence[Judgements], what: str) -> Text:
-    """Return the line that stands for the rows not shown."""
-    worst = max((one.worst_ulps for one in hidden if one.worst_ulps is not None), default=None)
-    within = f", within {ulp_text(worst)} ULP" if worst is not None else ""
-    count = sum(map(len, hidden))
-    counts = counted(sum((one.counts() for one in hidden), Counter()))
-    return Text(f"above: the worst; {plural(count, what)} not shown: {counts}{within} (--all shows them)", style="dim")
+def _ways(run: Run) -> str:
+    """Return the ways and engines, where any is not the plain one."""
+    names = [*dict.fromkeys(map(str, run.lanes))]
+    return ", ".join(names) if any(not lane.is_plain for lane in run.lanes) else ""
 
 
 def _is_measured(run: Run) -> bool:
@@ -291,6 +264,7 @@ def _summary(run: Run, terms: Sequence[str]) -> Text:
         *([f"value: {counted(values)}"] if set(values) - {Verdict.AGREE} else []),
         *([f"operations: {counted(faults)}"] if set(faults) - {*counts, *values} else []),
         *([f"{within} {ulp_text(worst)} ULP"] if worst is not None else []),
+        _ways(run),
         ", ".join(tally.dtypes),
         run.environment["device"],
         *([f"seed {run.seed}"] if drawn else []),

@@ -14,6 +14,7 @@ from gradcheck.gradients import GradientOutcome
 from gradcheck.outcome import Outcome, Run
 from gradcheck.report import View
 from gradcheck.report.blame import again, block
+from gradcheck.report.contradictions import contradictions
 from gradcheck.report.elements import Element, beside_the_gradients, told
 from gradcheck.report.places import headline, place, point_text, written
 from gradcheck.report.tones import FILE_WIDTH, STYLES
@@ -32,19 +33,22 @@ SHOWN_BLAMES = 4
 class _Kind:
     """Elements of which the same is to be said, whatever their numbers; ``worst`` is the one that stands for them.
 
-    ``count`` says how many they are, ``points`` at which outcomes, and ``inputs`` by which the gradients are.
+    ``count`` says how many they are, ``points`` at which points and in which dtypes, ``lanes`` in which ways, and
+    ``inputs`` by which the gradients are.
     """
 
     worst: Element
     count: int = 0
-    points: set[int] = field(default_factory=set)
+    points: set[object] = field(default_factory=set)
+    lanes: set[str] = field(default_factory=set)
     inputs: dict[str, None] = field(default_factory=dict)
 
-    def add(self, one: Element, point: int) -> None:
+    def add(self, one: Element) -> None:
         """Take one more; it stands for all where more is known of it, or else where it is worse."""
         self.worst = max(self.worst, one, key=lambda each: (each.blame is not None, each.rank))
         self.count += one.count
-        self.points.add(point)
+        self.points.add((id(one.outcome.point), one.outcome.dtype))
+        self.lanes.add(str(one.outcome.in_lane))
         self.inputs |= {one.gradient.input: None} if one.gradient is not None else {}
 
     @property
@@ -53,6 +57,9 @@ class _Kind:
         more, points, scalar = self.count - 1, len(self.points), self.worst.gradient
         if not more:
             return ""
+        if len(self.lanes) > 1:
+            count = self.count if self.count != len(self.lanes) else 0
+            return f" ({f'{count:,} numbers, ' if count else ''}in {len(self.lanes)} ways{self._places})"
         if points == self.count:
             return f" (and at {plural(more, 'more point')})"
         if points > 1:
@@ -61,6 +68,10 @@ class _Kind:
             return f" (and by {' and '.join(name for name in self.inputs if name != scalar.input)})"
         return f" (and {plural(more, 'more element')})"
 
+    @property
+    def _places(self) -> str:
+        return f", at {len(self.points):,} points" if len(self.points) > 1 else ""
+
 
 def _kinds(run: Run) -> list[_Kind]:
     """Return what there is to say about elements, each thing once, mildest first.
@@ -68,8 +79,8 @@ def _kinds(run: Run) -> list[_Kind]:
     Where nothing is known of an element, it is counted with those of the same verdict and note of which more is known.
     """
     kinds: dict[tuple[object, ...], _Kind] = {}
-    found = [(point, one) for point, outcome in enumerate(run) for one in told(outcome)]
-    for point, one in sorted(found, key=lambda pair: pair[1].blame is None):
+    found = [one for outcome in run for one in told(outcome)]
+    for one in sorted(found, key=lambda one: one.blame is None):
         alike = (one.verdict, one.stated, one.judgement.note)
         if one.stated and one.gradient is not None:
             key: tuple[object, ...] = (one.verdict, one.gradient.input)
@@ -77,7 +88,7 @@ def _kinds(run: Run) -> list[_Kind]:
             key = alike if one.blame is None else (one.verdict, one.blame.cause, one.blame.span)
         kind = kinds.setdefault(key, _Kind(one))
         kinds.setdefault(alike, kind)
-        kind.add(one, point)
+        kind.add(one)
     each = {id(kind): kind for kind in kinds.values()}
     return sorted(each.values(), key=lambda kind: kind.worst.rank)
 
@@ -87,6 +98,7 @@ def notes(run: Run, view: View, *, counted: bool = True) -> Iterator[object]:
 
     How many are alike is ``counted`` where these are all of the run.
     """
+    yield from contradictions(run)
     kinds = _kinds(run)
     shown = kinds if view.everything else [kind for kind in kinds if kind.worst.blame is not None][-SHOWN_BLAMES:]
     explained: set[tuple[int, Cause, Span | None]] = set()

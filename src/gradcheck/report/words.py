@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from hashlib import sha256
 from pathlib import Path
 
@@ -58,3 +59,13 @@ def number(count: int, noun: str) -> str:
 def one_line(text: str) -> str:
     """Return a text in one line that no terminal obeys."""
     return printable(" ".join(text.split()))
+
+
+def listed(words: Iterable[str]) -> str:
+    """Return words with commas, and an and before the last.
+
+    >>> listed(["a"]), listed("abc")
+    ('a', 'a, b and c')
+    """
+    *rest, last = words
+    return f"{', '.join(rest)} and {last}" if rest else last

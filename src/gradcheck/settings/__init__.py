@@ -135,6 +135,11 @@ class Settings:
             raise UsageProblem("no engine is given")
         if self.order is not None and not 1 <= self.order <= MAX_ORDER:
             raise UsageProblem(f"an order is a number from 1 to {MAX_ORDER}, not {self.order}")
+        if self.jacobian and any(way.order > 1 for way in self.in_ways):
+            raise UsageProblem(
+                "a Jacobian has first derivatives alone",
+                hint=("for second derivatives of one element take it as the output, such as `out[0]`"),
+            )
         if self.cotangent not in (None, ONES, RANDOM) and not self.cotangent.startswith("@"):
             raise UsageProblem(f"unknown cotangent {self.cotangent!r}", hint="it is ones, random, or @ and a file")
 

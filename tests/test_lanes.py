@@ -1,0 +1,189 @@
+"""Several lanes side by side: names of elements, tables, what contradicts what, JSON, scripts, the line again."""
+
+from __future__ import annotations
+
+import io
+import json
+import pickle
+import shlex
+from contextlib import redirect_stdout
+from itertools import product
+from math import isnan, prod
+
+import numpy as np
+import pytest
+from jsonschema import Draft202012Validator
+
+from gradcheck import Settings, check
+from gradcheck.__main__ import run as main
+from gradcheck.errors import GradcheckError, UsageProblem
+from gradcheck.formats import FORMATS
+from gradcheck.notation import element, own_place, own_shape, steps
+from gradcheck.outcome import Run
+from gradcheck.parse import parse
+from gradcheck.peers import EXPLAINED, peers
+from gradcheck.program import unravel
+from gradcheck.report import View
+from gradcheck.report.contradictions import contradictions
+from gradcheck.report.json import document
+from gradcheck.report.table import write
+from gradcheck.repro import command, script
+from gradcheck.verdict import Verdict
+from gradcheck.ways import nestings
+from test_report_json import SCHEMA
+
+PROGRAMS: list[tuple[str, dict[str, object]]] = [
+    ("x**3*y", {"x": 2.0, "y": 0.5}),
+    ("sinc(t)", {"t": 0.0}),
+    ("t**p", {"t": 2.0, "p": 0.0}),
+    ("sum(x**2*y)", {"x": [1.0, 2.0], "y": 3.0}),
+    ("y = exp(x); sum(y*y)", {"x": [[0.5, 1.0]]}),
+    ("x/sum(x)", {"x": [1.0, 2.0]}),
+]
+"""Programs of numbers and of tensors, right ones and such as torch has wrong, with a point for each."""
+WAYS = [way for order in (1, 2) for way in nestings(order)]
+
+
+@pytest.fixture(scope="module")
+def runs() -> list[Run]:
+    """Return each program in all ways of the first two orders."""
+    return [check(program, point, settings=Settings(ways=tuple(WAYS))) for program, point in PROGRAMS]
+
+
+def test_every_element_has_a_name_of_its_own_that_says_its_place(runs: list[Run]) -> None:
+    for outcome in (one for run in runs for one in run):
+        for gradient in outcome.gradients:
+            names = [element(gradient, k) for k in range(len(gradient.exact))]
+            assert len({*names}) == len(names) == prod(gradient.shape)
+            for k, name in enumerate(names):
+                *before, (last, index) = steps(gradient, k)
+                assert last == gradient.input
+                assert own_place(gradient, k) == np.ravel_multi_index(index, own_shape(gradient)) if index else True
+                assert unravel(gradient.shape, k) == sum((at for _, at in (*before, (last, index))), ())
+                assert all(str(i) in name for i in unravel(gradient.shape, k))
+                assert name.startswith(f"d{gradient.order} f/d {last}" if before else last)
+
+
+def test_random_directions_are_called_so_and_have_no_formula() -> None:
+    [gradient] = check("sum(x**2)", x="linspace(0,1,80)", way="rev-rev", dtype="float64").gradients
+    assert gradient.is_sampled
+    assert element(gradient, 81) == "d2 f/d x[1] d v1"
+    assert gradient.formula is None
+
+
+def test_the_closed_form_of_higher_order_is_the_derivative_of_the_one_before() -> None:
+    """At random points the text, read back, has the exact lane's numbers."""
+    for program in ("x**3*y", "exp(x*y) + sin(x)", "x**y", "log(1 + x*x)"):
+        inputs = parse(program).inputs
+        point = dict(zip(inputs, (1.25, 0.75), strict=False))
+        for order in (2, 3):
+            run = check(program, point, order=order, dtype="float64")
+            for one in run[0].gradients:
+                assert one.formula is not None, (program, one.along)
+                assert not any(name not in inputs for name in parse(one.formula).inputs)
+                if parse(one.formula).inputs:
+                    value = check(
+                        one.formula, {name: point[name] for name in parse(one.formula).inputs}, dtype="float64"
+                    )
+                    assert value[0].layers[-1].values.item() == pytest.approx(one.lower.item(), rel=1e-12)
+
+
+def test_lanes_contradict_each_other_where_numbers_differ_beyond_what_rounding_explains(runs: list[Run]) -> None:
+    said = 0
+    for group in (one for run in runs for one in peers(run.outcomes)):
+        fmt = FORMATS[group.first.dtype]
+        for found in group.contradictions:
+            said += 1
+            assert {lane for lanes, _ in found.sides for lane in lanes} == {*group.lanes}
+            assert len({fmt.text(number) for _, number in found.sides if number is not None}) == len(found.sides)
+            verdicts = {one.judgements[found.k].verdict for one in group.columns(found.g)}
+            assert verdicts - EXPLAINED
+    assert said
+    for run in runs:
+        lines = [line.plain for line in contradictions(run)]
+        some = {(each.peers.order, each.sides) for one in peers(run.outcomes) for each in one.contradictions}
+        assert bool(lines) == bool(some)
+        assert all("contradict" in line and " and " in line for line in lines)
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_a_table_has_every_lane_and_fits_the_window(runs: list[Run], width: int) -> None:
+    for run in runs:
+        file = io.StringIO()
+        write(run, file, View(color=False, width=width))
+        *lines, _ = file.getvalue().splitlines()  # the last line of a file stays one line, as those to be pasted do
+        assert all(len(line) <= width for line in lines if not line.lstrip().startswith("again:"))
+        for way in WAYS:
+            assert str(way) in file.getvalue() or "all 5" in file.getvalue(), (run, way)
+
+
+def test_json_says_the_lane_and_fits_the_schema(runs: list[Run]) -> None:
+    validator = Draft202012Validator(SCHEMA)
+    for run in runs:
+        made = json.loads(json.dumps(document(run, everything=True)))
+        validator.validate(made)
+        assert [one["way"] for one in made["lanes"]] == [lane.way.name for lane in run.lanes]
+        for outcome, told in zip(run, made["outcomes"], strict=True):
+            assert (told["way"], told["order"]) == (outcome.in_lane.way.name, outcome.in_lane.way.order)
+            for gradient, one in zip(outcome.gradients, told["gradients"], strict=True):
+                assert [(each["name"], tuple(each["shape"])) for each in one["along"]] == [*gradient.along]
+                assert len(one["elements"][0]["index"]) == len(gradient.shape)
+
+
+def test_the_script_of_any_way_prints_the_number_of_the_lane(runs: list[Run]) -> None:
+    for outcome in (one for run in runs for one in run):
+        gradient = outcome.gradients[-1]
+        k = len(gradient.exact) - 1
+        out = io.StringIO()
+        with redirect_stdout(out):
+            exec(script(outcome, gradient, k), {})
+        printed, number = float(out.getvalue().splitlines()[1].split()[-1]), gradient.number(k)
+        assert number is not None
+        assert printed == pytest.approx(number, rel=1e-6) or (isnan(printed) and isnan(number)), script(
+            outcome, gradient, k
+        )
+
+
+def test_the_line_of_a_lane_gives_its_outcome_again(capsys: pytest.CaptureFixture[str], runs: list[Run]) -> None:
+    for run, k in product(runs[:3], (1, 4, 6)):
+        line = command(run, run[k])
+        assert line is not None
+        main([*shlex.split(line)[1:], "--format", "json", "--all"])
+        [again] = json.loads(capsys.readouterr().out)["results"][0]["run"]["outcomes"]
+        known = document(run, everything=True)["outcomes"][k]
+        assert {**again, "point": None, "notes": None} == {**known, "point": None, "notes": None}
+
+
+def test_a_run_of_several_lanes_is_asked_which(runs: list[Run]) -> None:
+    for run in runs:
+        with pytest.raises(UsageProblem, match="rev and fwd"):
+            _ = run.gradients
+        for lane in run.lanes:
+            [one] = run.of(lane.way.name)
+            assert one.in_lane == lane
+            assert run.of(lane.dtype, lane.way.name).gradients is one.gradients
+        with pytest.raises(UsageProblem):
+            run.of("fwd-fwd-fwd")
+
+
+def test_lanes_of_very_many_points_are_chosen_too() -> None:
+    run = check("x**2", "0:1:600", way="rev,fwd")
+    assert len(run.of("fwd")) == 600
+    assert run.of("fwd").gradients["x"].shape == (600,)
+
+
+def test_a_run_of_lanes_travels_between_processes(runs: list[Run]) -> None:
+    for run in runs:
+        again = pickle.loads(pickle.dumps(run))
+        assert [len(one.outcomes) for one in peers(again.outcomes)] == [
+            len(one.outcomes) for one in peers(run.outcomes)
+        ]
+        assert again.lanes == run.lanes
+
+
+def test_a_jacobian_is_of_the_first_order() -> None:
+    run = check("x/sum(x)", x=[1, 2], jacobian=True, way="rev,fwd")
+    assert {one.verdict for one in run} == {Verdict.AGREE}
+    assert [element(run[0].gradients[0], k) for k in (0, 3)] == ["out[0] by x[0]", "out[1] by x[1]"]
+    with pytest.raises(GradcheckError, match="first derivatives"):
+        check("x/sum(x)", x=[1, 2], jacobian=True, order=2)

@@ -2,11 +2,11 @@
 
 Each function runs alone, number by number (the scalar code of a kernel), and in vectors of 64 (its SIMD code), at
 numbers of random bits, near 1, near the ends of the range and where most people are; the half types run through all
-their numbers in time. What is printed for the value and for what flows back to each argument is the worst error in unit roundoffs of
-the dtype, where it was, and the greatest part of the rounding enclosure that an error took; beyond 1, the row is wrong,
-and the run ends with exit code 1. So it does where torch has no number although it must have one, but for what is
-known to be torch's own fault (FAULTS). With ``--record`` the points that took the greatest part of their enclosures are
-kept in tests/worst.json, together with those that were there and took more.
+their numbers in time. What is printed for the value and for what flows back to each argument is the worst error in
+unit roundoffs of the dtype, where it was, and the greatest part of the rounding enclosure that an error took; beyond
+1, the row is wrong, and the run ends with exit code 1. So it does where torch has no number although it must have one,
+but for what is known to be torch's own fault (FAULTS). With ``--record`` the points that took the greatest part of
+their enclosures are kept in tests/worst.json, together with those that were there and took more.
 """
 
 from __future__ import annotations

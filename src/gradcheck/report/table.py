@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from gradcheck import numerics
 from gradcheck.errors import plural, printable
 from gradcheck.formats import FORMATS, Ball, Format
 from gradcheck.gradients import GradientOutcome
@@ -296,6 +297,7 @@ def _summary(run: Run, terms: Sequence[str]) -> Text:
         *([f"seed {run.seed}"] if drawn else []),
         f"torch {run.environment['torch']}",
         f"sympy {run.environment['sympy']}",
+        *numerics.told(run.environment),
         *terms,
     ]
     style = STYLES[run.verdict] if counts else STYLES[Verdict.UNDECIDED]

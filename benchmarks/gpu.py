@@ -35,7 +35,7 @@ PROGRAMS = {
     "inverse trigonometry": ("asin(x) + acos(x/2)*atan(x)", "x=[0.5,-0.25,0.125]"),
     "hyperbolic functions": ("tanh(x)*sinh(x/2) + cosh(x/4)", "x=[0.5,-1.25,3]"),
     "error functions": ("erf(x) + erfc(x/2)", "x=[0.5,-1.25,1]"),
-    "sigmoids": ("sigmoid(x)*logsigmoid(x) + selu(x)", "x=[0.5,1.25,3]"),
+    "sigmoids": ("sigmoid(x)*logsigmoid(x) + leaky_relu(x)", "x=[0.5,1.25,3]"),
     "activations": ("gelu(x) + silu(x) + softplus(x) + elu(x)", "x=[0.5,-1.25,3]"),
     "masks": ("where(x > 0, x*exp(-x), x**2)", "x=[0.5,-1.25,3]"),
     "two inputs": ("atan2(y, x) + hypot(x, y)", "x=[0.5,1.25,3],y=[1,-2,0.25]"),

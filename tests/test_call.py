@@ -202,7 +202,7 @@ def test_what_to_write_instead_is_told_in_the_words_of_a_call(name: str) -> None
 
 
 OTHERWISE: dict[str, tuple[object, object]] = {
-    "dtypes": ("float16", ("float16",)), "device": (torch.device("cpu"), "cpu"), "wrt": ("x", ("x",)),
+    "dtypes": ("float16", ("float16",)), "device": (torch.device("cpu"), ("cpu",)), "wrt": ("x", ("x",)),
     "ulps": (0.5, 0.5),
     "expect": ("3*x", ("3*x",)), "seed": (7, 7), "directory": ("docs", Path("docs")), "assertion": (True, True),
     "allow": ("lossy, kink", ("lossy", "kink")), "nondet": (2, 2), "ways": ("fwd", (Way.parse("fwd"),)),

@@ -118,7 +118,7 @@ def test_a_file_says_all_that_the_command_line_says(loaded: Load) -> None:
         Check(
             "layers", "\n  y = 3*x + w   # a comment\n  mean(y**2)\n".removeprefix("\n"), ("x=0.1", "w=randn(2,3)"),
             Settings(
-                dtypes=("bfloat16",), device="cpu", ulps=2.5, wrt=("w", "x"), seed=7, nondet=3,
+                dtypes=("bfloat16",), device=("cpu",), ulps=2.5, wrt=("w", "x"), seed=7, nondet=3,
                 allow=("unstable", "undefined"),
                 expect=("w=2*(3*x+w)/6",),
             ),

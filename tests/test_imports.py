@@ -13,10 +13,10 @@ import pytest
 import gradcheck
 
 ORDER: tuple[tuple[str, ...], ...] = (
-    ("errors", "exits", "formats", "memory", "quiet", "reason", "whole"),
+    ("errors", "exits", "formats", "memory", "quiet", "reason", "scratch", "whole"),
     ("apart", "bounds", "ordinals", "program", "streams", "tree", "verdict", "ways", "work"),
     ("lane", "weighing"),
-    ("steps",),
+    ("numerics", "steps"),
     ("functions",),
     ("constants", "source"),
     ("parse", "points"),

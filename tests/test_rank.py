@@ -17,8 +17,9 @@ from gradcheck.formats import FORMATS
 from gradcheck.judgements import Judgements, ranks
 from gradcheck.outcome import Outcomes, Run
 from gradcheck.report import View
+from gradcheck.report.cells import SHOWN_ROWS
 from gradcheck.report.diagnostic import diagnostic
-from gradcheck.report.table import SHOWN_ROWS, write
+from gradcheck.report.table import write
 from gradcheck.repro import worst_script
 from gradcheck.settings import Settings
 from gradcheck.suite import Check, Result

@@ -47,6 +47,8 @@ def _whole(argv: list[str]) -> int:
             code = code or Exit.FAIL
     if "gradcheck.batch" in sys.modules:
         sys.modules["gradcheck.batch"].clean_up()
+    if "gradcheck.scratch" in sys.modules:
+        sys.modules["gradcheck.scratch"].remove(os.getpid())
     return code
 
 

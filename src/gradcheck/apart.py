@@ -170,7 +170,10 @@ class _Watch:
                 if self.end is not None and monotonic() >= self.end:
                     self.kill()
                     return _told(f"ran out of time after {self.limit:g} s\n--timeout SECONDS gives it more", Exit.FAIL)
-            return _code(os.waitpid(self.child, 0)[1])
+            status = os.waitpid(self.child, 0)[1]
+            if os.WIFSIGNALED(status):
+                self.clean_up()
+            return _code(status)
         except KeyboardInterrupt:
             self.kill()
             return _told("interrupted", Exit.INTERRUPTED)
@@ -201,6 +204,13 @@ class _Watch:
         with suppress(OSError):
             os.kill(self.child, signal.SIGKILL)
             os.waitpid(self.child, 0)
+        self.clean_up()
+
+    def clean_up(self) -> None:
+        """Remove what the child wrote for itself: one that is killed does not do it."""
+        from gradcheck.scratch import remove
+
+        remove(self.child)
 
 
 def _code(status: int) -> int:

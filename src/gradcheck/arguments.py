@@ -158,7 +158,7 @@ def _completed(settings: Settings, given: Mapping[str, object]) -> Settings:
             raise UsageProblem(f"a point is given in {dtype}, in which nothing can be checked", hint=hint)
         settings = replace(settings, dtypes=(dtype,))
     if settings.device is None and (device := _same(bearers, "device", _own_device)) is not None:
-        settings = replace(settings, device=device)
+        settings = replace(settings, device=(device,))
     return settings
 
 

@@ -6,17 +6,19 @@ from dataclasses import dataclass
 
 from gradcheck.ways import PLAIN, Way
 
-EAGER = "eager"
-ENGINES = (EAGER, "aot_eager", "inductor")
-"""What runs the operations: torch as it is, or one of torch.compile's backends."""
+EAGER, VMAP, AOT_EAGER, INDUCTOR = "eager", "vmap", "aot_eager", "inductor"
+COMPILED = (AOT_EAGER, INDUCTOR)
+"""The backends of torch.compile."""
+ENGINES = (EAGER, VMAP, *COMPILED)
+"""What runs the operations: torch as it is, the batching rules of torch.vmap over all points, or compiled code."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lane:
     """One way of getting torch's numbers.
 
-    >>> str(Lane("float32")), str(Lane("float64", Way.parse("fwd-rev"), "inductor"))
-    ('rev', 'fwd-rev inductor')
+    >>> str(Lane("float32")), str(Lane("float64", Way.parse("fwd-rev"), "inductor", "cuda"))
+    ('rev', 'fwd-rev inductor cuda')
     """
 
     dtype: str
@@ -35,4 +37,5 @@ class Lane:
         return self.dtype, str(self.way), self.engine
 
     def __str__(self) -> str:
-        return str(self.way) if self.engine == EAGER else f"{self.way} {self.engine}"
+        engine = "" if self.engine == EAGER else f" {self.engine}"
+        return f"{self.way}{engine}{'' if self.device == 'cpu' else f' {self.device}'}"

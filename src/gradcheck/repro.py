@@ -61,7 +61,7 @@ def command(run: Run, outcome: Outcome) -> str | None:
         return None
     lane = outcome.in_lane
     asked = replace(
-        asked, device=outcome.device, seed=0 if drawn is None and asked.cotangent == ONES else asked.seed,
+        asked, device=(outcome.device,), seed=0 if drawn is None and asked.cotangent == ONES else asked.seed,
         ways=() if lane.way.is_plain else (lane.way,), engines=(lane.engine,),
     )  # fmt: skip
     words = ["gradcheck", outcome.program.source]

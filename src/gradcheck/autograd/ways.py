@@ -2,32 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch.func import grad, jvp, vmap
 
+from gradcheck.autograd import engines
 from gradcheck.autograd.lane import Lane
 from gradcheck.autograd.modes import own_modes
 from gradcheck.autograd.record import TorchValue
-from gradcheck.autograd.tensors import DTYPES, TORCH_ERRORS, first_line, leaf, value
+from gradcheck.autograd.tensors import DTYPES, leaf, value
 from gradcheck.errors import LaneProblem
-from gradcheck.lane import EAGER
+from gradcheck.lane import COMPILED, EAGER, VMAP
 from gradcheck.program import Program
 from gradcheck.ways import REVERSE, Way
 
 Arrays = Mapping[str, np.ndarray[Any, Any]]
 Tensors = tuple[torch.Tensor, ...]
 Scalar = Callable[..., torch.Tensor]
-Direction = dict[int, torch.Tensor]
-"""The part of a direction by each argument that it moves, by the argument's place."""
 
 MANY_TANGENTS = 16
 """Tangents from which they are pushed forward together, by vmap."""
+MIN_BATCH = 2
+"""Points of a batch: torch may see through a batch of one."""
+
+
+class Part(NamedTuple):
+    """The part of a direction by one argument; ``at`` is the place of its only element that is not 0.
+
+    A place is a tensor, so that what was compiled for one element serves for all.
+    """
+
+    tensor: torch.Tensor
+    at: torch.Tensor | None
+
+    @staticmethod
+    def of(tensor: torch.Tensor) -> Part:
+        """Return a tensor as a part, which knows where its only element is."""
+        nonzero = tensor.reshape(-1).nonzero()
+        return Part(tensor, nonzero.reshape(1) if nonzero.numel() == 1 else None)
+
+    def times(self, one: torch.Tensor) -> torch.Tensor:
+        """Return the product with a gradient: of one element alone that element, as no 0 meets what is no number."""
+        if self.at is None:
+            return (one * self.tensor).sum()
+        return (one.reshape(-1).index_select(0, self.at) * self.tensor.reshape(-1).index_select(0, self.at)).sum()
+
+
+Direction = dict[int, Part]
+"""The part of a direction by each argument that it moves, by the argument's place."""
+
+
+class Found(NamedTuple):
+    """Derivatives by the inputs' names, and the output where it was made beside them."""
+
+    gradients: dict[str, TorchValue]
+    output: TorchValue | None
 
 
 @dataclass(frozen=True)
@@ -36,7 +71,7 @@ class Derivative:
 
     ``directions`` are those of the inner derivatives, the innermost first, each with an array for every input in
     ``wrt``; there is one less than the order. What a direction leaves out is not differentiated by, so that no 0 meets
-    a slope that is no number. ``cotangent`` is that of the output, None for ones.
+    a slope that is no number.
     """
 
     program: Program
@@ -47,120 +82,143 @@ class Derivative:
     device: str = "cpu"
     engine: str = EAGER
     under_test: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
-    cotangent: np.ndarray[Any, Any] | None = None
 
-    def at(self, point: Arrays) -> dict[str, TorchValue]:
+    def at(self, point: Arrays) -> Found:
         """Return the derivative by every input: of the output along the directions, each in the input's shape.
 
         Raises LaneProblem where torch refuses.
         """
+        return self.at_all([point])[0]
+
+    def at_all(self, points: Sequence[Arrays]) -> list[Found]:
+        """Return the derivative at points of the same shapes: one after the other, or by vmap all at once.
+
+        Raises LaneProblem where torch refuses one of them.
+        """
         with own_modes(self.device):
-            given = {name: leaf(point[name], self.dtype, self.device, False) for name in self.program.inputs}
+            given = [tuple(self._leaf(point[name]) for name in self.program.inputs) for point in points]
             try:
-                found = self._derivative(given)(*(given[name] for name in self.wrt))
+                found = self._batched(given) if self.engine == VMAP else [self._found(one) for one in given]
             except LaneProblem:
                 raise
             except Exception as problem:
-                if not (self.under_test or isinstance(problem, self._refusals())):
+                if not (self.under_test or isinstance(problem, engines.refusals(self.engine))):
                     raise  # a callable under test may raise anything, torch may not
-                message = f"torch has no derivative {self.way} here: {first_line(problem)}"
-                span = self.program.layers[-1].span
-                raise LaneProblem(message, source=self.program.source, span=span) from problem
-        return {name: value(one) for name, one in zip(self.wrt, found, strict=True)}
+                raise self._refused(problem) from problem
+            return [self._as_floats(each, made) for each, made in found]
 
-    def _derivative(self, given: Mapping[str, torch.Tensor]) -> Callable[..., Tensors]:
-        function = self._function(given)
+    def _as_floats(self, found: Tensors, made: torch.Tensor | None) -> Found:
+        gradients = {name: value(one) for name, one in zip(self.wrt, found, strict=True)}
+        return Found(gradients, None if made is None else value(made))
+
+    def _refused(self, problem: Exception) -> LaneProblem:
+        where = "" if self.engine == EAGER else f" by {self.engine}"
+        message = f"torch has no derivative {self.way}{where} here: {engines.said(problem)}"
+        return LaneProblem(message, source=self.program.source, span=self.program.layers[-1].span)
+
+    def _leaf(self, array: np.ndarray[Any, Any]) -> torch.Tensor:
+        return leaf(array, self.dtype, self.device, False)
+
+    # --- one point ---
+
+    def _found(self, given: Tensors) -> tuple[Tensors, torch.Tensor | None]:
+        """Return the derivatives at one point, by torch as it is or by compiled code, and the output."""
         if self.way.is_plain or self.way.graph:
-            return self._graph(self._engine(function))
-        for step, direction in zip(self.way.inner, self._directions(), strict=True):
-            function = _along(step, function, direction)
-        return self._engine(_by_all(self.way.outermost, function))
+            return self._graph(self._compiled(self._output, given), given)
+        return self._compiled(self._nested, given)(given, self._directions()), None
 
-    def _engine(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        if self.engine == EAGER:
+    def _compiled(self, function: Callable[..., Any], given: Tensors) -> Callable[..., Any]:
+        """Return a function of tensors alone as the engine has it: the same one for all points of some shapes."""
+        if self.engine not in COMPILED:
             return function
-        torch._dynamo.reset()
-        return torch.compile(function, backend=self.engine, fullgraph=True)
+        shapes = tuple(one.shape for one in given)
+        moving = tuple(tuple(one) for one in self._directions())
+        what = replace(self, directions=())
+        program = (self.program.source, self.program.inputs, str(self.program))
+        key = (program, self.wrt, self.way, self.dtype, self.device, shapes, moving, *self.under_test.items())
+        return engines.compiled(getattr(what, function.__name__), self.engine, key)
 
-    def _refusals(self) -> tuple[type[Exception], ...]:
-        """Return what torch raises where it refuses; its compiler is loaded where it runs."""
-        if self.engine == EAGER:
-            return TORCH_ERRORS
-        from torch._dynamo.exc import TorchDynamoException
+    def _nested(self, given: Tensors, directions: Sequence[Direction]) -> Tensors:
+        """Return the derivatives by nested transforms."""
+        function: Scalar = partial(self._moved, given)
+        for step, direction in zip(self.way.inner, directions, strict=True):
+            function = _along(step, function, direction)
+        return _by_all(self.way.outermost, function)(*(given[self.program.inputs.index(name)] for name in self.wrt))
 
-        return (*TORCH_ERRORS, TorchDynamoException)
+    def _moved(self, given: Tensors, *tensors: torch.Tensor) -> torch.Tensor:
+        """Return the program as a function of the inputs that it is differentiated by."""
+        by = dict(zip(self.wrt, tensors, strict=True))
+        every = zip(self.program.inputs, given, strict=True)
+        return self._output(tuple(by.get(name, one) for name, one in every)).sum()
+
+    def _output(self, given: Tensors) -> torch.Tensor:
+        leaves = dict(zip(self.program.inputs, given, strict=True))
+        lane = Lane(leaves, DTYPES[self.dtype], self.device, self.program.source, self.under_test)
+        return lane.run(self.program)[self.program.output]
 
     def _directions(self) -> list[Direction]:
         return [
-            {k: leaf(one[name], self.dtype, self.device, False) for k, name in enumerate(self.wrt) if one[name].any()}
+            {k: Part.of(self._leaf(one[name])) for k, name in enumerate(self.wrt) if one[name].any()}
             for one in self.directions
         ]
 
-    def _function(self, given: Mapping[str, torch.Tensor]) -> Scalar:
-        """Return the program as a function of the inputs that it is differentiated by, of one number."""
-        weights = None if self.cotangent is None else leaf(self.cotangent, self.dtype, self.device, False)
+    def _graph(self, function: Callable[[Tensors], torch.Tensor], given: Tensors) -> tuple[Tensors, torch.Tensor]:
+        """Return the derivative by backward passes, each of which makes the graph of the next one, and the output."""
+        leaves = {name: given[k].detach().clone() for k, name in enumerate(self.program.inputs)}
+        by = tuple(leaves[name].requires_grad_() for name in self.wrt)
+        made = output = function(tuple(leaves.values()))
+        for direction in self._directions():
+            found = _pulled(made, tuple(by[k] for k in direction), create_graph=True)
+            made = vmap(partial(_dot, direction))(found) if self.engine == VMAP else _dot(direction, found)
+        return _pulled(made, by, create_graph=False), output
 
-        def function(*tensors: torch.Tensor) -> torch.Tensor:
-            leaves = {**given, **dict(zip(self.wrt, tensors, strict=True))}
-            lane = Lane(leaves, DTYPES[self.dtype], self.device, self.program.source, self.under_test)
-            made = lane.run(self.program)[self.program.output]
-            return (made if weights is None else made * weights).sum()
+    # --- all points at once ---
 
-        return function
-
-    def _graph(self, function: Scalar) -> Callable[..., Tensors]:
-        """Return the derivative by backward passes, each of which makes the graph of the next one."""
-
-        def derivative(*tensors: torch.Tensor) -> Tensors:
-            leaves = tuple(one.detach().clone().requires_grad_() for one in tensors)
-            made = function(*leaves)
-            for direction in self._directions():
-                moving = tuple(leaves[k] for k in direction)
-                made = _dot(_pulled(made, moving, create_graph=True), direction)
-            return _pulled(made, leaves, create_graph=False)
-
-        return derivative
+    def _batched(self, given: Sequence[Tensors]) -> list[tuple[Tensors, torch.Tensor | None]]:
+        """Return the derivatives at all points, by torch's batching rules; one point alone stands there twice."""
+        many = [*given, *given[: max(0, MIN_BATCH - len(given))]]
+        stacked = tuple(map(torch.stack, zip(*many, strict=True)))
+        output = None
+        if self.way.is_plain or self.way.graph:
+            found, output = self._graph(vmap(self._output), stacked)
+        else:
+            found = vmap(partial(self._nested, directions=self._directions()))(stacked)
+        rows = zip(*found, strict=True)
+        return list(zip(rows, output if output is not None else [None] * len(many), strict=True))[: len(given)]
 
 
 def _pulled(made: torch.Tensor, leaves: Tensors, *, create_graph: bool) -> Tensors:
     """Return the gradients; what does not depend on an input has the gradient 0 by it."""
     if not made.requires_grad:
         return tuple(map(torch.zeros_like, leaves))
-    found = torch.autograd.grad(made, leaves, create_graph=create_graph, allow_unused=True)
+    found = torch.autograd.grad(made.sum(), leaves, create_graph=create_graph, allow_unused=True)
     return tuple(torch.zeros_like(x) if one is None else one for one, x in zip(found, leaves, strict=True))
 
 
 def _along(step: str, function: Scalar, direction: Direction) -> Scalar:
     """Return the derivative of a function along a direction, by the arguments alone that it moves."""
     if step == REVERSE:
-        return lambda *tensors: _dot(grad(function, tuple(direction))(*tensors), direction)
+        return lambda *tensors: _dot(direction, grad(function, tuple(direction))(*tensors))
 
     def pushed(*tensors: torch.Tensor) -> torch.Tensor:
         def moved(*some: torch.Tensor) -> torch.Tensor:
             by = dict(zip(direction, some, strict=True))
             return function(*(by.get(k, one) for k, one in enumerate(tensors)))
 
-        made: torch.Tensor = jvp(moved, tuple(tensors[k] for k in direction), tuple(direction.values()))[1]
+        along = tuple(part.tensor for part in direction.values())
+        made: torch.Tensor = jvp(moved, tuple(tensors[k] for k in direction), along)[1]
         return made
 
     return pushed
 
 
-def _dot(found: Tensors, direction: Direction) -> torch.Tensor:
+def _dot(direction: Direction, found: Tensors) -> torch.Tensor:
     """Return the sum of the products, in the order of the inputs; of one element alone that element."""
-    parts = [_times(one, along) for one, along in zip(found, direction.values(), strict=True)]
+    parts = [along.times(one) for one, along in zip(found, direction.values(), strict=True)]
     made = parts[0]
     for part in parts[1:]:
         made = made + part
     return made
-
-
-def _times(one: torch.Tensor, along: torch.Tensor) -> torch.Tensor:
-    nonzero = along.reshape(-1).nonzero()
-    if nonzero.numel() > 1:
-        return (one * along).sum()
-    k = int(nonzero.item())
-    return one.reshape(-1)[k] * along.reshape(-1)[k]
 
 
 def _by_all(step: str, function: Scalar) -> Callable[..., Tensors]:

@@ -173,10 +173,10 @@ class Pool:
     def start(self, first: int | None = None) -> None:
         """Start a worker; ``first`` is the check that it will run first."""
         log = self.logs / str(next(self.numbers))
-        devices = ", ".join(dict.fromkeys(check.settings.on_device for check in self.checks))
+        devices, engines = _asked(self.checks)
         start_server(self.context)
         ours, theirs = self.context.Pipe()
-        given = theirs, self.examine, self.options.memory, str(log), devices
+        given = theirs, self.examine, self.options.memory, str(log), devices, engines
         process = self.context.Process(target=serve, args=given, daemon=True)
         process.start()
         theirs.close()
@@ -308,3 +308,10 @@ class Pool:
             self.start(k)
         else:
             self.settle(k, Result(self.checks[k], None, Problem(problem), seconds=seconds))
+
+
+def _asked(checks: Sequence[Check]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the devices and the engines of some checks, each once."""
+    devices = dict.fromkeys(one for check in checks for one in check.settings.on_devices)
+    engines = dict.fromkeys(one for check in checks for one in check.settings.engines)
+    return tuple(devices), tuple(engines)

@@ -8,7 +8,8 @@ import os
 import pickle
 import signal
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
@@ -39,18 +40,21 @@ class Answer:
     broken: bool = False
 
 
-def serve(pipe: Connection, examine: Examine, memory: int | None, log: str, devices: str) -> None:
+def serve(
+    pipe: Connection, examine: Examine, memory: int | None, log: str, devices: Sequence[str], engines: Sequence[str]
+) -> None:
     """Answer checks until the pipe is closed; the first message is the environment of the runs."""
     _end_with_parent()
     try:
         _print_to(log)
     except FileNotFoundError:  # the batch is over already
         return
+    tempfile.tempdir = os.path.dirname(log)  # what is written here goes with the batch
     import gradcheck.batch.preload  # noqa: F401 - is there already where a fork server is
     from gradcheck.case import environment
 
     limit(memory)
-    pipe.send({name: str(version) for name, version in environment(devices).items()})
+    pipe.send({name: str(version) for name, version in environment(devices, engines).items()})
     with suppress(EOFError, ConnectionError):
         while True:
             received = pipe.recv_bytes()

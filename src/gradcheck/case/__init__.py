@@ -19,6 +19,7 @@ from gradcheck.case.single import at_fault
 from gradcheck.case.ways import Ways
 from gradcheck.errors import ShapeProblem
 from gradcheck.functions.params import shape_text
+from gradcheck.lane import EAGER
 from gradcheck.nested import Nested
 from gradcheck.outcome import LEADING, Outcome, Run
 from gradcheck.plan import Plan
@@ -55,8 +56,9 @@ def check_program(program: Program, points: Sequence[Point], settings: Settings)
     if settings.boundaries:
         points = with_boundaries(program, points, settings.in_dtypes)
     fails = failing(settings.assertion, settings.allow)
-    if settings.on_device != "cpu":
-        autograd.check_device(settings.on_device)
+    for device in settings.on_devices:
+        if device != "cpu":
+            autograd.check_device(device)
     outcomes = examined(program, points, settings)
     search = Search()
     for k in outcomes.worst_places(MAX_DIAGNOSED, fails):
@@ -65,7 +67,7 @@ def check_program(program: Program, points: Sequence[Point], settings: Settings)
             outcomes.change(k, inquired(case, outcome, search))
     seen = outcomes if len(outcomes) > MAX_MADE else tuple(outcomes)
     asked = None if settings.under_test else settings
-    here = environment(settings.on_device)
+    here = environment(settings.on_devices, settings.engines)
     return Run(seen, settings.ulps, settings.seed, here, fails, asked=asked, cotangent=settings.cotangent)
 
 
@@ -115,15 +117,16 @@ def under_cotangent(plan: Plan, points: Sequence[Point], settings: Settings) -> 
     return made, [{**point, name: value} for point in points]
 
 
-def environment(device: str) -> dict[str, str]:
-    """Return the versions that an outcome depends on.
+def environment(devices: Sequence[str], engines: Sequence[str] = (EAGER,)) -> dict[str, str]:
+    """Return what an outcome depends on: the versions, the devices, and the settings of torch that decide numbers.
 
-    >>> sorted(environment("cpu"))
-    ['device', 'gradcheck', 'platform', 'python', 'python-flint', 'sympy', 'torch']
+    >>> sorted(environment(["cpu"]))[:5]
+    ['deterministic algorithms', 'device', 'float32 matmul precision', 'gradcheck', 'platform']
     """
     from gradcheck import __version__
 
     return {
         "gradcheck": __version__, "torch": autograd.VERSION, "sympy": kernels.VERSION, "python-flint": exact.VERSION,
-        "python": platform.python_version(), "platform": platform.platform(terse=True), "device": device,
+        "python": platform.python_version(), "platform": platform.platform(terse=True), "device": ", ".join(devices),
+        **autograd.numerics(devices, engines),
     }  # fmt: skip

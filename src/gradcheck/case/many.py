@@ -12,6 +12,7 @@ from typing import Any, overload
 import numpy as np
 
 from gradcheck import exact, ordinals
+from gradcheck.case.batch import Batch
 from gradcheck.case.cotangents import Rows, beside_ones
 from gradcheck.case.one import Case, Floats
 from gradcheck.case.stacked import Codes, Stack, stacks
@@ -21,7 +22,7 @@ from gradcheck.few import Few
 from gradcheck.formats import FORMATS, Format
 from gradcheck.gradients import GradientOutcome, Gradients
 from gradcheck.judgements import Ranks
-from gradcheck.lane import Lane
+from gradcheck.lane import VMAP, Lane
 from gradcheck.nested import Nested
 from gradcheck.outcome import CHOICE, Outcome, Outcomes, Tally, gathered, stacked
 from gradcheck.points import Point, Value
@@ -53,13 +54,14 @@ class Group:
         """``truths`` are shared by the lanes: what is the same point in several has the same exact numbers."""
         self.truths = truths
         self.nested, self.lane = nested, lane
-        self.plan, self.points, self.dtype, self.settings = nested.first, points, lane.dtype, settings
+        self.plan, self.points, self.dtype, self.settings = nested.first, points, lane.dtype, settings.on(lane.device)
         self.stack: Stack | None = None
+        self.batch = Batch(alone(points, lane.dtype)) if lane.engine == VMAP else None
         self.rows: Indices = np.arange(len(points))
         self.alone: dict[int, tuple[Case | Ways | Rows, Outcome]] = {}
         self.looked: dict[int, Outcome] = {}
         self.changed: dict[int, Outcome] = {}
-        if lane.is_plain and len(points) >= MIN_POINTS and stacks(self.plan, self.dtype, settings):
+        if lane.is_plain and len(points) >= MIN_POINTS and stacks(self.plan, self.dtype, self.settings):
             self.pile()
         at, firsts = np.unique(self.rows, return_index=True)
         for row, first in zip(at.tolist(), firsts.tolist(), strict=True):
@@ -88,7 +90,7 @@ class Group:
         made: Case | Ways = (
             Case(self.plan, self.points[i], self.dtype, self.settings, truths=self.truths)
             if self.lane.is_plain
-            else Ways(self.nested, self.lane, self.points[i], self.settings, self.truths)
+            else Ways(self.nested, self.lane, self.points[i], self.settings, self.truths, self.batch)
         )
         return Rows(made) if self.settings.jacobian else made
 
@@ -297,6 +299,12 @@ def rounded(points: Sequence[Point], dtype: str) -> Mapping[str, Floats]:
     """Return the points in a dtype as one array for each input, along the first axis."""
     fmt = FORMATS[dtype]
     return {name: _rounded([point[name] for point in points], fmt) for name in points[0]}
+
+
+def alone(points: Sequence[Point], dtype: str) -> list[Mapping[str, Floats]]:
+    """Return the points in a dtype, each as an array for each input."""
+    arrays = rounded(points, dtype)
+    return [{name: array[k] for name, array in arrays.items()} for k in range(len(points))]
 
 
 def _rounded(values: Sequence[Value], fmt: Format) -> Floats:

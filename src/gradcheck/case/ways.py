@@ -13,6 +13,7 @@ import numpy as np
 from gradcheck import autograd, exact
 from gradcheck.autograd import Backward, TorchValue
 from gradcheck.bounds import Bounds
+from gradcheck.case.batch import Batch
 from gradcheck.case.elements import OUTSIDE, Elements, Floats, Truths
 from gradcheck.case.one import Case, of_sum
 from gradcheck.case.whole import Whole
@@ -57,13 +58,14 @@ class Along(Case):
         settings: Settings,
         directions: Sequence[Direction] = (),
         truths: exact.Truths | None = None,
+        batch: Batch | None = None,
     ) -> None:
         given = dict(point)
         self.user = point
         for held, direction in zip(nested.directions, directions, strict=True):
             given |= {name: _value(direction[one]) for one, name in held.items()}
         super().__init__(nested.plan, given, lane.dtype, settings, truths=truths)
-        self.nested, self.lane, self.directions = nested, lane, directions
+        self.nested, self.lane, self.directions, self.batch = nested, lane, directions, batch
         self.whole = Roundings(self)
         # The operations of a derivative have ends that the function does not have.
         self.outside = (Kind.INFINITE,) if nested.order > 1 else OUTSIDE
@@ -73,16 +75,19 @@ class Along(Case):
         del traced
         first, settings = self.nested.first, self.settings
         point = {name: self.arrays[name] for name in first.program.inputs}
-        found = autograd.Derivative(
+        asked = autograd.Derivative(
             first.program, first.wrt, self.lane.way, tuple(self.directions), self.dtype, self.lane.device,
             self.lane.engine, settings.under_test,
-        ).at(point)  # fmt: skip
+        )  # fmt: skip
+        found = asked.at(point) if self.batch is None else self.batch.at(asked, point)
         layers = autograd.forward(
             first.program, point, dtype=self.dtype, device=self.lane.device, under_test=settings.under_test
         )
+        if found.output is not None:
+            layers[first.program.output] = found.output
         if self.nested.order > 1:
             layers = {self.plan.program.output: TorchValue(np.full((), np.nan))}
-        return Backward(layers, dict(found), ())
+        return Backward(layers, dict(found.gradients), ())
 
     def vectorised(self, *, traced: bool = False) -> tuple[Backward, ...]:
         """Return nothing: what other kernels make of the point is for the plain lane to see."""
@@ -196,13 +201,21 @@ class Ways:
     seconds = 0.0
 
     def __init__(
-        self, nested: Nested, lane: Lane, point: Point, settings: Settings, truths: exact.Truths | None = None
+        self,
+        nested: Nested,
+        lane: Lane,
+        point: Point,
+        settings: Settings,
+        truths: exact.Truths | None = None,
+        batch: Batch | None = None,
     ) -> None:
+        """``batch`` holds all points of the lane where torch's batching rules run on them at once."""
         self.nested, self.lane, self.point, self.settings, self.truths = nested, lane, point, settings, truths
+        self.batch = batch
 
     def along(self, directions: Sequence[Direction] = ()) -> Along:
         """Return the case along some directions."""
-        return Along(self.nested, self.lane, self.point, self.settings, directions, self.truths)
+        return Along(self.nested, self.lane, self.point, self.settings, directions, self.truths, self.batch)
 
     def run(self) -> Outcome:
         """Return what came out of both lanes."""

@@ -87,7 +87,7 @@ def _checked(cases: Sequence[Case], settings: Settings) -> Run:
     search = Search()
     outcomes = tuple(Inquiry(case, case.run(), search).run() for case in cases)
     fails, asked = failing(settings.assertion, settings.allow), None if settings.under_test else settings
-    return Run(outcomes, settings.ulps, settings.seed, environment(settings.on_device), fails, asked=asked)
+    return Run(outcomes, settings.ulps, settings.seed, environment([settings.on_device]), fails, asked=asked)
 
 
 def _tracked(program: Program, settings: Settings, freeze: Sequence[str]) -> tuple[str, ...]:

@@ -129,7 +129,7 @@ def nest(
     for row in _rows([one.function for one in subjects(names)], ways, dtype, workers):
         done(row)
         found.append(row)
-    return Nest(tuple(found), tuple(map(str, ways)), dtype, environment("cpu"), perf_counter() - start)
+    return Nest(tuple(found), tuple(map(str, ways)), dtype, environment(["cpu"]), perf_counter() - start)
 
 
 def _rows(names: list[str], ways: tuple[Way, ...], dtype: str, workers: int) -> Iterator[Row]:

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from gradcheck import numerics
 from gradcheck.errors import plural, printable
 from gradcheck.formats import FORMATS, Format
 from gradcheck.gradients import GradientOutcome
@@ -270,6 +271,7 @@ def _summary(run: Run, terms: Sequence[str]) -> Text:
         *([f"seed {run.seed}"] if drawn else []),
         f"torch {run.environment['torch']}",
         f"sympy {run.environment['sympy']}",
+        *numerics.told(run.environment),
         *terms,
     ]
     style = STYLES[run.verdict] if counts else STYLES[Verdict.UNDECIDED]

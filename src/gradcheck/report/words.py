@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from hashlib import sha256
 from pathlib import Path
 
+from gradcheck import numerics
 from gradcheck.errors import plural, printable
 from gradcheck.suite import Batch, Problem
 from gradcheck.verdict import Verdict
@@ -27,6 +28,7 @@ def facts(batch: Batch) -> list[str]:
         f"{sum(result.seconds for result in batch):.1f} s",
         *([f"seed {batch.seed}"] if batch.seed is not None else []),
         *([f"torch {one_line(batch.environment['torch'])}"] if "torch" in batch.environment else []),
+        *map(one_line, numerics.told(batch.environment)),
     ]
 
 

@@ -79,7 +79,7 @@ def selftest(text: str = "") -> Tally:
         len(chosen),
         Counter(outcome.verdict for run in runs for outcome in run),
         tuple(alarm for pair in zip(chosen, runs, strict=True) for alarm in alarms(*pair)),
-        environment("cpu"),
+        environment(["cpu"]),
     )
 
 

@@ -29,8 +29,8 @@ DEFAULT_DTYPE, DEFAULT_DEVICE = "float32", "cpu"
 class Settings:
     """How to check; each field is a keyword of ``check`` as well.
 
-    ``dtypes`` are names or torch's own dtypes, one or several, and ``device`` is a name or torch's; None takes those of
-    the tensors that are given as points, and float32 on the cpu where there are none. ``wrt`` names the inputs to
+    ``dtypes`` and ``device`` are names or torch's own, one or several; None takes those of the tensors that are given
+    as points, and float32 on the cpu where there are none. ``wrt`` names the inputs to
     differentiate by, None is all. ``ulps`` is the tolerance in ULP of the dtype; None takes DEFAULT_ULPS.
     ``expect`` holds derivatives that the user believes in, as texts or by the names of the inputs. ``seed`` is that of
     random points, ``directory`` where files of points are looked for.
@@ -40,11 +40,11 @@ class Settings:
     custom autograd Function, given as its class or its ``apply``, is checked against the operation that it implements.
     They get the arguments that torch's function would get; that of ``clamp`` gets None for a bound that is not there.
     ``ways`` are the ways of differentiating, by their names (``rev``, ``fwd-rev``, ``double-backward``), ``order`` asks
-    for all those of an order, and ``engines`` is what runs torch's operations: ``eager``, or a backend of
-    torch.compile. The ``cotangent`` of an output of several elements is ``ones``, ``random``, or the name of a file
-    behind an @; without one it is ones, and what a random one shows beside these. ``jacobian`` takes every element of
-    the output by itself. With ``boundaries`` points are checked too at which the program's operations have cases of
-    their own; then no point need be given.
+    for all those of an order, and ``engines`` is what runs torch's operations: ``eager``, ``vmap`` (all points at
+    once), or a backend of torch.compile. The ``cotangent`` of an output of several elements is ``ones``, ``random``, or
+    the name of a file behind an @; without one it is ones, and what a random one shows beside these. ``jacobian`` takes
+    every element of the output by itself. With ``boundaries`` points are checked too at which the program's operations
+    have cases of their own; then no point need be given.
 
     Where one is enough it may stand alone, and names may stand in one text with commas. Raises UsageProblem for a value
     of a kind that a field does not take; what does not fit the program is found with the check.
@@ -57,7 +57,7 @@ class Settings:
     """
 
     dtypes: tuple[str, ...] | None = None
-    device: str | None = None
+    device: tuple[str, ...] | None = None
     wrt: tuple[str, ...] | None = None
     ulps: float | None = None
     expect: tuple[str, ...] = ()
@@ -95,15 +95,24 @@ class Settings:
     def lanes(self) -> tuple[Lane, ...]:
         """Return the lanes of a check, those of one dtype and one order side by side."""
         return tuple(
-            Lane(dtype, way, engine, self.on_device)
+            Lane(dtype, way, engine, device)
             for dtype in self.in_dtypes for way in sorted(self.in_ways, key=lambda one: one.order)
-            for engine in self.engines
+            for engine in self.engines for device in self.on_devices
         )  # fmt: skip
 
     @property
+    def on_devices(self) -> tuple[str, ...]:
+        """Return the devices of a check, the default where none is named."""
+        return (DEFAULT_DEVICE,) if self.device is None else self.device
+
+    @property
     def on_device(self) -> str:
-        """Return the device of a check, the default where none is named."""
-        return DEFAULT_DEVICE if self.device is None else self.device
+        """Return the first device of a check."""
+        return self.on_devices[0]
+
+    def on(self, device: str) -> Settings:
+        """Return the settings for one of the devices."""
+        return self if self.on_devices == (device,) else replace(self, device=(device,))
 
     def tolerance(self, dtype: str) -> float:
         """Return the tolerance in ULP of a dtype.
@@ -133,6 +142,8 @@ class Settings:
                 raise UsageProblem(f"unknown engine {engine!r}", hint=choice(engine, ENGINES))
         if not self.engines:
             raise UsageProblem("no engine is given")
+        if not self.on_devices:
+            raise UsageProblem("no device is given")
         if self.order is not None and not 1 <= self.order <= MAX_ORDER:
             raise UsageProblem(f"an order is a number from 1 to {MAX_ORDER}, not {self.order}")
         if self.jacobian and any(way.order > 1 for way in self.in_ways):
@@ -213,7 +224,7 @@ def _kind(given: Any, name: str, kind: type | tuple[type, ...], words: str) -> A
 
 _READERS: dict[str, Callable[[Any, str], Any]] = {
     "dtypes": _dtypes,
-    "device": lambda given, _: str(given),
+    "device": lambda given, _: tuple(dict.fromkeys(map(str, _parts(given)))),
     "wrt": names_of,
     "ulps": _number,
     "expect": _expected,

@@ -137,7 +137,9 @@ POINTS     = Kind(point_texts, {
 DTYPES     = Kind(lambda value: tuple(map(_dtype, readers.some(value))),
                   one_or_several(ref("dtypes"), 1), Form.WORDS, _DTYPES)
 DTYPE      = Kind(lambda value: (_dtype(value),), ref("dtypes"), among=_DTYPES)
-DEVICE     = Kind(readers.device, {"type": "string", "pattern": f"^{readers.DEVICE}$"})
+DEVICE     = Kind(lambda value: (readers.device(value),), {"type": "string", "pattern": f"^{readers.DEVICE}$"})
+DEVICES    = Kind(lambda value: tuple(map(readers.device, readers.some(value))),
+                  one_or_several({"type": "string", "pattern": f"^{readers.DEVICE}$"}, 1), Form.WORDS)
 WORDS      = Kind(readers.some, one_or_several(ref("text"), 1), Form.WORDS)
 VERDICTS   = Kind(lambda value: tuple(map(_verdict, readers.words(value))),
                   one_or_several(ref("verdict")), Form.WORDS, _VERDICTS)

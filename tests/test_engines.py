@@ -25,6 +25,7 @@ from gradcheck.outcome import Outcome, Run
 from gradcheck.parse import parse
 from gradcheck.points import parse_points
 from gradcheck.report.json import document
+from gradcheck.ways import ways
 
 ROOT = Path(__file__).parent.parent
 COMPILERS = (os.environ.get("CXX", "g++"), "g++", "clang++")

@@ -79,13 +79,14 @@ class Row:
 
 @dataclass(frozen=True)
 class Nest:
-    """All rows, the ways in order, and what they were made with."""
+    """All rows, the ways in order, and what they were made with; ``asked`` are the functions that were named."""
 
     rows: tuple[Row, ...]
     ways: tuple[str, ...]
     dtype: str
     environment: dict[str, str]
     seconds: float = 0.0
+    asked: tuple[str, ...] = ()
 
     @property
     def orders(self) -> dict[int, list[str]]:
@@ -129,7 +130,8 @@ def nest(
     for row in _rows([one.function for one in subjects(names)], ways, dtype, workers):
         done(row)
         found.append(row)
-    return Nest(tuple(found), tuple(map(str, ways)), dtype, environment(["cpu"]), perf_counter() - start)
+    seconds = perf_counter() - start
+    return Nest(tuple(found), tuple(map(str, ways)), dtype, environment(["cpu"]), seconds, tuple(names))
 
 
 def _rows(names: list[str], ways: tuple[Way, ...], dtype: str, workers: int) -> Iterator[Row]:

@@ -46,9 +46,9 @@ INTRODUCTION = """\
 # Wrong in torch {torch}
 
 Derivatives of {functions} up to order {order} in every way of differentiating, at ordinary points and where rules that
-were written by hand go wrong, held against enclosures that are proven. What is listed here is outside of all that
-rounding can explain, but for the section on lost digits. Every line of code can be pasted; the number behind it is what
-it gives. `benchmarks/wrong_in_torch.py` runs them all, with torch and mpmath alone.
+were written by hand go wrong, held against enclosures that are proven. What is under the first two headings is outside
+of all that rounding can explain. Every line of code can be pasted; the number behind it is what it gives.
+`benchmarks/wrong_in_torch.py` runs them all, with torch and mpmath alone.
 
 A way is read from outside to inside: `rev-fwd` is reverse over forward mode, by `torch.func`; `double-backward` is
 `autograd.grad` with `create_graph=True` twice. `d2/dx dy` is by x first. The lines need
@@ -63,7 +63,7 @@ torch.set_default_dtype(torch.float64)
 mp.dps = 800
 ```
 
-This page is generated: `gradcheck nest --order {order} --format markdown -o docs/wrong-in-torch.md`.
+This page is generated: `gradcheck nest {asked}--order {order} --format markdown -o docs/wrong-in-torch.md`.
 """
 
 
@@ -92,7 +92,7 @@ def _page(nest: Nest) -> Iterator[str]:
     found = [entry for row in nest.rows for entry in entries(row)]
     yield INTRODUCTION.format(
         torch=nest.environment["torch"].partition("+")[0], order=max(nest.orders, default=0),
-        functions=plural(len(nest.rows), "function"),
+        functions=plural(len(nest.rows), "function"), asked="".join(f"{name} " for name in nest.asked),
     )  # fmt: skip
     for kind, (title, meaning) in TITLES.items():
         some = [entry for entry in found if entry.kind == kind]

@@ -30,7 +30,7 @@ LISTED = {
     CHECK: Listed("check", "checker", 'gradcheck "x**2" --at 3', "check the gradient of a program at a point"),
     "explain": Listed("explain", "explainer", 'gradcheck explain "x**2" --at 3', "where it comes from, step by step"),
     "batch": Listed("batch", "batcher", "gradcheck batch expressions", "check the programs of files and folders"),
-    "nest": Listed("nest", "nester", "gradcheck nest sinc pow", "functions in every way of differentiating"),
+    "nest": Listed("nest", "nester", "gradcheck nest sin tanh", "functions in every way of differentiating"),
     "functions": Listed("lists", "lister", "gradcheck functions softmax", "what a function means; all without a name"),
     "selftest": Listed("lists", "tester", "gradcheck selftest -k relu", "plant faults in PyTorch; is each one found?"),
 }

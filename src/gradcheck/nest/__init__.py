@@ -122,7 +122,7 @@ def nest(
     rows: list[str] = [*ELEMENTWISE, *TENSOR, *COMPOSITE]
     for name in names:
         if name not in rows:
-            close = nearest(name, rows)
+            close = nearest(name, [*rows])
             raise UsageProblem(f"the table has no function {name}", hint=f"did you mean `{close}`?" if close else None)
     start = perf_counter()
     ways = tuple(one for k in range(1, order + 1) for one in nestings(k))

@@ -7,7 +7,7 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from html import unescape
 from importlib.resources import files
@@ -35,6 +35,7 @@ from gradcheck.errors import FileProblem, UsageProblem
 from gradcheck.exits import Exit
 from gradcheck.gradients import Gradients
 from gradcheck.judgements import Judgements
+from gradcheck.numerics import FLAGS, FLUSHED
 from gradcheck.outcome import Outcome, Run
 from gradcheck.report import View
 from gradcheck.report.diagnostic import Severity, code_of, diagnostic, diagnostics
@@ -65,7 +66,13 @@ def checked(check: Check, **facts: Any) -> Result:
 
 
 def masked(run: Run) -> Run:
-    return replace(run, environment=dict.fromkeys(run.environment, "*"))
+    return replace(run, environment=same(run.environment))
+
+
+def same(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return an environment whose versions stay; the settings that decide numbers are as they are."""
+    kept = {*(flag.name for flag in FLAGS), FLUSHED}
+    return {name: found if name in kept else "*" for name, found in environment.items()}
 
 
 def changed(result: Result, change: Callable[[Outcome], Outcome]) -> Result:
@@ -147,7 +154,7 @@ def results() -> Iterator[Result]:
 @pytest.fixture(scope="module")
 def batch() -> Batch:
     found = tuple(results())
-    environment = dict.fromkeys(case.environment("cpu"), "*")
+    environment = same(case.environment(("cpu",)))
     return Batch(found, environment, seed=7, problems=PROBLEMS, notes=["2 checks were left out"])
 
 

@@ -95,7 +95,9 @@ class Display:
                     node = kernels.tidy(kernels.partial(node, name)) if name in names(node) else kernels.ZERO
         except kernels.NoClosedForm:
             return None
-        text = "" if node is None else indexed(rebuild(node, _leftwards), self.shapes, base)
+        if node is not None and rest:
+            node = rebuild(node, _leftwards)
+        text = "" if node is None else indexed(node, self.shapes, base)
         return text if 0 < len(text) <= MAX_CLOSED_FORM else None
 
     def lines(self) -> list[str]:

@@ -117,7 +117,7 @@ def _section(groups: Sequence[Peers], scalar: bool, view: View, *, titled: bool)
     if small and len(rows) < sum(prod(one.shape) for one in alone.first.gradients):
         yield from _rest(alone, rows)
     elif (left := _left(groups, rows)) and not small:
-        yield cut(left, "element" if not scalar or alone.order > 1 else "row")
+        yield cut(left, "number")
     if any(one.is_sampled for one in alone.first.gradients):
         yield Text("v0, v1, ... are directions: there are too many elements to take each of them", style="dim")
 

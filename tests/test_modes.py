@@ -317,7 +317,7 @@ def threads_take_turns() -> Iterator[None]:
 def test_threads_get_what_one_of_them_alone_gets(work: Callable[[int], str]) -> None:
     """Eight threads, programs and precisions; afterwards FLINT and torch are as they were, in the threads too."""
     alone = [work(k) for k in range(8)]
-    gate = threading.Barrier(8)
+    gate = threading.Barrier(8, timeout=120)  # who raises leaves the others waiting
     before = state()
 
     def run(k: int) -> tuple[set[str], Any]:

@@ -35,6 +35,10 @@ WAYS = tuple(way for order in (1, 2) for way in nestings(order))
 FEW = tuple(map(Way.parse, ("fwd", "fwd-rev", "rev-fwd")))
 DTYPES = {"float64": WAYS, "float32": WAYS, "bfloat16": FEW, "float16": FEW}
 NEVER = (Verdict.ERROR, Verdict.UNDECIDED)
+REFUSED = "torch has no derivative"
+"""What is said where torch itself raises, as mse_loss does in forward over reverse mode."""
+CLOSE = Fraction(1, 2**50)
+"""Largest relative difference between the truth of an outcome and a finite difference."""
 FAR = Fraction(1, 2**12)
 """Relative error from which the derivative of one operation is wrong in any dtype, whatever its roundings were."""
 
@@ -51,7 +55,7 @@ def values(point: Point) -> Values:
 def judged(run: Run) -> Iterator[tuple[str, Lane | None, Point, GradientOutcome, int, Verdict]]:
     """Yield every element of a run with a text that names it."""
     for outcome in run:
-        assert outcome.error is None, f"{outcome.lane}: {outcome.error}"
+        assert outcome.error is None or REFUSED in outcome.error, f"{outcome.lane}: {outcome.error}"
         for one in outcome.gradients:
             for k, judgement in enumerate(one.judgements):
                 what = (
@@ -115,7 +119,7 @@ def test_the_truth_of_order_two_is_a_finite_difference_of_the_exact_gradient(
                 wanted = difference(program, at, tuple(name for name, _ in one.along), one.input)
             except NoNumber:  # an end of the domain has one side alone
                 continue
-            assert_close([fraction(ball)], [wanted], what)
+            assert is_near(ball, wanted, abs(wanted)), what
 
 
 @pytest.mark.parametrize("text", texts())
@@ -131,10 +135,16 @@ def test_the_truth_of_order_two_at_a_tensor_is_a_finite_difference(text: str) ->
         balls = [ball for ball in one.balls() if ball is not None]
         assert len(balls) == len(one.exact), f"{text}: {one} has no number"
         rows = np.array([fraction(ball) for ball in balls], dtype=object).reshape(weights.size, -1)
-        found = [
-            sum(Fraction(w) * rows[j, k] for j, w in enumerate(weights.ravel().tolist())) for k in range(len(wanted))
-        ]
-        assert_close([Fraction(each) for each in found], wanted, f"{text}: {held}, {one.input}")
+        for k, right in enumerate(wanted):
+            parts = [Fraction(w) * rows[j, k] for j, w in enumerate(weights.ravel().tolist())]
+            assert abs(sum(parts, -right)) <= CLOSE * max(1, sum(map(abs, parts))), f"{text}: {held}, {one.input}[{k}]"
+
+
+def is_near(ball: Ball, wanted: Fraction, size: Fraction) -> bool:
+    """Tell whether a number lies in a ball but for the error of a finite difference, and the ball is narrow."""
+    low, high = (Fraction(man) * Fraction(2) ** exp for man, exp in (ball.lower, ball.upper))
+    near = CLOSE * max(Fraction(1), size)
+    return high - low <= near and low - near <= wanted <= high + near
 
 
 def dotted(program: Program, point: Point, name: str) -> Program:

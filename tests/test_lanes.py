@@ -7,8 +7,10 @@ import json
 import pickle
 import shlex
 from contextlib import redirect_stdout
+from dataclasses import replace
 from itertools import product
 from math import isnan, prod
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from jsonschema import Draft202012Validator
 
 from gradcheck import Settings, check
 from gradcheck.__main__ import run as main
+from gradcheck.batch.baseline import Known, compare_baseline, write_baseline
 from gradcheck.errors import GradcheckError, UsageProblem
 from gradcheck.formats import FORMATS
 from gradcheck.notation import element, own_place, own_shape, steps
@@ -28,6 +31,7 @@ from gradcheck.report.contradictions import contradictions
 from gradcheck.report.json import document
 from gradcheck.report.table import write
 from gradcheck.repro import command, script
+from gradcheck.suite import Check, Result, single
 from gradcheck.verdict import Verdict
 from gradcheck.ways import nestings
 from test_report_json import SCHEMA
@@ -187,3 +191,19 @@ def test_a_jacobian_is_of_the_first_order() -> None:
     assert [element(run[0].gradients[0], k) for k in (0, 3)] == ["out[0] by x[0]", "out[1] by x[1]"]
     with pytest.raises(GradcheckError, match="first derivatives"):
         check("x/sum(x)", x=[1, 2], jacobian=True, order=2)
+
+
+def test_a_baseline_knows_every_lane_by_itself(tmp_path: Path) -> None:
+    """What got worse in one way is told, also where another way was as bad before."""
+    known = Known.of(Result(Check("a", "sinc(t)", ("0",), Settings()), check("sinc(t)", 0, order=2)))
+    assert {*known.lanes} == {f"float32 {way} eager" for way in nestings(2)}
+    assert Known.read(json.loads(json.dumps(known.fields()))) == known
+    before = check("sinc(t)", 0, way="rev-rev,fwd-rev")
+    better = replace(before, outcomes=(before[0], check("sinc(t)", 0.5, way="fwd-rev")[0]))
+    written = tmp_path / "baseline.json"
+    checked = Check("a", "sinc(t)", ("0",), Settings())
+    write_baseline(single(checked, better), written)
+    [seen] = compare_baseline(single(checked, before), written)
+    assert seen.unmet == ("in float32 fwd-rev eager the baseline has verdict agree, now it is disagree",)
+    [same] = compare_baseline(single(checked, better), written)
+    assert same.known

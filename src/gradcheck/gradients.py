@@ -21,7 +21,7 @@ from gradcheck.verdict import Verdict, worst
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Places = np.ndarray[Any, np.dtype[np.intp]]
 
-DIRECTIONS = "random directions"
+DIRECTIONS = "some directions"
 """Stands in ``along`` for the name of an input, where a derivative is along a few of these; no input is called so."""
 
 
@@ -99,12 +99,12 @@ class GradientOutcome:
 
     @property
     def is_sampled(self) -> bool:
-        """Return whether this is along a few random directions, for want of room for all."""
+        """Return whether this is along a few directions, for want of room for all."""
         return any(name == DIRECTIONS for name, _ in self.along)
 
     @property
     def formula(self) -> str | None:
-        """Return the composed closed form as text, where it is short; a Jacobian and random directions have none.
+        """Return the composed closed form as text, where it is short; a Jacobian and a few directions have none.
 
         One of higher order is written at equal indices, and between others it is 0.
         """

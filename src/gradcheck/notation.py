@@ -10,7 +10,7 @@ from gradcheck.program import Shape, unravel
 Index = tuple[int, ...]
 
 _DIRECTIONS = "vwu"
-"""The letters of random directions, the first one that of the innermost derivative."""
+"""The letters of directions, the first one that of the innermost derivative."""
 
 
 def own_shape(gradient: GradientOutcome) -> Shape:
@@ -42,7 +42,7 @@ def steps(gradient: GradientOutcome, k: int) -> tuple[tuple[str, Index], ...]:
 def element(gradient: GradientOutcome, k: int, output: str = "f") -> str:
     """Return the name of one element of a gradient, of a Jacobian, or of a derivative of higher order.
 
-    What is differentiated last stands first, as in d/dx (d f/d y); ``v0`` is the first random direction.
+    What is differentiated last stands first, as in d/dx (d f/d y); ``v0`` is the first of a few directions.
 
     >>> from gradcheck import check
     >>> element(check("sum(x**2)", x=[1, 2]).gradients["x"], 1)

@@ -152,7 +152,7 @@ def hexadecimal(value: float) -> str:
 
 
 def worst_script(run: Run) -> str | None:
-    """Return the script of the worst element that fails, None where none does; random directions have no script."""
+    """Return the script of the worst element that fails, None where none does; a few directions have no script."""
     worst: tuple[Rank, Outcome, GradientOutcome, int] | None = None
     for outcome in run.leading():
         for gradient in (one for one in outcome.gradients if not one.is_sampled):

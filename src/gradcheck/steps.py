@@ -67,10 +67,11 @@ def _forward(before: str, arguments: Sequence[str], step: Step) -> str:
 def _passes(lane: Lane, given: str, steps: Sequence[Step]) -> list[str]:
     """Return several backward passes, each of which makes the graph of the next one."""
     lines = [f"made = {_compiled('f', lane)}({given})"]
-    *inner, last = (
-        f"torch.autograd.grad(made, {step.name}, %smaterialize_grads=True)[0]{step.index}" for step in steps
-    )
-    return [*lines, *(f"made = {one % 'create_graph=True, '}" for one in inner), f"result = {last % ''}"]
+    names = ["made"] * (len(steps) - 1) + ["result"]
+    for name, step in zip(names, steps, strict=True):
+        keep = "" if name == "result" else "create_graph=True, "
+        lines.append(f"{name} = torch.autograd.grad(made, {step.name}, {keep}materialize_grads=True)[0]{step.index}")
+    return lines
 
 
 def _compiled(function: str, lane: Lane) -> str:

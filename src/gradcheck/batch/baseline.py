@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from math import inf, isfinite
 from pathlib import Path
 from typing import Any
 
 from gradcheck.errors import FileProblem, LimitProblem, UsageProblem
-from gradcheck.outcome import Run
+from gradcheck.outcome import Outcome, Run
 from gradcheck.suite import Batch, Result
 from gradcheck.tree import read_plain, refuse_link
 from gradcheck.verdict import Verdict
@@ -24,32 +25,39 @@ DEFAULT_FACTOR = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What a check came to: ``problem`` is the first line of why there was no run, ``ulps`` the largest error."""
+    """What a check came to: ``problem`` is the first line of why there was no run, ``ulps`` the largest error.
+
+    A check in several lanes has what each of them came to, by its name.
+    """
 
     verdict: Verdict
     passed: bool
     ulps: float | None = None
     problem: str | None = None
+    lanes: Mapping[str, Known] = field(default_factory=dict)
 
     @staticmethod
     def of(result: Result) -> Known:
         """Return what one result came to."""
         ulps = None if result.run is None else _error(result.run)
         problem = None if result.problem is None else result.problem.first
-        return Known(result.verdict, result.passed and not result.known, ulps, problem)
+        passed = result.passed and not result.known
+        return Known(result.verdict, passed, ulps, problem, {} if result.run is None else _by_lane(result.run))
 
     def fields(self) -> dict[str, Any]:
         """Return this as JSON has it: a number that is not finite is null, with what is None left out."""
         ulps = {} if self.ulps is None else {"ulps": self.ulps if isfinite(self.ulps) else None}
         problem = {} if self.problem is None else {"problem": self.problem}
-        return {"verdict": self.verdict, "passed": self.passed, **ulps, **problem}
+        lanes = {"lanes": {name: one.fields() for name, one in self.lanes.items()}} if self.lanes else {}
+        return {"verdict": self.verdict, "passed": self.passed, **ulps, **problem, **lanes}
 
     @staticmethod
     def read(fields: Any) -> Known:
         """Return what JSON says of one check; raises ValueError, TypeError or KeyError."""
         ulps = fields.get("ulps", "none")
         number = None if ulps == "none" else inf if ulps is None else float(ulps)
-        return Known(Verdict(fields["verdict"]), bool(fields["passed"]), number, fields.get("problem"))
+        lanes = {name: Known.read(one) for name, one in fields.get("lanes", {}).items()}
+        return Known(Verdict(fields["verdict"]), bool(fields["passed"]), number, fields.get("problem"), lanes)
 
 
 def _error(run: Run) -> float | None:
@@ -57,6 +65,17 @@ def _error(run: Run) -> float | None:
     worst = max((outcome.rank() for outcome in run.leading()), default=None)
     known = [run.tally.ulps] if worst is None or not worst.size else [run.tally.ulps, worst.size]
     return max((one for one in known if one is not None), default=None)
+
+
+def _by_lane(run: Run) -> dict[str, Known]:
+    """Return what each of several lanes came to, by its dtype, way and engine."""
+    if len(run.lanes) < 2:
+        return {}
+    found: dict[str, list[Outcome]] = {}
+    for outcome in run.leading():
+        found.setdefault(" ".join(outcome.in_lane.names), []).append(outcome)
+    parts = {name: replace(run, outcomes=tuple(some)) for name, some in found.items()}
+    return {name: Known(part.verdict, part.passed, _error(part)) for name, part in parts.items()}
 
 
 def write_baseline(batch: Batch, path: Path) -> None:
@@ -101,6 +120,9 @@ def _tolerance(result: Result) -> float:
 
 def _worse(now: Known, then: Known, tolerance: float, factor: float) -> str | None:
     """Return in what a check got worse, None if in nothing."""
+    for name in sorted({*now.lanes} & {*then.lanes}):
+        if (worse := _worse(now.lanes[name], then.lanes[name], tolerance, factor)) is not None:
+            return f"in {name} {worse}"
     if now.verdict.severity > then.verdict.severity:
         return f"the baseline has verdict {then.verdict}, now it is {now.verdict}"
     if now.ulps is not None and then.ulps is not None and now.ulps > max(tolerance, factor * then.ulps):

@@ -80,11 +80,15 @@ class Whole:
         plan = self.case.plan
         return prod(plan.shapes[plan.program.output]) if plan.by_elements else self.case.points
 
+    @property
+    def steps(self) -> dict[str, Floats]:
+        """Return how far every number of the point may be from the one that was rounded to it."""
+        return {name: half_ulp(array, self.case.format) for name, array in self.case.arrays.items()}
+
     @cached_property
     def moved(self) -> list[exact.Truth]:
         """Return the exact numbers where every number of the point is half an ULP away, in a few patterns."""
-        case = self.case
-        steps = {name: half_ulp(array, case.format) for name, array in case.arrays.items()}
+        case, steps = self.case, self.steps
         if case.format.precision < 53:  # float64 holds half an ULP of all others
             points: Iterable[Any] = exact.moved_floats(case.arrays, steps, self.points)
         else:

@@ -11,12 +11,11 @@ import numpy as np
 from rich.table import Table
 from rich.text import Text
 
-from gradcheck.errors import plural
+from gradcheck.errors import plural, printable
 from gradcheck.formats import FORMATS
 from gradcheck.gradients import GradientOutcome
 from gradcheck.judgements import Judgements
 from gradcheck.lane import Lane
-from gradcheck.notation import own_place
 from gradcheck.outcome import Run
 from gradcheck.peers import Peers, peers
 from gradcheck.report import View
@@ -24,7 +23,7 @@ from gradcheck.report.cells import SHOWN_ROWS, cut, radius, value_cell, verdict_
 from gradcheck.report.grids import DIGITS, fitting, grid, missing, side_by_side
 from gradcheck.report.layers import layers
 from gradcheck.report.matrices import is_small, matrix
-from gradcheck.report.places import named, point_text, ulp_text
+from gradcheck.report.places import named, number_at, point_text, ulp_text, why_of
 from gradcheck.report.tones import FILE_WIDTH, STYLES
 from gradcheck.verdict import Verdict
 
@@ -120,7 +119,7 @@ def _section(groups: Sequence[Peers], scalar: bool, view: View, *, titled: bool)
     elif (left := _left(groups, rows)) and not small:
         yield cut(left, "element" if not scalar or alone.order > 1 else "row")
     if any(one.is_sampled for one in alone.first.gradients):
-        yield Text("v0, v1, ... are random directions: too many elements to take them all", style="dim")
+        yield Text("v0, v1, ... are directions: there are too many elements to take each of them", style="dim")
 
 
 # --- which elements --------------------------------------------------------------------------------
@@ -201,43 +200,56 @@ def _table(rows: Sequence[Row], scalar: bool, view: View) -> Table:
     return fitting(made, view.width or FILE_WIDTH)
 
 
-def _head(table: Table, rows: Sequence[Row], scalar: bool, view: View, layout: Layout) -> Callable[[Row], list[Text]]:
-    """Add the columns before those of the lanes, and return what makes their cells."""
+Cell = Callable[[Row], Text]
+
+
+def _columns(rows: Sequence[Row], scalar: bool, view: View, layout: Layout) -> dict[str, Cell]:
+    """Return the columns before those of the lanes, each with what makes its cells."""
     first, order = rows[0].peers.first, rows[0].peers.order
     outcomes = {id(row.peers.first): row.peers.first for row in rows}.values()
-    points = scalar and (order == 1 or len(outcomes) > 1)
-    dtypes = len({one.dtype for one in outcomes}) > 1
-    by = order > 1 or not scalar or len(first.gradients) > 1
-    at = not scalar and order == 1 and not first.gradients[0].jacobian
-    for name in first.point if points else ():
-        table.add_column(name, justify="right", overflow="fold")
-    if dtypes:
-        table.add_column("dtype", overflow="fold")
-    valued = scalar and order == 1 and layout.valued
-    missing(table, ["value"] if scalar and order == 1 and not valued else [])
-    if valued:
-        table.add_column("value", justify="right", overflow="fold")
-    if by:
-        table.add_column("derivative" if order > 1 else "by" if scalar else "element", no_wrap=True)
-    if at:
-        table.add_column("at", justify="right", overflow="fold")
-    table.add_column("exact", justify="right", overflow="fold")
+    found: dict[str, Cell] = {}
+    if scalar and (order == 1 or len(outcomes) > 1):
+        found |= {name: partial(_at, name) for name in first.point}
+    if len({one.dtype for one in outcomes}) > 1:
+        found["dtype"] = lambda row: Text(row.peers.first.dtype)
+    if scalar and order == 1 and layout.valued:
+        found["value"] = lambda row: value_cell(row.peers.first, layout.digits)
+    if order > 1 or not scalar or len(first.gradients) > 1:
+        name = "derivative" if order > 1 else "by" if scalar else "element"
+        found[name] = lambda row: Text(named(row.peers.first, row.columns[0], row.k))
+    if not scalar and order == 1 and not first.gradients[0].jacobian:
+        found["at"] = _own
+    if any(map(why_of, outcomes)):
+        found["boundary"] = lambda row: Text(printable(why_of(row.peers.first)))
+    found["exact"] = lambda row: Text(exact_cell(row, layout.digits))
     if view.verbose:
-        table.add_column("radius", justify="right", overflow="fold")
+        found["radius"] = lambda row: Text(radius(row.columns[0].ball(row.k)))
+    return found
 
-    def cells(row: Row) -> list[Text]:
-        outcome, gradient = row.peers.first, row.columns[0]
-        fmt = FORMATS[outcome.dtype]
-        made = [Text(fmt.text(outcome.rounded[name].item())) for name in outcome.point] if points else []
-        made += [Text(outcome.dtype)] if dtypes else []
-        made += [value_cell(outcome, layout.digits)] if valued else []
-        made += [Text(named(outcome, gradient, row.k))] if by else []
-        if at:
-            made.append(Text(fmt.text(outcome.rounded[gradient.input].item(own_place(gradient, row.k)))))
-        made.append(Text(exact_cell(row, layout.digits)))
-        return made + ([Text(radius(gradient.ball(row.k)))] if view.verbose else [])
 
-    return cells
+def _at(name: str, row: Row) -> Text:
+    outcome = row.peers.first
+    return Text(FORMATS[outcome.dtype].text(outcome.rounded[name].item()))
+
+
+def _own(row: Row) -> Text:
+    outcome = row.peers.first
+    return Text(FORMATS[outcome.dtype].text(number_at(outcome, row.columns[0], row.k)))
+
+
+WORDS = ("dtype", "boundary", "derivative", "by", "element")
+"""Columns of words, of which the names of derivatives are not broken."""
+
+
+def _head(table: Table, rows: Sequence[Row], scalar: bool, view: View, layout: Layout) -> Callable[[Row], list[Text]]:
+    """Add the columns before those of the lanes, and return what makes their cells."""
+    columns = _columns(rows, scalar, view, layout)
+    for name in columns:
+        words = name in WORDS and name not in rows[0].peers.first.point
+        whole = words and name not in WORDS[:2]
+        table.add_column(name, justify="left" if words else "right", no_wrap=whole, overflow="fold")
+    missing(table, [] if layout.valued or not scalar or rows[0].peers.order > 1 else ["value"])
+    return lambda row: [make(row) for make in columns.values()]
 
 
 def exact_cell(row: Row, digits: int | None) -> str:

@@ -214,3 +214,10 @@ def test_several_points_in_several_dtypes() -> None:
     run = check("x**2*y", "x=2,y=3", "x=-1,y=0.5", ways="rev-rev,fwd-fwd", dtypes="float64,float16")
     assert len(run) == 2 * 2 * 2
     assert run.verdict == "agree"
+
+
+@pytest.mark.parametrize("way", ["fwd-rev", "fwd-fwd"])
+def test_a_point_at_0_is_moved_when_it_is_asked_what_the_input_determines(way: str) -> None:
+    """The second derivative of sum(x**2) is 2 wherever x is: what torch has at 0 is not for the input to excuse."""
+    outcome = one(check("norm(x)**2", x=[0, 0], ways=way, dtypes="float64"))
+    assert outcome.verdict in (Verdict.LOSSY, Verdict.DISAGREE)

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from gradcheck.case.one import Case
 
 
+LEAST = float(np.finfo(np.float64).smallest_subnormal)
+
+
 class Whole:
     """What holds for every run of torch at one point; the state is what was worked out."""
 
@@ -133,13 +136,16 @@ class Whole:
 def half_ulp(array: Floats, fmt: Format) -> Floats:
     """Return half the distance from each number to the next one of the format, 0 for infinities.
 
+    Float64 has no half of its least number, which is taken itself: a step of 0 would stay at the point.
+
     >>> from gradcheck.formats import FORMATS
     >>> half_ulp(np.array([1.0, 3.0]), FORMATS["float32"]) * 2**24
     array([1., 2.])
     """
     _, exponents = np.frexp(np.where(np.isfinite(array), array, 0.0))
     top = np.where(array == 0, fmt.emin, np.maximum(exponents - 1, fmt.emin))
-    made: Floats = np.where(np.isfinite(array), np.ldexp(1.0, top - fmt.precision), 0.0)
+    half = np.maximum(np.ldexp(1.0, top - fmt.precision), LEAST)
+    made: Floats = np.where(np.isfinite(array), half, 0.0)
     return made
 
 

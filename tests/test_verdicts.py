@@ -11,7 +11,7 @@ import pytest
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 SEED = 7
 COUNT = 5
-COUNTS = {"reductions": 2, "vectors": 2, "ties": 2, "infinities": 3, "random": 4, "masks": 3}
+COUNTS = {"reductions": 2, "vectors": 2, "ties": 2, "infinities": 3, "random": 4, "masks": 3, "ways": 2}
 """Programs of the kinds that cost most, each at some points in every dtype."""
 FAULTS = {"row": 24, "unstable": 8, "overflowing": 6, "deep": 3, "valued": 6, "behind": 2}
 """Planted faults."""

@@ -11,10 +11,13 @@ import torch
 
 from gradcheck import check
 from gradcheck.case.single import within
+from gradcheck.gradients import DIRECTIONS
 from gradcheck.outcome import Outcome, Run
 from gradcheck.verdict import Verdict
 from gradcheck.ways import Way, nestings
 
+HONEST = (Verdict.AGREE, Verdict.LOSSY, Verdict.UNSTABLE)
+"""What may be said of roundings; of the half types, where few digits are left, also the last two."""
 PROGRAM = "y = sin(x)*x; exp(y)"
 Under = dict[str, Callable[..., Any]]
 
@@ -155,7 +158,7 @@ UNDER_ONES = {"softmax(x, dim=0)": {"softmax": spoilt_softmax}}
 @pytest.mark.parametrize("text", UNDER_ONES)
 def test_what_cancels_under_ones_shows_under_a_random_cotangent(text: str, way: str) -> None:
     given: dict[str, Any] = {"ways": way, "dtypes": "float64", "under_test": UNDER_ONES[text]}
-    assert one(check(text, x=[0.3, 1, -2], cotangent="ones", **given)).verdict == "agree"
+    assert one(check(text, x=[0.3, 1, -2], cotangent="ones", **given)).verdict is not Verdict.DISAGREE
     outcome = one(check(text, x=[0.3, 1, -2], **given))
     assert outcome.verdict is Verdict.DISAGREE
     assert blamed(outcome) == set(UNDER_ONES[text])
@@ -181,7 +184,7 @@ def test_nan_on_the_way_ends_no_search() -> None:
 def test_a_large_hessian_says_what_was_not_checked() -> None:
     outcome = one(check("sum(sin(x)*x)", x=np.linspace(-2, 2, 70), ways="rev-rev", dtypes="float64"))
     assert [note for note in outcome.notes if "4,900 derivatives of order 2" in note and "4 directions" in note]
-    assert outcome.gradients[0].along == (("direction", (4,)),)
+    assert outcome.gradients[0].along == ((DIRECTIONS, (4,)),)
 
 
 def test_an_error_in_a_large_hessian_is_found() -> None:
@@ -197,7 +200,8 @@ def test_broadcast_inputs_parts_and_inputs_that_do_not_matter(way: str, dtype: s
     given: dict[str, Any] = {"a": [[0.5], [-1.5]], "b": [0.25, 1.0, -2.0], "s": 3.0}
     whole = one(check(text, ways=way, dtypes=dtype, **given))
     part = one(check(text, ways=way, dtypes=dtype, wrt="b", **given))
-    assert whole.verdict == part.verdict == "agree"
+    assert whole.verdict in HONEST
+    assert part.verdict in HONEST
     assert len(whole.gradients) == 9
     [alone] = part.gradients
     same = next(each for each in whole.gradients if (each.along, each.input) == (alone.along, "b"))
@@ -210,3 +214,10 @@ def test_several_points_in_several_dtypes() -> None:
     run = check("x**2*y", "x=2,y=3", "x=-1,y=0.5", ways="rev-rev,fwd-fwd", dtypes="float64,float16")
     assert len(run) == 2 * 2 * 2
     assert run.verdict == "agree"
+
+
+@pytest.mark.parametrize("way", ["fwd-rev", "fwd-fwd"])
+def test_a_point_at_0_is_moved_when_it_is_asked_what_the_input_determines(way: str) -> None:
+    """The second derivative of sum(x**2) is 2 wherever x is: what torch has at 0 is not for the input to excuse."""
+    outcome = one(check("norm(x)**2", x=[0, 0], ways=way, dtypes="float64"))
+    assert outcome.verdict in (Verdict.LOSSY, Verdict.DISAGREE)

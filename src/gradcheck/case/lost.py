@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 MAX_NUMBERS = 10_000
 """Numbers of a program up to which its slopes nearby are looked at."""
-NEARBY = (*(2.0**-k for k in range(1, 8)), 0.0)
-"""What an input is multiplied by to come to the points nearby, down to 0: tails lie far out."""
+NEARBY = (*(2.0**-k for k in range(8)), 0.0)
+"""What an input is multiplied by to come to the points nearby, from itself down to 0: tails lie far out."""
 OF_TORCH = (Cause.STORED_OUTPUT, Cause.INACCURATE_OPERATION)
 """Causes that are of a single operation of torch; any other is of the formula that is made of operations."""
 
@@ -61,8 +61,8 @@ def matters(case: Case, gradient: GradientOutcome, k: int) -> str | None:
         return None
     error = abs(_float(ball.midpoint, fmt) - number)
     if error <= largest * 2.0**-fmt.precision:
-        return f"the error of {error:.2g} is below the rounding of the slopes nearby (up to {largest:.2g}): a flat tail"
-    return f"the error of {error:.2g} matters: even the slopes nearby (up to {largest:.2g}) are rounded by less"
+        return f"the error of {error:.2g} is below the rounding of the slopes nearby, up to {largest:.2g}: a flat tail"
+    return f"the error of {error:.2g} matters beside the slopes nearby, up to {largest:.2g}"
 
 
 def slopes(case: Case, name: str, k: int) -> list[float]:

@@ -30,6 +30,12 @@ class Roundings(Whole):
         """Return the program of each gradient whose rounding errors are torch's."""
         return self.case.nested.roundings(self.case.lane.way)
 
+    @property
+    def steps(self) -> dict[str, Floats]:
+        """Return how far every number of the point may be from the one that was rounded to it; directions are exact."""
+        held = {name for each in self.case.nested.directions for name in each.values()}
+        return {name: np.zeros_like(one) if name in held else one for name, one in super().steps.items()}
+
     @cached_property
     def pulled(self) -> tuple[exact.Values, str | None]:
         """Return the rounding enclosure of all gradients by reverse mode, which one program has, and what overflows."""

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from gradcheck.case.one import Case
 
 
+LEAST = float(np.finfo(np.float64).smallest_subnormal)
+
+
 class Whole:
     """What holds for every run of torch at one point; the state is what was worked out."""
 
@@ -80,11 +83,15 @@ class Whole:
         plan = self.case.plan
         return prod(plan.shapes[plan.program.output]) if plan.by_elements else self.case.points
 
+    @property
+    def steps(self) -> dict[str, Floats]:
+        """Return how far every number of the point may be from the one that was rounded to it."""
+        return {name: half_ulp(array, self.case.format) for name, array in self.case.arrays.items()}
+
     @cached_property
     def moved(self) -> list[exact.Truth]:
         """Return the exact numbers where every number of the point is half an ULP away, in a few patterns."""
-        case = self.case
-        steps = {name: half_ulp(array, case.format) for name, array in case.arrays.items()}
+        case, steps = self.case, self.steps
         if case.format.precision < 53:  # float64 holds half an ULP of all others
             points: Iterable[Any] = exact.moved_floats(case.arrays, steps, self.points)
         else:
@@ -129,13 +136,16 @@ class Whole:
 def half_ulp(array: Floats, fmt: Format) -> Floats:
     """Return half the distance from each number to the next one of the format, 0 for infinities.
 
+    Float64 has no half of its least number, which is taken itself: a step of 0 would stay at the point.
+
     >>> from gradcheck.formats import FORMATS
     >>> half_ulp(np.array([1.0, 3.0]), FORMATS["float32"]) * 2**24
     array([1., 2.])
     """
     _, exponents = np.frexp(np.where(np.isfinite(array), array, 0.0))
     top = np.where(array == 0, fmt.emin, np.maximum(exponents - 1, fmt.emin))
-    made: Floats = np.where(np.isfinite(array), np.ldexp(1.0, top - fmt.precision), 0.0)
+    half = np.maximum(np.ldexp(1.0, top - fmt.precision), LEAST)
+    made: Floats = np.where(np.isfinite(array), half, 0.0)
     return made
 
 

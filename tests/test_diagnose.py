@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import shlex
 from collections.abc import Callable
 from contextlib import redirect_stdout
@@ -404,14 +405,17 @@ def place(outcome: Outcome, blame: Blame) -> str | None:
     return None if blame.span is None else outcome.program.source[blame.span.start : blame.span.end]
 
 
+def alone(blame: Blame) -> str:
+    """Return the sentence on a cause, without who loses the digits and whether that matters, which follows it."""
+    return re.split(r"; that is (?:the formula|torch)", blame.message)[0]
+
+
 @pytest.mark.parametrize(("program", "at", "dtype", "verdict", "cause", "where", "said"), KNOWN)
 def test_the_cause_the_place_and_what_is_said(
     program: str, at: str, dtype: str, verdict: str, cause: str, where: str, said: str
 ) -> None:
     run = check(program, at, settings=Settings(dtypes=(dtype,)))
-    found = [
-        (one.value, blame.cause.value, place(outcome, blame), blame.message) for outcome, one, blame in blames(run)
-    ]
+    found = [(one.value, blame.cause.value, place(outcome, blame), alone(blame)) for outcome, one, blame in blames(run)]
     assert (verdict, cause, where, said) in found
 
 
@@ -678,7 +682,7 @@ def test_many_roundings_without_one_that_stands_out_are_said_to_add_up() -> None
     run = check("\n".join(steps), x=1, settings=Settings(dtypes=("bfloat16",)))
     [(outcome, verdict, blame)] = blames(run)
     assert (verdict, blame.cause, place(outcome, blame)) == (Verdict.LOSSY, Cause.ROUNDING, None)
-    assert blame.message == "no single operation stands out: the rounding errors of all of them add up"
+    assert alone(blame) == "no single operation stands out: the rounding errors of all of them add up"
 
 
 def test_a_backward_pass_that_is_not_deterministic_is_found_by_running_it_again() -> None:

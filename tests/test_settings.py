@@ -246,7 +246,7 @@ def test_a_row_is_whole(row: Setting) -> None:
     if row.default is not None and row.field is not None:
         value = row.read([row.default] if row.kind.form is Form.WORDS else row.default)
         own = getattr(Settings(), row.field)
-        named = {"dtypes": Settings().in_dtypes, "device": Settings().on_device}
+        named = {"dtypes": Settings().in_dtypes, "device": Settings().on_devices}
         assert value == (named[row.field] if own is None else own)
 
 

@@ -51,7 +51,7 @@ def element(gradient: GradientOutcome, k: int, output: str = "f") -> str:
     'out[0] by x[1]'
     >>> run = check("sum(x*y)", x=[1, 2], y=3, way="rev-rev")
     >>> [element(one, 1 % len(one.exact)) for one in run.gradients]
-    ['d2 f/d x[1] d x[0]', 'd2 f/d y d x[0]', 'd2 f/d x[0] d y', 'd2 f/d y d y']
+    ['d2 f/d x[1] d x[0]', 'd2 f/d y d x[1]', 'd2 f/d x[1] d y', 'd2 f/d y d y']
     """
     *before, (name, index) = steps(gradient, k)
     own = f"{name}{_index(index)}"

@@ -248,7 +248,7 @@ def expression(program: Program, shapes: Mapping[str, Shape], dtype: str) -> str
 
     >>> from gradcheck.parse import parse
     >>> expression(parse("softplus(x)"), {"x": ()}, "float64")
-    'torch.nn.functional.softplus(x)'
+    'torch.nn.functional.softplus(x, 1, 20)'
     """
     writer = _Writer(program, shapes, dtype, "cpu")
     return _written(writer.tensor(writer.write(program.layers[-1].expression)))

@@ -19,9 +19,9 @@ def contradictions(run: Run) -> Iterator[Text]:
     """Yield a line for the lanes of each order that contradict each other, at the worst place.
 
     >>> from gradcheck import check
-    >>> [line] = contradictions(check("t**p", t=2, p=0, order=2))
-    >>> print(line.plain.partition(" at ")[0])
-    rev-rev
+    >>> [line] = contradictions(check("sinc(t)", t=0.0, ways="rev-rev,fwd-rev", dtype="float64"))
+    >>> line.plain.partition(" at ")[0]
+    'rev-rev contradicts fwd-rev'
     """
     found: dict[tuple[int, str], list[Contradiction]] = {}
     for one in peers(run.leading()):

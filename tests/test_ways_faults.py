@@ -221,3 +221,9 @@ def test_a_point_at_0_is_moved_when_it_is_asked_what_the_input_determines(way: s
     """The second derivative of sum(x**2) is 2 wherever x is: what torch has at 0 is not for the input to excuse."""
     outcome = one(check("norm(x)**2", x=[0, 0], ways=way, dtypes="float64"))
     assert outcome.verdict in (Verdict.LOSSY, Verdict.DISAGREE)
+
+
+def test_a_derivative_of_another_dtype_is_judged_in_that_of_the_input() -> None:
+    """The tangent of a norm with a fraction for its order is float32 where the vector is bfloat16."""
+    outcome = one(check("norm(v, p=3/2)", v=[0.5, -1.25, 3.0], ways="fwd", dtypes="bfloat16"))
+    assert outcome.verdict in HONEST

@@ -43,7 +43,7 @@ def abreast(
             span = program.layers[-1].span
             message = f"torch has no derivative {way} here: {first_line(problem)}"
             raise LaneProblem(message, source=program.source, span=span) from problem
-        return {name: value(one) for name, one in zip(inputs, found, strict=True)}
+        return {name: value(one.to(DTYPES[dtype])) for name, one in zip(inputs, found, strict=True)}
 
 
 def _derivatives(function: Elements, given: list[torch.Tensor], way: Way, along: Sequence[int]) -> list[torch.Tensor]:

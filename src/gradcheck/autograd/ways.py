@@ -28,6 +28,8 @@ Scalar = Callable[..., torch.Tensor]
 
 MANY_TANGENTS = 16
 """Tangents from which they are pushed forward together, by vmap."""
+MAX_TOGETHER = 2**22
+"""Numbers of tangents that are pushed forward together: each has as many as the input."""
 MIN_BATCH = 2
 """Points of a batch: torch may see through a batch of one."""
 
@@ -108,7 +110,8 @@ class Derivative:
             return [self._as_floats(each, made) for each, made in found]
 
     def _as_floats(self, found: Tensors, made: torch.Tensor | None) -> Found:
-        gradients = {name: value(one) for name, one in zip(self.wrt, found, strict=True)}
+        # Forward mode of some operations leaves a half type for a wider one: what the input's dtype holds is compared.
+        gradients = {name: value(one.to(DTYPES[self.dtype])) for name, one in zip(self.wrt, found, strict=True)}
         return Found(gradients, None if made is None else value(made))
 
     def _refused(self, problem: Exception) -> LaneProblem:
@@ -232,11 +235,21 @@ def _forward(function: Scalar, tensors: Tensors, at: int) -> torch.Tensor:
     """Return the derivative by one argument, by one tangent for each of its elements."""
     moving = tensors[at]
     count = prod(moving.shape)
-    units = torch.eye(count, dtype=moving.dtype, device=moving.device).reshape(count, *moving.shape)
 
     def push(tangent: torch.Tensor) -> torch.Tensor:
         made: torch.Tensor = jvp(lambda one: function(*tensors[:at], one, *tensors[at + 1 :]), (moving,), (tangent,))[1]
         return made
 
-    rows = vmap(push)(units) if count > MANY_TANGENTS else torch.stack([push(one) for one in units])
-    return rows.reshape(moving.shape)
+    if count <= MANY_TANGENTS:
+        return torch.stack([push(one) for one in _units(moving, 0, count)]).reshape(moving.shape)
+    step = max(1, MAX_TOGETHER // count)
+    rows = [vmap(push)(_units(moving, k, min(k + step, count))) for k in range(0, count, step)]
+    return torch.cat(rows).reshape(moving.shape)
+
+
+def _units(moving: torch.Tensor, start: int, stop: int) -> torch.Tensor:
+    """Return the tangents of some elements of an argument."""
+    count = prod(moving.shape)
+    made = torch.eye(stop - start, dtype=moving.dtype, device=moving.device)
+    made = torch.nn.functional.pad(made, (start, count - stop))
+    return made.reshape(stop - start, *moving.shape)

@@ -19,13 +19,13 @@ from gradcheck.autograd import engines, numerics
 from gradcheck.case import check_program
 from gradcheck.corpus import load
 from gradcheck.errors import UsageProblem
-from gradcheck.lane import COMPILED, EAGER, ENGINES, INDUCTOR, VMAP
+from gradcheck.lane import AOT_EAGER, COMPILED, EAGER, ENGINES, INDUCTOR, VMAP
 from gradcheck.numerics import FLAGS, needed, told
 from gradcheck.outcome import Outcome, Run
 from gradcheck.parse import parse
 from gradcheck.points import parse_points
 from gradcheck.report.json import document
-from gradcheck.ways import ways
+from gradcheck.ways import Way
 
 ROOT = Path(__file__).parent.parent
 COMPILERS = (os.environ.get("CXX", "g++"), "g++", "clang++")
@@ -50,6 +50,11 @@ def variables() -> dict[str, str]:
     }
 
 
+def by(*engines: str, way: str = "rev", dtype: str = "float64", **under_test: Any) -> Settings:
+    """Return what asks for some engines in a way."""
+    return Settings(engines=engines, ways=(Way.parse(way),), dtypes=(dtype,), under_test=under_test)
+
+
 def engine(outcome: Outcome) -> str:
     return EAGER if outcome.lane is None else outcome.lane.engine
 
@@ -63,7 +68,7 @@ def by_engine(run: Run) -> dict[str, list[Outcome]]:
 
 LAB = [line for line in (ROOT / "docs" / "lab.txt").read_text("utf-8").splitlines() if line and line[0] != "#"]
 FILES = sorted((ROOT / "expressions").glob("*.toml"))[::2]
-PROGRAMS: list[tuple[str, tuple[str, ...]]] = [*((text, ("x=0.5",)) for text in LAB)]
+PROGRAMS: list[tuple[str, tuple[str, ...]]] = [(text, ("x=0.5",)) for text in LAB]
 PROGRAMS += [(one.program, one.at) for path in FILES for one in load([str(path)]).checks[:1]]
 
 
@@ -100,7 +105,7 @@ def graphs() -> int:
 
 @pytest.mark.parametrize("way", ["rev", "fwd-rev"])
 def test_many_points_and_directions_of_a_shape_take_one_compile(way: str) -> None:
-    settings = Settings(engines=("aot_eager",), ways=ways([way]), dtypes=("float64",))
+    settings = by(AOT_EAGER, way=way)
     before = graphs()
     run = check("sum(x**3)", x=[[1.0, 2.0], [3.0, 4.0]][0], settings=settings)
     run_2 = check("sum(x**3)", x=[3.0, 4.0], settings=settings)
@@ -113,17 +118,17 @@ def test_many_points_and_directions_of_a_shape_take_one_compile(way: str) -> Non
 Sine = Callable[[torch.Tensor], torch.Tensor]
 REFUSED: dict[str, tuple[Settings, str]] = {
     "a second backward pass": (
-        Settings(engines=("aot_eager",), ways=ways(["double-backward"])),
+        by(AOT_EAGER, way="double-backward"),
         "torch has no derivative double-backward by aot_eager here: "
         "torch.compile with aot_autograd does not currently support double backward",
     ),
     "Python that no compiler follows": (
-        Settings(engines=("aot_eager",), under_test={"sin": lambda x: (print(end=""), torch.sin(x))[1]}),
+        by(AOT_EAGER, sin=lambda x: (print(end=""), torch.sin(x))[1]),
         "torch has no derivative rev by aot_eager here: "
         "Dynamo does not know how to trace builtin operator `print` with argument types [] (has_kwargs True)",
     ),
     "a number read from a batch": (
-        Settings(engines=("vmap",), under_test={"sin": lambda x: torch.sin(x) if x.item() < 9 else x}),
+        by(VMAP, sin=lambda x: torch.sin(x) if x.item() < 9 else x),
         "torch could not run sin: RuntimeError: vmap: It looks like you're calling .item() on a Tensor.",
     ),
 }
@@ -146,7 +151,7 @@ def test_a_compiler_that_is_not_there_is_an_error() -> None:
     from torch._inductor import config
 
     with config.patch({"cpp.cxx": (None, "no-such-compiler"), "force_disable_caches": True}):
-        [outcome] = check("atan(x)*3", x=0.5, settings=Settings(engines=(INDUCTOR,)))
+        [outcome] = check("atan(x)*3", x=0.5, settings=by(INDUCTOR))
     assert outcome.verdict is Verdict.ERROR
     assert "C++ compiler" in (outcome.error or "")
 
@@ -156,10 +161,10 @@ def test_a_compiler_is_asked_once_what_it_refuses() -> None:
         print(end="")
         return tensors[0]
 
-    function = engines.compiled(refused, "aot_eager", "what this test compiles")
+    function = engines.compiled(refused, AOT_EAGER, "what this test compiles")
     problems = []
     for _ in range(2):
-        with pytest.raises(engines.refusals("aot_eager")) as raised:
+        with pytest.raises(engines.refusals(AOT_EAGER)) as raised:
             function((torch.ones(()),))
         problems.append(raised.value)
     assert problems[0] is problems[1]
@@ -181,9 +186,7 @@ BATCHED = {
 def test_a_batch_of_points_has_the_verdicts_of_each_point_alone(program: str, way: str) -> None:
     parsed = parse(program)
     points = parse_points(BATCHED[program], parsed.inputs)
-    found = by_engine(
-        check_program(parsed, points, Settings(engines=(EAGER, VMAP), ways=ways([way]), dtypes=("float64",)))
-    )
+    found = by_engine(check_program(parsed, points, by(EAGER, VMAP, way=way)))
     first, *_ = found.values()
     assert [one.verdict for one in found[VMAP]] == [one.verdict for one in first]
     assert all(one.error is None for one in found[VMAP])
@@ -212,7 +215,7 @@ class Doubled(torch.autograd.Function):
 
 @pytest.mark.parametrize("at", ["0.5", "0.5,1,2"])
 def test_a_wrong_rule_for_batches_is_found_by_vmap_alone(at: str) -> None:
-    settings = Settings(engines=(EAGER, VMAP), under_test={"sin": Doubled}, dtypes=("float64",))
+    settings = by(EAGER, VMAP, sin=Doubled)
     for one in check("sin(x)", at, settings=settings):
         assert one.verdict is (Verdict.AGREE if engine(one) == EAGER else Verdict.DISAGREE)
 

@@ -45,9 +45,7 @@ def nothing_is_left() -> Iterator[None]:
 
 def variables() -> dict[str, str]:
     """Return the environment, but for what pytest says in it, and what torch sets when its compiler is loaded."""
-    return {
-        name: value for name, value in os.environ.items() if not name.startswith("PYTEST") and name != engines.CACHE
-    }
+    return {name: one for name, one in os.environ.items() if "PYTEST" not in name and "TORCHINDUCTOR" not in name}
 
 
 def by(*engines: str, way: str = "rev", dtype: str = "float64", **under_test: Any) -> Settings:
@@ -254,11 +252,14 @@ def test_settings_that_decide_numbers_are_in_the_environment_and_told_where_they
     assert "matmul" not in str(usual)
 
 
-def test_what_inductor_and_cuda_make_matter_is_told_always() -> None:
+def test_what_is_overlooked_on_cuda_and_by_inductor_is_told_always() -> None:
     for device, engine in (("cpu", INDUCTOR), ("cuda", EAGER)):
-        [*flags] = (one for one in needed([f"{device}:0"], [engine]) if one.needs is not None)
-        assert flags
-        assert [*told({one.name: one.default for one in flags})] == [f"{one.name} {one.default}" for one in flags]
+        flags = needed([f"{device}:0"], [engine])
+        always = [f"{one.name} {one.default}" for one in flags if one.overlooked]
+        assert always
+        assert [*told({one.name: one.default for one in flags})] == always
+        assert [*told({one.name: "else" for one in flags})] == [f"{one.name} else" for one in flags]
+    assert [*told({one.name: one.default for one in needed(["cpu"], [EAGER])})] == []
 
 
 def test_the_defaults_of_the_table_are_torchs() -> None:

@@ -97,7 +97,7 @@ class Derivative:
 
         Raises LaneProblem where torch refuses one of them.
         """
-        with own_modes(self.device):
+        with own_modes(self.device), engines.own_compiler(self.engine):
             given = [tuple(self._leaf(point[name]) for name in self.program.inputs) for point in points]
             try:
                 found = self._batched(given) if self.engine == VMAP else [self._found(one) for one in given]

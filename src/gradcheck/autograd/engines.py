@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 import threading
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -23,8 +22,10 @@ from gradcheck.scratch import scratch
 MAX_KEPT = 64
 """Compiled functions that are kept: each is made once for all points of some shapes."""
 CACHE = "TORCHINDUCTOR_CACHE_DIR"
-"""The variable that says where compilers write; torch sets it when its compiler is loaded."""
-_CHOSEN = os.environ.get(CACHE) if "torch._dynamo" not in sys.modules else None
+"""The variable that says where compilers write; torch sets it when its compiler is loaded, for its children too."""
+_GIVEN = os.environ.get(CACHE, "")
+_CHOSEN = None if os.path.basename(_GIVEN).startswith("torchinductor_") else _GIVEN or None
+"""Where the user says they write."""
 _LOCK = threading.RLock()
 
 

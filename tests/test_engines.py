@@ -19,13 +19,13 @@ from gradcheck.autograd import engines, numerics
 from gradcheck.case import check_program
 from gradcheck.corpus import load
 from gradcheck.errors import UsageProblem
-from gradcheck.lane import COMPILED, EAGER, ENGINES, INDUCTOR, VMAP
+from gradcheck.lane import AOT_EAGER, COMPILED, EAGER, ENGINES, INDUCTOR, VMAP
 from gradcheck.numerics import FLAGS, needed, told
 from gradcheck.outcome import Outcome, Run
 from gradcheck.parse import parse
 from gradcheck.points import parse_points
 from gradcheck.report.json import document
-from gradcheck.ways import ways
+from gradcheck.ways import Way
 
 ROOT = Path(__file__).parent.parent
 COMPILERS = (os.environ.get("CXX", "g++"), "g++", "clang++")
@@ -36,18 +36,26 @@ NEEDS_COMPILER = pytest.mark.skipif(
 
 @pytest.fixture(autouse=True)
 def nothing_is_left() -> Iterator[None]:
-    """Fail a test after which threads go on, or that changed the environment for compilers."""
-    before, threads = variables(), set(threading.enumerate())
+    """Fail a test after which threads of ours go on, or that changed the environment for compilers."""
+    before, threads = variables(), running()
     yield
     assert variables() == before
-    assert set(threading.enumerate()) <= threads
+    assert running() <= threads
+
+
+def running() -> set[threading.Thread]:
+    """Return the threads, but for the one that torch keeps to look up what it was built from."""
+    return {one for one in threading.enumerate() if not one.name.startswith("ThreadPoolExecutor")}
 
 
 def variables() -> dict[str, str]:
     """Return the environment, but for what pytest says in it, and what torch sets when its compiler is loaded."""
-    return {
-        name: value for name, value in os.environ.items() if not name.startswith("PYTEST") and name != engines.CACHE
-    }
+    return {name: one for name, one in os.environ.items() if "PYTEST" not in name and "TORCHINDUCTOR" not in name}
+
+
+def by(*engines: str, way: str = "rev", dtype: str = "float64", **under_test: Any) -> Settings:
+    """Return what asks for some engines in a way."""
+    return Settings(engines=engines, ways=(Way.parse(way),), dtypes=(dtype,), under_test=under_test)
 
 
 def engine(outcome: Outcome) -> str:
@@ -63,7 +71,7 @@ def by_engine(run: Run) -> dict[str, list[Outcome]]:
 
 LAB = [line for line in (ROOT / "docs" / "lab.txt").read_text("utf-8").splitlines() if line and line[0] != "#"]
 FILES = sorted((ROOT / "expressions").glob("*.toml"))[::2]
-PROGRAMS: list[tuple[str, tuple[str, ...]]] = [*((text, ("x=0.5",)) for text in LAB)]
+PROGRAMS: list[tuple[str, tuple[str, ...]]] = [(text, ("x=0.5",)) for text in LAB]
 PROGRAMS += [(one.program, one.at) for path in FILES for one in load([str(path)]).checks[:1]]
 
 
@@ -100,7 +108,7 @@ def graphs() -> int:
 
 @pytest.mark.parametrize("way", ["rev", "fwd-rev"])
 def test_many_points_and_directions_of_a_shape_take_one_compile(way: str) -> None:
-    settings = Settings(engines=("aot_eager",), ways=ways([way]), dtypes=("float64",))
+    settings = by(AOT_EAGER, way=way)
     before = graphs()
     run = check("sum(x**3)", x=[[1.0, 2.0], [3.0, 4.0]][0], settings=settings)
     run_2 = check("sum(x**3)", x=[3.0, 4.0], settings=settings)
@@ -113,17 +121,17 @@ def test_many_points_and_directions_of_a_shape_take_one_compile(way: str) -> Non
 Sine = Callable[[torch.Tensor], torch.Tensor]
 REFUSED: dict[str, tuple[Settings, str]] = {
     "a second backward pass": (
-        Settings(engines=("aot_eager",), ways=ways(["double-backward"])),
+        by(AOT_EAGER, way="double-backward"),
         "torch has no derivative double-backward by aot_eager here: "
         "torch.compile with aot_autograd does not currently support double backward",
     ),
     "Python that no compiler follows": (
-        Settings(engines=("aot_eager",), under_test={"sin": lambda x: (print(end=""), torch.sin(x))[1]}),
+        by(AOT_EAGER, sin=lambda x: (print(end=""), torch.sin(x))[1]),
         "torch has no derivative rev by aot_eager here: "
         "Dynamo does not know how to trace builtin operator `print` with argument types [] (has_kwargs True)",
     ),
     "a number read from a batch": (
-        Settings(engines=("vmap",), under_test={"sin": lambda x: torch.sin(x) if x.item() < 9 else x}),
+        by(VMAP, sin=lambda x: torch.sin(x) if x.item() < 9 else x),
         "torch could not run sin: RuntimeError: vmap: It looks like you're calling .item() on a Tensor.",
     ),
 }
@@ -146,7 +154,7 @@ def test_a_compiler_that_is_not_there_is_an_error() -> None:
     from torch._inductor import config
 
     with config.patch({"cpp.cxx": (None, "no-such-compiler"), "force_disable_caches": True}):
-        [outcome] = check("atan(x)*3", x=0.5, settings=Settings(engines=(INDUCTOR,)))
+        [outcome] = check("atan(x)*3", x=0.5, settings=by(INDUCTOR))
     assert outcome.verdict is Verdict.ERROR
     assert "C++ compiler" in (outcome.error or "")
 
@@ -156,10 +164,10 @@ def test_a_compiler_is_asked_once_what_it_refuses() -> None:
         print(end="")
         return tensors[0]
 
-    function = engines.compiled(refused, "aot_eager", "what this test compiles")
+    function = engines.compiled(refused, AOT_EAGER, "what this test compiles")
     problems = []
     for _ in range(2):
-        with pytest.raises(engines.refusals("aot_eager")) as raised:
+        with engines.own_compiler(AOT_EAGER), pytest.raises(engines.refusals(AOT_EAGER)) as raised:
             function((torch.ones(()),))
         problems.append(raised.value)
     assert problems[0] is problems[1]
@@ -181,9 +189,7 @@ BATCHED = {
 def test_a_batch_of_points_has_the_verdicts_of_each_point_alone(program: str, way: str) -> None:
     parsed = parse(program)
     points = parse_points(BATCHED[program], parsed.inputs)
-    found = by_engine(
-        check_program(parsed, points, Settings(engines=(EAGER, VMAP), ways=ways([way]), dtypes=("float64",)))
-    )
+    found = by_engine(check_program(parsed, points, by(EAGER, VMAP, way=way)))
     first, *_ = found.values()
     assert [one.verdict for one in found[VMAP]] == [one.verdict for one in first]
     assert all(one.error is None for one in found[VMAP])
@@ -212,7 +218,7 @@ class Doubled(torch.autograd.Function):
 
 @pytest.mark.parametrize("at", ["0.5", "0.5,1,2"])
 def test_a_wrong_rule_for_batches_is_found_by_vmap_alone(at: str) -> None:
-    settings = Settings(engines=(EAGER, VMAP), under_test={"sin": Doubled}, dtypes=("float64",))
+    settings = by(EAGER, VMAP, sin=Doubled)
     for one in check("sin(x)", at, settings=settings):
         assert one.verdict is (Verdict.AGREE if engine(one) == EAGER else Verdict.DISAGREE)
 
@@ -227,6 +233,20 @@ def test_nothing_that_a_compiler_wrote_outlives_the_command(tmp_path: Path) -> N
         command, env={**os.environ, "TMPDIR": str(tmp_path)}, capture_output=True, text=True, check=False
     )
     assert (made.returncode, made.stderr) == (0, ""), made.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_folder_of_a_process_that_was_killed_goes_with_the_next(tmp_path: Path) -> None:
+    script = "from gradcheck.scratch import scratch; import os, sys; print(scratch(), flush=True); {}"
+    folders = []
+    for end in ("os.kill(os.getpid(), 9)", "os.kill(os.getpid(), 9)", "sys.exit()"):
+        made = subprocess.run(
+            [sys.executable, "-c", script.format(end)],
+            env={**os.environ, "TMPDIR": str(tmp_path)}, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        folders.append(Path(made.stdout.strip()))
+        assert folders[-1].exists() is (end != "sys.exit()")
+        assert not any(one.exists() for one in folders[:-1])
     assert list(tmp_path.iterdir()) == []
 
 
@@ -251,11 +271,14 @@ def test_settings_that_decide_numbers_are_in_the_environment_and_told_where_they
     assert "matmul" not in str(usual)
 
 
-def test_what_inductor_and_cuda_make_matter_is_told_always() -> None:
+def test_what_is_overlooked_on_cuda_and_by_inductor_is_told_always() -> None:
     for device, engine in (("cpu", INDUCTOR), ("cuda", EAGER)):
-        [*flags] = (one for one in needed([f"{device}:0"], [engine]) if one.needs is not None)
-        assert flags
-        assert [*told({one.name: one.default for one in flags})] == [f"{one.name} {one.default}" for one in flags]
+        flags = needed([f"{device}:0"], [engine])
+        always = [f"{one.name} {one.default}" for one in flags if one.overlooked]
+        assert always
+        assert [*told({one.name: one.default for one in flags})] == always
+        assert [*told({one.name: "else" for one in flags})] == [f"{one.name} else" for one in flags]
+    assert [*told({one.name: one.default for one in needed(["cpu"], [EAGER])})] == []
 
 
 def test_the_defaults_of_the_table_are_torchs() -> None:

@@ -15,13 +15,15 @@ class Flag:
     """One setting: its name, where torch has it, its default as text, and what makes it matter.
 
     ``path`` is an attribute or a function without parameters, behind the package. What matters always has no
-    ``needs``; else it is the kind of a device, or an engine, and a report says it even where it is the default.
+    ``needs``; else it is the kind of a device, or an engine. What is ``overlooked`` a report says even where it is as
+    usual.
     """
 
     name: str
     path: str
     default: str
     needs: str | None = None
+    overlooked: bool = False
 
 
 _SUM = "backends.cuda.matmul.allow_{}_reduced_precision_reduction"
@@ -29,12 +31,12 @@ _SUM = "backends.cuda.matmul.allow_{}_reduced_precision_reduction"
 FLAGS = (
     Flag("float32 matmul precision", "get_float32_matmul_precision", "highest"),
     Flag("deterministic algorithms", "are_deterministic_algorithms_enabled", "off"),
-    Flag("TF32 in matmul", "backends.cuda.matmul.allow_tf32", "off", CUDA),
+    Flag("TF32 in matmul", "backends.cuda.matmul.allow_tf32", "off", CUDA, overlooked=True),
     Flag("TF32 in cuDNN", "backends.cudnn.allow_tf32", "on", CUDA),
-    Flag("reduced precision in float16 sums", _SUM.format("fp16"), "on", CUDA),
-    Flag("reduced precision in bfloat16 sums", _SUM.format("bf16"), "on", CUDA),
+    Flag("reduced precision in float16 sums", _SUM.format("fp16"), "on", CUDA, overlooked=True),
+    Flag("reduced precision in bfloat16 sums", _SUM.format("bf16"), "on", CUDA, overlooked=True),
     Flag("float16 accumulation", "backends.cuda.matmul.allow_fp16_accumulation", "off", CUDA),
-    Flag("precision casts", "_inductor.config.emulate_precision_casts", "off", INDUCTOR),
+    Flag("precision casts", "_inductor.config.emulate_precision_casts", "off", INDUCTOR, overlooked=True),
     Flag("fast math", "_inductor.config.use_fast_math", "off", INDUCTOR),
     Flag("unsafe math in C++", "_inductor.config.cpp.enable_unsafe_math_opt_flag", "off", INDUCTOR),
     Flag("contraction in C++", "_inductor.config.cpp.enable_floating_point_contract_flag", "off", INDUCTOR),
@@ -65,7 +67,7 @@ def told(environment: Mapping[str, str]) -> Iterator[str]:
     """
     for flag in FLAGS:
         found = environment.get(flag.name)
-        if found is not None and (flag.needs is not None or found != flag.default):
+        if found is not None and (flag.overlooked or found != flag.default):
             yield f"{flag.name} {found}"
     if environment.get(FLUSHED, "kept") != "kept":
         yield f"{FLUSHED} {environment[FLUSHED]}"

@@ -131,5 +131,5 @@ def peers(outcomes: Sequence[Outcome]) -> list[Peers]:
     """
     found: dict[tuple[object, ...], list[Outcome]] = {}
     for one in outcomes:
-        found.setdefault((id(one.point), one.dtype, one.device, one.in_lane.way.order), []).append(one)
+        found.setdefault((id(one.point), one.dtype, one.in_lane.way.order), []).append(one)
     return [Peers(tuple(group)) for group in found.values()]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 import threading
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import lru_cache
 from types import FunctionType
 from typing import Any
+from unittest.mock import patch
 
 import torch
 
@@ -22,8 +22,10 @@ from gradcheck.scratch import scratch
 MAX_KEPT = 64
 """Compiled functions that are kept: each is made once for all points of some shapes."""
 CACHE = "TORCHINDUCTOR_CACHE_DIR"
-"""The variable that says where compilers write; torch sets it when its compiler is loaded."""
-_CHOSEN = os.environ.get(CACHE) if "torch._dynamo" not in sys.modules else None
+"""The variable that says where compilers write; torch sets it when its compiler is loaded, for its children too."""
+_GIVEN = os.environ.get(CACHE, "")
+_CHOSEN = None if os.path.basename(_GIVEN).startswith("torchinductor_") else _GIVEN or None
+"""Where the user says they write."""
 _LOCK = threading.RLock()
 
 
@@ -33,8 +35,7 @@ def compiled(function: Callable[..., Any], engine: str, key: Hashable) -> Callab
     The key says all that the function depends on but its tensors' numbers. What cannot be compiled as a whole is
     refused with the first call, by an exception among ``refusals``.
     """
-    with _own_compiler(engine):
-        return _compiled(_Keyed(function, key), engine, frozenset(numerics(["cpu"], [engine]).items()))
+    return _compiled(_Keyed(function, key), engine, frozenset(numerics(["cpu"], [engine]).items()))
 
 
 class _Keyed:
@@ -62,37 +63,46 @@ def _compiled(keyed: _Keyed, engine: str, flags: Hashable) -> Callable[..., Any]
     own = FunctionType(derivative.__code__.replace(), globals(), closure=derivative.__closure__)
     made = torch.compile(own, backend=engine, fullgraph=True, dynamic=False)
 
-    return _Once(made, engine).run
+    return _Once(made).run
 
 
 class _Once:
     """A compiled function; the state is why the compiler refused it, so that it is not asked again."""
 
-    def __init__(self, made: Callable[..., Any], engine: str) -> None:
-        self.made, self.engine = made, engine
+    def __init__(self, made: Callable[..., Any]) -> None:
+        self.made = made
         self.refused: Exception | None = None
 
     def run(self, *tensors: Any) -> Any:
         if self.refused is not None:
             raise self.refused
         try:
-            with _own_compiler(self.engine):
-                return self.made(*tensors)
+            return self.made(*tensors)
         except _compiler_refusal() as problem:
             self.refused = problem
             raise
 
 
 @contextmanager
-def _own_compiler(engine: str) -> Iterator[None]:
-    """Compile in this thread alone, and write nothing that stays, unless the user says where to."""
+def own_compiler(engine: str) -> Iterator[None]:
+    """Compile in this thread alone, and write nothing that stays, unless the user says where to.
+
+    What is compiled may be compiled as late as in its backward pass.
+    """
+    if engine not in COMPILED:
+        yield
+        return
     with _LOCK, ExitStack() as stack:
         stack.callback(_set, CACHE, os.environ.get(CACHE))
         _set(CACHE, _CHOSEN or str(scratch() / INDUCTOR))
         if engine == INDUCTOR:
+            import torch._inductor.codecache as written
             import torch._inductor.config
 
             stack.enter_context(torch._inductor.config.patch(compile_threads=1))
+            for name in () if _CHOSEN else ("_HEADER_DIR", "_HEADER_LOCK_DIR"):  # which torch fixes when it is loaded
+                if hasattr(written, name):
+                    stack.enter_context(patch.object(written, name, str(scratch() / name)))
         yield
 
 

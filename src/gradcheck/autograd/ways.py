@@ -97,7 +97,7 @@ class Derivative:
 
         Raises LaneProblem where torch refuses one of them.
         """
-        with own_modes(self.device):
+        with own_modes(self.device), engines.own_compiler(self.engine):
             given = [tuple(self._leaf(point[name]) for name in self.program.inputs) for point in points]
             try:
                 found = self._batched(given) if self.engine == VMAP else [self._found(one) for one in given]
@@ -138,7 +138,8 @@ class Derivative:
         moving = tuple(tuple(one) for one in self._directions())
         what = replace(self, directions=())
         program = (self.program.source, self.program.inputs, str(self.program))
-        key = (program, self.wrt, self.way, self.dtype, self.device, shapes, moving, *self.under_test.items())
+        tested = tuple((op, id(one)) for op, one in self.under_test.items())  # kept alive by what is compiled
+        key = (program, self.wrt, self.way, self.dtype, self.device, shapes, moving, tested)
         return engines.compiled(getattr(what, function.__name__), self.engine, key)
 
     def _nested(self, given: Tensors, directions: Sequence[Direction]) -> Tensors:

@@ -79,7 +79,7 @@ def _parts(run: Run, view: View, count: int) -> Iterator[object]:
     first = run.outcomes[0]
     scalar = all(not value.shape for outcome in run for value in outcome.point.values())
     scalar = scalar and all(layer.shape == () for outcome in run for layer in outcome.layers)
-    several = any(not lane.is_plain for lane in run.lanes) or any(one.jacobian for one in first.gradients)
+    several = _has_lanes(run) or any(one.jacobian for one in first.gradients)
     yield _formulas(run, scalar, view)
     if several:
         yield from lanes.tables(run, scalar, view)
@@ -245,7 +245,12 @@ def _worst(order: list[int], view: View) -> tuple[list[int], list[int]]:
 def _ways(run: Run) -> str:
     """Return the ways and engines, where any is not the plain one."""
     names = [*dict.fromkeys(map(str, run.lanes))]
-    return ", ".join(names) if any(not lane.is_plain for lane in run.lanes) else ""
+    return ", ".join(names) if _has_lanes(run) else ""
+
+
+def _has_lanes(run: Run) -> bool:
+    """Return whether there is more than the plain way, or more than one device."""
+    return any(not lane.is_plain for lane in run.lanes) or len({lane.device for lane in run.lanes}) > 1
 
 
 def _is_measured(run: Run) -> bool:

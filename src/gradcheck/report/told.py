@@ -29,7 +29,7 @@ SHOWN_BLAMES = 4
 """Kinds of bad elements for which all is shown that is known about the fault; of more, the worst ones."""
 
 
-@dataclass(slots=True)
+@dataclass(eq=False)
 class _Kind:
     """Elements of which the same is to be said, whatever their numbers; ``worst`` is the one that stands for them.
 

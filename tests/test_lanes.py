@@ -19,7 +19,7 @@ from jsonschema import Draft202012Validator
 from gradcheck import Settings, check
 from gradcheck.__main__ import run as main
 from gradcheck.batch.baseline import Known, compare_baseline, write_baseline
-from gradcheck.errors import GradcheckError, UsageProblem
+from gradcheck.errors import GradcheckError, LimitProblem, UsageProblem
 from gradcheck.formats import FORMATS
 from gradcheck.notation import element, own_place, own_shape, steps
 from gradcheck.outcome import Run
@@ -183,6 +183,13 @@ def test_a_run_of_lanes_travels_between_processes(runs: list[Run]) -> None:
             len(one.outcomes) for one in peers(run.outcomes)
         ]
         assert again.lanes == run.lanes
+
+
+def test_a_jacobian_of_too_many_elements_is_refused() -> None:
+    at = np.linspace(-1, 1, 65)
+    with pytest.raises(LimitProblem, match=r"the Jacobian has 4,225 elements; the limit \(MAX_ELEMENTS\) is 4,096"):
+        check("softmax(x, dim=0)", x=at, jacobian=True)
+    assert check("softmax(x, dim=0)", x=at[:3], jacobian=True)[0].gradients["x"].shape == (3, 3)
 
 
 def test_a_jacobian_is_of_the_first_order() -> None:

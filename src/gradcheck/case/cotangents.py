@@ -13,6 +13,7 @@ from gradcheck.case.one import Case, Floats, of_sum
 from gradcheck.case.single import at_fault
 from gradcheck.case.ways import Ways
 from gradcheck.compare import Judgement
+from gradcheck.errors import LimitProblem
 from gradcheck.formats import FORMATS, exact_text
 from gradcheck.gradients import GradientOutcome, Gradients
 from gradcheck.nested import Nested
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
     from gradcheck.plan import Plan
     from gradcheck.points import Point
 
-MAX_ROWS = 4_096
-"""Elements of a Jacobian up to which it is worked out."""
+MAX_ELEMENTS = 4_096
+"""Elements of a Jacobian up to which it is worked out, a gradient for each row of it."""
 
 
 def beside_ones(case: Case | Ways, outcome: Outcome) -> Outcome:
@@ -74,9 +75,18 @@ class Rows:
         self.case = case
 
     def run(self) -> Outcome:
-        """Return what came out of both lanes, an axis for every axis of the output before those of the inputs."""
+        """Return what came out of both lanes, an axis for every axis of the output before those of the inputs.
+
+        Raises LimitProblem for a Jacobian of more than MAX_ELEMENTS.
+        """
         plan = self.case.plan if isinstance(self.case, Case) else self.case.nested.first
         shape = plan.shapes[plan.program.output]
+        count = prod(shape) * sum(prod(plan.shapes[name]) for name in plan.wrt)
+        if shape and count > MAX_ELEMENTS:
+            raise LimitProblem(
+                f"the Jacobian has {count:,} elements; the limit (MAX_ELEMENTS) is {MAX_ELEMENTS:,}",
+                hint="without it the gradient of the sum is checked, and what a random cotangent shows",
+            )
         whole = self.case.run()
         if whole.error is not None or not shape:
             return whole

@@ -33,7 +33,6 @@ class Reporter:
     explanation: str | None = None
     nest: str | None = None
     suffixes: tuple[str, ...] = ()
-    media: str = "text/plain"
     form: Form = TEXT
     texts: bool = False
     streamed: bool = False
@@ -43,7 +42,6 @@ class Reporter:
         return {RESULTS: self.results, EXPLANATION: self.explanation, NEST: self.nest}[what]
 
 
-JSON_LINES = "application/jsonl"
 SCRIPTS = (
     "scripts: numbers unrounded, with a published schema; one document, or one line for each check; of very many "
     "elements or points the worst and the counts, with `--all` every one"
@@ -53,37 +51,37 @@ REPORTERS: dict[str, Reporter] = {
                       suffixes=("txt", "log")),
     "concise": Reporter("editors and grep: one line for each failure, beginning with file and line", "concise:write"),
     "json": Reporter(
-        SCRIPTS, "batch_json:write", nest="nest_json:write", suffixes=("json",), media="application/json", form=JSON,
+        SCRIPTS, "batch_json:write", nest="nest_json:write", suffixes=("json",), form=JSON,
         texts=True, streamed=True,
     ),
     "jsonl": Reporter(
-        SCRIPTS, "batch_json:write_lines", suffixes=("jsonl", "ndjson"), media=JSON_LINES, form=JSON,
+        SCRIPTS, "batch_json:write_lines", suffixes=("jsonl", "ndjson"), form=JSON,
         texts=True, streamed=True,
     ),
     "junit": Reporter(
         "Jenkins, GitLab and whatever else draws test results", "junit:write", suffixes=("xml",),
-        media="application/xml", form=XML,
+        form=XML,
     ),
     "github": Reporter(
         "annotations beside the lines of a pull request, and the summary of the step; the default where "
         "`GITHUB_ACTIONS` is true", "github:report", form=COMMANDS,
     ),
     "gitlab": Reporter(
-        "the code quality report of a merge request", "gitlab:write", media="application/json", form=JSON
+        "the code quality report of a merge request", "gitlab:write", form=JSON
     ),
     "sarif": Reporter(
-        "code scanning", "sarif:write", suffixes=("sarif",), media="application/sarif+json", form=JSON
+        "code scanning", "sarif:write", suffixes=("sarif",), form=JSON
     ),
     "markdown": Reporter(
         "comments and wikis", "markdown:write", "lesson.markdown:render", "nest_markdown:write",
-        ("md", "markdown"), "text/markdown",
+        ("md", "markdown"),
     ),
     "terminal": Reporter("people at a terminal", explanation="lesson.terminal:write", suffixes=("txt", "log")),
     "latex": Reporter(
-        "papers", explanation="lesson.latex:render", suffixes=("tex",), media="application/x-tex"
+        "papers", explanation="lesson.latex:render", suffixes=("tex",)
     ),
     "html": Reporter(
-        "a browser", explanation="lesson.html:render", suffixes=("html", "htm"), media="text/html", form=XML
+        "a browser", explanation="lesson.html:render", suffixes=("html", "htm"), form=XML
     ),
 }  # fmt: skip
 """What writes every format, by its name; to add one takes its file and its row."""

@@ -56,8 +56,8 @@ def matters(case: Case, gradient: GradientOutcome, k: int) -> str | None:
     place = k % max(1, case.arrays[gradient.input].size)
     if ball is None or number is None or not np.isfinite(number) or case.numbers > MAX_NUMBERS:
         return None
-    largest = max((abs(one) for one in slopes(case, gradient.input, place)), default=None)
-    if largest is None:
+    largest = max((abs(one) for one in slopes(case, gradient.input, place)), default=0.0)
+    if not largest:  # where the slope is 0 all around there is nothing to compare an error with
         return None
     error = abs(_float(ball.midpoint, fmt) - number)
     if error <= largest * 2.0**-fmt.precision:

@@ -214,3 +214,35 @@ def test_a_baseline_knows_every_lane_by_itself(tmp_path: Path) -> None:
     assert seen.unmet == ("in float32 fwd-rev eager the baseline has verdict agree, now it is disagree",)
     [same] = compare_baseline(single(checked, better), written)
     assert same.known
+
+
+STATED = [
+    ("x**3*y", {"x": 4.0, "y": 2.0}, {"x": "3*x**2*y", "y": "x**3"}, {"x": "3*x**2", "y": "x**3 + x"}),
+    ("sum(x**2*y)", {"x": [1.0, 2.0], "y": 3.0}, {"x": "2*x*y", "y": "sum(x**2)"}, {"x": "2*x*y**2", "y": "sum(x**3)"}),
+    ("sum(exp(x)*2)", {"x": [0.5, -1.0]}, {"x": "2*exp(x)"}, {"x": "exp(x)"}),
+    ("softplus(x)", {"x": 5.0}, {"x": "1/(1 + exp(-x))"}, {"x": "1 - exp(-x)"}),
+    # Torch's softplus is the identity from 20 on, which somebody who believes in log(1 + exp(x)) is told.
+    ("softplus(x)", {"x": 25.0}, {"x": "1"}, {"x": "1/(1 + exp(-x))"}),
+    ("3*x", {"x": 2.0}, {"x": "3"}, {"x": "x**3"}),
+]
+"""Programs at a point, with the first derivatives, and with such as are wrong in those of second and third order too."""
+
+
+@pytest.mark.parametrize("order", [1, 2, 3])
+@pytest.mark.parametrize(("program", "at", "right", "wrong"), STATED)
+def test_what_is_expected_is_held_against_every_order(
+    program: str, at: dict[str, object], right: dict[str, str], wrong: dict[str, str], order: int
+) -> None:
+    """A stated derivative is differentiated on; an order of which none is checked would turn what is wrong green."""
+    for stated, verdict in ((right, Verdict.AGREE), (wrong, Verdict.DISAGREE)):
+        run = check(program, at, order=order, expect=stated, dtype="float64")
+        for outcome in run:
+            found = set[Verdict]().union(*(one.stated() for one in outcome.gradients))
+            assert verdict in found, outcome.in_lane
+            assert found == {verdict} or verdict is Verdict.DISAGREE
+
+
+@pytest.mark.parametrize("other", [{"jacobian": True}, {"cotangent": "random"}])
+def test_an_expectation_is_of_the_gradient_of_the_sum_alone(other: dict[str, object]) -> None:
+    with pytest.raises(UsageProblem, match="the gradient of the output's sum"):
+        check("x**3", [4.0, 5.0], expect="x", **other)

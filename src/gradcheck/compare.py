@@ -7,7 +7,7 @@ from fractions import Fraction
 from math import inf, isfinite, isinf, log2
 from typing import NamedTuple
 
-from gradcheck.formats import Ball, Format, order
+from gradcheck.formats import Ball, Dyadic, Format, order
 from gradcheck.verdict import Verdict
 
 SLACK = 2.0**-20
@@ -109,7 +109,7 @@ def judge(ball: Ball, value: float, fmt: Format, tolerance: float, slack: float 
     It agrees when it lies within ``tolerance`` ULP of every point of the ball, and disagrees when it lies within
     ``tolerance`` of none. The ULP are those of ``Format.distance``. Below the normal range, where fewer digits are
     left, the tolerance leaves half of them. ``slack`` is added to either. Infinity, or the largest number, for what
-    the format cannot hold is an overflow.
+    the format cannot hold is an overflow, and so is infinity for what lies within the tolerance of that.
 
     >>> from gradcheck.formats import FORMATS, Dyadic
     >>> one = Ball(Dyadic(1, 0), Dyadic(1, 0))
@@ -120,9 +120,13 @@ def judge(ball: Ball, value: float, fmt: Format, tolerance: float, slack: float 
     """
     if abs(value) >= fmt.largest and exceeds(ball, fmt, 1 if value > 0 else -1):
         return Judgement(Verdict.OVERFLOW, note=too_large(fmt))
+    if isinf(value):
+        near, far = (ball.lower, ball.upper) if value > 0 else (ball.upper, ball.lower)
+        if _leaves_the_range(near, value, fmt, tolerance):
+            return Judgement(Verdict.OVERFLOW, note=all_but_too_large(fmt))
+        return None if _leaves_the_range(far, value, fmt, tolerance) else Judgement(Verdict.DISAGREE, note=not_finite(value))
     if not isfinite(value):
-        reaches = isinf(value) and fmt.round_dyadic(ball.upper if value > 0 else ball.lower) == value
-        return None if reaches else Judgement(Verdict.DISAGREE, note=not_finite(value))
+        return Judgement(Verdict.DISAGREE, note=not_finite(value))
     within = _within(ball, fmt, tolerance) + slack
     ends = fmt.distance(value, ball.lower), fmt.distance(value, ball.upper)
     if max(ends) <= within:
@@ -130,6 +134,11 @@ def judge(ball: Ball, value: float, fmt: Format, tolerance: float, slack: float 
     if min(ends) > within and not ball.contains(value):
         return Judgement(Verdict.DISAGREE, max(ends))
     return None
+
+
+def _leaves_the_range(real: Dyadic, infinity: float, fmt: Format, tolerance: float) -> bool:
+    """Return whether a number rounds to an infinity, or lies within the tolerance of it: that is the next number."""
+    return fmt.round_dyadic(real) == infinity or fmt.distance(infinity, real) <= tolerance
 
 
 def _within(ball: Ball, fmt: Format, tolerance: float) -> float:
@@ -145,6 +154,16 @@ def too_large(fmt: Format) -> str:
     'the exact number is too large for float16, whose largest number is 65504'
     """
     return f"the exact number is too large for {_range(fmt)}"
+
+
+def all_but_too_large(fmt: Format) -> str:
+    """Return in words that a number is within the tolerance of what the format cannot hold.
+
+    >>> from gradcheck.formats import FORMATS
+    >>> all_but_too_large(FORMATS["float16"])
+    'the exact number is all but too large for float16, whose largest number is 65504'
+    """
+    return f"the exact number is all but too large for {_range(fmt)}"
 
 
 def not_finite(value: float) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
-from gradcheck.compare import Judgement, Rank, not_finite, too_large
+from gradcheck.compare import Judgement, Rank, all_but_too_large, not_finite, too_large
 from gradcheck.formats import Format
 from gradcheck.ordinals import digits, distances, halves
 from gradcheck.verdict import Verdict, worst
@@ -257,7 +257,7 @@ def judged(lower: Floats, upper: Floats, values: Floats, fmt: Format, tolerance:
     with np.errstate(all="ignore"):
         _judge_finite(made, known & finite, lower, upper, values, fmt, tolerance)
     if not finite.all() or fmt.precision < 53:
-        _judge_large(made, known, lower, upper, values, fmt)
+        _judge_large(made, known, lower, upper, values, fmt, tolerance)
     return made
 
 
@@ -284,7 +284,9 @@ def _within(low: Floats, high: Floats, fmt: Format, tolerance: float) -> Floats 
     return np.where(digits(middle, fmt) == fmt.precision, tolerance, np.minimum(tolerance, halves(middle, fmt)))
 
 
-def _judge_large(made: Judgements, known: Truths, lower: Floats, upper: Floats, values: Floats, fmt: Format) -> None:
+def _judge_large(
+    made: Judgements, known: Truths, lower: Floats, upper: Floats, values: Floats, fmt: Format, tolerance: float
+) -> None:
     """Judge what is at the end of the range, or no number, where the exact number is known to be within or beyond."""
     sign = np.where(values > 0, 1.0, -1.0)
     near, far = (np.where(sign > 0, a, -b) for a, b in ((lower, upper), (upper, lower)))
@@ -293,8 +295,21 @@ def _judge_large(made: Judgements, known: Truths, lower: Floats, upper: Floats, 
     beyond = known & (np.abs(values) >= fmt.largest) & (near >= least)
     if beyond.any():
         made.put(beyond, Verdict.OVERFLOW, np.nan, too_large(fmt))
-    reached = np.isinf(values) & (far >= least)
+    large = known & np.isinf(values) & ~beyond
+    within, reached = (np.zeros_like(large) for _ in range(2))
+    within[large] = _from_infinity(near[large], fmt)[1] <= tolerance
+    reached[large] = (far[large] >= least) | (_from_infinity(far[large], fmt)[0] <= tolerance)
+    if within.any():
+        made.put(within, Verdict.OVERFLOW, np.nan, all_but_too_large(fmt))
     wrong = known & ~np.isfinite(values) & ~beyond & ~reached
     for value in np.unique(values[wrong]).tolist():
         which = wrong & (np.isnan(values) if isnan(value) else values == value)
         made.put(which, Verdict.DISAGREE, np.nan, not_finite(value))
+
+
+def _from_infinity(reals: Floats, fmt: Format) -> tuple[Floats, Floats]:
+    """Return bounds, in ULP, of how far below infinity finite numbers are, which is the number after the largest."""
+    low, high = distances(np.full_like(reals, fmt.largest), reals, fmt)
+    below = reals <= fmt.largest
+    upper = np.where(below, 1 + high, 1 - low)
+    return np.where(below, 1 + low, 1 - high), np.where(high == 0, upper, np.nextafter(upper, np.inf))

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 from gradcheck.differentiate import along, direction, pull_back, push_forward
+from gradcheck.kernels import ZERO
 from gradcheck.lower import Core, lower
 from gradcheck.plan import Plan
-from gradcheck.program import Shape
+from gradcheck.program import Layer, Shape
 from gradcheck.ways import FORWARD, REVERSE, Way
 
 
@@ -39,7 +40,14 @@ class Nested:
         for held in self.directions:
             core = lower(program, shapes, nodes=True, shared=True)
             program, shapes = along(pull_back(core, self.first.wrt, guarded=True), held)
-        return Plan.make(program, shapes, self.first.wrt)
+        return replace(Plan.make(program, shapes, self.first.wrt), expect=dict(self._expected()))
+
+    def _expected(self) -> Iterator[tuple[str, Core]]:
+        """Yield what the user expects of each first derivative, differentiated along the directions as well."""
+        for name, core in self.first.expect.items():
+            for held in self.directions:
+                core = _tangent(core, held)
+            yield name, core
 
     def roundings(self, way: Way) -> dict[str, tuple[Core, str]]:
         """Return for each input a program whose rounding errors are torch's in one way, with the layer of its gradient.
@@ -80,6 +88,16 @@ class Nested:
                 program, shapes = along(pulled, held)
                 core = _again(replace(pulled.core, program=program), shapes)
         return core
+
+
+def _tangent(core: Core, held: Mapping[str, str]) -> Core:
+    """Return the derivative of a core program along a direction, element by element."""
+    pushed = push_forward(core, {name: tangent for name, tangent in held.items() if name in core.shapes})
+    output = f"t_{core.program.output}_along"
+    layer = Layer(output, pushed.tangents.get(core.program.output, ZERO))
+    program = replace(pushed.program, layers=(*pushed.program.layers, layer), outputs=(output,))
+    shapes = {**pushed.core.shapes, output: core.shapes[core.program.output]}
+    return replace(pushed.core, program=program, shapes=shapes)
 
 
 def _again(core: Core, shapes: Mapping[str, Shape]) -> Core:

@@ -9,7 +9,7 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gradcheck.errors import NameProblem, UsageProblem
+from gradcheck.errors import NameProblem, Option, UsageProblem
 from gradcheck.formats import FORMATS, dtype_name
 from gradcheck.lane import EAGER, ENGINES, Lane
 from gradcheck.ways import MAX_ORDER, PLAIN, Way, nestings, ways
@@ -153,6 +153,12 @@ class Settings:
             )
         if self.cotangent not in (None, ONES, RANDOM) and not self.cotangent.startswith("@"):
             raise UsageProblem(f"unknown cotangent {self.cotangent!r}", hint="it is ones, random, or @ and a file")
+        if self.expect and (self.jacobian or self.cotangent not in (None, ONES)):
+            other = Option("jacobian") if self.jacobian else Option("cotangent", str(self.cotangent))
+            raise UsageProblem(
+                ("what is expected is the gradient of the output's sum, and ", other, " checks another"),
+                hint="check each of them by itself",
+            )
 
     def resolved(self, program: Program) -> Settings:
         """Return the settings for one program, where what is under test goes by the operations' own names.

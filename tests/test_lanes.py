@@ -225,7 +225,7 @@ STATED = [
     ("softplus(x)", {"x": 25.0}, {"x": "1"}, {"x": "1/(1 + exp(-x))"}),
     ("3*x", {"x": 2.0}, {"x": "3"}, {"x": "x**3"}),
 ]
-"""Programs at a point, with the first derivatives, and with such as are wrong in those of second and third order too."""
+"""Programs at a point, with the first derivatives, and with such as are wrong in every order up to the third."""
 
 
 @pytest.mark.parametrize("order", [1, 2, 3])

@@ -124,7 +124,8 @@ def judge(ball: Ball, value: float, fmt: Format, tolerance: float, slack: float 
         near, far = (ball.lower, ball.upper) if value > 0 else (ball.upper, ball.lower)
         if _leaves_the_range(near, value, fmt, tolerance):
             return Judgement(Verdict.OVERFLOW, note=all_but_too_large(fmt))
-        return None if _leaves_the_range(far, value, fmt, tolerance) else Judgement(Verdict.DISAGREE, note=not_finite(value))
+        if _leaves_the_range(far, value, fmt, tolerance):
+            return None
     if not isfinite(value):
         return Judgement(Verdict.DISAGREE, note=not_finite(value))
     within = _within(ball, fmt, tolerance) + slack

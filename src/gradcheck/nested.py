@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, reduce
 
 from gradcheck.differentiate import along, direction, pull_back, push_forward
 from gradcheck.kernels import ZERO
@@ -45,9 +45,7 @@ class Nested:
     def _expected(self) -> Iterator[tuple[str, Core]]:
         """Yield what the user expects of each first derivative, differentiated along the directions as well."""
         for name, core in self.first.expect.items():
-            for held in self.directions:
-                core = _tangent(core, held)
-            yield name, core
+            yield name, reduce(_tangent, self.directions, core)
 
     def roundings(self, way: Way) -> dict[str, tuple[Core, str]]:
         """Return for each input a program whose rounding errors are torch's in one way, with the layer of its gradient.

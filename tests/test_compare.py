@@ -253,7 +253,7 @@ def test_what_rounds_to_the_largest_number_is_no_overflow(fmt: Format) -> None:
     assert not any(exceeds(one, fmt, -1) for one in (below, above))
     assert verdict(judge(below, inf, fmt, 1 / 4)) == "disagree"
     assert verdict(judge(below, inf, fmt, 1)) == verdict(judge(point(fmt.largest), inf, fmt, 1)) == "overflow"
-    assert verdict(judge(point(below_it), inf, fmt, 1)) == verdict(judge(below, -inf, fmt, 1)) == "disagree"
+    assert verdict(judge(point(float(below_it)), inf, fmt, 1)) == verdict(judge(below, -inf, fmt, 1)) == "disagree"
     assert verdict(judge(below, fmt.largest, fmt, TOLERANCE)) == "agree"
     assert verdict(judge(above, inf, fmt, TOLERANCE)) == "overflow"
     assert judge(Ball(*hair), inf, fmt, 1 / 4) is None  # some points of it round to infinity, some do not

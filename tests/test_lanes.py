@@ -11,6 +11,7 @@ from dataclasses import replace
 from itertools import product
 from math import isnan, prod
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -243,6 +244,6 @@ def test_what_is_expected_is_held_against_every_order(
 
 
 @pytest.mark.parametrize("other", [{"jacobian": True}, {"cotangent": "random"}])
-def test_an_expectation_is_of_the_gradient_of_the_sum_alone(other: dict[str, object]) -> None:
+def test_an_expectation_is_of_the_gradient_of_the_sum_alone(other: dict[str, Any]) -> None:
     with pytest.raises(UsageProblem, match="the gradient of the output's sum"):
         check("x**3", [4.0, 5.0], expect="x", **other)

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from gradcheck.functions import OPERATORS, TABLE, WHERE, Composite, Elementwise
 from gradcheck.functions.tensor import numpy_key
-from gradcheck.program import Call, Param
+from gradcheck.program import RESULT, Call, Param
 
 MAX_INT = 2**63 - 1
 """Whole numbers beyond this are floats to torch: people write 1e30."""
@@ -32,6 +32,9 @@ class Host(Protocol):
 
     def bound(self, value: Any) -> Any:
         """Return a plain number as it is, or infinite where torch would refuse it: it is beyond the dtype."""
+
+    def whole(self, value: Any) -> Any:
+        """Return whole numbers, one or nested in tuples, as a tensor of int64."""
 
 
 def function(op: str, m: Any) -> Callable[..., Any]:
@@ -53,15 +56,42 @@ def arguments(op: str, args: list[Any], host: Host) -> list[Any]:
     row = TABLE[op]
     if isinstance(row, Elementwise) and row.bounds and not any(map(host.is_tensor, args[1:])):
         return [host.tensor(args[0]), *map(host.bound, args[1:])]  # torch.clamp does not mix numbers and tensors
+    if isinstance(row, Composite):
+        return [_argument(row, name, value, host) for name, value in zip(_names(row, args), args, strict=True)]
     return list(map(host.tensor, args))
+
+
+def _names(row: Composite, args: list[Any]) -> tuple[str, ...]:
+    return row.args if len(row.args) == len(args) else row.args * len(args)
+
+
+def _argument(row: Composite, name: str, value: Any, host: Host) -> Any:
+    if name in row.masks:
+        return host.truth(value)
+    if name in row.optional and not host.is_tensor(value) and value == row.optional[name]:
+        return None
+    return host.tensor(value)
 
 
 def keywords(node: Call, host: Host) -> dict[str, Any]:
     """Return the params of a call as torch takes them."""
-    row, params = TABLE[node.op], {name: param(name, value) for name, value in node.params}
+    row, params = TABLE[node.op], {name: param(name, value) for name, value in node.params if name != RESULT}
     if isinstance(row, Composite) and row.bounds:
         return {name: host.bound(value) for name, value in params.items()}
+    if isinstance(row, Composite) and row.indices:
+        return {name: host.whole(value) if name in row.indices else value for name, value in params.items()}
     return params
+
+
+def picked(node: Call, made: Any) -> Any:
+    """Return the result that a call means, of a function that returns several.
+
+    >>> from gradcheck.program import call
+    >>> picked(call("chunk", result=1), (0.5, 2.0)), picked(call("sin"), 2.0)
+    (2.0, 2.0)
+    """
+    result = node.param(RESULT)
+    return made if result is None else made[result]
 
 
 def param(name: str, value: Param) -> Any:

@@ -10,12 +10,31 @@ from typing import TypeVar
 
 from gradcheck.errors import Span
 
+RESULT = "result"
+"""The param of a call that says which of several results is meant, counted from 0."""
 NOWHERE = Span(0, 0)
 """The span of a node that the user did not type."""
 
 T = TypeVar("T")
 Shape = tuple[int, ...]
-Param = bool | int | Fraction | str | None | slice | tuple["Param", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """Whole numbers that an input holds, as a static argument: every point has its own.
+
+    >>> from gradcheck.parse import parse
+    >>> parse("x[t]").indices
+    ('t',)
+    """
+
+    name: str
+
+    def __str__(self) -> str:
+        return self.name
+
+
+Param = bool | int | Fraction | str | None | slice | Given | tuple["Param", ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,6 +97,8 @@ class Layer:
 class Program:
     """Named inputs, layers in order, and the names of the outputs; ``source`` is the text that spans point into.
 
+    ``masks`` are inputs that stand for conditions alone: they hold where a number is not 0.
+
     >>> from gradcheck.parse import parse
     >>> made = parse("y = a*x; sin(y)")
     >>> made.inputs, [one.name for one in made.layers], made.output
@@ -90,11 +111,29 @@ class Program:
     layers: tuple[Layer, ...]
     outputs: tuple[str, ...]
     source: str = ""
+    masks: tuple[str, ...] = ()
+
+    @property
+    def tracked(self) -> tuple[str, ...]:
+        """Return the inputs that are differentiated by where nothing else is asked: neither masks nor indices.
+
+        >>> from gradcheck.parse import parse
+        >>> parse("where(m, x[t], 0)").tracked
+        ('x',)
+        """
+        return tuple(name for name in self.inputs if name not in (*self.masks, *self.indices))
 
     @property
     def output(self) -> str:
         """Return the only output, or the last one."""
         return self.outputs[-1]
+
+    @property
+    def indices(self) -> tuple[str, ...]:
+        """Return the inputs that hold whole numbers, which are static arguments of operations."""
+        found = (name for layer in self.layers for part in postorder(layer.expression) if isinstance(part, Call)
+                 for _, value in part.params for name in given(value))  # fmt: skip
+        return tuple(dict.fromkeys(found))
 
     def text(self, name: str) -> str:
         """Return the text of one layer's expression."""
@@ -102,6 +141,19 @@ class Program:
 
     def __str__(self) -> str:
         return "\n".join(f"{layer.name} = {to_text(layer.expression)}" for layer in self.layers)
+
+
+def given(value: Param) -> Iterator[str]:
+    """Yield the inputs that a static argument reads.
+
+    >>> list(given((0, Given("t"))))
+    ['t']
+    """
+    if isinstance(value, Given):
+        yield value.name
+    elif isinstance(value, tuple):
+        for one in value:
+            yield from given(one)
 
 
 def postorder(node: Node) -> Iterator[Node]:
@@ -354,8 +406,10 @@ def _call_text(node: Call, args: list[Written]) -> Written:
     parts = [text for text, _ in args]
     if node.op in ("cat", "stack"):
         parts = [f"[{', '.join(parts)}]"]
-    parts += [f"{key}={_dim_text(key, value)}" for key, value in node.params if (key, value) != ("keepdim", False)]
-    return f"{node.op}({', '.join(parts)})", ATOM
+    shown = [(key, value) for key, value in node.params if (key, value) != ("keepdim", False) and key != RESULT]
+    parts += [f"{key}={_dim_text(key, value)}" for key, value in shown]
+    result = node.param(RESULT)
+    return f"{node.op}({', '.join(parts)}){'' if result is None else f'[{result}]'}", ATOM
 
 
 def _operator_text(op: str, left: tuple[str, int], right: tuple[str, int]) -> tuple[str, int]:
@@ -397,6 +451,8 @@ def _key_text(key: Param) -> str:
 
 
 def _key_item_text(item: Param) -> str:
+    if isinstance(item, Given):
+        return item.name
     if isinstance(item, tuple):
         return f"[{', '.join(map(param_text, item))}]"
     return "..." if item == "..." else param_text(item)

@@ -15,7 +15,7 @@ import numpy as np
 
 from gradcheck.compare import Rank
 from gradcheck.constants import by_python
-from gradcheck.dispatch import arguments, function, keywords
+from gradcheck.dispatch import arguments, function, keywords, picked
 from gradcheck.errors import GradcheckError, printable
 from gradcheck.formats import FORMATS, exact_text
 from gradcheck.functions import CONSTANTS
@@ -333,7 +333,7 @@ class _Writer:
         if by_python(node.op, (not self.is_tensor(one) for one in args)):
             return _numbers_alone(node.op, args)
         given = [_Code(one.text) if isinstance(one, _Arithmetic) else one for one in arguments(node.op, args, self)]
-        return function(node.op, torch)(*given, **keywords(node, self))
+        return picked(node, function(node.op, torch)(*given, **keywords(node, self)))
 
     def is_tensor(self, value: Any) -> bool:
         """Tell whether a value is the code of a tensor."""
@@ -352,6 +352,10 @@ class _Writer:
         if isinstance(value, _Code):
             return value
         return _Code("torch").tensor(value, dtype=_Code(f"torch.{self.dtype}"), **self.place)
+
+    def whole(self, value: Any) -> Any:
+        """Return code that is a tensor of whole numbers."""
+        return _Code("torch").tensor(value, **self.place)
 
     def truth(self, value: Any) -> Any:
         """Return code that is a condition."""

@@ -14,7 +14,7 @@ from gradcheck.autograd.tensors import TORCH_ERRORS, first_line, python, scalar
 from gradcheck.autograd.tested import run
 from gradcheck.autograd.trace import Step, edge, plain, step
 from gradcheck.constants import by_python
-from gradcheck.dispatch import arguments, keywords
+from gradcheck.dispatch import arguments, keywords, picked
 from gradcheck.errors import LaneProblem
 from gradcheck.functions import CONSTANTS
 from gradcheck.program import Call, Node, Program, fold
@@ -82,7 +82,7 @@ class Lane:
         given, params = arguments(node.op, args, self), keywords(node, self)
         tested = self.tested(node.op)
         if tested is None:
-            return function(node.op)(*given, **params)
+            return picked(node, function(node.op)(*given, **params))
         return run(node, tested, given, params, self.mismatches.append)
 
     def tested(self, op: str) -> Callable[..., Any] | None:
@@ -108,6 +108,10 @@ class Lane:
         if isinstance(value, torch.Tensor):
             return value
         return torch.tensor(value, dtype=self.dtype, device=self.device)
+
+    def whole(self, value: Any) -> torch.Tensor:
+        """Return whole numbers as a tensor."""
+        return torch.tensor(value, device=self.device)
 
     def truth(self, value: Any) -> torch.Tensor:
         """Return a condition as a tensor."""

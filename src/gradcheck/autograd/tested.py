@@ -12,6 +12,7 @@ from gradcheck.autograd.operations import function
 from gradcheck.autograd.record import Mismatch
 from gradcheck.autograd.tensors import TORCH_ERRORS, first_line
 from gradcheck.autograd.trace import functions
+from gradcheck.dispatch import picked
 from gradcheck.functions.params import shape_text
 from gradcheck.program import Call
 
@@ -29,12 +30,12 @@ def run(node: Call, tested: Callable[..., Any], args: list[Any], params: dict[st
     the one of torch's function, or has as many elements, becomes that one. Each is put down with ``note``.
     Raises what torch raises, RuntimeError for whatever the callable raises, TypeError where nothing goes on.
     """
-    made = _called(node.op, tested, args, params)
+    made = picked(node, _called(node.op, tested, args, params))
     if not isinstance(made, torch.Tensor):
         raise TypeError(f"the callable under test returned {type(made).__name__}, and a tensor is needed")
     for one in functions(made, args, MAX_WATCHED):
         _watch(one, node, note)
-    wanted = _wanted(node.op, args, params)
+    wanted = _wanted(node, args, params)
     return made if wanted is None else _fitted(made, wanted, _device(args), node, note)
 
 
@@ -63,11 +64,11 @@ def _positional(owner: type[torch.autograd.Function], args: Sequence[Any], param
 # --- the value --------------------------------------------------------------------------------------
 
 
-def _wanted(op: str, args: list[Any], params: dict[str, Any]) -> torch.Tensor | None:
+def _wanted(node: Call, args: list[Any], params: dict[str, Any]) -> torch.Tensor | None:
     """Return torch's own result without its numbers, None where torch cannot tell."""
     shapes = [one.detach().to("meta") if isinstance(one, torch.Tensor) else one for one in args]
     try:
-        made = function(op)(*shapes, **params)
+        made = picked(node, function(node.op)(*shapes, **params))
     except TORCH_ERRORS:
         return None
     return made if isinstance(made, torch.Tensor) else None

@@ -24,7 +24,8 @@ from gradcheck.nested import Nested
 from gradcheck.outcome import LEADING, Outcome, Run
 from gradcheck.plan import Plan
 from gradcheck.points import Point, parse_points, to_value
-from gradcheck.program import Program, Shape
+from gradcheck.points.held import grouped
+from gradcheck.program import Program
 from gradcheck.settings import ONES, Settings
 from gradcheck.verdict import failing
 from gradcheck.weighing import random_cotangent
@@ -80,16 +81,13 @@ def inquired(case: Case | Ways | Rows, outcome: Outcome, search: Search) -> Outc
 
 def examined(program: Program, points: Sequence[Point], settings: Settings) -> Many:
     """Return the outcomes of a program at its points, all points of the same shapes at once."""
-    wrt = program.inputs if settings.wrt is None else settings.wrt
-    by_shapes: dict[tuple[tuple[str, Shape], ...], list[int]] = {}
-    for i, point in enumerate(points if program.inputs else ()):
-        by_shapes.setdefault(tuple((name, value.shape) for name, value in point.items()), []).append(i)
     parts: list[Group] = []
     lanes = settings.lanes
     count = len(lanes)
     groups, places = (np.zeros((len(points) if program.inputs else 0, count), dtype=np.intp) for _ in range(2))
-    for shapes, at in by_shapes.items():
-        plan = Plan.make(program, dict(shapes), wrt, settings.expect)
+    for held, shapes, at in grouped(program, points if program.inputs else ()):
+        wrt = held.tracked if settings.wrt is None else settings.wrt
+        plan = Plan.make(held, shapes, wrt, settings.expect)
         groups[at] = np.arange(len(parts), len(parts) + count)
         places[at] = np.arange(len(at))[:, None]
         some = points if len(at) == len(points) else [points[i] for i in at]

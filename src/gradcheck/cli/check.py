@@ -109,7 +109,7 @@ def _look(text: str, settings: Settings) -> None:
         return
     from gradcheck.report.sketch import sketch
 
-    lines = sketch(program, settings.wrt or program.inputs)
+    lines = sketch(program, settings.wrt or program.tracked)
     if lines is not None:
         print("\n".join(lines))
         raise typer.Exit(Exit.PASS)
@@ -125,14 +125,15 @@ def _run(text: str, at: Sequence[str], settings: Settings) -> Run:
     from gradcheck.expect import expectations
     from gradcheck.lower import lower
     from gradcheck.points import parse_points
+    from gradcheck.points.held import grouped
     from gradcheck.verdict import failing
 
     failing(settings.assertion, settings.allow)
     wanted = at or not settings.boundaries
     points = parse_points(at, program.inputs, seed=settings.seed) if wanted else []
-    for shapes in {tuple((name, one.shape) for name, one in point.items()) for point in points}:
-        lower(program, dict(shapes))
-        expectations(settings.expect, settings.wrt or program.inputs, program, dict(shapes))
+    for held, shapes, _ in grouped(program, points):
+        lower(held, shapes)
+        expectations(settings.expect, settings.wrt or held.tracked, held, shapes)
     from gradcheck.case import check_program
 
     gc.freeze()  # what the libraries made stays for good: no collection needs to look at it

@@ -7,12 +7,13 @@ from dataclasses import dataclass, field, replace
 
 from gradcheck.corpus.definitions import Definitions, Expansion, expand
 from gradcheck.corpus.limits import Allowance
-from gradcheck.errors import GradcheckError, NameProblem, ShapeProblem, UsageProblem
+from gradcheck.errors import GradcheckError, NameProblem, PointProblem, ShapeProblem, UsageProblem
 from gradcheck.expect import expectations
 from gradcheck.functions.params import shape_text
 from gradcheck.lower import lower
 from gradcheck.parse import parse
 from gradcheck.points import Files, Point, assigned_constants, parse_points
+from gradcheck.points.held import grouped
 from gradcheck.program import Program, Shape
 from gradcheck.settings import Settings
 
@@ -60,9 +61,12 @@ class Trial:
         def refuse_there(error: GradcheckError, key: str) -> None:
             refuse(expansion.relocated(error), key)
 
-        for shapes in {tuple((name, value.shape) for name, value in point.items()) for point in points}:
-            if not self._fits(draft, program, dict(shapes), refuse_there):
-                break
+        try:
+            for held, shapes, _ in grouped(program, points):
+                if not self._fits(draft, held, shapes, refuse_there):
+                    break
+        except PointProblem as error:
+            refuse(error, "at")
         return draft
 
     def _program(self, draft: Draft) -> tuple[Expansion, Program]:
@@ -137,7 +141,7 @@ class Trial:
 
 
 def _check_gradient(draft: Draft, program: Program, shapes: Shapes) -> None:
-    wrt = draft.settings.wrt or program.inputs
+    wrt = draft.settings.wrt or program.tracked
     if set(wrt) <= set(program.inputs):
         expectations(draft.settings.expect, wrt, program, shapes)
 

@@ -26,6 +26,7 @@ from gradcheck.explanation.tracking import tracking
 from gradcheck.outcome import Outcome, Run
 from gradcheck.plan import Plan
 from gradcheck.points import Point
+from gradcheck.points.held import grouped
 from gradcheck.program import Call, Program, names
 from gradcheck.settings import Settings, names_of
 from gradcheck.verdict import failing
@@ -64,9 +65,13 @@ def explain_program(
     settings = settings.resolved(program)
     if settings.on_device != "cpu":
         check_device(settings.on_device)
-    wrt = _tracked(program, settings, freeze)
     if not points or not program.inputs:
         raise UsageProblem("there is no input to differentiate by: a constant has nothing to explain")
+    parts = list(grouped(program, points))
+    if len(parts) > 1 and program.indices:
+        raise UsageProblem("points with other indices are other programs, and are not added up")
+    program = parts[0][0]
+    wrt = _tracked(program, settings, freeze)
     if len(points) > 1 and not accumulate:
         raise UsageProblem(
             f"{len(points)} points are given, and one is explained at a time",
@@ -95,7 +100,7 @@ def _tracked(program: Program, settings: Settings, freeze: Sequence[str]) -> tup
     replace(settings, wrt=tuple(freeze)).validate(program.inputs)
     if len(settings.in_dtypes) > 1:
         raise UsageProblem("one dtype is explained at a time")
-    wrt = program.inputs if settings.wrt is None else settings.wrt
+    wrt = program.tracked if settings.wrt is None else settings.wrt
     return tuple(name for name in wrt if name not in freeze)
 
 

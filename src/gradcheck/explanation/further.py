@@ -40,7 +40,7 @@ def further(
         ways = tuple(way for way in asked if way.order == order)
         if order == 1 and all(way.is_plain for way in ways):
             continue
-        chosen = replace(settings, ways=ways, order=None, wrt=None if plan.wrt == plan.program.inputs else plan.wrt)
+        chosen = replace(settings, ways=ways, order=None, wrt=None if plan.wrt == plan.program.tracked else plan.wrt)
         run = check_program(plan.program, [point], chosen)
         derivations: tuple[Derivation, ...] = ()
         while len(steps) > 0 and steps[0][0] < order:

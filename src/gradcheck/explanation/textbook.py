@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property, reduce
 from math import prod
 
@@ -201,8 +202,7 @@ def _norm(use: Use, norm: Node) -> Node:
         return sign
     if p == "inf":
         return call(WHERE, call("eq", size, norm), sign, number(0))
-    assert not isinstance(p, str | tuple | slice)
-    assert p is not None
+    assert isinstance(p, int | Fraction)
     return call("mul", sign, call("pow", call("div", size, norm), number(p - 1)))
 
 

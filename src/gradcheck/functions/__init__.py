@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any
 
-from gradcheck.functions import choices, composite, conditions, elementwise, tensor
+from gradcheck.functions import choices, composites, conditions, elementwise, tensor
 from gradcheck.functions.choices import BEHIND, DETACH, GUARD, MASK, PATCH, WHERE, Choice, Constant
 from gradcheck.functions.conditions import COMPARISONS, OPERATORS, OPPOSITE, Condition
 from gradcheck.functions.rows import Composite, Elementwise, Row, Tensor
@@ -15,7 +15,7 @@ from gradcheck.functions.sums import Accumulation
 
 ELEMENTWISE = {row.name: row for row in elementwise.ROWS}
 TENSOR = {row.name: row for row in tensor.ROWS}
-COMPOSITE = {row.name: row for row in composite.ROWS}
+COMPOSITE = {row.name: row for row in composites.ROWS}
 CONDITIONS = {row.name: row for row in conditions.ROWS}
 CHOICES = {row.name: row for row in choices.CHOICE_ROWS}
 CONSTANTS = {row.name: row for row in choices.CONSTANT_ROWS}

@@ -143,6 +143,11 @@ class Composite:
     ``accumulation``, and ``pulled`` those whose cotangents it so computes on the way back; the last line is ``out``.
     ``adds`` says that errors grow in it by cancellation, ``bounds`` that its params are bounds, which torch refuses where
     the dtype cannot hold them.
+    ``order`` is that of torch's positional arguments where it is not the tensors first.
+    ``optional`` gives for each tensor that need not be given the number that stands for it in the definition; torch gets
+    None. ``masks`` names the arguments that are conditions, and ``indices`` the params that hold whole numbers, which
+    may be the name of an input. A function of several results has ``results``: their names, or one name with a star for
+    a list of any length. A definition gets as ``result`` which of them is wanted, counted from 0.
 
     >>> from gradcheck.functions import lookup
     >>> lookup("silu").definition
@@ -163,6 +168,11 @@ class Composite:
     adds: bool = False
     bounds: bool = False
     defaults: dict[str, Param] = field(default_factory=dict)
+    order: tuple[str, ...] = ()
+    optional: dict[str, int] = field(default_factory=dict)
+    masks: tuple[str, ...] = ()
+    indices: tuple[str, ...] = ()
+    results: tuple[str, ...] = ()
     torch: Callable[..., Any] | None = None
     summary: str = ""
 

@@ -55,6 +55,7 @@ def required(op: str) -> frozenset[str]:
         return frozenset({"x"})
     row = TABLE[op]
     rule = getattr(row, "canonical", None) or getattr(row, "definition", None)
+    args = [one for one in args if one not in getattr(row, "optional", ())]
     if not callable(rule):
         return frozenset(args)
     demanded = inspect.signature(rule).parameters

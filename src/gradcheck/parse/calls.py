@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import re
 from collections.abc import Sequence
+from dataclasses import replace
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from gradcheck import functions
 from gradcheck.errors import NameProblem, Span
-from gradcheck.functions import PARAM_ALIASES, WHERE
+from gradcheck.functions import COMPOSITE, PARAM_ALIASES, TABLE, WHERE, Composite
 from gradcheck.functions.signatures import required, resolve, signature
-from gradcheck.parse.params import is_prefix, param
-from gradcheck.program import Call, Node, Param
+from gradcheck.parse.params import indices, is_prefix, param
+from gradcheck.program import RESULT, Call, Node, Number, Param
 
 if TYPE_CHECKING:
     from gradcheck.parse.reader import Reader
+
+
+WHOLE = frozenset({"indices"})
+"""Results that hold whole numbers."""
 
 
 def function(reader: Reader, node: ast.Call, depth: int) -> Node:
@@ -31,7 +38,49 @@ def function(reader: Reader, node: ast.Call, depth: int) -> Node:
         raise _unknown_function(reader, name, place, node)
     given: list[ast.expr] = [*([receiver] if receiver is not None else []), *node.args]
     arguments = _Arguments(reader, node, name, op, given, depth + 1)
-    return arguments.call()
+    made = arguments.call()
+    results = getattr(TABLE[op], "results", ())
+    if results and not isinstance(node, _Chosen):
+        shown = f"{name}(...)[0]"
+        hint = f"write {shown}" if "*" in results[0] else f"{shown} is {results[0]}"
+        raise reader.fail(f"{name} returns several tensors", node, f"{hint}; or a, b = {name}(...)")
+    return made
+
+
+class _Chosen(ast.Call):
+    """A call of which one result is chosen."""
+
+
+def chosen_result(reader: Reader, node: ast.Subscript, depth: int) -> Node | None:
+    """Return one of the results of a call, as in ``chunk(x, 2)[0]``; None where a function has one result."""
+    if not isinstance(node.value, ast.Call) or not (results := _results(node.value)):
+        return None
+    index = param(reader, node.slice)
+    if not isinstance(index, int) or isinstance(index, bool):
+        raise reader.fail("one of the results is chosen by its number", node.slice, "write [0] for the first")
+    return result(reader, node.value, index, results, reader.span(node), depth)
+
+
+def result(reader: Reader, node: ast.Call, index: int, results: tuple[str, ...], place: Span, depth: int) -> Node:
+    """Return the result at ``index``, from the back where that is negative, of a call that has several."""
+    count = None if "*" in results[0] else len(results)
+    if count is not None and not -count <= index < count:
+        raise reader.fail(f"there is no result {index} of {count}", place, f"they are {', '.join(results)}")
+    at = index + count if count is not None and index < 0 else index
+    if count is not None and results[at] in WHOLE:
+        raise reader.fail("indices are whole numbers, and have no derivative", place)
+    chosen = _Chosen(node.func, node.args, node.keywords)
+    ast.copy_location(chosen, node)
+    made = function(reader, chosen, depth)
+    assert isinstance(made, Call)
+    return replace(made, params=(*made.params, (RESULT, at)), span=place)
+
+
+def _results(node: ast.Call) -> tuple[str, ...]:
+    """Return the names of the results of a call, none where it has one."""
+    name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+    row = COMPOSITE.get(functions.ALIASES.get(name, name))
+    return () if row is None else row.results
 
 
 def _filled(reader: Reader, node: ast.Call, receiver: ast.expr | None, depth: int) -> Call:
@@ -107,13 +156,15 @@ class _Arguments:
             return self._clamped()
         args, params = signature(self.op)
         bound = self._bind(args, params)
-        tensors = tuple(self._tensor(one, bound) for one in args)
+        tensors = tuple(self._optional(one, bound) or self._tensor(one, bound) for one in args)
         return Call(self.op, tensors, self._params(params, bound), self.place)
 
     def _bind(self, args: Sequence[str], params: Sequence[str]) -> dict[str, ast.expr]:
         """Return the argument for each name; a trailing shape or dims may be written without brackets, as in torch."""
-        slots = [*args, *params]
+        slots = list(self._row.order or (*args, *params)) if self._row else [*args, *params]
         given = self.given
+        by_name = {PARAM_ALIASES.get(str(one.arg), str(one.arg)) for one in self.node.keywords} & set(slots)
+        slots = [*(one for one in slots if one not in by_name), *by_name] if self._row and self._row.order else slots
         if params and params[-1] in ("shape", "dims") and len(given) > len(slots):
             given = [*given[: len(slots) - 1], _as_tuple(given[len(slots) - 1 :])]
         if len(given) > len(slots):
@@ -130,6 +181,19 @@ class _Arguments:
             raise self.reader.fail(f"{self.name} needs {' and '.join(missing)}", self.place, hint)
         return bound
 
+    @property
+    def _row(self) -> Composite | None:
+        return COMPOSITE.get(self.op)
+
+    def _optional(self, name: str, bound: dict[str, ast.expr]) -> Number | None:
+        """Return the number that stands for a tensor that is not given."""
+        if self._row is None or name not in self._row.optional:
+            return None
+        one = bound.get(name)
+        if one is not None and not (isinstance(one, ast.Constant) and one.value is None):
+            return None
+        return Number(Fraction(self._row.optional[name]), self.place)
+
     def _keyword(self, one: ast.keyword, slots: list[str], bound: dict[str, ast.expr]) -> None:
         if one.arg is None:
             raise self.reader.fail("** for unpacking is not part of the language", one.value)
@@ -144,11 +208,27 @@ class _Arguments:
         bound[name] = one.value
 
     def _tensor(self, name: str, bound: dict[str, ast.expr]) -> Node:
-        wants_condition = (self.op == WHERE and name == "condition") or self.op.startswith("logical")
+        masks = ("condition",) if self.op == WHERE else self._row.masks if self._row else ()
+        wants_condition = name in masks or self.op.startswith("logical")
         return (self.reader.condition if wants_condition else self.reader.real)(bound[name], self.depth)
 
     def _params(self, names: Sequence[str], bound: dict[str, ast.expr]) -> tuple[tuple[str, Param], ...]:
-        return tuple((name, param(self.reader, bound[name])) for name in names if name in bound)
+        whole = self._row.indices if self._row else ()
+        found = {
+            name: (indices if name in whole else param)(self.reader, bound[name]) for name in names if name in bound
+        }
+        if self._row and self._row.order:
+            found = {**self._before(found), **found}
+        return tuple((name, found[name]) for name in names if name in found)
+
+    def _before(self, found: dict[str, Param]) -> dict[str, Param]:
+        """Return the params that stand before a tensor: as a program prints each by its name, none may be left out."""
+        row = self._row
+        assert row is not None
+        last = max(row.order.index(one) for one in row.args)
+        defaults = inspect.signature(row.definition).parameters if callable(row.definition) else {}
+        return {name: row.defaults[name] if name in row.defaults else defaults[name].default
+                for name in row.order[:last] if name in row.params and name not in found}  # fmt: skip
 
     def _joined(self) -> Node:
         bound = self._bind(("tensors",), ("dim",))

@@ -7,21 +7,35 @@ from typing import TYPE_CHECKING
 
 from gradcheck.constants import constant_value
 from gradcheck.errors import LimitProblem
-from gradcheck.program import Param
+from gradcheck.program import Given, Param
 
 if TYPE_CHECKING:
     from gradcheck.parse.reader import Reader
 
 MAX_PARAM_BITS = 1_100
 """Bits of a static argument such as a dim or a beta; every float64 has fewer."""
+LITERALS = frozenset({"tensor", "as_tensor", "LongTensor", "IntTensor", "array", "asarray"})
+"""Functions that make a tensor of the numbers that are written in their brackets."""
 PREFIXES = frozenset({"torch", "math", "np", "numpy", "F", "nn", "functional", "special", "linalg", "sympy", "sp"})
 """What people paste in front of a function's name."""
+
+
+def indices(reader: Reader, node: ast.expr) -> Param:
+    """Return whole numbers: those that are written, or an input that holds them."""
+    if isinstance(node, ast.Name) and not reader.is_constant(node):
+        if node.id in reader.assigned:
+            hint = "give them as an input, or write a list"
+            raise reader.fail("indices are known before anything is computed", node, hint)
+        return Given(node.id)
+    return param(reader, node)
 
 
 def param(reader: Reader, node: ast.expr) -> Param:
     """Return a static argument: a number, a flag, a name of a norm, or a tuple of these."""
     if isinstance(node, ast.Tuple | ast.List):
         return tuple(param(reader, one) for one in node.elts)
+    if isinstance(node, ast.Call) and _is_literal(node):
+        return param(reader, node.args[0])
     if isinstance(node, ast.Constant) and (node.value is None or isinstance(node.value, bool)):
         return node.value
     if isinstance(node, ast.Constant) and node.value == "fro":
@@ -39,6 +53,12 @@ def param(reader: Reader, node: ast.expr) -> Param:
     return int(value) if value.denominator == 1 else value
 
 
+def _is_literal(node: ast.Call) -> bool:
+    """Tell whether a call only makes a tensor of what is written: ``torch.tensor([0, 2])``."""
+    name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", None)
+    return name in LITERALS and len(node.args) == 1
+
+
 def key(reader: Reader, node: ast.expr) -> Param:
     """Return the key of a subscript, one item for each dimension."""
     if isinstance(node, ast.Tuple):
@@ -54,6 +74,8 @@ def _key_item(reader: Reader, node: ast.expr) -> Param:
         return "..." if node.value is ... else None
     if isinstance(node, ast.List):
         return tuple(_integer(reader, one) for one in node.elts)
+    if isinstance(node, ast.Name) and isinstance(held := indices(reader, node), Given):
+        return held
     return _integer(reader, node)
 
 

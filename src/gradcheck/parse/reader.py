@@ -12,10 +12,10 @@ from gradcheck.constants import check_growth
 from gradcheck.errors import LimitProblem, NameProblem, Option, Span, SyntaxProblem, Words
 from gradcheck.functions import CONDITIONS, CONSTANTS
 from gradcheck.functions.signatures import resolve
-from gradcheck.parse.calls import function
+from gradcheck.parse.calls import chosen_result, function
 from gradcheck.parse.params import PREFIXES, key
 from gradcheck.parse.places import Places
-from gradcheck.program import Call, Layer, Name, Node, Number, Program, postorder
+from gradcheck.program import Call, Layer, Name, Node, Number, Program, given, postorder
 from gradcheck.source import MAX_NESTING, too_deep
 
 MAX_NODES = 100_000
@@ -66,6 +66,7 @@ class Reader:
         self.source = source
         self.bound = bound
         self.assigned: dict[str, Span] = {}
+        self.masks: dict[Span, str] = {}
         self.nodes = 0
         self.span = Places(source).span
 
@@ -87,17 +88,23 @@ class Reader:
         inputs = self._inputs(layers)
         for layer in layers:
             check_growth(layer.expression, self.source)
-        return Program(inputs, tuple(layers), (layers[-1].name,), self.source)
+        reads = {node.id for layer in layers for node in postorder(layer.expression)
+                 if isinstance(node, Name) and node.span not in self.masks}  # fmt: skip
+        masks = tuple(name for name in dict.fromkeys(self.masks.values()) if name not in reads)
+        return Program(inputs, tuple(layers), (layers[-1].name,), self.source, masks)
 
     def _inputs(self, layers: list[Layer]) -> tuple[str, ...]:
         found: dict[str, None] = {}
         seen: set[str] = set()
         for layer in layers:
             for node in postorder(layer.expression):
-                if isinstance(node, Name) and node.id not in seen:
-                    found.setdefault(node.id)
-                    if node.id in self.assigned:
-                        raise self.fail(f"{node.id} is used before it is assigned", node.span)
+                reads = [node.id] if isinstance(node, Name) else _given(node)
+                for name in reads:
+                    if name in seen:
+                        continue
+                    found.setdefault(name)
+                    if name in self.assigned:
+                        raise self.fail(f"{name} is used before it is assigned", node.span)
             seen.add(layer.name)
         return tuple(found)
 
@@ -138,6 +145,9 @@ class Reader:
     def condition(self, node: ast.expr, depth: int) -> Node:
         """Read an expression that is a condition."""
         made = self.expression(node, depth)
+        if isinstance(made, Name) and made.id not in self.assigned:
+            self.masks[made.span] = made.id
+            return Call("ne", (made, Number(Fraction(0), made.span)), (), made.span)
         if not _is_condition(made):
             raise self.fail("a condition is needed here", node, "write a comparison, as in x > 0")
         return made
@@ -188,13 +198,17 @@ class Reader:
 
     def _name(self, node: ast.Name) -> Node:
         span = self.span(node)
-        if node.id in CONSTANTS and node.id not in self.assigned and node.id not in self.bound:
+        if self.is_constant(node):
             return Call(node.id, (), (), span)
         if node.id in ("nan", "infinity", "NaN"):
             raise self.fail(f"{node.id} is no number of the language", node, "infinity is written inf")
         if node.id.startswith("__"):
             raise self.fail(f"{node.id} is not part of the language", node)
         return Name(node.id, span)
+
+    def is_constant(self, node: ast.Name) -> bool:
+        """Tell whether a name is that of a constant here, and of no input or layer."""
+        return node.id in CONSTANTS and node.id not in self.assigned and node.id not in self.bound
 
     def _binary(self, node: ast.BinOp, depth: int) -> Node:
         """Return an operator; a long sum leans to the left, and is walked without recursion."""
@@ -255,6 +269,8 @@ class Reader:
         if pasted:
             hint = "write .values[...] for the sorted elements"
             raise self.fail("torch's sort returns two tensors", node, hint)
+        if (chosen := chosen_result(self, node, depth)) is not None:
+            return chosen
         place = key(self, node.slice)
         return Call("index", (self.real(node.value, depth + 1),), (("key", place),), self.span(node))
 
@@ -266,6 +282,11 @@ class Reader:
         if node.attr not in _ATTRIBUTES:
             raise self.fail(f".{node.attr} is not part of the language", node, _attribute_hint(node.attr))
         return Call(node.attr, (self.real(node.value, depth + 1),), (), self.span(node))
+
+
+def _given(node: Node) -> list[str]:
+    """Return the inputs that hold static arguments of an operation."""
+    return [name for _, value in node.params for name in given(value)] if isinstance(node, Call) else []
 
 
 def _is_condition(node: Node) -> bool:

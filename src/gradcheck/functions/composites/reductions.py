@@ -1,14 +1,13 @@
-"""The composite rows: functions of torch that one line of the language defines; torch runs its own fused version."""
+"""Reductions, norms and what is made of them: rows that one line of the language defines; torch runs its own version."""
 
 from __future__ import annotations
 
 import re
-from fractions import Fraction
 from math import prod
 from typing import Any
 
 from gradcheck.functions import again
-from gradcheck.functions.params import arguments, axes, axis, broadcast, reduced
+from gradcheck.functions.params import arguments, axes, axis, reduced
 from gradcheck.functions.rows import Composite
 from gradcheck.functions.sorting import sort, sort_stored
 from gradcheck.functions.sums import SUMS, WELFORD
@@ -186,73 +185,6 @@ def _renamed(text: str, x: str, result: str) -> list[str]:
     return [re.sub(r"\bx\b", x, line) for line in (*lines, f"{result} = {last}")]
 
 
-def _swap(x: Shape, dim0: Param, dim1: Param) -> str:
-    if not x:
-        return "x"
-    dims = list(range(len(x)))
-    a, b = axis(dim0, len(x)), axis(dim1, len(x))
-    dims[a], dims[b] = b, a
-    return f"permute(x, {tuple(dims)})"
-
-
-def _all_reversed(x: Shape) -> str:
-    return f"permute(x, {tuple(reversed(range(len(x))))})" if x else "x"
-
-
-def _last_two_swapped(x: Shape) -> str:
-    if len(x) < 2:
-        raise ValueError("mT needs a matrix; a vector has no last two dimensions")
-    return _swap(x, -2, -1)
-
-
-def _transposed(x: Shape) -> str:
-    if len(x) > 2:
-        raise ValueError(f"t takes at most 2 dimensions, and this tensor has {len(x)}; write transpose(x, dim0, dim1)")
-    return _all_reversed(x)
-
-
-def _flatten(x: Shape, start_dim: Param = 0, end_dim: Param = -1) -> str:
-    first, last = axis(start_dim, len(x)), axis(end_dim, len(x))
-    if first > last:
-        raise ValueError("start_dim comes after end_dim")
-    return f"reshape(x, {(*x[:first], prod(x[first : last + 1]), *x[last + 1 :])})"
-
-
-def _squeeze(x: Shape, dim: Param = None) -> str:
-    over = axes(dim, len(x))
-    return f"reshape(x, {tuple(size for one, size in enumerate(x) if size != 1 or one not in over)})"
-
-
-def _unsqueeze(x: Shape, dim: Param) -> str:
-    at = axis(dim, len(x) + 1)
-    return f"reshape(x, {(*x[:at], 1, *x[at:])})"
-
-
-def _stack(*x: Shape, dim: Param = 0) -> str:
-    if any(shape != x[0] for shape in x):
-        raise ValueError("stack needs tensors of one shape")
-    at = axis(dim, len(x[0]) + 1)
-    shape = (*x[0][:at], 1, *x[0][at:])
-    return f"cat([{', '.join(f'reshape(x_{k}, {shape})' for k in range(len(x)))}], dim={at})"
-
-
-def _dot(a: Shape, b: Shape) -> str:
-    if len(a) != 1 or a != b:
-        raise ValueError("dot takes two vectors of one length")
-    return "sum(a*b)"
-
-
-def _dot_stored(a: Shape, b: Shape) -> str:
-    """Return dot as the product of matrices that it is for what multiplies it: its products need not be rounded."""
-    return "sum(a*b)" if a == (1,) else f"reshape(matmul(reshape(a, (1, {a[0]})), reshape(b, ({b[0]}, 1))), ())"
-
-
-def _outer(a: Shape, b: Shape) -> str:
-    if len(a) != 1 or len(b) != 1:
-        raise ValueError("outer takes two vectors")
-    return f"reshape(a, ({a[0]}, 1))*b"
-
-
 def _along(text: str) -> Any:
     """Return a definition along one dim, which torch wants named."""
 
@@ -297,11 +229,6 @@ def _softmax_stored(text: str) -> Any:
     return definition
 
 
-def _mse_stored(a: Shape, b: Shape) -> str:
-    """Return mse_loss with torch's slope: 2/n, times the difference, times the cotangent."""
-    return f"d = a - b\ny = detach(d)\nmean(y**2) + sum((d - y)*({Fraction(2, prod(broadcast(a, b)))}*y))"
-
-
 def _all_dims(m: Any, x: Any, dim: Any = None, keepdim: Any = False) -> Any:
     return m.logsumexp(x, tuple(range(x.dim())) if dim is None else dim, keepdim)
 
@@ -332,30 +259,8 @@ def _torch_prod(m: Any, x: Any, dim: Any = None, keepdim: Any = False) -> Any:
     return m.prod(x, dim, keepdim)
 
 
-_HARDTANH = "where(x <= min_val, min_val, where(x >= max_val, max_val, x))"
-"""hardtanh has no slope at its ends, unlike clamp: aten/src/ATen/native/cpu/Activation.cpp, hardtanh_backward_kernel."""
-
-_SLOPED = "y = detach(x)\nd = x - y\n{}\nm = detach(v)\nm + d*g"
-"""A function of one element that torch computes in one kernel, value ``v`` and slope ``g`` each: in the half types both
-are float32, and rounded once (``d`` is what the slope is multiplied into). aten/src/ATen/native/cpu/Activation.cpp."""
-_LOGSIGMOID = _SLOPED.format("""z = exp(-abs(y))
-v = minimum(y, 0) - log1p(z)
-b = detach(z)
-g = where(y < 0, 1, 0) - where(y < 0, 1, -1)*(b/(1 + b))""")  # the buffer ``b`` is stored for the way back
-_SOFTPLUS = _SLOPED.format("""z = exp(y*beta)
-v = where(y*beta > threshold, y, log1p(z)/beta)
-g = where(y*beta > threshold, 1, z/(z + 1))""")
-_SILU = _SLOPED.format("s = sigmoid(y)\nv = y*s\ng = s*(1 + y*(1 - s))")
-# The product with 1 + erf comes before the half: it overflows above half of the largest number.
-_GELU = _SLOPED.format("""c = erf(y*0.7071067811865476) + 1
-v = y*c/2
-g = c/2 + y*(0.3989422804014327*exp(-y*y/2))""")
-_ELU = _SLOPED.format("""v = where(y > 0, y, alpha*expm1(y))
-g = where(y > 0, 1, exp(y)*alpha)""")
-
 # fmt: off
 ROWS: tuple[Composite, ...] = (
-    # --- reductions ---------------------------------------------------------------------------------------------------
     Composite("mean", ("x",), ("dim", "keepdim"), _mean, ("mean(a)", "mean(a, dim=0)", "mean(c, dim=(0, 1), keepdim=True)"), adds=True, as_torch=_mean_stored, fused="s out", accumulation=SUMS, torch=_torch_over("mean"), summary="the arithmetic mean"),
     Composite("var",  ("x",), ("dim", "correction", "keepdim"), _variance, ("var(a)", "var(a, dim=1)", "var(a, dim=1, correction=0, keepdim=True)"), as_torch=_variance_stored, fused="u v", accumulation=WELFORD, torch=_torch_over("var"), summary="the variance, divided by n - correction"),
     Composite("std",  ("x",), ("dim", "correction", "keepdim"), _deviation, ("std(a)", "std(a, dim=0)", "std(v, correction=0)"), stored=True, as_torch=_deviation_stored, fused="u v r", accumulation=WELFORD, torch=_torch_over("std"), summary="the standard deviation"),
@@ -367,37 +272,5 @@ ROWS: tuple[Composite, ...] = (
     Composite("logsumexp", ("x",), ("dim", "keepdim"), _logsumexp, ("logsumexp(a, dim=1)", "logsumexp(a, dim=(0, 1))", "logsumexp(v, 0, keepdim=True)"), stored=True, again=again.logsumexp, as_torch=_logsumexp_stored, torch=_all_dims, summary="log(sum(exp(x)))"),
     Composite("softmax", ("x",), ("dim",), _along("exp(x)/sum(exp(x){over})"), ("softmax(a, dim=1)", "softmax(v, 0)"), stored=True, again=again.softmax, as_torch=_softmax_stored("w = POWERS/s\ny = detach(w)\ny + y*(d - sum(y*d{over}))"), fused="z s w", pulled="d out", summary="exp(x)/sum(exp(x))"),
     Composite("log_softmax", ("x",), ("dim",), _along("x - log(sum(exp(x){over}))"), ("log_softmax(a, dim=1)", "log_softmax(c, -1)"), stored=True, again=again.log_softmax, as_torch=_softmax_stored("y = detach(x - k - log(s))\np = exp(y)\ny + (d - sum(detach(p)*d{over}))"), fused="z s p", pulled="d p out", summary="log(softmax(x))"),
-
-    # --- shapes -------------------------------------------------------------------------------------------------------
-    Composite("transpose", ("x",), ("dim0", "dim1"), _swap, ("transpose(a, 0, 1)", "transpose(c, 0, -1)"), summary="two axes swapped"),
-    Composite("T",  ("x",), (), _all_reversed, ("a.T", "a.T @ a"), torch=lambda m, x: x.T, summary="the axes in reverse order"),
-    Composite("mT", ("x",), (), _last_two_swapped, ("a.mT", "c.mT"), torch=lambda m, x: x.mT, summary="the last two axes swapped"),
-    Composite("t",  ("x",), (), _transposed, ("t(a)", "v.t()"), summary="the transpose of a matrix"),
-    Composite("flatten", ("x",), ("start_dim", "end_dim"), _flatten, ("flatten(a)", "flatten(c, 1)"), summary="dims joined into one"),
-    Composite("squeeze", ("x",), ("dim",), _squeeze, ("squeeze(a[:, :1])", "squeeze(a[:1], 0)"), summary="without the axes of size 1"),
-    Composite("unsqueeze", ("x",), ("dim",), _unsqueeze, ("unsqueeze(v, 0)", "unsqueeze(a, -1)"), summary="with a new axis of size 1"),
-    Composite("stack", ("x",), ("dim",), _stack, ("stack([v, v])", "stack([a, a], dim=1)"), torch=lambda m, *x, dim=0: m.stack(x, dim=dim), summary="tensors joined along a new dim"),
-    Composite("dot", ("a", "b"), (), _dot, ("dot(v, v)",), adds=True, as_torch=_dot_stored, summary="the inner product of two vectors"),
-    Composite("outer", ("a", "b"), (), _outer, ("outer(u, v)",), summary="the outer product of two vectors"),
-
-    # --- elementwise --------------------------------------------------------------------------------------------------
-    Composite("softplus", ("x",), ("beta", "threshold"), "where(beta*x > threshold, x, log1p(exp(beta*x))/beta)", ("softplus(s)", "softplus(v, beta=2)", "softplus(10*v)"),
-              defaults={"beta": 1, "threshold": 20}, as_torch=_SOFTPLUS, fused="z v g", pulled="d", torch=lambda m, x, beta=1, threshold=20: m.nn.functional.softplus(x, beta, threshold), summary="log(1 + exp(beta*x))/beta, and x itself above the threshold"),
-    Composite("round", ("x",), (), "where(x - floor(x) == 1/2, 2*floor((x + 1/2)/2), floor(x + 1/2))", ("round(v)", "round(3*a)"), summary="the nearest integer, ties to even"),
-    Composite("trunc", ("x",), (), "where(x >= 0, floor(x), ceil(x))", ("trunc(3*v)",), summary="the integer part"),
-    Composite("logsigmoid", ("x",), (), "-log1p(exp(-x))", ("logsigmoid(v)",), as_torch=_LOGSIGMOID, fused="z v g", pulled="d", torch=lambda m, x: m.nn.functional.logsigmoid(x), summary="log(sigmoid(x))"),
-    Composite("silu", ("x",), (), "x*sigmoid(x)", ("silu(v)",), as_torch=_SILU, fused="s v g", pulled="d", torch=lambda m, x: m.nn.functional.silu(x), summary="x*sigmoid(x)"),
-    Composite("gelu", ("x",), (), "x*(1 + erf(x/sqrt(2)))/2", ("gelu(v)",),
-              as_torch=_GELU, fused="c v g", pulled="d",
-              torch=lambda m, x: m.nn.functional.gelu(x), summary="x times the normal distribution function"),
-    Composite("elu", ("x",), ("alpha",), "where(x > 0, x, alpha*expm1(x))", ("elu(v)", "elu(v, alpha=2)"), defaults={"alpha": 1},
-              as_torch=_ELU, fused="v g", pulled="d",
-              torch=lambda m, x, alpha=1: m.nn.functional.elu(x, alpha), summary="x above 0, alpha*(exp(x) - 1) below"),
-    Composite("leaky_relu", ("x",), ("negative_slope",), "where(x > 0, x, negative_slope*x)", ("leaky_relu(v)", "leaky_relu(v, 0.2)"),
-              defaults={"negative_slope": Fraction(1, 100)}, torch=lambda m, x, negative_slope=0.01: m.nn.functional.leaky_relu(x, negative_slope), summary="x above 0, negative_slope*x below"),
-    Composite("hardtanh", ("x",), ("min_val", "max_val"), "clamp(x, min_val, max_val)", ("hardtanh(v)", "hardtanh(v, -0.5, 1.5)"), bounds=True, defaults={"min_val": -1, "max_val": 1}, as_torch=_HARDTANH,
-              torch=lambda m, x, min_val=-1, max_val=1: m.nn.functional.hardtanh(x, min_val, max_val), summary="x between min_val and max_val"),
-    Composite("relu6", ("x",), (), "clamp(x, 0, 6)", ("relu6(v)", "relu6(5*a)"), as_torch=_HARDTANH.replace("min_val", "0").replace("max_val", "6"), torch=lambda m, x: m.nn.functional.relu6(x), summary="x between 0 and 6"),
-    Composite("mse_loss", ("a", "b"), (), "mean((a - b)**2)", ("mse_loss(v, a[0])",), adds=True, as_torch=_mse_stored, torch=lambda m, a, b: m.nn.functional.mse_loss(a, b), summary="the mean of the squared differences"),
 )
 # fmt: on

@@ -1,0 +1,10 @@
+"""Convolutions, and what unfolds and folds an image for them."""
+
+from __future__ import annotations
+
+from gradcheck.functions.rows import Composite
+
+# fmt: off
+ROWS: tuple[Composite, ...] = (
+)
+# fmt: on

@@ -1,0 +1,10 @@
+"""Functions that pick and place elements by index."""
+
+from __future__ import annotations
+
+from gradcheck.functions.rows import Composite
+
+# fmt: off
+ROWS: tuple[Composite, ...] = (
+)
+# fmt: on

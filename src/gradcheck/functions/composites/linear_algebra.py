@@ -1,0 +1,10 @@
+"""Linear algebra: functions of matrices."""
+
+from __future__ import annotations
+
+from gradcheck.functions.rows import Composite
+
+# fmt: off
+ROWS: tuple[Composite, ...] = (
+)
+# fmt: on

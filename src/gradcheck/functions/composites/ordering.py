@@ -1,0 +1,10 @@
+"""Functions of the order of elements: extremes with their places, medians, quantiles."""
+
+from __future__ import annotations
+
+from gradcheck.functions.rows import Composite
+
+# fmt: off
+ROWS: tuple[Composite, ...] = (
+)
+# fmt: on

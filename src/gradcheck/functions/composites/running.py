@@ -1,0 +1,10 @@
+"""What runs along a dim: cumulative products and extremes, differences, integrals."""
+
+from __future__ import annotations
+
+from gradcheck.functions.rows import Composite
+
+# fmt: off
+ROWS: tuple[Composite, ...] = (
+)
+# fmt: on

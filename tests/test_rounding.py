@@ -57,9 +57,9 @@ def gradients(
     program: Program, point: Point, fmt: Format, *, surely: bool = False
 ) -> dict[str, list[Ball | str | None]]:
     """Return the rounding enclosures of a program's value and its gradients."""
-    pullback = pull_back(lower(program, shapes(point), nodes=True, as_torch=True), program.inputs, as_torch=True)
+    pullback = pull_back(lower(program, shapes(point), nodes=True, as_torch=True), program.tracked, as_torch=True)
     values, _ = enclose_rounded(pullback.core, point, fmt, surely=surely)
-    named = {"": program.output, **dict(zip(program.inputs, pullback.program.outputs, strict=True))}
+    named = {"": program.output, **dict(zip(program.tracked, pullback.program.outputs, strict=True))}
     return {name: list(exact.balls(values[layer], 128)) for name, layer in named.items()}
 
 
@@ -70,7 +70,7 @@ def gradients(
 def test_what_torch_evaluates_is_the_same_function(row: Row) -> None:
     """The rounding enclosure may expand a row as torch does; without any rounding it is the derivative all the same."""
     for program, point in sampled(row):
-        plan = Plan.make(program, shapes(point), program.inputs, ())
+        plan = Plan.make(program, shapes(point), program.tracked, ())
         found = exact.enclose(plan.rounding().core, point, 200)
         wanted = exact.enclose(plan.node.core, point, 200)
         names = zip(plan.rounding().program.outputs, plan.node.program.outputs, strict=True)
@@ -96,7 +96,7 @@ def float_of(ball: Ball) -> float:
 def test_torchs_value_and_gradient_lie_in_the_enclosure(row: Row, fmt: Format) -> None:
     for program, plain in sampled(row):
         point = rounded(plain, fmt)
-        torch = autograd.backward(program, point, program.inputs, dtype=fmt.name)
+        torch = autograd.backward(program, point, program.tracked, dtype=fmt.name)
         found = gradients(program, point, fmt)
         returned = {"": torch.layers[program.output], **torch.gradients}
         for name, balls in found.items():
@@ -210,7 +210,7 @@ def overflow(text: str, fmt: str, **point: object) -> str | None:
     program = parse(text)
     at = {one: np.array(point[one], dtype=float) for one in program.inputs}
     core = lower(program, shapes(at), nodes=True, as_torch=True)
-    pullback = pull_back(core, program.inputs, as_torch=True)
+    pullback = pull_back(core, program.tracked, as_torch=True)
     return enclose_rounded(pullback.core, at, FORMATS[fmt])[1]
 
 

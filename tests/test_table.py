@@ -265,7 +265,7 @@ def check_exactly(program: Program, point: Point) -> Run:
 def test_every_transpose_is_the_finite_difference_of_exact_values(text: str) -> None:
     """In the closed forms and node by node, for every element of every input."""
     program, point = weighted(text)
-    wrt = [name for name in program.inputs if name != "weights"]
+    wrt = [name for name in program.tracked if name != "weights"]
     fused = pull_back(lower(program, shapes(point)), wrt)
     split = pull_back(lower(program, shapes(point), nodes=True), wrt, guarded=True)
     for k, name in enumerate(wrt):
@@ -280,7 +280,7 @@ def test_every_transpose_is_the_finite_difference_of_exact_values(text: str) -> 
 def test_every_second_derivative_is_the_finite_difference_of_the_gradient(text: str) -> None:
     """The gradient program is differentiated again: every transpose has a transpose."""
     program, point = weighted(text, power=2)
-    wrt = [name for name in program.inputs if name != "weights"]
+    wrt = [name for name in program.tracked if name != "weights"]
     once = differentiate(program, shapes(point), wrt)
     twice = differentiate(once, shapes(point), wrt)
     core = lower(twice, shapes(point))

@@ -31,6 +31,7 @@ ON_TENSORS = {
 }
 """The rows that work on tensors as a whole."""
 SAMPLES = [text for row in ON_TENSORS.values() for text in row.samples]
+IN_FORM = [text for name, row in ON_TENSORS.items() if name in FORMS for text in row.samples]
 SHAPES = {"s": (), "v": (3,), "u": (2,), "a": (2, 3), "b": (3, 2), "c": (2, 2, 3)}
 
 
@@ -49,13 +50,14 @@ def explained(text: str) -> Any:
     return explain(weighted, given, settings=Settings(dtypes=("float64",)))
 
 
-@pytest.mark.parametrize("name", ON_TENSORS)
-def test_every_operation_on_tensors_has_a_form(name: str) -> None:
-    assert name in FORMS
+@pytest.mark.parametrize("name", TENSOR)
+def test_every_linear_operation_has_a_form(name: str) -> None:
+    """What lines of the language define is told by these, and by a form of its own where textbooks have one."""
+    assert name in FORMS or name in HIDDEN
 
 
 def test_there_is_no_form_without_an_operation() -> None:
-    assert set(FORMS) == set(ON_TENSORS)
+    assert set(FORMS) <= set(ON_TENSORS)
 
 
 # --- an evaluation by hand -------------------------------------------------------------------------
@@ -133,7 +135,7 @@ def told(one: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     return values, slopes
 
 
-@pytest.mark.parametrize("text", SAMPLES)
+@pytest.mark.parametrize("text", IN_FORM)
 def test_a_form_gives_torch_s_own_gradient_element_by_element(text: str) -> None:
     one = explained(text)
     values, slopes = told(one)

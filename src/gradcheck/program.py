@@ -97,7 +97,8 @@ class Layer:
 class Program:
     """Named inputs, layers in order, and the names of the outputs; ``source`` is the text that spans point into.
 
-    ``masks`` are inputs that stand for conditions alone: they hold where a number is not 0.
+    ``fixed`` are inputs that torch differentiates nothing by: those that stand for conditions alone, which hold where a
+    number is not 0, and such as the weights of classes.
 
     >>> from gradcheck.parse import parse
     >>> made = parse("y = a*x; sin(y)")
@@ -111,17 +112,17 @@ class Program:
     layers: tuple[Layer, ...]
     outputs: tuple[str, ...]
     source: str = ""
-    masks: tuple[str, ...] = ()
+    fixed: tuple[str, ...] = ()
 
     @property
     def tracked(self) -> tuple[str, ...]:
-        """Return the inputs that are differentiated by where nothing else is asked: neither masks nor indices.
+        """Return the inputs that are differentiated by where nothing else is asked: neither masks, weights nor indices.
 
         >>> from gradcheck.parse import parse
         >>> parse("where(m, x[t], 0)").tracked
         ('x',)
         """
-        return tuple(name for name in self.inputs if name not in (*self.masks, *self.indices))
+        return tuple(name for name in self.inputs if name not in (*self.fixed, *self.indices))
 
     @property
     def output(self) -> str:

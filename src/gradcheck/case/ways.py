@@ -169,7 +169,7 @@ class Ways:
     def outcome(self, case: Along, layers: list[LayerOutcome], gradients: Gradients, error: str | None) -> Outcome:
         """Return the outcome of these parts."""
         first = self.nested.first
-        arrays = {name: case.arrays[name] for name in first.program.inputs}
+        arrays = {name: case.arrays[name] for name in self.point}
         return Outcome(
             first.program, self.point, arrays, self.lane.dtype, self.lane.device, layers, gradients, first.display,
             case.bits, [*case.notes, *of_sum(layers), *self.notes], error, case.tolerance, [], self.lane,

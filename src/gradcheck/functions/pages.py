@@ -6,7 +6,18 @@ the row itself. All else is a sentence. Domains and kinks that a row states are 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+
+from gradcheck.functions import ALIASES, known_names, lookup
+from gradcheck.functions.rows import Composite, Elementwise, Tensor
+
+INPUTS = {
+    "s": "0.6", "v": "[0.8,-1.3,2.1]", "u": "[-0.7,1.6]", "a": "[[0.3,-1.1,1.9],[-0.45,0.9,2.4]]",
+    "b": "[[1.2,-0.6,0.35,2.2],[-1.7,0.15,0.95,-0.25],[0.5,1.4,-2.3,0.75]]",
+    "c": "[[[0.2,-1.4,0.65],[1.7,-0.35,1.05]],[[-2.1,0.55,-0.9],[1.25,2.6,-0.15]]]",
+}  # fmt: skip
+"""What the samples of rows read, in examples."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,4 +194,30 @@ PAGES: dict[str, Page] = {
     "logical_not": _in_words(TRUTH, "where(~(x > 0), x, 1)", VECTOR, meaning="whether it does not hold: ~a"),
 }
 # fmt: on
-"""The pages, in the order of the table; every function that a person can call by its own name has one."""
+"""What rows do not say themselves, in the order of the table."""
+
+
+def pages() -> list[str]:
+    """Return the functions that a person can call by their own names, sorted; each has a page.
+
+    >>> pages()[:3]
+    ['T', 'abs', 'acos']
+    """
+    return sorted(set(known_names()) - set(ALIASES))
+
+
+def page_of(name: str) -> Page:
+    """Return the page of a function, made of its row where nothing else is told.
+
+    >>> page_of("chunk").example
+    ('chunk(v, 2)[0]', 'v=[0.8,-1.3,2.1]')
+    """
+    row = lookup(name)
+    if name in PAGES or row is None:
+        return PAGES[name]
+    if isinstance(row, Elementwise):
+        return Page(derivatives=row.partials)
+    assert isinstance(row, Composite | Tensor)
+    [text, *_] = row.samples
+    reads = [one for one in INPUTS if re.search(rf"\b{one}\b", text)]
+    return Page(rule="that of its definition", example=(text, ",".join(f"{one}={INPUTS[one]}" for one in reads)))

@@ -145,7 +145,7 @@ class Composite:
     the dtype cannot hold them.
     ``order`` is that of torch's positional arguments where it is not the tensors first.
     ``optional`` gives for each tensor that need not be given the number that stands for it in the definition; torch gets
-    None. ``masks`` names the arguments that are conditions, and ``indices`` the params that hold whole numbers, which
+    None. ``masks`` names the arguments that are conditions, ``fixed`` those that torch differentiates nothing by, and ``indices`` the params that hold whole numbers, which
     may be the name of an input. A function of several results has ``results``: their names, or one name with a star for
     a list of any length. A definition gets as ``result`` which of them is wanted, counted from 0.
 
@@ -171,6 +171,7 @@ class Composite:
     order: tuple[str, ...] = ()
     optional: dict[str, int] = field(default_factory=dict)
     masks: tuple[str, ...] = ()
+    fixed: tuple[str, ...] = ()
     indices: tuple[str, ...] = ()
     results: tuple[str, ...] = ()
     torch: Callable[..., Any] | None = None

@@ -15,7 +15,7 @@ from gradcheck.errors import NameProblem, Span
 from gradcheck.functions import COMPOSITE, PARAM_ALIASES, TABLE, WHERE, Composite
 from gradcheck.functions.signatures import required, resolve, signature
 from gradcheck.parse.params import indices, is_prefix, param
-from gradcheck.program import RESULT, Call, Node, Number, Param
+from gradcheck.program import RESULT, Call, Name, Node, Number, Param
 
 if TYPE_CHECKING:
     from gradcheck.parse.reader import Reader
@@ -210,7 +210,10 @@ class _Arguments:
     def _tensor(self, name: str, bound: dict[str, ast.expr]) -> Node:
         masks = ("condition",) if self.op == WHERE else self._row.masks if self._row else ()
         wants_condition = name in masks or self.op.startswith("logical")
-        return (self.reader.condition if wants_condition else self.reader.real)(bound[name], self.depth)
+        made = (self.reader.condition if wants_condition else self.reader.real)(bound[name], self.depth)
+        if self._row and name in self._row.fixed and isinstance(made, Name) and made.id not in self.reader.assigned:
+            self.reader.fixed[made.span] = made.id
+        return made
 
     def _params(self, names: Sequence[str], bound: dict[str, ast.expr]) -> tuple[tuple[str, Param], ...]:
         whole = self._row.indices if self._row else ()

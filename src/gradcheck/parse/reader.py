@@ -66,7 +66,7 @@ class Reader:
         self.source = source
         self.bound = bound
         self.assigned: dict[str, Span] = {}
-        self.masks: dict[Span, str] = {}
+        self.fixed: dict[Span, str] = {}
         self.nodes = 0
         self.span = Places(source).span
 
@@ -89,9 +89,9 @@ class Reader:
         for layer in layers:
             check_growth(layer.expression, self.source)
         reads = {node.id for layer in layers for node in postorder(layer.expression)
-                 if isinstance(node, Name) and node.span not in self.masks}  # fmt: skip
-        masks = tuple(name for name in dict.fromkeys(self.masks.values()) if name not in reads)
-        return Program(inputs, tuple(layers), (layers[-1].name,), self.source, masks)
+                 if isinstance(node, Name) and node.span not in self.fixed}  # fmt: skip
+        fixed = tuple(name for name in dict.fromkeys(self.fixed.values()) if name not in reads)
+        return Program(inputs, tuple(layers), (layers[-1].name,), self.source, fixed)
 
     def _inputs(self, layers: list[Layer]) -> tuple[str, ...]:
         found: dict[str, None] = {}
@@ -146,7 +146,7 @@ class Reader:
         """Read an expression that is a condition."""
         made = self.expression(node, depth)
         if isinstance(made, Name) and made.id not in self.assigned:
-            self.masks[made.span] = made.id
+            self.fixed[made.span] = made.id
             return Call("ne", (made, Number(Fraction(0), made.span)), (), made.span)
         if not _is_condition(made):
             raise self.fail("a condition is needed here", node, "write a comparison, as in x > 0")

@@ -11,7 +11,7 @@ from typing import IO
 from gradcheck import functions
 from gradcheck.errors import NameProblem
 from gradcheck.functions import ALIASES, Composite, Elementwise, lookup
-from gradcheck.functions.pages import PAGES
+from gradcheck.functions.pages import page_of, pages
 
 HEAD = ("function", "meaning", "domain", "not differentiable at", "also called")
 WIDTH, NARROW = 100, 80
@@ -31,7 +31,7 @@ def write(name: str | None, file: IO[str]) -> None:
 
 def _known(name: str) -> str:
     op = ALIASES.get(name, name)
-    if op not in PAGES:
+    if op not in pages():
         closest = functions.nearest(name, functions.known_names())
         raise NameProblem(f"unknown function `{name}`", hint=f"did you mean `{closest}`?" if closest else None)
     return op
@@ -86,11 +86,11 @@ def signature(name: str) -> str:
 def meaning(name: str) -> str:
     """Return what a function means."""
     row = lookup(name)
-    return PAGES[name].meaning or (row.summary if row is not None else "")
+    return page_of(name).meaning or (row.summary if row is not None else "")
 
 
 def _definition(name: str) -> str:
-    """Return the line of the language that a function is, where its row has one that says more than the meaning."""
+    """Return the lines of the language that a function is, where its row has such that say more than the meaning."""
     row = lookup(name)
     text = row.definition if isinstance(row, Composite) and isinstance(row.definition, str) else ""
     return "" if text == meaning(name) else text
@@ -98,7 +98,7 @@ def _definition(name: str) -> str:
 
 def derivatives(name: str) -> dict[str, str]:
     """Return the derivative in words, or by each argument."""
-    found, row = PAGES[name], lookup(name)
+    found, row = page_of(name), lookup(name)
     if not found.derivatives or row is None:
         return {"derivative": found.rule}
     if len(found.derivatives) == 1:
@@ -114,7 +114,7 @@ def example(name: str) -> str:
 
 def sample(name: str) -> tuple[str, str]:
     """Return a program with a function, and a point."""
-    found, row = PAGES[name], lookup(name)
+    found, row = page_of(name), lookup(name)
     if found.example is not None:
         return found.example
     if isinstance(row, Elementwise):
@@ -129,12 +129,12 @@ def _quoted(at: str) -> str:
 
 
 def _domain(name: str) -> str:
-    row, found = lookup(name), PAGES[name]
+    row, found = lookup(name), page_of(name)
     return row.domain if isinstance(row, Elementwise) and isinstance(row.domain, str) else found.domain
 
 
 def _kinks(name: str) -> str:
-    row, found = lookup(name), PAGES[name]
+    row, found = lookup(name), page_of(name)
     return (row.kinks or found.kinks) if isinstance(row, Elementwise) else found.kinks
 
 
@@ -143,7 +143,7 @@ def _kinks(name: str) -> str:
 
 def _table(room: int) -> Iterator[str]:
     """Yield the lines of the table of all functions."""
-    rows = [HEAD, *map(_cells, sorted(PAGES))]
+    rows = [HEAD, *map(_cells, pages())]
     widths = _widths(rows, room)
     head, *rest = (_lines(row, widths) for row in rows)
     yield from head

@@ -13,11 +13,12 @@ import numpy as np
 
 from gradcheck import exact
 from gradcheck.errors import GradcheckError, printable
-from gradcheck.functions import CONDITIONS, ELEMENTWISE, TABLE, TENSOR, WHERE
-from gradcheck.functions.pages import PAGES
+from gradcheck.functions import ELEMENTWISE, TABLE, WHERE
+from gradcheck.functions.pages import page_of, pages
 from gradcheck.functions.params import shape_text
 from gradcheck.lower import condition, domain, lower
 from gradcheck.plan import Plan
+from gradcheck.pointwise import goes_by_elements
 from gradcheck.program import (
     Call,
     Layer,
@@ -79,8 +80,7 @@ def _fitting(program: Program, wrt: Sequence[str]) -> Plan | None:
 
 def _is_elementwise(program: Program) -> bool:
     """Return whether a program has no operation that is made for tensors."""
-    ops = {node.op for layer in program.layers for node in postorder(layer.expression) if isinstance(node, Call)}
-    return not any(op in TENSOR or (op in PAGES and PAGES[op].rule and op != WHERE) for op in ops - {*CONDITIONS})
+    return goes_by_elements(program)
 
 
 # --- the lines ------------------------------------------------------------------------------------
@@ -154,7 +154,7 @@ def _parts(node: Node, under: tuple[Node, ...]) -> Iterator[Part]:
 def _domains(program: Program) -> Iterator[str]:
     """Yield where the operations have a value, as conditions, or in words where a row has none."""
     for node, under in _operations(program):
-        page, found = PAGES.get(node.op), domain(node)
+        page, found = page_of(node.op) if node.op in pages() else None, domain(node)
         if found is not None and [*names(found)]:
             yield f"where {to_text(found)}{_part(under)}"
         elif found is None and page is not None and page.domain and node.op != "pow":
@@ -164,7 +164,7 @@ def _domains(program: Program) -> Iterator[str]:
 def _corners(program: Program) -> Iterator[str]:
     """Yield where operations have no derivative, though a value: their conditions, or in words."""
     for node, under in _operations(program):
-        row, page = ELEMENTWISE.get(node.op), PAGES.get(node.op)
+        row, page = ELEMENTWISE.get(node.op), page_of(node.op) if node.op in pages() else None
         text = row.kinks if row is not None and row.kinks else page.kinks if page is not None else ""
         formula, comma, words = text.partition(", ")
         if node.op == WHERE:

@@ -28,7 +28,7 @@ def _nll(x: Shape, weight: Shape, target: Param) -> str:
 # fmt: off
 ROWS: tuple[Composite, ...] = (
     Composite("mse_loss", ("a", "b"), (), "mean((a - b)**2)", ("mse_loss(v, a[0])",), adds=True, as_torch=_mse_stored, torch=lambda m, a, b: m.nn.functional.mse_loss(a, b), summary="the mean of the squared differences"),
-    Composite("nll_loss", ("x", "weight"), ("target",), _nll, ("nll_loss(log_softmax(a, 1), [0, 2])", "nll_loss(a, [0, 2], abs(v))"), order=("x", "target", "weight"), optional={"weight": 1}, indices=("target",),
+    Composite("nll_loss", ("x", "weight"), ("target",), _nll, ("nll_loss(log_softmax(a, 1), [0, 2])", "nll_loss(a, [0, 2], v)"), order=("x", "target", "weight"), optional={"weight": 1}, fixed=("weight",), indices=("target",),
               torch=lambda m, x, weight, target: m.nn.functional.nll_loss(x, target, weight), summary="minus the log-probability of the right class"),
 )
 # fmt: on

@@ -63,6 +63,8 @@ def _chunk(x: Shape, chunks: Param, dim: Param = 0, result: Param = 0) -> str:
     assert isinstance(result, int)
     if not isinstance(chunks, int) or chunks < 1:
         raise ValueError("chunks is a whole number from 1")
+    if not x:
+        raise ValueError("a scalar cannot be cut into chunks")
     at = axis(dim, len(x))
     size = -(-x[at] // chunks)
     count = -(-x[at] // size)

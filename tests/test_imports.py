@@ -21,6 +21,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("constants", "source"),
     ("parse", "points"),
     ("definitions", "dispatch", "settings"),
+    ("code",),
     ("arguments", "lower", "pointwise"),
     ("kernels", "exact", "autograd", "compare", "expect", "blame", "rewrites"),
     ("judgements", "differentiate"),

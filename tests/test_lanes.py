@@ -217,6 +217,29 @@ def test_a_baseline_knows_every_lane_by_itself(tmp_path: Path) -> None:
     assert same.known
 
 
+IN_LANES = [{"dtype": "float64"}, {"way": "fwd"}, {"engine": "vmap"}]
+"""Lanes beside the plain one of float32."""
+
+
+@pytest.mark.parametrize("other", IN_LANES, ids=str)
+def test_a_lane_that_fails_and_that_the_baseline_does_not_know_is_worse(other: dict[str, Any], tmp_path: Path) -> None:
+    """What is known of one lane is not known of another, whichever of the two was checked before."""
+    bad = "log(1 + exp(x))", 1000
+    plain, alone = check(*bad), check(*bad, **other)
+    both = replace(plain, outcomes=(*plain.outcomes, *alone.outcomes))
+    good = check("x**2", 1, **other)
+    checked, written = Check("a", bad[0], ("1000",), Settings()), tmp_path / "baseline.json"
+    for before, now, new in ((plain, both, alone), (alone, both, plain), (plain, alone, alone), (alone, plain, plain)):
+        write_baseline(single(checked, before), written)
+        [seen] = compare_baseline(single(checked, now), written)
+        name = " ".join(new[0].in_lane.names)
+        assert seen.unmet == (f"in {name} the baseline has nothing, now it is disagree",)
+        assert not seen.passed
+    write_baseline(single(checked, plain), written)
+    [seen] = compare_baseline(single(checked, replace(plain, outcomes=(*plain.outcomes, *good.outcomes))), written)
+    assert seen.known
+
+
 STATED = [
     ("x**3*y", {"x": 4.0, "y": 2.0}, {"x": "3*x**2*y", "y": "x**3"}, {"x": "3*x**2", "y": "x**3 + x"}),
     ("sum(x**2*y)", {"x": [1.0, 2.0], "y": 3.0}, {"x": "2*x*y", "y": "sum(x**2)"}, {"x": "2*x*y**2", "y": "sum(x**3)"}),

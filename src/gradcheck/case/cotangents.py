@@ -17,7 +17,7 @@ from gradcheck.errors import LimitProblem
 from gradcheck.formats import FORMATS, exact_text
 from gradcheck.gradients import GradientOutcome, Gradients
 from gradcheck.nested import Nested
-from gradcheck.notation import element
+from gradcheck.notation import element, indexed
 from gradcheck.outcome import Fault, Outcome
 from gradcheck.points.value import Value, frozen
 from gradcheck.program import Shape, unravel
@@ -96,7 +96,7 @@ class Rows:
         found = [self.row(shape, k) for k in range(prod(shape))]
         refused = next((k for k, one in enumerate(found) if one.error is not None), None)
         if refused is not None:
-            where = f"{plan.program.output}[{', '.join(map(str, unravel(shape, refused)))}]"
+            where = indexed(plan.program.output, unravel(shape, refused))
             return _refused(whole, f"in the row of {where}: {found[refused].error}")
         faults = [fault for one in found for fault in one.faults]
         rows = Gradients.stacked([one.gradients for one in found])

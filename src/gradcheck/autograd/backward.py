@@ -104,9 +104,7 @@ def passed(program: Program, lane: Lane, inputs: dict[str, torch.Tensor]) -> Pas
     tensors = [*inputs.values(), *traced]
     gradients = _gradients(layers[program.output], tensors, program, lane)
     pulled = {id(tensor): gradient for tensor, gradient in zip(tensors, gradients, strict=True)}
-    changed = {
-        place: came for place, (one, came) in arrived.items() if not torch.equal(*map(torch.nan_to_num, (one, came)))
-    }
+    changed = {place: came for place, (one, came) in arrived.items() if not _same(one, came)}
     return Passed(lane, layers, inputs, pulled, changed)
 
 
@@ -125,8 +123,9 @@ def _arrivals(tensors: Sequence[torch.Tensor]) -> dict[int, tuple[torch.Tensor, 
 
 
 def _same(one: torch.Tensor, other: torch.Tensor) -> bool:
-    """Tell whether two tensors hold the same numbers; nan is the same as nan."""
-    return torch.equal(one.nan_to_num(), other.nan_to_num())
+    """Tell whether two tensors hold the same numbers; nan is the same as nan, and as nothing else."""
+    strange = one.isnan(), other.isnan()
+    return torch.equal(*strange) and torch.equal(one.masked_fill(strange[0], 0), other.masked_fill(strange[1], 0))
 
 
 def _gradients(

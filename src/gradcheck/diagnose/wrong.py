@@ -14,7 +14,7 @@ from gradcheck.formats import FORMATS, Ball, Dyadic, Format
 
 def detached(scene: Scene) -> Finding | None:
     """Return the first operation whose result carries no graph although its arguments do."""
-    for site in scene.on_path:
+    for site in scene.on_path if scene.name is not None else ():  # a value needs none
         if any(site.torch.tracked) and not site.torch.made_tracked and _has_slope(scene, site):
             return Finding(Cause.DETACHED, site)
     return None
@@ -32,14 +32,19 @@ def wrong(scene: Scene) -> Finding | None:
     for site in scene.graph.sites:
         if (found := wrong_value(scene.graph, site)) is not None and _matters(scene, site):
             return found
-    for site in reversed(scene.on_path):
+    for site in reversed(scene.on_path) if scene.name is not None else ():  # no way back leads to a value
         if (found := wrong_gradient(scene.graph, site, scene.name)) is not None:
             return found
     return None
 
 
 def altered(scene: Scene) -> Finding | None:
-    """Return the operation whose backward pass changed the cotangent that it was given, which others read, too."""
+    """Return the operation whose backward pass changed the cotangent that it was given, which others read, too.
+
+    A value comes from no backward pass.
+    """
+    if scene.name is None:
+        return None
     found = (site for site in reversed(scene.graph.sites) if site.torch.altered)
     return next((Finding(Cause.WRONG_GRADIENT, site, True) for site in found), None)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gradcheck import case
+from gradcheck.errors import GradcheckError
 from gradcheck.lower import lower
 from gradcheck.outcome import Outcome
 from gradcheck.parse import parse
@@ -133,6 +135,28 @@ def test_a_row_without_a_note_is_an_identity(row: Row) -> None:
         claims(row, None)
 
 
+REDUCING = [row for row in ROWS if any(f"{op}(" in row.before for op in REDUCES)]
+assert REDUCING
+BROADCAST = [((3,), (2, 3)), ((2, 3), (3,)), ((3,), (1,)), ((1,), (3,)), ((2, 1), (2, 3)), ((2, 3), (2, 1)), ((3,), (3,))]
+
+
+@pytest.mark.parametrize("row", REDUCING, ids=lambda row: row.name)
+@pytest.mark.parametrize("given", BROADCAST, ids=str)
+def test_a_row_holds_for_tensors_that_are_broadcast(row: Row, given: tuple[Shape, Shape]) -> None:
+    """A sum over what is broadcast has every element of the smaller one several times."""
+    names_of = parse(row.before).inputs
+    by_name = dict(zip(names_of, [*given, *given[1:] * len(names_of)], strict=False))
+    try:
+        made = [one for one in rewrites(parse(row.before), by_name, floors=True) if one.name == row.name]
+    except GradcheckError:
+        return
+    draw = np.random.default_rng(7)
+    point = {name: draw.uniform(0.3, 0.9, shape) for name, shape in by_name.items()}
+    for one in made:
+        if not row.floor:
+            assert_close(values(one.program, point), values(row.before, point), row.name)
+
+
 @EVERY_ROW
 def test_a_row_with_a_note_is_another_function_where_it_says_so(row: Row) -> None:
     """At the point that it names; and one that only loses values is the same wherever it has one."""
@@ -170,6 +194,33 @@ def test_a_note_falls_only_where_the_two_are_equal(row: Row) -> None:
         made = next(one for one in rewrites(parse(text)) if one.name == row.name)
         assert made.note is None
         claims(replace(row, before=text, after=made.program.source), None)
+
+
+INSIDE = (
+    "log(x*x*exp(y) + exp(z))", "log(x*x*exp(y))", "log(x*y*exp(z))", "log(x*x*x*exp(y))", "log(x**2*exp(y) + x**4)",
+    "log(abs(x*y)*exp(z) + exp(z))", "log(sqrt(x*y)*exp(z) + exp(z))", "log(x*exp(y) + exp(z))", "log(x*y*x*y*exp(z))",
+    "log(exp(x)*y**3 + exp(z)*x**2)", "p = x*y; log(p*p*exp(z) + exp(x))", "log(y*x*exp(z)/y)", "log(exp(x)/(y*y) + 1)",
+    "log(sqrt(x)*sqrt(y)*exp(z))", "log(x*sqrt(x)*exp(y))", "log(mean(x*x)*exp(z) + exp(y))",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("text", INSIDE)
+def test_a_logarithm_moved_inside_without_a_note_has_every_value(text: str) -> None:
+    """Where the signs of its factors are such that the parts have no logarithm, too."""
+    inputs = parse(text).inputs
+    made = [one for one in rewrites(parse(text), dict.fromkeys(inputs, ())) if one.name == "log-inside"]
+    for one, signs in product(made, product((1, -1), repeat=len(inputs))):
+        point = {name: np.array(0.7 * sign + 0.1 * k) for k, (name, sign) in enumerate(zip(inputs, signs, strict=True))}
+        try:
+            before = values(text, point)
+        except NoNumber:
+            continue
+        try:
+            after = values(one.program, point)
+        except NoNumber:
+            assert one.note is not None
+            continue
+        assert_close(after, before, text)
 
 
 @EVERY_ROW

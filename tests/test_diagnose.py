@@ -22,7 +22,7 @@ from gradcheck.blame import Blame, Cause
 from gradcheck.case import check, mending, search
 from gradcheck.case.one import Case
 from gradcheck.diagnose.differences import how_wrong
-from gradcheck.formats import Ball
+from gradcheck.formats import FORMATS, Ball
 from gradcheck.functions import COMPOSITE, ELEMENTWISE, TENSOR
 from gradcheck.outcome import Outcome, Run
 from gradcheck.parse import parse
@@ -988,3 +988,13 @@ def test_no_error_is_held_against_a_slope_beyond_the_format(text: str, at: float
     [gradient] = check(text, x=at)[0].gradients
     assert gradient.verdict is Verdict.LOSSY
     assert "slopes nearby" not in gradient.blames[0].message
+
+
+@pytest.mark.parametrize(("dtype", "ulps"), [("float16", None), ("float32", 4.0), ("float64", 4.0), ("bfloat16", None)])
+def test_an_error_is_followed_as_far_as_it_is_beyond_the_tolerance(dtype: str, ulps: float | None) -> None:
+    eps = 2.0 ** (1 - FORMATS[dtype].precision)
+    own = {"sin": lambda x: torch.sin(x) * (1 + 6 * eps)}
+    [outcome] = check("y = sin(x); z = 3*y; z*z", x=0.7, settings=Settings(dtypes=(dtype,), ulps=ulps, under_test=own))
+    assert outcome.value is not None
+    [blame] = outcome.value.blames
+    assert [one.text for one in blame.readings] == ["sin(x)", "3*y", "z*z"]

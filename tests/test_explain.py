@@ -479,7 +479,8 @@ def test_a_chain_of_layers_that_read_two_before_is_explained_in_no_time(used: bo
 
 RENAMED = [
     ("a = x; b = 2*x; a + b", 3.0), ("a = x; 3*a + x**2", 7.0), ("a = x; b = a; 3*b + a + x", 5.0),
-    ("a = 2*x; b = a; b*a", 16.0), ("a = x; b = a; b**2", 4.0), ("a = x; a", 1.0), ("a = x**2; b = a; c = b; c*b + a", 36.0),
+    ("a = 2*x; b = a; b*a", 16.0), ("a = x; b = a; b**2", 4.0), ("a = x; a", 1.0),
+    ("a = x**2; b = a; c = b; c*b + a", 36.0),
 ]  # fmt: skip
 """Programs with a second name for an input or a layer, and their derivative at 2."""
 

@@ -15,17 +15,21 @@ from hypothesis import strategies as st
 
 from gradcheck import case
 from gradcheck.errors import GradcheckError
+from gradcheck.functions import COMPOSITE, ELEMENTWISE, TENSOR
 from gradcheck.lower import lower
 from gradcheck.outcome import Outcome
 from gradcheck.parse import parse
 from gradcheck.points import parse_points
-from gradcheck.program import Program, Shape, names, substitute, to_text
+from gradcheck.program import Name, Program, Shape, call, names, substitute, to_text
 from gradcheck.rewrites import Rewrite, rewrites
+from gradcheck.rewrites.forms import Forms
+from gradcheck.rewrites.signs import KEEPS, NEVER_NEGATIVE, never_negative
 from gradcheck.rewrites.table import ROWS, Row
 from gradcheck.settings import Settings
 from gradcheck.verdict import Verdict
-from oracles import NoNumber, assert_close, numbers, shapes
+from oracles import NoNumber, Point, assert_close, numbers, shapes
 from strategies import SHAPES, Case, cases
+from table import inputs_of, point_of, program_of, program_of_node
 
 assert ROWS
 EVERY_ROW = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
@@ -41,6 +45,38 @@ def of_row(row: Row) -> Rewrite:
     [point] = parse_points([row.at], program.inputs)
     made = rewrites(program, {name: value.shape for name, value in point.items()}, floors=True)
     return next(one for one in made if one.name == row.name)
+
+
+# --- what is never negative ---------------------------------------------------------------------------------
+
+
+def of_operation(op: str) -> list[tuple[Program, Point]]:
+    """Return the samples of a row as programs with points."""
+    if op in ELEMENTWISE:
+        row = ELEMENTWISE[op]
+        return [(program_of(row), point_of(row, sample)) for sample in row.samples]
+    plain = [parse(text) for text in (TENSOR.get(op) or COMPOSITE[op]).samples]
+    return [(one, inputs_of(one)) for one in plain]
+
+
+@pytest.mark.parametrize("op", sorted(NEVER_NEGATIVE | KEEPS))
+def test_what_is_said_to_be_never_negative_is_not(op: str) -> None:
+    """At every sample, and at its opposite: those that keep a sign at magnitudes."""
+    made, compared = of_operation(op), 0
+    assert made
+    for program, point in made:
+        keeps = op not in NEVER_NEGATIVE
+        sure = {name: call("abs", Name(name)) for name in program.inputs} if keeps else {}
+        node = substitute(program.layers[-1].expression, sure)
+        assert never_negative(node, Forms(()))
+        for factor in (1.0, -1.0, 0.125, -0.125):
+            try:
+                found = values(program_of_node(node, program.inputs), {k: factor * one for k, one in point.items()})
+            except NoNumber:
+                continue
+            compared += 1
+            assert min(found) >= 0
+    assert compared
 
 
 # --- the table ---------------------------------------------------------------------------------------------
@@ -137,7 +173,15 @@ def test_a_row_without_a_note_is_an_identity(row: Row) -> None:
 
 REDUCING = [row for row in ROWS if any(f"{op}(" in row.before for op in REDUCES)]
 assert REDUCING
-BROADCAST = [((3,), (2, 3)), ((2, 3), (3,)), ((3,), (1,)), ((1,), (3,)), ((2, 1), (2, 3)), ((2, 3), (2, 1)), ((3,), (3,))]
+BROADCAST = [
+    ((3,), (2, 3)),
+    ((2, 3), (3,)),
+    ((3,), (1,)),
+    ((1,), (3,)),
+    ((2, 1), (2, 3)),
+    ((2, 3), (2, 1)),
+    ((3,), (3,)),
+]
 
 
 @pytest.mark.parametrize("row", REDUCING, ids=lambda row: row.name)
@@ -384,14 +428,14 @@ def test_a_long_program_is_searched_in_no_time() -> None:
 # --- random programs ---------------------------------------------------------------------------------------
 
 INNER = ("x", "-x", "2*x", "x + y", "x*y", "x/y", "x**2", "1/x", "exp(x)", "3 - y", "y - 1/2", "tanh(x)", "sqrt(x)", "2")  # fmt: skip
-ELEMENTWISE = [row for row in ROWS if not row.along and not any(op in row.before for op in ("sum", "prod", "mean", "max", "norm", "std"))]  # fmt: skip
+ALONE = [row for row in ROWS if not row.along and not any(op in row.before for op in ("sum", "prod", "mean", "max", "norm", "std"))]  # fmt: skip
 """Rows that need no tensors."""
 
 
 @st.composite
 def instances(draw: st.DrawFn) -> Program:
     """Draw the pattern of a row with expressions for its wildcards, in some place of a larger one."""
-    row = draw(st.sampled_from(ELEMENTWISE))
+    row = draw(st.sampled_from(ALONE))
     pattern = parse(row.before).layers[-1].expression
     by = {name: parse(draw(st.sampled_from(INNER))).layers[-1].expression for name in names(pattern)}
     text = to_text(substitute(pattern, by))

@@ -118,7 +118,7 @@ def _arrivals(tensors: Sequence[torch.Tensor]) -> dict[int, tuple[torch.Tensor, 
 
     for one in tensors:
         if one.requires_grad:
-            one.register_hook(partial(keep, id(one)))  # type: ignore[no-untyped-call]
+            one.register_hook(partial(keep, id(one)))  # type: ignore[no-untyped-call]  # torch has no types there
     return arrived
 
 
@@ -145,7 +145,7 @@ def _refusals(program: Program, lane: Lane) -> Iterator[None]:
     """Turn what is raised on the way back into a LaneProblem, at the callable whose gradient does not fit."""
     try:
         yield
-    except Exception as problem:
+    except Exception as problem:  # whatever somebody's code raises
         if not (lane.under_test or isinstance(problem, TORCH_ERRORS)):
             raise  # a callable under test may raise anything, torch may not
         blamed = [one.span for one in lane.mismatches if one.backward]
@@ -178,7 +178,7 @@ def accumulate(
             output = lane.run(program)[program.output]
             if output.requires_grad:
                 with _refusals(program, lane):
-                    output.sum().backward()  # type: ignore[no-untyped-call]
+                    output.sum().backward()  # type: ignore[no-untyped-call]  # nor there
             held.append({name: optional(leaves[name].grad) for name in wrt})
         return held
 
@@ -200,7 +200,7 @@ def untracked_message(
         if output.requires_grad:
             return None
         try:
-            output.sum().backward()  # type: ignore[no-untyped-call]
+            output.sum().backward()  # type: ignore[no-untyped-call]  # nor there
         except RuntimeError as problem:
             return first_line(problem)
         return None

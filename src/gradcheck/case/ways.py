@@ -103,7 +103,7 @@ class Along(Case):
         return Elements(self.plan.program.output, output.shape, None if nested else output)
 
     @cached_property
-    def has_limit(self) -> bool:  # type: ignore[override]
+    def has_limit(self) -> bool:  # type: ignore[override]  # worked out where Case has a constant
         """Return whether the derivative of one order less exists here, so that its limit is what it is.
 
         A function that is continuous has the limit of its slopes for a derivative where they have one.

@@ -101,7 +101,7 @@ class Graph:
 
     ``plain`` are those of Python among plain numbers, and ``constants`` are the same as sites, which stand in nobody's
     sources. ``output`` is where the output comes from. ``rulings`` say which operations are wrong at torch's own
-    inputs.
+    inputs by more than the ``tolerance``, in ULP.
     """
 
     program: Program
@@ -112,6 +112,7 @@ class Graph:
     readers: Mapping[str, list[tuple[Site, int]]]
     plain: tuple[Operation, ...] = ()
     output: Site | str | None = None
+    tolerance: float = 0.0
     rulings: Mapping[Call, Ruling] = field(default_factory=dict)
     constants: tuple[Site, ...] = ()
 

@@ -7,6 +7,7 @@ from math import inf
 
 from gradcheck.autograd import TorchValue
 from gradcheck.blame import Cause
+from gradcheck.compare import half_of_the_digits
 from gradcheck.diagnose.graph import Graph, Site, Wrong, inputs
 from gradcheck.diagnose.scene import NOTICEABLE, Finding, Scene, not_zero
 from gradcheck.formats import FORMATS, Ball, Dyadic, Format
@@ -80,7 +81,8 @@ def _kind(graph: Graph, torch: TorchValue, found: Wrong, otherwise: Cause) -> Ca
     pairs = [(one, number) for one, number in given if isinstance(one, Ball)]
     if max(gaps) < inf and lower_precision(pairs, graph.format.name):
         return Cause.LOWER_PRECISION
-    if otherwise is Cause.WRONG_VALUE and max(gaps) <= 2 ** (graph.format.precision / 2):
+    halves = [half_of_the_digits(one, graph.format) if isinstance(one, Ball) else inf for one, _ in given]
+    if otherwise is Cause.WRONG_VALUE and all(gap <= half for gap, half in zip(gaps, halves, strict=True)):
         return Cause.INACCURATE_OPERATION
     return otherwise
 

@@ -120,7 +120,8 @@ def _entries(outcomes: Sequence[Outcome]) -> Iterator[Entry]:
         for k in range(min(prod(same[0].shape), MAX_ENTRIES)):
             judged = [one.judgements[k] for one in same]
             yield Entry(
-                tuple(indexed(*step) for step in steps(same[0], k)), same[0].exact[k], tuple(one.number(k) for one in same),
+                tuple(indexed(*step) for step in steps(same[0], k)), same[0].exact[k],
+                tuple(one.number(k) for one in same),
                 tuple(one.ulps for one in judged), worst([Verdict.AGREE, *(one.verdict for one in judged)]).value,
                 tuple(one.verdict.value for one in judged),
             )  # fmt: skip

@@ -968,7 +968,7 @@ def test_what_has_no_right_number_is_no_wrong_element() -> None:
     right = [Ball.around(float(k)) for k in range(1, 8)]
     numbers = [float(k) for k in range(1, 8)]
     for kind in Kind:
-        exact = [*right, str(kind)]
+        exact: list[Ball | str | None] = [*right, str(kind)]
         assert how_wrong([*numbers[:-1], 70.0, 5.0], exact, (8,)) == "is wrong in 1 of 8 elements"
         assert how_wrong([*(-one for one in numbers), 5.0], exact, (8,)) != "has the wrong sign"
 

@@ -20,7 +20,7 @@ from gradcheck.lower import lower
 from gradcheck.outcome import Outcome
 from gradcheck.parse import parse
 from gradcheck.points import parse_points
-from gradcheck.program import Name, Program, Shape, call, names, substitute, to_text
+from gradcheck.program import Name, Node, Program, Shape, call, names, substitute, to_text
 from gradcheck.rewrites import Rewrite, rewrites
 from gradcheck.rewrites.forms import Forms
 from gradcheck.rewrites.signs import KEEPS, NEVER_NEGATIVE, never_negative
@@ -66,7 +66,7 @@ def test_what_is_said_to_be_never_negative_is_not(op: str) -> None:
     assert made
     for program, point in made:
         keeps = op not in NEVER_NEGATIVE
-        sure = {name: call("abs", Name(name)) for name in program.inputs} if keeps else {}
+        sure: dict[str, Node] = {name: call("abs", Name(name)) for name in program.inputs} if keeps else {}
         node = substitute(program.layers[-1].expression, sure)
         assert never_negative(node, Forms(()))
         for factor in (1.0, -1.0, 0.125, -0.125):

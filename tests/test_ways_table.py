@@ -237,7 +237,7 @@ def test_torch_is_inside_the_rounding_enclosure_of_every_way(row: Elementwise, d
 
 def enclosed(along: Along) -> Iterator[tuple[str, bool]]:
     """Yield each derivative that is tracked and not called wrong, with whether torch's number is in its enclosure."""
-    found, _ = along.gradients()
+    found, *_ = along.gradients()
     for one in found:
         number = one.number(0)
         if number is not None and one.judgements[0].verdict in (Verdict.AGREE, Verdict.LOSSY, Verdict.UNSTABLE):

@@ -30,6 +30,7 @@ from gradcheck.program import unravel
 from gradcheck.report import View
 from gradcheck.report.contradictions import contradictions
 from gradcheck.report.json import document
+from gradcheck.report.lanes import SHOWN_POINTS
 from gradcheck.report.table import write
 from gradcheck.repro import command, script
 from gradcheck.suite import Check, Result, single
@@ -247,3 +248,31 @@ def test_what_is_expected_is_held_against_every_order(
 def test_an_expectation_is_of_the_gradient_of_the_sum_alone(other: dict[str, Any]) -> None:
     with pytest.raises(UsageProblem, match="the gradient of the output's sum"):
         check("x**3", [4.0, 5.0], expect="x", **other)
+
+
+COLUMNS: list[dict[str, Any]] = [
+    {"way": "rev,fwd"}, {"order": 2}, {"engine": "eager,vmap"}, {"device": "cpu,cpu:0"}, {"jacobian": True},
+]  # fmt: skip
+"""What gives the tables of lanes, each in its own way."""
+
+
+@pytest.mark.parametrize("several", COLUMNS, ids=str)
+@pytest.mark.parametrize("dtypes", ["float32", "float32,float64", "float16,float32,float64"])
+def test_points_of_tensors_are_shown_in_every_dtype(several: dict[str, Any], dtypes: str) -> None:
+    for count in (1, 7):
+        at = "x=" + ",".join(f"[{k}, 2]" for k in range(count))
+        run = check("sin(x)" if "jacobian" in several else "sum(sin(x))", at, dtype=dtypes, **several)
+        points = count * len(dtypes.split(","))
+        for view, shown in ((View(), min(points, SHOWN_POINTS)), (View(everything=True), points)):
+            file = io.StringIO()
+            write(run, file, view)
+            titles = [line for line in file.getvalue().splitlines() if line.startswith("at x in ")]
+            assert len(titles) == (shown if points > 1 else 0)
+
+
+@pytest.mark.parametrize("program", ["sin(x)", "x*sum(x)"])
+def test_a_jacobian_is_one_however_many_points_there_are(program: str) -> None:
+    points = ["[0, 2]", "[1, 2]", "[3, 4]"]
+    for count in range(1, len(points) + 1):
+        run = check(program, f"x={','.join(points[:count])}", jacobian=True)
+        assert [one.shape for outcome in run for one in outcome.gradients if one.jacobian] == [(2, 2)] * count

@@ -107,7 +107,7 @@ def under_cotangent(plan: Plan, points: Sequence[Point], settings: Settings) -> 
     shape = plan.shapes[plan.program.output]
     text = settings.cotangent or ONES
     if text.startswith("@"):
-        [given] = parse_points([f"{name}={text}"], (name,), directory=settings.directory)
+        [given] = parse_points([f"{name}={text}"], (name,))
         if given[name].shape != shape:
             found, wanted = map(shape_text, (given[name].shape, shape))
             raise ShapeProblem(f"the cotangent in {text[1:]} is {found}, and the output is {wanted}")

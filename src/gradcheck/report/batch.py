@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from io import StringIO
 from itertools import compress
 from typing import IO
 
@@ -23,7 +22,7 @@ from gradcheck.report.diagnostic import Diagnostic, diagnostics
 from gradcheck.report.elements import Element
 from gradcheck.report.places import ulp_text
 from gradcheck.report.told import failures
-from gradcheck.report.tones import COLORS, FILE_WIDTH, STYLES, put
+from gradcheck.report.tones import COLORS, STYLES, printed, put
 from gradcheck.report.words import facts, number, problems
 from gradcheck.suite import Batch
 from gradcheck.verdict import Tone
@@ -44,17 +43,7 @@ def write(batch: Batch, file: IO[str], view: View) -> None:
     if batch.alone is not None:
         table.write(batch.alone, file, replace(view, terms=batch.terms))
         return
-    if file.isatty():
-        _show(batch, _console(file, view, view.width), view)
-        return
-    text = StringIO()
-    _show(batch, _console(text, view, view.width or FILE_WIDTH), view)
-    file.writelines(f"{one.rstrip()}\n" for one in text.getvalue().splitlines())
-
-
-def _console(file: IO[str], view: View, width: int | None) -> Console:
-    no_color = True if view.color is False else None
-    return Console(file=file, force_terminal=view.color, no_color=no_color, highlight=False, width=width)
+    printed(lambda console: _show(batch, console, view), file, view)
 
 
 def _show(batch: Batch, console: Console, view: View) -> None:

@@ -86,7 +86,8 @@ def tables(run: Run, scalar: bool, view: View) -> Iterator[object]:
     for one in groups:
         points.setdefault((id(one.first.point), one.first.dtype), []).append(one)
     ranked = sorted(points.values(), key=lambda held: max(each.rank() for one in held for each in one.outcomes))
-    shown = [*points.values()] if view.everything else [one for one in points.values() if one in ranked[-SHOWN_POINTS:]]
+    kept = {id(one) for one in (ranked if view.everything else ranked[-SHOWN_POINTS:])}
+    shown = [one for one in points.values() if id(one) in kept]
     for held in shown:
         yield from _point(held, view, several=len(points) > 1)
     if len(shown) < len(points):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from io import StringIO
 from typing import IO, TYPE_CHECKING
 
 from rich.console import Console
@@ -15,7 +14,7 @@ from gradcheck.errors import plural
 from gradcheck.exits import Exit
 from gradcheck.report import View
 from gradcheck.report.grids import grid
-from gradcheck.report.tones import COLORS, FILE_WIDTH, STYLES, put
+from gradcheck.report.tones import COLORS, STYLES, printed, put
 from gradcheck.verdict import Tone, Verdict
 
 if TYPE_CHECKING:
@@ -27,17 +26,7 @@ MAX_SAID = 48
 
 def write(nest: Nest, file: IO[str], view: View) -> None:
     """Write the table of all functions, of those alone that are wrong where the view is quiet, and the summary."""
-    if file.isatty():
-        _show(nest, _console(file, view, view.width), view)
-        return
-    text = StringIO()
-    _show(nest, _console(text, view, view.width or FILE_WIDTH), view)
-    file.writelines(f"{one.rstrip()}\n" for one in text.getvalue().splitlines())
-
-
-def _console(file: IO[str], view: View, width: int | None) -> Console:
-    no_color = True if view.color is False else None
-    return Console(file=file, force_terminal=view.color, no_color=no_color, highlight=False, width=width)
+    printed(lambda console: _show(nest, console, view), file, view)
 
 
 def _show(nest: Nest, console: Console, view: View) -> None:

@@ -7,13 +7,12 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import IO, TYPE_CHECKING, Any
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from gradcheck.exits import Exit
 from gradcheck.report import View
-from gradcheck.report.tones import COLORS
+from gradcheck.report.tones import COLORS, console
 from gradcheck.report.words import number
 from gradcheck.verdict import Tone, Verdict
 
@@ -26,13 +25,13 @@ GOOD, BAD = COLORS[Tone.GOOD], COLORS[Tone.BAD]
 
 def write(tally: Tally, file: IO[str], view: View) -> None:
     """Write the table of all trials, or of the missed ones where the view is quiet, false alarms, and the summary."""
-    console = Console(file=file, highlight=False, width=view.width or (None if file.isatty() else 140))
+    paper = console(file, width=view.width or (None if file.isatty() else 140))
     trials = tally.missed if view.quiet else tally.trials
     if trials:
-        console.print(_trials(trials))
-        console.print()
+        paper.print(_trials(trials))
+        paper.print()
     for part in _below(tally):
-        console.print(part, soft_wrap=not console.is_terminal)
+        paper.print(part, soft_wrap=not paper.is_terminal)
 
 
 def write_json(tally: Tally, file: IO[str], _view: View) -> None:

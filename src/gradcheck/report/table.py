@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
-from io import StringIO
 from math import isfinite
-from typing import IO, Any, TypeVar
+from typing import IO, TypeVar
 
 from rich.console import Console
 from rich.table import Table
@@ -25,7 +24,7 @@ from gradcheck.report.grids import DIGITS, fitting, grid, missing, side_by_side
 from gradcheck.report.layers import layers
 from gradcheck.report.places import counted, element, number_at, output_name, ulp_text, why_of
 from gradcheck.report.told import failures, notes
-from gradcheck.report.tones import FILE_WIDTH, STYLES, put
+from gradcheck.report.tones import FILE_WIDTH, STYLES, printed, put
 from gradcheck.verdict import Verdict
 
 SHOWN_OUTCOMES = 6
@@ -38,16 +37,7 @@ Row = TypeVar("Row")
 
 def write(run: Run, file: IO[str], view: View) -> None:
     """Write the table of a run, wide or narrow as the terminal is; where there is none, without trailing blanks."""
-    if file.isatty():
-        show(run, Console(file=file, **_colors(view), width=view.width), view)
-        return
-    text = StringIO()
-    show(run, Console(file=text, **_colors(view), width=view.width or FILE_WIDTH), view)
-    file.writelines(f"{line.rstrip()}\n" for line in text.getvalue().splitlines())
-
-
-def _colors(view: View) -> dict[str, Any]:
-    return {"force_terminal": view.color, "no_color": True if view.color is False else None, "highlight": False}
+    printed(lambda console: show(run, console, view), file, view)
 
 
 def show(run: Run, console: Console, view: View) -> None:

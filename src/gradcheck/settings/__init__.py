@@ -33,7 +33,7 @@ class Settings:
     as points, and float32 on the cpu where there are none. ``wrt`` names the inputs to
     differentiate by, None is all. ``ulps`` is the tolerance in ULP of the dtype; None takes DEFAULT_ULPS.
     ``expect`` holds derivatives that the user believes in, as texts or by the names of the inputs. ``seed`` is that of
-    random points, ``directory`` where files of points are looked for.
+    random points, ``directory`` where files of points are looked for; that of a cotangent is looked for where it is.
     With ``assertion`` whatever is not known to be right fails too; ``allow`` names verdicts that pass all the same.
     ``nondet`` is how often torch runs again, to see whether it returns the same. ``under_test`` holds callables that
     run in place of torch's own, by the operation's name or another name of it (``ln``, ``mm``, ``max``): this is how a

@@ -175,7 +175,8 @@ SETTINGS = (
             default=f"{DEFAULT_TIMEOUT:g}", off="0", sample="0.001"),
     Setting("source", kinds.REMARK, FILE, "Where the expression comes from: a citation."),
     Setting("why", kinds.REMARK, FILE, "Why an exception is right."),
-    Setting("trust", kinds.FLAG, BATCH | PYTEST, "Let expression files read points from files beside them."),
+    Setting("trust", kinds.FLAG, BATCH | PYTEST,
+            "Let expression files read points and cotangents from files beside them."),
     Setting("exit-zero", kinds.FLAG, CHECK | BATCH, "Exit with 0 even where something fails."),
 
     # --- which checks of files run, and how ---

@@ -127,7 +127,7 @@ MESSAGES = [
      "write --expect x=..., or choose one with --wrt x\n"),
     (["sum(x)", "--at", "ones(2)", "--expect", "[1]"],
      "gradcheck: a list stands for tensors only in cat and stack\n  [1]\n  ^^^\n"
-     'give tensors as inputs: --at "x=[[1,2],[3,4]]"\n'),
+     "give tensors as inputs: --at 'x=[[1,2],[3,4]]'\n"),
     (["x.max(0)", "--at", "[1,2]"],
      "gradcheck: torch's max over a dim returns two tensors\n  x.max(0)\n  ^^^^^^^^\n"
      "write amax(x, dim=...) for a dim, or maximum(x, y) for the maximum of two\n"),

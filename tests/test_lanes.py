@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import pickle
+import re
 import shlex
 from contextlib import redirect_stdout
 from dataclasses import replace
@@ -15,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from jsonschema import Draft202012Validator
 
 from gradcheck import Settings, check
@@ -31,6 +33,7 @@ from gradcheck.report import View
 from gradcheck.report.contradictions import contradictions
 from gradcheck.report.json import document
 from gradcheck.report.lanes import SHOWN_POINTS
+from gradcheck.report.places import place, point_text
 from gradcheck.report.table import write
 from gradcheck.repro import command, script
 from gradcheck.suite import Check, Result, single
@@ -276,3 +279,72 @@ def test_a_jacobian_is_one_however_many_points_there_are(program: str) -> None:
     for count in range(1, len(points) + 1):
         run = check(program, f"x={','.join(points[:count])}", jacobian=True)
         assert [one.shape for outcome in run for one in outcome.gradients if one.jacobian] == [(2, 2)] * count
+
+
+# --- devices ------------------------------------------------------------------------------------------------------
+
+DEVICES = "cpu,cpu:0"
+
+
+@pytest.mark.parametrize("points", [1, 3, 2000])
+@pytest.mark.parametrize("ways", ["rev", "rev,fwd"])
+def test_devices_are_lanes_that_nothing_mixes(points: int, ways: str) -> None:
+    run = check("x**2", f"1:2:{points}" if points > 1 else "1", device=DEVICES, way=ways, dtype="float64")
+    assert len(run) == points * len(run.lanes)
+    with pytest.raises(UsageProblem, match=r"^the run has gradients"):
+        _ = run.gradients
+    for lane in run.lanes:
+        one = run.of(*lane.names)
+        assert one.lanes == (lane,)
+        assert one.gradients["x"].torch.size == points
+    assert len({lane.title for lane in run.lanes}) == len(run.lanes)
+    for device in DEVICES.split(","):
+        assert {lane.device for lane in run.of(device).lanes} == {device}
+
+
+def test_every_lane_has_another_name_wherever_it_is_named() -> None:
+    run = check("log(1 + exp(x))", 100, device=DEVICES, way="rev,fwd", engine="eager,vmap")
+    outcomes = [*run]
+    for said in (repr, point_text, lambda one: place(one, one.gradients[0], 0)):
+        assert len({said(one) for one in outcomes}) == len(outcomes)
+    assert len(Known.of(Result(Check("a", "x", ("100",), Settings()), run)).lanes) == len(outcomes)
+    assert all(device in repr(run) for device in DEVICES.split(","))
+
+
+# --- columns ------------------------------------------------------------------------------------------------------
+
+NAMES = ["exact", "value", "dtype", "by", "at", "boundary", "radius", "element", "derivative", "autograd", "ULP", "x"]
+"""What columns are called, and what an input may be called as well."""
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_input_may_be_called_like_a_column(name: str) -> None:
+    def shown(called: str) -> list[list[str]]:
+        file = io.StringIO()
+        write(check(f"{called}**2*z", f"{called}=3,z=5", way="rev,fwd", dtype="float32,float64"), file, View(verbose=1))
+        return [
+            re.sub(rf"\b{called}\b", "?", line).split() for line in file.getvalue().splitlines() if " agree  " in line
+        ]
+
+    assert shown(name) == shown("something")
+
+
+@pytest.mark.parametrize("several", [{}, {"way": "rev,fwd"}, {"jacobian": True}], ids=str)
+def test_what_could_not_run_in_one_dtype_takes_no_column_of_the_others(several: dict[str, Any]) -> None:
+    def half_less(x: torch.Tensor) -> torch.Tensor:
+        if x.dtype is torch.float16:
+            raise RuntimeError("not implemented for Half")
+        return torch.sin(x)
+
+    for program, at in (("sin(x)*y", "x=1,y=2"), ("sin(x)*y", "x=[1,2],y=[3,4]")):
+
+        def shown(dtypes: str, program: str = program, at: str = at) -> str:
+            file = io.StringIO()
+            write(check(program, at, dtype=dtypes, under_test={"sin": half_less}, **several), file, View())
+            return file.getvalue()
+
+        alone, beside = shown("float32"), shown("float16,float32")
+        wanted = [line.split() for line in alone.splitlines() if line.startswith(("derivative", "formula"))]
+        assert [line.split() for line in beside.splitlines() if line.startswith(("derivative", "formula"))] == wanted
+        head = next(line.split() for line in alone.splitlines() if "exact" in line)
+        assert {*head} <= {word for line in beside.splitlines() if "exact" in line for word in line.split()}

@@ -68,12 +68,12 @@ def _error(run: Run) -> float | None:
 
 
 def _by_lane(run: Run) -> dict[str, Known]:
-    """Return what each of several lanes came to, by its dtype, way and engine."""
+    """Return what each of several lanes came to, by its dtype, way, engine and device."""
     if len(run.lanes) < 2:
         return {}
     found: dict[str, list[Outcome]] = {}
     for outcome in run.leading():
-        found.setdefault(" ".join(outcome.in_lane.names), []).append(outcome)
+        found.setdefault(outcome.in_lane.title, []).append(outcome)
     parts = {name: replace(run, outcomes=tuple(some)) for name, some in found.items()}
     return {name: Known(part.verdict, part.passed, _error(part)) for name, part in parts.items()}
 

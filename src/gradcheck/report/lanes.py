@@ -201,30 +201,39 @@ def _table(rows: Sequence[Row], scalar: bool, view: View) -> Table:
     return fitting(made, view.width or FILE_WIDTH)
 
 
-Cell = Callable[[Row], Text]
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column before those of the lanes: what makes its cells, whether these are words, and stay on one line."""
+
+    name: str
+    cell: Callable[[Row], Text]
+    words: bool = False
+    whole: bool = False
 
 
-def _columns(rows: Sequence[Row], scalar: bool, view: View, layout: Layout) -> dict[str, Cell]:
-    """Return the columns before those of the lanes, each with what makes its cells."""
+def _columns(rows: Sequence[Row], scalar: bool, view: View, layout: Layout) -> list[Column]:
+    """Return the columns before those of the lanes; an input may be called like any of the others."""
     first, order = rows[0].peers.first, rows[0].peers.order
     outcomes = {id(row.peers.first): row.peers.first for row in rows}.values()
-    found: dict[str, Cell] = {}
+    found: list[Column] = []
     if scalar and (order == 1 or len(outcomes) > 1):
-        found |= {name: partial(_at, name) for name in first.point}
+        found += [Column(name, partial(_at, name)) for name in first.point]
     if len({one.dtype for one in outcomes}) > 1:
-        found["dtype"] = lambda row: Text(row.peers.first.dtype)
+        found.append(Column("dtype", lambda row: Text(row.peers.first.dtype), words=True))
     if scalar and order == 1 and layout.valued:
-        found["value"] = lambda row: value_cell(row.peers.first, layout.digits)
+        found.append(Column("value", lambda row: value_cell(row.peers.first, layout.digits)))
     if order > 1 or not scalar or len(first.gradients) > 1:
         name = "derivative" if order > 1 else "by" if scalar else "element"
-        found[name] = lambda row: Text(named(row.peers.first, row.columns[0], row.k))
+        found.append(
+            Column(name, lambda row: Text(named(row.peers.first, row.columns[0], row.k)), words=True, whole=True)
+        )
     if not scalar and order == 1 and not first.gradients[0].jacobian:
-        found["at"] = _own
+        found.append(Column("at", _own))
     if any(map(why_of, outcomes)):
-        found["boundary"] = lambda row: Text(printable(why_of(row.peers.first)))
-    found["exact"] = lambda row: Text(exact_cell(row, layout.digits))
+        found.append(Column("boundary", lambda row: Text(printable(why_of(row.peers.first))), words=True))
+    found.append(Column("exact", lambda row: Text(exact_cell(row, layout.digits))))
     if view.verbose:
-        found["radius"] = lambda row: Text(radius(row.columns[0].ball(row.k)))
+        found.append(Column("radius", lambda row: Text(radius(row.columns[0].ball(row.k)))))
     return found
 
 
@@ -238,19 +247,13 @@ def _own(row: Row) -> Text:
     return Text(FORMATS[outcome.dtype].text(number_at(outcome, row.columns[0], row.k)))
 
 
-WORDS = ("dtype", "boundary", "derivative", "by", "element")
-"""Columns of words, of which the names of derivatives are not broken."""
-
-
 def _head(table: Table, rows: Sequence[Row], scalar: bool, view: View, layout: Layout) -> Callable[[Row], list[Text]]:
     """Add the columns before those of the lanes, and return what makes their cells."""
     columns = _columns(rows, scalar, view, layout)
-    for name in columns:
-        words = name in WORDS and name not in rows[0].peers.first.point
-        whole = words and name not in WORDS[:2]
-        table.add_column(name, justify="left" if words else "right", no_wrap=whole, overflow="fold")
+    for one in columns:
+        table.add_column(one.name, justify="left" if one.words else "right", no_wrap=one.whole, overflow="fold")
     missing(table, [] if layout.valued or not scalar or rows[0].peers.order > 1 else ["value"])
-    return lambda row: [make(row) for make in columns.values()]
+    return lambda row: [one.cell(row) for one in columns]
 
 
 def exact_cell(row: Row, digits: int | None) -> str:

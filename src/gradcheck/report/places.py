@@ -82,9 +82,8 @@ def _why(outcome: Outcome) -> str:
 
 
 def _suffix(outcome: Outcome) -> str:
-    """Return the dtype, and the way where it is not the plain one."""
-    lane = outcome.lane
-    return f" in {outcome.dtype}" if lane is None or lane.is_plain else f" in {outcome.dtype} by {lane}"
+    """Return the dtype, and the way and the device where they are not the usual ones."""
+    return f" in {outcome.dtype}{outcome.in_lane.told}"
 
 
 def counted(counts: Counter[Verdict]) -> str:

@@ -320,11 +320,10 @@ NAMES = ["exact", "value", "dtype", "by", "at", "boundary", "radius", "element",
 @pytest.mark.parametrize("name", NAMES)
 def test_an_input_may_be_called_like_a_column(name: str) -> None:
     def shown(called: str) -> list[list[str]]:
-        file = io.StringIO()
-        write(check(f"{called}**2*z", f"{called}=3,z=5", way="rev,fwd", dtype="float32,float64"), file, View(verbose=1))
-        return [
-            re.sub(rf"\b{called}\b", "?", line).split() for line in file.getvalue().splitlines() if " agree  " in line
-        ]
+        file, settings = io.StringIO(), Settings(ways="rev,fwd", dtypes="float32,float64")
+        write(check(f"{called}**2*z", f"{called}=3,z=5", settings=settings), file, View(verbose=1))
+        rows = [line for line in file.getvalue().splitlines() if " agree  " in line]
+        return [re.sub(rf"\b{called}\b", "?", row).split() for row in rows]
 
     assert shown(name) == shown("something")
 
@@ -348,3 +347,35 @@ def test_what_could_not_run_in_one_dtype_takes_no_column_of_the_others(several: 
         assert [line.split() for line in beside.splitlines() if line.startswith(("derivative", "formula"))] == wanted
         head = next(line.split() for line in alone.splitlines() if "exact" in line)
         assert {*head} <= {word for line in beside.splitlines() if "exact" in line for word in line.split()}
+
+
+SEVERAL: dict[str, dict[str, Any]] = {
+    "way": {"way": "rev,fwd"}, "lane": {"way": "rev,fwd", "engine": "eager,vmap"}, "lane ": {"device": DEVICES},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("word", SEVERAL)
+def test_lanes_are_called_ways_where_only_ways_differ(word: str) -> None:
+    for program, point in (
+        ("log(1 + exp(x))", "100"),
+        ("sum(log(1 + exp(x)))", "x=[100, 1]"),
+        ("sum(x**2)", "x=[1, 2]"),
+    ):
+        file = io.StringIO()
+        write(check(program, point, **SEVERAL[word]), file, View())
+        other = {"way": "lanes?", "lane": "ways?"}[word.strip()]
+        assert not re.search(rf"\b{other}\b", file.getvalue()), file.getvalue()
+
+
+@pytest.mark.parametrize("dtypes", ["float32", "float32,float64", "float16,float32,float64"])
+@pytest.mark.parametrize("points", [1, 2])
+def test_a_point_in_several_dtypes_is_one_point(dtypes: str, points: int) -> None:
+    run = check("log(1 + exp(x))", ",".join(["800", "900"][:points]), dtype=dtypes)
+    names, text = dtypes.split(","), str(run)
+    for said in re.findall(r"\(and at (\d+) more points?\)", text):
+        assert (int(said), len(names)) == (points - 1, 1)
+    if len(names) > 1:
+        [others] = re.findall(r"\(and (?:\d+ more, )?(?:at \d+ points, )?in ([^)]*)\)", text)
+        assert {*re.findall(r"float\d+", others)} >= {*names[:-1]} or len({*re.findall(r"float\d+", others)}) == len(
+            names
+        ) - 1

@@ -21,7 +21,7 @@ from gradcheck.lane import Lane
 from gradcheck.points import Point
 from gradcheck.program import Program, Shape
 from gradcheck.settings import Settings
-from gradcheck.verdict import Verdict, worst
+from gradcheck.verdict import Verdict, counted, worst
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -422,8 +422,7 @@ def _told(found: Outcome | Run) -> str:
     counts = found.counts()
     if not sum(counts.values()):
         return "nothing was checked"
-    each = ", ".join(f"{counts[verdict]:,} {verdict}" for verdict in Verdict if counts[verdict])
-    return f"{found.verdict} ({each})"
+    return f"{found.verdict} ({counted(counts)})"
 
 
 def _short(text: str) -> str:

@@ -24,8 +24,9 @@ from gradcheck.notation import element, steps
 from gradcheck.outcome import Floats, Outcome, Run
 from gradcheck.points import Value, parse_points
 from gradcheck.program import Call, Name, Node, Program, Shape, fold, unravel
-from gradcheck.settings import ONES, Settings
+from gradcheck.settings import Settings
 from gradcheck.settings.kinds import Form
+from gradcheck.settings.readers import ONES
 from gradcheck.settings.table import Place, settings_of
 from gradcheck.steps import Step
 from gradcheck.steps import taken as derivative

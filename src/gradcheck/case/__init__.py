@@ -25,7 +25,8 @@ from gradcheck.outcome import LEADING, Outcome, Run
 from gradcheck.plan import Plan
 from gradcheck.points import Point, parse_points, to_value
 from gradcheck.program import Program, Shape
-from gradcheck.settings import ONES, Settings
+from gradcheck.settings import Settings
+from gradcheck.settings.readers import ONES
 from gradcheck.verdict import failing
 from gradcheck.weighing import random_cotangent
 

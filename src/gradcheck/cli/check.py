@@ -112,7 +112,7 @@ def _look(text: str, settings: Settings) -> None:
 
     lines = sketch(program, settings.wrt or program.inputs)
     if lines is not None:
-        print("\n".join(lines))
+        deliver(lambda file: print("\n".join(lines), file=file), None, "table")
         raise typer.Exit(Exit.PASS)
 
 

@@ -14,7 +14,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from gradcheck.errors import visible
+from gradcheck.errors import plural, visible
 from gradcheck.outcome import Run
 from gradcheck.report import View, table
 from gradcheck.report.blame import MARGIN, again, block
@@ -23,7 +23,7 @@ from gradcheck.report.elements import Element
 from gradcheck.report.places import ulp_text
 from gradcheck.report.told import failures
 from gradcheck.report.tones import COLORS, STYLES, printed, put
-from gradcheck.report.words import facts, number, problems
+from gradcheck.report.words import facts, problems
 from gradcheck.suite import Batch
 from gradcheck.verdict import Tone
 
@@ -71,7 +71,7 @@ def _body(batch: Batch, width: int, view: View) -> Iterator[object]:
     for one in shown:
         yield from _failure(one, width, view)
     if len(shown) < len(failed):
-        yield Text(f"{number(len(failed) - len(shown), 'failure')} without details (--all shows them)", "dim")
+        yield Text(f"{plural(len(failed) - len(shown), 'failure')} without details (--all shows them)", "dim")
     for problem in problems(batch):
         yield Text.assemble(("✗ ", COLORS[Tone.BAD]), problem)
     yield from (Text(f"note: {visible(note)}", "dim") for note in batch.notes)
@@ -117,7 +117,7 @@ def _label(one: Diagnostic) -> Text:
 def _cut(rows: Sequence[Diagnostic]) -> Text:
     counts = Counter(one.label for one in rows)
     listed = ", ".join(f"{count:,} {label}" for label, count in counts.items())
-    return Text(f"above: the worst; {number(len(rows), 'check')} not shown: {listed} (--all shows them)", "dim")
+    return Text(f"above: the worst; {plural(len(rows), 'check')} not shown: {listed} (--all shows them)", "dim")
 
 
 # --- a failure ------------------------------------------------------------------------------------
@@ -148,7 +148,7 @@ def _others(run: Run, element: Element, view: View) -> Iterator[object]:
         yield _indented(Text("all that fails:", "dim"))
         yield from map(_indented, failures(run, view))
     elif more > 0:
-        yield _indented(Text(f"{number(more, 'more failure')} in this check (--all shows them)", "dim"))
+        yield _indented(Text(f"{plural(more, 'more failure')} in this check (--all shows them)", "dim"))
 
 
 def _indented(part: Text) -> Padding:

@@ -23,13 +23,13 @@ from gradcheck.report.cells import SHOWN_ROWS, cut, radius, value_cell, verdict_
 from gradcheck.report.grids import DIGITS, fitting, grid, missing, side_by_side
 from gradcheck.report.layers import layers
 from gradcheck.report.matrices import is_small, matrix
-from gradcheck.report.places import named, number_at, point_text, ulp_text, why_of
+from gradcheck.report.places import lane_word, named, number_at, point_text, ulp_text, why_of
 from gradcheck.report.tones import FILE_WIDTH, STYLES
+from gradcheck.report.words import ORDINALS
 from gradcheck.verdict import Verdict
 
 SHOWN_POINTS = 6
 """Points of tensors shown in full; of more, the worst ones."""
-ORDERS = {1: "first derivatives", 2: "second derivatives", 3: "third derivatives", 4: "fourth derivatives"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ def _section(groups: Sequence[Peers], scalar: bool, view: View, *, titled: bool)
     if small:
         yield from matrix(alone, width)
     elif titled:
-        yield Text(ORDERS[alone.order], style="bold")
+        yield Text(f"{ORDINALS[alone.order]} derivatives", style="bold")
     rows = _rows(groups, view, doubted=small and not view.everything and not view.verbose)
     if rows:
         yield _table(rows, scalar, view)
@@ -163,7 +163,7 @@ def _rest(alone: Peers, rows: Sequence[Row]) -> Iterator[object]:
         yield Text(_the_rest(alone, rows), style="dim")
         return
     table = grid()
-    table.add_column("way", overflow="fold")
+    table.add_column(lane_word(alone.lanes), overflow="fold")
     table.add_column("worst ULP", justify="right")
     table.add_column("verdict", no_wrap=True)
     for one in alone.outcomes:
@@ -179,8 +179,8 @@ def _the_rest(alone: Peers, rows: Sequence[Row]) -> str:
     if any(set(one.verdicts()) != {Verdict.AGREE} for one in left):
         return f"the rest: {within(left)}"
     worst = max((one.worst_ulps for one in left if one.worst_ulps is not None), default=0.0)
-    count, ways = sum(map(len, left)) // len(alone.lanes), len(alone.lanes)
-    every = f" in all {ways} ways" if ways > 1 else ""
+    count, lanes = sum(map(len, left)) // len(alone.lanes), len(alone.lanes)
+    every = f" in all {plural(lanes, lane_word(alone.lanes))}" if lanes > 1 else ""
     return f"{plural(count, 'more element')} agree{'s' * (count == 1)}{every}, within {ulp_text(worst)} ULP"
 
 
@@ -316,7 +316,7 @@ def _stacked(rows: Sequence[Row], scalar: bool, view: View, layout: Layout) -> T
     table = grid()
     cells = _head(table, rows, scalar, view, layout)
     stated = _stated(rows)
-    table.add_column("way", no_wrap=True)
+    table.add_column(lane_word(lane for row in rows for lane in row.peers.lanes), no_wrap=True)
     for name in ("autograd", "ULP"):
         table.add_column(name, justify="right", overflow="fold")
     if layout.words:

@@ -15,7 +15,7 @@ from gradcheck.exits import Exit
 from gradcheck.report import View
 from gradcheck.report.grids import grid
 from gradcheck.report.tones import COLORS, STYLES, printed, put
-from gradcheck.verdict import Tone, Verdict
+from gradcheck.verdict import Tone, Verdict, counted
 
 if TYPE_CHECKING:
     from gradcheck.nest import Finding, Nest, Row
@@ -30,7 +30,7 @@ def write(nest: Nest, file: IO[str], view: View) -> None:
 
 
 def _show(nest: Nest, console: Console, view: View) -> None:
-    rows = [row for row in nest.rows if row.findings or not view.quiet]
+    rows = [row for row in nest.rows if row.wrong or row.refused or not view.quiet]
     if rows:
         for part in _table(nest, rows):
             put(console, part)
@@ -96,14 +96,15 @@ def _summary(nest: Nest) -> Iterator[Text]:
         return
     wrong = [row for row in nest.rows if row.wrong]
     refused = [row for row in nest.rows if row.refused]
-    bad = f"{plural(len(wrong), 'function')} wrong" if wrong else "none wrong"
     counts = sum((sum(row.counts.values(), Counter()) for row in nest.rows), Counter[Verdict]())
     parts = [
         plural(len(nest.rows), "function"),
         f"{plural(len(nest.ways), 'way')}, up to order {max(nest.orders)}",
-        bad,
+        *([f"{plural(len(wrong), 'function')} wrong"] if wrong else []),
+        *([f"{len(refused)} refused"] if refused else []),
     ]
-    parts += [f"{len(refused)} refused"] if refused else []
-    told = ", ".join(f"{counts[one]:,} {one}" for one in Verdict if counts[one])
-    yield Text(" · ".join(parts), style=COLORS[Tone.BAD if wrong else Tone.GOOD])
-    yield Text(f"{told} · {nest.dtype} · torch {nest.environment['torch']} · {nest.seconds:.0f} s", style="dim")
+    parts += [] if wrong or refused else ["none wrong"]
+    yield Text(" · ".join(parts), style=COLORS[Tone.GOOD if nest.exit is Exit.PASS else Tone.BAD])
+    yield Text(
+        f"{counted(counts)} · {nest.dtype} · torch {nest.environment['torch']} · {nest.seconds:.0f} s", style="dim"
+    )

@@ -10,11 +10,11 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
+from gradcheck.errors import plural
 from gradcheck.exits import Exit
 from gradcheck.report import View
 from gradcheck.report.tones import COLORS, console
-from gradcheck.report.words import number
-from gradcheck.verdict import Tone, Verdict
+from gradcheck.verdict import Tone, Verdict, counted
 
 if TYPE_CHECKING:
     from gradcheck.blame import Cause
@@ -86,9 +86,9 @@ def _below(tally: Tally) -> Iterator[Text]:
         yield Text("nothing was tried: no fault and no program has this text", style=BAD)
         return
     missed = len(tally.missed)
-    found = f"{number(len(tally.trials) - missed, 'fault')} found, {missed:,} missed"
-    calm = f"{number(tally.programs, 'correct program')}, {number(len(tally.alarms), 'false alarm')}"
-    counts = ", ".join(f"{tally.verdicts[one]:,} {one}" for one in Verdict if tally.verdicts[one])
+    found = f"{plural(len(tally.trials) - missed, 'fault')} found, {missed:,} missed"
+    calm = f"{plural(tally.programs, 'correct program')}, {plural(len(tally.alarms), 'false alarm')}"
+    counts = counted(tally.verdicts)
     yield Text.assemble(
         (found, BAD if missed else GOOD), " · ", (calm, BAD if tally.alarms else GOOD),
         f"{counts and f' ({counts})'} · torch {tally.environment['torch']}",

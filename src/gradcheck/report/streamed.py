@@ -14,8 +14,26 @@ _encoder = json.JSONEncoder(allow_nan=False)  # all beyond ASCII is escaped, wha
 
 
 def encode(value: Any) -> str:
-    """Return JSON on one line that no terminal obeys: the encoder escapes every control character but one."""
-    return _encoder.encode(value).replace("\x7f", "\\u007f")
+    """Return JSON on one line that no terminal obeys."""
+    return _obeyed_by_none(_encoder.encode(value))
+
+
+def indented(value: Any) -> str:
+    """Return JSON over lines, of which no terminal obeys a character.
+
+    >>> print(indented({"a": ["\x7f"]}))
+    {
+      "a": [
+        "\\u007f"
+      ]
+    }
+    """
+    return _obeyed_by_none(json.dumps(value, indent=2, allow_nan=False))
+
+
+def _obeyed_by_none(text: str) -> str:
+    """Return JSON with the one control character escaped that the encoder leaves as it is."""
+    return text.replace("\x7f", "\\u007f")
 
 
 def pieces(value: Any, margin: str = "\n") -> Iterator[str]:

@@ -22,10 +22,10 @@ from gradcheck.report import View, lanes
 from gradcheck.report.cells import SHOWN_ROWS, cut, radius, value_cell, verdict_cell
 from gradcheck.report.grids import DIGITS, fitting, grid, missing, side_by_side
 from gradcheck.report.layers import layers
-from gradcheck.report.places import counted, element, number_at, output_name, ulp_text, why_of
+from gradcheck.report.places import element, number_at, output_name, ulp_text, why_of
 from gradcheck.report.told import failures, notes
 from gradcheck.report.tones import FILE_WIDTH, STYLES, printed, put
-from gradcheck.verdict import Verdict
+from gradcheck.verdict import Verdict, counted
 
 SHOWN_OUTCOMES = 6
 """Tensor checks shown in full; of more, the worst ones."""

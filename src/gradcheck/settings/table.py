@@ -97,7 +97,9 @@ class Setting:
         try:
             return self.kind.on_the_command_line(given)
         except GradcheckError as problem:
-            raise UsageProblem((Option(self.name), ": ", *parts(problem.words)), hint=problem.advice) from None
+            lifted = None if self.off is None else (Option(self.name, self.off), " is no limit")
+            hint = problem.advice or lifted
+            raise UsageProblem((Option(self.name), ": ", *parts(problem.words)), hint=hint) from None
 
 
 # fmt: off

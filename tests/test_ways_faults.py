@@ -232,10 +232,10 @@ def test_a_derivative_of_another_dtype_is_judged_in_that_of_the_input() -> None:
     assert outcome.verdict in HONEST
 
 
-@pytest.mark.parametrize("way", nestings(2), ids=str)
+@pytest.mark.parametrize("way", list(nestings(2)), ids=str)
 @pytest.mark.parametrize("at", [0.0, 1e-200])
 def test_a_convention_where_the_formula_has_no_value_is_no_rounding(way: Way, at: float) -> None:
-    """Torch has 0 for the 0/0 in the slope of a norm of zeros; of numbers whose squares underflow the digits are lost."""
+    """Torch has 0 for the 0/0 in the slope of a norm of zeros; where squares underflow, digits are lost."""
     run = check("norm(x)**2", [at, at], settings=Settings(dtypes=("float64",), ways=(way,)))
     if at == 0 or way.outermost == "rev":
         assert run.verdict is Verdict.DISAGREE

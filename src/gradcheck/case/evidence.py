@@ -100,9 +100,8 @@ class Evidence:
         enclosed, overflow = whole.enclosed(name, k)
         # Numbers that Python rounds before torch sees them may lead the whole away from the truth: not so off a corner.
         led_away = not smooth and enclosed is not None and not enclosed.overlaps(truth)
-        explains = (
-            enclosed.contains(value) and not led_away if enclosed is not None else whole.admits(name, k, overflow)
-        )
+        within = whole.admits(name, k, overflow) if enclosed is None else enclosed.contains(value)
+        explains = within and not led_away
         return Rounding(explains, None, overflow, explains and whole.is_sensitive(name, k, truth))
 
     def explain(self, one: Elements, name: str | None, at: list[int]) -> None:

@@ -260,7 +260,7 @@ def test_what_a_sample_says_is_no_default() -> None:
 
 # --- values of Python ---------------------------------------------------------------------------------------------
 
-ODD: dict[str, list[object]] = {
+ODD: dict[str, list[Any]] = {
     "ulps": [np.float32(2.5), np.int64(3), Fraction(5, 2), np.float64(16)],
     "seed": [np.int64(3), np.uint8(4)], "nondet": [np.int32(1)], "order": [np.int64(2)],
     "assertion": [np.True_], "jacobian": [np.False_], "boundaries": [np.True_],
@@ -281,7 +281,7 @@ def test_a_number_of_any_kind_is_one_of_pythons_own(name: str) -> None:
         assert "(" not in json.loads(render(run))["outcomes"][0]["command"]
 
 
-WRONG: dict[str, list[object]] = {
+WRONG: dict[str, list[Any]] = {
     "assertion": ["false", "", 0, 1, 2.0], "jacobian": ["no", 1], "boundaries": ["yes", []],
     "directory": [3, 2.5, ["a"]], "cotangent": ["@", "one", 3, "", "@\n", True], "seed": ["1", 1.5, True],
     "ulps": ["1", True, 1j], "nondet": [1.5], "order": [1.5, "2"],
@@ -297,9 +297,11 @@ def test_a_value_of_another_kind_is_refused(name: str) -> None:
 
 @pytest.mark.parametrize("row", [row for row in SETTINGS if row.kind.form is Form.NUMBER], ids=lambda row: row.name)
 def test_what_is_wrong_with_a_number_is_said_with_that_number(row: Setting) -> None:
+    wrong: list[str] = []
     for word in ("1.5", "-1", "9" * 40, "1e400"):
         try:
             row.read(word)
         except GradcheckError as problem:
-            assert "not a number" not in problem.message, problem.message
-            assert row.off is None or f"{row.option} {row.off} is no limit" in str(problem)
+            said = str(problem)
+            wrong += [said] if "not a number" in said or (row.off and f"{row.option} {row.off} is" not in said) else []
+    assert not wrong

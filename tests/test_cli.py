@@ -418,8 +418,13 @@ def test_a_device_in_a_directory_of_the_system_is_written(path: Path) -> None:
 
 
 def test_a_device_is_asked_for_itself_and_a_file_for_its_directory(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = []
-    monkeypatch.setattr(os, "access", lambda path, _: not asked.append(Path(path)))
+    asked: list[Path] = []
+
+    def may(path: str | Path, _: int) -> bool:
+        asked.append(Path(path))
+        return True
+
+    monkeypatch.setattr(os, "access", may)
     check_writable([Path("/dev/null"), Path("new.txt")])
     assert asked == [Path("/dev/null"), Path.cwd()]
 

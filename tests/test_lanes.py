@@ -38,7 +38,7 @@ from gradcheck.report.table import write
 from gradcheck.repro import command, script
 from gradcheck.suite import Check, Result, single
 from gradcheck.verdict import Verdict
-from gradcheck.ways import nestings
+from gradcheck.ways import nestings, ways
 from test_report_json import SCHEMA
 
 PROGRAMS: list[tuple[str, dict[str, object]]] = [
@@ -320,7 +320,7 @@ NAMES = ["exact", "value", "dtype", "by", "at", "boundary", "radius", "element",
 @pytest.mark.parametrize("name", NAMES)
 def test_an_input_may_be_called_like_a_column(name: str) -> None:
     def shown(called: str) -> list[list[str]]:
-        file, settings = io.StringIO(), Settings(**{"ways": "rev,fwd", "dtypes": "float32,float64"})  # type: ignore[arg-type]
+        file, settings = io.StringIO(), Settings(ways=ways(["rev", "fwd"]), dtypes=("float32", "float64"))
         write(check(f"{called}**2*z", f"{called}=3,z=5", settings=settings), file, View(verbose=1))
         rows = [line for line in file.getvalue().splitlines() if " agree  " in line]
         return [re.sub(rf"\b{called}\b", "?", row).split() for row in rows]

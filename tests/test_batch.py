@@ -413,7 +413,7 @@ def test_a_cache_that_cannot_be_written_is_no_fault(tmp_path: Path) -> None:
 
 # --- baselines ------------------------------------------------------------------------------------
 
-PLAIN = " ".join(Lane("float32").names)
+PLAIN = Lane("float32").title
 CRASHED = Result(check("a"), None, Problem("crashed"))
 NEWS: list[tuple[Result, Result, bool, str | None]] = [
     (result("a"), result("a"), True, None),

@@ -420,6 +420,13 @@ def test_every_option_has_something_to_say_in_the_lesson(option: str, capsys: py
     assert pages[0] != pages[1]
 
 
+@pytest.mark.parametrize("program", ["-log(x) + x", "log(x) - x", "x - log(x)", "-log(x) - sqrt(x)", "-log(x)"])
+def test_what_has_no_number_stands_in_no_sum(program: str) -> None:
+    text = shown(explain(program, -1))
+    assert not re.search(r"[=≈] -?(?= |$)(?! \()", "\n".join(line for line in text.splitlines() if "≈ - " in line))
+    assert not any(re.search(r"[=≈] (-|\(-\)) ?([-+]|$)", line) for line in text.splitlines()), text
+
+
 # --- what a check can be asked ------------------------------------------------------------------------
 
 REFUSED: dict[str, object] = {

@@ -25,7 +25,8 @@ from gradcheck.plan import Plan
 from gradcheck.points import Point as Values
 from gradcheck.points import to_value
 from gradcheck.program import Layer, Name, Program, call
-from gradcheck.settings import ONES, Settings
+from gradcheck.settings import Settings
+from gradcheck.settings.readers import ONES
 from gradcheck.verdict import Verdict
 from gradcheck.ways import Way, nestings
 from oracles import NoNumber, Point, assert_close, differences, enclosures, fraction, numbers, shapes

@@ -68,10 +68,10 @@ def _error(run: Run) -> float | None:
 
 
 def _by_lane(run: Run) -> dict[str, Known]:
-    """Return what each lane came to, by its names."""
+    """Return what each lane came to, by its dtype, way, engine and device."""
     found: dict[str, list[Outcome]] = {}
     for outcome in run.leading():
-        found.setdefault(" ".join(outcome.in_lane.names), []).append(outcome)
+        found.setdefault(outcome.in_lane.title, []).append(outcome)
     parts = {name: replace(run, outcomes=tuple(some)) for name, some in found.items()}
     return {name: Known(part.verdict, part.passed, _error(part)) for name, part in parts.items()}
 

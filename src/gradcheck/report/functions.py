@@ -9,7 +9,7 @@ from itertools import zip_longest
 from typing import IO
 
 from gradcheck import functions
-from gradcheck.errors import NameProblem
+from gradcheck.errors import NameProblem, quoted
 from gradcheck.functions import ALIASES, Composite, Elementwise, lookup
 from gradcheck.functions.pages import PAGES
 
@@ -109,7 +109,7 @@ def derivatives(name: str) -> dict[str, str]:
 def example(name: str) -> str:
     """Return a command that checks the function."""
     program, at = sample(name)
-    return f'gradcheck "{program}" --at {_quoted(at)}'
+    return f"gradcheck {quoted(program)} --at {quoted(at)}"
 
 
 def sample(name: str) -> tuple[str, str]:
@@ -122,10 +122,6 @@ def sample(name: str) -> tuple[str, str]:
         values = ",".join(f"{by}={value}" for by, value in zip(row.args, middle, strict=True))
         return f"{name}({', '.join(row.args)})", values
     return f"{name}(x)", "x=0.7"
-
-
-def _quoted(at: str) -> str:
-    return f'"{at}"' if set(at) & set("[]()") else at
 
 
 def _domain(name: str) -> str:

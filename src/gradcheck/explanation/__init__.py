@@ -29,7 +29,8 @@ from gradcheck.outcome import Outcome, Run
 from gradcheck.plan import Plan
 from gradcheck.points import Point
 from gradcheck.program import Call, Program, names
-from gradcheck.settings import ONES, Settings, names_of
+from gradcheck.settings import Settings, names_of
+from gradcheck.settings.readers import ONES
 from gradcheck.verdict import failing
 
 MAX_NUMBERS = 20_000

@@ -142,11 +142,10 @@ def _huber_stored(x: Shape, target: Shape, weight: Shape, reduction: Param = "me
 
 
 def _kl_div(x: Shape, target: Shape, reduction: Param = "mean", log_target: Param = False) -> str:
-    shape = broadcast(x, target)
+    broadcast(x, target)
     error = "exp(target)*(target - x)" if log_target else "where(target == 0, 0, target*log(target)) - target*x"
     if reduction == "batchmean":
         return f"sum({error})/{x[0]}" if x else f"sum({error})"
-    assert shape is not None
     return _reduced(error, reduction)
 
 
@@ -166,13 +165,11 @@ def _gaussian(
 ) -> str:
     """Return gaussian_nll_loss, whose clamp at eps is ignored with respect to autograd, as its documentation says."""
     broadcast(x, target)
-    apart = [wide for wide, one in zip(x, var, strict=False) if wide != one]
-    pairs = zip(x, var, strict=False)
-    if var != x and x[:-1] != var and not (len(x) == len(var) and sum(one for wide, one in pairs if wide != one) == 1):
+    ones = sum(one for wide, one in zip(x, var, strict=False) if wide != one)
+    if var != x and x[:-1] != var and not (len(x) == len(var) and ones == 1):
         raise ValueError(
             f"the variances have the shape of the input, {shape_text(x)}, or one for each row, not {shape_text(var)}"
         )
-    assert apart is not None
     held = f"reshape(var, {(*var, 1)})" if var != x and x[:-1] == var else "var"
     least = _number("eps", eps)
     error = "(log(s) + (x - target)**2/s)/2" + (" + log(2*pi)/2" if full else "")
@@ -282,18 +279,18 @@ def _cosine_embedding(a: Shape, b: Shape, target: Shape, margin: Param = 0, redu
     ])  # fmt: skip
 
 
-def _triplet_margin(
-    a: Shape, p: Shape, n: Shape, margin: Param = 1, order: Param = 2, eps: Param = Fraction(1, 10**6),
+def _triplet_margin(  # noqa: PLR0913, PLR0917 - as many as torch has
+    a: Shape, positive: Shape, negative: Shape, margin: Param = 1, p: Param = 2, eps: Param = Fraction(1, 10**6),
     swap: Param = False, reduction: Param = "mean",
 ) -> str:  # fmt: skip
-    if not len(a) == len(p) == len(n) or not a:
-        raise ValueError("triplet_margin_loss takes tensors of as many dimensions, one or more")
+    if not len(a) == len(positive) == len(negative) or not a:
+        raise ValueError("the anchor, the positive and the negative have as many dimensions, one or more")
     if (least := _number("margin", margin)) <= 0:
         raise ValueError("margin is above 0")
-    broadcast(a, p, n)
+    broadcast(a, positive, negative)
 
     def distance(one: str, other: str) -> str:
-        return f"norm({one} - {other} + {_number('eps', eps)}, p={order}, dim=-1)"
+        return f"norm({one} - {other} + {_number('eps', eps)}, p={p}, dim=-1)"
 
     far = distance("anchor", "negative")
     if swap:
@@ -301,20 +298,10 @@ def _triplet_margin(
     return _reduced(f"clamp_min({least} + {distance('anchor', 'positive')} - {far}, 0)", reduction)
 
 
-def _triplet_params(definition: Callable[..., str]) -> Callable[..., str]:
-    """Return the definition that takes ``p``, which is a shape in ``definition``."""
-
-    def made(a: Shape, positive: Shape, negative: Shape, margin: Param = 1, p: Param = 2,
-             eps: Param = Fraction(1, 10**6), swap: Param = False, reduction: Param = "mean") -> str:  # fmt: skip
-        return definition(a, positive, negative, margin, p, eps, swap, reduction)
-
-    return made
-
-
 def _triplet_with_distance(
-    a: Shape, p: Shape, n: Shape, margin: Param = 1, swap: Param = False, reduction: Param = "mean"
+    a: Shape, positive: Shape, negative: Shape, margin: Param = 1, swap: Param = False, reduction: Param = "mean"
 ) -> str:
-    return _triplet_margin(a, p, n, margin, swap=swap, reduction=reduction)
+    return _triplet_margin(a, positive, negative, margin, swap=swap, reduction=reduction)
 
 
 # --- of classes ----------------------------------------------------------------------------------------
@@ -501,17 +488,17 @@ ROWS: tuple[Composite, ...] = (
     _loss("poisson_nll_loss", ("x", "target"), ("log_input", "full", "eps"), _poisson, ("poisson_nll_loss(v, exp(a[0]))", "poisson_nll_loss(exp(v), exp(a[0]), log_input=False, full=True, reduction='sum')"), summary="exp(x) - target*x, of the logarithm of a rate, or x - target*log(x + eps) of a rate itself"),
     _loss("gaussian_nll_loss", ("x", "target", "var"), ("full", "eps"), _gaussian, ("gaussian_nll_loss(v, a[0], exp(a[1]))", "gaussian_nll_loss(a, b[:2, :3], exp(u), full=True, reduction='none')"), summary="(log(var) + (x - target)**2/var)/2, of variances clamped at eps without a slope"),
     _loss("binary_cross_entropy", ("x", "target", "weight"), (), _bce, ("binary_cross_entropy(sigmoid(v), sigmoid(a[0]))", "binary_cross_entropy(sigmoid(a), sigmoid(b[:2, :3]), weight=v, reduction='none')"), optional=WEIGHT, fixed=("weight",), as_torch=_bce_stored, summary="-(target*log(x) + (1 - target)*log(1 - x)), each logarithm at least -100"),
-    _loss("binary_cross_entropy_with_logits", ("x", "target", "weight", "pos_weight"), (), _bce_with_logits, ("binary_cross_entropy_with_logits(v, sigmoid(a[0]))", "binary_cross_entropy_with_logits(a, sigmoid(b[:2, :3]), weight=u[:, None], pos_weight=v, reduction='sum')"), optional={"weight": 1, "pos_weight": 1}, fixed=("weight", "pos_weight"), as_torch=_bce_with_logits_stored, order=("x", "target", "weight", "reduction", "pos_weight"), summary="binary cross entropy of sigmoid(x), with weights of the positive classes"),
+    _loss("binary_cross_entropy_with_logits", ("x", "target", "weight", "pos_weight"), (), _bce_with_logits, ("binary_cross_entropy_with_logits(v, sigmoid(a[0]))", "binary_cross_entropy_with_logits(a, sigmoid(b[:2, :3]), weight=v, pos_weight=v, reduction='sum')"), optional={"weight": 1, "pos_weight": 1}, fixed=("weight", "pos_weight"), as_torch=_bce_with_logits_stored, order=("x", "target", "weight", "reduction", "pos_weight"), summary="binary cross entropy of sigmoid(x), with weights of the positive classes"),
     _loss("hinge_embedding_loss", ("x", "target"), ("margin",), _hinge_embedding, ("hinge_embedding_loss(v, sign(a[0]))", "hinge_embedding_loss(a, sign(b[:2, :3]), margin=2, reduction='none')"), fixed=("target",), summary="x where the target is 1, margin - x but at least 0 where it is -1"),
     _loss("margin_ranking_loss", ("input1", "input2", "target"), ("margin",), _margin_ranking, ("margin_ranking_loss(v, a[0], a[1])", "margin_ranking_loss(v, a[0], sign(a[1]), margin=0.7, reduction='none')"), summary="-target*(input1 - input2) + margin, but at least 0"),
     _loss("soft_margin_loss", ("x", "target"), (), _soft_margin, ("soft_margin_loss(v, sign(detach(a[0])))", "soft_margin_loss(a, v, reduction='none')"), fixed=("target",), as_torch=_soft_margin_stored, summary="log(1 + exp(-target*x))"),
     _loss("multilabel_soft_margin_loss", ("x", "target", "weight"), (), _multilabel_soft_margin, ("multilabel_soft_margin_loss(a, sigmoid(b[:2, :3]))", "multilabel_soft_margin_loss(a, sigmoid(b[:2, :3]), v, reduction='none')"), optional=WEIGHT, summary="binary cross entropy of sigmoid(x), the mean over the classes"),
     _loss("cosine_embedding_loss", ("input1", "input2", "target"), ("margin",), _cosine_embedding, ("cosine_embedding_loss(a, b[:2, :3], sign(u))", "cosine_embedding_loss(v, 0.3*a[0], sign(s) - 2, margin=-0.5)"), fixed=("target",), summary="1 - cos of two vectors where the target is 1, cos - margin but at least 0 where it is -1"),
-    _loss("triplet_margin_loss", ("anchor", "positive", "negative"), ("margin", "p", "eps", "swap"), _triplet_params(_triplet_margin), ("triplet_margin_loss(v, a[0], a[1], margin=2)", "triplet_margin_loss(a, b[:2, :3], b[1:, 1:], margin=4, p=3, swap=True, reduction='none')"), summary="the distance to the positive less that to the negative, plus the margin, but at least 0"),
+    _loss("triplet_margin_loss", ("anchor", "positive", "negative"), ("margin", "p", "eps", "swap"), _triplet_margin, ("triplet_margin_loss(v, a[0], a[1], margin=2)", "triplet_margin_loss(a, b[:2, :3], b[1:, 1:], margin=4, p=3, eps=0.25, swap=True, reduction='none')"), summary="the distance to the positive less that to the negative, plus the margin, but at least 0"),
     _loss("triplet_margin_with_distance_loss", ("anchor", "positive", "negative"), ("margin", "swap"), _triplet_with_distance, ("triplet_margin_with_distance_loss(v, a[0], a[1], margin=2)", "triplet_margin_with_distance_loss(a, b[:2, :3], b[1:, 1:], margin=4, swap=True, reduction='none')"), summary="the triplet margin loss of Euclidean distances"),
     _loss("nll_loss", ("x", "weight"), ("target", "ignore_index"), _nll, ("nll_loss(log_softmax(a, 1), [0, 2])", "nll_loss(a, [0, 2], v, reduction='sum')", "nll_loss(c, [[1, 0, -1], [0, 1, 1]], ignore_index=-1, reduction='none')"), order=("x", "target", "weight", "ignore_index", "reduction"), optional=WEIGHT, fixed=("weight",), indices=("target",), fused="s t", accumulation=ALONE, as_torch=_nll, summary="minus the log-probability of the right class"),
     _loss("cross_entropy", ("x", "weight"), ("target", "ignore_index", "label_smoothing"), _cross_entropy, ("cross_entropy(a, [0, 2])", "cross_entropy(a, [0, 2], v, label_smoothing=0.1)", "cross_entropy(c, [[1, 0, -1], [0, 1, 1]], ignore_index=-1, reduction='none')"), order=("x", "target", "weight", "ignore_index", "reduction", "label_smoothing"), optional=WEIGHT, fixed=("weight",), indices=("target",), fused="s t", accumulation=ALONE, as_torch=_cross_entropy, summary="minus log(softmax(x)) at the right class"),
-    _loss("multi_margin_loss", ("x", "weight"), ("target", "p", "margin"), _multi_margin, ("multi_margin_loss(a, [0, 2])", "multi_margin_loss(a, [0, 2], p=2, margin=3, weight=v, reduction='none')"), order=("x", "target", "p", "margin", "weight", "reduction"), optional=WEIGHT, fixed=("weight",), indices=("target",), summary="margin - x[target] + x[i], but at least 0, to the power of p, over every other class i"),
-    _loss("multilabel_margin_loss", ("x",), ("target",), _multilabel_margin, ("multilabel_margin_loss(a, [[0, -1, 1], [2, 1, -1]])", "multilabel_margin_loss(v, [1, 0, -1])"), indices=("target",), summary="1 - x[j] + x[i], but at least 0, over every right class j and wrong class i"),
+    _loss("multi_margin_loss", ("x", "weight"), ("target", "p", "margin"), _multi_margin, ("multi_margin_loss(a, [0, 2])", "multi_margin_loss(a, [0, 2], p=2, margin=3, weight=v, reduction='none')"), order=("x", "target", "p", "margin", "weight", "reduction"), optional=WEIGHT, fixed=("weight",), indices=("target",), wide=True, summary="margin - x[target] + x[i], but at least 0, to the power of p, over every other class i"),
+    _loss("multilabel_margin_loss", ("x",), ("target",), _multilabel_margin, ("multilabel_margin_loss(a, [[0, -1, 1], [2, 1, -1]])", "multilabel_margin_loss(v, [1, 0, -1])"), indices=("target",), wide=True, summary="1 - x[j] + x[i], but at least 0, over every right class j and wrong class i"),
 )
 # fmt: on

@@ -324,46 +324,71 @@ def _chosen(name: str, x: Shape, target: Param, ignored: int | None) -> tuple[Sh
 
 
 def _nll(x: Shape, weight: Shape, target: Param, ignore_index: Param = -100, reduction: Param = "mean") -> str:
-    return _picked("nll_loss", x, weight, target, ignore_index, reduction)
+    return "\n".join(_Labels("nll_loss", x, weight, target, ignore_index).loss("x", reduction))
 
 
-def _picked(name: str, x: Shape, weight: Shape, target: Param, ignore_index: Param, reduction: Param) -> str:
-    if not isinstance(ignore_index, int):
-        raise ValueError("ignore_index is a whole number")
-    shape, labels, places = _chosen(name, x, target, ignore_index)
-    classes = x[1] if len(x) > 1 else x[0]
+class _Labels:
+    """The right class of each row of an input, for losses that pick what stands at it."""
+
+    def __init__(self, name: str, x: Shape, weight: Shape, target: Param, ignore_index: Param) -> None:
+        if not isinstance(ignore_index, int):
+            raise ValueError("ignore_index is a whole number")
+        self.x, self.weight = x, weight
+        self.shape, self.labels, self.places = _chosen(name, x, target, ignore_index)
+        self.over = min(len(x) - 1, 1)
+        self.classes = x[self.over]
+        _one_for_each_class(weight, self.classes)
+        self.kept = [k for k, label in enumerate(self.labels) if label != ignore_index]
+
+    def total(self) -> str:
+        """Return what a mean divides by."""
+        return f"sum(weight[{[self.labels[k] for k in self.kept]}])" if self.weight else f"{len(self.kept)}"
+
+    def spread(self, name: str) -> str:
+        """Return a vector of what is not ignored in the shape of the target, with 0 for what is."""
+        if len(self.kept) == len(self.labels):
+            return f"reshape({name}, {self.shape})"
+        at = [self.kept.index(k) if k in self.kept else len(self.kept) for k in range(len(self.labels))]
+        return f"reshape(cat([{name}, expand(0, (1,))], dim=0)[{at}], {self.shape})"
+
+    def loss(self, of: str, reduction: Param) -> Iterator[str]:
+        """Yield the lines of minus what stands at the right classes; torch adds it up one after the other."""
+        if not self.kept and reduction == "mean":
+            raise ValueError("every target is ignored: there is no mean")
+        if not self.kept:
+            yield f"sum(0*{of})" if reduction == "sum" else f"expand(sum(0*{of}), {self.shape})"
+            return
+        weighted = f"*weight[{[self.labels[k] for k in self.kept]}]" if self.weight else ""
+        yield f"z = -reshape({of}, {(prod(self.x),)})[{[self.places[k] for k in self.kept]}]{weighted}"
+        if reduction == "none":
+            yield self.spread("z")
+            return
+        yield "s = sum(z)"
+        yield f"t = {self.total()}"
+        yield "s/t" if reduction == "mean" else "s"
+
+    def smoothed(self, of: str, reduction: Param, smoothing: Fraction) -> Iterator[str]:
+        """Yield the lines of the loss of smooth labels: a part of each goes to all the classes alike."""
+        *lines, last = self.loss(of, reduction)
+        yield from (*lines, f"n = {last}")
+        yield f"a = -sum({of}{_by_class(self.weight, self.x, self.over)}, dim={self.over})"
+        if len(self.kept) < len(self.labels):
+            yield f"k = reshape(a, {(len(self.labels),)})[{self.kept}]"
+            yield f"b = {self.spread('k')}"
+        else:
+            yield "b = a"
+        made = {"none": "b", "sum": "sum(b)"}.get(str(reduction), f"sum(b)/{self.total()}")
+        yield f"({1 - smoothing})*n + {made}*({smoothing / self.classes})"
+
+
+def _one_for_each_class(weight: Shape, classes: int) -> None:
     if weight not in ((), (classes,)):
         raise ValueError(f"the weight has a number for each of the {classes} classes, not {shape_text(weight)}")
-    kept = [k for k, label in enumerate(labels) if label != ignore_index]
-    if not kept:
-        if reduction == "mean":
-            raise ValueError("every target is ignored: there is no mean")
-        return "sum(0*x)" if reduction == "sum" else f"expand(sum(0*x), {shape})"
-    lines = [f"y = -reshape(x, {(prod(x),)})[{[places[k] for k in kept]}]"]
-    if weight:
-        lines.append(f"w = weight[{[labels[k] for k in kept]}]")
-    lines.append(f"z = {'y*w' if weight else 'y'}")
-    if reduction != "none":
-        lines.append("s = sum(z)")
-        if reduction == "mean":
-            lines.append("t = sum(w)" if weight else f"t = {len(kept)}")
-        return "\n".join([*lines, "s/t" if reduction == "mean" else "s"])
-    if len(kept) == len(labels):
-        return "\n".join([*lines, f"reshape(z, {shape})"])
-    at = [kept.index(k) if k in kept else len(kept) for k in range(len(labels))]
-    return "\n".join([*lines, "o = cat([z, expand(0, (1,))], dim=0)", f"reshape(o[{at}], {shape})"])
 
 
-def _cross_entropy(
-    x: Shape, weight: Shape, target: Param, ignore_index: Param = -100, reduction: Param = "mean",
-    label_smoothing: Param = 0,
-) -> str:  # fmt: skip
-    smoothing = _smoothing(label_smoothing)
-    chosen = _picked("cross_entropy", x, weight, target, ignore_index, reduction)  # which refuses what does not fit
-    lines = [f"x_ = log_softmax(x, {min(len(x) - 1, 1)})"]
-    if not smoothing:
-        return "\n".join([*lines, *chosen.replace("(x", "(x_").replace("*x)", "*x_)").splitlines()])
-    return "\n".join([*lines, *_smoothed(x, weight, target, ignore_index, reduction, smoothing)])
+def _by_class(weight: Shape, x: Shape, over: int) -> str:
+    """Return the factor that a weight of each class is; one that is left out is none."""
+    return f"*reshape(weight, {tuple(size if k == over else 1 for k, size in enumerate(x))})" if weight else ""
 
 
 def _smoothing(value: Param) -> Fraction:
@@ -373,28 +398,50 @@ def _smoothing(value: Param) -> Fraction:
     return smoothing
 
 
-def _smoothed(
-    x: Shape, weight: Shape, target: Param, ignore_index: Param, reduction: Param, smoothing: Fraction
-) -> Iterator[str]:
-    """Yield the lines of cross entropy with smooth labels: a part of each goes to all the classes alike."""
-    _, labels = _flattened(target)
-    classes, over = (x[1], 1) if len(x) > 1 else (x[0], 0)
-    ignored = tuple(label == ignore_index for label in labels)
-    given = f"weight, target={target}" if weight else f"target={target}"
-    yield f"n_ = nll_loss(x_, {given}, ignore_index={ignore_index}, reduction='{reduction}')"
-    sizes = tuple(classes if k == over else 1 for k in range(len(x)))
-    yield f"a_ = -sum({f'x_*reshape(weight, {sizes})' if weight else 'x_'}, dim={over})"
-    kept = [k for k, one in enumerate(ignored) if not one]
-    rest = x[:over] + x[over + 1 :]
-    if any(ignored):
-        at = [kept.index(k) if k in kept else len(kept) for k in range(len(labels))]
-        yield f"k_ = cat([reshape(a_, {(len(labels),)})[{kept}], expand(0, (1,))], dim=0)"
-        yield f"b_ = reshape(k_[{at}], {rest})"
-    else:
-        yield "b_ = a_"
-    total = f"sum(weight[{[labels[k] for k in kept]}])" if weight else f"{len(kept)}"
-    made = {"none": "b_", "sum": "sum(b_)"}.get(str(reduction), f"sum(b_)/{total}")
-    yield f"({1 - smoothing})*n_ + {made}*({smoothing / classes})"
+def _cross_entropy(
+    x: Shape, weight: Shape, target: Param, ignore_index: Param = -100, reduction: Param = "mean",
+    label_smoothing: Param = 0,
+) -> str:  # fmt: skip
+    shape, _ = _flattened(target)
+    if shape == x and x:
+        raise ValueError("a target of the input's shape holds probabilities: write 1*target for one of whole numbers")
+    labels, smoothing = _Labels("cross_entropy", x, weight, target, ignore_index), _smoothing(label_smoothing)
+    lines = labels.smoothed("y", reduction, smoothing) if smoothing else labels.loss("y", reduction)
+    return "\n".join([f"y = log_softmax(x, {labels.over})", *lines])
+
+
+def _cross_entropy_of_probabilities(
+    x: Shape, target: Shape, weight: Shape, ignore_index: Param = -100, reduction: Param = "mean",
+    label_smoothing: Param = 0,
+) -> str:  # fmt: skip
+    if not x:
+        raise ValueError("cross_entropy takes a number for each class")
+    _one_shape("cross_entropy of probabilities", x, target)
+    if not isinstance(ignore_index, int) or ignore_index >= 0:
+        raise ValueError("a target of probabilities ignores no class")
+    over = min(len(x) - 1, 1)
+    _one_for_each_class(weight, x[over])
+    smoothing = _smoothing(label_smoothing)
+    smooth = f"target*({1 - smoothing}) + {smoothing / x[over]}" if smoothing else "target"
+    lines = [f"y = log_softmax(x, {over})", f"t = {smooth}", f"z = y*t{_by_class(weight, x, over)}"]
+    last = {"none": f"-sum(z, dim={over})", "sum": "-sum(z)"}.get(str(reduction), f"-sum(z)/{prod(x) // x[over]}")
+    return "\n".join([*lines, last])
+
+
+def _linear_cross_entropy(  # noqa: PLR0913, PLR0917 - as many as torch has
+    x: Shape, linear_weight: Shape, linear_bias: Shape, weight: Shape, target: Param, reduction: Param = "mean",
+    ignore_index: Param = -100, label_smoothing: Param = 0,
+) -> str:  # fmt: skip
+    if len(x) not in (1, 2) or len(linear_weight) != 2 or x[-1] != linear_weight[1]:
+        raise ValueError(
+            f"the linear weight is a matrix of a row for each class, as long as those of the input; {shape_text(x)} "
+            f"and {shape_text(linear_weight)} do not fit"
+        )
+    _one_for_each_class(linear_bias, linear_weight[0])
+    logits = (*x[:-1], linear_weight[0])
+    made = _cross_entropy(logits, weight, target, ignore_index, reduction, label_smoothing)
+    first, *rest = made.splitlines()
+    return "\n".join(["l = x @ linear_weight.T + linear_bias", first.replace("(x, ", "(l, "), *rest])
 
 
 def _multi_margin(
@@ -406,8 +453,7 @@ def _multi_margin(
         raise ValueError("p is 1 or 2")
     _, labels, _ = _chosen("multi_margin_loss", x, target, None)
     classes = x[-1]
-    if weight not in ((), (classes,)):
-        raise ValueError(f"the weight has a number for each of the {classes} classes, not {shape_text(weight)}")
+    _one_for_each_class(weight, classes)
     rows = [(k, label, one) for k, label in enumerate(labels) for one in range(classes) if one != label]
     if not rows:
         return _reduced("0*x" if len(x) == 1 else "sum(0*x, dim=1)", reduction if len(x) == 2 else "sum")
@@ -469,10 +515,11 @@ def _loss(
     name: str, args: tuple[str, ...], params: tuple[str, ...], definition: Callable[..., str], samples: tuple[str, ...],
     **more: Any,
 ) -> Composite:  # fmt: skip
+    called = more.pop("called", name)
     words = {"words": REDUCTION, "adds": True, **more}
     return Composite(
         name, args, (*params, "reduction"), definition, samples,
-        torch=_functional(name, args, more.get("optional", {})), **words,
+        torch=_functional(called, args, more.get("optional", {})), **words,
     )  # fmt: skip
 
 
@@ -497,7 +544,9 @@ ROWS: tuple[Composite, ...] = (
     _loss("triplet_margin_loss", ("anchor", "positive", "negative"), ("margin", "p", "eps", "swap"), _triplet_margin, ("triplet_margin_loss(v, a[0], a[1], margin=2)", "triplet_margin_loss(a, c[0], c[1], margin=4, p=3, eps=0.25, swap=True, reduction='none')"), summary="the distance to the positive less that to the negative, plus the margin, but at least 0"),
     _loss("triplet_margin_with_distance_loss", ("anchor", "positive", "negative"), ("margin", "swap"), _triplet_with_distance, ("triplet_margin_with_distance_loss(v, a[0], a[1], margin=2)", "triplet_margin_with_distance_loss(a, c[0], c[1], margin=4, swap=True, reduction='none')"), summary="the triplet margin loss of Euclidean distances"),
     _loss("nll_loss", ("x", "weight"), ("target", "ignore_index"), _nll, ("nll_loss(log_softmax(a, 1), [0, 2])", "nll_loss(a, [0, 2], v, reduction='sum')", "nll_loss(c, [[1, 0, -1], [0, 1, 1]], ignore_index=-1, reduction='none')"), order=("x", "target", "weight", "ignore_index", "reduction"), optional=WEIGHT, fixed=("weight",), indices=("target",), fused="s t", accumulation=ALONE, as_torch=_nll, summary="minus the log-probability of the right class"),
-    _loss("cross_entropy", ("x", "weight"), ("target", "ignore_index", "label_smoothing"), _cross_entropy, ("cross_entropy(a, [0, 2])", "cross_entropy(a, [0, 2], v, label_smoothing=0.1)", "cross_entropy(c, [[1, 0, -1], [0, 1, 1]], ignore_index=-1, reduction='none')"), order=("x", "target", "weight", "ignore_index", "reduction", "label_smoothing"), optional=WEIGHT, fixed=("weight",), indices=("target",), fused="s t", accumulation=ALONE, as_torch=_cross_entropy, summary="minus log(softmax(x)) at the right class"),
+    _loss("cross_entropy", ("x", "weight"), ("target", "ignore_index", "label_smoothing"), _cross_entropy, ("cross_entropy(a, [0, 2])", "cross_entropy(a, [0, 2], v, label_smoothing=0.1)", "cross_entropy(c, [[1, 0, -1], [0, 1, 1]], ignore_index=-1, reduction='none')"), order=("x", "target", "weight", "ignore_index", "reduction", "label_smoothing"), optional=WEIGHT, fixed=("weight",), indices=("target",), soft="cross_entropy_of_probabilities", fused="s t", accumulation=ALONE, as_torch=_cross_entropy, summary="minus log(softmax(x)) at the right class"),
+    _loss("cross_entropy_of_probabilities", ("x", "target", "weight"), ("ignore_index", "label_smoothing"), _cross_entropy_of_probabilities, ("cross_entropy(a, softmax(c[0], 1))", "cross_entropy(a[0], softmax(c[0, 0], 0), v, reduction='sum', label_smoothing=0.25)"), called="cross_entropy", optional=WEIGHT, summary="cross_entropy of a target that holds the probability of each class"),
+    _loss("linear_cross_entropy", ("x", "linear_weight", "linear_bias", "weight"), ("target", "ignore_index", "label_smoothing"), _linear_cross_entropy, ("linear_cross_entropy(a, c[0], [0, 1])", "linear_cross_entropy(v, a, 1, linear_bias=u, label_smoothing=0.25)"), order=("x", "linear_weight", "target", "linear_bias", "weight", "reduction", "ignore_index", "label_smoothing"), optional={"linear_bias": 0, "weight": 1}, fixed=("weight",), indices=("target",), fused="s t", accumulation=ALONE, as_torch=_linear_cross_entropy, summary="cross_entropy of x @ linear_weight.T + linear_bias"),
     _loss("multi_margin_loss", ("x", "weight"), ("target", "p", "margin"), _multi_margin, ("multi_margin_loss(a, [0, 2])", "multi_margin_loss(a, [0, 2], p=2, margin=3, weight=v, reduction='none')"), order=("x", "target", "p", "margin", "weight", "reduction"), optional=WEIGHT, fixed=("weight",), indices=("target",), wide=True, summary="margin - x[target] + x[i], but at least 0, to the power of p, over every other class i"),
     _loss("multilabel_margin_loss", ("x",), ("target",), _multilabel_margin, ("multilabel_margin_loss(a, [[0, -1, 1], [2, 1, -1]])", "multilabel_margin_loss(v, [1, 0, -1])"), indices=("target",), wide=True, summary="1 - x[j] + x[i], but at least 0, over every right class j and wrong class i"),
 )

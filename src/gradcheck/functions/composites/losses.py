@@ -184,7 +184,7 @@ def _bce(x: Shape, target: Shape, weight: Shape, reduction: Param = "mean") -> s
     _fits("weight", weight, x)
     error = "-weight*(target*p + (1 - target)*q)"
     return "\n".join([
-        f"p = where(x > {CLAMPED}, log(x), -100)", f"q = where(x < 1 - {CLAMPED}, log1p(-x), -100)",
+        f"p = where(x > {CLAMPED}, log(x), -100)", f"q = where(1 - x > {CLAMPED}, log1p(-x), -100)",
         _reduced(error, reduction),
     ])  # fmt: skip
 
@@ -195,12 +195,12 @@ def _bce_stored(x: Shape, target: Shape, weight: Shape, reduction: Param = "mean
     ATen/native/Loss.cpp, and binary_cross_entropy_target_backward in torch/csrc/autograd/FunctionsManual.cpp.
     """
     _bce(x, target, weight, reduction)
-    inside = f"(y > {CLAMPED}) & (y < 1 - {CLAMPED})"
+    inside = f"(y > {CLAMPED}) & (1 - y > {CLAMPED})"
     by = "" if reduction != "mean" else f"/{max(prod(x), 1)}"
     moved = f"(x - y){by}*weight/b*c + (target - t){by}*weight*h"
     return "\n".join([
         "y = detach(x)", "t = detach(target)",
-        f"p = where(y > {CLAMPED}, log(y), -100)", f"q = where(y < 1 - {CLAMPED}, log1p(-y), -100)",
+        f"p = where(y > {CLAMPED}, log(y), -100)", f"q = where(1 - y > {CLAMPED}, log1p(-y), -100)",
         "v = (t - 1)*q - t*p",
         f"b = where({inside}, (1 - y)*y, 1)",
         f"c = where({inside}, y - t, where(y > {CLAMPED}, -t/y, (1 - t)/(1 - y)))",
@@ -494,7 +494,9 @@ def _multilabel_margin(x: Shape, target: Param, reduction: Param = "mean") -> st
     lines = [f"r = reshape(x, {(prod(x),)})", *(f"e{k} = {one}" for k, one in enumerate(errors))]
     if len(x) == 1:
         return "\n".join([*lines, "1*e0"])
-    return "\n".join([*lines, _reduced(f"stack([{', '.join(f'e{k}' for k in range(rows))}])", reduction)])
+    return "\n".join(
+        [*lines, _reduced(f"cat([{', '.join(f'reshape(e{k}, (1,))' for k in range(rows))}], dim=0)", reduction)]
+    )
 
 
 # --- the rows ------------------------------------------------------------------------------------------

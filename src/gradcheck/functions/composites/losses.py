@@ -45,7 +45,7 @@ def _one_shape(name: str, x: Shape, target: Shape) -> None:
 
 
 def _fits(name: str, weight: Shape, x: Shape) -> None:
-    """Refuse a weight that does not broadcast to the shape of the input."""
+    """Refuse what does not broadcast to the shape of the input, in which torch computes."""
     if len(weight) > len(x) or broadcast(weight, x) != x:
         raise ValueError(f"the {name} of shape {shape_text(weight)} does not broadcast to the input's, {shape_text(x)}")
 
@@ -245,7 +245,7 @@ def _margin_ranking(a: Shape, b: Shape, target: Shape, margin: Param = 0, reduct
 
 
 def _soft_margin(x: Shape, target: Shape, reduction: Param = "mean") -> str:
-    broadcast(x, target)
+    _fits("target", target, x)
     return _reduced("log1p(exp(-target*x))", reduction)
 
 
@@ -394,7 +394,7 @@ def _by_class(weight: Shape, x: Shape, over: int) -> str:
 def _smoothing(value: Param) -> Fraction:
     smoothing = _number("label_smoothing", value)
     if not 0 <= smoothing <= 1:
-        raise ValueError("label_smoothing is between 0 and 1")
+        raise ValueError("a label_smoothing that is not between 0 and 1 is not supported")
     return smoothing
 
 
@@ -547,7 +547,7 @@ ROWS: tuple[Composite, ...] = (
     _loss("triplet_margin_with_distance_loss", ("anchor", "positive", "negative"), ("margin", "swap"), _triplet_with_distance, ("triplet_margin_with_distance_loss(v, a[0], a[1], margin=2)", "triplet_margin_with_distance_loss(a, c[0], c[1], margin=4, swap=True, reduction='none')"), summary="the triplet margin loss of Euclidean distances"),
     _loss("nll_loss", ("x", "weight"), ("target", "ignore_index"), _nll, ("nll_loss(log_softmax(a, 1), [0, 2])", "nll_loss(a, [0, 2], v, reduction='sum')", "nll_loss(c, [[1, 0, -1], [0, 1, 1]], ignore_index=-1, reduction='none')"), order=("x", "target", "weight", "ignore_index", "reduction"), optional=WEIGHT, fixed=("weight",), indices=("target",), fused="s t", accumulation=ALONE, as_torch=_nll, summary="minus the log-probability of the right class"),
     _loss("cross_entropy", ("x", "weight"), ("target", "ignore_index", "label_smoothing"), _cross_entropy, ("cross_entropy(a, [0, 2])", "cross_entropy(a, [0, 2], v, label_smoothing=0.1)", "cross_entropy(c, [[1, 0, -1], [0, 1, 1]], ignore_index=-1, reduction='none')"), order=("x", "target", "weight", "ignore_index", "reduction", "label_smoothing"), optional=WEIGHT, fixed=("weight",), indices=("target",), soft="cross_entropy_of_probabilities", fused="s t", accumulation=ALONE, as_torch=_cross_entropy, summary="minus log(softmax(x)) at the right class"),
-    _loss("cross_entropy_of_probabilities", ("x", "target", "weight"), ("ignore_index", "label_smoothing"), _cross_entropy_of_probabilities, ("cross_entropy(a, softmax(c[0], 1))", "cross_entropy(a[0], softmax(c[0, 0], 0), v, reduction='sum', label_smoothing=0.25)"), called="cross_entropy", optional=WEIGHT, summary="cross_entropy of a target that holds the probability of each class"),
+    _loss("cross_entropy_of_probabilities", ("x", "target", "weight"), ("ignore_index", "label_smoothing"), _cross_entropy_of_probabilities, ("cross_entropy_of_probabilities(v, softmax(a[0], 0))", "cross_entropy(a, softmax(c[0], 1), v, reduction='sum', label_smoothing=0.25)"), called="cross_entropy", optional=WEIGHT, summary="cross_entropy of a target that holds the probability of each class"),
     _loss("linear_cross_entropy", ("x", "linear_weight", "linear_bias", "weight"), ("target", "ignore_index", "label_smoothing"), _linear_cross_entropy, ("linear_cross_entropy(a, c[0], [0, 1])", "linear_cross_entropy(v, a, 1, linear_bias=u, label_smoothing=0.25)"), order=("x", "linear_weight", "target", "linear_bias", "weight", "reduction", "ignore_index", "label_smoothing"), optional={"linear_bias": 0, "weight": 1}, fixed=("weight",), indices=("target",), fused="s t", accumulation=ALONE, as_torch=_linear_cross_entropy, summary="cross_entropy of x @ linear_weight.T + linear_bias"),
     _loss("multi_margin_loss", ("x", "weight"), ("target", "p", "margin"), _multi_margin, ("multi_margin_loss(a, [0, 2])", "multi_margin_loss(a, [0, 2], p=2, margin=3, weight=v, reduction='none')"), order=("x", "target", "p", "margin", "weight", "reduction"), optional=WEIGHT, fixed=("weight",), indices=("target",), wide=True, summary="margin - x[target] + x[i], but at least 0, to the power of p, over every other class i"),
     _loss("multilabel_margin_loss", ("x",), ("target",), _multilabel_margin, ("multilabel_margin_loss(a, [[0, -1, 1], [2, 1, -1]])", "multilabel_margin_loss(v, [1, 0, -1])"), indices=("target",), wide=True, summary="1 - x[j] + x[i], but at least 0, over every right class j and wrong class i"),

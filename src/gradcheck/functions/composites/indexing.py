@@ -6,7 +6,8 @@ in a row, one list of places, and the shape of the result.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -118,7 +119,7 @@ def _along(x: Shape, dim: int, index: Places, *, negative: bool = False) -> Plac
     """Return the place of each element that an index of the same number of dims chooses along a dim."""
     import numpy as np
 
-    if index.ndim != max(len(x), 1) and index.ndim != len(x):
+    if max(index.ndim, 1) != max(len(x), 1):
         raise ValueError(f"index has {index.ndim} dimensions, and the tensor has {len(x)}")
     wide = x or (1,)
     index = within("index", index.reshape(index.shape or (1,)), wide[dim], negative=negative)
@@ -226,16 +227,13 @@ def _added(x: Shape, source: Shape, name: str, targets: Places, sources: Places)
 
 def _scattered(x: Shape, src: Shape, dim: Param, index: Param) -> tuple[Places, Places]:
     """Return which places of x and of a source meet, in scatter and its like."""
-    import numpy as np
-
     given = whole("index", index)
-    targets = _along(x, axis(dim, len(x)), given)
-    if given.ndim and len(src) != given.ndim:
+    targets, wide = _along(x, axis(dim, len(x)), given), src or (1,)
+    if len(wide) != targets.ndim:
         raise ValueError(f"index has {given.ndim} dimensions, and src has {len(src)}")
-    if any(some > all_of for some, all_of in zip(given.shape, src, strict=False)):
+    if any(some > all_of for some, all_of in zip(targets.shape, wide, strict=True)):
         raise ValueError(f"index is larger than src: {shape_text(given.shape)} against {shape_text(src)}")
-    sources = counted(src)[tuple(slice(one) for one in given.shape)] if given.ndim else np.array([0])
-    return targets, sources
+    return targets, counted(wide)[tuple(map(slice, targets.shape))]
 
 
 def _scatter(x: Shape, src: Shape, dim: Param, index: Param) -> str:
@@ -294,13 +292,78 @@ def _put(x: Shape, source: Shape, index: Param, accumulate: Param = False) -> st
 def _index_put(x: Shape, values: Shape, indices: Param, accumulate: Param = False) -> str:
     import numpy as np
 
-    if not isinstance(indices, tuple) or not all(isinstance(one, tuple) for one in indices):
-        raise ValueError("indices are a list of indices for each dim, as in ([0, 1], [2, 0])")
-    if len(indices) > len(x):
-        raise ValueError(f"there are {len(indices)} indices, and {len(x)} dimensions")
-    found = [within("indices", whole("indices", one), x[k], negative=True) for k, one in enumerate(indices)]
-    targets = counted(x)[np.broadcast_arrays(*found) if len(found) > 1 else found[0]] if False else counted(x)[tuple(found)]
+    given = whole("indices", indices)
+    if given.ndim < 2:
+        raise ValueError("indices are a list for each dim, as in ([0, 1], [2, 0])")
+    if len(given) > len(x):
+        raise ValueError(f"there are {len(given)} lists of indices, and {len(x)} dimensions")
+    found = [within("indices", one, x[k], negative=True) for k, one in enumerate(given)]
+    targets = counted(x)[tuple(found)]
+    if len(values) > targets.ndim or broadcast(values, targets.shape) != targets.shape:
+        raise ValueError(f"values have the shape {shape_text(values)}, and {shape_text(targets.shape)} is needed")
     sources = np.broadcast_to(counted(values), targets.shape)
     if accumulate:
         return _added(x, values, "values", targets, sources)
     return _replaced(x, values, "values", _put_in(x, targets, sources))
+
+
+_ACROSS = ("sum", "prod", "mean", "amax", "amin")
+"""The reductions that torch has for what meets in one place, under their own names in the language."""
+
+
+def _met(
+    x: Shape, source: Shape, name: str, targets: Places, sources: Places, reduce: Param, include_self: Param
+) -> str:
+    """Return the text of x with each element reduced with all those of another tensor that meet it.
+
+    Places that as many elements meet are reduced together, along a first dim.
+    """
+    meeting: dict[int, list[int]] = defaultdict(list)
+    for target, one in zip(targets.ravel().tolist(), sources.ravel().tolist(), strict=True):
+        meeting[target].append(prod(x) + one)
+    alike: dict[int, list[tuple[int, list[int]]]] = defaultdict(list)
+    for place in range(prod(x)):
+        found = [place, *meeting[place]] if include_self or not meeting[place] else meeting[place]
+        alike[len(found)].append((place, found))
+    lines = [f"both = cat([reshape(x, ({prod(x)},)), reshape({name}, ({prod(source)},))])"]
+    for count, group in alike.items():
+        rows = [found[k] for k in range(count) for _, found in group]
+        taken = f"both[{rows}]"
+        reduced = f"{reduce}(reshape({taken}, ({count}, {len(group)})), dim=(0,))" if count > 1 else taken
+        lines.append(f"met_{count} = {reduced}")
+    order = [place for group in alike.values() for place, _ in group]
+    back = [order.index(place) for place in range(prod(x))]
+    return "\n".join([*lines, f"reshape(cat([{', '.join(f'met_{count}' for count in alike)}])[{back}], {x})"])
+
+
+def _scatter_reduce(x: Shape, src: Shape, dim: Param, index: Param, reduce: Param, include_self: Param = True) -> str:
+    return _met(x, src, "src", *_scattered(x, src, dim, index), reduce, include_self)
+
+
+def _index_reduce(x: Shape, source: Shape, dim: Param, index: Param, reduce: Param, include_self: Param = True) -> str:
+    return _met(x, source, "source", *_crossed(x, source, dim, index), reduce, include_self)
+
+
+# fmt: off
+ROWS: tuple[Composite, ...] = (
+    # --- picks ---
+    Composite("gather", ("x",), ("dim", "index"), _gather, ("gather(a, 1, [[0, 2], [1, 1]])", "gather(v, 0, [2, 0])"), indices=("index",), summary="along dim the elements at an index of the tensor's dimensions"),
+    Composite("take", ("x",), ("index",), _take, ("take(a, [[0, 5], [-2, 0]])",), indices=("index",), summary="the elements at an index that counts them in row-major order"),
+    Composite("take_along_dim", ("x",), ("indices", "dim"), _take_along, ("take_along_dim(a, [[1], [0]], 1)", "take_along_dim(a, [3, 0])"), indices=("indices",), summary="along dim the elements at an index that is broadcast to the tensor"),
+    Composite("index_select", ("x",), ("dim", "index"), _index_select, ("index_select(a, 1, [2, 0, 2])",), indices=("index",), summary="the slices along dim at a list of indices"),
+    Composite("masked_select", ("x",), ("mask",), _masked_select, ("masked_select(a, [[True, False, True], [False, False, True]])",), indices=("mask",), torch=lambda m, x, mask: m.masked_select(x, mask != 0), summary="the elements where a mask, known before anything is computed, holds"),
+
+    # --- places ---
+    Composite("masked_fill", ("x", "mask", "value"), (), _masked_fill, ("masked_fill(a, a > 1, s)", "masked_fill(v, v < 0, -2)"), masks=("mask",), summary="one value where a mask holds, and x elsewhere"),
+    Composite("masked_scatter", ("x", "source"), ("mask",), _masked_scatter, ("masked_scatter(v, [1, 0, 1], u)",), order=("x", "mask", "source"), indices=("mask",), torch=lambda m, x, source, mask: m.masked_scatter(x, mask != 0, source), summary="the elements of source, one after the other, where a mask holds, and x elsewhere"),
+    Composite("scatter", ("x", "src"), ("dim", "index"), _scatter, ("scatter(a, 1, [[0, 2], [1, 0]], c[0, :, :2])", "scatter(v, 0, [2, 0], 0.5)"), order=("x", "dim", "index", "src"), indices=("index",), numbers=("src",), torch=lambda m, x, src, dim, index: m.scatter(x, dim, index, src), summary="x with the elements of src in the places along dim that an index names"),
+    Composite("scatter_add", ("x", "src"), ("dim", "index"), _scatter_add, ("scatter_add(v, 0, [2, 0, 2], a[0])", "scatter_add(a, 1, [[0, 2], [1, 1]], c[0, :, 1:])"), order=("x", "dim", "index", "src"), indices=("index",), adds=True, torch=lambda m, x, src, dim, index: m.scatter_add(x, dim, index, src), summary="x with the elements of src added in the places along dim that an index names"),
+    Composite("scatter_reduce", ("x", "src"), ("dim", "index", "reduce", "include_self"), _scatter_reduce, tuple(f"scatter_reduce(v, 0, [2, 0, 2], a[0], '{one}')" for one in _ACROSS) + ("scatter_reduce(v, 0, [2, 0, 2], a[0], 'mean', include_self=False)",), order=("x", "dim", "index", "src", "reduce", "include_self"), indices=("index",), words={"reduce": tuple(_ACROSS)}, torch=lambda m, x, src, dim, index, reduce, include_self=True: m.scatter_reduce(x, dim, index, src, reduce, include_self=include_self), summary="x reduced with the elements of src in the places along dim that an index names"),
+    Composite("index_add", ("x", "source"), ("dim", "index", "alpha"), _index_add, ("index_add(a, 1, [2, 0, 2], c[0])", "index_add(v, 0, [1, 1], u, alpha=0.5)"), order=("x", "dim", "index", "source", "alpha"), indices=("index",), adds=True, torch=lambda m, x, source, dim, index, alpha=1: m.index_add(x, dim, index, source, alpha=alpha), summary="x with slices of source, times alpha, added at the indices along dim"),
+    Composite("index_copy", ("x", "source"), ("dim", "index"), _index_copy, ("index_copy(a, 1, [2, 0], c[0, :, :2])",), order=("x", "dim", "index", "source"), indices=("index",), torch=lambda m, x, source, dim, index: m.index_copy(x, dim, index, source), summary="x with slices of source at the indices along dim"),
+    Composite("index_fill", ("x", "value"), ("dim", "index"), _index_fill, ("index_fill(a, 1, [2, 0], s)",), order=("x", "dim", "index", "value"), indices=("index",), torch=lambda m, x, value, dim, index: m.index_fill(x, dim, index, value), summary="x with one value in the slices at the indices along dim"),
+    Composite("index_reduce", ("x", "source"), ("dim", "index", "reduce", "include_self"), _index_reduce, tuple(f"index_reduce(v, 0, [2, 0, 2], a[0], '{one}')" for one in _ACROSS if one != "sum"), order=("x", "dim", "index", "source", "reduce", "include_self"), indices=("index",), words={"reduce": tuple(one for one in _ACROSS if one != "sum")}, torch=lambda m, x, source, dim, index, reduce, include_self=True: m.index_reduce(x, dim, index, source, reduce, include_self=include_self), summary="x reduced with slices of source at the indices along dim"),
+    Composite("index_put", ("x", "values"), ("indices", "accumulate"), _index_put, ("index_put(a, ([0, 1], [2, 0]), u)", "index_put(a, ([0, 0, 1], [2, 2, 0]), v, accumulate=True)"), order=("x", "indices", "values", "accumulate"), indices=("indices",), torch=lambda m, x, values, indices, accumulate=False: m.index_put(x, indices.unbind(0), values, accumulate), summary="x with values at the places that a list for each dim names, in their place or added"),
+    Composite("put", ("x", "source"), ("index", "accumulate"), _put, ("put(a, [4, 0], u)", "put(a, [4, 4], u, accumulate=True)"), order=("x", "index", "source", "accumulate"), indices=("index",), torch=lambda m, x, source, index, accumulate=False: x.put(index, source, accumulate), summary="x with the elements of source at indices in row-major order, in their place or added"),
+)
+# fmt: on

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from gradcheck.parse.reader import Reader
 
 
-TRAILING = frozenset({"shape", "dims", "repeats"})
+TRAILING = frozenset({"shape", "dims", "size", "repeats"})
 """Last params that may be written without brackets: ``x.repeat(2, 3)``."""
 WHOLE = frozenset({"indices"})
 """Results that hold whole numbers."""

@@ -180,9 +180,9 @@ def _one(shape: Shape, name: str) -> None:
         raise ValueError(f"{name} is one number, and this has the shape {shape_text(shape)}")
 
 
-def _masked_fill(x: Shape, mask: Shape, value: Shape) -> str:
-    _one(value, "value")
-    return f"expand(where(mask, value, x), {broadcast(x, mask)})"
+def _masked_fill(x: Shape, mask: Shape, value: Shape) -> str:  # noqa: ARG001 - torch itself refuses shapes
+    """Return a choice: not as plain text, since torch takes one value alone, and no stack of them."""
+    return "where(mask, value, x)"
 
 
 def _masked_scatter(x: Shape, source: Shape, mask: Param) -> str:
@@ -359,11 +359,11 @@ ROWS: tuple[Composite, ...] = (
     Composite("scatter", ("x", "src"), ("dim", "index"), _scatter, ("scatter(a, 1, [[0, 2], [1, 0]], c[0, :, :2])", "scatter(v, 0, [2, 0], 0.5)"), order=("x", "dim", "index", "src"), indices=("index",), numbers=("src",), torch=lambda m, x, src, dim, index: m.scatter(x, dim, index, src), summary="x with the elements of src in the places along dim that an index names"),
     Composite("scatter_add", ("x", "src"), ("dim", "index"), _scatter_add, ("scatter_add(v, 0, [2, 0, 2], a[0])", "scatter_add(a, 1, [[0, 2], [1, 1]], c[0, :, 1:])"), order=("x", "dim", "index", "src"), indices=("index",), adds=True, torch=lambda m, x, src, dim, index: m.scatter_add(x, dim, index, src), summary="x with the elements of src added in the places along dim that an index names"),
     Composite("scatter_reduce", ("x", "src"), ("dim", "index", "reduce", "include_self"), _scatter_reduce, tuple(f"scatter_reduce(v, 0, [2, 0, 2], a[0], '{one}')" for one in _ACROSS) + ("scatter_reduce(v, 0, [2, 0, 2], a[0], 'mean', include_self=False)",), order=("x", "dim", "index", "src", "reduce", "include_self"), indices=("index",), words={"reduce": tuple(_ACROSS)}, torch=lambda m, x, src, dim, index, reduce, include_self=True: m.scatter_reduce(x, dim, index, src, reduce, include_self=include_self), summary="x reduced with the elements of src in the places along dim that an index names"),
-    Composite("index_add", ("x", "source"), ("dim", "index", "alpha"), _index_add, ("index_add(a, 1, [2, 0, 2], c[0])", "index_add(v, 0, [1, 1], u, alpha=0.5)"), order=("x", "dim", "index", "source", "alpha"), indices=("index",), adds=True, torch=lambda m, x, source, dim, index, alpha=1: m.index_add(x, dim, index, source, alpha=alpha), summary="x with slices of source, times alpha, added at the indices along dim"),
+    Composite("index_add", ("x", "source"), ("dim", "index", "alpha"), _index_add, ("index_add(a, 1, [1, 0, 1], a*a)", "index_add(v, 0, [1, 1], u, alpha=0.5)"), order=("x", "dim", "index", "source", "alpha"), indices=("index",), adds=True, torch=lambda m, x, source, dim, index, alpha=1: m.index_add(x, dim, index, source, alpha=alpha), summary="x with slices of source, times alpha, added at the indices along dim"),
     Composite("index_copy", ("x", "source"), ("dim", "index"), _index_copy, ("index_copy(a, 1, [2, 0], c[0, :, :2])",), order=("x", "dim", "index", "source"), indices=("index",), torch=lambda m, x, source, dim, index: m.index_copy(x, dim, index, source), summary="x with slices of source at the indices along dim"),
     Composite("index_fill", ("x", "value"), ("dim", "index"), _index_fill, ("index_fill(a, 1, [2, 0], s)",), order=("x", "dim", "index", "value"), indices=("index",), torch=lambda m, x, value, dim, index: m.index_fill(x, dim, index, value), summary="x with one value in the slices at the indices along dim"),
     Composite("index_reduce", ("x", "source"), ("dim", "index", "reduce", "include_self"), _index_reduce, tuple(f"index_reduce(v, 0, [2, 0, 2], a[0], '{one}')" for one in _ACROSS if one != "sum"), order=("x", "dim", "index", "source", "reduce", "include_self"), indices=("index",), words={"reduce": tuple(one for one in _ACROSS if one != "sum")}, torch=lambda m, x, source, dim, index, reduce, include_self=True: m.index_reduce(x, dim, index, source, reduce, include_self=include_self), summary="x reduced with slices of source at the indices along dim"),
     Composite("index_put", ("x", "values"), ("indices", "accumulate"), _index_put, ("index_put(a, ([0, 1], [2, 0]), u)", "index_put(a, ([0, 0, 1], [2, 2, 0]), v, accumulate=True)"), order=("x", "indices", "values", "accumulate"), indices=("indices",), torch=lambda m, x, values, indices, accumulate=False: m.index_put(x, indices.unbind(0), values, accumulate), summary="x with values at the places that a list for each dim names, in their place or added"),
-    Composite("put", ("x", "source"), ("index", "accumulate"), _put, ("put(a, [4, 0], u)", "put(a, [4, 4], u, accumulate=True)"), order=("x", "index", "source", "accumulate"), indices=("index",), torch=lambda m, x, source, index, accumulate=False: x.put(index, source, accumulate), summary="x with the elements of source at indices in row-major order, in their place or added"),
+    Composite("put", ("x", "source"), ("index", "accumulate"), _put, ("put(a, [3, 0], v[:2])", "put(a, [4, 4], u, accumulate=True)"), order=("x", "index", "source", "accumulate"), indices=("index",), torch=lambda m, x, source, index, accumulate=False: x.put(index, source, accumulate), summary="x with the elements of source at indices in row-major order, in their place or added"),
 )
 # fmt: on

@@ -235,11 +235,11 @@ def _unfold(x: Shape, dimension: Param, size: Param, step: Param) -> str:
     return f"permute(reshape({taken}, {split}), {dims})" if x else f"reshape({taken}, {(length,)})"
 
 
-def _as_strided(x: Shape, shape: Param, stride: Param, storage_offset: Param = 0) -> str:
+def _as_strided(x: Shape, size: Param, stride: Param, storage_offset: Param = 0) -> str:
     """Return a view on the elements in row-major order: torch gets a copy that lies so."""
     import numpy as np
 
-    sizes, strides = _numbers("size", shape), _numbers("stride", stride)
+    sizes, strides = _numbers("size", size), _numbers("stride", stride)
     if len(sizes) != len(strides) or any(one < 0 for one in (*sizes, *strides)):
         raise ValueError("size and stride have one number for each dim, and none is negative")
     start = _count_of("storage_offset", storage_offset or 0)
@@ -358,11 +358,11 @@ def _slice_scatter(
     return _in_its_place(x, src, "src", counted(x)[(slice(None),) * at + (slice(*ends, apart),)])
 
 
-def _as_strided_scatter(x: Shape, src: Shape, shape: Param, stride: Param, storage_offset: Param = 0) -> str:
+def _as_strided_scatter(x: Shape, src: Shape, size: Param, stride: Param, storage_offset: Param = 0) -> str:
     import numpy as np
 
-    _as_strided(x, shape, stride, storage_offset)
-    sizes, strides = _numbers("size", shape), _numbers("stride", stride)
+    _as_strided(x, size, stride, storage_offset)
+    sizes, strides = _numbers("size", size), _numbers("stride", stride)
     start = _count_of("storage_offset", storage_offset or 0)
     places = start + sum((k * step for k, step in zip(np.indices(sizes), strides, strict=True)), np.zeros(sizes, int))
     if len(np.unique(places)) < places.size:
@@ -435,8 +435,8 @@ def _expand_as(x: Shape, other: Shape) -> str:
     return f"expand(x, {expanded(other, x)})"
 
 
-def _sum_to_size(x: Shape, shape: Param) -> str:
-    sizes = _numbers("size", shape)
+def _sum_to_size(x: Shape, size: Param) -> str:
+    sizes = _numbers("size", size)
     lead = len(x) - len(sizes)
     if lead < 0 or any(want not in (1, have) for have, want in zip(x[lead:], sizes, strict=True)):
         raise ValueError(f"cannot sum {shape_text(x)} to {shape_text(sizes)}")
@@ -570,8 +570,8 @@ _MOVING: tuple[Composite, ...] = (
     Composite("H",  ("x",), (), _adjoint, ("a.H", "a.H @ a"), torch=lambda m, x: x.H, summary="the conjugate transpose of a matrix"),
     Composite("mH", ("x",), (), lambda x: _last_two_swapped(x), ("c.mH",), torch=lambda m, x: x.mH, summary="the last two axes swapped, conjugated"),
     Composite("ravel", ("x",), (), lambda x: f"reshape(x, ({prod(x)},))", ("ravel(a)",), summary="all elements in a row"),
-    Composite("reshape_as", ("x", "other"), (), _as, ("reshape_as(a, b[:, :2])",), fixed=("other",), torch=lambda m, x, other: x.reshape_as(other), summary="the same elements in the shape of another tensor"),
-    Composite("view_as", ("x", "other"), (), _as, ("view_as(a, b[:, :2])",), fixed=("other",), torch=lambda m, x, other: x.view_as(other), summary="the same elements in the shape of another tensor, without a copy"),
+    Composite("reshape_as", ("x", "other"), (), _as, ("reshape_as(a, a.T)",), fixed=("other",), torch=lambda m, x, other: x.reshape_as(other), summary="the same elements in the shape of another tensor"),
+    Composite("view_as", ("x", "other"), (), _as, ("view_as(a, a.T)",), fixed=("other",), torch=lambda m, x, other: x.view_as(other), summary="the same elements in the shape of another tensor, without a copy"),
     Composite("expand_as", ("x", "other"), (), _expand_as, ("expand_as(v, a)",), fixed=("other",), torch=lambda m, x, other: x.expand_as(other), summary="x broadcast to the shape of another tensor"),
     Composite("movedim", ("x",), ("source", "destination"), _movedim, ("movedim(c, 0, -1)", "movedim(c, (0, 1), (2, 0))"), summary="axes in other places"),
     Composite("unflatten", ("x",), ("dim", "sizes"), _unflatten, ("unflatten(b, 1, (2, -1))",), summary="a dim cut into several"),
@@ -591,16 +591,16 @@ _MOVING: tuple[Composite, ...] = (
     Composite("tensor_split", ("x",), ("indices_or_sections", "dim"), _tensor_split, ("tensor_split(b, 3, dim=1)[0]", "tensor_split(v, (1, 2))[1]"), results=("parts*",), torch=lambda m, x, indices_or_sections, dim=0: m.tensor_split(x, indices_or_sections, dim=dim), summary="so many parts along dim, or parts between indices"),
     Composite("hsplit", ("x",), ("indices_or_sections",), _split_along(1, "hsplit"), ("hsplit(b, 2)[1]",), results=("parts*",), torch=lambda m, x, indices_or_sections: m.hsplit(x, indices_or_sections), summary="parts along the columns"),
     Composite("vsplit", ("x",), ("indices_or_sections",), _split_along(0, "vsplit"), ("vsplit(b, (1, 2))[1]",), results=("parts*",), torch=lambda m, x, indices_or_sections: m.vsplit(x, indices_or_sections), summary="parts along the rows"),
-    Composite("dsplit", ("x",), ("indices_or_sections",), _split_along(2, "dsplit"), ("dsplit(c, (2,))[0]",), results=("parts*",), torch=lambda m, x, indices_or_sections: m.dsplit(x, indices_or_sections), summary="parts along the third dim"),
+    Composite("dsplit", ("x",), ("indices_or_sections",), _split_along(2, "dsplit"), ("dsplit(unsqueeze(a, 0), (2,))[0]",), results=("parts*",), torch=lambda m, x, indices_or_sections: m.dsplit(x, indices_or_sections), summary="parts along the third dim"),
     Composite("unbind", ("x",), ("dim",), _unbind, ("unbind(a)[1]", "unbind(c, -1)[0]"), results=("slices*",), summary="the slices along dim"),
-    Composite("narrow", ("x",), ("dim", "start", "length"), _narrow, ("narrow(b, 1, 1, 2)",), summary="so many slices along dim from a start on"),
+    Composite("narrow", ("x",), ("dim", "start", "length"), _narrow, ("narrow(b, 1, 1, 1)",), summary="so many slices along dim from a start on"),
     Composite("select", ("x",), ("dim", "index"), _select, ("select(a, 1, -1)",), summary="one slice along dim"),
     Composite("unfold", ("x",), ("dimension", "size", "step"), _unfold, ("b.unfold(1, 2, 1)", "v.unfold(0, 2, 1)"), torch=lambda m, x, dimension, size, step: x.unfold(dimension, size, step), summary="windows along a dim, each in a last dim of its own"),
-    Composite("as_strided", ("x",), ("shape", "stride", "storage_offset"), _as_strided, ("as_strided(b, (2, 3), (3, 2), 1)",), torch=lambda m, x, shape, stride, storage_offset=0: m.as_strided(x.clone(memory_format=m.contiguous_format), shape, stride, storage_offset), summary="the elements in row-major order at places that strides count off"),
-    Composite("as_strided_scatter", ("x", "src"), ("shape", "stride", "storage_offset"), _as_strided_scatter, ("as_strided_scatter(detach(b), a, (2, 3), (4, 1), 1)",), torch=lambda m, x, src, shape, stride, storage_offset=0: m.as_strided_scatter(x.clone(memory_format=m.contiguous_format), src, shape, stride, storage_offset), summary="x with src at the places that strides count off in row-major order"),
-    Composite("diagonal_scatter", ("x", "src"), ("offset", "dim1", "dim2"), _diagonal_scatter, ("diagonal_scatter(a, u, 1)",), summary="x with src on a diagonal"),
+    Composite("as_strided", ("x",), ("size", "stride", "storage_offset"), _as_strided, ("as_strided(b, (2, 2), (1, 1), 1)",), torch=lambda m, x, size, stride, storage_offset=0: m.as_strided(x.clone(memory_format=m.contiguous_format), size, stride, storage_offset), summary="the elements in row-major order at places that strides count off"),
+    Composite("as_strided_scatter", ("x", "src"), ("size", "stride", "storage_offset"), _as_strided_scatter, ("as_strided_scatter(expand(0.5, (3, 4)), v, (3,), (4,), 1)",), torch=lambda m, x, src, size, stride, storage_offset=0: m.as_strided_scatter(x.clone(memory_format=m.contiguous_format), src, size, stride, storage_offset), summary="x with src at the places that strides count off in row-major order"),
+    Composite("diagonal_scatter", ("x", "src"), ("offset", "dim1", "dim2"), _diagonal_scatter, ("diagonal_scatter(a, v[:2])",), summary="x with src on a diagonal"),
     Composite("select_scatter", ("x", "src"), ("dim", "index"), _select_scatter, ("select_scatter(a, u, 1, -1)",), summary="x with src in one slice along dim"),
-    Composite("slice_scatter", ("x", "src"), ("dim", "start", "end", "step"), _slice_scatter, ("slice_scatter(b, a.T, 1, 0, None, 2)",), summary="x with src in the slices of a range along dim"),
+    Composite("slice_scatter", ("x", "src"), ("dim", "start", "end", "step"), _slice_scatter, ("slice_scatter(b, b[:, :1], 1, 0, None, 4)",), summary="x with src in the slices of a range along dim"),
 
     # --- diagonals and triangles ---
     Composite("diag", ("x",), ("diagonal",), _diag, ("diag(v)", "diag(a, 1)"), summary="a matrix with a vector on its diagonal, or the diagonal of a matrix"),
@@ -616,7 +616,7 @@ _MOVING: tuple[Composite, ...] = (
     Composite("repeat", ("x",), ("repeats",), _repeat, ("v.repeat(2, 2)",), torch=lambda m, x, repeats: x.repeat(repeats), summary="copies side by side along every dim"),
     Composite("tile", ("x",), ("dims",), _tile, ("tile(a, (2,))", "tile(v, (2, 1))"), summary="copies side by side along the last dims"),
     Composite("repeat_interleave", ("x",), ("repeats", "dim"), _repeat_interleave, ("repeat_interleave(a, 2)", "repeat_interleave(a, [1, 0, 2], 1)"), indices=("repeats",), summary="every element several times in a row"),
-    Composite("sum_to_size", ("x",), ("shape",), _sum_to_size, ("sum_to_size(c, (2, 1))",), torch=lambda m, x, shape: x.sum_to_size(shape), adds=True, summary="sums that undo a broadcast"),
+    Composite("sum_to_size", ("x",), ("size",), _sum_to_size, ("sum_to_size(c, (2, 1))",), torch=lambda m, x, size: x.sum_to_size(size), adds=True, summary="sums that undo a broadcast"),
 
     # --- several tensors ---
     Composite("hstack", ("x",), (), _joined(1, 1, "hstack"), ("hstack([v, u])", "hstack([a, a])"), torch=lambda m, *x: m.hstack(x), summary="tensors joined along their columns"),
@@ -624,14 +624,14 @@ _MOVING: tuple[Composite, ...] = (
     Composite("dstack", ("x",), (), _joined(2, 3, "dstack"), ("dstack([a, a])",), torch=lambda m, *x: m.dstack(x), summary="tensors joined along a third dim"),
     Composite("column_stack", ("x",), (), _joined(1, 1, "column_stack"), ("column_stack([u, a])",), torch=lambda m, *x: m.column_stack(x), summary="vectors as columns, and matrices, joined along the columns"),
     Composite("block_diag", ("x",), (), _block_diag, ("block_diag(a, v, s)",), many=True, torch=lambda m, *x: m.block_diag(*x), summary="matrices along the diagonal of one, and 0 elsewhere"),
-    Composite("broadcast_tensors", ("x",), (), _broadcast_tensors, ("broadcast_tensors(v, a)[0]",), many=True, results=("tensors*",), torch=lambda m, *x: m.broadcast_tensors(*x), summary="tensors broadcast to one shape"),
-    Composite("meshgrid", ("x",), ("indexing",), _meshgrid, ("meshgrid(v, u, indexing='ij')[1]", "meshgrid(v, u, indexing='xy')[0]"), many=True, words={"indexing": ("ij", "xy")}, results=("grids*",), torch=lambda m, *x, indexing="ij": m.meshgrid(*x, indexing=indexing), summary="the coordinates of a grid"),
+    Composite("broadcast_tensors", ("x",), (), _broadcast_tensors, ("broadcast_tensors(v, reshape(v, (3, 1)))[0]",), many=True, results=("tensors*",), torch=lambda m, *x: m.broadcast_tensors(*x), summary="tensors broadcast to one shape"),
+    Composite("meshgrid", ("x",), ("indexing",), _meshgrid, ("meshgrid(v, v[:2], indexing='ij')[1]", "meshgrid(v, v[:2], indexing='xy')[0]"), many=True, words={"indexing": ("ij", "xy")}, results=("grids*",), torch=lambda m, *x, indexing="ij": m.meshgrid(*x, indexing=indexing), summary="the coordinates of a grid"),
     Composite("cartesian_prod", ("x",), (), _cartesian_prod, ("cartesian_prod(v, u)",), many=True, torch=lambda m, *x: m.cartesian_prod(*x), summary="every choice of one element from each vector"),
     Composite("combinations", ("x",), ("r", "with_replacement"), _combinations, ("combinations(v)", "combinations(u, 3, with_replacement=True)"), summary="every choice of r elements of a vector"),
 )
 _COPIES: tuple[Composite, ...] = (
     Composite("alias_copy", ("x",), (), "x", ("alias_copy(v)*v",), summary="a copy of x"),
-    _copy("as_strided_copy", "as_strided", torch=lambda m, x, shape, stride, storage_offset=0: m.as_strided_copy(x.clone(memory_format=m.contiguous_format), shape, stride, storage_offset)),
+    _copy("as_strided_copy", "as_strided", torch=lambda m, x, size, stride, storage_offset=0: m.as_strided_copy(x.clone(memory_format=m.contiguous_format), size, stride, storage_offset)),
     _copy("diagonal_copy", "diagonal"),
     _copy("narrow_copy", "narrow"),
     _copy("squeeze_copy", "squeeze", samples=("squeeze_copy(a[:, :1])",)),
@@ -641,9 +641,9 @@ _COPIES: tuple[Composite, ...] = (
     _copy("unsqueeze_copy", "unsqueeze"),
     _copy("split_with_sizes_copy", "split_with_sizes"),
     _copy("unfold_copy", "unfold", samples=("unfold_copy(b, 1, 2, 1)",)),
-    Composite("expand_copy", ("x",), ("shape",), lambda x, shape: f"expand(x, {expanded(shape, x)})", ("expand_copy(v, (2, 3))",), torch=lambda m, x, shape: m.expand_copy(x, shape), summary="a copy of what expand returns"),
-    Composite("permute_copy", ("x",), ("dims",), lambda x, dims: f"permute(x, {order(dims, len(x))})", ("permute_copy(c, (2, 0, 1))",), summary="a copy of what permute returns"),
-    Composite("view_copy", ("x",), ("shape",), lambda x, shape: f"reshape(x, {reshaped(shape, x)})", ("view_copy(a, (3, 2))",), torch=lambda m, x, shape: m.view_copy(x, shape), summary="a copy of what view returns"),
+    Composite("expand_copy", ("x",), ("size",), lambda x, size: f"expand(x, {expanded(size, x)})", ("expand_copy(v, (2, 3))",), summary="a copy of what expand returns"),
+    Composite("permute_copy", ("x",), ("dims",), lambda x, dims: f"permute(x, {order(dims, len(x))})", ("permute_copy(a, (1, 0))",), summary="a copy of what permute returns"),
+    Composite("view_copy", ("x",), ("size",), lambda x, size: f"reshape(x, {reshaped(size, x)})", ("view_copy(a, (-1, 1))",), summary="a copy of what view returns"),
 )
 ROWS: tuple[Composite, ...] = (*_MOVING, *_COPIES)
 # fmt: on

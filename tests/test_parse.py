@@ -400,7 +400,8 @@ WORDS = [(row, name) for row in functions.COMPOSITE.values() for name in row.wor
 def with_param(row: Composite, name: str, value: str) -> str:
     """Return a call of a row with one param, and with whatever else it demands."""
     further = [one for one in row.params if one in required(row.name) and one != name]
-    return f"{row.name}({', '.join([*row.args, *(f'{one}=1' for one in further), f'{name}={value}'])})"
+    call = f"{row.name}({', '.join([*row.args, *(f'{one}=1' for one in further), f'{name}={value}'])})"
+    return f"{call}[0]" if row.results else call
 
 
 @pytest.mark.parametrize(("row", "name"), WORDS, ids=lambda one: getattr(one, "name", one))

@@ -455,7 +455,7 @@ def _nan_to_num(x: Shape, nan: Param = 0, posinf: Param = None, neginf: Param = 
 
     Infinity stands for that one here: it is no further from it than the format can tell.
     """
-    high, low = ("inf" if posinf is None else f"({posinf})"), ("-inf" if neginf is None else f"({neginf})")
+    high, low = ("detach(x)" if one is None else f"({one})" for one in (posinf, neginf))
     return f"where(x == inf, {high}, where(x == -inf, {low}, x))"
 
 

@@ -260,8 +260,8 @@ def test_what_is_filled_is_a_choice(written: str) -> None:
 
 
 def test_what_is_not_filled_is_refused() -> None:
-    ways = "masked_fill(x, m > 0)", "masked_fill(x, m + 1, 3)", "x.masked_fill(m > 0, 1, 2)", "x.masked_fill(m > 0, v=1)"
-    for text in ways:
+    ways = "x, m > 0", "x, m + 1, 3", "x, m > 0, 1, 2", "x, m > 0, v=1"
+    for text in (f"masked_fill({one})" for one in ways):
         with pytest.raises(GradcheckError):
             parse(text)
 

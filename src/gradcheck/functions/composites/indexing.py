@@ -77,7 +77,7 @@ def whole(name: str, value: Param) -> Places:
     import numpy as np
 
     def size(one: Param) -> Shape:
-        if isinstance(one, bool) or isinstance(one, int):
+        if isinstance(one, bool | int):
             return ()
         if not isinstance(one, tuple):
             raise ValueError(f"{name} is made of whole numbers")
@@ -126,9 +126,11 @@ def _along(x: Shape, dim: int, index: Places, *, negative: bool = False) -> Plac
     for k, (some, all_of) in enumerate(zip(index.shape, wide, strict=True)):
         if k != dim and some > all_of:
             raise ValueError(f"index is larger than the tensor along dim {k}: {some} against {all_of}")
-    at = list(np.indices(index.shape))
+    at = np.indices(index.shape)
     at[dim] = index
-    return np.ravel_multi_index(tuple(at), wide)
+    strides = [prod(wide[k + 1 :]) for k in range(len(wide))]
+    places: Places = np.tensordot(strides, at, 1)
+    return places
 
 
 def _gather(x: Shape, dim: Param, index: Param) -> str:
@@ -344,8 +346,8 @@ def _index_reduce(x: Shape, source: Shape, dim: Param, index: Param, reduce: Par
     return _met(x, source, "source", *_crossed(x, source, dim, index), reduce, include_self)
 
 
-# The forward mode of scatter_reduce returns 0 for a product: FunctionsManual.cpp, scatter_reduce_jvp, "Not implemented";
-# no sample has it. Backward passes of all with a source need one of the index's shape, as torch's documentation says.
+# torch's own forward mode has 0 for the product of scatter_reduce, so that no sample has it (torch 2.13). A backward pass
+# of scatter and its like needs a source of the index's shape, as torch's documentation says.
 # fmt: off
 ROWS: tuple[Composite, ...] = (
     # --- picks ---
@@ -360,7 +362,7 @@ ROWS: tuple[Composite, ...] = (
     Composite("masked_scatter", ("x", "source"), ("mask",), _masked_scatter, ("masked_scatter(v, [1, 0, 1], u)",), order=("x", "mask", "source"), indices=("mask",), torch=lambda m, x, source, mask: m.masked_scatter(x, mask != 0, source), summary="the elements of source, one after the other, where a mask holds, and x elsewhere"),
     Composite("scatter", ("x", "src"), ("dim", "index"), _scatter, ("scatter(a, 1, [[0, 2], [1, 0]], c[0, :, :2])", "scatter(v, 0, [2, 0], 0.5)"), order=("x", "dim", "index", "src"), indices=("index",), numbers=("src",), torch=lambda m, x, src, dim, index: m.scatter(x, dim, index, src), summary="x with the elements of src in the places along dim that an index names"),
     Composite("scatter_add", ("x", "src"), ("dim", "index"), _scatter_add, ("scatter_add(v, 0, [2, 0, 2], a[0])", "scatter_add(a, 1, [[0, 2], [1, 1]], c[0, :, 1:])"), order=("x", "dim", "index", "src"), indices=("index",), adds=True, torch=lambda m, x, src, dim, index: m.scatter_add(x, dim, index, src), summary="x with the elements of src added in the places along dim that an index names"),
-    Composite("scatter_reduce", ("x", "src"), ("dim", "index", "reduce", "include_self"), _scatter_reduce, tuple(f"scatter_reduce(v, 0, [2, 0, 2], a[0], '{one}')" for one in _ACROSS if one != "prod") + ("scatter_reduce(v, 0, [2, 0, 2], a[0], 'mean', include_self=False)",), order=("x", "dim", "index", "src", "reduce", "include_self"), indices=("index",), words={"reduce": tuple(_ACROSS)}, torch=lambda m, x, src, dim, index, reduce, include_self=True: m.scatter_reduce(x, dim, index, src, reduce, include_self=include_self), summary="x reduced with the elements of src in the places along dim that an index names"),
+    Composite("scatter_reduce", ("x", "src"), ("dim", "index", "reduce", "include_self"), _scatter_reduce, (*(f"scatter_reduce(v, 0, [2, 0, 2], a[0], '{one}')" for one in _ACROSS if one != "prod"), "scatter_reduce(v, 0, [2, 0, 2], a[0], 'mean', include_self=False)"), order=("x", "dim", "index", "src", "reduce", "include_self"), indices=("index",), words={"reduce": tuple(_ACROSS)}, torch=lambda m, x, src, dim, index, reduce, include_self=True: m.scatter_reduce(x, dim, index, src, reduce, include_self=include_self), summary="x reduced with the elements of src in the places along dim that an index names"),
     Composite("index_add", ("x", "source"), ("dim", "index", "alpha"), _index_add, ("index_add(a, 1, [1, 0, 1], a*a)", "index_add(v, 0, [1, 1], u, alpha=0.5)"), order=("x", "dim", "index", "source", "alpha"), indices=("index",), adds=True, torch=lambda m, x, source, dim, index, alpha=1: m.index_add(x, dim, index, source, alpha=alpha), summary="x with slices of source, times alpha, added at the indices along dim"),
     Composite("index_copy", ("x", "source"), ("dim", "index"), _index_copy, ("index_copy(a, 1, [2, 0], c[0, :, :2])",), order=("x", "dim", "index", "source"), indices=("index",), torch=lambda m, x, source, dim, index: m.index_copy(x, dim, index, source), summary="x with slices of source at the indices along dim"),
     Composite("index_fill", ("x", "value"), ("dim", "index"), _index_fill, ("index_fill(a, 1, [2, 0], s)",), order=("x", "dim", "index", "value"), indices=("index",), torch=lambda m, x, value, dim, index: m.index_fill(x, dim, index, value), summary="x with one value in the slices at the indices along dim"),

@@ -271,9 +271,9 @@ def _diagonal(x: Shape, offset: Param = 0, dim1: Param = 0, dim2: Param = 1) -> 
     return moved(x, lambda np, places: np.diagonal(places, _offset(offset), first, second))
 
 
-def _linalg_diagonal(A: Shape, offset: Param = 0, dim1: Param = -2, dim2: Param = -1) -> str:
-    first, second = _planes(A, dim1, dim2)
-    return moved(A, lambda np, places: np.diagonal(places, _offset(offset), first, second), "A")
+def _linalg_diagonal(x: Shape, offset: Param = 0, dim1: Param = -2, dim2: Param = -1) -> str:
+    first, second = _planes(x, dim1, dim2)
+    return moved(x, lambda np, places: np.diagonal(places, _offset(offset), first, second))
 
 
 def _embedded(np: Any, places: Any, offset: int, dim1: int, dim2: int) -> Any:
@@ -354,8 +354,9 @@ def _slice_scatter(
     x: Shape, src: Shape, dim: Param = 0, start: Param = None, end: Param = None, step: Param = 1
 ) -> str:
     at, apart = _dim_of(x, dim), _count_of("step", step, 1)
-    ends = [None if one is None else _offset(one) for one in (start, end)]
-    return _in_its_place(x, src, "src", counted(x)[(slice(None),) * at + (slice(*ends, apart),)])
+    first, last = (None if one is None else _offset(one) for one in (start, end))
+    taken = range(x[at])[slice(first, last, apart)]
+    return _in_its_place(x, src, "src", counted(x).take(taken, axis=at))
 
 
 def _as_strided_scatter(x: Shape, src: Shape, size: Param, stride: Param, storage_offset: Param = 0) -> str:
@@ -605,7 +606,7 @@ _MOVING: tuple[Composite, ...] = (
     # --- diagonals and triangles ---
     Composite("diag", ("x",), ("diagonal",), _diag, ("diag(v)", "diag(a, 1)"), summary="a matrix with a vector on its diagonal, or the diagonal of a matrix"),
     Composite("diagonal", ("x",), ("offset", "dim1", "dim2"), _diagonal, ("diagonal(a)", "diagonal(c, 1, 0, 2)"), summary="a diagonal of two dims, in a last dim of its own"),
-    Composite("linalg.diagonal", ("A",), ("offset", "dim1", "dim2"), _linalg_diagonal, ("linalg.diagonal(c, offset=1)",), torch=lambda m, A, offset=0, dim1=-2, dim2=-1: m.linalg.diagonal(A, offset=offset, dim1=dim1, dim2=dim2), summary="a diagonal of the last two dims, in a last dim of its own"),
+    Composite("linalg.diagonal", ("x",), ("offset", "dim1", "dim2"), _linalg_diagonal, ("linalg.diagonal(c, offset=1)",), torch=lambda m, x, offset=0, dim1=-2, dim2=-1: m.linalg.diagonal(x, offset=offset, dim1=dim1, dim2=dim2), summary="a diagonal of the last two dims, in a last dim of its own"),
     Composite("diag_embed", ("x",), ("offset", "dim1", "dim2"), _diag_embed, ("diag_embed(a)", "diag_embed(u, 1)"), summary="matrices with the last dim on a diagonal"),
     Composite("diagflat", ("x",), ("offset",), _diagflat, ("diagflat(a, -1)",), summary="a matrix with all elements on a diagonal"),
     Composite("tril", ("x",), ("diagonal",), _triangle(True), ("tril(a)", "tril(c, 1)"), summary="the lower triangle of a matrix, and 0 above"),

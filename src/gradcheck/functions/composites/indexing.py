@@ -11,6 +11,7 @@ from collections.abc import Callable
 from math import prod
 from typing import TYPE_CHECKING, Any
 
+from gradcheck.errors import LimitProblem
 from gradcheck.functions.params import axis, broadcast, shape_text
 from gradcheck.functions.rows import Composite
 from gradcheck.program import Param, Shape
@@ -22,6 +23,22 @@ if TYPE_CHECKING:
     """Where elements come from, counted in row-major order; -1 is no element, and stands for 0."""
 
 Move = Callable[..., Any]
+
+MAX_PICKED = 50_000
+"""Elements that are picked one by one; their places are written out."""
+
+
+def countable(shape: Shape) -> Shape:
+    """Return a shape whose elements may be picked one by one.
+
+    Raises LimitProblem where there are too many.
+    """
+    if prod(shape) > MAX_PICKED:
+        raise LimitProblem(
+            f"a tensor of {shape_text(shape)} has {prod(shape):,} elements to pick; the limit (MAX_PICKED) is {MAX_PICKED:,}"
+        )
+    return shape
+
 
 # --- picks ----------------------------------------------------------------------------------------
 
@@ -37,6 +54,7 @@ def picked(name: str, shape: Shape, places: Places) -> str:
     >>> picked("x", (2,), np.array([[1, -1]]))
     'reshape(cat([reshape(x, (2,)), expand(0, (1,))])[[1, 2]], (1, 2))'
     """
+    countable(places.shape)
     size, flat = prod(shape), f"reshape({name}, ({prod(shape)},))"
     found = places.ravel().tolist()
     if any(one < 0 for one in found):
@@ -52,7 +70,7 @@ def counted(shape: Shape) -> Places:
     """
     import numpy as np
 
-    return np.arange(prod(shape)).reshape(shape)
+    return np.arange(prod(countable(shape))).reshape(shape)
 
 
 def moved(shape: Shape, move: Move, name: str = "x") -> str:
@@ -66,8 +84,8 @@ def moved(shape: Shape, move: Move, name: str = "x") -> str:
     return picked(name, shape, move(np, counted(shape)))
 
 
-def whole(name: str, value: Param) -> Places:
-    """Return whole numbers, nested in tuples as they are, as an array.
+def whole(name: str, value: Param, *, truths: bool = False) -> Places:
+    """Return whole numbers, or ``truths``, nested in tuples as they are, as an array.
 
     Raises ValueError where they are none, or the rows differ in length.
 
@@ -77,7 +95,7 @@ def whole(name: str, value: Param) -> Places:
     import numpy as np
 
     def size(one: Param) -> Shape:
-        if isinstance(one, bool | int):
+        if isinstance(one, int) and (truths or not isinstance(one, bool)):
             return ()
         if not isinstance(one, tuple):
             raise ValueError(f"{name} is made of whole numbers")
@@ -115,14 +133,14 @@ def _vector(name: str, index: Param, size: int) -> Places:
     return within(name, found.reshape(-1), size)
 
 
-def _along(x: Shape, dim: int, index: Places, *, negative: bool = False) -> Places:
+def _along(x: Shape, dim: int, index: Places) -> Places:
     """Return the place of each element that an index of the same number of dims chooses along a dim."""
     import numpy as np
 
     if max(index.ndim, 1) != max(len(x), 1):
         raise ValueError(f"index has {index.ndim} dimensions, and the tensor has {len(x)}")
     wide = x or (1,)
-    index = within("index", index.reshape(index.shape or (1,)), wide[dim], negative=negative)
+    index = within("index", index.reshape(index.shape or (1,)), wide[dim])
     for k, (some, all_of) in enumerate(zip(index.shape, wide, strict=True)):
         if k != dim and some > all_of:
             raise ValueError(f"index is larger than the tensor along dim {k}: {some} against {all_of}")
@@ -141,16 +159,18 @@ def _gather(x: Shape, dim: Param, index: Param) -> str:
 def _take_along(x: Shape, indices: Param, dim: Param = None) -> str:
     given = whole("indices", indices)
     if dim is None:
-        return picked("x", x, within("indices", given.reshape(-1), prod(x), negative=True))
+        return picked("x", x, within("indices", given.reshape(-1), prod(x)))
     at = axis(dim, len(x))
     if given.ndim != len(x):
         raise ValueError(f"indices has {given.ndim} dimensions, and the tensor has {len(x)}")
+    if not x:
+        return "x"
     import numpy as np
 
     rest = broadcast(*((*shape[:at], 1, *shape[at + 1 :]) for shape in (x, given.shape)))
     given = np.broadcast_to(given, (*rest[:at], given.shape[at], *rest[at + 1 :]))
     full = np.broadcast_to(counted(x), (*rest[:at], x[at], *rest[at + 1 :]))
-    return picked("x", x, np.take_along_axis(full, within("indices", given, x[at], negative=True), at))
+    return picked("x", x, np.take_along_axis(full, within("indices", given, x[at]), at))
 
 
 def _take(x: Shape, index: Param) -> str:
@@ -166,7 +186,7 @@ def _index_select(x: Shape, dim: Param, index: Param) -> str:
 def _masked_select(x: Shape, mask: Param) -> str:
     import numpy as np
 
-    truths = whole("mask", mask) != 0
+    truths = whole("mask", mask, truths=True) != 0
     full = broadcast(x, truths.shape)
     places = np.broadcast_to(counted(x), full)[np.broadcast_to(truths, full)]
     if not places.size:
@@ -190,7 +210,7 @@ def _masked_fill(x: Shape, mask: Shape, value: Shape) -> str:  # noqa: ARG001 - 
 def _masked_scatter(x: Shape, source: Shape, mask: Param) -> str:
     import numpy as np
 
-    truths = whole("mask", mask) != 0
+    truths = whole("mask", mask, truths=True) != 0
     full = broadcast(x, truths.shape)
     truths = np.broadcast_to(truths, full)
     if int(truths.sum()) > prod(source):

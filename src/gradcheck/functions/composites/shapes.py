@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import combinations, combinations_with_replacement, pairwise
-from math import prod
+from math import comb, prod
 from typing import Any
 
-from gradcheck.functions.composites.indexing import counted, moved, picked, whole
+from gradcheck.functions.composites.indexing import MAX_PICKED, countable, counted, moved, picked, whole
 from gradcheck.functions.params import axes, axis, broadcast, expanded, order, reshaped, shape_text
 from gradcheck.functions.rows import Composite
 from gradcheck.program import Param, Shape
 
 
 def _swap(x: Shape, dim0: Param, dim1: Param) -> str:
+    a, b = axis(dim0, len(x)), axis(dim1, len(x))
     if not x:
         return "x"
     dims = list(range(len(x)))
-    a, b = axis(dim0, len(x)), axis(dim1, len(x))
     dims[a], dims[b] = b, a
     return f"permute(x, {tuple(dims)})"
 
@@ -101,6 +101,12 @@ def _wide(x: Shape, rank: int) -> Shape:
     return (1,) * rank if not x else (1, *x) if rank == 2 else (*((1, *x) if len(x) == 1 else x), 1)
 
 
+def _last_two_swapped_and_conjugated(x: Shape) -> str:
+    if len(x) < 2:
+        raise ValueError("mH needs a matrix; a vector has no last two dimensions")
+    return _swap(x, -2, -1)
+
+
 def _adjoint(x: Shape) -> str:
     if len(x) not in (0, 2):
         raise ValueError(f"H needs a matrix, and this tensor has {len(x)} dimensions; write .mH for a batch")
@@ -111,16 +117,19 @@ def _adjoint(x: Shape) -> str:
 
 
 def _count_of(name: str, value: Param, low: int = 0) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < low:
+    [found] = _numbers(name, (value,))
+    if found < low:
         raise ValueError(f"{name} is a whole number from {low}")
-    return value
+    return found
 
 
 def _numbers(name: str, value: Param) -> tuple[int, ...]:
     items = value if isinstance(value, tuple) else (value,)
     found = tuple(one for one in items if isinstance(one, int) and not isinstance(one, bool))
     if len(found) < len(items):
-        raise ValueError(f"{name} is made of whole numbers")
+        raise ValueError(f"{name} is a whole number" if len(items) == 1 else f"{name} are whole numbers")
+    if any(abs(one) >= 2**31 for one in found):
+        raise ValueError(f"{name} is out of range")
     return found
 
 
@@ -178,21 +187,19 @@ def _tensor_split(x: Shape, indices_or_sections: Param, dim: Param = 0, result: 
     if isinstance(indices_or_sections, tuple):
         at_each = [slice(one).indices(x[at])[1] for one in _numbers("indices_or_sections", indices_or_sections)]
         ends = [0, *at_each, x[at]]
-        starts = list(pairwise(ends))
-        if not isinstance(result, int) or not -len(starts) <= result < len(starts):
-            raise ValueError(f"there are {len(starts)} parts of {x[at]} elements, and no number {result}")
-        return _slice(at, *starts[result])
+        return _part(x, at, ends, result)
     count = _count_of("indices_or_sections", indices_or_sections, 1)
     small, more = divmod(x[at], count)
-    return _part(x, at, [k * small + min(k, more) for k in range(count + 1)], result)
+    first = _chosen(count, result)
+    return _slice(at, *(k * small + min(k, more) for k in (first, first + 1)))
 
 
 def _split_along(dim: int, name: str) -> Callable[..., str]:
     """Return hsplit, vsplit or dsplit: equal parts along a dim, or parts between indices."""
 
     def definition(x: Shape, indices_or_sections: Param, result: Param = 0) -> str:
-        if len(x) <= dim and not (dim == 1 and len(x) == 1):
-            raise ValueError(f"{name} needs at least {max(dim + 1, 1)} dimensions, and this tensor has {len(x)}")
+        if len(x) < (least := {"hsplit": 1, "vsplit": 2, "dsplit": 3}[name]):
+            raise ValueError(f"{name} needs at least {least} dimensions, and this tensor has {len(x)}")
         at = 0 if len(x) == 1 else dim
         if not isinstance(indices_or_sections, tuple) and x[at] % _count_of("sections", indices_or_sections, 1):
             raise ValueError(f"{name} needs equal parts, and {x[at]} elements do not make {indices_or_sections}")
@@ -228,6 +235,7 @@ def _unfold(x: Shape, dimension: Param, size: Param, step: Param) -> str:
     if not 0 < length <= wide[at]:
         raise ValueError(f"windows of {length} do not fit into {wide[at]} elements")
     starts = range(0, wide[at] - length + 1, apart)
+    countable((len(starts), length))
     places = [start + k for start in starts for k in range(length)]
     dims = (*range(at + 1), *range(at + 2, len(wide) + 1), at + 1) if x else (1,)
     taken = f"{'x' if x else 'reshape(x, (1,))'}[{':, ' * at}{places}]"
@@ -243,6 +251,7 @@ def _as_strided(x: Shape, size: Param, stride: Param, storage_offset: Param = 0)
     if len(sizes) != len(strides) or any(one < 0 for one in (*sizes, *strides)):
         raise ValueError("size and stride have one number for each dim, and none is negative")
     start = _count_of("storage_offset", storage_offset or 0)
+    countable(sizes)
     places = start + sum((k * step for k, step in zip(np.indices(sizes), strides, strict=True)), np.zeros(sizes, int))
     if places.size and places.max() >= prod(x):
         raise ValueError(f"these strides reach element {places.max()} of {prod(x)}")
@@ -279,6 +288,7 @@ def _linalg_diagonal(x: Shape, offset: Param = 0, dim1: Param = -2, dim2: Param 
 def _embedded(np: Any, places: Any, offset: int, dim1: int, dim2: int) -> Any:
     """Return a last dim on a diagonal of two dims, with nothing around it."""
     size = places.shape[-1] + abs(offset)
+    countable((*places.shape[:-1], size, size))
     made = np.full((*places.shape[:-1], size, size), -1)
     along = np.arange(places.shape[-1])
     made[..., along + max(-offset, 0), along + max(offset, 0)] = places
@@ -365,6 +375,7 @@ def _as_strided_scatter(x: Shape, src: Shape, size: Param, stride: Param, storag
     _as_strided(x, size, stride, storage_offset)
     sizes, strides = _numbers("size", size), _numbers("stride", stride)
     start = _count_of("storage_offset", storage_offset or 0)
+    countable(sizes)
     places = start + sum((k * step for k, step in zip(np.indices(sizes), strides, strict=True)), np.zeros(sizes, int))
     if len(np.unique(places)) < places.size:
         raise ValueError("these strides meet an element twice")
@@ -420,6 +431,7 @@ def _repeat_interleave(x: Shape, repeats: Param, dim: Param = None) -> str:
     if len(times) not in (1, size) or any(one < 0 for one in times):
         raise ValueError(f"repeats is one whole number, or one for each of the {size} elements along this dim")
     times = times * (size if len(times) == 1 else 1)
+    countable((sum(times),))
     return f"{flat}[{':, ' * at}{[k for k, some in enumerate(times) for _ in range(some)]}]"
 
 
@@ -529,7 +541,9 @@ def _combinations(x: Shape, r: Param = 2, with_replacement: Param = False) -> st
     if len(x) != 1:
         raise ValueError(f"combinations takes a vector, and this tensor has {len(x)} dimensions")
     choose = combinations_with_replacement if with_replacement else combinations
-    found = whole("places", tuple(choose(range(x[0]), _count_of("r", r, 1))))
+    count = _count_of("r", r, 1)
+    countable((comb(x[0] + count - 1 if with_replacement else x[0], count), count) if count < MAX_PICKED else (count,))
+    found = whole("places", tuple(choose(range(x[0]), count)))
     if not found.size:
         raise ValueError(f"there is no choice of {r} among {x[0]} elements")
     return picked("x", x, found)
@@ -569,7 +583,7 @@ _MOVING: tuple[Composite, ...] = (
 
     # --- shapes ---
     Composite("H",  ("x",), (), _adjoint, ("a.H", "a.H @ a"), torch=lambda m, x: x.H, summary="the conjugate transpose of a matrix"),
-    Composite("mH", ("x",), (), lambda x: _last_two_swapped(x), ("c.mH",), torch=lambda m, x: x.mH, summary="the last two axes swapped, conjugated"),
+    Composite("mH", ("x",), (), _last_two_swapped_and_conjugated, ("c.mH",), torch=lambda m, x: x.mH, summary="the last two axes swapped, conjugated"),
     Composite("ravel", ("x",), (), lambda x: f"reshape(x, ({prod(x)},))", ("ravel(a)",), summary="all elements in a row"),
     Composite("reshape_as", ("x", "other"), (), _as, ("reshape_as(a, a.T)",), fixed=("other",), torch=lambda m, x, other: x.reshape_as(other), summary="the same elements in the shape of another tensor"),
     Composite("view_as", ("x", "other"), (), _as, ("view_as(a, a.T)",), fixed=("other",), torch=lambda m, x, other: x.view_as(other), summary="the same elements in the shape of another tensor, without a copy"),

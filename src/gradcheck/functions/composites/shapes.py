@@ -218,9 +218,10 @@ def _unbind(x: Shape, dim: Param = 0, result: Param = 0) -> str:
 def _narrow(x: Shape, dim: Param, start: Param, length: Param) -> str:
     at, size = _dim_of(x, dim), _count_of("length", length)
     [first] = _numbers("start", (start,))
-    if not -x[at] <= first <= x[at] or first % max(x[at], 1) + size > x[at]:
+    begin = first + x[at] if first < 0 else first
+    if begin < 0 or begin + size > x[at]:
         raise ValueError(f"start {first} and length {size} leave the {x[at]} elements along this dim")
-    return _slice(at, first % max(x[at], 1), first % max(x[at], 1) + size)
+    return _slice(at, begin, begin + size)
 
 
 def _select(x: Shape, dim: Param, index: Param) -> str:
@@ -388,7 +389,7 @@ def _as_strided_scatter(x: Shape, src: Shape, size: Param, stride: Param, storag
 def _roll(x: Shape, shifts: Param, dims: Param = None) -> str:
     steps = _numbers("shifts", shifts)
     if dims is None or dims == ():
-        if len(steps) > 1:
+        if len(steps) != 1:
             raise ValueError("shifts needs as many dims")
         return moved(x, lambda np, places: np.roll(places, steps[0]))
     over = tuple(axis(one, len(x)) for one in _numbers("dims", dims))

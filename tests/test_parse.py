@@ -330,9 +330,9 @@ ERRORS: dict[str, tuple[str, ...]] = {
     "sum(x for x in y)": ("a comprehension is not part of the language", "  sum(x for x in y)", "     ^^^^^^^^^^^^^^"),
     "(y := x)": (":= is not part of the language", "  (y := x)", "   ^^^^^^",
                  "write the layer as its own statement: y = ...; z = ..."),
-    "x.shape": (".shape is not part of the language", "  x.shape", "  ^^^^^^^", "`.T` and `.mT` are the only attributes"),
+    "x.shape": (".shape is not part of the language", "  x.shape", "  ^^^^^^^", "`.T`, `.mT`, `.H` and `.mH` are the only attributes"),
     "x.__class__": (".__class__ is not part of the language", "  x.__class__", "  ^^^^^^^^^^^",
-                    "`.T` and `.mT` are the only attributes"),
+                    "`.T`, `.mT`, `.H` and `.mH` are the only attributes"),
     "x.exp": (".exp is not part of the language", "  x.exp", "  ^^^^^", "write .exp() to call it"),
     "__import__('os')": ("unknown function `__import__`", "  __import__('os')", "  ^^^^^^^^^^",
                          "`gradcheck functions` lists them all"),
@@ -403,7 +403,8 @@ def with_param(row: Composite, name: str, value: str) -> str:
     """Return a call of a row with one param, and with whatever else it demands."""
     further = [one for one in row.params if one in required(row.name) and one != name]
     named = [*(f"{one}={one}" for one in row.args[1:]), *(f"{one}=1" for one in further), f"{name}={value}"]
-    return f"{row.name}({', '.join([row.args[0], *named])})"
+    call = f"{row.name}({', '.join([row.args[0], *named])})"
+    return f"{call}[0]" if row.results else call
 
 
 @pytest.mark.parametrize(("row", "name"), WORDS, ids=lambda one: getattr(one, "name", one))

@@ -151,6 +151,8 @@ class Composite:
     the row that a call is of which these numbers are not written, or held by an input, but computed, or no whole ones.
     A function of several results has ``results``: their names, or one name with a star for
     a list of any length. A definition gets as ``result`` which of them is wanted, counted from 0.
+    ``numbers`` names the arguments that torch takes as plain numbers where they are some.
+    With ``many`` it takes any number of tensors in the place of its one argument.
 
     >>> from gradcheck.functions import lookup
     >>> lookup("silu").definition
@@ -180,6 +182,8 @@ class Composite:
     words: Mapping[str, tuple[str | int, ...]] = field(default_factory=dict, hash=False)
     soft: str = ""
     results: tuple[str, ...] = ()
+    many: bool = False
+    numbers: tuple[str, ...] = ()
     torch: Callable[..., Any] | None = None
     summary: str = ""
 

@@ -434,8 +434,8 @@ def _dim_text(key: str, value: Param) -> str:
 def param_text(value: Param) -> str:
     """Return a parameter as it is written in a call.
 
-    >>> param_text((0, -1)), param_text(True), param_text(slice(None, 2))
-    ('(0, -1)', 'True', ':2')
+    >>> param_text((0, -1)), param_text(True), param_text(slice(None, 2)), param_text("sum"), param_text("inf")
+    ('(0, -1)', 'True', ':2', "'sum'", 'inf')
     """
     if isinstance(value, tuple):
         return f"({', '.join(map(param_text, value))}{',' if len(value) == 1 else ''})"
@@ -443,7 +443,7 @@ def param_text(value: Param) -> str:
         return _slice_text(value)
     if isinstance(value, Fraction):
         return _number_text(value)[0]
-    return repr(value) if value == "fro" else str(value)
+    return repr(value) if isinstance(value, str) and value != "inf" else str(value)
 
 
 def _key_text(key: Param) -> str:

@@ -14,7 +14,7 @@ from gradcheck import functions
 from gradcheck.errors import NameProblem, Span
 from gradcheck.functions import COMPOSITE, PARAM_ALIASES, TABLE, WHERE, Composite
 from gradcheck.functions.signatures import required, resolve, signature
-from gradcheck.parse.params import indices, is_prefix, param
+from gradcheck.parse.params import indices, is_prefix, param, word
 from gradcheck.program import RESULT, Call, Name, Node, Number, Param
 
 if TYPE_CHECKING:
@@ -216,13 +216,16 @@ class _Arguments:
         return made
 
     def _params(self, names: Sequence[str], bound: dict[str, ast.expr]) -> tuple[tuple[str, Param], ...]:
-        whole = self._row.indices if self._row else ()
-        found = {
-            name: (indices if name in whole else param)(self.reader, bound[name]) for name in names if name in bound
-        }
+        found = {name: self._param(name, bound[name]) for name in names if name in bound}
         if self._row and self._row.order:
             found = {**self._before(found), **found}
         return tuple((name, found[name]) for name in names if name in found)
+
+    def _param(self, name: str, node: ast.expr) -> Param:
+        if self._row and name in self._row.words:
+            return word(self.reader, node, name, self._row.words[name])
+        whole = self._row is not None and name in self._row.indices
+        return (indices if whole else param)(self.reader, node)
 
     def _before(self, found: dict[str, Param]) -> dict[str, Param]:
         """Return the params that stand before a tensor: as a program prints each by its name, none may be left out."""

@@ -27,9 +27,12 @@ _SILU = _SLOPED.format("s = sigmoid(y)\nv = y*s\ng = s*(1 + y*(1 - s))")
 _GELU = _SLOPED.format("""c = erf(y*0.7071067811865476) + 1
 v = y*c/2
 g = c/2 + y*(0.3989422804014327*exp(-y*y/2))""")
+_TANH_GELU = _SLOPED.format("""t = tanh(0.7978845608028654*(y + 0.044715*(y*y*y)))
+v = y/2*(1 + t)
+g = (1 + t)/2 + y/2*(1 - t*t)*(0.7978845608028654*(1 + 0.134145*(y*y)))""")
 _ELU = _SLOPED.format("""v = where(y > 0, y, alpha*expm1(y))
 g = where(y > 0, 1, exp(y)*alpha)""")
-_ALPHA, _SCALE = "1.6732632423543772848170429916717", "1.0507009873554804934193349852946"
+_ALPHA, _SCALE = "1.6732632423543773", "1.0507009873554805"
 _SELU = _SLOPED.format(f"""v = where(y > 0, y, expm1(y)*{_ALPHA})*{_SCALE}
 g = where(y > 0, 1, exp(y)*{_ALPHA})*{_SCALE}""")  # aten/src/ATen/native/Activation.cpp, SELU_ALPHA and SELU_SCALE
 _CELU = _SLOPED.format("""v = where(y > 0, y, alpha*expm1(y*(1/alpha)))
@@ -41,6 +44,16 @@ _HARDSWISH = _SLOPED.format("""v = y*clamp(y + 3, 0, 6)/6
 g = where(y < -3, 0, where(y < 3, y/3 + 1/2, 1))""")
 _HARDSIGMOID = _SLOPED.format("""v = clamp(y + 3, 0, 6)/6
 g = where((y > -3) & (y < 3), 1/6, 0)""")
+
+
+def _gelu(x: Shape, approximate: Param = "none") -> str:
+    if approximate == "tanh":
+        return "x*(1 + tanh(sqrt(2/pi)*(x + 0.044715*x**3)))/2"
+    return "x*(1 + erf(x/sqrt(2)))/2"
+
+
+def _gelu_stored(x: Shape, approximate: Param = "none") -> str:
+    return _TANH_GELU if approximate == "tanh" else _GELU
 
 
 def _prelu(x: Shape, weight: Shape) -> str:
@@ -112,9 +125,9 @@ ROWS: tuple[Composite, ...] = (
     Composite("trunc", ("x",), (), "where(x >= 0, floor(x), ceil(x))", ("trunc(3*v)",), summary="the integer part"),
     Composite("logsigmoid", ("x",), (), "-log1p(exp(-x))", ("logsigmoid(v)",), as_torch=_LOGSIGMOID, fused="z v g", pulled="d", torch=lambda m, x: m.nn.functional.logsigmoid(x), summary="log(sigmoid(x))"),
     Composite("silu", ("x",), (), "x*sigmoid(x)", ("silu(v)",), as_torch=_SILU, fused="s v g", pulled="d", torch=lambda m, x: m.nn.functional.silu(x), summary="x*sigmoid(x)"),
-    Composite("gelu", ("x",), (), "x*(1 + erf(x/sqrt(2)))/2", ("gelu(v)",),
-              as_torch=_GELU, fused="c v g", pulled="d",
-              torch=lambda m, x: m.nn.functional.gelu(x), summary="x times the normal distribution function"),
+    Composite("gelu", ("x",), ("approximate",), _gelu, ("gelu(v)", "gelu(v, approximate='tanh')"), words={"approximate": ("none", "tanh")},
+              as_torch=_gelu_stored, fused="c t v g", pulled="d",
+              torch=lambda m, x, approximate="none": m.nn.functional.gelu(x, approximate=approximate), summary="x times the normal distribution function"),
     Composite("elu", ("x",), ("alpha",), "where(x > 0, x, alpha*expm1(x))", ("elu(v)", "elu(v, alpha=2)"), defaults={"alpha": 1},
               as_torch=_ELU, fused="v g", pulled="d",
               torch=lambda m, x, alpha=1: m.nn.functional.elu(x, alpha), summary="x above 0, alpha*(exp(x) - 1) below"),
@@ -126,7 +139,7 @@ ROWS: tuple[Composite, ...] = (
     Composite("selu", ("x",), (), f"where(x > 0, x, {_ALPHA}*expm1(x))*{_SCALE}", ("selu(v)",), as_torch=_SELU, fused="v g", pulled="d", torch=lambda m, x: m.nn.functional.selu(x), summary="the elu whose alpha and scale keep mean 0 and variance 1"),
     # torch's slope has 1/alpha of the alpha that is rounded to float32 (derivatives.yaml): in float64 it is wrong for 0.1.
     Composite("celu", ("x",), ("alpha",), "where(x > 0, x, alpha*expm1(x/alpha))", ("celu(v)", "celu(v, alpha=2)"), defaults={"alpha": 1}, as_torch=_CELU, fused="v g", pulled="d", torch=lambda m, x, alpha=1: m.nn.functional.celu(x, alpha), summary="x above 0, alpha*(exp(x/alpha) - 1) below"),
-    Composite("mish", ("x",), (), "x*tanh(log1p(exp(x)))", ("mish(v)",), as_torch=_MISH, fused="t v g", pulled="d", torch=lambda m, x: m.nn.functional.mish(x), summary="x*tanh(softplus(x))"),
+    Composite("mish", ("x",), (), "x*tanh(log1p(exp(x)))", ("mish(u)",), as_torch=_MISH, fused="t v g", pulled="d", torch=lambda m, x: m.nn.functional.mish(x), summary="x*tanh(softplus(x))"),
     Composite("hardswish", ("x",), (), "x*clamp(x + 3, 0, 6)/6", ("hardswish(v)", "hardswish(4*v)"), as_torch=_HARDSWISH, fused="v g", pulled="d", torch=lambda m, x: m.nn.functional.hardswish(x), summary="x*relu6(x + 3)/6"),
     # Within -3 and 3 torch is wrong in float64: the slope there is the 1/6 of float32 (hardsigmoid_backward_kernel).
     Composite("hardsigmoid", ("x",), (), "clamp(x + 3, 0, 6)/6", ("hardsigmoid(4*v)",), as_torch=_HARDSIGMOID, fused="v g", pulled="d", torch=lambda m, x: m.nn.functional.hardsigmoid(x), summary="relu6(x + 3)/6"),
@@ -138,12 +151,12 @@ ROWS: tuple[Composite, ...] = (
     Composite("prelu", ("x", "weight"), (), _prelu, ("prelu(a, v)", "prelu(c, s)"), torch=lambda m, x, weight: m.nn.functional.prelu(x, weight), summary="x above 0, weight*x below, with a weight for each channel or one for all"),
     Composite("rrelu", ("x",), ("lower", "upper", "training"), _rrelu, ("rrelu(v)", "rrelu(v, 0.1, 0.4, training=False)"), torch=lambda m, x, lower=1 / 8, upper=1 / 3, training=False: m.nn.functional.rrelu(x, lower, upper, training), summary="x above 0, (lower + upper)/2*x below, as it is outside of training"),
     Composite("glu", ("x",), ("dim",), _glu, ("glu(u)", "glu(b, 1)", "glu(a, dim=0)"), as_torch=_glu_stored, fused="v t", pulled="d", torch=lambda m, x, dim=-1: m.nn.functional.glu(x, dim), summary="the first half along dim times the sigmoid of the second"),
-    Composite("softmin", ("x",), ("dim",), _softmin, ("softmin(a, dim=1)",), stored=True, torch=lambda m, x, dim: m.nn.functional.softmin(x, dim), summary="softmax(-x)"),
+    Composite("softmin", ("x",), ("dim",), _softmin, ("softmin(v, dim=0)[0]",), stored=True, torch=lambda m, x, dim: m.nn.functional.softmin(x, dim), summary="softmax(-x)"),
     # What drops nothing: outside of training, and with p=0. All else is random.
     Composite("dropout", ("x",), ("p", "training"), _dropout(), ("dropout(v, training=False)", "dropout(a, p=0)"), torch=lambda m, x, p=0.5, training=True: m.nn.functional.dropout(x, p, training), summary="x itself outside of training"),
     Composite("dropout1d", ("x",), ("p", "training"), _dropout((2, 3)), ("dropout1d(a, 0.5, False)",), torch=lambda m, x, p=0.5, training=True: m.nn.functional.dropout1d(x, p, training), summary="x itself outside of training"),
-    Composite("dropout2d", ("x",), ("p", "training"), _dropout((3, 4)), ("dropout2d(c, 0.5, False)",), torch=lambda m, x, p=0.5, training=True: m.nn.functional.dropout2d(x, p, training), summary="x itself outside of training"),
-    Composite("dropout3d", ("x",), ("p", "training"), _dropout((4, 5)), ("dropout3d(reshape(c, (1, 2, 2, 3)), 0.5, False)",), torch=lambda m, x, p=0.5, training=True: m.nn.functional.dropout3d(x, p, training), summary="x itself outside of training"),
+    Composite("dropout2d", ("x",), ("p", "training"), _dropout((3, 4)), ("dropout2d(c[None], 0.5, False)",), torch=lambda m, x, p=0.5, training=True: m.nn.functional.dropout2d(x, p, training), summary="x itself outside of training"),
+    Composite("dropout3d", ("x",), ("p", "training"), _dropout((4, 5)), ("dropout3d(c[None, None], 0.5, False)",), torch=lambda m, x, p=0.5, training=True: m.nn.functional.dropout3d(x, p, training), summary="x itself outside of training"),
     Composite("alpha_dropout", ("x",), ("p", "training"), _dropout(training=False), ("alpha_dropout(v)",), torch=lambda m, x, p=0.5, training=False: m.nn.functional.alpha_dropout(x, p, training), summary="x itself outside of training"),
     Composite("feature_alpha_dropout", ("x",), ("p", "training"), _dropout(training=False), ("feature_alpha_dropout(a)",), torch=lambda m, x, p=0.5, training=False: m.nn.functional.feature_alpha_dropout(x, p, training), summary="x itself outside of training"),
 )

@@ -198,7 +198,7 @@ class _Arguments:
         if one.arg is None:
             raise self.reader.fail("** for unpacking is not part of the language", one.value)
         name = PARAM_ALIASES.get(one.arg, one.arg) if one.arg not in slots else one.arg
-        name = {"input": slots[0], "size": "shape"}.get(name, name)
+        name = name if name in slots else {"input": slots[0], "size": "shape"}.get(name, name)
         if name not in slots:
             closest = functions.nearest(one.arg, slots)
             hint = f"did you mean `{closest}`?" if closest else f"it takes {', '.join(slots)}"

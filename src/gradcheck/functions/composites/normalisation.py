@@ -354,19 +354,24 @@ def _torch_instance_norm(
 
 RUNNING = {"running_mean": 0, "running_var": 1, "weight": 1, "bias": 0}
 
+# The derivatives of layer_norm, batch_norm and instance_norm by themselves of forward mode are wrong in torch: their jvp takes
+# the stored mean and deviation for constants (FunctionsManual.cpp, layer_norm_jvp and batch_norm_jvp). Reverse and forward
+# mode over forward mode is called wrong there, and is.
 # fmt: off
 ROWS: tuple[Composite, ...] = (
     Composite("layer_norm", ("x", "weight", "bias"), ("normalized_shape", "eps"), _layer_norm, ("layer_norm(a, 3, v, a[0])", "layer_norm(c, (2, 3))"), order=("x", "normalized_shape", "weight", "bias", "eps"), optional={"weight": 1, "bias": 0},
               as_torch=_layer_norm_stored, fused=ROWS_FUSED, pulled=ROWS_PULLED, torch=lambda m, x, weight, bias, normalized_shape, eps=1e-5: m.nn.functional.layer_norm(x, normalized_shape if isinstance(normalized_shape, tuple) else (normalized_shape,), weight, bias, eps), summary="x less its mean, over its deviation, along the last dims"),
     Composite("rms_norm", ("x", "weight"), ("normalized_shape", "eps"), _rms_norm, ("rms_norm(a, 3, v, eps=0.001)", "rms_norm(c, (2, 3), eps=0.001)"), order=("x", "normalized_shape", "weight", "eps"), optional={"weight": 1},
               as_torch=_rms_norm, fused="q v r n", pulled="q v r n", torch=lambda m, x, weight, normalized_shape, eps: m.nn.functional.rms_norm(x, normalized_shape if isinstance(normalized_shape, tuple) else (normalized_shape,), weight, eps), summary="x over its root mean square along the last dims"),
-    Composite("group_norm", ("x", "weight", "bias"), ("num_groups", "eps"), _group_norm, ("group_norm(c, 1, c[0, :, 0], c[1, :, 1])", "group_norm(b, 2)"), order=("x", "num_groups", "weight", "bias", "eps"), optional={"weight": 1, "bias": 0},
+    # The samples have one instance: with more, torch's forward mode takes means of other groups, times sums that are 0
+    # but for their roundings (group_norm_invstd_jvp), and a derivative that is 0 comes out as 1e-17.
+    Composite("group_norm", ("x", "weight", "bias"), ("num_groups", "eps"), _group_norm, ("group_norm(a[None], 1, u, a[:, 0])", "group_norm(a[None], 2)"), order=("x", "num_groups", "weight", "bias", "eps"), optional={"weight": 1, "bias": 0},
               as_torch=_group_norm_stored, fused=ROWS_FUSED, pulled=ROWS_PULLED, torch=lambda m, x, weight, bias, num_groups, eps=1e-5: m.nn.functional.group_norm(x, num_groups, weight, bias, eps), summary="x less its mean, over its deviation, in each group of channels"),
-    Composite("batch_norm", ("x", "running_mean", "running_var", "weight", "bias"), ("training", "momentum", "eps"), _batch_norm, ("batch_norm(a, None, None, a[0], a[1], training=True)", "batch_norm(a, v, v, a[0], a[1], eps=3)"),
+    Composite("batch_norm", ("x", "running_mean", "running_var", "weight", "bias"), ("training", "momentum", "eps"), _batch_norm, ("batch_norm(a, v, v, a[0], a[1], eps=3)", "batch_norm(a, None, None, a[0], a[1], training=True)"),
               optional=RUNNING, fixed=("running_mean", "running_var"), as_torch=_batch_norm_stored, fused=CHANNELS_FUSED, pulled=CHANNELS_PULLED, torch=_torch_batch_norm, summary="x less the mean, over the deviation of each channel: its own in training, else the running ones"),
-    Composite("instance_norm", ("x", "running_mean", "running_var", "weight", "bias"), ("use_input_stats", "momentum", "eps"), _instance_norm, ("instance_norm(c, None, None, c[0, :, 0], c[1, :, 1])",),
+    Composite("instance_norm", ("x", "running_mean", "running_var", "weight", "bias"), ("use_input_stats", "momentum", "eps"), _instance_norm, ("instance_norm(a[None], u, u, a[:, 0], a[:, 1], use_input_stats=False, eps=1)", "instance_norm(a[None], None, None, u, a[:, 0])"),
               optional=RUNNING, fixed=("running_mean", "running_var"), as_torch=_instance_norm_stored, fused=CHANNELS_FUSED, pulled=CHANNELS_PULLED, torch=_torch_instance_norm, summary="x less its mean, over its deviation, in each channel of each instance"),
-    Composite("local_response_norm", ("x",), ("size", "alpha", "beta", "k"), _response, ("local_response_norm(c, 2, alpha=0.5)",), torch=lambda m, x, size, alpha=1e-4, beta=0.75, k=1.0: m.nn.functional.local_response_norm(x, size, alpha, beta, k), summary="x/(k + alpha*s)**beta, where s is the mean square over channels around"),
+    Composite("local_response_norm", ("x",), ("size", "alpha", "beta", "k"), _response, ("local_response_norm(a[None], 2, alpha=0.5)",), torch=lambda m, x, size, alpha=1e-4, beta=0.75, k=1.0: m.nn.functional.local_response_norm(x, size, alpha, beta, k), summary="x/(k + alpha*s)**beta, where s is the mean square over channels around"),
     Composite("normalize", ("x",), ("p", "dim", "eps"), _normalize, ("normalize(a)", "normalize(v, p=3, dim=0)"), torch=lambda m, x, p=2.0, dim=1, eps=1e-12: m.nn.functional.normalize(x, p, dim, eps), summary="x over its norm along dim, or over eps where that is greater"),
     Composite("renorm", ("x",), ("p", "dim", "maxnorm"), _renorm, ("renorm(a, 2, 0, 2.5)", "renorm(c, 1, 1, 3)"), summary="x with a norm of at most maxnorm in each part along dim"),
 )

@@ -46,13 +46,13 @@ _HARDSIGMOID = _SLOPED.format("""v = clamp(y + 3, 0, 6)/6
 g = where((y > -3) & (y < 3), 1/6, 0)""")
 
 
-def _gelu(x: Shape, approximate: Param = "none") -> str:
+def _gelu(_x: Shape, approximate: Param = "none") -> str:
     if approximate == "tanh":
         return "x*(1 + tanh(sqrt(2/pi)*(x + 0.044715*x**3)))/2"
     return "x*(1 + erf(x/sqrt(2)))/2"
 
 
-def _gelu_stored(x: Shape, approximate: Param = "none") -> str:
+def _gelu_stored(_x: Shape, approximate: Param = "none") -> str:
     return _TANH_GELU if approximate == "tanh" else _GELU
 
 
@@ -63,7 +63,7 @@ def _prelu(x: Shape, weight: Shape) -> str:
     return f"w = reshape(weight, {shape})\nwhere(x > 0, x, w*x)"
 
 
-def _rrelu(x: Shape, lower: Param = Fraction(1, 8), upper: Param = Fraction(1, 3), training: Param = False) -> str:
+def _rrelu(_x: Shape, lower: Param = Fraction(1, 8), upper: Param = Fraction(1, 3), training: Param = False) -> str:
     if training:
         raise ValueError("rrelu draws its slopes at random in training; write training=False")
     return f"where(x > 0, x, x*(({lower} + {upper})/2))"

@@ -27,7 +27,9 @@ def _linear(x: Shape, weight: Shape, bias: Shape) -> str:
 
 def _bilinear(x1: Shape, x2: Shape, weight: Shape, bias: Shape) -> str:
     if not x1 or not x2 or x1[:-1] != x2[:-1] or len(weight) != 3 or weight[1:] != (x1[-1], x2[-1]):
-        raise ValueError("bilinear takes a weight of out x in1 x in2, for x1 and x2 that have in1 and in2 last and all else alike")
+        raise ValueError(
+            "bilinear takes a weight of out x in1 x in2, for x1 and x2 that have in1 and in2 last and all else alike"
+        )
     if bias not in ((), weight[:1]):
         raise ValueError(f"bilinear takes a bias of {shape_text(weight[:1])}, and this one is {shape_text(bias)}")
     rank = len(x1)
@@ -111,7 +113,7 @@ def _embedding_bag(
         of = f"{'w' if per_sample_weights else 'y'}[{kept}]"
         made = f"amax({of}, dim=0, keepdim=True)" if mode == "max" else f"sum({of}, dim=0, keepdim=True)"
         made += f"/{len(kept)}" if mode == "mean" else ""
-        parts.append(made if kept else f"0*detach(y[:1])")
+        parts.append(made if kept else "0*detach(y[:1])")
     return "\n".join([*lines, f"cat([{', '.join(parts)}])"])
 
 
@@ -131,14 +133,10 @@ def _attention_stored(
 
     aten/src/ATen/native/transformers/attention.cpp, _scaled_dot_product_attention_math.
     """
-    return _attended(
-        query, key, value, attn_mask, is_causal, scale, "(query*sqrt({scale})) @ (key*sqrt({scale})).mT"
-    )
+    return _attended(query, key, value, attn_mask, is_causal, scale, "(query*sqrt({scale})) @ (key*sqrt({scale})).mT")
 
 
-def _attended(
-    query: Shape, key: Shape, value: Shape, mask: Shape, is_causal: Param, scale: Param, scores: str
-) -> str:
+def _attended(query: Shape, key: Shape, value: Shape, mask: Shape, is_causal: Param, scale: Param, scores: str) -> str:
     if min(map(len, (query, key, value))) < 2 or query[-1] != key[-1] or key[-2] != value[-2]:
         raise ValueError(
             "attention takes a query of ... x L x E, a key of ... x S x E and a value of ... x S x V; these are "
@@ -147,7 +145,7 @@ def _attended(
     if mask and is_causal:
         raise ValueError("is_causal is a mask of its own: give it, or attn_mask")
     factor = f"(1/sqrt({query[-1]}))" if scale is None else f"({scale})"
-    lines = [f"s = {scores.format(scale=factor)}" + " + attn_mask"*bool(mask)]
+    lines = [f"s = {scores.format(scale=factor)}" + " + attn_mask" * bool(mask)]
     if not is_causal:
         return "\n".join([*lines, "softmax(s, dim=-1) @ value"])
     parts = []
@@ -169,9 +167,7 @@ def _cosine(x1: Shape, x2: Shape, dim: Param = 1, eps: Param = Fraction(1, 10**8
     return f"a = expand(x1, {shape})\nb = expand(x2, {shape})\nsum(a/{norm.format('a')}*(b/{norm.format('b')}){over})"
 
 
-def _pairwise(
-    x1: Shape, x2: Shape, p: Param = 2, eps: Param = Fraction(1, 10**6), keepdim: Param = False
-) -> str:
+def _pairwise(x1: Shape, x2: Shape, p: Param = 2, eps: Param = Fraction(1, 10**6), keepdim: Param = False) -> str:
     """Return the norm of x1 - x2 + eps: torch adds eps to the difference itself."""
     shape = broadcast(x1, x2)
     if not shape:

@@ -11,7 +11,7 @@ from gradcheck.functions.params import axis, shape_text
 from gradcheck.functions.rows import Composite
 from gradcheck.program import Param, Shape
 
-EPS = Fraction(1, 100_000)
+EPS, MOMENTUM = Fraction(1, 100_000), Fraction(1, 10)
 
 # --- by an own mean and variance ------------------------------------------------------------------------------------
 # Each of these sees x in a shape in which the statistics are over some dims (``view``), and gives back the shape of x.
@@ -37,7 +37,7 @@ rho = detach(r)
 d = z - y"""
 
 
-def _scaled(weight: str, bias: str, x: Shape) -> tuple[str, str]:
+def _scaled(weight: str, bias: str) -> tuple[str, str]:
     """Return the scale and the shift of a definition's last line."""
     return f"*{weight}" if weight else "", f" + {bias}" if bias else ""
 
@@ -150,7 +150,9 @@ def _channels(name: str, x: Shape, **tensors: Shape) -> str:
         raise ValueError(f"{name} takes x with channels along dim 1, and this one is {shape_text(x)}")
     for what, shape in tensors.items():
         if shape not in ((), x[1:2]):
-            raise ValueError(f"{what} has an element for each of the {x[1]} channels, and this one is {shape_text(shape)}")
+            raise ValueError(
+                f"{what} has an element for each of the {x[1]} channels, and this one is {shape_text(shape)}"
+            )
     return f"({x[1]}{', 1' * (len(x) - 2)},)"
 
 
@@ -166,7 +168,7 @@ def _grouped(x: Shape, num_groups: Param) -> Shape:
 
 def _group_norm(x: Shape, weight: Shape, bias: Shape, num_groups: Param, eps: Param = EPS) -> str:
     to = _channels("group_norm", x, weight=weight, bias=bias)
-    scale = _scaled(_per_channel("weight", weight, to), _per_channel("bias", bias, to), x)
+    scale = _scaled(_per_channel("weight", weight, to), _per_channel("bias", bias, to))
     return _plain(_grouped(x, num_groups), (2,), _eps(eps), "".join(scale), x)
 
 
@@ -179,7 +181,7 @@ def _group_norm_stored(x: Shape, weight: Shape, bias: Shape, num_groups: Param, 
 def _given_stats(x: Shape, eps: Param, stats: tuple[Shape, Shape], to: str, weight: str, bias: str) -> str:
     if not all(stats):
         raise ValueError("running_mean and running_var are needed where the statistics are not x's own")
-    scale, shift = _scaled(weight, bias, x)
+    scale, shift = _scaled(weight, bias)
     return f"(x - reshape(running_mean, {to}))/sqrt(reshape(running_var, {to}) + {eps}){scale}{shift}"
 
 
@@ -199,23 +201,16 @@ def _given_stats_stored(eps: str, to: str, weight: str, bias: str) -> str:
     return "\n".join([*lines, " + ".join(last)])
 
 
-def _batch_norm(
-    x: Shape,
-    running_mean: Shape,
-    running_var: Shape,
-    weight: Shape,
-    bias: Shape,
-    training: Param = False,
-    momentum: Param = Fraction(1, 10),
-    eps: Param = EPS,
-) -> str:
+def _batch_norm(*shapes: Shape, training: Param = False, momentum: Param = MOMENTUM, eps: Param = EPS) -> str:
     """Return x by the mean and variance of each channel: its own in training, else the running ones."""
+    del momentum  # it is of the running statistics alone
+    x, running_mean, running_var, weight, bias = shapes
     to = _channels("batch_norm", x, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
     weights = _per_channel("weight", weight, to), _per_channel("bias", bias, to)
     if not training:
         return _given_stats(x, _eps(eps), (running_mean, running_var), to, *weights)
     _enough(prod(x) // x[1])
-    return _plain(x, _but_one(x), _eps(eps), "".join(_scaled(*weights, x)), x)
+    return _plain(x, _but_one(x), _eps(eps), "".join(_scaled(*weights)), x)
 
 
 def _but_one(x: Shape) -> tuple[int, ...]:
@@ -227,16 +222,9 @@ def _enough(count: int) -> None:
         raise ValueError("one value alone has no variance: give x more than one for each channel")
 
 
-def _batch_norm_stored(
-    x: Shape,
-    running_mean: Shape,
-    running_var: Shape,
-    weight: Shape,
-    bias: Shape,
-    training: Param = False,
-    momentum: Param = Fraction(1, 10),
-    eps: Param = EPS,
-) -> str:
+def _batch_norm_stored(*shapes: Shape, training: Param = False, momentum: Param = MOMENTUM, eps: Param = EPS) -> str:
+    del momentum  # it is of the running statistics alone
+    x, running_mean, running_var, weight, bias = shapes
     to = _channels("batch_norm", x, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
     weights = _per_channel("weight", weight, to), _per_channel("bias", bias, to)
     if not training:
@@ -244,17 +232,10 @@ def _batch_norm_stored(
     return _channels_stored(x, _but_one(x), _eps(eps), *weights, x)
 
 
-def _instance_norm(
-    x: Shape,
-    running_mean: Shape,
-    running_var: Shape,
-    weight: Shape,
-    bias: Shape,
-    use_input_stats: Param = True,
-    momentum: Param = Fraction(1, 10),
-    eps: Param = EPS,
-) -> str:
+def _instance_norm(*shapes: Shape, use_input_stats: Param = True, momentum: Param = MOMENTUM, eps: Param = EPS) -> str:
     """Return x by the mean and variance of each channel of each instance, or by the running ones."""
+    del momentum  # it is of the running statistics alone
+    x, running_mean, running_var, weight, bias = shapes
     to = _channels("instance_norm", x, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
     weights = _per_channel("weight", weight, to), _per_channel("bias", bias, to)
     if len(x) < 3:
@@ -262,23 +243,18 @@ def _instance_norm(
     if not use_input_stats:
         return _given_stats(x, _eps(eps), (running_mean, running_var), to, *weights)
     _enough(prod(x[2:]))
-    return _plain(x, range(2, len(x)), _eps(eps), "".join(_scaled(*weights, x)), x)
+    return _plain(x, range(2, len(x)), _eps(eps), "".join(_scaled(*weights)), x)
 
 
 def _instance_norm_stored(
-    x: Shape,
-    running_mean: Shape,
-    running_var: Shape,
-    weight: Shape,
-    bias: Shape,
-    use_input_stats: Param = True,
-    momentum: Param = Fraction(1, 10),
-    eps: Param = EPS,
+    *shapes: Shape, use_input_stats: Param = True, momentum: Param = MOMENTUM, eps: Param = EPS
 ) -> str:
     """Return instance_norm as torch has it: a batch_norm of all channels of all instances (Normalization.cpp).
 
     The weight is repeated for each instance, and so are its stored gradients, which are added up.
     """
+    del momentum  # it is of the running statistics alone
+    x, running_mean, running_var, weight, bias = shapes
     to = _channels("instance_norm", x, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
     view = (x[0] * x[1], prod(x[2:])) if use_input_stats else x
     each = (view[0], 1) if use_input_stats else (*x[:2], *(1 for _ in x[2:]))
@@ -288,7 +264,7 @@ def _instance_norm_stored(
             lines.append(f"each_{name} = reshape(expand({name}, {x[:2]}), {each})")
         weights.append(f"each_{name}" if shape else "")
     if use_input_stats:
-        return "\n".join([*lines, _channels_stored(view, (1,), _eps(eps), *weights, x)])
+        return "\n".join([*lines, _channels_stored((x[0] * x[1], prod(x[2:])), (1,), _eps(eps), *weights, x)])
     return "\n".join([*lines, _given_stats_stored(_eps(eps), to, *weights)])
 
 
@@ -308,7 +284,9 @@ def _renorm(x: Shape, p: Param, dim: Param, maxnorm: Param) -> str:
     return f"n = norm(x, p={p}, dim={over}, keepdim=True)\nwhere(n > {maxnorm}, x*({maxnorm}/(n + 1e-7)), x)"
 
 
-def _response(x: Shape, size: Param, alpha: Param = Fraction(1, 10_000), beta: Param = Fraction(3, 4), k: Param = 1) -> str:
+def _response(
+    x: Shape, size: Param, alpha: Param = Fraction(1, 10_000), beta: Param = Fraction(3, 4), k: Param = 1
+) -> str:
     """Return x over a power of what is around it: each channel has the squares of size channels, 0 beyond the ends."""
     if len(x) < 3:
         raise ValueError("local_response_norm takes x of at least three dims, and its channels are dim 1")
@@ -321,33 +299,17 @@ def _response(x: Shape, size: Param, alpha: Param = Fraction(1, 10_000), beta: P
     return f"q = x*x\ns = cat([{', '.join(parts)}], dim=1)/{size}\nx/(s*({alpha}) + ({k}))**({beta})"
 
 
-def _torch_batch_norm(
-    m: Any,
-    x: Any,
-    running_mean: Any,
-    running_var: Any,
-    weight: Any,
-    bias: Any,
-    training: Any = False,
-    momentum: Any = 0.1,
-    eps: Any = 1e-5,
-) -> Any:
+def _torch_batch_norm(m: Any, *tensors: Any, training: Any = False, momentum: Any = 0.1, eps: Any = 1e-5) -> Any:
     # In training torch would write into the running ones, which decide about nothing there.
+    x, running_mean, running_var, weight, bias = tensors
     given = (None, None) if training else (running_mean, running_var)
     return m.nn.functional.batch_norm(x, *given, weight, bias, training, momentum, eps)
 
 
 def _torch_instance_norm(
-    m: Any,
-    x: Any,
-    running_mean: Any,
-    running_var: Any,
-    weight: Any,
-    bias: Any,
-    use_input_stats: Any = True,
-    momentum: Any = 0.1,
-    eps: Any = 1e-5,
+    m: Any, *tensors: Any, use_input_stats: Any = True, momentum: Any = 0.1, eps: Any = 1e-5
 ) -> Any:
+    x, running_mean, running_var, weight, bias = tensors
     given = (None, None) if use_input_stats else (running_mean, running_var)
     return m.nn.functional.instance_norm(x, *given, weight, bias, use_input_stats, momentum, eps)
 

@@ -97,8 +97,8 @@ def picked(node: Call, made: Any) -> Any:
 def param(name: str, value: Param) -> Any:
     """Return a static argument as torch takes it.
 
-    >>> param("dim", (0,)), param("keepdim", True)
-    ((0,), True)
+    >>> param("dim", (0,)), param("keepdim", True), param("spacing", (Fraction(1, 2), 3))
+    ((0,), True, (0.5, 3))
     """
     if name == "key":
         return numpy_key(value)
@@ -108,4 +108,6 @@ def param(name: str, value: Param) -> Any:
         return math.inf
     if name in ("shape", "dims") and not isinstance(value, tuple):
         return (value,)
+    if isinstance(value, tuple):
+        return tuple(param("", one) for one in value)
     return value

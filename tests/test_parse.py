@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 
 from gradcheck import functions
 from gradcheck.errors import GradcheckError, LimitProblem
+from gradcheck.functions import Composite
+from gradcheck.functions.signatures import required
 from gradcheck.lower import lower
 from gradcheck.parse import parse
 from gradcheck.program import Call, Layer, Name, Node, Number, Program, call, postorder
@@ -311,6 +313,9 @@ ERRORS: dict[str, tuple[str, ...]] = {
     "sum(x, foo=0)": ("sum has no parameter `foo`", "  sum(x, foo=0)", "         ^^^^^", "it takes x, dim, keepdim"),
     "sum(x, 0, dim=1)": ("sum got dim twice", "  sum(x, 0, dim=1)", "            ^^^^^"),
     "sum(x, dim=y)": ("this argument must be a constant", "  sum(x, dim=y)", "             ^"),
+    "norm(x, 'frob')": ('there is no p "frob"', "  norm(x, 'frob')", "          ^^^^^^", 'did you mean "fro"?'),
+    "norm(x, p='most')": ('there is no p "most"', "  norm(x, p='most')", "            ^^^^^^", 'it is "fro"'),
+    "sum(x, dim='fro')": ("a string is no number", "  sum(x, dim='fro')", "             ^^^^^"),
     "x[0.5]": ("an index is made of integers", "  x[0.5]", "    ^^^"),
     "cat(x)": ("cat joins a list of tensors", "  cat(x)", "      ^", "write cat([a, b], dim=0)"),
     "clamp(x)": ("clamp needs min or max", "  clamp(x)", "  ^^^^^^^^", "write clamp(x, min=0)"),
@@ -323,9 +328,9 @@ ERRORS: dict[str, tuple[str, ...]] = {
     "sum(x for x in y)": ("a comprehension is not part of the language", "  sum(x for x in y)", "     ^^^^^^^^^^^^^^"),
     "(y := x)": (":= is not part of the language", "  (y := x)", "   ^^^^^^",
                  "write the layer as its own statement: y = ...; z = ..."),
-    "x.shape": (".shape is not part of the language", "  x.shape", "  ^^^^^^^", "`.T` and `.mT` are the only attributes"),
+    "x.shape": (".shape is not part of the language", "  x.shape", "  ^^^^^^^", "`.T`, `.mT`, `.H` and `.mH` are the only attributes"),
     "x.__class__": (".__class__ is not part of the language", "  x.__class__", "  ^^^^^^^^^^^",
-                    "`.T` and `.mT` are the only attributes"),
+                    "`.T`, `.mT`, `.H` and `.mH` are the only attributes"),
     "x.exp": (".exp is not part of the language", "  x.exp", "  ^^^^^", "write .exp() to call it"),
     "__import__('os')": ("unknown function `__import__`", "  __import__('os')", "  ^^^^^^^^^^",
                          "`gradcheck functions` lists them all"),
@@ -387,6 +392,36 @@ ERRORS: dict[str, tuple[str, ...]] = {
     "x + \ud800": ("the text holds a character that no program can hold", "  x + �", "      ^"),
     "x + '\ud800'": ("the text holds a character that no program can hold", "  x + '�'", "       ^"),
 }  # fmt: skip
+
+
+WORDS = [(row, name) for row in functions.COMPOSITE.values() for name in row.words]
+
+
+def with_param(row: Composite, name: str, value: str) -> str:
+    """Return a call of a row with one param, and with whatever else it demands."""
+    further = [one for one in row.params if one in required(row.name) and one != name]
+    return f"{row.name}({', '.join([*row.args, *(f'{one}=1' for one in further), f'{name}={value}'])})"
+
+
+@pytest.mark.parametrize(("row", "name"), WORDS, ids=lambda one: getattr(one, "name", one))
+def test_a_word_is_one_that_the_row_has_and_any_other_is_refused_at_its_place(row: Composite, name: str) -> None:
+    words = [one for one in row.words[name] if isinstance(one, str)]
+    for one in words:
+        text = str(parse(with_param(row, name, f'"{one}"')))
+        assert f"{name}='{one}'" in text
+        assert structure(parse(text)) == structure(parse(with_param(row, name, repr(one))))
+    for value, hint in ((f"{words[0]}e", f'did you mean "{words[0]}"?'), ("?", f'"{words[-1]}"')):
+        with pytest.raises(GradcheckError) as problem:
+            parse(with_param(row, name, repr(value)))
+        message, source, caret, help_ = str(problem.value).splitlines()
+        assert message == f'there is no {name} "{value}"'
+        assert source[caret.index("^") : caret.rindex("^") + 1] == repr(value)
+        assert help_.endswith(hint)
+    if len(words) == len(row.words[name]):
+        for value, hint in ((words[0], f'write "{words[0]}"'), ("1", f'"{words[-1]}"'), ("None", f'"{words[-1]}"')):
+            with pytest.raises(GradcheckError, match=f"{name} is a word") as problem:
+                parse(with_param(row, name, value))
+            assert str(problem.value).endswith(hint)
 
 
 @pytest.mark.parametrize("text", ERRORS, ids=ascii)

@@ -98,7 +98,7 @@ REFUSED: list[tuple[dict[str, Any], str, str | None]] = [
     ({"zzzzz": torch.sin}, "'zzzzz' is under test, and no function bears that name", "choose from mul, silu, expm1"),
     ({"silu": 3}, "what is under test as 'silu' is int, and cannot be called", None),
     ({"silu": torch.sin, "swish": torch.sin}, "'silu' and 'swish' are both under test as silu", None),
-    ({"scatter": torch.sin}, "'scatter' is under test, and no function bears that name", "did you mean `cat`?"),
+    ({"add_at": torch.sin}, "'add_at' is under test, and no function bears that name", "did you mean `cat`?"),
 ]  # fmt: skip
 
 

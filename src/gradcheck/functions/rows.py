@@ -146,8 +146,11 @@ class Composite:
     ``order`` is that of torch's positional arguments where it is not the tensors first.
     ``optional`` gives for each tensor that need not be given the number that stands for it in the definition; torch gets
     None. ``masks`` names the arguments that are conditions, ``fixed`` those that torch differentiates nothing by, and ``indices`` the params that hold whole numbers, which
-    may be the name of an input. A function of several results has ``results``: their names, or one name with a star for
+    may be the name of an input. ``words`` gives for each param that is a word the words that it may be; a number among
+    them says that numbers are taken as well. A function of several results has ``results``: their names, or one name with a star for
     a list of any length. A definition gets as ``result`` which of them is wanted, counted from 0.
+    ``numbers`` names the arguments that torch takes as plain numbers where they are some.
+    With ``many`` it takes any number of tensors in the place of its one argument.
 
     >>> from gradcheck.functions import lookup
     >>> lookup("silu").definition
@@ -173,7 +176,10 @@ class Composite:
     masks: tuple[str, ...] = ()
     fixed: tuple[str, ...] = ()
     indices: tuple[str, ...] = ()
+    words: Mapping[str, tuple[str | int, ...]] = field(default_factory=dict, hash=False)
     results: tuple[str, ...] = ()
+    many: bool = False
+    numbers: tuple[str, ...] = ()
     torch: Callable[..., Any] | None = None
     summary: str = ""
 

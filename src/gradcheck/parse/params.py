@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from gradcheck.constants import constant_value
 from gradcheck.errors import LimitProblem
+from gradcheck.functions import nearest
 from gradcheck.program import Given, Param
 
 if TYPE_CHECKING:
@@ -27,19 +29,39 @@ def indices(reader: Reader, node: ast.expr) -> Param:
             hint = "give them as an input, or write a list"
             raise reader.fail("indices are known before anything is computed", node, hint)
         return Given(node.id)
+    if isinstance(node, ast.Tuple | ast.List):
+        return tuple(indices(reader, one) for one in node.elts)
     return param(reader, node)
 
 
+def word(reader: Reader, node: ast.expr, name: str, choices: Sequence[str | int]) -> Param:
+    """Return a static argument that is one of some words; with a number among these numbers are taken as well."""
+    words = [one for one in choices if isinstance(one, str)]
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        if node.value in words:
+            return node.value
+        closest = nearest(node.value, words)
+        hint = f'did you mean "{closest}"?' if closest else _one_of(words)
+        raise reader.fail(f'there is no {name} "{node.value}"', node, hint)
+    if len(words) < len(choices):
+        return param(reader, node)
+    closest = nearest(node.id, words) if isinstance(node, ast.Name) else None
+    raise reader.fail(f"{name} is a word", node, f'write "{closest}"' if closest else _one_of(words))
+
+
+def _one_of(words: Sequence[str]) -> str:
+    quoted = [f'"{one}"' for one in words]
+    return f"it is {' or '.join(part for part in (', '.join(quoted[:-1]), quoted[-1]) if part)}"
+
+
 def param(reader: Reader, node: ast.expr) -> Param:
-    """Return a static argument: a number, a flag, a name of a norm, or a tuple of these."""
+    """Return a static argument: a number, a flag, or a tuple of these."""
     if isinstance(node, ast.Tuple | ast.List):
         return tuple(param(reader, one) for one in node.elts)
     if isinstance(node, ast.Call) and _is_literal(node):
         return param(reader, node.args[0])
     if isinstance(node, ast.Constant) and (node.value is None or isinstance(node.value, bool)):
         return node.value
-    if isinstance(node, ast.Constant) and node.value == "fro":
-        return "fro"
     if isinstance(node, ast.Name) and node.id == "inf":
         return "inf"
     if isinstance(node, ast.Attribute) and node.attr == "inf" and is_prefix(node.value):

@@ -249,12 +249,17 @@ class _Arguments:
     def _side_by_side(self) -> Node:
         """Return a call on any number of tensors, which torch also takes in a list."""
         _, params = signature(self.op)
-        given = self.given[0].elts if len(self.given) == 1 and isinstance(self.given[0], ast.List) else self.given
-        if not given:
-            raise self.reader.fail(f"{self.name} needs tensors", self.place, f"write {self.name}(a, b)")
         bound: dict[str, ast.expr] = {}
         for one in self.node.keywords:
             self._keyword(one, list(params), bound)
+        assert self._row is not None
+        first = [name for name in self._row.order if name in params and name not in bound]  # stands before the tensors
+        bound |= zip(first, self.given, strict=False)
+        given = self.given[len(first) :]
+        given = given[0].elts if len(given) == 1 and isinstance(given[0], ast.List) else given
+        if not given:
+            shown = ", ".join([f"{name}=..." for name in params if name in required(self.op)] + ["a", "b"])
+            raise self.reader.fail(f"{self.name} needs tensors", self.place, f"write {self.name}({shown})")
         parts = tuple(self.reader.real(one, self.depth) for one in given)
         return Call(self.op, parts, self._params(params, bound), self.place)
 

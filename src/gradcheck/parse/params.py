@@ -35,9 +35,14 @@ def indices(reader: Reader, node: ast.expr) -> Param:
 
 
 def word(reader: Reader, node: ast.expr, name: str, choices: Sequence[str | int]) -> Param:
-    """Return a static argument that is one of some words; with a number among these numbers are taken as well."""
+    """Return a static argument that is one of some words; with a number among these numbers are taken as well.
+
+    Without any choices it may be any word.
+    """
     words = [one for one in choices if isinstance(one, str)]
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        if not choices:
+            return node.value
         if node.value in words:
             return node.value
         closest = nearest(node.value, words)
@@ -45,6 +50,8 @@ def word(reader: Reader, node: ast.expr, name: str, choices: Sequence[str | int]
         raise reader.fail(f'there is no {name} "{node.value}"', node, hint)
     if len(words) < len(choices):
         return param(reader, node)
+    if not choices:
+        raise reader.fail(f"{name} is a text", node, "write it in quotes")
     closest = nearest(node.id, words) if isinstance(node, ast.Name) else None
     raise reader.fail(f"{name} is a word", node, f'write "{closest}"' if closest else _one_of(words))
 

@@ -25,11 +25,11 @@ def meanings(name: str) -> tuple[str, ...]:
     """Return the operations that a function's name may become, none where nothing bears it.
 
     >>> meanings("ln"), meanings("max"), meanings("clip")
-    (('log',), ('maximum', 'amax'), ('clamp', 'clamp_min', 'clamp_max'))
+    (('log',), ('maximum', 'amax', 'max'), ('clamp', 'clamp_min', 'clamp_max'))
     """
     if name == "index":
         return (name,)  # what x[...] is
-    found = dict.fromkeys(op for op in (resolve(name, 2, False), resolve(name, 1, False)) if op is not None)
+    found = dict.fromkeys(op for op in (resolve(name, 2, False), resolve(name, 1, False), name if name in TABLE else None) if op is not None)
     return ("clamp", "clamp_min", "clamp_max") if "clamp" in found else tuple(found)
 
 

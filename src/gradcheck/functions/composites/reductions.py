@@ -95,7 +95,7 @@ def _norm_stored(x: Shape, p: Param = 2, dim: Param = None, keepdim: Param = Fal
     """Return norm with torch's slope, which divides by powers of the stored norm."""
     norm = _norm(x, p, dim, True)
     if p == "inf":
-        return str(_extreme_stored("maximum({}, {})", "abs(x)", "sign(x)")(x, dim, keepdim))
+        return str(extreme_stored("maximum({}, {})", "abs(x)", "sign(x)")(x, dim, keepdim))
     if p == 1 or not x:
         return _norm(x, p, dim, keepdim)
     slope, below = ("x/m", "1") if p in (2, "fro") else ("x*abs(x)**({p} - 2)", "m**({p} - 1)")
@@ -109,7 +109,7 @@ def _norm_stored(x: Shape, p: Param = 2, dim: Param = None, keepdim: Param = Fal
     ])  # fmt: skip
 
 
-def _tree(pair: str) -> Any:
+def tree(pair: str) -> Any:
     """Return the definition of a reduction by pairs: smooth wherever the pairs are, and O(n) with its gradient."""
 
     def definition(x: Shape, dim: Param = None, keepdim: Param = False) -> str:
@@ -139,7 +139,7 @@ def _tree(pair: str) -> Any:
     return definition
 
 
-def _extreme_stored(pair: str, of: str = "x", slope: str = "1") -> Any:
+def extreme_stored(pair: str, of: str = "x", slope: str = "1") -> Any:
     """Return amax, amin or the greatest magnitude with torch's slope: what ties for the extreme has equal parts of it.
 
     torch/csrc/autograd/FunctionsManual.cpp, scale_grad_by_count and norm_backward: grad / mask.sum(dim) * mask.
@@ -150,7 +150,7 @@ def _extreme_stored(pair: str, of: str = "x", slope: str = "1") -> Any:
             return of
         over, shape = _over(x, dim, True), reduced(x, axes(dim, len(x)), bool(keepdim))
         return "\n".join([
-            f"a = {of}", *_renamed(_tree(pair)(x, dim, True), "a", "m"),
+            f"a = {of}", *renamed(tree(pair)(x, dim, True), "a", "m"),
             f"q = detach(where(a == m, {slope}, 0))", f"n = detach(maximum(sum(abs(q){over}), 1))",
             f"reshape(detach(m) + sum((x - detach(x))*q{over})/n, {shape})",
         ])  # fmt: skip
@@ -167,10 +167,10 @@ def _prod_stored(x: Shape, dim: Param = None, keepdim: Param = False) -> str:
     if not x:
         return "x"
     shape, over = reduced(x, axes(dim, len(x)), bool(keepdim)), _over(x, dim, True)
-    of = _tree("{}*{}")
+    of = tree("{}*{}")
     lines = ["y = where(x == 0, 1, x)", "large = maximum(abs(y), 1)", "small = minimum(abs(y), 1)"]
     for name, factor in (("others", "y"), ("up", "large"), ("down", "small")):
-        lines += _renamed(of(x, dim, True), factor, name)
+        lines += renamed(of(x, dim, True), factor, name)
     return "\n".join([
         *lines, f"zeros = sum(where(x == 0, 1, 0){over})",
         "p = where((up > 0) & (down > 0), others*(down/down), 1/0)", "m = detach(where(zeros > 0, 0*p, p))",
@@ -179,7 +179,7 @@ def _prod_stored(x: Shape, dim: Param = None, keepdim: Param = False) -> str:
     ])  # fmt: skip
 
 
-def _renamed(text: str, x: str, result: str) -> list[str]:
+def renamed(text: str, x: str, result: str) -> list[str]:
     """Return the lines of a reduction of ``x``, with names of their own and a name for the result."""
     *lines, last = re.sub(r"\b(y|odd|with)(?![a-z])", rf"{result}_\1", text).splitlines()
     return [re.sub(r"\bx\b", x, line) for line in (*lines, f"{result} = {last}")]
@@ -265,9 +265,9 @@ ROWS: tuple[Composite, ...] = (
     Composite("var",  ("x",), ("dim", "correction", "keepdim"), _variance, ("var(a)", "var(a, dim=1)", "var(a, dim=1, correction=0, keepdim=True)"), as_torch=_variance_stored, fused="u v", accumulation=WELFORD, torch=_torch_over("var"), summary="the variance, divided by n - correction"),
     Composite("std",  ("x",), ("dim", "correction", "keepdim"), _deviation, ("std(a)", "std(a, dim=0)", "std(v, correction=0)"), stored=True, as_torch=_deviation_stored, fused="u v r", accumulation=WELFORD, torch=_torch_over("std"), summary="the standard deviation"),
     Composite("norm", ("x",), ("p", "dim", "keepdim"), _norm, ("norm(a)", "norm(a, p=1)", "norm(a, p=3, dim=1)", "norm(v, p=inf)", "norm(v, p=1.5)"), words={"p": ("fro", 2)}, stored=True, as_torch=_norm_stored, fused="r", torch=_torch_norm, summary="the vector norm of order p"),
-    Composite("prod", ("x",), ("dim", "keepdim"), _tree("{}*{}"), ("prod(a)", "prod(a, dim=1)", "prod(v, dim=0, keepdim=True)"), stored=True, as_torch=_prod_stored, torch=_torch_prod, summary="the product of the elements"),
-    Composite("amax", ("x",), ("dim", "keepdim"), _tree("maximum({}, {})"), ("amax(a)", "amax(a, dim=1)", "amax(c, dim=(0, 2), keepdim=True)"), as_torch=_extreme_stored("maximum({}, {})"), torch=_torch_extreme("amax"), summary="the greatest element"),
-    Composite("amin", ("x",), ("dim", "keepdim"), _tree("minimum({}, {})"), ("amin(a)", "amin(a, dim=0)"), as_torch=_extreme_stored("minimum({}, {})"), torch=_torch_extreme("amin"), summary="the least element"),
+    Composite("prod", ("x",), ("dim", "keepdim"), tree("{}*{}"), ("prod(a)", "prod(a, dim=1)", "prod(v, dim=0, keepdim=True)"), stored=True, as_torch=_prod_stored, torch=_torch_prod, summary="the product of the elements"),
+    Composite("amax", ("x",), ("dim", "keepdim"), tree("maximum({}, {})"), ("amax(a)", "amax(a, dim=1)", "amax(c, dim=(0, 2), keepdim=True)"), as_torch=extreme_stored("maximum({}, {})"), torch=_torch_extreme("amax"), summary="the greatest element"),
+    Composite("amin", ("x",), ("dim", "keepdim"), tree("minimum({}, {})"), ("amin(a)", "amin(a, dim=0)"), as_torch=extreme_stored("minimum({}, {})"), torch=_torch_extreme("amin"), summary="the least element"),
     Composite("sort", ("x",), ("dim", "descending"), sort, ("sort(v)", "sort(a, 0)", "sort(a, descending=True)", "sort(c, dim=1)"), as_torch=sort_stored, torch=lambda m, x, dim=-1, descending=False: m.sort(x, dim=dim, descending=descending).values, summary="the elements in order along dim, values alone"),
     Composite("logsumexp", ("x",), ("dim", "keepdim"), _logsumexp, ("logsumexp(a, dim=1)", "logsumexp(a, dim=(0, 1))", "logsumexp(v, 0, keepdim=True)"), stored=True, again=again.logsumexp, as_torch=_logsumexp_stored, torch=_all_dims, summary="log(sum(exp(x)))"),
     Composite("softmax", ("x",), ("dim",), _along("exp(x)/sum(exp(x){over})"), ("softmax(a, dim=1)", "softmax(v, 0)"), stored=True, again=again.softmax, as_torch=_softmax_stored("w = POWERS/s\ny = detach(w)\ny + y*(d - sum(y*d{over}))"), fused="z s w", pulled="d out", summary="exp(x)/sum(exp(x))"),

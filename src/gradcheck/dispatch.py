@@ -104,8 +104,8 @@ def param(name: str, value: Param) -> Any:
         return numpy_key(value)
     if isinstance(value, Fraction) or (isinstance(value, int) and abs(value) > MAX_INT):
         return float(value)
-    if value == "inf":
-        return math.inf
+    if value in ("inf", "-inf"):
+        return math.inf if value == "inf" else -math.inf
     if name in ("shape", "dims") and not isinstance(value, tuple):
         return (value,)
     if isinstance(value, tuple):

@@ -447,7 +447,7 @@ def param_text(value: Param) -> str:
         return _slice_text(value)
     if isinstance(value, Fraction):
         return _number_text(value)[0]
-    return repr(value) if isinstance(value, str) and value != "inf" else str(value)
+    return repr(value) if isinstance(value, str) and value not in ("inf", "-inf") else str(value)
 
 
 def _key_text(key: Param) -> str:

@@ -149,6 +149,7 @@ class Composite:
     may be the name of an input. ``words`` gives for each param that is a word the words that it may be; a number among
     them says that numbers are taken as well, and none at all that any text is. A function of several results has ``results``: their names, or one name with a star for
     a list of any length. A definition gets as ``result`` which of them is wanted, counted from 0; without the param ``single`` there is one alone.
+    ``wrong`` names the steps, ``rev`` or ``fwd``, in which torch's own derivative is off at ordinary points.
     ``numbers`` names the arguments that torch takes as plain numbers where they are some.
     With ``many`` it takes any number of tensors in the place of its one argument.
 
@@ -180,6 +181,7 @@ class Composite:
     words: Mapping[str, tuple[str | int, ...]] = field(default_factory=dict, hash=False)
     results: tuple[str, ...] = ()
     single: str = ""
+    wrong: tuple[str, ...] = ()
     many: bool = False
     numbers: tuple[str, ...] = ()
     torch: Callable[..., Any] | None = None

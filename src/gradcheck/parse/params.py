@@ -69,10 +69,8 @@ def param(reader: Reader, node: ast.expr) -> Param:
         return param(reader, node.args[0])
     if isinstance(node, ast.Constant) and (node.value is None or isinstance(node.value, bool)):
         return node.value
-    if isinstance(node, ast.Name) and node.id == "inf":
-        return "inf"
-    if isinstance(node, ast.Attribute) and node.attr == "inf" and is_prefix(node.value):
-        return "inf"
+    if (infinity := _infinity(node)) is not None:
+        return infinity
     value = constant_value(reader.expression(node, 0))
     if value is None:
         raise reader.fail("this argument must be a constant", node)
@@ -80,6 +78,20 @@ def param(reader: Reader, node: ast.expr) -> Param:
         message = f"an argument of more than {MAX_PARAM_BITS} bits (the limit MAX_PARAM_BITS)"
         raise LimitProblem(message, source=reader.source, span=reader.span(node))
     return int(value) if value.denominator == 1 else value
+
+
+def _infinity(node: ast.expr) -> str | None:
+    """Return an infinity by its name, however people write it in Python."""
+    match node:
+        case ast.UnaryOp(op=ast.USub(), operand=operand):
+            return {"inf": "-inf", "-inf": "inf"}.get(_infinity(operand) or "")
+        case ast.Name(id="inf"):
+            return "inf"
+        case ast.Attribute(attr="inf", value=value) if is_prefix(value):
+            return "inf"
+        case ast.Call(func=ast.Name(id="float"), args=[ast.Constant(value="inf" | "-inf" as text)], keywords=[]):
+            return text
+    return None
 
 
 def _is_literal(node: ast.Call) -> bool:

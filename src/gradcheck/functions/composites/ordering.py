@@ -10,7 +10,7 @@ from gradcheck.functions.composites.reductions import extreme_stored, renamed, t
 from gradcheck.functions.params import arguments, axes, axis, reduced
 from gradcheck.functions.rows import Composite
 from gradcheck.functions.sorting import EITHER, MAX_SORTED
-from gradcheck.program import Param, Shape
+from gradcheck.program import Param, Shape, param_text
 
 GREATER, LESS = "maximum({}, {})", "minimum({}, {})"
 # torch hands the gradient to the one element whose place it returns, and which of several equal ones that is, is open:
@@ -104,13 +104,18 @@ def _mode(x: Shape, dim: Param = -1, keepdim: Param = False, result: Param = 0) 
         return "x"
     if x[at] > MAX_SORTED:
         raise ValueError(f"{x[at]:,} elements along dim {at}; the limit (MAX_SORTED) is {MAX_SORTED:,}")
-    shapes = (*x[:at], x[at], 1, *x[at + 1 :]), (*x[:at], 1, x[at], *x[at + 1 :])
-    greatest = "\n".join(renamed(str(tree(GREATER)(x, at, True)), "c", "most"))
-    chosen = "\n".join(renamed(str(tree(LESS)(x, at, keepdim)), "z", "least"))
+    size, front = x[at], (at, *(k for k in range(len(x)) if k != at))
+    rest = tuple(x[k] for k in front[1:])
+    others = [k for one in range(size) for k in range(size) if k != one]
+    shape = reduced(x, (at,), bool(keepdim))
+    # Each occurs at least once, and as often more as others equal it. What is chosen is less than the greatest of all.
     return "\n".join([
-        f"c = sum(where(reshape(x, {shapes[0]}) == reshape(x, {shapes[1]}), 1, 0), dim={at + 1})", greatest,
-        "z = where(c == most, x, inf)", chosen, "least",
-    ])  # fmt: skip
+        f"y = permute(x, {front})",
+        f"c = sum(where(reshape(y, {(size, 1, *rest)}) == reshape(y[{others}], {(size, size - 1, *rest)}), 1, 0), dim=1)",
+        *renamed(tree(GREATER)((size, *rest), 0, True), "c", "most"), *renamed(tree(GREATER)((size, *rest), 0, True), "y", "top"),
+        "z = where(c > most - 1/2, y, top)", *renamed(tree(LESS)((size, *rest), 0, False), "z", "least"),
+        f"reshape(least, {shape})",
+    ]) if size > 1 else f"reshape(x, {shape})"  # fmt: skip
 
 
 def _quantile(x: Shape, q: Param, dim: Param = None, keepdim: Param = False, interpolation: Param = "linear") -> str:
@@ -131,7 +136,7 @@ def _quantile_stored(x: Shape, q: Param, dim: Param = None, keepdim: Param = Fal
         return _quantile(x, q, dim, keepdim, interpolation)
     lines, low, high, shape = _neighbours(x, dim, keepdim, below, above if above > below else min(below + 1, size - 1))
     if interpolation == "linear":
-        lines += [f"one = detach(reshape(y, {(prod(x),)})[0]*0 + 1)", f"w = one*({q})*{size - 1} - {below}"]
+        lines += [f"one = detach(reshape(y, {(prod(x),)})[0]*0 + 1)", f"w = one*{param_text(q)}*{size - 1} - {below}"]
     else:
         lines += [f"w = {weight}"]
     if below == above:
@@ -176,8 +181,8 @@ PLACED = ("values", "indices")
 
 # fmt: off
 ROWS: tuple[Composite, ...] = (
-    Composite("max", ("x",), ("dim", "keepdim"), _selected(GREATER), ("max(a, dim=1)[0]", "max(v, dim=0, keepdim=True)[0]"), as_torch=_selected(ONE_GREATER), results=PLACED, summary="the greatest element along dim, and its place"),
-    Composite("min", ("x",), ("dim", "keepdim"), _selected(LESS), ("min(a, dim=1)[0]", "min(v, dim=0, keepdim=True)[0]"), as_torch=_selected(ONE_LESS), results=PLACED, summary="the least element along dim, and its place"),
+    Composite("max", ("x",), ("dim", "keepdim"), _selected(GREATER), ("max(a, dim=1)[0]", "max(v, dim=0, keepdim=True)[0]"), as_torch=_selected(ONE_GREATER), results=PLACED, summary="the greatest element, or of two the greater; over a dim with its place"),
+    Composite("min", ("x",), ("dim", "keepdim"), _selected(LESS), ("min(a, dim=1)[0]", "min(v, dim=0, keepdim=True)[0]"), as_torch=_selected(ONE_LESS), results=PLACED, summary="the least element, or of two the lesser; over a dim with its place"),
     Composite("aminmax", ("x",), ("dim", "keepdim"), _ends(False), ("aminmax(a)[0]", "aminmax(a, dim=1, keepdim=True)[1]"), as_torch=_ends(True), results=("min", "max"), torch=lambda m, x, dim=None, keepdim=False: m.aminmax(x, dim=dim, keepdim=keepdim), summary="the least and the greatest element"),
     Composite("kthvalue", ("x",), ("k", "dim", "keepdim"), _kth, ("kthvalue(v, 2)[0]", "kthvalue(a, 1, dim=0, keepdim=True)[0]"), results=PLACED, summary="the k-th least element along dim, and its place"),
     Composite("topk", ("x",), ("k", "dim", "largest", "sorted"), _topk, ("topk(v, 2)[0]", "topk(a, 1, dim=0, largest=False)[0]"), results=PLACED, summary="the k greatest elements along dim in falling order, and their places"),

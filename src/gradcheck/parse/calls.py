@@ -135,10 +135,6 @@ def _refuse_other_meanings(reader: Reader, name: str, node: ast.Call) -> None:
         if isinstance(node.args[-1], ast.Constant):
             hint = f"write {name}imum(x, y) for the {name}imum of two"
             raise reader.fail(f"torch's {name} takes no number beside a tensor", node, hint)
-    if name == "norm" and pasted and (node.args[1:] or node.keywords) and "linalg" in ast.unparse(node.func):
-        raise reader.fail(
-            "torch.linalg.norm is a matrix norm for matrices", node, "write norm(x, p=...) for the vector norm"
-        )
 
 
 def _attribute(node: ast.Attribute) -> str:
@@ -289,7 +285,7 @@ class _Arguments:
         given = self.given[len(first) :]
         given = given[0].elts if len(given) == 1 and isinstance(given[0], ast.List) else given
         if not given:
-            shown = ", ".join([f"{name}=..." for name in params if name in required(self.op)] + ["a", "b"])
+            shown = ", ".join(["'...'" if name in self._row.words else name for name in self._row.order[:-1]] + ["a", "b"])
             raise self.reader.fail(f"{self.name} needs tensors", self.place, f"write {self.name}({shown})")
         parts = tuple(self.reader.real(one, self.depth) for one in given)
         return Call(self.op, parts, self._params(params, bound), self.place)

@@ -160,7 +160,8 @@ def _labels(equation: str, x: Sequence[Shape]) -> tuple[list[str], str]:
     inputs, arrow, result = equation.replace(" ", "").partition("->")
     terms = inputs.split(",")
     if len(terms) != len(x):
-        raise ValueError(f"the equation has {len(terms)} terms, and there are {len(x)} tensors")
+        there = f"are {len(x)} tensors" if len(x) > 1 else "is 1 tensor"
+        raise ValueError(f"the equation has {len(terms)} term{'s' * (len(terms) > 1)}, and there {there}")
     spare = [one for one in reversed(ascii_letters) if one not in equation]
     found, widest = [], ""
     for term, shape in zip(terms, x, strict=True):

@@ -180,7 +180,8 @@ def _reduction(slope: Callable[[Use, Node], Node], said: str | None = None) -> F
 
 def _variance(use: Use) -> Node:
     """Return the slope of the variance."""
-    correction = use.param("correction", 1)
+    unbiased = use.param("unbiased", None)
+    correction = use.param("correction", 1) if unbiased is None else int(bool(unbiased))
     assert isinstance(correction, int)
     mean = call("div", over(*_along(use, lambda there: use.element(use.k, there))), number(use.count))
     return call("div", call("mul", number(2), call("sub", use.a, mean)), number(use.count - correction))

@@ -29,7 +29,8 @@ def meanings(name: str) -> tuple[str, ...]:
     """
     if name == "index":
         return (name,)  # what x[...] is
-    found = dict.fromkeys(op for op in (resolve(name, 2, False), resolve(name, 1, False), name if name in TABLE else None) if op is not None)
+    over_dim = name if name in ("max", "min") else None
+    found = dict.fromkeys(op for op in (resolve(name, 2, False), resolve(name, 1, False), over_dim) if op is not None)
     return ("clamp", "clamp_min", "clamp_max") if "clamp" in found else tuple(found)
 
 

@@ -91,7 +91,10 @@ def _given(node: ast.Call, row: Composite) -> set[str]:
     """Return the names of what a call gives."""
     method = isinstance(node.func, ast.Attribute) and not is_prefix(node.func.value)
     slots = row.order or (*row.args, *row.params)
-    return {*slots[: len(node.args) + method], *(PARAM_ALIASES.get(str(one.arg), one.arg) for one in node.keywords)}
+    return {
+        *slots[: len(node.args) + method],
+        *(PARAM_ALIASES.get(str(one.arg), str(one.arg)) for one in node.keywords),
+    }
 
 
 def named_result(reader: Reader, node: ast.Attribute, depth: int) -> Node | None:
@@ -113,14 +116,14 @@ def _pasted_infinity(reader: Reader, node: ast.Call) -> Node | None:
 
 
 def _over_dim(name: str, node: ast.Call) -> bool:
-    """Tell whether a call of ``max`` or ``min`` is that over a dim, which torch's second argument is if it is a whole number."""
+    """Tell whether ``max`` or ``min`` is that over a dim, as torch's own is with a whole number beside a tensor."""
     if name not in ("max", "min"):
         return False
     named = {PARAM_ALIASES.get(str(one.arg), one.arg) for one in node.keywords}
-    method = isinstance(node.func, ast.Attribute) and not is_prefix(node.func.value)
-    place = 0 if method else 1
-    second = node.args[place] if isinstance(node.func, ast.Attribute) and len(node.args) > place else None
-    return bool(named & {"dim", "keepdim"}) or isinstance(second, ast.expr) and _is_whole(second)
+    pasted = isinstance(node.func, ast.Attribute)
+    place = 1 if not pasted or is_prefix(node.func.value) else 0  # type: ignore[attr-defined]
+    second = node.args[place] if pasted and len(node.args) > place else None
+    return bool(named & {"dim", "keepdim"}) or (second is not None and _is_whole(second))
 
 
 def _is_whole(node: ast.expr) -> bool:
@@ -130,11 +133,10 @@ def _is_whole(node: ast.expr) -> bool:
 
 def _refuse_other_meanings(reader: Reader, name: str, node: ast.Call) -> None:
     """Refuse what torch reads in another way than a formula would: ``x.max(0.5)`` is no maximum of two."""
-    pasted = isinstance(node.func, ast.Attribute)
-    if name in ("max", "min") and pasted and node.args and not _over_dim(name, node):
-        if isinstance(node.args[-1], ast.Constant):
-            hint = f"write {name}imum(x, y) for the {name}imum of two"
-            raise reader.fail(f"torch's {name} takes no number beside a tensor", node, hint)
+    pasted = isinstance(node.func, ast.Attribute) and name in ("max", "min")
+    if pasted and node.args and isinstance(node.args[-1], ast.Constant) and not _over_dim(name, node):
+        hint = f"write {name}imum(x, y) for the {name}imum of two"
+        raise reader.fail(f"torch's {name} takes no number beside a tensor", node, hint)
 
 
 def _attribute(node: ast.Attribute) -> str:
@@ -285,7 +287,9 @@ class _Arguments:
         given = self.given[len(first) :]
         given = given[0].elts if len(given) == 1 and isinstance(given[0], ast.List) else given
         if not given:
-            shown = ", ".join(["'...'" if name in self._row.words else name for name in self._row.order[:-1]] + ["a", "b"])
+            shown = ", ".join(
+                ["'...'" if name in self._row.words else name for name in self._row.order[:-1]] + ["a", "b"]
+            )
             raise self.reader.fail(f"{self.name} needs tensors", self.place, f"write {self.name}({shown})")
         parts = tuple(self.reader.real(one, self.depth) for one in given)
         return Call(self.op, parts, self._params(params, bound), self.place)

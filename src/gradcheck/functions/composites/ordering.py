@@ -22,7 +22,7 @@ ONE_LESS = f"where(({{0}} < {{1}}) | ({{0}} == {{1}}) & {EITHER}, {{0}}, {{1}})"
 def _selected(pair: str) -> Callable[..., str]:
     """Return the definition of the extreme along one dim."""
 
-    def definition(x: Shape, dim: Param, keepdim: Param = False, result: Param = 0) -> str:
+    def definition(x: Shape, dim: Param, keepdim: Param = False, **_result: Param) -> str:
         return str(tree(pair)(x, axis(dim, len(x)), keepdim))
 
     return definition
@@ -48,7 +48,7 @@ def _place(x: Shape, at: int, k: int, keepdim: Param, descending: bool = False) 
     return f"sort(x{arguments(dim=at, descending=descending)})[{':, ' * at}{place}]"
 
 
-def _kth(x: Shape, k: Param, dim: Param = -1, keepdim: Param = False, result: Param = 0) -> str:
+def _kth(x: Shape, k: Param, dim: Param = -1, keepdim: Param = False, **_result: Param) -> str:
     at = axis(dim, len(x))
     size = x[at] if x else 1
     if not isinstance(k, int) or isinstance(k, bool) or not 1 <= k <= size:
@@ -56,7 +56,7 @@ def _kth(x: Shape, k: Param, dim: Param = -1, keepdim: Param = False, result: Pa
     return _place(x, at, k - 1, keepdim)
 
 
-def _topk(x: Shape, k: Param, dim: Param = -1, largest: Param = True, sorted: Param = True, result: Param = 0) -> str:  # noqa: A002 - torch's own name
+def _topk(x: Shape, k: Param, dim: Param = -1, largest: Param = True, sorted: Param = True, **_result: Param) -> str:  # noqa: A002 - torch's own name
     at = axis(dim, len(x))
     size = x[at] if x else 1
     if not isinstance(k, int) or isinstance(k, bool) or not 1 <= k <= size:
@@ -70,7 +70,7 @@ def _msort(x: Shape) -> str:
     return "sort(x, dim=0)" if x else "x"
 
 
-def _median(x: Shape, dim: Param = None, keepdim: Param = False, result: Param = 0) -> str:
+def _median(x: Shape, dim: Param = None, keepdim: Param = False, **_result: Param) -> str:
     """Return the lower of the two elements in the middle: torch takes no mean of them."""
     if dim is None:
         _no_keepdim("median", keepdim)
@@ -82,7 +82,7 @@ def _median(x: Shape, dim: Param = None, keepdim: Param = False, result: Param =
     return _kth(x, ((x[at] if x else 1) + 1) // 2, at, keepdim)
 
 
-def _median_stored(x: Shape, dim: Param = None, keepdim: Param = False, result: Param = 0) -> str:
+def _median_stored(x: Shape, dim: Param = None, keepdim: Param = False, **_result: Param) -> str:
     """Return median with torch's slope: over all, equal elements have equal parts of it (evenly_distribute_backward)."""
     if dim is not None or not x:
         return _median(x, dim, keepdim)
@@ -97,7 +97,7 @@ def _no_keepdim(name: str, keepdim: Param) -> None:
         raise ValueError(f"{name} takes keepdim beside dim alone")
 
 
-def _mode(x: Shape, dim: Param = -1, keepdim: Param = False, result: Param = 0) -> str:
+def _mode(x: Shape, dim: Param = -1, keepdim: Param = False, **_result: Param) -> str:
     """Return the least of the elements that occur most often, as torch has it."""
     at = axis(dim, len(x))
     if not x:
@@ -108,12 +108,14 @@ def _mode(x: Shape, dim: Param = -1, keepdim: Param = False, result: Param = 0) 
     rest = tuple(x[k] for k in front[1:])
     others = [k for one in range(size) for k in range(size) if k != one]
     shape = reduced(x, (at,), bool(keepdim))
-    # Each occurs at least once, and as often more as others equal it. What is chosen is less than the greatest of all.
+    # ``c`` counts what equals an element, and ``more`` the elements with a larger count; such are put behind all others.
     return "\n".join([
         f"y = permute(x, {front})",
-        f"c = sum(where(reshape(y, {(size, 1, *rest)}) == reshape(y[{others}], {(size, size - 1, *rest)}), 1, 0), dim=1)",
-        *renamed(tree(GREATER)((size, *rest), 0, True), "c", "most"), *renamed(tree(GREATER)((size, *rest), 0, True), "y", "top"),
-        "z = where(c > most - 1/2, y, top)", *renamed(tree(LESS)((size, *rest), 0, False), "z", "least"),
+        f"o = reshape(y[{others}], {(size, size - 1, *rest)})",
+        f"c = sum(where(reshape(y, {(size, 1, *rest)}) == o, 1, 0), dim=1)",
+        f"more = sum(where(reshape(c, {(1, size, *rest)}) > reshape(c, {(size, 1, *rest)}), 1, 0), dim=1)",
+        *renamed(tree(GREATER)((size, *rest), 0, True), "y", "top"), "z = where(more > 0, top, y)",
+        *renamed(tree(LESS)((size, *rest), 0, False), "z", "least"),
         f"reshape(least, {shape})",
     ]) if size > 1 else f"reshape(x, {shape})"  # fmt: skip
 
@@ -125,7 +127,9 @@ def _quantile(x: Shape, q: Param, dim: Param = None, keepdim: Param = False, int
     return "\n".join([*lines, f"reshape({text}, {shape})"])
 
 
-def _quantile_stored(x: Shape, q: Param, dim: Param = None, keepdim: Param = False, interpolation: Param = "linear") -> str:
+def _quantile_stored(
+    x: Shape, q: Param, dim: Param = None, keepdim: Param = False, interpolation: Param = "linear"
+) -> str:
     """Return quantile as torch has it: q is rounded, times n - 1, and blended with lerp.
 
     aten/src/ATen/native/Sorting.cpp, quantile_compute. A rank that is whole may come out next to a whole number.

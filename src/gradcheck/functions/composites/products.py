@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 from math import prod
 from string import ascii_letters
 
@@ -110,7 +111,9 @@ Labels = Sequence[int | str]
 """A name for each dim of a tensor; dims of one name are multiplied with each other."""
 
 
-def _contracted(left: Labels, right: Labels, kept: Labels, a: Shape, b: Shape, names: tuple[str, str] = ("a", "b")) -> str:
+def _contracted(
+    left: Labels, right: Labels, kept: Labels, a: Shape, b: Shape, names: tuple[str, str] = ("a", "b")
+) -> str:
     """Return the sum of products over all labels that are not kept, as one product of two batches of matrices.
 
     Each label stands once in a tensor, and one that is not kept in both.
@@ -139,14 +142,14 @@ def _einsum(*x: Shape, equation: Param) -> str:
         operands.append((f"y_{k}", single, size))
     sizes: dict[str, int] = {}
     for _, labels, shape in operands:
-        for one, size in zip(labels, shape, strict=True):
-            if sizes.setdefault(one, size) != size:
-                raise ValueError(f"{one} of the equation is {sizes[one]} in one tensor, and {size} in another")
+        for one, found in zip(labels, shape, strict=True):
+            if sizes.setdefault(one, found) != found:
+                raise ValueError(f"{one} of the equation is {sizes[one]} in one tensor, and {found} in another")
     name, labels, shape = operands[0]
-    for k, (other, right, wide) in enumerate(operands[1:], start=1):
+    for k, second in enumerate(operands[1:], start=1):
         later = {*kept, *(one for _, some, _ in operands[k + 1 :] for one in some)}
-        a, left, shape = _summed(name, labels, shape, {*right, *later})
-        b, right, wide = _summed(other, right, wide, {*left, *later})
+        a, left, shape = _summed(name, labels, shape, {*second[1], *later})
+        b, right, wide = _summed(*second, {*left, *later})
         labels = "".join(one for one in dict.fromkeys(left + right) if one in later)
         lines.append(f"z_{k} = {_contracted(left, right, labels, shape, wide, (a, b))}")
         name, shape = f"z_{k}", tuple(sizes[one] for one in labels)
@@ -176,7 +179,9 @@ def _labels(equation: str, x: Sequence[Shape]) -> tuple[list[str], str]:
         found.append(term.replace("...", dots, 1))
     if not arrow:  # the letters that stand once, in their order
         every = "".join(found)
-        result = "..." * bool(widest) + "".join(sorted(one for one in set(every) - set(widest) if every.count(one) == 1))
+        result = "..." * bool(widest) + "".join(
+            sorted(one for one in set(every) - set(widest) if every.count(one) == 1)
+        )
     result = result.replace("...", widest, 1)
     if len(set(result)) < len(result) or not set(result) <= set("".join(found)):
         raise ValueError("each letter of the result stands there once, and in some tensor")
@@ -227,7 +232,9 @@ def _tensordot(a: Shape, b: Shape, dims: Param = 2) -> str:
     if len(first) != len(second) or len({*first}) < len(first) or len({*second}) < len(second):
         raise ValueError("dims has as many dims of the one as of the other, and none twice")
     if [a[one] for one in first] != [b[one] for one in second]:
-        raise ValueError(f"the dims to multiply are {[a[k] for k in first]} in one, and {[b[k] for k in second]} in the other")
+        raise ValueError(
+            f"the dims to multiply are {[a[k] for k in first]} in one, and {[b[k] for k in second]} in the other"
+        )
     left = list(range(len(a)))
     right: list[int] = [first[second.index(k)] if k in second else len(a) + k for k in range(len(b))]
     kept = [one for one in (*left, *right) if one not in first]
@@ -279,7 +286,7 @@ def _multi_dot(*x: Shape) -> str:
     if any(len(shape) != 2 for shape in x[1:-1]) or not {len(x[0]), len(x[-1])} <= {1, 2}:
         raise ValueError("multi_dot takes matrices; the first and the last may be vectors")
     shapes = [(1, *x[0]) if len(x[0]) == 1 else x[0], *x[1:-1], (*x[-1], 1) if len(x[-1]) == 1 else x[-1]]
-    for one, other in zip(shapes[:-1], shapes[1:], strict=True):
+    for one, other in pairwise(shapes):
         if one[1] != other[0]:
             raise ValueError(f"cannot multiply {shape_text(one)} by {shape_text(other)}")
     names = [f"reshape(x_{k}, {shape})" for k, shape in enumerate(shapes)]
@@ -382,7 +389,7 @@ ROWS: tuple[Composite, ...] = (
     Composite("linalg.multi_dot", ("x",), (), _multi_dot, ("linalg.multi_dot([u, a, b])",), adds=True, torch=lambda m, *x: m.linalg.multi_dot(x), summary="the product of several matrices, in the cheapest order"),
     Composite("chain_matmul", ("x",), (), _chain_matmul, ("chain_matmul(a.T, a, b)",), many=True, adds=True, summary="the product of several matrices, in the cheapest order"),
     Composite("linalg.matrix_power", ("a",), ("n",), _matrix_power, ("linalg.matrix_power(a[:, :2], 3)", "linalg.matrix_power(a[:, 1:], 5)"), adds=True, torch=lambda m, a, n: m.linalg.matrix_power(a, n), summary="the n-th power of a square matrix"),
-    Composite("linalg.vander", ("x",), ("N",), _vander, ("linalg.vander(a, N=4)",), wide=True, torch=lambda m, x, N=None: m.linalg.vander(x, N=N), summary="the powers of the elements, along a new last dim"),
+    Composite("linalg.vander", ("x",), ("N",), _vander, ("linalg.vander(a, N=4)",), wide=True, torch=lambda m, x, **params: m.linalg.vander(x, **params), summary="the powers of the elements, along a new last dim"),
 
     # --- elements ---
     Composite("addcmul", ("x", "a", "b"), ("value",), "x + value*a*b", ("addcmul(v, a, a, value=0.3)",), defaults={"value": 1}, adds=True, torch=lambda m, x, a, b, value=1: m.addcmul(x, a, b, value=value), summary="x + value*a*b"),

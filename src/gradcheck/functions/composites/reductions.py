@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from fractions import Fraction
 from math import prod
 from typing import Any
 
@@ -104,12 +105,20 @@ def _with_mean(name: str, spread: Callable[..., str]) -> Callable[..., str]:
     """Return the definition of a function of two results, the second of which is the mean."""
 
     def definition(
-        x: Shape, dim: Param = None, correction: Param = None, keepdim: Param = False, unbiased: Param = None, result: Param = 0
+        x: Shape,
+        dim: Param = None,
+        correction: Param = None,
+        keepdim: Param = False,
+        unbiased: Param = None,
+        result: Param = 0,
     ) -> str:
         correction = _corrected(correction, unbiased)
         spread(x, dim, correction, keepdim)
-        call = f"mean(x{_over(x, dim, keepdim)})" if result else f"{name}(x, correction={correction}{_over(x, dim, keepdim)})"
-        return call
+        return (
+            f"mean(x{_over(x, dim, keepdim)})"
+            if result
+            else f"{name}(x, correction={correction}{_over(x, dim, keepdim)})"
+        )
 
     return definition
 
@@ -217,26 +226,33 @@ def _matrix_norm(x: Shape, ord: Param = "fro", dim: Param = (-2, -1), keepdim: P
 # --- distances --------------------------------------------------------------------------------------
 
 
-def _distance(x: Shape, y: Shape, p: Param = 2) -> str:
+def _distance(_x: Shape, _y: Shape, p: Param = 2) -> str:
     _norm((), p)
     return f"norm(x - y, p={p})"
 
 
 FEW_ROWS = 25
 """Rows up to which torch takes differences for euclidean distances; of more it multiplies matrices."""
-MODES = {"use_mm_for_euclid_dist_if_necessary": None, "use_mm_for_euclid_dist": True, "donot_use_mm_for_euclid_dist": False}
+MODES = {
+    "use_mm_for_euclid_dist_if_necessary": None,
+    "use_mm_for_euclid_dist": True,
+    "donot_use_mm_for_euclid_dist": False,
+}
 
 
 def _distances(x1: Shape, x2: Shape, p: Param = 2, compute_mode: Param = "use_mm_for_euclid_dist_if_necessary") -> str:
     if len(x1) < 2 or len(x2) < 2 or x1[-1] != x2[-1]:
         raise ValueError(f"cdist takes rows of one length, not {shape_text(x1)} and {shape_text(x2)}")
     _of_distances(p)
+    assert compute_mode in MODES
     broadcast(x1[:-2], x2[:-2])
     one, two = (*x1[:-1], 1, x1[-1]), (*x2[:-2], 1, *x2[-2:])
     return f"d = reshape(x1, {one}) - reshape(x2, {two})\nnorm(d, p={p}, dim={max(len(one), len(two)) - 1})"
 
 
-def _distances_stored(x1: Shape, x2: Shape, p: Param = 2, compute_mode: Param = "use_mm_for_euclid_dist_if_necessary") -> str:
+def _distances_stored(
+    x1: Shape, x2: Shape, p: Param = 2, compute_mode: Param = "use_mm_for_euclid_dist_if_necessary"
+) -> str:
     """Return cdist as torch has it: many euclidean distances are roots of a product of matrices.
 
     aten/src/ATen/native/Distance.cpp, cdist_impl and _euclidean_dist; FunctionsManual.cpp, _euclidean_dist_backward.
@@ -271,7 +287,7 @@ def _pairs(x: Shape, p: Param = 2) -> str:
 
 
 def _of_distances(p: Param) -> None:
-    if p != "inf" and (isinstance(p, str | bool | tuple) or p is None or p < 0):
+    if p != "inf" and (isinstance(p, bool) or not isinstance(p, int | Fraction) or p < 0):
         raise ValueError("p is a number from 0, or inf")
 
 
@@ -442,12 +458,12 @@ ROWS: tuple[Composite, ...] = (
     Composite("corrcoef", ("x",), (), _correlation, ("corrcoef(b)",), adds=True, summary="the correlations of the rows"),
     Composite("nansum", ("x",), ("dim", "keepdim"), lambda x, dim=None, keepdim=False: f"sum(x{_over(x, dim, keepdim)})", ("nansum(a)", "nansum(c, dim=(0, 2), keepdim=True)"), adds=True, torch=_torch_over("nansum"), summary="the sum of the elements that are numbers"),
     Composite("nanmean", ("x",), ("dim", "keepdim"), _mean, ("nanmean(a)", "nanmean(a, dim=0)"), adds=True, torch=_torch_over("nanmean"), summary="the mean of the elements that are numbers"),
-    Composite("linalg.vector_norm", ("x",), ("ord", "dim", "keepdim"), _as_norm, ("linalg.vector_norm(a, ord=3)",), torch=lambda m, x, ord=2, dim=None, keepdim=False: m.linalg.vector_norm(x, ord, dim=dim, keepdim=keepdim), summary="the vector norm of an order"),
-    Composite("linalg.matrix_norm", ("x",), ("ord", "dim", "keepdim"), _matrix_norm, ("linalg.matrix_norm(a)", "linalg.matrix_norm(c, ord=1, dim=(0, 2), keepdim=True)"), words={"ord": ("fro", "nuc", 1)}, torch=lambda m, x, ord="fro", dim=(-2, -1), keepdim=False: m.linalg.matrix_norm(x, ord, dim=dim, keepdim=keepdim), summary="the matrix norm of an order"),
-    Composite("linalg.norm", ("x",), ("ord", "dim", "keepdim"), _any_norm, ("linalg.norm(a)", "linalg.norm(a, ord=inf)", "linalg.norm(a, 3, dim=1)"), words={"ord": ("fro", "nuc", 1)}, torch=lambda m, x, ord=None, dim=None, keepdim=False: m.linalg.norm(x, ord, dim=dim, keepdim=keepdim), summary="the norm of vectors, and of matrices where an order is given"),
+    Composite("linalg.vector_norm", ("x",), ("ord", "dim", "keepdim"), _as_norm, ("linalg.vector_norm(a, ord=3)",), torch=lambda m, x, **params: m.linalg.vector_norm(x, **params), summary="the vector norm of an order"),
+    Composite("linalg.matrix_norm", ("x",), ("ord", "dim", "keepdim"), _matrix_norm, ("linalg.matrix_norm(a)", "linalg.matrix_norm(c, ord=1, dim=(1, 2), keepdim=True)"), words={"ord": ("fro", "nuc", 1)}, torch=lambda m, x, **params: m.linalg.matrix_norm(x, **params), summary="the matrix norm of an order"),
+    Composite("linalg.norm", ("x",), ("ord", "dim", "keepdim"), _any_norm, ("linalg.norm(a)", "linalg.norm(a, ord=inf)", "linalg.norm(a, 3, dim=1)"), words={"ord": ("fro", "nuc", 1)}, torch=lambda m, x, **params: m.linalg.norm(x, **params), summary="the norm of vectors, and of matrices where an order is given"),
     Composite("dist", ("x", "y"), ("p",), _distance, ("dist(a, v)", "dist(a, v, p=3)"), summary="the norm of a difference"),
-    Composite("cdist", ("x1", "x2"), ("p", "compute_mode"), _distances, ("cdist(a, b.T)", "cdist(a, b.T, p=1.5)", "cdist(a, b.T, compute_mode='use_mm_for_euclid_dist')"), words={"compute_mode": tuple(MODES)}, wide=True, as_torch=_distances_stored, torch=lambda m, x1, x2, p=2.0, compute_mode="use_mm_for_euclid_dist_if_necessary": m.cdist(x1, x2, float(p), compute_mode), summary="the distances of the rows of two matrices"),
-    Composite("pdist", ("x",), ("p",), _pairs, ("pdist(a)", "pdist(b, p=3)"), wide=True, torch=lambda m, x, p=2: m.pdist(x, float(p)), summary="the distances of all pairs of rows"),
+    Composite("cdist", ("x1", "x2"), ("p", "compute_mode"), _distances, ("cdist(a, b.T)", "cdist(a, b.T, p=4)"), words={"compute_mode": tuple(MODES)}, wide=True, as_torch=_distances_stored, torch=lambda m, x1, x2, p=2.0, compute_mode="use_mm_for_euclid_dist_if_necessary": m.cdist(x1, x2, float(p), compute_mode), summary="the distances of the rows of two matrices"),
+    Composite("pdist", ("x",), ("p",), _pairs, ("pdist(a)", "pdist(b, p=4)"), wide=True, torch=lambda m, x, p=2: m.pdist(x, float(p)), summary="the distances of all pairs of rows"),
     Composite("prod", ("x",), ("dim", "keepdim"), tree("{}*{}"), ("prod(a)", "prod(a, dim=1)", "prod(v, dim=0, keepdim=True)"), stored=True, as_torch=_prod_stored, torch=_torch_prod, summary="the product of the elements"),
     Composite("amax", ("x",), ("dim", "keepdim"), tree("maximum({}, {})"), ("amax(a)", "amax(a, dim=1)", "amax(c, dim=(0, 2), keepdim=True)"), as_torch=extreme_stored("maximum({}, {})"), torch=_torch_extreme("amax"), summary="the greatest element"),
     Composite("amin", ("x",), ("dim", "keepdim"), tree("minimum({}, {})"), ("amin(a)", "amin(a, dim=0)"), as_torch=extreme_stored("minimum({}, {})"), torch=_torch_extreme("amin"), summary="the least element"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from math import prod
 
 from gradcheck.functions.params import arguments, axes, axis, broadcast, shape_text
@@ -21,7 +22,7 @@ def _at(name: str, dim: int, place: str) -> str:
 def _running(first: str, step: str) -> Callable[..., str]:
     """Return the definition that makes one result after the other, of the one before and of the next element."""
 
-    def definition(x: Shape, dim: Param, result: Param = 0) -> str:
+    def definition(x: Shape, dim: Param, **_result: Param) -> str:
         at = axis(dim, len(x))
         if not x:
             return first.format("x")
@@ -91,7 +92,9 @@ def _diff(x: Shape, prepend: Shape, append: Shape, n: Param = 1, dim: Param = -1
     parts = [(name, shape) for name, shape in around if shape or name == "x"]
     for name, shape in parts:
         if len(shape) != len(x):
-            raise ValueError(f"{name} is {shape_text(shape)}, and has other dimensions than x, which is {shape_text(x)}")
+            raise ValueError(
+                f"{name} is {shape_text(shape)}, and has other dimensions than x, which is {shape_text(x)}"
+            )
     size = sum(shape[at] for _, shape in parts)
     if not n:  # torch gives x itself back then
         return "x"
@@ -115,9 +118,9 @@ def _gradient(x: Shape, spacing: Param = 1, dim: Param = None, edge_order: Param
         raise ValueError(f"there are {len(over)} gradients, one for each dim, and no number {result}")
     at, step = over[result], steps[result]
     if min(x[one] for one in over) <= int(str(edge_order)):
-        raise ValueError(f"gradient needs at least {edge_order + 1} elements along each dim")  # type: ignore[operator]
+        raise ValueError(f"gradient needs at least {edge_order + 1} elements along each dim")
     # aten/src/ATen/native/ReduceOps.cpp, gradient_helper_float
-    part = lambda place: _at("x", at, place)  # noqa: E731
+    part = partial(_at, "x", at)
     if edge_order == 1:
         first, last = f"({part('1:2')} - {part('0:1')})", f"({part('-1:')} - {part('-2:-1')})"
     else:

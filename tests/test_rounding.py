@@ -99,7 +99,7 @@ def test_torchs_value_and_gradient_lie_in_the_enclosure(row: Row, fmt: Format) -
     for program, plain in sampled(row):
         point = rounded(plain, fmt)
         if getattr(row, "wide", False) and fmt.name in HALF:
-            with pytest.raises(LaneProblem, match="not implemented for"):
+            with pytest.raises(LaneProblem, match="torch could not run"):
                 autograd.backward(program, point, program.tracked, dtype=fmt.name)
             continue
         torch = autograd.backward(program, point, program.tracked, dtype=fmt.name)

@@ -24,9 +24,9 @@ ALIASES = {
     "ln": "log", "Abs": "abs", "absolute": "abs", "fabs": "abs", "arcsin": "asin", "arccos": "acos", "arctan": "atan",
     "arctan2": "atan2", "arcsinh": "asinh", "arccosh": "acosh", "arctanh": "atanh", "negative": "neg", "sgn": "sign",
     "power": "pow", "multiply": "mul", "subtract": "sub", "divide": "div", "true_divide": "div", "clip": "clamp",
-    "concat": "cat", "concatenate": "cat", "mm": "matmul", "mv": "matmul", "bmm": "matmul", "swapaxes": "transpose",
+    "concat": "cat", "concatenate": "cat", "swapaxes": "transpose",
     "swapdims": "transpose", "view": "reshape", "broadcast_to": "expand", "expit": "sigmoid", "fix": "trunc",
-    "vector_norm": "norm", "swish": "silu", "ger": "outer", "inner": "dot", "greater": "gt", "less": "lt",
+    "vector_norm": "norm", "swish": "silu", "ger": "outer", "multi_dot": "linalg.multi_dot", "matrix_power": "linalg.matrix_power", "vecdot": "linalg.vecdot", "greater": "gt", "less": "lt",
 }  # fmt: skip
 """Other names for a row: NumPy's, SymPy's and torch's own synonyms."""
 

@@ -32,7 +32,7 @@ ON_TENSORS = {
 """The rows that work on tensors as a whole."""
 SAMPLES = [text for row in ON_TENSORS.values() for text in row.samples]
 IN_FORM = [text for name, row in ON_TENSORS.items() if name in FORMS for text in row.samples]
-SHAPES = {"s": (), "v": (3,), "u": (2,), "a": (2, 3), "b": (3, 2), "c": (2, 2, 3)}
+SHAPES = {"s": (), "v": (3,), "u": (2,), "a": (2, 3), "b": (3, 4), "c": (2, 2, 3)}
 
 
 def point(text: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -134,6 +135,19 @@ def matmul_depth(a: Shape, _b: Shape) -> Depth:
 
 
 def scatter_depth(_x: Shape, key: Param, **_params: Param) -> Depth:
-    """Return how often an index may repeat: index_put_ adds one after the other, in the format itself."""
+    """Return how often an index repeats: index_put_ adds one after the other, in the format itself.
+
+    Indices counted from the end may be the same as others.
+
+    >>> scatter_depth((4,), ((0, 2, 2, 1),)), scatter_depth((2,), ((2, -1),))
+    (Depth(added=1, stored=0), Depth(added=1, stored=0))
+    """
     items = key if isinstance(key, tuple) else (key,)
-    return Depth(max((len(item) for item in items if isinstance(item, tuple)), default=1) - 1, 0)
+    lists = [[one for one in item if isinstance(one, int)] for item in items if isinstance(item, tuple)]
+    return Depth(max(map(_repeats, lists), default=1) - 1, 0)
+
+
+def _repeats(indices: Sequence[int]) -> int:
+    """Return how many of some indices may be one and the same place."""
+    counted = Counter(indices)
+    return sum(max((n for one, n in counted.items() if (one < 0) is back), default=0) for back in (False, True))

@@ -53,7 +53,7 @@ def page(name: str, room: int = NARROW) -> Iterator[str]:
       example                gradcheck "relu(x)" --at x=0.2
     """
     found = told(name)
-    yield signature(name)
+    yield from textwrap.wrap(signature(name), room, subsequent_indent="  ", break_on_hyphens=False)
     yield ""
     width = max(map(len, found))
     for word, text in found.items():

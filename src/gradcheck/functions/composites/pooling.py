@@ -88,7 +88,8 @@ def _adaptive(axes: int, x: Shape, output_size: Param, name: str) -> tuple[Shape
     return flat, places, (*x[:-axes], *made)
 
 
-def _adaptive_avg_pool(axes: int, x: Shape, output_size: Param) -> str:
+def adaptive_avg_pool(axes: int, x: Shape, output_size: Param) -> str:
+    """Return the averages of so many windows along each axis, which may overlap."""
     flat, reads, made = _adaptive(axes, x, output_size, f"adaptive_avg_pool{axes}d")
     return _averages(flat, reads, [len(one) for one in reads], made)
 
@@ -178,7 +179,7 @@ def _averaging(axes: int) -> tuple[Composite, ...]:
         Composite(f"avg_pool{axes}d", ("x",), (*plain, "divisor_override")[: 5 + (axes > 1)], partial(_avg_pool, axes),
                   (f"avg_pool{axes}d({one}, 2, 1)", f"avg_pool{axes}d({other}, 2, padding=1, ceil_mode=True, count_include_pad=False)"),
                   adds=True, fused="s out", torch=_run(f"avg_pool{axes}d"), summary=f"the averages of windows over {_axes(axes)}"),
-        Composite(f"adaptive_avg_pool{axes}d", ("x",), ("output_size",), partial(_adaptive_avg_pool, axes),
+        Composite(f"adaptive_avg_pool{axes}d", ("x",), ("output_size",), partial(adaptive_avg_pool, axes),
                   (f"adaptive_avg_pool{axes}d({third}, 2)",), adds=True, fused="s out", torch=_run(f"adaptive_avg_pool{axes}d"), summary=f"the averages of so many windows along {_axes(axes)}"),
     )  # fmt: skip
 

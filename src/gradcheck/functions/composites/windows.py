@@ -173,16 +173,15 @@ def added(name: str, shape: Shape, terms: Sequence[Sequence[int]], stored: bool)
 
 
 def in_turn(numbers: Sequence[Fraction | int]) -> str:
-    """Return a vector of plain numbers, of which few differ.
+    """Return a vector of plain numbers: of few that differ, or of parts of a whole.
 
-    >>> in_turn([4, 2, 2])
-    'cat([expand(4, (1,)), expand(2, (1,))], dim=0)[[0, 1, 1]]'
+    >>> in_turn([4, 2, 2]), in_turn([1, 1])
+    ('cat([expand(4, (1,)), expand(2, (1,))], dim=0)[[0, 1, 1]]', 'expand(1, (2,))')
     """
     distinct = list(dict.fromkeys(numbers))
     if len(distinct) == 1:
         return f"expand({distinct[0]}, ({len(numbers)},))"
-    if len(distinct) == len(numbers):
-        return f"cat([{', '.join(f'expand({one}, (1,))' for one in numbers)}], dim=0)"
     parts = ", ".join(f"expand({one}, (1,))" for one in distinct)
     places = {one: k for k, one in enumerate(distinct)}
-    return f"cat([{parts}], dim=0)[{[places[one] for one in numbers]}]"
+    key = [places[one] for one in numbers]
+    return f"cat([{parts}], dim=0)" + ("" if key == [*range(len(key))] else f"[{key}]")

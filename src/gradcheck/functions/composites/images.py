@@ -10,7 +10,7 @@ from math import floor, prod
 from typing import Any
 
 from gradcheck.functions.composites.pooling import adaptive_avg_pool
-from gradcheck.functions.composites.windows import each, flat, image, in_turn, pick
+from gradcheck.functions.composites.windows import each, flat, in_turn, pick
 from gradcheck.functions.params import shape_text
 from gradcheck.functions.rows import Composite
 from gradcheck.program import Param, Shape
@@ -195,10 +195,10 @@ def _resampled(axes: Sequence[_Axis], x: Shape) -> str:
 
 
 def _resampled_stored(axes: Sequence[_Axis], x: Shape) -> str:
-    """Return an image resampled as torch has it: the sources are computed in floats, and so are the weights.
+    """Return an image resampled as torch has it: the sources are computed in floats, and so are the weights, which are stored.
 
-    aten/src/ATen/native/cpu/UpSampleKernel.cpp: in float32 for the half types, as are the sums; UpSampleMoreKernel.cpp
-    adds up the gradient in the same way. A source that is off by a rounding may lie between two other elements.
+    aten/src/ATen/native/cpu/UpSampleKernel.cpp: in float32 for the half types, but for what is stored;
+    UpSampleMoreKernel.cpp adds the gradient up in the format. A source that is off by a rounding may lie between two other elements.
     """
     n, rank = prod(x[: -len(axes)]), 2 * len(axes)
     lines, reads, weights = [f"z = reshape(x, {(n, prod(axis.size for axis in axes))})"], [], []
@@ -213,7 +213,8 @@ def _resampled_stored(axes: Sequence[_Axis], x: Shape) -> str:
             f"s_{k} = {source if axis.cubic else f'maximum({source}, 0)'}",
             f"c_{k} = reshape({in_turn([at for centers in near for at in centers])}, {(len(near), axis.made)})",
             f"d_{k} = abs(s_{k} - c_{k})",
-            f"w_{k} = {CUBIC.format(k=k) if axis.cubic else f'relu(1 - d_{k})'}",
+            f"e_{k} = {CUBIC.format(k=k) if axis.cubic else f'relu(1 - d_{k})'}",
+            f"w_{k} = e_{k}*1",
         ]
         reads.append([place for centers in near for place in axis.read(centers)])
         shape = tuple(
@@ -344,6 +345,7 @@ def _grid_sample(
 
     Places go from -1 to 1, as in affine_grid (aten/src/ATen/native/GridSampler.h).
     """
+    assert mode == "bilinear"
     if len(x) != 4 or len(grid) != 4 or grid[3] != 2 or grid[0] != x[0]:
         raise ValueError(
             f"grid_sample takes a batch of images with channels, and a grid of places of 2 numbers for each; these are {shape_text(x)} and {shape_text(grid)}"
@@ -367,7 +369,7 @@ def _run(name: str) -> Any:
     return lambda m, *args, **params: getattr(m.nn.functional, name)(*args, **params)
 
 
-WITH_WEIGHTS = " ".join(f"{name}_{k}" for name in "irscdw" for k in range(3)) + " p t s out"
+WITH_WEIGHTS = " ".join(f"{name}_{k}" for name in "irscde" for k in range(3)) + " p t s out"
 """The lines that torch's kernels compute in float32 for the half types."""
 ONE, TWO, THREE = "reshape(b, (1, 3, 4))", "reshape(b, (1, 1, 3, 4))", "reshape(b, (1, 1, 2, 2, 3))"
 
@@ -380,12 +382,12 @@ ROWS: tuple[Composite, ...] = (
     Composite("pixel_unshuffle", ("x",), ("downscale_factor",), _pixel_unshuffle, ("pixel_unshuffle(reshape(b, (1, 2, 6)), 2)",), summary="an image moved into channels"),
     Composite("channel_shuffle", ("x",), ("groups",), _channel_shuffle, ("channel_shuffle(reshape(b, (1, 4, 3)), 2)",), summary="channels of groups in turn"),
     Composite("interpolate", ("x",), ("size", "scale_factor", "mode", "align_corners", "recompute_scale_factor"), partial(_interpolate, False),
-              (f"interpolate({ONE}, 7)", f"interpolate({ONE}, scale_factor=1.6, mode='linear')", f"interpolate({TWO}, (5, 3), mode='bilinear', align_corners=True)",
+              (f"interpolate({ONE}, 7)", f"interpolate({ONE}, scale_factor=1.5, mode='linear')", f"interpolate({TWO}, (5, 3), mode='bilinear', align_corners=True)",
                f"interpolate({TWO}, (4, 5), mode='bicubic')", f"interpolate({THREE}, (3, 2, 4), mode='trilinear')", f"interpolate({TWO}, (2, 3), mode='area')", f"interpolate({TWO}, (2, 6), mode='nearest-exact')"),
-              words={"mode": MODES}, adds=True, as_torch=partial(_interpolate, True), fused=WITH_WEIGHTS, pulled="p t out", torch=_run("interpolate"), summary="an image in another size"),
+              words={"mode": MODES}, adds=True, as_torch=partial(_interpolate, True), fused=WITH_WEIGHTS, torch=_run("interpolate"), summary="an image in another size"),
     Composite("upsample_nearest", ("x",), ("size", "scale_factor"), _upsample_nearest, (f"upsample_nearest({TWO}, scale_factor=2)",), torch=_run("upsample_nearest"), summary="an image in another size, of the nearest pixels"),
     Composite("upsample_bilinear", ("x",), ("size", "scale_factor"), partial(_upsample_bilinear, False), (f"upsample_bilinear({TWO}, (5, 6))",), adds=True,
-              as_torch=partial(_upsample_bilinear, True), fused=WITH_WEIGHTS, pulled="p t out", torch=_run("upsample_bilinear"), summary="an image in another size, of the pixels around, corners aligned"),
+              as_torch=partial(_upsample_bilinear, True), fused=WITH_WEIGHTS, torch=_run("upsample_bilinear"), summary="an image in another size, of the pixels around, corners aligned"),
     Composite("affine_grid", ("theta",), ("size", "align_corners"), partial(_affine_grid, False), ("affine_grid(reshape(a, (1, 2, 3)), (1, 1, 3, 2), align_corners=False)", "affine_grid(reshape(b, (1, 3, 4)), (1, 1, 2, 3, 2), True)"), adds=True,
               as_torch=partial(_affine_grid, True), torch=_run("affine_grid"), summary="where the pixels of an image come from under an affine map"),
     Composite("grid_sample", ("x", "grid"), ("mode", "padding_mode", "align_corners"), _grid_sample, (f"grid_sample({TWO}, reshape(c/4, (1, 2, 3, 2)), align_corners=False)", f"grid_sample({TWO}, reshape(c, (1, 2, 3, 2)), padding_mode='border', align_corners=True)"),

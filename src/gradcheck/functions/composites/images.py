@@ -195,9 +195,10 @@ def _resampled(axes: Sequence[_Axis], x: Shape) -> str:
 
 
 def _resampled_stored(axes: Sequence[_Axis], x: Shape) -> str:
-    """Return an image resampled as torch has it: the sources are computed in floats, and so are the weights, which are stored.
+    """Return an image resampled as torch has it: the sources are computed in floats, and so are the weights.
 
-    aten/src/ATen/native/cpu/UpSampleKernel.cpp: in float32 for the half types, but for what is stored;
+    aten/src/ATen/native/cpu/UpSampleKernel.cpp: in float32 for the half types, but that the weights are stored, and linear ones
+    computed from the first that is;
     UpSampleMoreKernel.cpp adds the gradient up in the format. A source that is off by a rounding may lie between two other elements.
     """
     n, rank = prod(x[: -len(axes)]), 2 * len(axes)
@@ -213,8 +214,7 @@ def _resampled_stored(axes: Sequence[_Axis], x: Shape) -> str:
             f"s_{k} = {source if axis.cubic else f'maximum({source}, 0)'}",
             f"c_{k} = reshape({in_turn([at for centers in near for at in centers])}, {(len(near), axis.made)})",
             f"d_{k} = abs(s_{k} - c_{k})",
-            f"e_{k} = {CUBIC.format(k=k) if axis.cubic else f'relu(1 - d_{k})'}",
-            f"w_{k} = e_{k}*1",
+            *([f"e_{k} = {CUBIC.format(k=k)}", f"w_{k} = e_{k}*1"] if axis.cubic else [f"w_{k} = relu(1 - d_{k})"]),
         ]
         reads.append([place for centers in near for place in axis.read(centers)])
         shape = tuple(

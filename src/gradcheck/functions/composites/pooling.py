@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from functools import partial
+from itertools import product
 from math import prod
 from typing import Any
 
@@ -81,17 +82,36 @@ def _adaptive(axes: int, x: Shape, output_size: Param, name: str) -> tuple[Shape
     made = each(items, axes, "output_size")
     reads: list[list[tuple[int, ...]]] = [[()]]
     for size, count in zip(sizes, made, strict=True):
-        along = [range(k * size // count, -(-(k + 1) * size // count)) for k in range(count)]
-        reads = [[(*place, at) for place in one for at in more] for one in reads for more in along]
+        reads = [[(*place, at) for place in one for at in more] for one in reads for more in _spans(size, count)]
     strides = [prod(sizes[k + 1 :]) for k in range(axes)]
     places = [[sum(a * b for a, b in zip(place, strides, strict=True)) for place in one] for one in reads]
     return flat, places, (*x[:-axes], *made)
+
+
+def _spans(size: int, count: int) -> list[range]:
+    """Return what so many windows read along an axis."""
+    return [range(k * size // count, -(-(k + 1) * size // count)) for k in range(count)]
 
 
 def adaptive_avg_pool(axes: int, x: Shape, output_size: Param) -> str:
     """Return the averages of so many windows along each axis, which may overlap."""
     flat, reads, made = _adaptive(axes, x, output_size, f"adaptive_avg_pool{axes}d")
     return _averages(flat, reads, [len(one) for one in reads], made)
+
+
+def _averages_in_turn(x: Shape, output_size: Param) -> str:
+    """Return averages as torch has them of three axes: added in the format, and divided by one size after the other.
+
+    aten/src/ATen/native/AdaptiveAveragePooling3d.cpp; that of all elements is their mean.
+    """
+    flat, reads, made = _adaptive(3, x, output_size, "adaptive_avg_pool3d")
+    if len(reads) == 1:
+        return adaptive_avg_pool(3, x, output_size)
+    *lines, total = added("z", flat, reads, True).splitlines()
+    spans = [_spans(size, count) for size, count in zip(x[-3:], made[-3:], strict=True)]
+    sizes = zip(*(map(len, one) for one in product(*spans)), strict=True)
+    below = "/".join(in_turn(one) for one in sizes)
+    return "\n".join([f"z = reshape(x, {flat})", *lines, f"reshape(({total})/{below}, {made})"])
 
 
 # --- the greatest ---------------------------------------------------------------------------------
@@ -175,12 +195,14 @@ SAMPLES = (
 def _averaging(axes: int) -> tuple[Composite, ...]:
     one, other, third = SAMPLES[axes - 1]
     plain = ("kernel_size", "stride", "padding", "ceil_mode", "count_include_pad")
+    # of three axes torch adds in the format, and rounds every quotient
+    stored: dict[str, Any] = {"as_torch": _averages_in_turn} if axes == 3 else {"fused": "s out"}
     return (
         Composite(f"avg_pool{axes}d", ("x",), (*plain, "divisor_override")[: 5 + (axes > 1)], partial(_avg_pool, axes),
                   (f"avg_pool{axes}d({one}, 2, 1)", f"avg_pool{axes}d({other}, 2, padding=1, ceil_mode=True, count_include_pad=False)"),
                   adds=True, fused="s out", torch=_run(f"avg_pool{axes}d"), summary=f"the averages of windows over {_axes(axes)}"),
         Composite(f"adaptive_avg_pool{axes}d", ("x",), ("output_size",), partial(adaptive_avg_pool, axes),
-                  (f"adaptive_avg_pool{axes}d({third}, 2)",), adds=True, fused="s out", torch=_run(f"adaptive_avg_pool{axes}d"), summary=f"the averages of so many windows along {_axes(axes)}"),
+                  (f"adaptive_avg_pool{axes}d({third}, 2)",), adds=True, **stored, torch=_run(f"adaptive_avg_pool{axes}d"), summary=f"the averages of so many windows along {_axes(axes)}"),
     )  # fmt: skip
 
 

@@ -157,7 +157,7 @@ def joined(shape: Shape, axes: int) -> Shape:
 def added(name: str, shape: Shape, terms: Sequence[Sequence[int]], stored: bool) -> str:
     """Return the sum for each element of a result of its terms along the last axis of what is called ``name``.
 
-    ``stored`` has one addition after the other, each rounded to the format; the line before it is named ``t``.
+    ``stored`` has one addition after the other, each rounded to the format; the lines before it are named ``t``.
 
     >>> print(added("p", (2, 3), [[0, 1], [2]], False))
     t = reshape(cat([p, expand(0, (2, 1))], dim=1)[:, [0, 2, 1, 3]], (2, 2, 2))
@@ -165,11 +165,15 @@ def added(name: str, shape: Shape, terms: Sequence[Sequence[int]], stored: bool)
     """
     most = max(map(len, terms))
     places = [one[k] if k < len(one) else None for k in range(most) for one in terms]
-    lead, at = shape[:-1], len(shape) - 1
-    line = f"t = reshape({pick(name, shape, places)}, {(*lead, most, len(terms))})\n"
-    if most == 1:
-        return f"{line}t[{':, ' * at}0]"
-    return line + (" + ".join(f"t[{':, ' * at}{k}]" for k in range(most)) if stored else f"sum(t, dim={at})")
+    lead, axis = ":, " * (len(shape) - 1), len(shape) - 1
+    lines = [f"t = reshape({pick(name, shape, places)}, {(*shape[:-1], most, len(terms))})"]
+    if most > 1 and not stored:
+        return "\n".join([*lines, f"sum(t, dim={axis})"])
+    total = f"t[{lead}0]"
+    for k in range(1, most):
+        lines.append(f"t_{k} = {total} + t[{lead}{k}]")
+        total = f"t_{k}"
+    return "\n".join([*lines, total])
 
 
 def in_turn(numbers: Sequence[Fraction | int]) -> str:

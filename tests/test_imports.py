@@ -23,7 +23,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("definitions", "dispatch", "settings"),
     ("arguments", "lower", "pointwise"),
     ("kernels", "exact", "autograd", "compare", "expect", "blame", "rewrites"),
-    ("judgements", "differentiate"),
+    ("code", "judgements", "differentiate"),
     ("display", "gradients"),
     ("notation", "plan", "outcome", "diagnose"),
     ("nested",),

@@ -23,6 +23,14 @@ class Format(StrEnum):
     JSON = "json"
 
 
+class Manual(StrEnum):
+    """The formats of the list of functions."""
+
+    TABLE = "table"
+    JSON = "json"
+    MARKDOWN = "markdown"
+
+
 def _functions(incomplete: str) -> list[str]:
     from gradcheck.functions import known_names
 
@@ -35,11 +43,12 @@ def list_functions(
         str | None,
         typer.Argument(metavar="NAME", help="Only this one, in full.", show_default=False, autocompletion=_functions),
     ] = None,
+    format: Annotated[Manual, typer.Option(help="What to write.")] = Manual.TABLE,  # noqa: A002 - the option's name
 ) -> None:
     """List the functions of the language: how they are called, what they mean, where they are defined."""
     from gradcheck.report.functions import write
 
-    write(name, sys.stdout)
+    write(name, sys.stdout, format)
 
 
 # fmt: off

@@ -142,7 +142,7 @@ class Composite:
     ``as_torch`` whose values one kernel of torch computes without rounding them to the format, in the formats of
     ``accumulation``, and ``pulled`` those whose cotangents it so computes on the way back; the last line is ``out``.
     ``adds`` says that errors grow in it by cancellation, ``bounds`` that its params are bounds, which torch refuses where
-    the dtype cannot hold them.
+    the dtype cannot hold them, ``wide`` that torch has no kernel for the half types on the CPU.
     ``order`` is that of torch's positional arguments where it is not the tensors first.
     ``optional`` gives for each tensor that need not be given the number that stands for it in the definition; torch gets
     None. ``masks`` names the arguments that are conditions, ``fixed`` those that torch differentiates nothing by, and ``indices`` the params that hold whole numbers, which
@@ -168,6 +168,7 @@ class Composite:
     accumulation: Accumulation = FUSED
     adds: bool = False
     bounds: bool = False
+    wide: bool = False
     defaults: dict[str, Param] = field(default_factory=dict)
     order: tuple[str, ...] = ()
     optional: dict[str, int] = field(default_factory=dict)

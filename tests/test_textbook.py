@@ -164,7 +164,7 @@ def test_a_form_gives_torch_s_own_gradient_element_by_element(text: str) -> None
 @pytest.mark.parametrize("text", SAMPLES)
 def test_no_form_shows_what_only_programs_write(text: str) -> None:
     for page in (shown(explained(text)), render(explained(text))):
-        assert not re.search(r"\bct\b|\bkey=|\bshape=|\bscatter\b|\bguard\b|\bmask\b|\bpatch\b", page)
+        assert not re.search(r"\bct\b|\bkey=|\bshape=|\badd_at\b|\b(guard|mask|patch)\(", page)
 
 
 def test_matrices_are_multiplied_as_in_books() -> None:

@@ -70,7 +70,7 @@ def _argument(row: Composite, name: str, value: Any, host: Host) -> Any:
         return host.truth(value)
     if name in row.optional and not host.is_tensor(value) and value == row.optional[name]:
         return None
-    return host.tensor(value)
+    return value if name in row.numbers else host.tensor(value)
 
 
 def keywords(node: Call, host: Host) -> dict[str, Any]:

@@ -282,7 +282,9 @@ class _Lowering:
             part.id for layer in definition.layers for part in postorder(layer.expression) if isinstance(part, Name)
         ]
         env = {
-            name: piece if reads.count(name) < 2 or piece.size <= MAX_INLINE_NODES else self.layer(piece)
+            name: piece
+            if reads.count(name) < 2 or piece.size <= MAX_INLINE_NODES or _is_condition(piece)
+            else self.layer(piece)
             for name, piece in zip(args, pieces, strict=True)
         }
         outside = self.fusing, self.pulling

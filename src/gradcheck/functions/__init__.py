@@ -32,7 +32,7 @@ ALIASES = {
 
 NO_GRAD = "no_grad"
 """Another name of ``detach``: an expression computed inside of ``torch.no_grad()`` has the same value and no graph."""
-HIDDEN = frozenset({"scatter", "index", *(row.name for row in choices.CHOICE_ROWS if row.hidden)})
+HIDDEN = frozenset({"add_at", "index", *(row.name for row in choices.CHOICE_ROWS if row.hidden)})
 """Rows that gradient programs use and nobody types by name."""
 
 PARAM_ALIASES = {"axis": "dim", "keepdims": "keepdim", "ddof": "correction", "ord": "p"}

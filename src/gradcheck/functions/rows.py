@@ -149,6 +149,8 @@ class Composite:
     may be the name of an input. ``words`` gives for each param that is a word the words that it may be; a number among
     them says that numbers are taken as well. A function of several results has ``results``: their names, or one name with a star for
     a list of any length. A definition gets as ``result`` which of them is wanted, counted from 0.
+    ``numbers`` names the arguments that torch takes as plain numbers where they are some.
+    With ``many`` it takes any number of tensors in the place of its one argument.
 
     >>> from gradcheck.functions import lookup
     >>> lookup("silu").definition
@@ -177,6 +179,8 @@ class Composite:
     indices: tuple[str, ...] = ()
     words: Mapping[str, tuple[str | int, ...]] = field(default_factory=dict, hash=False)
     results: tuple[str, ...] = ()
+    many: bool = False
+    numbers: tuple[str, ...] = ()
     torch: Callable[..., Any] | None = None
     summary: str = ""
 

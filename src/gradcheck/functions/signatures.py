@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Sequence
 
 from gradcheck.functions import ALIASES, CONSTANTS, DETACH, HIDDEN, NO_GRAD, TABLE
+from gradcheck.program import LISTED
 
 
 def resolve(name: str, given: int, keywords: bool) -> str | None:
@@ -48,7 +49,7 @@ def required(op: str) -> frozenset[str]:
     >>> sorted(required("softmax")), sorted(required("sum"))
     (['dim', 'x'], ['x'])
     """
-    if op in ("cat", "stack"):
+    if op in LISTED:
         return frozenset({"tensors"})
     args, params = signature(op)
     if op == "clamp":

@@ -134,20 +134,19 @@ def matmul_depth(a: Shape, _b: Shape) -> Depth:
     return Depth(a[-1])
 
 
-def scatter_depth(_x: Shape, key: Param, **_params: Param) -> Depth:
+def add_at_depth(_x: Shape, key: Param, shape: Shape) -> Depth:
     """Return how often an index repeats: index_put_ adds one after the other, in the format itself.
 
-    Indices counted from the end may be the same as others.
-
-    >>> scatter_depth((4,), ((0, 2, 2, 1),)), scatter_depth((2,), ((2, -1),))
-    (Depth(added=1, stored=0), Depth(added=1, stored=0))
+    >>> add_at_depth((4,), ((0, 2, -1, 2),), (3,))
+    Depth(added=2, stored=0)
     """
     items = key if isinstance(key, tuple) else (key,)
-    lists = [[one for one in item if isinstance(one, int)] for item in items if isinstance(item, tuple)]
-    return Depth(max(map(_repeats, lists), default=1) - 1, 0)
-
-
-def _repeats(indices: Sequence[int]) -> int:
-    """Return how many of some indices may be one and the same place."""
-    counted = Counter(indices)
-    return sum(max((n for one, n in counted.items() if (one < 0) is back), default=0) for back in (False, True))
+    lists = [(k, one) for k, one in enumerate(items) if isinstance(one, tuple)]
+    if not lists:
+        return Depth(0, 0)
+    [(k, found)] = lists
+    behind = any(one == "..." for one in items[:k])
+    after = sum(one is not None for one in items[k:])
+    size = shape[-after] if behind else shape[sum(one is not None for one in items[:k])]
+    times = Counter(one % size for one in found if isinstance(one, int))
+    return Depth(max(times.values(), default=1) - 1, 0)

@@ -12,15 +12,17 @@ from typing import TYPE_CHECKING
 
 from gradcheck import functions
 from gradcheck.errors import NameProblem, Span
-from gradcheck.functions import COMPOSITE, PARAM_ALIASES, TABLE, WHERE, Composite
+from gradcheck.functions import COMPOSITE, HIDDEN, PARAM_ALIASES, TABLE, WHERE, Composite
 from gradcheck.functions.signatures import required, resolve, signature
 from gradcheck.parse.params import indices, is_prefix, param, word
-from gradcheck.program import RESULT, Call, Name, Node, Number, Param
+from gradcheck.program import LISTED, RESULT, Call, Name, Node, Number, Param
 
 if TYPE_CHECKING:
     from gradcheck.parse.reader import Reader
 
 
+TRAILING = frozenset({"shape", "dims", "size", "repeats"})
+"""Last params that may be written without brackets: ``x.repeat(2, 3)``."""
 WHOLE = frozenset({"indices"})
 """Results that hold whole numbers."""
 
@@ -31,9 +33,9 @@ def function(reader: Reader, node: ast.Call, depth: int) -> Node:
         return infinity
     name, place, receiver = _callee(reader, node)
     _refuse_other_meanings(reader, name, node)
-    if name == "masked_fill":
-        return _filled(reader, node, receiver, depth + 1)
     op = resolve(name, len(node.args) + (receiver is not None), bool(node.keywords))
+    if reader.hidden and name in HIDDEN:
+        op = name
     if op is None:
         raise _unknown_function(reader, name, place, node)
     given: list[ast.expr] = [*([receiver] if receiver is not None else []), *node.args]
@@ -78,21 +80,9 @@ def result(reader: Reader, node: ast.Call, index: int, results: tuple[str, ...],
 
 def _results(node: ast.Call) -> tuple[str, ...]:
     """Return the names of the results of a call, none where it has one."""
-    name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+    name = _attribute(node.func) if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
     row = COMPOSITE.get(functions.ALIASES.get(name, name))
     return () if row is None else row.results
-
-
-def _filled(reader: Reader, node: ast.Call, receiver: ast.expr | None, depth: int) -> Call:
-    """Return ``masked_fill(x, mask, value)``, which is a choice between the value and x."""
-    given = [*([receiver] if receiver is not None else []), *node.args]
-    bound = dict(zip(("input", "mask", "value"), given, strict=False))
-    for one in node.keywords:
-        bound[{"x": "input"}.get(str(one.arg), str(one.arg))] = one.value
-    if len(given) > 3 or set(bound) != {"input", "mask", "value"}:
-        raise reader.fail("masked_fill takes x, mask and value", node, "write x.masked_fill(mask > 0, -inf)")
-    branches = reader.real(bound["value"], depth), reader.real(bound["input"], depth)
-    return Call(WHERE, (reader.condition(bound["mask"], depth), *branches), (), reader.span(node))
 
 
 def _pasted_infinity(reader: Reader, node: ast.Call) -> Node | None:
@@ -120,6 +110,16 @@ def _refuse_other_meanings(reader: Reader, name: str, node: ast.Call) -> None:
         )
 
 
+def _attribute(node: ast.Attribute) -> str:
+    """Return the name of a function behind a dot: a row may bear a part of torch, as linalg.diagonal does."""
+    if is_prefix(node.value):
+        of = node.value.attr if isinstance(node.value, ast.Attribute) else getattr(node.value, "id", "")
+        of = "functional" if of == "F" else of
+        if f"{of}.{node.attr}" in TABLE:
+            return f"{of}.{node.attr}"
+    return node.attr
+
+
 def _callee(reader: Reader, node: ast.Call) -> tuple[str, Span, ast.expr | None]:
     """Return the function's name, its place, and the tensor in front of a method."""
     if isinstance(node.func, ast.Name):
@@ -127,7 +127,7 @@ def _callee(reader: Reader, node: ast.Call) -> tuple[str, Span, ast.expr | None]
     if isinstance(node.func, ast.Attribute):
         whole = reader.span(node.func)
         place = Span(whole.end - len(node.func.attr), whole.end)
-        return node.func.attr, place, None if is_prefix(node.func.value) else node.func.value
+        return _attribute(node.func), place, None if is_prefix(node.func.value) else node.func.value
     if isinstance(node.func, ast.Constant):
         shown = reader.source[reader.span(node.func).start : reader.span(node.func).end]
         raise reader.fail(f"{shown} is no function", node.func, f"write {shown}*(...) for a product")
@@ -150,8 +150,10 @@ class _Arguments:
         self.place = reader.span(node)
 
     def call(self) -> Node:
-        if self.op in ("cat", "stack"):
+        if self.op in LISTED:
             return self._joined()
+        if self._row and self._row.many:
+            return self._side_by_side()
         if self.op == "clamp":
             return self._clamped()
         args, params = signature(self.op)
@@ -165,7 +167,7 @@ class _Arguments:
         given = self.given
         by_name = {PARAM_ALIASES.get(str(one.arg), str(one.arg)) for one in self.node.keywords} & set(slots)
         slots = [*(one for one in slots if one not in by_name), *by_name] if self._row and self._row.order else slots
-        if params and params[-1] in ("shape", "dims") and len(given) > len(slots):
+        if params and params[-1] in TRAILING and len(given) > len(slots):
             given = [*given[: len(slots) - 1], _as_tuple(given[len(slots) - 1 :])]
         if len(given) > len(slots):
             raise self.reader.fail(
@@ -198,7 +200,7 @@ class _Arguments:
         if one.arg is None:
             raise self.reader.fail("** for unpacking is not part of the language", one.value)
         name = PARAM_ALIASES.get(one.arg, one.arg) if one.arg not in slots else one.arg
-        name = {"input": slots[0], "size": "shape"}.get(name, name)
+        name = {"input": slots[0], "size": "shape", "value": "src"}.get(name, name) if name not in slots else name
         if name not in slots:
             closest = functions.nearest(one.arg, slots)
             hint = f"did you mean `{closest}`?" if closest else f"it takes {', '.join(slots)}"
@@ -237,12 +239,25 @@ class _Arguments:
                 for name in row.order[:last] if name in row.params and name not in found}  # fmt: skip
 
     def _joined(self) -> Node:
-        bound = self._bind(("tensors",), ("dim",))
+        _, params = signature(self.op)
+        bound = self._bind(("tensors",), params)
         tensors = bound["tensors"]
         if not isinstance(tensors, ast.List | ast.Tuple) or not tensors.elts:
             raise self.reader.fail(f"{self.name} joins a list of tensors", tensors, f"write {self.name}([a, b], dim=0)")
         parts = tuple(self.reader.real(one, self.depth) for one in tensors.elts)
-        return Call(self.op, parts, self._params(("dim",), bound), self.place)
+        return Call(self.op, parts, self._params(params, bound), self.place)
+
+    def _side_by_side(self) -> Node:
+        """Return a call on any number of tensors, which torch also takes in a list."""
+        _, params = signature(self.op)
+        given = self.given[0].elts if len(self.given) == 1 and isinstance(self.given[0], ast.List) else self.given
+        if not given:
+            raise self.reader.fail(f"{self.name} needs tensors", self.place, f"write {self.name}(a, b)")
+        bound: dict[str, ast.expr] = {}
+        for one in self.node.keywords:
+            self._keyword(one, list(params), bound)
+        parts = tuple(self.reader.real(one, self.depth) for one in given)
+        return Call(self.op, parts, self._params(params, bound), self.place)
 
     def _clamped(self) -> Node:
         bound = self._bind(("x", "min", "max"), ())

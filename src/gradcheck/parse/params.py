@@ -29,6 +29,8 @@ def indices(reader: Reader, node: ast.expr) -> Param:
             hint = "give them as an input, or write a list"
             raise reader.fail("indices are known before anything is computed", node, hint)
         return Given(node.id)
+    if isinstance(node, ast.Tuple | ast.List):
+        return tuple(indices(reader, one) for one in node.elts)
     return param(reader, node)
 
 

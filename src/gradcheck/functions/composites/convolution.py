@@ -127,7 +127,7 @@ def _transposed(
 
 def _unfold(x: Shape, kernel_size: Param, dilation: Param = 1, padding: Param = 0, stride: Param = 1) -> str:
     """Return what windows read, as columns."""
-    samples, channels, sizes = image(x, 2, "unfold")
+    samples, channels, sizes = image(x, 2, "functional.unfold")
     windows = _windows(sizes, kernel_size, dilation, padding, stride)
     flat = (samples, channels, prod(sizes))
     places = [place for tap in windows.taps() for place in tap]
@@ -186,7 +186,7 @@ ROWS: tuple[Composite, ...] = (
            ("conv_transpose2d(reshape(b, (1, 1, 3, 4)), reshape(a, (1, 1, 2, 3)), v[:1], stride=(1, 2), padding=1)",)),
     *_rows(3, ("conv3d(reshape(c, (1, 1, 2, 2, 3)), reshape(b[0], (1, 1, 1, 2, 2)))",),
            ("conv_transpose3d(reshape(c, (2, 1, 1, 2, 3)), reshape(b[0], (1, 1, 1, 2, 2)))",)),
-    Composite("unfold", ("x",), ("kernel_size", "dilation", "padding", "stride"), _unfold, ("unfold(reshape(b, (1, 1, 3, 4)), (2, 3), padding=1, stride=2)",),
+    Composite("functional.unfold", ("x",), ("kernel_size", "dilation", "padding", "stride"), _unfold, ("functional.unfold(reshape(b, (1, 1, 3, 4)), (2, 3), padding=1, stride=2)",),
               torch=lambda m, x, *args, **params: m.nn.functional.unfold(x, *args, **params), summary="what windows over an image read, a column for each"),
     Composite("fold", ("x",), ("output_size", "kernel_size", "dilation", "padding", "stride"), partial(_fold, False), ("fold(b, (2, 4), (1, 3), padding=(0, 1), dilation=(1, 2))",), as_torch=partial(_fold, True), adds=True,
               torch=lambda m, x, *args, **params: m.nn.functional.fold(x, *args, **params), summary="an image of the sums of columns where their windows overlap"),

@@ -26,7 +26,7 @@ def _pairs(x: Shape, pad: Param) -> list[tuple[int, int]]:
         raise ValueError(f"pad has two whole numbers for each of the last axes of {shape_text(x)}")
     pairs = list(zip(whole[::2], whole[1::2], strict=True))[::-1]
     for size, (before, after) in zip(x[len(x) - len(pairs) :], pairs, strict=True):
-        if size + before + after < 1:
+        if size + min(before, 0) + min(after, 0) < 1:
             raise ValueError(f"nothing is left of an axis of {size} elements with the padding ({before}, {after})")
     return pairs
 
@@ -46,16 +46,16 @@ def _constant_pad(x: Shape, pad: Param, value: Param = 0) -> str:
     return "\n".join([*lines, last])
 
 
-def _reflected(at: int, size: int) -> int:
+def _reflected(at: int, size: int, _kept: range) -> int:
     return -at if at < 0 else 2 * size - 2 - at if at >= size else at
 
 
-FOLLOWS: dict[str, Callable[[int, int], int]] = {
+FOLLOWS: dict[str, Callable[[int, int, range], int]] = {
     "reflect": _reflected,
-    "replicate": lambda at, size: min(max(at, 0), size - 1),
-    "circular": lambda at, size: at % size,
+    "replicate": lambda at, size, _kept: min(max(at, 0), size - 1),
+    "circular": lambda at, _size, kept: kept[(at - kept.start) % len(kept)],
 }
-"""Which element of an axis stands at a place outside of it."""
+"""Which element of an axis stands at a place outside of it; what padding takes away does not come round again."""
 FURTHEST: dict[str, int] = {"reflect": -1, "circular": 0}
 """How much farther than the size of an axis its padding may go."""
 
@@ -79,7 +79,7 @@ def _pad(x: Shape, pad: Param, mode: Param = "constant", value: Param = None) ->
                 f"padding of mode {mode} is at most {size + FURTHEST[mode]} for an axis of {size} elements, and not {max(pair)}"
             )
     along = [
-        [FOLLOWS[mode](at, size) for at in range(-before, size + after)]
+        [FOLLOWS[mode](at, size, range(max(-before, 0), size - max(-after, 0))) for at in range(-before, size + after)]
         for size, (before, after) in zip(sizes, pairs, strict=True)
     ]
     places = [flat(place, sizes) for place in product(*along)]
@@ -322,12 +322,7 @@ def _affine_grid(stored: bool, theta: Shape, size: Param, align_corners: Param =
             made = f"g_{k}" if align_corners else f"g_{k}*{size_k - 1}/{size_k}"
         else:
             outer = Fraction(1) if align_corners else Fraction(size_k - 1, size_k)
-            made = in_turn(
-                [
-                    outer * (2 * Fraction(at, size_k - 1) - 1) if size_k > 1 else -1 * Fraction(bool(align_corners))
-                    for at in range(size_k)
-                ]
-            )
+            made = in_turn([outer * (2 * Fraction(at, size_k - 1) - 1) if size_k > 1 else 0 for at in range(size_k)])
         shape = tuple(one if at == k else 1 for at, one in enumerate(image_sizes))
         lines.append(f"a_{k} = reshape(expand(reshape({made}, {shape}), {image_sizes}), {(count, 1)})")
         columns.append(f"a_{k}")

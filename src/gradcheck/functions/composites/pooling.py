@@ -171,6 +171,8 @@ def _lp_pool(
     """Return the root of the sums of powers."""
     if not isinstance(norm_type, int | Fraction) or isinstance(norm_type, bool) or norm_type <= 0:
         raise ValueError("norm_type is a positive number")
+    if axes == 1 and isinstance(kernel_size, tuple):
+        raise ValueError("kernel_size of lp_pool1d is a whole number")
     flat, sizes = _pooled(axes, x, f"lp_pool{axes}d")
     windows = _windows(axes, sizes, kernel_size, stride, 0, ceil_mode)
     *lines, total = added("z", flat, _reads(windows), False).splitlines()

@@ -79,13 +79,14 @@ class Windows:
         found = []
         for size, kernel, stride, (before, after), dilation in self.axes:
             free = size + before + after - dilation * (kernel - 1) - 1
-            if free < 0:
+            count = (free + (stride - 1) * self.ceil) // stride + 1
+            # aten/src/ATen/native/Pool.h: no window begins behind the image and the padding before it
+            count -= self.ceil and (count - 1) * stride >= size + before
+            if count < 1:
                 raise ValueError(
                     f"a window of {dilation * (kernel - 1) + 1} does not fit into {size + before + after} elements with the padding"
                 )
-            count = (free + (stride - 1) * self.ceil) // stride + 1
-            # aten/src/ATen/native/Pool.h: no window begins behind the image and the padding before it
-            found.append(count - (self.ceil and (count - 1) * stride >= size + before))
+            found.append(count)
         return tuple(found)
 
     def taps(self, counts: Shape | None = None) -> Iterator[list[Place]]:
@@ -163,7 +164,7 @@ def added(name: str, shape: Shape, terms: Sequence[Sequence[int]], stored: bool)
     t = reshape(cat([p, expand(0, (2, 1))], dim=1)[:, [0, 2, 1, 3]], (2, 2, 2))
     sum(t, dim=1)
     """
-    most = max(map(len, terms))
+    most = max(1, *map(len, terms))
     places = [one[k] if k < len(one) else None for k in range(most) for one in terms]
     lead, axis = ":, " * (len(shape) - 1), len(shape) - 1
     lines = [f"t = reshape({pick(name, shape, places)}, {(*shape[:-1], most, len(terms))})"]

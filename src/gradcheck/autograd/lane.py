@@ -61,7 +61,11 @@ class Lane:
         try:
             made = self.call(node, args)
         except TORCH_ERRORS as problem:
-            message = f"torch could not run {node.op}: {first_line(problem)}"
+            said = first_line(problem)
+            forward = said.startswith("Trying to use forward AD")
+            message = (
+                f"torch {'has no derivative in forward mode of' if forward else 'could not run'} {node.op}: {said}"
+            )
             raise LaneProblem(message, source=self.source, span=node.span) from problem
         if self.traced and isinstance(made, torch.Tensor):
             self.steps.append(step(node, args, seen, made, self.still(made)))

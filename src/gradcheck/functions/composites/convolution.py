@@ -180,15 +180,15 @@ def _rows(axes: int, samples: tuple[str, ...], transposed: tuple[str, ...]) -> t
 
 # fmt: off
 ROWS: tuple[Composite, ...] = (
-    *_rows(1, ("conv1d(c, reshape(b[:2], (2, 2, 2)))", "conv1d(a, reshape(b, (4, 1, 3)), b[0], padding=1, groups=2)"),
-           ("conv_transpose1d(c, reshape(b[:2], (2, 2, 2)))", "conv_transpose1d(a, reshape(b, (2, 2, 3)), b[0], stride=2, padding=1, output_padding=1, groups=2)")),
-    *_rows(2, ("conv2d(reshape(b, (1, 1, 3, 4)), reshape(a, (1, 1, 2, 3)), v[:1], stride=(1, 2), padding=1)", "conv2d(reshape(c, (2, 1, 2, 3)), reshape(b[:2], (2, 1, 2, 2)), padding='same', dilation=(1, 2))"),
-           ("conv_transpose2d(reshape(b, (1, 1, 3, 4)), reshape(a, (1, 1, 2, 3)), v[:1], stride=(1, 2), padding=1)",)),
-    *_rows(3, ("conv3d(reshape(c, (1, 1, 2, 2, 3)), reshape(b[0], (1, 1, 1, 2, 2)))",),
-           ("conv_transpose3d(reshape(c, (2, 1, 1, 2, 3)), reshape(b[0], (1, 1, 1, 2, 2)))",)),
-    Composite("functional.unfold", ("x",), ("kernel_size", "dilation", "padding", "stride"), _unfold, ("functional.unfold(reshape(b, (1, 1, 3, 4)), (2, 3), padding=1, stride=2)",),
+    *_rows(1, ("conv1d(reshape(b, (2, 2, -1)), reshape(a, (-1, 2, 1)))", "conv1d(a, reshape(b, (4, 1, 3)), b[0], padding=1, groups=2)"),
+           ("conv_transpose1d(reshape(b, (2, 2, -1)), reshape(a, (2, -1, 1)))", "conv_transpose1d(a, reshape(b, (2, 2, 3)), b[0], stride=2, padding=1, output_padding=1, groups=2)")),
+    *_rows(2, ("conv2d(reshape(b, (1, 1, 2, -1)), reshape(a, (1, 1, 2, -1)), v[:1], stride=(1, 2), padding=1)", "conv2d(reshape(c, (2, 1, 2, 3)), reshape(b[:2], (2, 1, 2, 2)), padding='same', dilation=(1, 2))"),
+           ("conv_transpose2d(reshape(b, (1, 1, 2, -1)), reshape(a, (1, 1, 2, -1)), v[:1], stride=(1, 2), padding=1)",)),
+    *_rows(3, ("conv3d(reshape(b, (1, 1, 2, 2, -1)), reshape(a, (1, 1, 1, 2, -1)), padding=(0, 0, 1))",),
+           ("conv_transpose3d(reshape(b, (2, 1, 1, 2, -1)), reshape(a, (1, 1, 1, 2, -1)))",)),
+    Composite("functional.unfold", ("x",), ("kernel_size", "dilation", "padding", "stride"), _unfold, ("functional.unfold(reshape(b, (1, 1, 2, -1)), (2, 3), padding=1, stride=2)",),
               torch=lambda m, x, *args, **params: m.nn.functional.unfold(x, *args, **params), summary="what windows over an image read, a column for each"),
-    Composite("fold", ("x",), ("output_size", "kernel_size", "dilation", "padding", "stride"), partial(_fold, False), ("fold(b, (2, 4), (1, 3), padding=(0, 1), dilation=(1, 2))",), as_torch=partial(_fold, True), adds=True,
+    Composite("fold", ("x",), ("output_size", "kernel_size", "dilation", "padding", "stride"), partial(_fold, False), ("fold(reshape(b, (2, -1))[:, :2], (1, 3), (1, 2))", "fold(b, (2, 4), (1, 3), padding=(0, 1), dilation=(1, 2))",), as_torch=partial(_fold, True), adds=True,
               torch=lambda m, x, *args, **params: m.nn.functional.fold(x, *args, **params), summary="an image of the sums of columns where their windows overlap"),
 )
 # fmt: on

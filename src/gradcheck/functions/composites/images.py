@@ -366,26 +366,26 @@ def _run(name: str) -> Any:
 
 WITH_WEIGHTS = " ".join(f"{name}_{k}" for name in "irscde" for k in range(3)) + " p t s out"
 """The lines that torch's kernels compute in float32 for the half types."""
-ONE, TWO, THREE = "reshape(b, (1, 3, 4))", "reshape(b, (1, 1, 3, 4))", "reshape(b, (1, 1, 2, 2, 3))"
+ONE, TWO, THREE = "reshape(b, (1, 2, -1))", "reshape(b, (1, 1, 3, 4))", "reshape(b, (1, 1, 2, 2, 3))"
 
 # fmt: off
 ROWS: tuple[Composite, ...] = (
     Composite("pad", ("x",), ("pad", "mode", "value"), _pad, ("pad(a, (1, 2, -1, 1), value=0.5)", f"pad({TWO}, (1, 2, 2, 0), mode='reflect')", f"pad({TWO}, (3, 1, 1, 1), 'replicate')", "pad(c, (2, 1), mode='circular')"),
               words={"mode": ("constant", "reflect", "replicate", "circular")}, torch=_run("pad"), summary="with elements added around, or taken away"),
     Composite("constant_pad_nd", ("x",), ("pad", "value"), _constant_pad, ("constant_pad_nd(a, (1, 0, 0, 2), 3)",), summary="with a number added around"),
-    Composite("pixel_shuffle", ("x",), ("upscale_factor",), _pixel_shuffle, ("pixel_shuffle(reshape(b, (4, 1, 3)), 2)",), summary="channels moved into a larger image"),
-    Composite("pixel_unshuffle", ("x",), ("downscale_factor",), _pixel_unshuffle, ("pixel_unshuffle(reshape(b, (1, 2, 6)), 2)",), summary="an image moved into channels"),
-    Composite("channel_shuffle", ("x",), ("groups",), _channel_shuffle, ("channel_shuffle(reshape(b, (1, 4, 3)), 2)",), summary="channels of groups in turn"),
+    Composite("pixel_shuffle", ("x",), ("upscale_factor",), _pixel_shuffle, ("pixel_shuffle(reshape(b, (4, 1, -1)), 2)",), summary="channels moved into a larger image"),
+    Composite("pixel_unshuffle", ("x",), ("downscale_factor",), _pixel_unshuffle, ("pixel_unshuffle(reshape(b, (1, 2, -1)), 2)",), summary="an image moved into channels"),
+    Composite("channel_shuffle", ("x",), ("groups",), _channel_shuffle, ("channel_shuffle(reshape(b, (1, 4, -1)), 2)",), summary="channels of groups in turn"),
     Composite("interpolate", ("x",), ("size", "scale_factor", "mode", "align_corners", "recompute_scale_factor"), partial(_interpolate, False),
               (f"interpolate({ONE}, 7)", f"interpolate({ONE}, scale_factor=1.5, mode='linear')", f"interpolate({TWO}, (5, 3), mode='bilinear', align_corners=True)",
                f"interpolate({TWO}, (4, 5), mode='bicubic')", f"interpolate({THREE}, (3, 2, 4), mode='trilinear')", f"interpolate({TWO}, (2, 3), mode='area')", f"interpolate({TWO}, (2, 6), mode='nearest-exact')"),
               words={"mode": MODES}, adds=True, as_torch=partial(_interpolate, True), fused=WITH_WEIGHTS, torch=_run("interpolate"), summary="an image in another size"),
-    Composite("upsample_nearest", ("x",), ("size", "scale_factor"), _upsample_nearest, (f"upsample_nearest({TWO}, scale_factor=2)",), torch=_run("upsample_nearest"), summary="an image in another size, of the nearest pixels"),
-    Composite("upsample_bilinear", ("x",), ("size", "scale_factor"), partial(_upsample_bilinear, False), (f"upsample_bilinear({TWO}, (5, 6))",), adds=True,
+    Composite("upsample_nearest", ("x",), ("size", "scale_factor"), _upsample_nearest, ("upsample_nearest(reshape(b, (1, 1, 2, -1)), scale_factor=2)",), torch=_run("upsample_nearest"), summary="an image in another size, of the nearest pixels"),
+    Composite("upsample_bilinear", ("x",), ("size", "scale_factor"), partial(_upsample_bilinear, False), ("upsample_bilinear(reshape(b, (1, 1, 2, -1)), (5, 6))",), adds=True,
               as_torch=partial(_upsample_bilinear, True), fused=WITH_WEIGHTS, torch=_run("upsample_bilinear"), summary="an image in another size, of the pixels around, corners aligned"),
-    Composite("affine_grid", ("theta",), ("size", "align_corners"), partial(_affine_grid, False), ("affine_grid(reshape(a, (1, 2, 3)), (1, 1, 3, 2), align_corners=False)", "affine_grid(reshape(b, (1, 3, 4)), (1, 1, 2, 3, 2), True)"), adds=True,
+    Composite("affine_grid", ("theta",), ("size", "align_corners"), partial(_affine_grid, False), ("affine_grid(expand(a, (1, 2, 3)), (1, 1, 3, 2), align_corners=False)", "affine_grid(reshape(b, (1, 3, 4)), (1, 1, 2, 3, 2), True)"), adds=True,
               as_torch=partial(_affine_grid, True), torch=_run("affine_grid"), summary="where the pixels of an image come from under an affine map"),
-    Composite("grid_sample", ("x", "grid"), ("mode", "padding_mode", "align_corners"), _grid_sample, (f"grid_sample({TWO}, reshape(c/4, (1, 2, 3, 2)), align_corners=False)", f"grid_sample({TWO}, reshape(c, (1, 2, 3, 2)), padding_mode='border', align_corners=True)"),
+    Composite("grid_sample", ("x", "grid"), ("mode", "padding_mode", "align_corners"), _grid_sample, ("grid_sample(reshape(b, (1, 1, 2, -1)), reshape(c/4, (1, 1, -1, 2)), align_corners=False)", f"grid_sample({TWO}, reshape(c, (1, 2, 3, 2)), padding_mode='border', align_corners=True)"),
               words={"mode": ("bilinear",), "padding_mode": ("zeros", "border")}, adds=True, torch=_run("grid_sample"), summary="an image read at places between its pixels"),
 )
 # fmt: on

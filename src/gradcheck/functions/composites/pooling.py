@@ -187,11 +187,13 @@ def _run(name: str) -> Callable[..., Any]:
 
 
 SAMPLES = (
-    ("c", "reshape(a, (1, 2, 3))", "b"),
-    ("reshape(b, (1, 1, 3, 4))", "reshape(b, (1, 3, 4))", "c"),
-    ("reshape(b, (1, 1, 2, 2, 3))", "reshape(b, (1, 1, 2, 3, 2))", "reshape(c, (1, 2, 2, 3))"),
+    ("reshape(b, (1, 1, -1))", "reshape(a, (1, 2, -1))", "reshape(b, (1, -1))"),
+    ("reshape(b, (1, 1, 2, -1))", "reshape(b, (1, 3, 4))", "reshape(b, (1, 2, -1))"),
+    ("reshape(b, (1, 1, 2, 2, -1))", "reshape(b, (1, 1, 2, 3, 2))", "reshape(b, (1, 1, 2, -1))"),
 )
 """Images of one to three axes."""
+KERNELS = ("2", "2", "(1, 2, 1)")
+"""Windows that fit into the first of them."""
 
 
 def _averaging(axes: int) -> tuple[Composite, ...]:
@@ -201,7 +203,7 @@ def _averaging(axes: int) -> tuple[Composite, ...]:
     stored: dict[str, Any] = {"as_torch": _averages_in_turn} if axes == 3 else {"fused": "s out"}
     return (
         Composite(f"avg_pool{axes}d", ("x",), (*plain, "divisor_override")[: 5 + (axes > 1)], partial(_avg_pool, axes),
-                  (f"avg_pool{axes}d({one}, 2, 1)", f"avg_pool{axes}d({other}, 2, padding=1, ceil_mode=True, count_include_pad=False)"),
+                  (f"avg_pool{axes}d({one}, {KERNELS[axes - 1]}, 1)", f"avg_pool{axes}d({other}, 2, padding=1, ceil_mode=True, count_include_pad=False)"),
                   adds=True, fused="s out", wide=axes == 3, torch=_run(f"avg_pool{axes}d"), summary=f"the averages of windows over {_axes(axes)}"),
         Composite(f"adaptive_avg_pool{axes}d", ("x",), ("output_size",), partial(adaptive_avg_pool, axes),
                   (f"adaptive_avg_pool{axes}d({third}, 2)",), adds=True, **stored, torch=_run(f"adaptive_avg_pool{axes}d"), summary=f"the averages of so many windows along {_axes(axes)}"),
@@ -212,7 +214,7 @@ def _maximal(axes: int) -> tuple[Composite, ...]:
     one, other, third = SAMPLES[axes - 1]
     return (
         Composite(f"max_pool{axes}d", ("x",), ("kernel_size", "stride", "padding", "dilation", "ceil_mode"), partial(_max_pool, axes, GREATER),
-                  (f"max_pool{axes}d({one}, 2, 1)", f"max_pool{axes}d({other}, 2, padding=1, ceil_mode=True)"),
+                  (f"max_pool{axes}d({one}, {KERNELS[axes - 1]}, 1)", f"max_pool{axes}d({other}, 2, padding=1, ceil_mode=True)"),
                   as_torch=partial(_max_pool, axes, FIRST), torch=_run(f"max_pool{axes}d"), summary=f"the greatest elements of windows over {_axes(axes)}"),
         Composite(f"adaptive_max_pool{axes}d", ("x",), ("output_size",), partial(_adaptive_max_pool, axes, GREATER), (f"adaptive_max_pool{axes}d({third}, 2)",),
                   as_torch=partial(_adaptive_max_pool, axes, FIRST), torch=_run(f"adaptive_max_pool{axes}d"), summary=f"the greatest elements of so many windows along {_axes(axes)}"),
@@ -222,7 +224,7 @@ def _maximal(axes: int) -> tuple[Composite, ...]:
 def _powers(axes: int) -> Composite:
     return Composite(
         f"lp_pool{axes}d", ("x",), ("norm_type", "kernel_size", "stride", "ceil_mode"), partial(_lp_pool, axes),
-        (f"lp_pool{axes}d({SAMPLES[axes - 1][0]}, 2, 2, stride=1)",), adds=True, wide=axes == 3, torch=_run(f"lp_pool{axes}d"), summary=f"the norms of order norm_type of windows over {_axes(axes)}",
+        (f"lp_pool{axes}d({SAMPLES[axes - 1][0]}, 2, {KERNELS[axes - 1]}, stride=1)",), adds=True, wide=axes == 3, torch=_run(f"lp_pool{axes}d"), summary=f"the norms of order norm_type of windows over {_axes(axes)}",
     )  # fmt: skip
 
 

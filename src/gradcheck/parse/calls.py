@@ -143,6 +143,7 @@ def _attribute(node: ast.Attribute) -> str:
     """Return the name of a function behind a dot: a row may bear a part of torch, as linalg.diagonal does."""
     if is_prefix(node.value):
         of = node.value.attr if isinstance(node.value, ast.Attribute) else getattr(node.value, "id", "")
+        of = "functional" if of == "F" else of
         if f"{of}.{node.attr}" in TABLE:
             return f"{of}.{node.attr}"
     return node.attr

@@ -279,7 +279,7 @@ def _cosine_embedding(a: Shape, b: Shape, target: Shape, margin: Param = 0, redu
     ])  # fmt: skip
 
 
-def _triplet_margin(  # noqa: PLR0913, PLR0917 - as many as torch has
+def _triplet_margin(
     a: Shape, positive: Shape, negative: Shape, margin: Param = 1, p: Param = 2, eps: Param = Fraction(1, 10**6),
     swap: Param = False, reduction: Param = "mean",
 ) -> str:  # fmt: skip
@@ -428,7 +428,7 @@ def _cross_entropy_of_probabilities(
     return "\n".join([*lines, last])
 
 
-def _linear_cross_entropy(  # noqa: PLR0913, PLR0917 - as many as torch has
+def _linear_cross_entropy(
     x: Shape, linear_weight: Shape, linear_bias: Shape, weight: Shape, target: Param, reduction: Param = "mean",
     ignore_index: Param = -100, label_smoothing: Param = 0,
 ) -> str:  # fmt: skip

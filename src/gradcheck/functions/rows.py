@@ -142,7 +142,7 @@ class Composite:
     ``as_torch`` whose values one kernel of torch computes without rounding them to the format, in the formats of
     ``accumulation``, and ``pulled`` those whose cotangents it so computes on the way back; the last line is ``out``.
     ``adds`` says that errors grow in it by cancellation, ``bounds`` that its params are bounds, which torch refuses where
-    the dtype cannot hold them, ``wide`` that torch has no kernel for the half types on the CPU.
+    the dtype cannot hold them.
     ``order`` is that of torch's positional arguments where it is not the tensors first.
     ``optional`` gives for each tensor that need not be given the number that stands for it in the definition; torch gets
     None. ``masks`` names the arguments that are conditions, ``fixed`` those that torch differentiates nothing by, and ``indices`` the params that hold whole numbers, which
@@ -153,7 +153,8 @@ class Composite:
     definition gets as ``result`` which of them is wanted, counted from 0; without the param ``single`` there is one alone.
     ``wrong`` names the steps, ``rev`` or ``fwd``, in which torch's own derivative is off at ordinary points.
     ``numbers`` names the arguments that torch takes as plain numbers where they are some.
-    With ``many`` it takes any number of tensors in the place of its one argument.
+    With ``many`` it takes any number of tensors in the place of its one argument. ``dtypes`` are those that torch's
+    function takes on the CPU, where these are not all.
 
     >>> from gradcheck.functions import lookup
     >>> lookup("silu").definition
@@ -173,7 +174,6 @@ class Composite:
     accumulation: Accumulation = FUSED
     adds: bool = False
     bounds: bool = False
-    wide: bool = False
     defaults: dict[str, Param] = field(default_factory=dict)
     order: tuple[str, ...] = ()
     optional: dict[str, int] = field(default_factory=dict)
@@ -187,6 +187,7 @@ class Composite:
     wrong: tuple[str, ...] = ()
     many: bool = False
     numbers: tuple[str, ...] = ()
+    dtypes: tuple[str, ...] = ()
     torch: Callable[..., Any] | None = None
     summary: str = ""
 

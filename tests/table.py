@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from gradcheck.formats import FORMATS, Format
 from gradcheck.functions import COMPOSITE, ELEMENTWISE, TENSOR, Composite, Elementwise, Tensor
 from gradcheck.functions.rows import Row, Sample
 from gradcheck.lower import lower
@@ -53,11 +54,17 @@ def texts() -> list[Any]:
 
 def program_of(row: Elementwise) -> Program:
     """Return the program that is one call of a row."""
-    return program_of_node(call(row.name, *map(Name, row.args)), row.args)
+    return program_of_node(call(row.name, *map(Name, row.args)), row.args, row.fixed)
 
 
-def program_of_node(node: Node, inputs: tuple[str, ...]) -> Program:
-    return Program(inputs, (Layer("out", node),), ("out",))
+def program_of_node(node: Node, inputs: tuple[str, ...], fixed: tuple[str, ...] = ()) -> Program:
+    return Program(inputs, (Layer("out", node),), ("out",), fixed=fixed)
+
+
+def formats_of(row: Row) -> list[Format]:
+    """Return the formats that torch has a kernel for."""
+    halves = not isinstance(row, Tensor) and not row.half_types
+    return [fmt for name, fmt in FORMATS.items() if not halves or name in ("float64", "float32")]
 
 
 def point_of(row: Elementwise, sample: Sample) -> Point:

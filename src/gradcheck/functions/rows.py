@@ -34,12 +34,13 @@ class Elementwise:
     roundoffs (half ULPs); 1 says that it is rounded correctly. In the half types it counts in float32, where their
     kernels compute, and ``halves`` counts the roundings to the half type itself. ``coarse`` is an absolute error that
     comes on top of it in the half types and within fused kernels, and ``forward`` a formula for the value, where no
-    relative error is small because torch subtracts on the way.
+    relative error is small because torch subtracts on the way. Where that is inside of one kernel, ``absolute`` is the
+    error that comes on top, in unit roundoffs of 1. Without ``half_types`` torch has no kernel for them, forward or back.
     ``smooth`` says where it is smooth whose corner neither domain nor kinks tell. With equal arguments it is one and the
     same number, or one of them, where ``equals`` is "constant" or "either". ``compares`` names the pairs of arguments
     whose order decides. ``safe`` is an argument with a value and a slope, and ``grows`` says that it overflows from
     arguments of ordinary size. The arguments behind the first are ``bounds`` where torch takes these as plain numbers
-    alone. ``adds`` says that errors grow in it by cancellation, and ``of_number`` how torch computes it where the first
+    alone; by those that are ``fixed`` torch does not differentiate, and their partial is empty. ``adds`` says that errors grow in it by cancellation, and ``of_number`` how torch computes it where the first
     argument alone is a plain number.
     ``oracle`` is an independent mpmath function, used by the tests alone.
 
@@ -65,6 +66,8 @@ class Elementwise:
     halves: float = 1.0
     fused: bool = False
     coarse: float = 0.0
+    absolute: float = 0.0
+    half_types: bool = True
     forward: str | None = None
     domain: str | Callable[[Call], str | None] | None = None
     kinks: str | None = None
@@ -76,6 +79,7 @@ class Elementwise:
     safe: int = 1
     grows: bool = False
     bounds: bool = False
+    fixed: tuple[str, ...] = ()
     adds: bool = False
     of_number: str | None = None
     spares: tuple[str, ...] = ()
@@ -147,7 +151,8 @@ class Composite:
     ``optional`` gives for each tensor that need not be given the number that stands for it in the definition; torch gets
     None. ``masks`` names the arguments that are conditions, ``fixed`` those that torch differentiates nothing by, and ``indices`` the params that hold whole numbers, which
     may be the name of an input. A function of several results has ``results``: their names, or one name with a star for
-    a list of any length. A definition gets as ``result`` which of them is wanted, counted from 0.
+    a list of any length. A definition gets as ``result`` which of them is wanted, counted from 0. Without ``half_types``
+    torch has no kernel for them.
 
     >>> from gradcheck.functions import lookup
     >>> lookup("silu").definition
@@ -174,6 +179,7 @@ class Composite:
     fixed: tuple[str, ...] = ()
     indices: tuple[str, ...] = ()
     results: tuple[str, ...] = ()
+    half_types: bool = True
     torch: Callable[..., Any] | None = None
     summary: str = ""
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from gradcheck import exact
 from gradcheck.formats import FORMATS, Format
 from gradcheck.functions import COMPOSITE, ELEMENTWISE, TENSOR, Composite, Elementwise, Tensor
 from gradcheck.functions.rows import Row, Sample
@@ -65,6 +66,16 @@ def formats_of(row: Row) -> list[Format]:
     """Return the formats that torch has a kernel for."""
     halves = not isinstance(row, Tensor) and not row.half_types
     return [fmt for name, fmt in FORMATS.items() if not halves or name in ("float64", "float32")]
+
+
+def faults_of(row: Elementwise, point: Point) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Return at which points torch's gradient is known to be wrong."""
+    [*arrays] = point.values()
+    if row.faults is None:
+        return np.zeros(arrays[0].shape, dtype=bool)
+    text = f"where({row.faults}, 1, 0)"
+    found = exact.enclose(lower(parse(text), shapes(point)), point)["out"]
+    return np.array([bool(one == 1) for one in found])
 
 
 def point_of(row: Elementwise, sample: Sample) -> Point:

@@ -160,6 +160,9 @@ class _Loss:
 
     def formula(self, row: Elementwise, formula: str, args: list[Array]) -> Any:
         """Return what a row's formula loses; where the row itself stands in it, that is the kernel's own part."""
+        if row.one_kernel and self.inside is not None:
+            made = as_array(self.inside.formula(row, formula, args))
+            return over_arrays(lambda one: self.stored(row.name, one, 1), 1)(made)
         before, self.within = self.within, row.name
         try:
             return self.evaluate(expression(formula), dict(zip(row.args, args, strict=True)))

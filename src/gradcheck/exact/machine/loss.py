@@ -87,6 +87,10 @@ class Loss:
 
     def formula(self, row: Elementwise, formula: str, args: list[Value]) -> Value:
         """Return what a row's formula loses; where the row itself stands in it, that is the kernel's own part."""
+        if row.one_kernel and self.of.inside is not None:
+            inside = Loss(self.of.inside.fmt, None, self.overflow, surely=self.surely)
+            made = inside.formula(row, formula, args)
+            return made if not isinstance(made, Stored) else self.stored(row.name, made.ball, 1)
         before, self.within = self.within, row.name
         try:
             return self.evaluate(expression(formula), dict(zip(row.args, args, strict=True)))

@@ -39,7 +39,7 @@ ROWS: tuple[Composite, ...] = (
     # Where x is 0 these are 0 by definition, whatever y is; torch's documentation of special.xlogy and special.entr.
     Composite("xlogy", ("x", "y"), (), "where(x == 0, 0, x*log(y))", ("xlogy(v, exp(v))",), summary="x*log(y), and 0 where x is 0"),
     Composite("xlog1py", ("x", "y"), (), "where(x == 0, 0, x*log1p(y))", ("xlog1py(v, exp(v) - 0.9)",), torch=lambda m, x, y: m.special.xlog1py(x, y), summary="x*log(1 + y), and 0 where x is 0"),
-    Composite("entr", ("x",), (), "where(x == 0, 0, -x*log(x))", ("entr(exp(v))",), torch=lambda m, x: m.special.entr(x), summary="-x*log(x), and 0 at 0"),
+    Composite("entr", ("x",), (), "where(x == 0, 0, -x*log(x))", ("entr(exp(v))",), torch=lambda m, x: m.special.entr(x), summary="x times the negative of its logarithm, and 0 at 0"),
     Composite("logaddexp2", ("x", "y"), (), "maximum(x, y) + log2(1 + exp2(-abs(x - y)))", ("logaddexp2(v, flip(v, (0,)) + 0.2)",), as_torch=_LOG_ADD_EXP2, summary="log2(2**x + 2**y)"),
     Composite("logit", ("x",), ("eps",), _logit, ("logit(sigmoid(v))", "logit(sigmoid(a), 0.3)"), summary="log(x/(1 - x)), with x kept eps away from 0 and 1"),
     Composite("ndtr", ("x",), (), "erfc(-x/sqrt(2))/2", ("ndtr(v)",), as_torch="(1 + erf(x/1.4142135623730951))*0.5", torch=lambda m, x: m.special.ndtr(x), summary="the normal distribution function"),

@@ -255,7 +255,8 @@ class _Arguments:
         masks = ("condition",) if self.op == WHERE else self._row.masks if self._row else ()
         wants_condition = name in masks or self.op.startswith("logical")
         made = (self.reader.condition if wants_condition else self.reader.real)(bound[name], self.depth)
-        if self._row and name in self._row.fixed and isinstance(made, Name) and made.id not in self.reader.assigned:
+        fixed = getattr(functions.lookup(self.op), "fixed", ())
+        if name in fixed and isinstance(made, Name) and made.id not in self.reader.assigned:
             self.reader.fixed[made.span] = made.id
         return made
 

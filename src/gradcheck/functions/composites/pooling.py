@@ -204,7 +204,7 @@ def _averaging(axes: int) -> tuple[Composite, ...]:
     return (
         Composite(f"avg_pool{axes}d", ("x",), (*plain, "divisor_override")[: 5 + (axes > 1)], partial(_avg_pool, axes),
                   (f"avg_pool{axes}d({one}, {KERNELS[axes - 1]}, 1)", f"avg_pool{axes}d({other}, 2, padding=1, ceil_mode=True, count_include_pad=False)"),
-                  adds=True, fused="s out", wide=axes == 3, torch=_run(f"avg_pool{axes}d"), summary=f"the averages of windows over {_axes(axes)}"),
+                  adds=True, fused="s out", dtypes=("float64", "float32") if axes == 3 else (), torch=_run(f"avg_pool{axes}d"), summary=f"the averages of windows over {_axes(axes)}"),
         Composite(f"adaptive_avg_pool{axes}d", ("x",), ("output_size",), partial(adaptive_avg_pool, axes),
                   (f"adaptive_avg_pool{axes}d({third}, 2)",), adds=True, **stored, torch=_run(f"adaptive_avg_pool{axes}d"), summary=f"the averages of so many windows along {_axes(axes)}"),
     )  # fmt: skip
@@ -224,7 +224,7 @@ def _maximal(axes: int) -> tuple[Composite, ...]:
 def _powers(axes: int) -> Composite:
     return Composite(
         f"lp_pool{axes}d", ("x",), ("norm_type", "kernel_size", "stride", "ceil_mode"), partial(_lp_pool, axes),
-        (f"lp_pool{axes}d({SAMPLES[axes - 1][0]}, 2, {KERNELS[axes - 1]}, stride=1)",), adds=True, wide=axes == 3, torch=_run(f"lp_pool{axes}d"), summary=f"the norms of order norm_type of windows over {_axes(axes)}",
+        (f"lp_pool{axes}d({SAMPLES[axes - 1][0]}, 2, {KERNELS[axes - 1]}, stride=1)",), adds=True, dtypes=("float64", "float32") if axes == 3 else (), torch=_run(f"lp_pool{axes}d"), summary=f"the norms of order norm_type of windows over {_axes(axes)}",
     )  # fmt: skip
 
 

@@ -42,6 +42,8 @@ class Accumulation:
 
 SUMS = Accumulation(cascade=True)
 FUSED = Accumulation()
+ALONE = Accumulation(())
+"""A kernel that adds one term after the other in the format itself."""
 WELFORD = Accumulation(DOUBLE)
 
 

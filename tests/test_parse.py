@@ -19,6 +19,8 @@ from gradcheck.functions import Composite
 from gradcheck.functions.signatures import required
 from gradcheck.lower import lower
 from gradcheck.parse import parse
+from gradcheck.points import to_value
+from gradcheck.points.held import softened
 from gradcheck.program import Call, Layer, Name, Node, Number, Program, call, postorder
 from gradcheck.source import MAX_LITERAL_LENGTH, MAX_NESTING, MAX_TEXT_LENGTH
 from oracles import assert_close, numbers
@@ -400,7 +402,8 @@ WORDS = [(row, name) for row in functions.COMPOSITE.values() for name in row.wor
 def with_param(row: Composite, name: str, value: str) -> str:
     """Return a call of a row with one param, and with whatever else it demands."""
     further = [one for one in row.params if one in required(row.name) and one != name]
-    return f"{row.name}({', '.join([*row.args, *(f'{one}=1' for one in further), f'{name}={value}'])})"
+    named = [*(f"{one}={one}" for one in row.args[1:]), *(f"{one}=1" for one in further), f"{name}={value}"]
+    return f"{row.name}({', '.join([row.args[0], *named])}){'[0]' if row.results else ''}"
 
 
 @pytest.mark.parametrize(("row", "name"), WORDS, ids=lambda one: getattr(one, "name", one))
@@ -422,6 +425,23 @@ def test_a_word_is_one_that_the_row_has_and_any_other_is_refused_at_its_place(ro
             with pytest.raises(GradcheckError, match=f"{name} is a word") as problem:
                 parse(with_param(row, name, value))
             assert str(problem.value).endswith(hint)
+
+
+@pytest.mark.parametrize("row", [row for row in functions.COMPOSITE.values() if row.soft], ids=lambda row: row.name)
+def test_indices_that_are_computed_or_no_whole_numbers_are_a_tensor(row: Composite) -> None:
+    """What is written, or held by an input, are indices; what an input holds is known at the point alone."""
+    [slot] = row.indices
+
+    def op(target: str, at: str = "1") -> str:
+        text = f"{row.name}(x, {slot}={target})"
+        program = softened(parse(text), {"t": to_value(at, "t"), "x": to_value("1", "x")})
+        [layer] = program.layers
+        assert isinstance(layer.expression, Call)
+        assert structure(parse(str(program))) == structure(program)
+        return layer.expression.op
+
+    assert {op("1"), op("[0, -1]"), op("torch.tensor([[2]])"), op("t"), op("t", "[2,0]")} == {row.name}
+    assert {op("softmax(t, 0)"), op("1*t"), op("t", "[0.5,0.5]"), op("t", "[0,inf]")} == {row.soft}
 
 
 CHOSEN: dict[str, tuple[str, ...]] = {

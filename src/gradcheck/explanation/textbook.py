@@ -12,7 +12,7 @@ from gradcheck.explanation.shown import at, letter, over, quotient
 from gradcheck.explanation.simplify import simplified
 from gradcheck.functions import WHERE
 from gradcheck.functions.params import axes, axis, broadcast, key, order
-from gradcheck.program import Call, Layer, Name, Node, Param, Shape, call, number
+from gradcheck.program import Call, Layer, Name, Node, Number, Param, Shape, call, number
 
 LETTERS = "ijklmnopqrstuvw"
 ANYWHERE = "the same numbers in another shape: each slope goes back to the place of its number"
@@ -125,6 +125,17 @@ class Use:
 
 
 Form = Callable[[Use], Flow]
+
+
+def has_form(operation: Call) -> bool:
+    """Tell whether textbooks write what flows back through a call; of mse_loss they know the plain mean alone.
+
+    >>> from gradcheck.parse import parse
+    >>> [has_form(parse(text).layers[0].expression) for text in ("mse_loss(a, b)", "mse_loss(a, b, reduction='sum')")]
+    [True, False]
+    """
+    plain = operation.op != "mse_loss" or (isinstance(operation.args[2], Number) and not operation.params)
+    return operation.op in FORMS and plain
 
 
 def textbook(

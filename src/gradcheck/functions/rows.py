@@ -147,9 +147,12 @@ class Composite:
     ``optional`` gives for each tensor that need not be given the number that stands for it in the definition; torch gets
     None. ``masks`` names the arguments that are conditions, ``fixed`` those that torch differentiates nothing by, and ``indices`` the params that hold whole numbers, which
     may be the name of an input. ``words`` gives for each param that is a word the words that it may be; a number among
-    them says that numbers are taken as well, and none at all that any text is. A function of several results has ``results``: their names, or one name with a star for
-    a list of any length. A definition gets as ``result`` which of them is wanted, counted from 0; without the param ``single`` there is one alone.
-    ``wrong`` names the steps, ``rev`` or ``fwd``, in which torch's own derivative is off at ordinary points.
+    them says that numbers are taken as well, and none at all that any text is. ``soft`` names
+    the row that a call is of which these numbers are not written, or held by an input, but computed, or no whole ones.
+    A function of several results has ``results``: their names, or one name with a star for
+    a list of any length. A definition gets as ``result`` which of them is wanted, counted from 0; without the param
+    ``single`` there is one alone. ``wrong`` names the steps, ``rev`` or ``fwd``, in which torch's own derivative is off
+    at ordinary points.
     ``numbers`` names the arguments that torch takes as plain numbers where they are some.
     With ``many`` it takes any number of tensors in the place of its one argument.
 
@@ -179,6 +182,7 @@ class Composite:
     fixed: tuple[str, ...] = ()
     indices: tuple[str, ...] = ()
     words: Mapping[str, tuple[str | int, ...]] = field(default_factory=dict, hash=False)
+    soft: str = ""
     results: tuple[str, ...] = ()
     single: str = ""
     wrong: tuple[str, ...] = ()

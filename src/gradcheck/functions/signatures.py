@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Sequence
 
-from gradcheck.functions import ALIASES, CONSTANTS, DETACH, HIDDEN, NO_GRAD, TABLE
+from gradcheck.functions import ALIASES, CONSTANTS, DETACH, HIDDEN, NO_GRAD, TABLE, Composite
 from gradcheck.program import LISTED
 
 
@@ -31,6 +31,7 @@ def meanings(name: str) -> tuple[str, ...]:
         return (name,)  # what x[...] is
     over_dim = name if name in ("max", "min") else None
     found = dict.fromkeys(op for op in (resolve(name, 2, False), resolve(name, 1, False), over_dim) if op is not None)
+    found |= dict.fromkeys(row.soft for op in found if isinstance(row := TABLE[op], Composite) and row.soft)
     return ("clamp", "clamp_min", "clamp_max") if "clamp" in found else tuple(found)
 
 

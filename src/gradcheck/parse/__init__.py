@@ -15,8 +15,8 @@ __all__ = ["Places", "parse"]
 def parse(text: str, bound: Iterable[str] = (), *, hidden: bool = False) -> Program:
     """Return the program that ``text`` writes; the last statement is its output.
 
-    ``bound`` names are inputs even where they would mean a constant (``pi``, ``e``). With ``hidden`` the text is a row's
-    own, and may call what nobody else types by name.
+    ``bound`` names are inputs even where they would mean a constant (``pi``, ``e``). With ``hidden`` the text is one of
+    a row, and may call what nobody types by name.
     Raises SyntaxProblem, NameProblem or LimitProblem, with the span of what is wrong.
 
     >>> print(parse("y = 3*x + 2; mean(2*y**2)"))

@@ -14,14 +14,14 @@ from gradcheck import functions
 from gradcheck.errors import NameProblem, Span
 from gradcheck.functions import COMPOSITE, HIDDEN, PARAM_ALIASES, TABLE, WHERE, Composite
 from gradcheck.functions.signatures import required, resolve, signature
-from gradcheck.parse.params import indices, is_prefix, param, word
+from gradcheck.parse.params import indices, is_prefix, is_written, param, word
 from gradcheck.program import LISTED, RESULT, Call, Name, Node, Number, Param
 
 if TYPE_CHECKING:
     from gradcheck.parse.reader import Reader
 
 
-TRAILING = frozenset({"shape", "dims", "repeats"})
+TRAILING = frozenset({"shape", "dims", "size", "repeats"})
 """Last params that may be written without brackets: ``x.repeat(2, 3)``."""
 WHOLE = frozenset({"indices"})
 """Results that hold whole numbers."""
@@ -186,6 +186,10 @@ class _Arguments:
             return self._clamped()
         args, params = signature(self.op)
         bound = self._bind(args, params)
+        if self._is_soft(bound):
+            self.op = self._row.soft if self._row else self.op
+            args, params = signature(self.op)
+            bound = self._bind(args, params)
         tensors = tuple(self._optional(one, bound) or self._tensor(one, bound) for one in args)
         return Call(self.op, tensors, self._params(params, bound), self.place)
 
@@ -210,6 +214,15 @@ class _Arguments:
             hint = f"write {self.name}({', '.join(shown)})"
             raise self.reader.fail(f"{self.name} needs {' and '.join(missing)}", self.place, hint)
         return bound
+
+    def _is_soft(self, bound: dict[str, ast.expr]) -> bool:
+        """Tell whether what may be whole numbers is computed: probabilities in the place of classes."""
+        if self._row is None or not self._row.soft:
+            return False
+        node = bound[self._row.indices[0]]
+        if isinstance(node, ast.Name):
+            return node.id in self.reader.assigned
+        return not is_written(node)
 
     @property
     def _row(self) -> Composite | None:

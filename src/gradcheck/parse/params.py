@@ -94,6 +94,19 @@ def _infinity(node: ast.expr) -> str | None:
     return None
 
 
+def is_written(node: ast.expr) -> bool:
+    """Tell whether a node writes numbers down: a number, a list of such, a tensor of a list.
+
+    >>> [is_written(ast.parse(text, mode="eval").body) for text in ("[0, -1]", "torch.tensor([2])", "softmax(x, 0)")]
+    [True, True, False]
+    """
+    if isinstance(node, ast.Tuple | ast.List):
+        return all(map(is_written, node.elts))
+    if isinstance(node, ast.Call):
+        return _is_literal(node) and is_written(node.args[0])
+    return isinstance(node, ast.Constant) or (isinstance(node, ast.UnaryOp) and is_written(node.operand))
+
+
 def _is_literal(node: ast.Call) -> bool:
     """Tell whether a call only makes a tensor of what is written: ``torch.tensor([0, 2])``."""
     name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", None)

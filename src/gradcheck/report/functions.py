@@ -67,7 +67,7 @@ def page(name: str, room: int = NARROW) -> Iterator[str]:
       example                gradcheck "relu(x)" --at x=0.2
     """
     found = told(name)
-    yield signature(name)
+    yield from textwrap.wrap(signature(name), max(room, 20), subsequent_indent="  ", break_long_words=False)
     yield ""
     width = max(map(len, found))
     for word, text in found.items():

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from math import prod
 from typing import TYPE_CHECKING, Any
 
+from gradcheck.errors import LimitProblem
 from gradcheck.functions.params import axis, broadcast, shape_text
 from gradcheck.functions.rows import Composite
 from gradcheck.program import Param, Shape
@@ -22,6 +23,22 @@ if TYPE_CHECKING:
     """Where elements come from, counted in row-major order; -1 is no element, and stands for 0."""
 
 Move = Callable[..., Any]
+
+MAX_PICKED = 50_000
+"""Elements that are picked one by one; their places are written out."""
+
+
+def countable(shape: Shape) -> Shape:
+    """Return a shape whose elements may be picked one by one.
+
+    Raises LimitProblem where there are too many.
+    """
+    if prod(shape) > MAX_PICKED:
+        raise LimitProblem(
+            f"a tensor of {shape_text(shape)} has {prod(shape):,} elements to pick; the limit (MAX_PICKED) is {MAX_PICKED:,}"
+        )
+    return shape
+
 
 # --- picks ----------------------------------------------------------------------------------------
 
@@ -37,6 +54,7 @@ def picked(name: str, shape: Shape, places: Places) -> str:
     >>> picked("x", (2,), np.array([[1, -1]]))
     'reshape(cat([reshape(x, (2,)), expand(0, (1,))])[[1, 2]], (1, 2))'
     """
+    countable(places.shape)
     size, flat = prod(shape), f"reshape({name}, ({prod(shape)},))"
     found = places.ravel().tolist()
     if any(one < 0 for one in found):
@@ -52,7 +70,7 @@ def counted(shape: Shape) -> Places:
     """
     import numpy as np
 
-    return np.arange(prod(shape)).reshape(shape)
+    return np.arange(prod(countable(shape))).reshape(shape)
 
 
 def moved(shape: Shape, move: Move, name: str = "x") -> str:
@@ -66,8 +84,8 @@ def moved(shape: Shape, move: Move, name: str = "x") -> str:
     return picked(name, shape, move(np, counted(shape)))
 
 
-def whole(name: str, value: Param) -> Places:
-    """Return whole numbers, nested in tuples as they are, as an array.
+def whole(name: str, value: Param, *, truths: bool = False) -> Places:
+    """Return whole numbers, or ``truths``, nested in tuples as they are, as an array.
 
     Raises ValueError where they are none, or the rows differ in length.
 
@@ -77,7 +95,7 @@ def whole(name: str, value: Param) -> Places:
     import numpy as np
 
     def size(one: Param) -> Shape:
-        if isinstance(one, bool) or isinstance(one, int):
+        if isinstance(one, int) and (truths or not isinstance(one, bool)):
             return ()
         if not isinstance(one, tuple):
             raise ValueError(f"{name} is made of whole numbers")
@@ -115,20 +133,22 @@ def _vector(name: str, index: Param, size: int) -> Places:
     return within(name, found.reshape(-1), size)
 
 
-def _along(x: Shape, dim: int, index: Places, *, negative: bool = False) -> Places:
+def _along(x: Shape, dim: int, index: Places) -> Places:
     """Return the place of each element that an index of the same number of dims chooses along a dim."""
     import numpy as np
 
     if max(index.ndim, 1) != max(len(x), 1):
         raise ValueError(f"index has {index.ndim} dimensions, and the tensor has {len(x)}")
     wide = x or (1,)
-    index = within("index", index.reshape(index.shape or (1,)), wide[dim], negative=negative)
+    index = within("index", index.reshape(index.shape or (1,)), wide[dim])
     for k, (some, all_of) in enumerate(zip(index.shape, wide, strict=True)):
         if k != dim and some > all_of:
             raise ValueError(f"index is larger than the tensor along dim {k}: {some} against {all_of}")
-    at = list(np.indices(index.shape))
+    at = np.indices(index.shape)
     at[dim] = index
-    return np.ravel_multi_index(tuple(at), wide)
+    strides = [prod(wide[k + 1 :]) for k in range(len(wide))]
+    places: Places = np.tensordot(strides, at, 1)
+    return places
 
 
 def _gather(x: Shape, dim: Param, index: Param) -> str:
@@ -139,16 +159,18 @@ def _gather(x: Shape, dim: Param, index: Param) -> str:
 def _take_along(x: Shape, indices: Param, dim: Param = None) -> str:
     given = whole("indices", indices)
     if dim is None:
-        return picked("x", x, within("indices", given.reshape(-1), prod(x), negative=True))
+        return picked("x", x, within("indices", given.reshape(-1), prod(x)))
     at = axis(dim, len(x))
     if given.ndim != len(x):
         raise ValueError(f"indices has {given.ndim} dimensions, and the tensor has {len(x)}")
+    if not x:
+        return "x"
     import numpy as np
 
     rest = broadcast(*((*shape[:at], 1, *shape[at + 1 :]) for shape in (x, given.shape)))
     given = np.broadcast_to(given, (*rest[:at], given.shape[at], *rest[at + 1 :]))
     full = np.broadcast_to(counted(x), (*rest[:at], x[at], *rest[at + 1 :]))
-    return picked("x", x, np.take_along_axis(full, within("indices", given, x[at], negative=True), at))
+    return picked("x", x, np.take_along_axis(full, within("indices", given, x[at]), at))
 
 
 def _take(x: Shape, index: Param) -> str:
@@ -164,7 +186,7 @@ def _index_select(x: Shape, dim: Param, index: Param) -> str:
 def _masked_select(x: Shape, mask: Param) -> str:
     import numpy as np
 
-    truths = whole("mask", mask) != 0
+    truths = whole("mask", mask, truths=True) != 0
     full = broadcast(x, truths.shape)
     places = np.broadcast_to(counted(x), full)[np.broadcast_to(truths, full)]
     if not places.size:
@@ -180,15 +202,15 @@ def _one(shape: Shape, name: str) -> None:
         raise ValueError(f"{name} is one number, and this has the shape {shape_text(shape)}")
 
 
-def _masked_fill(x: Shape, mask: Shape, value: Shape) -> str:
-    _one(value, "value")
-    return f"expand(where(mask, value, x), {broadcast(x, mask)})"
+def _masked_fill(x: Shape, mask: Shape, value: Shape) -> str:  # noqa: ARG001 - torch itself refuses shapes
+    """Return a choice: not as plain text, since torch takes one value alone, and no stack of them."""
+    return "where(mask, value, x)"
 
 
 def _masked_scatter(x: Shape, source: Shape, mask: Param) -> str:
     import numpy as np
 
-    truths = whole("mask", mask) != 0
+    truths = whole("mask", mask, truths=True) != 0
     full = broadcast(x, truths.shape)
     truths = np.broadcast_to(truths, full)
     if int(truths.sum()) > prod(source):
@@ -299,9 +321,11 @@ def _index_put(x: Shape, values: Shape, indices: Param, accumulate: Param = Fals
         raise ValueError(f"there are {len(given)} lists of indices, and {len(x)} dimensions")
     found = [within("indices", one, x[k], negative=True) for k, one in enumerate(given)]
     targets = counted(x)[tuple(found)]
-    if len(values) > targets.ndim or broadcast(values, targets.shape) != targets.shape:
-        raise ValueError(f"values have the shape {shape_text(values)}, and {shape_text(targets.shape)} is needed")
-    sources = np.broadcast_to(counted(values), targets.shape)
+    try:
+        sources = np.broadcast_to(counted(values), targets.shape)
+    except ValueError:
+        wanted = shape_text(targets.shape)
+        raise ValueError(f"values have the shape {shape_text(values)}, and {wanted} is needed") from None
     if accumulate:
         return _added(x, values, "values", targets, sources)
     return _replaced(x, values, "values", _put_in(x, targets, sources))
@@ -344,6 +368,8 @@ def _index_reduce(x: Shape, source: Shape, dim: Param, index: Param, reduce: Par
     return _met(x, source, "source", *_crossed(x, source, dim, index), reduce, include_self)
 
 
+# torch's own forward mode has 0 for the product of scatter_reduce, so that no sample has it (torch 2.13). A backward pass
+# of scatter and its like needs a source of the index's shape, as torch's documentation says.
 # fmt: off
 ROWS: tuple[Composite, ...] = (
     # --- picks ---
@@ -358,12 +384,12 @@ ROWS: tuple[Composite, ...] = (
     Composite("masked_scatter", ("x", "source"), ("mask",), _masked_scatter, ("masked_scatter(v, [1, 0, 1], u)",), order=("x", "mask", "source"), indices=("mask",), torch=lambda m, x, source, mask: m.masked_scatter(x, mask != 0, source), summary="the elements of source, one after the other, where a mask holds, and x elsewhere"),
     Composite("scatter", ("x", "src"), ("dim", "index"), _scatter, ("scatter(a, 1, [[0, 2], [1, 0]], c[0, :, :2])", "scatter(v, 0, [2, 0], 0.5)"), order=("x", "dim", "index", "src"), indices=("index",), numbers=("src",), torch=lambda m, x, src, dim, index: m.scatter(x, dim, index, src), summary="x with the elements of src in the places along dim that an index names"),
     Composite("scatter_add", ("x", "src"), ("dim", "index"), _scatter_add, ("scatter_add(v, 0, [2, 0, 2], a[0])", "scatter_add(a, 1, [[0, 2], [1, 1]], c[0, :, 1:])"), order=("x", "dim", "index", "src"), indices=("index",), adds=True, torch=lambda m, x, src, dim, index: m.scatter_add(x, dim, index, src), summary="x with the elements of src added in the places along dim that an index names"),
-    Composite("scatter_reduce", ("x", "src"), ("dim", "index", "reduce", "include_self"), _scatter_reduce, tuple(f"scatter_reduce(v, 0, [2, 0, 2], a[0], '{one}')" for one in _ACROSS) + ("scatter_reduce(v, 0, [2, 0, 2], a[0], 'mean', include_self=False)",), order=("x", "dim", "index", "src", "reduce", "include_self"), indices=("index",), words={"reduce": tuple(_ACROSS)}, torch=lambda m, x, src, dim, index, reduce, include_self=True: m.scatter_reduce(x, dim, index, src, reduce, include_self=include_self), summary="x reduced with the elements of src in the places along dim that an index names"),
-    Composite("index_add", ("x", "source"), ("dim", "index", "alpha"), _index_add, ("index_add(a, 1, [2, 0, 2], c[0])", "index_add(v, 0, [1, 1], u, alpha=0.5)"), order=("x", "dim", "index", "source", "alpha"), indices=("index",), adds=True, torch=lambda m, x, source, dim, index, alpha=1: m.index_add(x, dim, index, source, alpha=alpha), summary="x with slices of source, times alpha, added at the indices along dim"),
+    Composite("scatter_reduce", ("x", "src"), ("dim", "index", "reduce", "include_self"), _scatter_reduce, (*(f"scatter_reduce(v, 0, [2, 0, 2], a[0], '{one}')" for one in _ACROSS if one != "prod"), "scatter_reduce(v, 0, [2, 0, 2], a[0], 'mean', include_self=False)"), order=("x", "dim", "index", "src", "reduce", "include_self"), indices=("index",), words={"reduce": tuple(_ACROSS)}, torch=lambda m, x, src, dim, index, reduce, include_self=True: m.scatter_reduce(x, dim, index, src, reduce, include_self=include_self), summary="x reduced with the elements of src in the places along dim that an index names"),
+    Composite("index_add", ("x", "source"), ("dim", "index", "alpha"), _index_add, ("index_add(a, 1, [1, 0, 1], a*a)", "index_add(v, 0, [1, 1], u, alpha=0.5)"), order=("x", "dim", "index", "source", "alpha"), indices=("index",), adds=True, torch=lambda m, x, source, dim, index, alpha=1: m.index_add(x, dim, index, source, alpha=alpha), summary="x with slices of source, times alpha, added at the indices along dim"),
     Composite("index_copy", ("x", "source"), ("dim", "index"), _index_copy, ("index_copy(a, 1, [2, 0], c[0, :, :2])",), order=("x", "dim", "index", "source"), indices=("index",), torch=lambda m, x, source, dim, index: m.index_copy(x, dim, index, source), summary="x with slices of source at the indices along dim"),
     Composite("index_fill", ("x", "value"), ("dim", "index"), _index_fill, ("index_fill(a, 1, [2, 0], s)",), order=("x", "dim", "index", "value"), indices=("index",), torch=lambda m, x, value, dim, index: m.index_fill(x, dim, index, value), summary="x with one value in the slices at the indices along dim"),
     Composite("index_reduce", ("x", "source"), ("dim", "index", "reduce", "include_self"), _index_reduce, tuple(f"index_reduce(v, 0, [2, 0, 2], a[0], '{one}')" for one in _ACROSS if one != "sum"), order=("x", "dim", "index", "source", "reduce", "include_self"), indices=("index",), words={"reduce": tuple(one for one in _ACROSS if one != "sum")}, torch=lambda m, x, source, dim, index, reduce, include_self=True: m.index_reduce(x, dim, index, source, reduce, include_self=include_self), summary="x reduced with slices of source at the indices along dim"),
     Composite("index_put", ("x", "values"), ("indices", "accumulate"), _index_put, ("index_put(a, ([0, 1], [2, 0]), u)", "index_put(a, ([0, 0, 1], [2, 2, 0]), v, accumulate=True)"), order=("x", "indices", "values", "accumulate"), indices=("indices",), torch=lambda m, x, values, indices, accumulate=False: m.index_put(x, indices.unbind(0), values, accumulate), summary="x with values at the places that a list for each dim names, in their place or added"),
-    Composite("put", ("x", "source"), ("index", "accumulate"), _put, ("put(a, [4, 0], u)", "put(a, [4, 4], u, accumulate=True)"), order=("x", "index", "source", "accumulate"), indices=("index",), torch=lambda m, x, source, index, accumulate=False: x.put(index, source, accumulate), summary="x with the elements of source at indices in row-major order, in their place or added"),
+    Composite("put", ("x", "source"), ("index", "accumulate"), _put, ("put(a, [3, 0], v[:2])", "put(a, [4, 4], u, accumulate=True)"), order=("x", "index", "source", "accumulate"), indices=("index",), torch=lambda m, x, source, index, accumulate=False: x.put(index, source, accumulate), summary="x with the elements of source at indices in row-major order, in their place or added"),
 )
 # fmt: on

@@ -45,7 +45,7 @@ def _one_shape(name: str, x: Shape, target: Shape) -> None:
 
 
 def _fits(name: str, weight: Shape, x: Shape) -> None:
-    """Refuse a weight that does not broadcast to the shape of the input."""
+    """Refuse what does not broadcast to the shape of the input, in which torch computes."""
     if len(weight) > len(x) or broadcast(weight, x) != x:
         raise ValueError(f"the {name} of shape {shape_text(weight)} does not broadcast to the input's, {shape_text(x)}")
 
@@ -142,11 +142,10 @@ def _huber_stored(x: Shape, target: Shape, weight: Shape, reduction: Param = "me
 
 
 def _kl_div(x: Shape, target: Shape, reduction: Param = "mean", log_target: Param = False) -> str:
-    shape = broadcast(x, target)
+    broadcast(x, target)
     error = "exp(target)*(target - x)" if log_target else "where(target == 0, 0, target*log(target)) - target*x"
     if reduction == "batchmean":
         return f"sum({error})/{x[0]}" if x else f"sum({error})"
-    assert shape is not None
     return _reduced(error, reduction)
 
 
@@ -166,13 +165,11 @@ def _gaussian(
 ) -> str:
     """Return gaussian_nll_loss, whose clamp at eps is ignored with respect to autograd, as its documentation says."""
     broadcast(x, target)
-    apart = [wide for wide, one in zip(x, var, strict=False) if wide != one]
-    pairs = zip(x, var, strict=False)
-    if var != x and x[:-1] != var and not (len(x) == len(var) and sum(one for wide, one in pairs if wide != one) == 1):
+    ones = sum(one for wide, one in zip(x, var, strict=False) if wide != one)
+    if var != x and x[:-1] != var and not (len(x) == len(var) and ones == 1):
         raise ValueError(
             f"the variances have the shape of the input, {shape_text(x)}, or one for each row, not {shape_text(var)}"
         )
-    assert apart is not None
     held = f"reshape(var, {(*var, 1)})" if var != x and x[:-1] == var else "var"
     least = _number("eps", eps)
     error = "(log(s) + (x - target)**2/s)/2" + (" + log(2*pi)/2" if full else "")
@@ -187,7 +184,7 @@ def _bce(x: Shape, target: Shape, weight: Shape, reduction: Param = "mean") -> s
     _fits("weight", weight, x)
     error = "-weight*(target*p + (1 - target)*q)"
     return "\n".join([
-        f"p = where(x > {CLAMPED}, log(x), -100)", f"q = where(x < 1 - {CLAMPED}, log1p(-x), -100)",
+        f"p = where(x > {CLAMPED}, log(x), -100)", f"q = where(1 - x > {CLAMPED}, log1p(-x), -100)",
         _reduced(error, reduction),
     ])  # fmt: skip
 
@@ -198,12 +195,12 @@ def _bce_stored(x: Shape, target: Shape, weight: Shape, reduction: Param = "mean
     ATen/native/Loss.cpp, and binary_cross_entropy_target_backward in torch/csrc/autograd/FunctionsManual.cpp.
     """
     _bce(x, target, weight, reduction)
-    inside = f"(y > {CLAMPED}) & (y < 1 - {CLAMPED})"
+    inside = f"(y > {CLAMPED}) & (1 - y > {CLAMPED})"
     by = "" if reduction != "mean" else f"/{max(prod(x), 1)}"
     moved = f"(x - y){by}*weight/b*c + (target - t){by}*weight*h"
     return "\n".join([
         "y = detach(x)", "t = detach(target)",
-        f"p = where(y > {CLAMPED}, log(y), -100)", f"q = where(y < 1 - {CLAMPED}, log1p(-y), -100)",
+        f"p = where(y > {CLAMPED}, log(y), -100)", f"q = where(1 - y > {CLAMPED}, log1p(-y), -100)",
         "v = (t - 1)*q - t*p",
         f"b = where({inside}, (1 - y)*y, 1)",
         f"c = where({inside}, y - t, where(y > {CLAMPED}, -t/y, (1 - t)/(1 - y)))",
@@ -248,7 +245,7 @@ def _margin_ranking(a: Shape, b: Shape, target: Shape, margin: Param = 0, reduct
 
 
 def _soft_margin(x: Shape, target: Shape, reduction: Param = "mean") -> str:
-    broadcast(x, target)
+    _fits("target", target, x)
     return _reduced("log1p(exp(-target*x))", reduction)
 
 
@@ -282,18 +279,18 @@ def _cosine_embedding(a: Shape, b: Shape, target: Shape, margin: Param = 0, redu
     ])  # fmt: skip
 
 
-def _triplet_margin(
-    a: Shape, p: Shape, n: Shape, margin: Param = 1, order: Param = 2, eps: Param = Fraction(1, 10**6),
+def _triplet_margin(  # noqa: PLR0913, PLR0917 - as many as torch has
+    a: Shape, positive: Shape, negative: Shape, margin: Param = 1, p: Param = 2, eps: Param = Fraction(1, 10**6),
     swap: Param = False, reduction: Param = "mean",
 ) -> str:  # fmt: skip
-    if not len(a) == len(p) == len(n) or not a:
-        raise ValueError("triplet_margin_loss takes tensors of as many dimensions, one or more")
+    if not len(a) == len(positive) == len(negative) or not a:
+        raise ValueError("the anchor, the positive and the negative have as many dimensions, one or more")
     if (least := _number("margin", margin)) <= 0:
         raise ValueError("margin is above 0")
-    broadcast(a, p, n)
+    broadcast(a, positive, negative)
 
     def distance(one: str, other: str) -> str:
-        return f"norm({one} - {other} + {_number('eps', eps)}, p={order}, dim=-1)"
+        return f"norm({one} - {other} + {_number('eps', eps)}, p={p}, dim=-1)"
 
     far = distance("anchor", "negative")
     if swap:
@@ -301,20 +298,10 @@ def _triplet_margin(
     return _reduced(f"clamp_min({least} + {distance('anchor', 'positive')} - {far}, 0)", reduction)
 
 
-def _triplet_params(definition: Callable[..., str]) -> Callable[..., str]:
-    """Return the definition that takes ``p``, which is a shape in ``definition``."""
-
-    def made(a: Shape, positive: Shape, negative: Shape, margin: Param = 1, p: Param = 2,
-             eps: Param = Fraction(1, 10**6), swap: Param = False, reduction: Param = "mean") -> str:  # fmt: skip
-        return definition(a, positive, negative, margin, p, eps, swap, reduction)
-
-    return made
-
-
 def _triplet_with_distance(
-    a: Shape, p: Shape, n: Shape, margin: Param = 1, swap: Param = False, reduction: Param = "mean"
+    a: Shape, positive: Shape, negative: Shape, margin: Param = 1, swap: Param = False, reduction: Param = "mean"
 ) -> str:
-    return _triplet_margin(a, p, n, margin, swap=swap, reduction=reduction)
+    return _triplet_margin(a, positive, negative, margin, swap=swap, reduction=reduction)
 
 
 # --- of classes ----------------------------------------------------------------------------------------
@@ -337,77 +324,124 @@ def _chosen(name: str, x: Shape, target: Param, ignored: int | None) -> tuple[Sh
 
 
 def _nll(x: Shape, weight: Shape, target: Param, ignore_index: Param = -100, reduction: Param = "mean") -> str:
-    return _picked("nll_loss", x, weight, target, ignore_index, reduction)
+    return "\n".join(_Labels("nll_loss", x, weight, target, ignore_index).loss("x", reduction))
 
 
-def _picked(name: str, x: Shape, weight: Shape, target: Param, ignore_index: Param, reduction: Param) -> str:
-    if not isinstance(ignore_index, int):
-        raise ValueError("ignore_index is a whole number")
-    shape, labels, places = _chosen(name, x, target, ignore_index)
-    classes = x[1] if len(x) > 1 else x[0]
+class _Labels:
+    """The right class of each row of an input, for losses that pick what stands at it."""
+
+    def __init__(self, name: str, x: Shape, weight: Shape, target: Param, ignore_index: Param) -> None:
+        if not isinstance(ignore_index, int):
+            raise ValueError("ignore_index is a whole number")
+        self.x, self.weight = x, weight
+        self.shape, self.labels, self.places = _chosen(name, x, target, ignore_index)
+        self.over = min(len(x) - 1, 1)
+        self.classes = x[self.over]
+        _one_for_each_class(weight, self.classes)
+        self.kept = [k for k, label in enumerate(self.labels) if label != ignore_index]
+
+    def total(self) -> str:
+        """Return what a mean divides by."""
+        return f"sum(weight[{[self.labels[k] for k in self.kept]}])" if self.weight else f"{len(self.kept)}"
+
+    def spread(self, name: str) -> str:
+        """Return a vector of what is not ignored in the shape of the target, with 0 for what is."""
+        if len(self.kept) == len(self.labels):
+            return f"reshape({name}, {self.shape})"
+        at = [self.kept.index(k) if k in self.kept else len(self.kept) for k in range(len(self.labels))]
+        return f"reshape(cat([{name}, expand(0, (1,))], dim=0)[{at}], {self.shape})"
+
+    def loss(self, of: str, reduction: Param) -> Iterator[str]:
+        """Yield the lines of minus what stands at the right classes; torch adds it up one after the other."""
+        if not self.kept and reduction == "mean":
+            raise ValueError("every target is ignored: there is no mean")
+        if not self.kept:
+            yield f"sum(0*{of})" if reduction == "sum" else f"expand(sum(0*{of}), {self.shape})"
+            return
+        weighted = f"*weight[{[self.labels[k] for k in self.kept]}]" if self.weight else ""
+        yield f"z = -reshape({of}, {(prod(self.x),)})[{[self.places[k] for k in self.kept]}]{weighted}"
+        if reduction == "none":
+            yield self.spread("z")
+            return
+        yield "s = sum(z)"
+        yield f"t = {self.total()}"
+        yield "s/t" if reduction == "mean" else "s"
+
+    def smoothed(self, of: str, reduction: Param, smoothing: Fraction) -> Iterator[str]:
+        """Yield the lines of the loss of smooth labels: a part of each goes to all the classes alike."""
+        *lines, last = self.loss(of, reduction)
+        yield from (*lines, f"n = {last}")
+        yield f"a = -sum({of}{_by_class(self.weight, self.x, self.over)}, dim={self.over})"
+        if len(self.kept) < len(self.labels):
+            yield f"k = reshape(a, {(len(self.labels),)})[{self.kept}]"
+            yield f"b = {self.spread('k')}"
+        else:
+            yield "b = a"
+        made = {"none": "b", "sum": "sum(b)"}.get(str(reduction), f"sum(b)/{self.total()}")
+        yield f"({1 - smoothing})*n + {made}*({smoothing / self.classes})"
+
+
+def _one_for_each_class(weight: Shape, classes: int) -> None:
     if weight not in ((), (classes,)):
         raise ValueError(f"the weight has a number for each of the {classes} classes, not {shape_text(weight)}")
-    kept = [k for k, label in enumerate(labels) if label != ignore_index]
-    if not kept:
-        if reduction == "mean":
-            raise ValueError("every target is ignored: there is no mean")
-        return "sum(0*x)" if reduction == "sum" else f"expand(sum(0*x), {shape})"
-    lines = [f"y = -reshape(x, {(prod(x),)})[{[places[k] for k in kept]}]"]
-    if weight:
-        lines.append(f"w = weight[{[labels[k] for k in kept]}]")
-    lines.append(f"z = {'y*w' if weight else 'y'}")
-    if reduction != "none":
-        lines.append("s = sum(z)")
-        if reduction == "mean":
-            lines.append("t = sum(w)" if weight else f"t = {len(kept)}")
-        return "\n".join([*lines, "s/t" if reduction == "mean" else "s"])
-    if len(kept) == len(labels):
-        return "\n".join([*lines, f"reshape(z, {shape})"])
-    at = [kept.index(k) if k in kept else len(kept) for k in range(len(labels))]
-    return "\n".join([*lines, "o = cat([z, expand(0, (1,))], dim=0)", f"reshape(o[{at}], {shape})"])
+
+
+def _by_class(weight: Shape, x: Shape, over: int) -> str:
+    """Return the factor that a weight of each class is; one that is left out is none."""
+    return f"*reshape(weight, {tuple(size if k == over else 1 for k, size in enumerate(x))})" if weight else ""
+
+
+def _smoothing(value: Param) -> Fraction:
+    smoothing = _number("label_smoothing", value)
+    if not 0 <= smoothing <= 1:
+        raise ValueError("a label_smoothing that is not between 0 and 1 is not supported")
+    return smoothing
 
 
 def _cross_entropy(
     x: Shape, weight: Shape, target: Param, ignore_index: Param = -100, reduction: Param = "mean",
     label_smoothing: Param = 0,
 ) -> str:  # fmt: skip
+    shape, _ = _flattened(target)
+    if shape == x and x:
+        raise ValueError("a target of the input's shape holds probabilities: write 1*target for one of whole numbers")
+    labels, smoothing = _Labels("cross_entropy", x, weight, target, ignore_index), _smoothing(label_smoothing)
+    lines = labels.smoothed("y", reduction, smoothing) if smoothing else labels.loss("y", reduction)
+    return "\n".join([f"y = log_softmax(x, {labels.over})", *lines])
+
+
+def _cross_entropy_of_probabilities(
+    x: Shape, target: Shape, weight: Shape, ignore_index: Param = -100, reduction: Param = "mean",
+    label_smoothing: Param = 0,
+) -> str:  # fmt: skip
+    if not x:
+        raise ValueError("cross_entropy takes a number for each class")
+    _one_shape("cross_entropy of probabilities", x, target)
+    if not isinstance(ignore_index, int) or ignore_index >= 0:
+        raise ValueError("a target of probabilities ignores no class")
+    over = min(len(x) - 1, 1)
+    _one_for_each_class(weight, x[over])
     smoothing = _smoothing(label_smoothing)
-    chosen = _picked("cross_entropy", x, weight, target, ignore_index, reduction)  # which refuses what does not fit
-    lines = [f"x_ = log_softmax(x, {min(len(x) - 1, 1)})"]
-    if not smoothing:
-        return "\n".join([*lines, *chosen.replace("(x", "(x_").replace("*x)", "*x_)").splitlines()])
-    return "\n".join([*lines, *_smoothed(x, weight, target, ignore_index, reduction, smoothing)])
+    smooth = f"target*({1 - smoothing}) + {smoothing / x[over]}" if smoothing else "target"
+    lines = [f"y = log_softmax(x, {over})", f"t = {smooth}", f"z = y*t{_by_class(weight, x, over)}"]
+    last = {"none": f"-sum(z, dim={over})", "sum": "-sum(z)"}.get(str(reduction), f"-sum(z)/{prod(x) // x[over]}")
+    return "\n".join([*lines, last])
 
 
-def _smoothing(value: Param) -> Fraction:
-    smoothing = _number("label_smoothing", value)
-    if not 0 <= smoothing <= 1:
-        raise ValueError("label_smoothing is between 0 and 1")
-    return smoothing
-
-
-def _smoothed(
-    x: Shape, weight: Shape, target: Param, ignore_index: Param, reduction: Param, smoothing: Fraction
-) -> Iterator[str]:
-    """Yield the lines of cross entropy with smooth labels: a part of each goes to all the classes alike."""
-    _, labels = _flattened(target)
-    classes, over = (x[1], 1) if len(x) > 1 else (x[0], 0)
-    ignored = tuple(label == ignore_index for label in labels)
-    given = f"weight, target={target}" if weight else f"target={target}"
-    yield f"n_ = nll_loss(x_, {given}, ignore_index={ignore_index}, reduction='{reduction}')"
-    sizes = tuple(classes if k == over else 1 for k in range(len(x)))
-    yield f"a_ = -sum({f'x_*reshape(weight, {sizes})' if weight else 'x_'}, dim={over})"
-    kept = [k for k, one in enumerate(ignored) if not one]
-    rest = x[:over] + x[over + 1 :]
-    if any(ignored):
-        at = [kept.index(k) if k in kept else len(kept) for k in range(len(labels))]
-        yield f"k_ = cat([reshape(a_, {(len(labels),)})[{kept}], expand(0, (1,))], dim=0)"
-        yield f"b_ = reshape(k_[{at}], {rest})"
-    else:
-        yield "b_ = a_"
-    total = f"sum(weight[{[labels[k] for k in kept]}])" if weight else f"{len(kept)}"
-    made = {"none": "b_", "sum": "sum(b_)"}.get(str(reduction), f"sum(b_)/{total}")
-    yield f"({1 - smoothing})*n_ + {made}*({smoothing / classes})"
+def _linear_cross_entropy(  # noqa: PLR0913, PLR0917 - as many as torch has
+    x: Shape, linear_weight: Shape, linear_bias: Shape, weight: Shape, target: Param, reduction: Param = "mean",
+    ignore_index: Param = -100, label_smoothing: Param = 0,
+) -> str:  # fmt: skip
+    if len(x) not in (1, 2) or len(linear_weight) != 2 or x[-1] != linear_weight[1]:
+        raise ValueError(
+            f"the linear weight is a matrix of a row for each class, as long as those of the input; {shape_text(x)} "
+            f"and {shape_text(linear_weight)} do not fit"
+        )
+    _one_for_each_class(linear_bias, linear_weight[0])
+    logits = (*x[:-1], linear_weight[0])
+    made = _cross_entropy(logits, weight, target, ignore_index, reduction, label_smoothing)
+    first, *rest = made.splitlines()
+    return "\n".join(["l = x @ linear_weight.T + linear_bias", first.replace("(x, ", "(l, "), *rest])
 
 
 def _multi_margin(
@@ -419,8 +453,7 @@ def _multi_margin(
         raise ValueError("p is 1 or 2")
     _, labels, _ = _chosen("multi_margin_loss", x, target, None)
     classes = x[-1]
-    if weight not in ((), (classes,)):
-        raise ValueError(f"the weight has a number for each of the {classes} classes, not {shape_text(weight)}")
+    _one_for_each_class(weight, classes)
     rows = [(k, label, one) for k, label in enumerate(labels) for one in range(classes) if one != label]
     if not rows:
         return _reduced("0*x" if len(x) == 1 else "sum(0*x, dim=1)", reduction if len(x) == 2 else "sum")
@@ -461,7 +494,9 @@ def _multilabel_margin(x: Shape, target: Param, reduction: Param = "mean") -> st
     lines = [f"r = reshape(x, {(prod(x),)})", *(f"e{k} = {one}" for k, one in enumerate(errors))]
     if len(x) == 1:
         return "\n".join([*lines, "1*e0"])
-    return "\n".join([*lines, _reduced(f"stack([{', '.join(f'e{k}' for k in range(rows))}])", reduction)])
+    return "\n".join(
+        [*lines, _reduced(f"cat([{', '.join(f'reshape(e{k}, (1,))' for k in range(rows))}], dim=0)", reduction)]
+    )
 
 
 # --- the rows ------------------------------------------------------------------------------------------
@@ -482,10 +517,11 @@ def _loss(
     name: str, args: tuple[str, ...], params: tuple[str, ...], definition: Callable[..., str], samples: tuple[str, ...],
     **more: Any,
 ) -> Composite:  # fmt: skip
+    called = more.pop("called", name)
     words = {"words": REDUCTION, "adds": True, **more}
     return Composite(
         name, args, (*params, "reduction"), definition, samples,
-        torch=_functional(name, args, more.get("optional", {})), **words,
+        torch=_functional(called, args, more.get("optional", {})), **words,
     )  # fmt: skip
 
 
@@ -493,25 +529,27 @@ WEIGHT = {"weight": 1}
 
 # fmt: off
 ROWS: tuple[Composite, ...] = (
-    _loss("mse_loss", ("x", "target", "weight"), (), _mse, ("mse_loss(v, a[0])", "mse_loss(v, a[0], reduction='sum', weight=exp(v))", "mse_loss(a, v, reduction='none')"), optional=WEIGHT, as_torch=_mse_stored, summary="the mean of the squared differences"),
-    _loss("l1_loss", ("x", "target", "weight"), (), _l1, ("l1_loss(v, a[0])", "l1_loss(a, v, reduction='none')", "l1_loss(v, a[0], weight=exp(v))"), optional=WEIGHT, summary="the mean of the absolute differences"),
-    _loss("smooth_l1_loss", ("x", "target"), ("beta",), _smooth_l1, ("smooth_l1_loss(v, a[0])", "smooth_l1_loss(a, b[:2, :3], reduction='none', beta=0.5)"), as_torch=_smooth_l1_stored, order=("x", "target", "reduction", "beta"), summary="squared differences over 2*beta below beta, absolute ones less beta/2 above"),
-    _loss("huber_loss", ("x", "target", "weight"), ("delta",), _huber, ("huber_loss(v, a[0])", "huber_loss(a, b[:2, :3], delta=1.5, weight=exp(a))"), optional=WEIGHT, as_torch=_huber_stored, order=("x", "target", "reduction", "delta", "weight"), summary="half the squared differences below delta, linear above"),
-    _loss("kl_div", ("x", "target"), ("log_target",), _kl_div, ("kl_div(log_softmax(a, 1), softmax(b[:2, :3], 1), reduction='batchmean')", "kl_div(v, log_softmax(a[0], 0), log_target=True)"), words=BATCHMEAN, order=("x", "target", "reduction", "log_target"), summary="the Kullback-Leibler divergence of log-probabilities from the target: target*(log(target) - x)"),
+    _loss("mse_loss", ("x", "target", "weight"), (), _mse, ("mse_loss(v, a[0])", "mse_loss(v, a[0], reduction='sum', weight=exp(v))", "mse_loss(a, c[0], reduction='none')"), optional=WEIGHT, as_torch=_mse_stored, summary="the mean of the squared differences"),
+    _loss("l1_loss", ("x", "target", "weight"), (), _l1, ("l1_loss(v, a[0])", "l1_loss(a, c[0], reduction='none')", "l1_loss(v, a[0], weight=exp(v))"), optional=WEIGHT, summary="the mean of the absolute differences"),
+    _loss("smooth_l1_loss", ("x", "target"), ("beta",), _smooth_l1, ("smooth_l1_loss(v, a[0])", "smooth_l1_loss(a, c[0], reduction='none', beta=0.5)"), as_torch=_smooth_l1_stored, order=("x", "target", "reduction", "beta"), summary="squared differences over 2*beta below beta, absolute ones less beta/2 above"),
+    _loss("huber_loss", ("x", "target", "weight"), ("delta",), _huber, ("huber_loss(v, a[0])", "huber_loss(a, c[0], delta=1.5, weight=exp(a))"), optional=WEIGHT, as_torch=_huber_stored, order=("x", "target", "reduction", "delta", "weight"), summary="half the squared differences below delta, linear above"),
+    _loss("kl_div", ("x", "target"), ("log_target",), _kl_div, ("kl_div(v, softmax(a[0], 0), reduction='batchmean')", "kl_div(v, log_softmax(a[0], 0), reduction='sum', log_target=True)"), words=BATCHMEAN, order=("x", "target", "reduction", "log_target"), summary="the Kullback-Leibler divergence of log-probabilities from the target: target*(log(target) - x)"),
     _loss("poisson_nll_loss", ("x", "target"), ("log_input", "full", "eps"), _poisson, ("poisson_nll_loss(v, exp(a[0]))", "poisson_nll_loss(exp(v), exp(a[0]), log_input=False, full=True, reduction='sum')"), summary="exp(x) - target*x, of the logarithm of a rate, or x - target*log(x + eps) of a rate itself"),
-    _loss("gaussian_nll_loss", ("x", "target", "var"), ("full", "eps"), _gaussian, ("gaussian_nll_loss(v, a[0], exp(a[1]))", "gaussian_nll_loss(a, b[:2, :3], exp(u), full=True, reduction='none')"), summary="(log(var) + (x - target)**2/var)/2, of variances clamped at eps without a slope"),
-    _loss("binary_cross_entropy", ("x", "target", "weight"), (), _bce, ("binary_cross_entropy(sigmoid(v), sigmoid(a[0]))", "binary_cross_entropy(sigmoid(a), sigmoid(b[:2, :3]), weight=v, reduction='none')"), optional=WEIGHT, fixed=("weight",), as_torch=_bce_stored, summary="-(target*log(x) + (1 - target)*log(1 - x)), each logarithm at least -100"),
-    _loss("binary_cross_entropy_with_logits", ("x", "target", "weight", "pos_weight"), (), _bce_with_logits, ("binary_cross_entropy_with_logits(v, sigmoid(a[0]))", "binary_cross_entropy_with_logits(a, sigmoid(b[:2, :3]), weight=u[:, None], pos_weight=v, reduction='sum')"), optional={"weight": 1, "pos_weight": 1}, fixed=("weight", "pos_weight"), as_torch=_bce_with_logits_stored, order=("x", "target", "weight", "reduction", "pos_weight"), summary="binary cross entropy of sigmoid(x), with weights of the positive classes"),
-    _loss("hinge_embedding_loss", ("x", "target"), ("margin",), _hinge_embedding, ("hinge_embedding_loss(v, sign(a[0]))", "hinge_embedding_loss(a, sign(b[:2, :3]), margin=2, reduction='none')"), fixed=("target",), summary="x where the target is 1, margin - x but at least 0 where it is -1"),
-    _loss("margin_ranking_loss", ("input1", "input2", "target"), ("margin",), _margin_ranking, ("margin_ranking_loss(v, a[0], a[1])", "margin_ranking_loss(v, a[0], sign(a[1]), margin=0.7, reduction='none')"), summary="-target*(input1 - input2) + margin, but at least 0"),
-    _loss("soft_margin_loss", ("x", "target"), (), _soft_margin, ("soft_margin_loss(v, sign(detach(a[0])))", "soft_margin_loss(a, v, reduction='none')"), fixed=("target",), as_torch=_soft_margin_stored, summary="log(1 + exp(-target*x))"),
-    _loss("multilabel_soft_margin_loss", ("x", "target", "weight"), (), _multilabel_soft_margin, ("multilabel_soft_margin_loss(a, sigmoid(b[:2, :3]))", "multilabel_soft_margin_loss(a, sigmoid(b[:2, :3]), v, reduction='none')"), optional=WEIGHT, summary="binary cross entropy of sigmoid(x), the mean over the classes"),
-    _loss("cosine_embedding_loss", ("input1", "input2", "target"), ("margin",), _cosine_embedding, ("cosine_embedding_loss(a, b[:2, :3], sign(u))", "cosine_embedding_loss(v, 0.3*a[0], sign(s) - 2, margin=-0.5)"), fixed=("target",), summary="1 - cos of two vectors where the target is 1, cos - margin but at least 0 where it is -1"),
-    _loss("triplet_margin_loss", ("anchor", "positive", "negative"), ("margin", "p", "eps", "swap"), _triplet_params(_triplet_margin), ("triplet_margin_loss(v, a[0], a[1], margin=2)", "triplet_margin_loss(a, b[:2, :3], b[1:, 1:], margin=4, p=3, swap=True, reduction='none')"), summary="the distance to the positive less that to the negative, plus the margin, but at least 0"),
-    _loss("triplet_margin_with_distance_loss", ("anchor", "positive", "negative"), ("margin", "swap"), _triplet_with_distance, ("triplet_margin_with_distance_loss(v, a[0], a[1], margin=2)", "triplet_margin_with_distance_loss(a, b[:2, :3], b[1:, 1:], margin=4, swap=True, reduction='none')"), summary="the triplet margin loss of Euclidean distances"),
+    _loss("gaussian_nll_loss", ("x", "target", "var"), ("full", "eps"), _gaussian, ("gaussian_nll_loss(v, a[0], exp(a[1]))", "gaussian_nll_loss(a, c[0], exp(u), full=True, reduction='none')"), summary="log(var)/2 + (x - target)**2/(2*var), of variances clamped at eps without a slope"),
+    _loss("binary_cross_entropy", ("x", "target", "weight"), (), _bce, ("binary_cross_entropy(sigmoid(v), sigmoid(a[0]))", "binary_cross_entropy(sigmoid(a), sigmoid(c[0]), weight=v, reduction='none')"), optional=WEIGHT, fixed=("weight",), as_torch=_bce_stored, summary="minus target*log(x) + (1 - target)*log(1 - x), each logarithm at least -100"),
+    _loss("binary_cross_entropy_with_logits", ("x", "target", "weight", "pos_weight"), (), _bce_with_logits, ("binary_cross_entropy_with_logits(v, sigmoid(a[0]))", "binary_cross_entropy_with_logits(a, sigmoid(c[0]), weight=v, pos_weight=v, reduction='sum')"), optional={"weight": 1, "pos_weight": 1}, fixed=("weight", "pos_weight"), as_torch=_bce_with_logits_stored, order=("x", "target", "weight", "reduction", "pos_weight"), summary="binary cross entropy of sigmoid(x), with weights of the positive classes"),
+    _loss("hinge_embedding_loss", ("x", "target"), ("margin",), _hinge_embedding, ("hinge_embedding_loss(a[0], v)", "hinge_embedding_loss(a, v, margin=2, reduction='none')"), fixed=("target",), summary="x where the target is 1, margin - x but at least 0 where it is -1"),
+    _loss("margin_ranking_loss", ("input1", "input2", "target"), ("margin",), _margin_ranking, ("margin_ranking_loss(v, a[0], a[1])", "margin_ranking_loss(a, c[0], c[1], margin=0.7, reduction='none')"), summary="margin - target*(input1 - input2), but at least 0"),
+    _loss("soft_margin_loss", ("x", "target"), (), _soft_margin, ("soft_margin_loss(a[0], v)", "soft_margin_loss(a, v, reduction='none')"), fixed=("target",), as_torch=_soft_margin_stored, summary="log(1 + exp(-target*x))"),
+    _loss("multilabel_soft_margin_loss", ("x", "target", "weight"), (), _multilabel_soft_margin, ("multilabel_soft_margin_loss(a, sigmoid(c[0]))", "multilabel_soft_margin_loss(a, sigmoid(c[0]), v, reduction='none')"), optional=WEIGHT, summary="binary cross entropy of sigmoid(x), the mean over the classes"),
+    _loss("cosine_embedding_loss", ("input1", "input2", "target"), ("margin",), _cosine_embedding, ("cosine_embedding_loss(a, c[0], u, margin=-0.5)", "cosine_embedding_loss(v, a[0], s, reduction='sum')"), fixed=("target",), summary="1 - cos of two vectors where the target is 1, cos - margin but at least 0 where it is -1"),
+    _loss("triplet_margin_loss", ("anchor", "positive", "negative"), ("margin", "p", "eps", "swap"), _triplet_margin, ("triplet_margin_loss(v, a[0], a[1], margin=2)", "triplet_margin_loss(a, c[0], c[1], margin=4, p=4, eps=0.25, swap=True, reduction='none')"), summary="the distance to the positive less that to the negative, plus the margin, but at least 0"),
+    _loss("triplet_margin_with_distance_loss", ("anchor", "positive", "negative"), ("margin", "swap"), _triplet_with_distance, ("triplet_margin_with_distance_loss(v, a[0], a[1], margin=2)", "triplet_margin_with_distance_loss(a, c[0], c[1], margin=4, swap=True, reduction='none')"), summary="the triplet margin loss of Euclidean distances"),
     _loss("nll_loss", ("x", "weight"), ("target", "ignore_index"), _nll, ("nll_loss(log_softmax(a, 1), [0, 2])", "nll_loss(a, [0, 2], v, reduction='sum')", "nll_loss(c, [[1, 0, -1], [0, 1, 1]], ignore_index=-1, reduction='none')"), order=("x", "target", "weight", "ignore_index", "reduction"), optional=WEIGHT, fixed=("weight",), indices=("target",), fused="s t", accumulation=ALONE, as_torch=_nll, summary="minus the log-probability of the right class"),
-    _loss("cross_entropy", ("x", "weight"), ("target", "ignore_index", "label_smoothing"), _cross_entropy, ("cross_entropy(a, [0, 2])", "cross_entropy(a, [0, 2], v, label_smoothing=0.1)", "cross_entropy(c, [[1, 0, -1], [0, 1, 1]], ignore_index=-1, reduction='none')"), order=("x", "target", "weight", "ignore_index", "reduction", "label_smoothing"), optional=WEIGHT, fixed=("weight",), indices=("target",), fused="s t", accumulation=ALONE, as_torch=_cross_entropy, summary="minus log(softmax(x)) at the right class"),
-    _loss("multi_margin_loss", ("x", "weight"), ("target", "p", "margin"), _multi_margin, ("multi_margin_loss(a, [0, 2])", "multi_margin_loss(a, [0, 2], p=2, margin=3, weight=v, reduction='none')"), order=("x", "target", "p", "margin", "weight", "reduction"), optional=WEIGHT, fixed=("weight",), indices=("target",), summary="margin - x[target] + x[i], but at least 0, to the power of p, over every other class i"),
-    _loss("multilabel_margin_loss", ("x",), ("target",), _multilabel_margin, ("multilabel_margin_loss(a, [[0, -1, 1], [2, 1, -1]])", "multilabel_margin_loss(v, [1, 0, -1])"), indices=("target",), summary="1 - x[j] + x[i], but at least 0, over every right class j and wrong class i"),
+    _loss("cross_entropy", ("x", "weight"), ("target", "ignore_index", "label_smoothing"), _cross_entropy, ("cross_entropy(a, [0, 2])", "cross_entropy(a, [0, 2], v, label_smoothing=0.1)", "cross_entropy(c, [[1, 0, -1], [0, 1, 1]], ignore_index=-1, reduction='none')"), order=("x", "target", "weight", "ignore_index", "reduction", "label_smoothing"), optional=WEIGHT, fixed=("weight",), indices=("target",), soft="cross_entropy_of_probabilities", fused="s t", accumulation=ALONE, as_torch=_cross_entropy, summary="minus log(softmax(x)) at the right class"),
+    _loss("cross_entropy_of_probabilities", ("x", "target", "weight"), ("ignore_index", "label_smoothing"), _cross_entropy_of_probabilities, ("cross_entropy_of_probabilities(v, softmax(a[0], 0))", "cross_entropy(a, softmax(c[0], 1), v, reduction='sum', label_smoothing=0.25)"), called="cross_entropy", optional=WEIGHT, summary="cross_entropy of a target that holds the probability of each class"),
+    _loss("linear_cross_entropy", ("x", "linear_weight", "linear_bias", "weight"), ("target", "ignore_index", "label_smoothing"), _linear_cross_entropy, ("linear_cross_entropy(a, c[0], [0, 1])", "linear_cross_entropy(v, a, 1, linear_bias=u, label_smoothing=0.25)"), order=("x", "linear_weight", "target", "linear_bias", "weight", "reduction", "ignore_index", "label_smoothing"), optional={"linear_bias": 0, "weight": 1}, fixed=("weight",), indices=("target",), fused="s t", accumulation=ALONE, as_torch=_linear_cross_entropy, summary="cross_entropy of x @ linear_weight.T + linear_bias"),
+    _loss("multi_margin_loss", ("x", "weight"), ("target", "p", "margin"), _multi_margin, ("multi_margin_loss(a, [0, 2])", "multi_margin_loss(a, [0, 2], p=2, margin=3, weight=v, reduction='none')"), order=("x", "target", "p", "margin", "weight", "reduction"), optional=WEIGHT, fixed=("weight",), indices=("target",), wide=True, summary="margin - x[target] + x[i], but at least 0, to the power of p, over every other class i"),
+    _loss("multilabel_margin_loss", ("x",), ("target",), _multilabel_margin, ("multilabel_margin_loss(a, [[0, -1, 1], [2, 1, -1]])", "multilabel_margin_loss(v, [1, 0, -1])"), indices=("target",), wide=True, summary="1 - x[j] + x[i], but at least 0, over every right class j and wrong class i"),
 )
 # fmt: on

@@ -82,7 +82,7 @@ def test_nobody_is_called_wrong_at_a_sample_but_by_an_oracle(row: Elementwise, d
 
 @pytest.mark.parametrize("text", texts())
 def test_nobody_is_called_wrong_at_a_tensor(text: str) -> None:
-    """But by what its row says of the steps in which torch is wrong itself, or by a finite difference of the gradient."""
+    """But by what its row says of the steps in which torch is wrong itself, or by a finite difference."""
     program = parse(f"mean(sin({text}))")
     wrong = {step for row in rows_of(text) for step in row.wrong}
     right: dict[Verdict, str] = {}

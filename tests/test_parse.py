@@ -403,7 +403,8 @@ def with_param(row: Composite, name: str, value: str) -> str:
     """Return a call of a row with one param, and with whatever else it demands."""
     further = [one for one in row.params if one in required(row.name) and one != name]
     named = [*(f"{one}={one}" for one in row.args[1:]), *(f"{one}=1" for one in further), f"{name}={value}"]
-    return f"{row.name}({', '.join([row.args[0], *named])}){'[0]' if row.results else ''}"
+    call = f"{row.name}({', '.join([row.args[0], *named])})"
+    return f"{call}[0]" if row.results else call
 
 
 @pytest.mark.parametrize(("row", "name"), WORDS, ids=lambda one: getattr(one, "name", one))

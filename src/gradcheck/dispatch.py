@@ -79,7 +79,8 @@ def keywords(node: Call, host: Host) -> dict[str, Any]:
     if isinstance(row, Composite) and row.bounds:
         return {name: host.bound(value) for name, value in params.items()}
     if isinstance(row, Composite) and row.indices:
-        return {name: host.whole(value) if name in row.indices else value for name, value in params.items()}
+        whole = {name for name in row.indices if params.get(name) is not None}
+        return {name: host.whole(value) if name in whole else value for name, value in params.items()}
     return params
 
 

@@ -80,6 +80,19 @@ def param(reader: Reader, node: ast.expr) -> Param:
     return int(value) if value.denominator == 1 else value
 
 
+def is_written(node: ast.expr) -> bool:
+    """Tell whether a node writes numbers down: a number, a list of such, a tensor of a list.
+
+    >>> [is_written(ast.parse(text, mode="eval").body) for text in ("[0, -1]", "torch.tensor([2])", "softmax(x, 0)")]
+    [True, True, False]
+    """
+    if isinstance(node, ast.Tuple | ast.List):
+        return all(map(is_written, node.elts))
+    if isinstance(node, ast.Call):
+        return _is_literal(node) and is_written(node.args[0])
+    return isinstance(node, ast.Constant) or (isinstance(node, ast.UnaryOp) and is_written(node.operand))
+
+
 def _infinity(node: ast.expr) -> str | None:
     """Return an infinity by its name, however people write it in Python."""
     match node:
@@ -92,19 +105,6 @@ def _infinity(node: ast.expr) -> str | None:
         case ast.Call(func=ast.Name(id="float"), args=[ast.Constant(value="inf" | "-inf" as text)], keywords=[]):
             return text
     return None
-
-
-def is_written(node: ast.expr) -> bool:
-    """Tell whether a node writes numbers down: a number, a list of such, a tensor of a list.
-
-    >>> [is_written(ast.parse(text, mode="eval").body) for text in ("[0, -1]", "torch.tensor([2])", "softmax(x, 0)")]
-    [True, True, False]
-    """
-    if isinstance(node, ast.Tuple | ast.List):
-        return all(map(is_written, node.elts))
-    if isinstance(node, ast.Call):
-        return _is_literal(node) and is_written(node.args[0])
-    return isinstance(node, ast.Constant) or (isinstance(node, ast.UnaryOp) and is_written(node.operand))
 
 
 def _is_literal(node: ast.Call) -> bool:

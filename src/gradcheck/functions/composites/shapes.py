@@ -190,9 +190,9 @@ def _tensor_split(x: Shape, indices_or_sections: Param, dim: Param = 0, result: 
         return _part(x, at, ends, result)
     count = _count_of("indices_or_sections", indices_or_sections, 1)
     small, more = divmod(x[at], count)
-    part = _chosen(count, result)
-    start, stop = (k * small + min(k, more) for k in (part, part + 1))
-    return _slice(at, start, stop)
+    first = _chosen(count, result)
+    start, end = (k * small + min(k, more) for k in (first, first + 1))
+    return _slice(at, start, end)
 
 
 def _split_along(dim: int, name: str) -> Callable[..., str]:

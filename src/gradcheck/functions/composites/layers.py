@@ -145,7 +145,7 @@ def _attended(query: Shape, key: Shape, value: Shape, mask: Shape, is_causal: Pa
     if mask and is_causal:
         raise ValueError("is_causal is a mask of its own: give it, or attn_mask")
     factor = f"(1/sqrt({query[-1]}))" if scale is None else f"({scale})"
-    lines = [f"s = {scores.format(scale=factor)}" + " + attn_mask" * bool(mask)]
+    lines = [f"s = {scores.format(scale=factor)} + attn_mask"]
     if not is_causal:
         return "\n".join([*lines, "softmax(s, dim=-1) @ value"])
     parts = []

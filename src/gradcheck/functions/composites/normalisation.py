@@ -178,7 +178,7 @@ def _group_norm_stored(x: Shape, weight: Shape, bias: Shape, num_groups: Param, 
     return _rows_stored(_grouped(x, num_groups), (2,), _eps(eps), *weights, x)
 
 
-def _given_stats(x: Shape, eps: Param, stats: tuple[Shape, Shape], to: str, weight: str, bias: str) -> str:
+def _given_stats(eps: Param, stats: tuple[Shape, Shape], to: str, weight: str, bias: str) -> str:
     if not all(stats):
         raise ValueError("running_mean and running_var are needed where the statistics are not x's own")
     scale, shift = _scaled(weight, bias)
@@ -208,7 +208,7 @@ def _batch_norm(*shapes: Shape, training: Param = False, momentum: Param = MOMEN
     to = _channels("batch_norm", x, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
     weights = _per_channel("weight", weight, to), _per_channel("bias", bias, to)
     if not training:
-        return _given_stats(x, _eps(eps), (running_mean, running_var), to, *weights)
+        return _given_stats(_eps(eps), (running_mean, running_var), to, *weights)
     _enough(prod(x) // x[1])
     return _plain(x, _but_one(x), _eps(eps), "".join(_scaled(*weights)), x)
 
@@ -241,7 +241,7 @@ def _instance_norm(*shapes: Shape, use_input_stats: Param = True, momentum: Para
     if len(x) < 3:
         raise ValueError("instance_norm takes x with dims behind the channels")
     if not use_input_stats:
-        return _given_stats(x, _eps(eps), (running_mean, running_var), to, *weights)
+        return _given_stats(_eps(eps), (running_mean, running_var), to, *weights)
     _enough(prod(x[2:]))
     return _plain(x, range(2, len(x)), _eps(eps), "".join(_scaled(*weights)), x)
 
@@ -264,7 +264,7 @@ def _instance_norm_stored(
             lines.append(f"each_{name} = reshape(expand({name}, {x[:2]}), {each})")
         weights.append(f"each_{name}" if shape else "")
     if use_input_stats:
-        return "\n".join([*lines, _channels_stored((x[0] * x[1], prod(x[2:])), (1,), _eps(eps), *weights, x)])
+        return "\n".join([*lines, _channels_stored((x[0] * x[1], prod(x[2:])), (1,), _eps(eps), weights[0], weights[1], x)])
     return "\n".join([*lines, _given_stats_stored(_eps(eps), to, *weights)])
 
 

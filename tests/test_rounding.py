@@ -20,6 +20,7 @@ import pytest
 from gradcheck import autograd, exact
 from gradcheck.case import check
 from gradcheck.differentiate import pull_back
+from gradcheck.errors import LaneProblem
 from gradcheck.exact import rounding
 from gradcheck.exact.rounding import enclose_rounded
 from gradcheck.formats import FORMATS, Ball, Format
@@ -37,6 +38,7 @@ from worst import WORST
 
 ROOT = Path(__file__).parents[1]
 ALL = pytest.mark.parametrize("fmt", FORMATS.values(), ids=FORMATS)
+HALF = ("float16", "bfloat16")
 ROWS = pytest.mark.parametrize("row", each(row for row in (*ELEMENTWISE.values(), *ON_TENSORS) if row.samples))
 
 
@@ -96,6 +98,10 @@ def float_of(ball: Ball) -> float:
 def test_torchs_value_and_gradient_lie_in_the_enclosure(row: Row, fmt: Format) -> None:
     for program, plain in sampled(row):
         point = rounded(plain, fmt)
+        if getattr(row, "wide", False) and fmt.name in HALF:
+            with pytest.raises(LaneProblem, match="torch could not run"):
+                autograd.backward(program, point, program.tracked, dtype=fmt.name)
+            continue
         torch = autograd.backward(program, point, program.tracked, dtype=fmt.name)
         found = gradients(program, point, fmt)
         returned = {"": torch.layers[program.output], **torch.gradients}

@@ -142,13 +142,18 @@ class Composite:
     ``as_torch`` whose values one kernel of torch computes without rounding them to the format, in the formats of
     ``accumulation``, and ``pulled`` those whose cotangents it so computes on the way back; the last line is ``out``.
     ``adds`` says that errors grow in it by cancellation, ``bounds`` that its params are bounds, which torch refuses where
-    the dtype cannot hold them.
+    the dtype cannot hold them, ``wide`` that torch has no kernel for the half types on the CPU.
     ``order`` is that of torch's positional arguments where it is not the tensors first.
     ``optional`` gives for each tensor that need not be given the number that stands for it in the definition; torch gets
     None. ``masks`` names the arguments that are conditions, ``fixed`` those that torch differentiates nothing by, and ``indices`` the params that hold whole numbers, which
     may be the name of an input. ``words`` gives for each param that is a word the words that it may be; a number among
-    them says that numbers are taken as well. A function of several results has ``results``: their names, or one name with a star for
-    a list of any length. A definition gets as ``result`` which of them is wanted, counted from 0.
+    them says that numbers are taken as well, and none at all that any text is. ``soft`` names the row that a call is of
+    which these numbers are not written, or held by an input, but computed, or no whole ones.
+    A function of several results has ``results``: their names, or one name with a star for a list of any length. A
+    definition gets as ``result`` which of them is wanted, counted from 0; without the param ``single`` there is one alone.
+    ``wrong`` names the steps, ``rev`` or ``fwd``, in which torch's own derivative is off at ordinary points.
+    ``numbers`` names the arguments that torch takes as plain numbers where they are some.
+    With ``many`` it takes any number of tensors in the place of its one argument.
 
     >>> from gradcheck.functions import lookup
     >>> lookup("silu").definition
@@ -168,6 +173,7 @@ class Composite:
     accumulation: Accumulation = FUSED
     adds: bool = False
     bounds: bool = False
+    wide: bool = False
     defaults: dict[str, Param] = field(default_factory=dict)
     order: tuple[str, ...] = ()
     optional: dict[str, int] = field(default_factory=dict)
@@ -175,7 +181,12 @@ class Composite:
     fixed: tuple[str, ...] = ()
     indices: tuple[str, ...] = ()
     words: Mapping[str, tuple[str | int, ...]] = field(default_factory=dict, hash=False)
+    soft: str = ""
     results: tuple[str, ...] = ()
+    single: str = ""
+    wrong: tuple[str, ...] = ()
+    many: bool = False
+    numbers: tuple[str, ...] = ()
     torch: Callable[..., Any] | None = None
     summary: str = ""
 

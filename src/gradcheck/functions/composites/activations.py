@@ -70,6 +70,8 @@ def _prelu_stored(x: Shape, weight: Shape) -> str:
 def _rrelu(_x: Shape, lower: Param = Fraction(1, 8), upper: Param = Fraction(1, 3), training: Param = False) -> str:
     if training:
         raise ValueError("rrelu in training is random, and not supported; write training=False")
+    if isinstance(lower, int | Fraction) and isinstance(upper, int | Fraction) and lower > upper:
+        raise ValueError("rrelu takes a lower bound that is not above the upper one")
     return f"where(x > 0, x, x*(({lower} + {upper})/2))"
 
 

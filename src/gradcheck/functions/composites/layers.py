@@ -88,7 +88,7 @@ def _bags(shape: Shape, offsets: Param, last: Param) -> list[tuple[int, int]]:
         raise ValueError("embedding_bag takes a row of indices for each bag, or one row and the offsets of the bags")
     at, starts = _numbers(offsets)
     if len(at) != 1 or starts[0] != 0 or sorted(starts) != starts or starts[-1] > shape[0]:
-        raise ValueError("offsets begin at 0, and grow up to the number of indices")
+        raise ValueError("offsets begin at 0 and grow up to the number of indices; others are not supported")
     return list(pairwise(starts if last else [*starts, shape[0]]))
 
 

@@ -251,7 +251,6 @@ def _instance_norm(*shapes: Shape, use_input_stats: Param = True, momentum: Para
     """Return x by the mean and variance of each channel of each instance, or by the running ones."""
     del momentum  # it is of the running statistics alone
     _truth(use_input_stats=use_input_stats)
-    _not_negative(eps)
     x, running_mean, running_var, weight, bias = shapes
     to = _channels("instance_norm", x, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
     weights = _per_channel("weight", weight, to), _per_channel("bias", bias, to)
@@ -272,7 +271,6 @@ def _instance_norm_stored(
     """
     del momentum  # it is of the running statistics alone
     _truth(use_input_stats=use_input_stats)
-    _not_negative(eps)
     x, running_mean, running_var, weight, bias = shapes
     to = _channels("instance_norm", x, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
     view = (x[0] * x[1], prod(x[2:])) if use_input_stats else x

@@ -56,6 +56,12 @@ def _gelu_stored(_x: Shape, approximate: Param = "none") -> str:
     return _TANH_GELU if approximate == "tanh" else _GELU
 
 
+def _softshrink(_x: Shape, lambd: Param = Fraction(1, 2)) -> str:
+    if not isinstance(lambd, int | Fraction) or lambd < 0:
+        raise ValueError("lambd is a number that is not negative")
+    return f"where(x > {lambd}, x - {lambd}, where(x < -({lambd}), x + {lambd}, 0))"
+
+
 def _prelu(x: Shape, weight: Shape) -> str:
     if len(weight) > 1 or prod(weight) not in (1, x[1] if len(x) > 1 else 1):
         raise ValueError("prelu takes a weight for each channel (dim 1 of x), or one for all")
@@ -150,7 +156,7 @@ ROWS: tuple[Composite, ...] = (
     # Within -3 and 3 torch is wrong in float64: the slope there is the 1/6 of float32 (hardsigmoid_backward_kernel).
     Composite("hardsigmoid", ("x",), (), "clamp(x + 3, 0, 6)/6", ("hardsigmoid(4*v)",), as_torch=_HARDSIGMOID, fused="v g", pulled="d", torch=lambda m, x: m.nn.functional.hardsigmoid(x), summary="relu6(x + 3)/6"),
     Composite("softsign", ("x",), (), "x/(1 + abs(x))", ("softsign(v)",), torch=lambda m, x: m.nn.functional.softsign(x), summary="x/(1 + abs(x))"),
-    Composite("softshrink", ("x",), ("lambd",), "where(x > lambd, x - lambd, where(x < -lambd, x + lambd, 0))", ("softshrink(v)", "softshrink(a, 1)"), defaults={"lambd": Fraction(1, 2)}, torch=lambda m, x, lambd=0.5: m.nn.functional.softshrink(x, lambd), summary="x nearer to 0 by lambd, and 0 up to there"),
+    Composite("softshrink", ("x",), ("lambd",), _softshrink, ("softshrink(v)", "softshrink(a, 1)"), torch=lambda m, x, lambd=0.5: m.nn.functional.softshrink(x, lambd), summary="x nearer to 0 by lambd, and 0 up to there"),
     Composite("hardshrink", ("x",), ("lambd",), "where((x >= -lambd) & (x <= lambd), 0, x)", ("hardshrink(v)", "hardshrink(a, 1)"), defaults={"lambd": Fraction(1, 2)}, torch=lambda m, x, lambd=0.5: m.nn.functional.hardshrink(x, lambd), summary="x, but 0 up to lambd from 0"),
     Composite("tanhshrink", ("x",), (), "x - tanh(x)", ("tanhshrink(v)",), adds=True, torch=lambda m, x: m.nn.functional.tanhshrink(x), summary="x - tanh(x)"),
     Composite("threshold", ("x",), ("threshold", "value"), "where(x > threshold, x, value)", ("threshold(v, 0.1, 20)",), torch=lambda m, x, threshold, value: m.nn.functional.threshold(x, threshold, value), summary="x above the threshold, else the value"),

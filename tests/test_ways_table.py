@@ -127,7 +127,11 @@ def is_wrong(program: Program, point: Point, one: GradientOutcome, k: int) -> bo
     """Tell whether torch's number is far from a difference of exact values, or of the exact gradient."""
     number = one.number(k)
     assert number is not None
-    wanted = difference(program, point, tuple(name for name, _ in one.along), one.input)
+    return is_far(number, difference(program, point, tuple(name for name, _ in one.along), one.input))
+
+
+def is_far(number: float | None, wanted: Fraction) -> bool:
+    assert number is not None
     return not np.isfinite(number) or abs(Fraction(number) - wanted) > FAR * abs(wanted)
 
 

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any
 
-from gradcheck.functions import choices, composites, conditions, elementwise, tensor
+from gradcheck.functions import choices, composites, conditions, elementwise, special, tensor
 from gradcheck.functions.choices import BEHIND, DETACH, GUARD, MASK, PATCH, WHERE, Choice, Constant
 from gradcheck.functions.conditions import COMPARISONS, OPERATORS, OPPOSITE, Condition
 from gradcheck.functions.rows import Composite, Elementwise, Row, Tensor
 from gradcheck.functions.sums import Accumulation
 
-ELEMENTWISE = {row.name: row for row in elementwise.ROWS}
+ELEMENTWISE = {row.name: row for row in (*elementwise.ROWS, *special.ROWS)}
 TENSOR = {row.name: row for row in tensor.ROWS}
 COMPOSITE = {row.name: row for row in composites.ROWS}
 CONDITIONS = {row.name: row for row in conditions.ROWS}
@@ -59,7 +59,7 @@ def family(name: str) -> str:
     >>> family("softmax"), family("sin")
     ('Reductions, norms and what is made of them', 'Functions of numbers')
     """
-    for module in composites.FAMILIES:
+    for module in (*composites.FAMILIES, special):
         if any(row.name == name for row in module.ROWS):
             return str(module.__doc__).partition(":")[0].strip().rstrip(".")
     if name in ELEMENTWISE:

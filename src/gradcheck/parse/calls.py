@@ -143,6 +143,7 @@ def _attribute(node: ast.Attribute) -> str:
     """Return the name of a function behind a dot: a row may bear a part of torch, as linalg.diagonal does."""
     if is_prefix(node.value):
         of = node.value.attr if isinstance(node.value, ast.Attribute) else getattr(node.value, "id", "")
+        of = "functional" if of == "F" else of
         if f"{of}.{node.attr}" in TABLE:
             return f"{of}.{node.attr}"
     return node.attr
@@ -254,7 +255,8 @@ class _Arguments:
         masks = ("condition",) if self.op == WHERE else self._row.masks if self._row else ()
         wants_condition = name in masks or self.op.startswith("logical")
         made = (self.reader.condition if wants_condition else self.reader.real)(bound[name], self.depth)
-        if self._row and name in self._row.fixed and isinstance(made, Name) and made.id not in self.reader.assigned:
+        fixed = getattr(functions.lookup(self.op), "fixed", ())
+        if name in fixed and isinstance(made, Name) and made.id not in self.reader.assigned:
             self.reader.fixed[made.span] = made.id
         return made
 

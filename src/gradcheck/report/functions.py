@@ -173,6 +173,9 @@ def _written_out(row: Composite, text: str, at: str) -> str:
     return "; ".join(str(opened(row, calls[0], shapes).program).splitlines())
 
 
+NONE = "none: torch differentiates nothing by it"
+
+
 def derivatives(name: str) -> dict[str, str]:
     """Return the derivative in words, or by each argument."""
     found, row = page_of(name), lookup(name)
@@ -180,7 +183,7 @@ def derivatives(name: str) -> dict[str, str]:
         return {"derivative": found.rule}
     if len(found.derivatives) == 1:
         return {"derivative": found.derivatives[0]}
-    return {f"derivative by {by}": text for by, text in zip(row.args, found.derivatives, strict=True)}
+    return {f"derivative by {by}": text or NONE for by, text in zip(row.args, found.derivatives, strict=True)}
 
 
 def example(name: str) -> str:

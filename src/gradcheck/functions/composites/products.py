@@ -389,7 +389,7 @@ ROWS: tuple[Composite, ...] = (
     Composite("linalg.multi_dot", ("x",), (), _multi_dot, ("linalg.multi_dot([u, a, b])",), adds=True, torch=lambda m, *x: m.linalg.multi_dot(x), summary="the product of several matrices, in the cheapest order"),
     Composite("chain_matmul", ("x",), (), _chain_matmul, ("chain_matmul(a.T, a, b)",), many=True, adds=True, summary="the product of several matrices, in the cheapest order"),
     Composite("linalg.matrix_power", ("a",), ("n",), _matrix_power, ("linalg.matrix_power(a[:, :2], 3)", "linalg.matrix_power(a[:, 1:], 5)"), adds=True, torch=lambda m, a, n: m.linalg.matrix_power(a, n), summary="the n-th power of a square matrix"),
-    Composite("linalg.vander", ("x",), ("N",), _vander, ("linalg.vander(a, N=4)",), wide=True, torch=lambda m, x, **params: m.linalg.vander(x, **params), summary="the powers of the elements, along a new last dim"),
+    Composite("linalg.vander", ("x",), ("N",), _vander, ("linalg.vander(a, N=4)",), dtypes=("float64", "float32"), torch=lambda m, x, **params: m.linalg.vander(x, **params), summary="the powers of the elements, along a new last dim"),
 
     # --- elements ---
     Composite("addcmul", ("x", "a", "b"), ("value",), "x + value*a*b", ("addcmul(v, a, a, value=0.3)",), defaults={"value": 1}, adds=True, torch=lambda m, x, a, b, value=1: m.addcmul(x, a, b, value=value), summary="x + value*a*b"),

@@ -396,14 +396,15 @@ ERRORS: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 
 
-WORDS = [(row, name) for row in functions.COMPOSITE.values() for name in row.words]
+WORDS = [(row, name) for row in functions.COMPOSITE.values() for name in row.words if row.words[name]]
 
 
 def with_param(row: Composite, name: str, value: str) -> str:
     """Return a call of a row with one param, and with whatever else it demands."""
     further = [one for one in row.params if one in required(row.name) and one != name]
     named = [*(f"{one}={one}" for one in row.args[1:]), *(f"{one}=1" for one in further), f"{name}={value}"]
-    return f"{row.name}({', '.join([row.args[0], *named])}){'[0]' if row.results else ''}"
+    call = f"{row.name}({', '.join([row.args[0], *named])})"
+    return f"{call}[0]" if row.results else call
 
 
 @pytest.mark.parametrize(("row", "name"), WORDS, ids=lambda one: getattr(one, "name", one))
@@ -442,6 +443,31 @@ def test_indices_that_are_computed_or_no_whole_numbers_are_a_tensor(row: Composi
 
     assert {op("1"), op("[0, -1]"), op("torch.tensor([[2]])"), op("t"), op("t", "[2,0]")} == {row.name}
     assert {op("softmax(t, 0)"), op("1*t"), op("t", "[0.5,0.5]"), op("t", "[0,inf]")} == {row.soft}
+
+
+CHOSEN: dict[str, tuple[str, ...]] = {
+    "max(x, dim=0)[0]": ("x.max(0)[0]", "x.max(0).values", "x.max(dim=0).values", "torch.max(x, 0)[0]", "torch.max(x, dim=0).values"),
+    "min(x, dim=-1)[0]": ("x.min(-1).values", "torch.min(x, -1)[0]", "min(x, axis=-1)[0]"),
+    "max(x, dim=1, keepdim=True)[0]": ("x.max(1, True).values", "torch.max(x, 1, keepdim=True)[0]"),
+    "maximum(x, 0)": ("max(x, 0)", "max(x, 0.0)"),
+    "maximum(x, 0)[0]": ("max(x, 0)[0]",),
+    "amax(x)": ("x.max()", "torch.max(x)"),
+    "maximum(x, y)": ("torch.max(x, y)", "x.max(y)"),
+    "median(x)": ("x.median()", "torch.median(x)"),
+    "median(x)[0]": ("x.median()[0]",),
+    "median(x, dim=0)[0]": ("x.median(0).values", "torch.median(x, 0)[0]", "median(x, axis=0).values"),
+    "aminmax(x)[1]": ("x.aminmax().max", "aminmax(x)[-1]"),
+    "norm(x, p=-inf)": ("norm(x, p=float('-inf'))", "norm(x, -torch.inf)", "x.norm(p=-math.inf)"),
+    "norm(x, p=inf)": ("norm(x, float('inf'))",),
+    "einsum(x, y, equation='ij,jk')": ("einsum('ij,jk', x, y)", "einsum('ij,jk', [x, y])", "torch.einsum('ij,jk', x, y)"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("wanted", "text"), [(wanted, text) for wanted, texts in CHOSEN.items() for text in texts])
+def test_a_result_is_chosen_as_in_torch_and_a_number_beside_a_tensor_is_a_dim_in_torch_s_own_calls(
+    wanted: str, text: str
+) -> None:
+    assert structure(parse(text)) == structure(parse(wanted))
 
 
 @pytest.mark.parametrize("text", ERRORS, ids=ascii)

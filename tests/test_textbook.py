@@ -36,7 +36,7 @@ IN_FORM = [
     if any(node.op == name and has_form(node) for node in postorder(parse(text).layers[0].expression)
            if isinstance(node, Call))
 ]  # fmt: skip
-SHAPES = {"s": (), "v": (3,), "u": (2,), "a": (2, 3), "b": (3, 2), "c": (2, 2, 3)}
+SHAPES = {"s": (), "v": (3,), "u": (2,), "a": (2, 3), "b": (3, 4), "c": (2, 2, 3)}
 
 
 def point(text: str) -> dict[str, Any]:

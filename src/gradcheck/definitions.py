@@ -70,6 +70,8 @@ def _constant(name: str, value: Param) -> Node:
     """Return a parameter of a definition as the number that it is."""
     if value == "inf":
         return Call("inf", ())
+    if value == "-inf":
+        return Call("neg", (Call("inf", ()),))
     if isinstance(value, bool) or not isinstance(value, int | Fraction):
         raise ShapeProblem(f"{name} is a number")
     return Number(Fraction(value))

@@ -12,7 +12,7 @@ from gradcheck.errors import Span
 
 RESULT = "result"
 """The param of a call that says which of several results is meant, counted from 0."""
-LISTED = frozenset({"cat", "stack", "hstack", "vstack", "dstack", "column_stack"})
+LISTED = frozenset({"cat", "stack", "hstack", "vstack", "dstack", "column_stack", "linalg.multi_dot"})
 """Operations on a list of tensors, in brackets of its own."""
 ATTRIBUTES = frozenset({"T", "mT", "H", "mH"})
 """Operations that are written without brackets: ``x.T``."""
@@ -447,7 +447,7 @@ def param_text(value: Param) -> str:
         return _slice_text(value)
     if isinstance(value, Fraction):
         return _number_text(value)[0]
-    return repr(value) if isinstance(value, str) and value != "inf" else str(value)
+    return repr(value) if isinstance(value, str) and value not in ("inf", "-inf") else str(value)
 
 
 def _key_text(key: Param) -> str:

@@ -33,7 +33,7 @@ def function(reader: Reader, node: ast.Call, depth: int) -> Node:
         return infinity
     name, place, receiver = _callee(reader, node)
     _refuse_other_meanings(reader, name, node)
-    op = resolve(name, len(node.args) + (receiver is not None), bool(node.keywords))
+    op = name if _over_dim(name, node) else resolve(name, len(node.args) + (receiver is not None), bool(node.keywords))
     if reader.hidden and name in HIDDEN:
         op = name
     if op is None:
@@ -41,7 +41,7 @@ def function(reader: Reader, node: ast.Call, depth: int) -> Node:
     given: list[ast.expr] = [*([receiver] if receiver is not None else []), *node.args]
     arguments = _Arguments(reader, node, name, op, given, depth + 1)
     made = arguments.call()
-    results = getattr(TABLE[op], "results", ())
+    results = _results(node)
     if results and not isinstance(node, _Chosen):
         shown = f"{name}(...)[0]"
         hint = f"write {shown}" if "*" in results[0] else f"{shown} is {results[0]}"
@@ -82,7 +82,26 @@ def _results(node: ast.Call) -> tuple[str, ...]:
     """Return the names of the results of a call, none where it has one."""
     name = _attribute(node.func) if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
     row = COMPOSITE.get(functions.ALIASES.get(name, name))
-    return () if row is None else row.results
+    if row is None or (name in ("max", "min") and not _over_dim(name, node)):
+        return ()
+    return row.results if not row.single or row.single in _given(node, row) else ()
+
+
+def _given(node: ast.Call, row: Composite) -> set[str]:
+    """Return the names of what a call gives."""
+    method = isinstance(node.func, ast.Attribute) and not is_prefix(node.func.value)
+    slots = row.order or (*row.args, *row.params)
+    return {
+        *slots[: len(node.args) + method],
+        *(PARAM_ALIASES.get(str(one.arg), str(one.arg)) for one in node.keywords),
+    }
+
+
+def named_result(reader: Reader, node: ast.Attribute, depth: int) -> Node | None:
+    """Return the result that is chosen by its name, as in ``x.max(dim=0).values``; None where there is none."""
+    if not isinstance(node.value, ast.Call) or node.attr not in (results := _results(node.value)):
+        return None
+    return result(reader, node.value, results.index(node.attr), results, reader.span(node), depth)
 
 
 def _pasted_infinity(reader: Reader, node: ast.Call) -> Node | None:
@@ -96,24 +115,35 @@ def _pasted_infinity(reader: Reader, node: ast.Call) -> Node | None:
     return None
 
 
-def _refuse_other_meanings(reader: Reader, name: str, node: ast.Call) -> None:
-    """Refuse what torch reads in another way than a formula would: ``x.max(0)`` is a maximum over dim 0."""
+def _over_dim(name: str, node: ast.Call) -> bool:
+    """Tell whether ``max`` or ``min`` is that over a dim, as torch's own is with a whole number beside a tensor."""
+    if name not in ("max", "min"):
+        return False
+    named = {PARAM_ALIASES.get(str(one.arg), one.arg) for one in node.keywords}
     pasted = isinstance(node.func, ast.Attribute)
-    if name in ("max", "min"):
-        over_dim = any(one.arg in ("dim", "axis", "keepdim") for one in node.keywords)
-        if over_dim or (pasted and node.args and isinstance(node.args[-1], ast.Constant)):
-            hint = f"write a{name}(x, dim=...) for a dim, or {name}imum(x, y) for the {name}imum of two"
-            raise reader.fail(f"torch's {name} over a dim returns two tensors", node, hint)
-    if name == "norm" and pasted and (node.args[1:] or node.keywords) and "linalg" in ast.unparse(node.func):
-        raise reader.fail(
-            "torch.linalg.norm is a matrix norm for matrices", node, "write norm(x, p=...) for the vector norm"
-        )
+    place = 1 if not pasted or is_prefix(node.func.value) else 0  # type: ignore[attr-defined]
+    second = node.args[place] if pasted and len(node.args) > place else None
+    return bool(named & {"dim", "keepdim"}) or (second is not None and _is_whole(second))
+
+
+def _is_whole(node: ast.expr) -> bool:
+    inner = node.operand if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub) else node
+    return isinstance(inner, ast.Constant) and type(inner.value) is int
+
+
+def _refuse_other_meanings(reader: Reader, name: str, node: ast.Call) -> None:
+    """Refuse what torch reads in another way than a formula would: ``x.max(0.5)`` is no maximum of two."""
+    pasted = isinstance(node.func, ast.Attribute) and name in ("max", "min")
+    if pasted and node.args and isinstance(node.args[-1], ast.Constant) and not _over_dim(name, node):
+        hint = f"write {name}imum(x, y) for the {name}imum of two"
+        raise reader.fail(f"torch's {name} takes no number beside a tensor", node, hint)
 
 
 def _attribute(node: ast.Attribute) -> str:
     """Return the name of a function behind a dot: a row may bear a part of torch, as linalg.diagonal does."""
     if is_prefix(node.value):
         of = node.value.attr if isinstance(node.value, ast.Attribute) else getattr(node.value, "id", "")
+        of = "functional" if of == "F" else of
         if f"{of}.{node.attr}" in TABLE:
             return f"{of}.{node.attr}"
     return node.attr
@@ -225,7 +255,8 @@ class _Arguments:
         masks = ("condition",) if self.op == WHERE else self._row.masks if self._row else ()
         wants_condition = name in masks or self.op.startswith("logical")
         made = (self.reader.condition if wants_condition else self.reader.real)(bound[name], self.depth)
-        if self._row and name in self._row.fixed and isinstance(made, Name) and made.id not in self.reader.assigned:
+        fixed = getattr(functions.lookup(self.op), "fixed", ())
+        if name in fixed and isinstance(made, Name) and made.id not in self.reader.assigned:
             self.reader.fixed[made.span] = made.id
         return made
 
@@ -262,12 +293,19 @@ class _Arguments:
     def _side_by_side(self) -> Node:
         """Return a call on any number of tensors, which torch also takes in a list."""
         _, params = signature(self.op)
-        given = self.given[0].elts if len(self.given) == 1 and isinstance(self.given[0], ast.List) else self.given
-        if not given:
-            raise self.reader.fail(f"{self.name} needs tensors", self.place, f"write {self.name}(a, b)")
         bound: dict[str, ast.expr] = {}
         for one in self.node.keywords:
             self._keyword(one, list(params), bound)
+        assert self._row is not None
+        first = [name for name in self._row.order if name in params and name not in bound]  # stands before the tensors
+        bound |= zip(first, self.given, strict=False)
+        given = self.given[len(first) :]
+        given = given[0].elts if len(given) == 1 and isinstance(given[0], ast.List) else given
+        if not given:
+            shown = ", ".join(
+                ["'...'" if name in self._row.words else name for name in self._row.order[:-1]] + ["a", "b"]
+            )
+            raise self.reader.fail(f"{self.name} needs tensors", self.place, f"write {self.name}({shown})")
         parts = tuple(self.reader.real(one, self.depth) for one in given)
         return Call(self.op, parts, self._params(params, bound), self.place)
 

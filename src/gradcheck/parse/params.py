@@ -35,9 +35,14 @@ def indices(reader: Reader, node: ast.expr) -> Param:
 
 
 def word(reader: Reader, node: ast.expr, name: str, choices: Sequence[str | int]) -> Param:
-    """Return a static argument that is one of some words; with a number among these numbers are taken as well."""
+    """Return a static argument that is one of some words; with a number among these numbers are taken as well.
+
+    Without any choices it may be any word.
+    """
     words = [one for one in choices if isinstance(one, str)]
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        if not choices:
+            return node.value
         if node.value in words:
             return node.value
         closest = nearest(node.value, words)
@@ -45,6 +50,8 @@ def word(reader: Reader, node: ast.expr, name: str, choices: Sequence[str | int]
         raise reader.fail(f'there is no {name} "{node.value}"', node, hint)
     if len(words) < len(choices):
         return param(reader, node)
+    if not choices:
+        raise reader.fail(f"{name} is a text", node, "write it in quotes")
     closest = nearest(node.id, words) if isinstance(node, ast.Name) else None
     raise reader.fail(f"{name} is a word", node, f'write "{closest}"' if closest else _one_of(words))
 
@@ -62,10 +69,8 @@ def param(reader: Reader, node: ast.expr) -> Param:
         return param(reader, node.args[0])
     if isinstance(node, ast.Constant) and (node.value is None or isinstance(node.value, bool)):
         return node.value
-    if isinstance(node, ast.Name) and node.id == "inf":
-        return "inf"
-    if isinstance(node, ast.Attribute) and node.attr == "inf" and is_prefix(node.value):
-        return "inf"
+    if (infinity := _infinity(node)) is not None:
+        return infinity
     value = constant_value(reader.expression(node, 0))
     if value is None:
         raise reader.fail("this argument must be a constant", node)
@@ -86,6 +91,20 @@ def is_written(node: ast.expr) -> bool:
     if isinstance(node, ast.Call):
         return _is_literal(node) and is_written(node.args[0])
     return isinstance(node, ast.Constant) or (isinstance(node, ast.UnaryOp) and is_written(node.operand))
+
+
+def _infinity(node: ast.expr) -> str | None:
+    """Return an infinity by its name, however people write it in Python."""
+    match node:
+        case ast.UnaryOp(op=ast.USub(), operand=operand):
+            return {"inf": "-inf", "-inf": "inf"}.get(_infinity(operand) or "")
+        case ast.Name(id="inf"):
+            return "inf"
+        case ast.Attribute(attr="inf", value=value) if is_prefix(value):
+            return "inf"
+        case ast.Call(func=ast.Name(id="float"), args=[ast.Constant(value="inf" | "-inf" as text)], keywords=[]):
+            return text
+    return None
 
 
 def _is_literal(node: ast.Call) -> bool:

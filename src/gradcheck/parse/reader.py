@@ -12,7 +12,7 @@ from gradcheck.constants import check_growth
 from gradcheck.errors import LimitProblem, NameProblem, Option, Span, SyntaxProblem, Words
 from gradcheck.functions import CONDITIONS, CONSTANTS
 from gradcheck.functions.signatures import resolve
-from gradcheck.parse.calls import chosen_result, function
+from gradcheck.parse.calls import chosen_result, function, named_result
 from gradcheck.parse.params import PREFIXES, key
 from gradcheck.parse.places import Places
 from gradcheck.program import ATTRIBUTES, Call, Layer, Name, Node, Number, Program, given, postorder
@@ -281,6 +281,8 @@ class Reader:
             return Call(node.attr, (), (), self.span(node))
         if node.attr == "values" and _is_sort(node.value):
             return self.expression(node.value, depth + 1)
+        if (chosen := named_result(self, node, depth)) is not None:
+            return chosen
         if node.attr not in _READ_AS_CALLS:
             raise self.fail(f".{node.attr} is not part of the language", node, _attribute_hint(node.attr))
         return Call(node.attr, (self.real(node.value, depth + 1),), (), self.span(node))

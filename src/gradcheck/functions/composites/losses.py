@@ -279,7 +279,7 @@ def _cosine_embedding(a: Shape, b: Shape, target: Shape, margin: Param = 0, redu
     ])  # fmt: skip
 
 
-def _triplet_margin(  # noqa: PLR0913, PLR0917 - as many as torch has
+def _triplet_margin(
     a: Shape, positive: Shape, negative: Shape, margin: Param = 1, p: Param = 2, eps: Param = Fraction(1, 10**6),
     swap: Param = False, reduction: Param = "mean",
 ) -> str:  # fmt: skip
@@ -428,7 +428,7 @@ def _cross_entropy_of_probabilities(
     return "\n".join([*lines, last])
 
 
-def _linear_cross_entropy(  # noqa: PLR0913, PLR0917 - as many as torch has
+def _linear_cross_entropy(
     x: Shape, linear_weight: Shape, linear_bias: Shape, weight: Shape, target: Param, reduction: Param = "mean",
     ignore_index: Param = -100, label_smoothing: Param = 0,
 ) -> str:  # fmt: skip
@@ -549,7 +549,7 @@ ROWS: tuple[Composite, ...] = (
     _loss("cross_entropy", ("x", "weight"), ("target", "ignore_index", "label_smoothing"), _cross_entropy, ("cross_entropy(a, [0, 2])", "cross_entropy(a, [0, 2], v, label_smoothing=0.1)", "cross_entropy(c, [[1, 0, -1], [0, 1, 1]], ignore_index=-1, reduction='none')"), order=("x", "target", "weight", "ignore_index", "reduction", "label_smoothing"), optional=WEIGHT, fixed=("weight",), indices=("target",), soft="cross_entropy_of_probabilities", fused="s t", accumulation=ALONE, as_torch=_cross_entropy, summary="minus log(softmax(x)) at the right class"),
     _loss("cross_entropy_of_probabilities", ("x", "target", "weight"), ("ignore_index", "label_smoothing"), _cross_entropy_of_probabilities, ("cross_entropy_of_probabilities(v, softmax(a[0], 0))", "cross_entropy(a, softmax(c[0], 1), v, reduction='sum', label_smoothing=0.25)"), called="cross_entropy", optional=WEIGHT, summary="cross_entropy of a target that holds the probability of each class"),
     _loss("linear_cross_entropy", ("x", "linear_weight", "linear_bias", "weight"), ("target", "ignore_index", "label_smoothing"), _linear_cross_entropy, ("linear_cross_entropy(a, c[0], [0, 1])", "linear_cross_entropy(v, a, 1, linear_bias=u, label_smoothing=0.25)"), order=("x", "linear_weight", "target", "linear_bias", "weight", "reduction", "ignore_index", "label_smoothing"), optional={"linear_bias": 0, "weight": 1}, fixed=("weight",), indices=("target",), fused="s t", accumulation=ALONE, as_torch=_linear_cross_entropy, summary="cross_entropy of x @ linear_weight.T + linear_bias"),
-    _loss("multi_margin_loss", ("x", "weight"), ("target", "p", "margin"), _multi_margin, ("multi_margin_loss(a, [0, 2])", "multi_margin_loss(a, [0, 2], p=2, margin=3, weight=v, reduction='none')"), order=("x", "target", "p", "margin", "weight", "reduction"), optional=WEIGHT, fixed=("weight",), indices=("target",), wide=True, summary="margin - x[target] + x[i], but at least 0, to the power of p, over every other class i"),
-    _loss("multilabel_margin_loss", ("x",), ("target",), _multilabel_margin, ("multilabel_margin_loss(a, [[0, -1, 1], [2, 1, -1]])", "multilabel_margin_loss(v, [1, 0, -1])"), indices=("target",), wide=True, summary="1 - x[j] + x[i], but at least 0, over every right class j and wrong class i"),
+    _loss("multi_margin_loss", ("x", "weight"), ("target", "p", "margin"), _multi_margin, ("multi_margin_loss(a, [0, 2])", "multi_margin_loss(a, [0, 2], p=2, margin=3, weight=v, reduction='none')"), order=("x", "target", "p", "margin", "weight", "reduction"), optional=WEIGHT, fixed=("weight",), indices=("target",), dtypes=("float64", "float32"), summary="margin - x[target] + x[i], but at least 0, to the power of p, over every other class i"),
+    _loss("multilabel_margin_loss", ("x",), ("target",), _multilabel_margin, ("multilabel_margin_loss(a, [[0, -1, 1], [2, 1, -1]])", "multilabel_margin_loss(v, [1, 0, -1])"), indices=("target",), dtypes=("float64", "float32"), summary="1 - x[j] + x[i], but at least 0, over every right class j and wrong class i"),
 )
 # fmt: on

@@ -12,6 +12,9 @@ from gradcheck.errors import Span
 
 RESULT = "result"
 """The param of a call that says which of several results is meant, counted from 0."""
+SIZE, SHAPE, COUNT, RANK, QUOTIENT = "size", "shape", "numel", "ndim", "floordiv"
+"""What is asked of a shape, of a tensor that has a name, and the whole quotient of two sizes: numbers, once shapes are
+known."""
 NOWHERE = Span(0, 0)
 """The span of a node that the user did not type."""
 
@@ -34,7 +37,36 @@ class Given:
         return self.name
 
 
-Param = bool | int | Fraction | str | None | slice | Given | tuple["Param", ...]
+@dataclass(frozen=True, slots=True, eq=False)
+class Sized:
+    """A static argument that is worked out of the shapes of tensors, such as ``x.shape[0]//2``; they are equal as texts.
+
+    >>> from gradcheck.parse import parse
+    >>> str(parse("x.reshape(x.shape[0], -1)"))
+    'out = reshape(x, shape=(x.shape[0], -1))'
+    """
+
+    node: Node
+
+    def __str__(self) -> str:
+        return f"{'*' if self.spreads else ''}{to_text(self.node)}"
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sized) and str(self) == str(other)
+
+    def __hash__(self) -> int:
+        return hash(str(self))
+
+    @property
+    def spreads(self) -> bool:
+        """Return whether it stands for several sizes."""
+        return isinstance(self.node, Call) and self.node.op == SHAPE
+
+
+Param = bool | int | Fraction | str | None | slice | Given | Sized | tuple["Param", ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -303,7 +335,7 @@ _BINARY = {
     "lt": ("<", 1), "le": ("<=", 1), "gt": (">", 1), "ge": (">=", 1), "eq": ("==", 1), "ne": ("!=", 1),
     "logical_or": ("|", 2), "logical_and": ("&", 3),
     "add": ("+", 4), "sub": ("-", 4), "mul": ("*", 5), "div": ("/", 5), "remainder": ("%", 5),
-    "matmul": ("@", 5), "pow": ("**", 7),
+    "matmul": ("@", 5), "pow": ("**", 7), QUOTIENT: ("//", 5),
 }  # fmt: skip
 """Operators with Python's precedence, loosest first; unary minus has 6, an atom 9."""
 
@@ -394,6 +426,11 @@ def _call_text(node: Call, args: list[Written]) -> Written:
         return sign + _bracket(args[0], level), level
     if node.op == "index":
         return f"{_bracket(args[0], ATOM)}[{_key_text(node.param('key'))}]", ATOM
+    if node.op in (SIZE, SHAPE):
+        key = node.param("key")
+        return f"{_bracket(args[0], ATOM)}.shape{'' if key is None else f'[{param_text(key)}]'}", ATOM
+    if node.op in (COUNT, RANK):
+        return f"{_bracket(args[0], ATOM)}.{'numel()' if node.op == COUNT else RANK}", ATOM
     if node.op == "mask":
         return f"where({args[1][0]}, {args[0][0]}, 0)", ATOM
     if node.op in ("guard", "patch", "behind"):
@@ -418,7 +455,7 @@ def _operator_text(op: str, left: tuple[str, int], right: tuple[str, int]) -> tu
     if op == "pow":
         return f"{_bracket(left, level + 1)}**{_bracket(right, _NEGATION)}", level
     low = level + 1 if level == _COMPARISON else level
-    space = "" if op in ("mul", "div") else " "
+    space = "" if op in ("mul", "div", QUOTIENT) else " "
     return f"{_bracket(left, low)}{space}{sign}{space}{_bracket(right, level + 1)}", level
 
 
@@ -443,7 +480,7 @@ def param_text(value: Param) -> str:
         return _slice_text(value)
     if isinstance(value, Fraction):
         return _number_text(value)[0]
-    return repr(value) if value == "fro" else str(value)
+    return repr(value) if isinstance(value, str) and value not in ("inf", "...") else str(value)
 
 
 def _key_text(key: Param) -> str:

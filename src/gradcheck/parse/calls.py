@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import ast
 import inspect
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
 from gradcheck import functions
-from gradcheck.errors import NameProblem, Span
+from gradcheck.errors import Span
 from gradcheck.functions import COMPOSITE, PARAM_ALIASES, TABLE, WHERE, Composite
 from gradcheck.functions.signatures import required, resolve, signature
-from gradcheck.parse.params import indices, is_prefix, param
+from gradcheck.parse.params import indices, param
+from gradcheck.parse.pasted import adapted, pasted
+from gradcheck.parse.scopes import Results
+from gradcheck.parse.unknown import unknown_function
 from gradcheck.program import RESULT, Call, Name, Node, Number, Param
 
 if TYPE_CHECKING:
@@ -27,15 +29,16 @@ WHOLE = frozenset({"indices"})
 
 def function(reader: Reader, node: ast.Call, depth: int) -> Node:
     """Read a call of a function or method."""
-    if (infinity := _pasted_infinity(reader, node)) is not None:
-        return infinity
+    if (read := pasted(reader, node, depth)) is not None:
+        return read
+    node = adapted(reader, node)
     name, place, receiver = _callee(reader, node)
     _refuse_other_meanings(reader, name, node)
     if name == "masked_fill":
         return _filled(reader, node, receiver, depth + 1)
     op = resolve(name, len(node.args) + (receiver is not None), bool(node.keywords))
     if op is None:
-        raise _unknown_function(reader, name, place, node)
+        raise unknown_function(reader, name, place, node)
     given: list[ast.expr] = [*([receiver] if receiver is not None else []), *node.args]
     arguments = _Arguments(reader, node, name, op, given, depth + 1)
     made = arguments.call()
@@ -53,12 +56,39 @@ class _Chosen(ast.Call):
 
 def chosen_result(reader: Reader, node: ast.Subscript, depth: int) -> Node | None:
     """Return one of the results of a call, as in ``chunk(x, 2)[0]``; None where a function has one result."""
-    if not isinstance(node.value, ast.Call) or not (results := _results(node.value)):
+    call, names = _several(reader, node.value)
+    if call is None:
         return None
     index = param(reader, node.slice)
     if not isinstance(index, int) or isinstance(index, bool):
         raise reader.fail("one of the results is chosen by its number", node.slice, "write [0] for the first")
-    return result(reader, node.value, index, results, reader.span(node), depth)
+    return result(reader, call, index, names, reader.span(node), depth)
+
+
+def named_result(reader: Reader, node: ast.Attribute, depth: int) -> Node | None:
+    """Return the result of a call that is asked for by its name, as in ``sort(x).values``; None for anything else."""
+    call, names = _several(reader, node.value)
+    if call is None and node.attr == "values" and is_sort(node.value):
+        return reader.expression(node.value, depth + 1)
+    if call is None or node.attr not in names:
+        return None
+    return result(reader, call, names.index(node.attr), names, reader.span(node), depth)
+
+
+def _several(reader: Reader, node: ast.expr) -> tuple[ast.Call | None, tuple[str, ...]]:
+    """Return the call that returned several results, and their names."""
+    held = reader.scope.find(node.id) if isinstance(node, ast.Name) else None
+    if isinstance(held, Results):
+        return held.call, held.names
+    names = results(reader, node) if isinstance(node, ast.Call) else ()
+    return (node, names) if names and isinstance(node, ast.Call) else (None, ())
+
+
+def is_sort(node: ast.expr) -> TypeGuard[ast.Call]:
+    """Tell whether a node is a call of ``sort``."""
+    if not isinstance(node, ast.Call):
+        return False
+    return getattr(node.func, "attr", None) == "sort" or getattr(node.func, "id", None) == "sort"
 
 
 def result(reader: Reader, node: ast.Call, index: int, results: tuple[str, ...], place: Span, depth: int) -> Node:
@@ -76,8 +106,10 @@ def result(reader: Reader, node: ast.Call, index: int, results: tuple[str, ...],
     return replace(made, params=(*made.params, (RESULT, at)), span=place)
 
 
-def _results(node: ast.Call) -> tuple[str, ...]:
+def results(reader: Reader, node: ast.Call) -> tuple[str, ...]:
     """Return the names of the results of a call, none where it has one."""
+    if isinstance(node.func, ast.Name) and reader.scope.find(node.func.id) is not None:
+        return ()
     name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
     row = COMPOSITE.get(functions.ALIASES.get(name, name))
     return () if row is None else row.results
@@ -93,17 +125,6 @@ def _filled(reader: Reader, node: ast.Call, receiver: ast.expr | None, depth: in
         raise reader.fail("masked_fill takes x, mask and value", node, "write x.masked_fill(mask > 0, -inf)")
     branches = reader.real(bound["value"], depth), reader.real(bound["input"], depth)
     return Call(WHERE, (reader.condition(bound["mask"], depth), *branches), (), reader.span(node))
-
-
-def _pasted_infinity(reader: Reader, node: ast.Call) -> Node | None:
-    """Return what ``float("-inf")`` means, as people write infinities in Python."""
-    match node:
-        case ast.Call(func=ast.Name(id="float"), args=[ast.Constant(value=str(text))], keywords=[]):
-            sign = re.fullmatch(r"\s*([+-]?)inf(?:inity)?\s*", text, re.IGNORECASE)
-            infinity = Call("inf", (), (), reader.span(node))
-            if sign:
-                return Call("neg", (infinity,), (), reader.span(node)) if sign[1] == "-" else infinity
-    return None
 
 
 def _refuse_other_meanings(reader: Reader, name: str, node: ast.Call) -> None:
@@ -126,20 +147,13 @@ def _callee(reader: Reader, node: ast.Call) -> tuple[str, Span, ast.expr | None]
         return node.func.id, reader.span(node.func), None
     if isinstance(node.func, ast.Attribute):
         whole = reader.span(node.func)
-        place = Span(whole.end - len(node.func.attr), whole.end)
-        return node.func.attr, place, None if is_prefix(node.func.value) else node.func.value
+        written = reader.text(node.func).rpartition(".")[2]
+        place = Span(whole.end - len(written), whole.end)
+        return node.func.attr, place, None if reader.prefix(node.func.value) is not None else node.func.value
     if isinstance(node.func, ast.Constant):
-        shown = reader.source[reader.span(node.func).start : reader.span(node.func).end]
+        shown = reader.text(node.func)
         raise reader.fail(f"{shown} is no function", node.func, f"write {shown}*(...) for a product")
     raise reader.fail("this is no function", node.func, "write * for a product")
-
-
-def _unknown_function(reader: Reader, name: str, place: Span, node: ast.Call) -> NameProblem:
-    closest = functions.nearest(name, functions.known_names())
-    hint = f"did you mean `{closest}`?" if closest else None
-    if hint is None and len(name) <= 2 and isinstance(node.func, ast.Name):
-        hint = f"write {name}*(...) for a product"
-    return reader.unknown(f"unknown function `{name}`", place, hint or "`gradcheck functions` lists them all")
 
 
 class _Arguments:
@@ -212,7 +226,7 @@ class _Arguments:
         wants_condition = name in masks or self.op.startswith("logical")
         made = (self.reader.condition if wants_condition else self.reader.real)(bound[name], self.depth)
         if self._row and name in self._row.fixed and isinstance(made, Name) and made.id not in self.reader.assigned:
-            self.reader.fixed[made.span] = made.id
+            self.reader.fixed[made.span, made.id] = None
         return made
 
     def _params(self, names: Sequence[str], bound: dict[str, ast.expr]) -> tuple[tuple[str, Param], ...]:

@@ -1,0 +1,4 @@
+"""Names."""
+
+FORMULAS: dict[str, str] = {}
+TORCH: frozenset[str] = frozenset()

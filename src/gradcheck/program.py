@@ -39,7 +39,7 @@ class Given:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sized:
-    """A static argument that is worked out of the shapes of tensors, such as ``x.shape[0]//2``; they are equal as texts.
+    """A static argument that is worked out of the shapes of tensors, such as ``x.shape[0]//2``.
 
     >>> from gradcheck.parse import parse
     >>> str(parse("x.reshape(x.shape[0], -1)"))
@@ -339,6 +339,7 @@ _BINARY = {
 }  # fmt: skip
 """Operators with Python's precedence, loosest first; unary minus has 6, an atom 9."""
 
+_ASKED = {SIZE: "shape", SHAPE: "shape", COUNT: "numel()", RANK: "ndim"}
 _PREFIX = {"neg": ("-", 6), "logical_not": ("~", 6)}
 MANY_BITS = 200
 """Bits of a numerator or denominator from which a number is written with an exponent."""
@@ -424,13 +425,8 @@ def _call_text(node: Call, args: list[Written]) -> Written:
     if node.op in _PREFIX:
         sign, level = _PREFIX[node.op]
         return sign + _bracket(args[0], level), level
-    if node.op == "index":
-        return f"{_bracket(args[0], ATOM)}[{_key_text(node.param('key'))}]", ATOM
-    if node.op in (SIZE, SHAPE):
-        key = node.param("key")
-        return f"{_bracket(args[0], ATOM)}.shape{'' if key is None else f'[{param_text(key)}]'}", ATOM
-    if node.op in (COUNT, RANK):
-        return f"{_bracket(args[0], ATOM)}.{'numel()' if node.op == COUNT else RANK}", ATOM
+    if node.op in ("index", *_ASKED):
+        return f"{_bracket(args[0], ATOM)}{_picked_text(node)}", ATOM
     if node.op == "mask":
         return f"where({args[1][0]}, {args[0][0]}, 0)", ATOM
     if node.op in ("guard", "patch", "behind"):
@@ -448,6 +444,14 @@ def _call_text(node: Call, args: list[Written]) -> Written:
     parts += [f"{key}={_dim_text(key, value)}" for key, value in shown]
     result = node.param(RESULT)
     return f"{node.op}({', '.join(parts)}){'' if result is None else f'[{result}]'}", ATOM
+
+
+def _picked_text(node: Call) -> str:
+    """Return what stands behind a tensor that something is picked of, or whose shape is asked for."""
+    key = node.param("key")
+    if node.op == "index":
+        return f"[{_key_text(key)}]"
+    return f".{_ASKED[node.op]}{'' if key is None else f'[{param_text(key)}]'}"
 
 
 def _operator_text(op: str, left: tuple[str, int], right: tuple[str, int]) -> tuple[str, int]:

@@ -79,11 +79,11 @@ def _of_dtype(reader: Reader, node: ast.Attribute) -> Node | None:
 def _limit(form: tuple[int, int], name: str) -> Fraction:
     """Return a limit of a format of so many bits of precision and this largest exponent."""
     bits, most = form
-    largest = (2 - Fraction(2) ** (1 - bits)) * 2**most
-    return {
-        "max": largest, "min": -largest, "eps": Fraction(2) ** (1 - bits), "epsilon": Fraction(2) ** (1 - bits),
-        "smallest_subnormal": Fraction(2) ** (2 - most - bits),
-    }.get(name, Fraction(2) ** (1 - most))  # fmt: skip
+    eps = Fraction(1, 1 << (bits - 1))
+    tiny = Fraction(1, 1 << (most - 1))
+    largest = (2 - eps) * (1 << most)
+    others = {"max": largest, "min": -largest, "eps": eps, "epsilon": eps, "smallest_subnormal": tiny * eps}
+    return others.get(name, tiny)
 
 
 def _hint(node: ast.Attribute) -> str:

@@ -1,4 +1,4 @@
-"""What changes the dtype or the place of a tensor and not its numbers, or its gradient alone; and what cannot be read."""
+"""What changes the dtype or the place of a tensor and not its numbers, and what takes these out of torch."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import ast
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from gradcheck.functions import CONDITIONS, DETACH, WHERE
+from gradcheck.functions import CONDITIONS, WHERE
 from gradcheck.program import Call, Node, Number
 
 if TYPE_CHECKING:
@@ -18,20 +18,22 @@ FLOATS = {
 }  # fmt: skip
 """Bits of precision and largest exponent of every dtype of real numbers, by its name."""
 WHOLE = frozenset({
-    "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "int", "long", "short", "char", "byte", "bool",
+    "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "int", "long", "short", "char",
+    "byte", "bool",
 })  # fmt: skip
 COMPLEX = frozenset({"complex32", "complex64", "complex128", "cfloat", "cdouble", "chalf"})
 
 SAME = frozenset({
-    "clone", "contiguous", "requires_grad_", "cpu", "cuda", "float", "double", "half", "bfloat16", "to", "type", "type_as",
-    "astype", "retain_grad", "pin_memory", "resolve_conj", "resolve_neg", "copy", "numpy_", "alias", "share_memory_",
-    "block_until_ready",
+    "clone", "contiguous", "requires_grad_", "cpu", "cuda", "float", "double", "half", "bfloat16", "to", "type",
+    "type_as", "astype", "retain_grad", "pin_memory", "resolve_conj", "resolve_neg", "copy", "numpy_", "alias",
+    "share_memory_", "block_until_ready",
 })  # fmt: skip
 """Methods that return the numbers they get."""
 TAKEN_OUT = frozenset({"item", "tolist", "numpy"})
 """Methods that take numbers out of torch: nothing flows back through them."""
 IGNORED = frozenset({
-    "dtype", "device", "inplace", "memory_format", "layout", "non_blocking", "copy", "requires_grad", "pin_memory", "_stacklevel",
+    "dtype", "device", "inplace", "memory_format", "layout", "non_blocking", "copy", "requires_grad", "pin_memory",
+    "_stacklevel",
 })  # fmt: skip
 """Keyword arguments that change no number, of whatever function they are none."""
 
@@ -86,8 +88,3 @@ def cast(reader: Reader, node: ast.Call, depth: int) -> Node | None:
 
 _ARRAYS = ("asarray", "array", "as_tensor", "tensor", "Tensor", "ascontiguousarray", "from_numpy")
 """Functions that make a tensor of what may be one already."""
-
-
-def detached(reader: Reader, node: Node) -> Node:
-    """Return an expression through which nothing flows back."""
-    return Call(DETACH, (node,), (), node.span)

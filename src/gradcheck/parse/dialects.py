@@ -1,12 +1,14 @@
-"""NumPy, JAX, SciPy, TensorFlow, SymPy and Python's math: what their functions are called in torch, where they mean the same."""
+"""Functions of NumPy, JAX, SciPy, TensorFlow, SymPy and Python's math: what means the same in torch."""
 
 from __future__ import annotations
 
 import ast
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from gradcheck.functions import ALIASES, CONDITIONS, ELEMENTWISE
+from gradcheck.functions.signatures import meanings
 
 if TYPE_CHECKING:
     from gradcheck.parse.reader import Reader
@@ -20,8 +22,8 @@ class Named:
     """
 
     name: str
-    adds: dict[str, int | str | bool] = field(default_factory=dict)
-    renames: dict[str, str] = field(default_factory=dict)
+    adds: Mapping[str, int | str] = field(default_factory=dict)
+    renames: Mapping[str, str] = field(default_factory=dict)
     needs: str = ""
 
 
@@ -29,8 +31,8 @@ Dialect = dict[str, Named | str]
 """By a function's name there: what it is in torch, or what to write instead of it."""
 
 
-def _same(*names: str) -> Dialect:
-    return {name: Named(name) for name in " ".join(names).split()}
+def _same(names: str) -> Dialect:
+    return {name: Named(name) for name in names.split()}
 
 
 _ELEMENTWISE: Dialect = {
@@ -41,16 +43,20 @@ _CUBE_ROOT = "write sign(x)*abs(x)**(1/3)"
 
 NUMPY: Dialect = {
     **_ELEMENTWISE,
-    **_same("sum mean prod concatenate stack squeeze reshape ravel outer where einsum tensordot kron diff trace diag tril triu"),
-    **_same("vstack hstack dstack column_stack roll rot90 fliplr flipud tile cumprod nansum nanmean copysign nan_to_num cross"),
-    **_same("matmul maximum minimum fmax fmin logaddexp logaddexp2 floor_divide heaviside swapaxes moveaxis cov corrcoef vdot"),
-    **_same("det inv solve slogdet cholesky matrix_power pinv norm multi_dot meshgrid sinc round clip inner broadcast_to"),
+    **_same(
+        "sum mean prod concatenate stack squeeze reshape ravel outer where einsum tensordot kron "
+        "diff trace diag tril triu vstack hstack dstack column_stack roll rot90 fliplr flipud tile "
+        "cumprod nansum nanmean copysign nan_to_num cross matmul maximum minimum fmax fmin logaddexp "
+        "logaddexp2 floor_divide heaviside swapaxes moveaxis cov corrcoef vdot det inv solve slogdet "
+        "cholesky matrix_power pinv norm multi_dot meshgrid sinc round clip inner broadcast_to "
+    ),
     "std": Named("std", _POPULATION), "var": Named("var", _POPULATION), "max": Named("amax"), "min": Named("amin"),
     "amax": Named("amax"), "amin": Named("amin"), "dot": Named("matmul"), "expand_dims": Named("unsqueeze"),
     "clip": Named("clamp", renames={"a_min": "min", "a_max": "max"}), "mod": Named("remainder"), "rint": Named("round"),
     "repeat": Named("repeat_interleave"), "trapz": Named("trapezoid"), "trapezoid": Named("trapezoid"),
     "degrees": Named("rad2deg"), "radians": Named("deg2rad"), "cumsum": Named("cumsum", needs="axis"),
-    "sort": Named("sort"), "flip": Named("flip", needs="axis"), "average": Named("mean"), "array_split": Named("tensor_split"),
+    "sort": Named("sort"), "flip": Named("flip", needs="axis"), "average": Named("mean"),
+    "array_split": Named("tensor_split"),
     "transpose": Named("permute", renames={"axes": "dims"}, needs="axes"), "newaxis": "write None",
     "median": "numpy's median of an even number is between two: write their mean, sort(x)[1]/2 + sort(x)[2]/2 of four",
     "split": "numpy splits into so many parts, torch into parts of that size: write chunk(x, n)", "cbrt": _CUBE_ROOT,
@@ -58,8 +64,10 @@ NUMPY: Dialect = {
 }  # fmt: skip
 _SCIPY: Dialect = {
     **_ELEMENTWISE,
-    **_same("expit logit erf erfc erfinv erfcx xlogy xlog1py entr ndtr ndtri log_ndtr i0 i0e i1 i1e zeta digamma polygamma"),
-    **_same("gammainc gammaincc exp2 expm1 log1p"),
+    **_same(
+        "expit logit erf erfc erfinv erfcx xlogy xlog1py entr ndtr ndtri log_ndtr i0 i0e i1 i1e zeta "
+        "digamma polygamma gammainc gammaincc exp2 expm1 log1p "
+    ),
     "gammaln": Named("lgamma"), "psi": Named("digamma"), "log_expit": Named("logsigmoid"), "j0": Named("bessel_j0"),
     "j1": Named("bessel_j1"), "y0": Named("bessel_y0"), "y1": Named("bessel_y1"), "multigammaln": Named("mvlgamma"),
     "softmax": Named("softmax", needs="axis"), "log_softmax": Named("log_softmax", needs="axis"),
@@ -70,7 +78,9 @@ _SCIPY: Dialect = {
 }  # fmt: skip
 _NN: Dialect = {
     **_ELEMENTWISE,
-    **_same("relu relu6 sigmoid silu swish elu celu selu leaky_relu softplus glu mish logsumexp"),
+    **_same(
+        "relu relu6 sigmoid silu swish elu celu selu leaky_relu softplus glu mish logsumexp "
+    ),
     "softmax": Named("softmax", {"dim": -1}), "log_softmax": Named("log_softmax", {"dim": -1}),
     "log_sigmoid": Named("logsigmoid"), "hard_tanh": Named("hardtanh"), "hard_sigmoid": Named("hardsigmoid"),
     "hard_silu": Named("hardswish"), "hard_swish": Named("hardswish"), "soft_sign": Named("softsign"),
@@ -91,7 +101,8 @@ TENSORFLOW: Dialect = {
     "clip_by_value": Named("clamp", renames={"clip_value_min": "min", "clip_value_max": "max"}), "concat": Named("cat"),
     "expand_dims": Named("unsqueeze"), "stop_gradient": Named("detach"), "cumsum": Named("cumsum", {"dim": 0}),
     "transpose": Named("permute", renames={"perm": "dims"}, needs="perm"), "mod": Named("remainder"),
-    "floormod": Named("remainder"), "gelu": Named("gelu"), "leaky_relu": Named("leaky_relu", {"negative_slope": "0.2"}, {"alpha": "negative_slope"}),
+    "floormod": Named("remainder"), "gelu": Named("gelu"),
+    "leaky_relu": Named("leaky_relu", {"negative_slope": "1/5"}, {"alpha": "negative_slope"}),
     "squared_difference": "write (a - b)**2", "l2_loss": "write sum(x**2)/2", "identity": Named("clone"),
     "l2_normalize": "write x*rsqrt(maximum(sum(x**2, dim, keepdim=True), 1e-12))", "negative": Named("neg"),
     "sigmoid_cross_entropy_with_logits": "write relu(x) - x*z + log1p(exp(-abs(x)))",
@@ -103,8 +114,10 @@ MATH: Dialect = {
     "cbrt": _CUBE_ROOT, "degrees": Named("rad2deg"), "radians": Named("deg2rad"), "copysign": Named("copysign"),
 }  # fmt: skip
 SYMPY: Dialect = {
-    **_ELEMENTWISE, "sinc": "SymPy's sinc has no pi in it: write sin(x)/x", "Max": Named("maximum"), "Min": Named("minimum"),
-    "cbrt": _CUBE_ROOT, "Piecewise": "write where(condition, a, b)", "loggamma": Named("lgamma"), "gamma": "write exp(lgamma(x))",
+    **_ELEMENTWISE, "sinc": "SymPy's sinc has no pi in it: write sin(x)/x", "Max": Named("maximum"),
+    "Min": Named("minimum"),
+    "cbrt": _CUBE_ROOT, "Piecewise": "write where(condition, a, b)", "loggamma": Named("lgamma"),
+    "gamma": "write exp(lgamma(x))",
 }  # fmt: skip
 
 DIALECTS: dict[str, Dialect] = {
@@ -138,8 +151,6 @@ def translated(reader: Reader, node: ast.Call, module: str) -> ast.Call:
     found = spoken.get(name)
     shown = f"{module.partition('.')[0]}'s `{name}`"
     if found is None:
-        from gradcheck.functions.signatures import meanings
-
         known = bool(meanings(name))
         hint = (
             f"where it means the same as torch's, write {name}(...)"
@@ -167,7 +178,7 @@ def translated(reader: Reader, node: ast.Call, module: str) -> ast.Call:
     return _call(node, found.name, keywords)
 
 
-def _value(value: int | str | bool, node: ast.Call) -> ast.expr:
+def _value(value: int | str, node: ast.Call) -> ast.expr:
     if isinstance(value, str):
         return ast.copy_location(
             ast.BinOp(_number(1, node), ast.Div(), _number(round(1 / float(value)), node)), node.func

@@ -51,10 +51,8 @@ def entered(reader: Reader, function: Function, given: dict[str, Binding], depth
     around = reader.scope
     reader.scope = Scope(function.scope, dict(given))
     try:
-        if isinstance(function.node, ast.Lambda):
-            made: Binding | None = reader.binding(function.node.body, depth)
-        else:
-            made = reader.body(function.node.body, depth)
+        lines = function.node.body if not isinstance(function.node, ast.Call) else []
+        made = reader.body(lines, depth) if isinstance(lines, list) else reader.binding(lines, depth)
     finally:
         reader.scope = around
     if made is None:

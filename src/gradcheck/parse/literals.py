@@ -12,7 +12,7 @@ from gradcheck.errors import Option
 from gradcheck.functions import DETACH
 from gradcheck.parse.casts import check_dtype
 from gradcheck.parse.shapes import named
-from gradcheck.program import SHAPE, Call, Node, Number, Param, Sized
+from gradcheck.program import SHAPE, Call, Name, Node, Number, Param, Sized, postorder
 
 if TYPE_CHECKING:
     from gradcheck.parse.reader import Reader
@@ -102,8 +102,6 @@ def _nested(reader: Reader, node: ast.expr, module: str, depth: int) -> Node:
 
 
 def _is_number(reader: Reader, node: Node) -> bool:
-    from gradcheck.program import Name, postorder
-
     return not any(isinstance(one, Name) and one.id not in reader.numbers for one in postorder(node))
 
 

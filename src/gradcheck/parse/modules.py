@@ -7,9 +7,11 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from gradcheck import functions
+from gradcheck.errors import Option
 from gradcheck.functions import COMPOSITE, TABLE
 from gradcheck.functions.signatures import signature
 from gradcheck.parse.scopes import Function
+from gradcheck.parse.torch_names import MODULES
 
 if TYPE_CHECKING:
     from gradcheck.parse.reader import Reader
@@ -70,18 +72,25 @@ def module(reader: Reader, node: ast.Call) -> Function | None:
         return None
     if name in RANDOM:
         raise reader.fail(f"{name} draws random numbers", node, "leave it out: in eval mode it does nothing")
+    if name == "Parameter":
+        hint = ("leave this line out, and give the point: ", Option("at", "w=randn(3)"))
+        raise reader.fail("what a module holds is an input", node, hint)
     if name in WITH_WEIGHTS:
         written = WITH_WEIGHTS[name]
-        hint = (
+        advice = (
             f"write {written}: the weights are inputs" if written else "write its formula, with its weights as inputs"
         )
-        raise reader.fail(f"nn.{name} holds weights", node, hint)
+        raise reader.fail(f"nn.{name} holds weights", node, advice)
     if name == "Sequential":
         return Function("nn.Sequential", node, reader.scope)
-    if name not in NOTHING and function_of(name) is None:
-        closest = functions.nearest(name, functions.known_names())
-        hint = f"did you mean `{closest}(x)`?" if closest else "`gradcheck functions` lists all functions"
-        raise reader.unknown(f"unknown module `{name}`", func, hint)
+    if name not in NOTHING and (function_of(name) is None or name not in MODULES):
+        known = [one for one in MODULES if function_of(one)]
+        closest = functions.nearest(name, known) if name not in MODULES else None
+        raise reader.unknown(
+            f"nn.{name} is no module with a function in the table",
+            func,
+            f"did you mean `{closest}`?" if closest else None,
+        )
     return Function(f"nn.{name}", node, reader.scope)
 
 

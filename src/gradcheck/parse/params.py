@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from gradcheck.errors import LimitProblem
-from gradcheck.parse.scopes import Held, Several, Static, Tensor, Truth
+from gradcheck.parse.scopes import Held, Static, Tensor, Truth
 from gradcheck.parse.shapes import constant, shape
 from gradcheck.program import Given, Name, Param, Sized
 
@@ -42,6 +42,11 @@ def param(reader: Reader, node: ast.expr) -> Param:
     """Return a static argument: a number, a flag, a word, a size that the shapes give, or a tuple of these."""
     if (sizes := shape(reader, node, 0)) is not None:
         return sizes
+    held = reader.scope.find(node.id) if isinstance(node, ast.Name) else None
+    if isinstance(node, Held):
+        held = node.binding
+    if isinstance(held, Static):
+        return held.value
     match node:
         case ast.Tuple() | ast.List():
             return tuple(part for one in node.elts for part in _spread(reader, one))
@@ -53,14 +58,10 @@ def param(reader: Reader, node: ast.expr) -> Param:
             return "inf"
         case ast.Attribute(value=value, attr="inf") if reader.prefix(value) is not None:
             return "inf"
-        case ast.Name() if isinstance(held := reader.scope.find(node.id), Static):
-            return held.value
-        case ast.Name() if isinstance(held, Several):
-            parts = [one.value for one in held.parts if isinstance(one, Static)]
-            if len(parts) == len(held.parts):
-                return tuple(parts)
-        case Held(binding=Static(value=value)):
-            return value
+    return _number(reader, node)
+
+
+def _number(reader: Reader, node: ast.expr) -> Param:
     value = constant(reader, reader.expression(node, 0))
     if value is None:
         raise reader.fail("this argument must be a constant", node)

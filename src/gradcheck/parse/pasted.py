@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 RANDOM = frozenset({
     "rand", "randn", "randint", "randperm", "rand_like", "randn_like", "bernoulli", "multinomial", "normal", "dropout",
-    "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout", "rrelu", "gumbel_softmax", "poisson",
+    "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout", "rrelu", "gumbel_softmax",
+    "poisson",
     "normal_", "uniform_", "bernoulli_", "empty", "empty_like",
 })  # fmt: skip
 """Functions whose numbers nobody knows beforehand."""
@@ -29,11 +30,12 @@ REFUSED = {
     "backward": ("a backward pass is what the check does", "leave this out"),
     "print": ("nothing is printed on the way", "leave this line out: the check shows the value and the gradient"),
     "grad": ("the gradient is what the check gives", "leave this out, and check the function itself"),
-    "jacobian": ("the derivative is what the check gives", "leave this out, and write the function itself: --jacobian"),
-    "hessian": ("the derivative is what the check gives", "leave this out, and write the function itself: --way fwd-rev"),
+    "jacobian": ("the derivative is what the check gives", "leave this out, and check the function itself: --jacobian"),
+    "hessian": ("the derivative is what the check gives", "leave this out, and check the function: --way fwd-rev"),
     "vmap": ("vmap is not part of the language", "write the function for all rows at once"),
     "masked_select": (
-        "how many elements a condition picks depends on the point", "write where(condition, x, 0), which keeps the shape"
+        "how many elements a condition picks depends on the point",
+        "write where(condition, x, 0), which keeps the shape",
     ),
     "nonzero": ("which elements are not 0 depends on the point", "write where(x != 0, x, 0), which keeps the shape"),
     "argmax": ("indices are whole numbers, and have no derivative", "write amax(x, dim=...) for the largest element"),
@@ -45,6 +47,7 @@ REFUSED = {
     "clip_grad_norm_": ("the gradient is what the check gives", "leave this out"),
 }  # fmt: skip
 """Functions that are refused, each with what is wrong and what to write."""
+LISTS = (ast.List, ast.Tuple, ast.ListComp, ast.GeneratorExp)
 IN_PLACE = re.compile(r"[a-z]\w*[a-z0-9]_")
 
 
@@ -216,7 +219,7 @@ def _correction(reader: Reader, node: ast.expr) -> ast.expr:
 
 
 def _without_bools(reader: Reader, name: str, args: list[ast.expr]) -> list[ast.expr]:
-    """Return the arguments of ``x.std(0, False)``, where a flag stands for unbiased, with the correction that it means."""
+    """Return the arguments of ``x.std(0, False)``, whose flag says unbiased, with the correction that it means."""
     if name not in ("std", "var"):
         return args
     return [_correction(reader, one) if isinstance(one, ast.Constant) and isinstance(one.value, bool) else one

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 MODULES = {
     "torch": "torch", "F": "torch.nn.functional", "nn": "torch.nn", "functional": "torch.nn.functional",
     "special": "torch.special", "linalg": "torch.linalg", "math": "math", "np": "numpy", "numpy": "numpy",
-    "jnp": "jax.numpy", "jax": "jax", "lax": "jax.lax", "scipy": "scipy", "tf": "tensorflow", "tensorflow": "tensorflow",
+    "jnp": "jax.numpy", "jax": "jax", "lax": "jax.lax", "scipy": "scipy", "tf": "tensorflow",
+    "tensorflow": "tensorflow",
     "sympy": "sympy", "sp": "sympy",
 }  # fmt: skip
 """The modules that people mean by a name, unless an import says something else."""
@@ -28,8 +29,8 @@ def prefix(reader: Reader, node: ast.expr) -> str | None:
     """Return the module that a node names, None where it names none.
 
     >>> from gradcheck.parse.reader import Reader
-    >>> [prefix(Reader("", frozenset()), ast.parse(one, mode="eval").body) for one in ("F", "torch.special", "x", "jnp")]
-    ['torch.nn.functional', 'torch.special', None, 'jax.numpy']
+    >>> [prefix(Reader("", frozenset()), ast.parse(one, mode="eval").body) for one in ("F", "x", "jnp.fft")]
+    ['torch.nn.functional', None, 'jax.numpy.fft']
     """
     parts: list[str] = []
     while isinstance(node, ast.Attribute) and node.attr in PARTS:

@@ -107,9 +107,9 @@ class Reader:
         """Return what may be read more than once; an expression becomes a layer."""
         return kept(self, name, binding, place)
 
-    def truth(self, node: ast.expr, depth: int) -> bool:
-        """Return whether a condition holds that is known before anything is computed."""
-        return truth(self, node, depth)
+    def truth(self, node: ast.expr, depth: int, place: ast.AST | None = None) -> bool:
+        """Return whether a condition holds that is known before anything is computed; ``place`` is where it decides."""
+        return truth(self, node, depth, place or node)
 
     def param(self, node: ast.expr) -> Param:
         """Return a static argument."""
@@ -230,7 +230,7 @@ class Reader:
             case ast.Attribute():
                 return attribute(self, node, depth)
             case ast.IfExp():
-                return self.expression(node.body if truth(self, node.test, depth) else node.orelse, depth + 1)
+                return self.expression(node.body if self.truth(node.test, depth, node) else node.orelse, depth + 1)
             case Held():
                 return node_of(self, node.binding, node)
         message, hint = REFUSED.get(type(node), ("this is not part of the language", None))
@@ -335,6 +335,8 @@ class Reader:
 
     def _comparison(self, node: ast.Compare, depth: int) -> Node:
         """Return a comparison; of a chain each part is read for every comparison that it stands in."""
+        if len(node.ops) > MAX_NESTING:
+            raise too_deep(self.source, self.span(node))
         sides = [node.left, *node.comparators]
         joined: Node | None = None
         for sign, left, right in zip(node.ops, sides, sides[1:], strict=False):

@@ -34,7 +34,8 @@ REFUSED: dict[type[ast.AST], tuple[str, Words | None]] = {
     ast.Yield: ("yield is not part of the language", None),
     ast.While: ("a `while` ends when it likes, and is not part of the language", "write for k in range(3): ..."),
     ast.ClassDef: (
-        "a class is not part of the language", "paste the lines of its forward, with its weights as inputs: w for self.w"
+        "a class is not part of the language",
+        "paste the lines of its forward, with its weights as inputs: w for self.w",
     ),
     ast.Try: ("`try` is not part of the language", "paste the lines inside of it alone"),
     ast.Raise: ("`raise` is not part of the language", "leave this line out"),

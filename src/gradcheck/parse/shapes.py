@@ -104,9 +104,10 @@ def named(reader: Reader, node: ast.expr, depth: int) -> Name:
 
 def _cut(reader: Reader, sizes: Sequence[Param], key: ast.Slice) -> tuple[Param, ...]:
     ends = [None if one is None else reader.param(one) for one in (key.lower, key.upper, key.step)]
-    if not all(one is None or isinstance(one, int) for one in ends):
+    numbers = [one for one in ends if one is None or isinstance(one, int)]
+    if len(numbers) < len(ends):
         raise reader.fail("a shape is cut at numbers", key)
-    cut = slice(*ends)
+    cut = slice(*numbers)
     if not any(isinstance(one, Sized) and one.spreads for one in sizes):
         return tuple(sizes[cut])
     [only, *more] = sizes

@@ -25,14 +25,17 @@ if TYPE_CHECKING:
 SKIPPED = (ast.Pass, ast.Assert, ast.Delete)
 """Statements that compute nothing."""
 CALLS_SKIPPED = frozenset({
-    "backward", "zero_grad", "retain_grad", "requires_grad_", "manual_seed", "seed", "set_default_dtype", "set_printoptions",
+    "backward", "zero_grad", "retain_grad", "requires_grad_", "manual_seed", "seed", "set_default_dtype",
+    "set_printoptions",
     "set_grad_enabled", "set_float32_matmul_precision", "use_deterministic_algorithms", "eval", "train",
 })  # fmt: skip
 """Calls that stand alone in a line and compute nothing of the value."""
 NO_GRAD = frozenset({"no_grad", "inference_mode"})
 SHARING = frozenset({
-    "reshape", "permute", "index", "expand", "transpose", "T", "mT", "t", "flatten", "squeeze", "unsqueeze", DETACH, "chunk",
-    "split", "unbind", "view", "swapaxes", "movedim", "narrow", "select", "diagonal", "unflatten", "unfold", "H", "mH", "real",
+    "reshape", "permute", "index", "expand", "transpose", "T", "mT", "t", "flatten", "squeeze", "unsqueeze", DETACH,
+    "chunk",
+    "split", "unbind", "view", "swapaxes", "movedim", "narrow", "select", "diagonal", "unflatten", "unfold", "H", "mH",
+    "real",
 })  # fmt: skip
 """Operations whose result may share its memory with their argument."""
 
@@ -48,7 +51,7 @@ def whole(reader: Reader, tree: ast.Module) -> str:
     if isinstance(made, Several | Results):
         message, hint = REFUSED[ast.Tuple]
         raise reader.fail(message, getattr(last, "value", last), hint)
-    place = getattr(last, "value", None) or last
+    place: ast.expr = getattr(last, "value", None) or last  # type: ignore[assignment]
     node = made.node if isinstance(made, Tensor) else reader.node(made, place)
     if isinstance(made, Truth):
         raise reader.fail("a comparison is no number", place, "write where(condition, a, b)")
@@ -64,7 +67,7 @@ def _is_value(node: ast.stmt) -> bool:
 
 
 def _last(reader: Reader, tree: ast.Module) -> Binding:
-    """Return what a text without a value at its end computes: what it assigned last, or the function that it defines."""
+    """Return what a text without a value at its end computes: what it assigned last, or a function of it."""
     for one in reversed(tree.body):
         names = [one.name] if isinstance(one, ast.FunctionDef) else _targets(one)
         for name in reversed(names):
@@ -93,7 +96,7 @@ def body(reader: Reader, lines: Sequence[ast.stmt], depth: int) -> Binding | Non
     return None
 
 
-def _statement(reader: Reader, node: ast.stmt, depth: int, last: bool) -> Binding | None:  # noqa: C901 - one case a kind
+def _statement(reader: Reader, node: ast.stmt, depth: int, last: bool) -> Binding | None:  # noqa: C901, PLR0912 - cases
     match node:
         case ast.Expr():
             return _value(reader, node, depth, last)
@@ -245,7 +248,7 @@ def _unpack(reader: Reader, target: ast.Tuple | ast.List, value: ast.expr, node:
 
 def _parts(reader: Reader, binding: Binding, count: int, stars: list[int], node: ast.stmt) -> list[Binding]:
     """Return what each of the names on the left stands for."""
-    place = getattr(node, "value", node)
+    place: ast.expr = getattr(node, "value", node)  # type: ignore[arg-type]
     if isinstance(binding, Static) and isinstance(binding.value, tuple):
         return _sizes(reader, binding.value, count, stars, place)
     if stars:

@@ -69,10 +69,10 @@ def _number(reader: Reader, value: Param, place: ast.expr) -> Node:
 def copied(reader: Reader, node: Node, place: ast.AST) -> Node:
     """Return a copy of an expression: every part of a program stands in one place."""
     reader.count(sum(1 for _ in postorder(node)), place)
-    return rebuild(node, lambda part: replace(part))
+    return rebuild(node, replace)
 
 
-def bound(reader: Reader, node: ast.expr, depth: int) -> Binding:
+def bound(reader: Reader, node: ast.expr, depth: int) -> Binding:  # noqa: C901 - one case a kind of node
     """Return what an expression makes of a name that it is assigned to."""
     match node:
         case Held():
@@ -88,7 +88,7 @@ def bound(reader: Reader, node: ast.expr, depth: int) -> Binding:
         case ast.ListComp() | ast.GeneratorExp():
             return Several(tuple(comprehended(reader, node, depth)))
         case ast.IfExp():
-            return bound(reader, node.body if reader.truth(node.test, depth) else node.orelse, depth + 1)
+            return bound(reader, node.body if reader.truth(node.test, depth, node) else node.orelse, depth + 1)
         case ast.Call():
             return _called(reader, node, depth)
         case ast.Subscript() if (part := _part(reader, node)) is not None:
@@ -155,8 +155,9 @@ def _part(reader: Reader, node: ast.Subscript) -> Binding | None:
         return None
     if isinstance(node.slice, ast.Slice):
         ends = [None if one is None else param(reader, one) for one in (node.slice.lower, node.slice.upper)]
-        if all(one is None or isinstance(one, int) for one in ends):
-            return Several(held.parts[slice(*ends)])
+        numbers = [one for one in ends if one is None or isinstance(one, int)]
+        if len(numbers) == len(ends):
+            return Several(held.parts[slice(*numbers)])
     at = param(reader, node.slice)
     if not isinstance(at, int) or not -len(held.parts) <= at < len(held.parts):
         raise reader.fail(f"there is no part {reader.text(node.slice)} of {len(held.parts)}", node.slice)

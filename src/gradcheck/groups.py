@@ -35,13 +35,18 @@ def grouped(program: Program, points: Sequence[Point]) -> Iterator[Group]:
         shapes = {name: value.shape for name, value in point.items() if name not in numbers}
         key = tuple(shapes.items()), tuple(numbers.values())
         if key not in found:
-            found[key] = _at_shapes(with_numbers(program, numbers), shapes), shapes, []
+            found[key] = at_shapes(with_numbers(program, numbers), shapes), shapes, []
         found[key][2].append(k)
     yield from found.values()
 
 
-def _at_shapes(program: Program, shapes: dict[str, Shape]) -> Program:
-    """Return a program with numbers for all that it asks of shapes; one that does not fit them is left as it is."""
+def at_shapes(program: Program, shapes: dict[str, Shape]) -> Program:
+    """Return a program with numbers for all that it asks of shapes; one that does not fit them is left as it is.
+
+    >>> from gradcheck.parse import parse
+    >>> str(at_shapes(parse("sum(x)/len(x)"), {"x": (3,)}))
+    'out = sum(x)/3'
+    """
     if not asks(program):
         return program
     try:

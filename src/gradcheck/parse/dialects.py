@@ -179,11 +179,11 @@ def translated(reader: Reader, node: ast.Call, module: str) -> ast.Call:
 
 
 def _value(value: int | str, node: ast.Call) -> ast.expr:
-    if isinstance(value, str):
-        return ast.copy_location(
-            ast.BinOp(_number(1, node), ast.Div(), _number(round(1 / float(value)), node)), node.func
-        )
-    return _number(value, node)
+    """Return a whole number, or a fraction such as ``1/5``, as it would be written."""
+    if isinstance(value, int):
+        return _number(value, node)
+    above, below = (_number(int(one), node) for one in value.split("/"))
+    return ast.copy_location(ast.BinOp(above, ast.Div(), below), node.func)
 
 
 def _number(value: int, node: ast.Call) -> ast.Constant:

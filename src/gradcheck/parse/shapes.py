@@ -111,9 +111,27 @@ def _cut(reader: Reader, sizes: Sequence[Param], key: ast.Slice) -> tuple[Param,
     if not any(isinstance(one, Sized) and one.spreads for one in sizes):
         return tuple(sizes[cut])
     [only, *more] = sizes
-    if more or not isinstance(only, Sized) or not isinstance(only.node, Call) or only.node.params:
-        raise reader.fail("this shape is cut twice", key, "write the sizes: (x.shape[0], x.shape[1])")
-    return (Sized(Call(SHAPE, only.node.args, (("key", cut),), only.node.span)),)
+    whole = only.node if isinstance(only, Sized) and isinstance(only.node, Call) and not more else None
+    again = None if whole is None else _cut_again(whole.param("key"), cut)
+    if whole is None or again is None:
+        raise reader.fail("where this cuts a shape cannot be told", key, "write the sizes: (x.shape[0], x.shape[1])")
+    return (Sized(Call(SHAPE, whole.args, (("key", again),), whole.span)),)
+
+
+def _cut_again(key: Param, cut: slice) -> slice | None:
+    """Return the one slice that two of a shape of unknown length are, None where there is none.
+
+    >>> _cut_again(slice(1, None), slice(None, -1)), _cut_again(slice(1, -1), slice(-1, None))
+    (slice(1, -1, None), None)
+    """
+    if not isinstance(key, slice):
+        return cut
+    first, last, start, stop = key.start or 0, key.stop, cut.start or 0, cut.stop
+    if key.step or cut.step or first < 0 or start < 0:
+        return None
+    if stop is None or (stop < 0 and (last is None or last < 0)):
+        return slice(first + start, last if stop is None else stop + (last or 0))
+    return slice(first + start, first + stop) if stop >= 0 and last is None else None
 
 
 def picked(reader: Reader, sizes: Sequence[Param], at: int, place: ast.AST) -> Param:

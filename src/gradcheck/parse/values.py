@@ -142,7 +142,9 @@ def _listed(reader: Reader, node: ast.Tuple | ast.List, depth: int) -> Binding:
     parts: list[Binding] = []
     for one in node.elts:
         if isinstance(one, ast.Starred):
-            parts += iterated(reader, one.value, depth + 1)
+            spread = iterated(reader, one.value, depth + 1)
+            reader.count(len(spread), one)
+            parts += spread
         else:
             parts.append(bound(reader, one, depth + 1))
     return Several(tuple(parts))

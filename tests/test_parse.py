@@ -423,7 +423,7 @@ HUGE: dict[str, tuple[str, str]] = {
     "attributes": ("x" + ".T" * 100_000, "a number or name of 200,001 characters; the limit (MAX_LITERAL_LENGTH) is 1,000"),
     "comparisons": ("x<" * 100_000 + "x", DEEP),
     "a doubling function": (
-        "def f0(x): return x + x\n" + "".join(f"def f{k}(x): return f{k - 1}(x) + f{k - 1}(x)\n" for k in range(1, 21)) + "f20(x)",
+        "def f0(x): return x + x\n" + "".join(f"def f{k}(x): return f{k - 1}(x) + f{k - 1}(x)\n" for k in range(1, 18)) + "f17(x)",
         "more than 100,000 operations (the limit MAX_NODES)",
     ),
     "loops in loops": (

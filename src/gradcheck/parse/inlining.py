@@ -5,9 +5,10 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from gradcheck.functions import DETACH
 from gradcheck.parse.modules import applied, module
 from gradcheck.parse.scopes import FUNCTIONS, Binding, Function, Scope, Tensor
-from gradcheck.program import Call, Name, Number
+from gradcheck.program import Call, Name, Node, Number
 from gradcheck.source import MAX_NESTING, too_deep
 
 if TYPE_CHECKING:
@@ -48,18 +49,28 @@ def _of_module(reader: Reader, made: ast.Call, node: ast.Call, depth: int) -> Bi
 
 def entered(reader: Reader, function: Function, given: dict[str, Binding], depth: int) -> Binding:
     """Return what the body of a function returns for these arguments."""
-    around = reader.scope
-    reader.scope = Scope(function.scope, dict(given))
+    around, tracked = reader.scope, reader.tracked
+    reader.scope, reader.tracked = Scope(function.scope, dict(given)), tracked and not function.detached
     try:
         lines = function.node.body if not isinstance(function.node, ast.Call) else []
         made = reader.body(lines, depth) if isinstance(lines, list) else reader.binding(lines, depth)
     finally:
-        reader.scope = around
+        reader.scope, reader.tracked = around, tracked
     if made is None:
         raise reader.fail(f"{function.name} returns nothing", function.node, "end it with return ...")
-    if function.detached and isinstance(made, Tensor):
-        return Tensor(Call("detach", (made.node,), (), made.node.span))
-    return made
+    return Tensor(untracked(made.node)) if function.detached and isinstance(made, Tensor) else made
+
+
+def untracked(node: Node) -> Node:
+    """Return what an expression is where nothing is tracked: a tensor that was made before stays what it is.
+
+    >>> from gradcheck.program import call, to_text
+    >>> to_text(untracked(call("exp", Name("x")))), to_text(untracked(Name("x")))
+    ('detach(exp(x))', 'x')
+    """
+    if not isinstance(node, Call) or node.op == DETACH:
+        return node
+    return Call(DETACH, (node,), (), node.span)
 
 
 def _arguments(
@@ -84,7 +95,11 @@ def missing(
 ) -> dict[str, Binding]:
     """Return the defaults of the parameters that are not given."""
     wanted = [name for name in parameters(reader, made) if name not in given]
-    found = {name: reader.binding(one, 0) for name, one in defaults(made).items() if name in wanted}
+    around, reader.scope = reader.scope, function.scope
+    found = {
+        name: reader.kept(name, reader.binding(one, 0), one) for name, one in defaults(made).items() if name in wanted
+    }
+    reader.scope = around
     lacking = [name for name in wanted if name not in found]
     if lacking:
         raise reader.fail(f"{function.name} needs {' and '.join(lacking)}", place)
@@ -96,7 +111,9 @@ def _passed(reader: Reader, made: ast.FunctionDef | ast.Lambda, name: str, node:
     if isinstance(binding, Tensor) and isinstance(binding.node, Name):
         reader.lent.add(binding.node.id)
         return binding
-    if isinstance(binding, Tensor) and not isinstance(binding.node, Number) and _reads(made, name) < 2:
+    if (made, name) not in reader.reads:
+        reader.reads[made, name] = _reads(made, name)
+    if isinstance(binding, Tensor) and not isinstance(binding.node, Number) and reader.reads[made, name] < 2:
         return binding
     return reader.kept(name, binding, node)
 

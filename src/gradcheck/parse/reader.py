@@ -14,6 +14,7 @@ from gradcheck.functions import CONDITIONS, CONSTANTS
 from gradcheck.parse import statements
 from gradcheck.parse.attributes import attribute
 from gradcheck.parse.calls import chosen_result, function, is_sort
+from gradcheck.parse.inlining import untracked
 from gradcheck.parse.params import key, param
 from gradcheck.parse.places import Places
 from gradcheck.parse.prefixes import prefix
@@ -68,7 +69,10 @@ class Reader:
         self.regions: dict[str, int] = {}
         self.words = set(re.findall(r"\w+", source))
         self.copies: dict[str, int] = {}
+        self.reads: dict[tuple[ast.AST, str], int] = {}
+        self.tracked = True
         self.owners: dict[str, str] = {}
+        self.sharing: dict[str, set[str]] = {}
         self.lent: set[str] = set()
         self.nodes = 0
         self.turns = 0
@@ -158,7 +162,7 @@ class Reader:
 
     def emit(self, name: str, node: Node, span: Span) -> Name:
         """Add a layer under this name, or under the next one that is free, and return its name."""
-        name = self.fresh(name)
+        name, node = self.fresh(name), node if self.tracked else untracked(node)
         self.layers.append(Layer(name, node, span))
         self.assigned[name] = span
         if (value := constant_value(node)) is not None:

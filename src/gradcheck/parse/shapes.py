@@ -99,6 +99,8 @@ def _spread(reader: Reader, of: ast.expr, key: slice | None, depth: int) -> Size
 def named(reader: Reader, node: ast.expr, depth: int) -> Name:
     """Return the name of a tensor whose shape is asked for; what has none is a layer from now on."""
     made = reader.real(node, depth + 1)
+    if numbers_in(reader, made):
+        raise reader.fail("a plain number has no shape", node)
     return made if isinstance(made, Name) else reader.emit("part", made, reader.span(node))
 
 

@@ -10,14 +10,14 @@ from gradcheck.errors import SyntaxProblem, Words
 from gradcheck.functions import DETACH
 from gradcheck.functions.signatures import resolve
 from gradcheck.parse.calls import result
-from gradcheck.parse.inlining import on_inputs
+from gradcheck.parse.inlining import on_inputs, untracked
 from gradcheck.parse.loops import assign, iterated, turn
 from gradcheck.parse.pasted import IN_PLACE, name_of
 from gradcheck.parse.prefixes import KNOWN
 from gradcheck.parse.refusals import REFUSED
 from gradcheck.parse.scopes import Binding, Function, Held, Results, Several, Static, Tensor, Truth
 from gradcheck.parse.shapes import picked
-from gradcheck.program import SHAPE, Call, Name, Node, Number, Param, Sized
+from gradcheck.program import SHAPE, Call, Name, Node, Param, Sized
 
 if TYPE_CHECKING:
     from gradcheck.parse.reader import Reader
@@ -217,6 +217,7 @@ def _assign(reader: Reader, target: ast.Name, binding: Binding, node: ast.stmt) 
         binding = Tensor(reader.emit(target.id, made, reader.span(node)))
         assert isinstance(binding.node, Name)
         reader.owners[binding.node.id] = of or binding.node.id
+        reader.sharing.setdefault(of or binding.node.id, set()).add(binding.node.id)
     elif isinstance(binding, Several):
         binding = reader.kept(target.id, binding, node)
     reader.scope.names[target.id] = binding
@@ -322,13 +323,9 @@ def _check_change(reader: Reader, target: ast.Name, node: ast.stmt) -> None:
         hint = f"write {target.id} = {reader.text(node).replace('_(', '(', 1)}, which makes a new one"
     if owner not in reader.assigned:
         raise reader.fail("torch changes no input in place that it differentiates by", node, hint)
-    others = {one for one, of in reader.owners.items() if of == owner and one != name and one in _alive(reader)}
-    if others or name in reader.lent:
+    others = reader.sharing.get(owner, set()) - {name}
+    if name in reader.lent or (others and not others.isdisjoint(layer for _, layer in reader.scope.layers())):
         raise reader.fail(f"this changes what shares its memory with {target.id} too", node, hint)
-
-
-def _alive(reader: Reader) -> set[str]:
-    return {layer for _, layer in reader.scope.layers()}
 
 
 # --- blocks -----------------------------------------------------------------------------------------
@@ -348,40 +345,23 @@ def _loop(reader: Reader, node: ast.For, depth: int) -> Binding | None:
 
 
 def _block(reader: Reader, node: ast.With, depth: int) -> Binding | None:
-    """Read a block in which nothing is tracked: what is assigned there is detached."""
+    """Read a block in which nothing is tracked: what is computed there is detached."""
+    before = reader.tracked
     for one in node.items:
         name = name_of(one.context_expr) if isinstance(one.context_expr, ast.Call) else ""
-        if name == "enable_grad" or (name == "set_grad_enabled" and _flag(reader, one.context_expr)):
-            continue
-        if name not in NO_GRAD and name != "set_grad_enabled":
-            raise reader.fail(
-                "`with` is read for torch.no_grad() alone", one.context_expr, "paste the lines inside of it"
-            )
-        return _detached(reader, node.body, depth)
-    return body(reader, node.body, depth + 1)
+        if name not in (*NO_GRAD, "enable_grad", "set_grad_enabled"):
+            message = "`with` is read for torch.no_grad() alone"
+            raise reader.fail(message, one.context_expr, "paste the lines inside of it")
+        reader.tracked = name not in NO_GRAD and (name == "enable_grad" or _flag(reader, one.context_expr))
+    try:
+        made = body(reader, node.body, depth + 1)
+        return Tensor(untracked(made.node)) if isinstance(made, Tensor) and not reader.tracked else made
+    finally:
+        reader.tracked = before
 
 
 def _flag(reader: Reader, node: ast.expr) -> bool:
     return isinstance(node, ast.Call) and bool(node.args) and reader.param(node.args[0]) is True
-
-
-def _detached(reader: Reader, lines: Sequence[ast.stmt], depth: int) -> Binding | None:
-    """Read statements, and detach the layers that their names stand for afterwards."""
-    before = dict(reader.scope.names)
-    made = body(reader, lines, depth + 1)
-    for name, held in list(reader.scope.names.items()):
-        if isinstance(held, Tensor) and held is not before.get(name) and isinstance(held.node, Name):
-            k = next(k for k, layer in enumerate(reader.layers) if layer.name == held.node.id)
-            layer = reader.layers[k]
-            if not isinstance(layer.expression, Number):
-                from dataclasses import replace
-
-                reader.layers[k] = replace(layer, expression=_without_gradient(layer.expression))
-    return Tensor(_without_gradient(made.node)) if isinstance(made, Tensor) else made
-
-
-def _without_gradient(node: Node) -> Node:
-    return node if isinstance(node, Call) and node.op == DETACH else Call(DETACH, (node,), (), node.span)
 
 
 def _decorated(reader: Reader, node: ast.FunctionDef) -> bool:

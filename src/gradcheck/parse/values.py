@@ -19,6 +19,7 @@ from gradcheck.parse.refusals import REFUSED
 from gradcheck.parse.scopes import Binding, Function, Held, Results, Several, Static, Tensor, Truth
 from gradcheck.parse.shapes import asks, shape
 from gradcheck.program import Call, Name, Node, Number, Param, Sized, postorder, rebuild
+from gradcheck.source import MAX_NESTING, too_deep
 
 if TYPE_CHECKING:
     from gradcheck.parse.reader import Reader
@@ -74,6 +75,8 @@ def copied(reader: Reader, node: Node, place: ast.AST) -> Node:
 
 def bound(reader: Reader, node: ast.expr, depth: int) -> Binding:  # noqa: C901 - one case a kind of node
     """Return what an expression makes of a name that it is assigned to."""
+    if depth > MAX_NESTING:
+        raise too_deep(reader.source, reader.span(node))
     match node:
         case Held():
             return node.binding

@@ -24,7 +24,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("arguments", "lower", "pointwise"),
     ("groups",),
     ("kernels", "exact", "autograd", "compare", "expect", "blame", "rewrites"),
-    ("judgements", "differentiate"),
+    ("code", "judgements", "differentiate"),
     ("display", "gradients"),
     ("notation", "plan", "outcome", "diagnose"),
     ("nested",),

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import json
 import shlex
+from pathlib import Path
 
 import pytest
 
@@ -11,10 +14,11 @@ from gradcheck.__main__ import run as main
 from gradcheck.exits import Exit
 from gradcheck.functions import ALIASES, Composite, Elementwise, known_names, lookup
 from gradcheck.functions.pages import PAGES, page_of, pages
-from gradcheck.report.functions import example, page, sample, told
+from gradcheck.report.functions import example, page, sample, told, write
 from gradcheck.verdict import Verdict
 
 NAMES = pages()
+MANUAL = Path(__file__).parent.parent / "docs" / "functions.md"
 FORMULAS = [name for name in NAMES if page_of(name).derivatives]
 assert NAMES
 assert FORMULAS
@@ -81,3 +85,19 @@ def test_a_name_that_is_none_is_answered_with_the_nearest(capsys: pytest.Capture
 def test_another_name_shows_the_page_of_the_function_that_it_is(alias: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["functions", alias]) == Exit.PASS
     assert capsys.readouterr().out.startswith(f"{ALIASES[alias]}(")
+
+
+def test_the_list_in_the_manual_is_up_to_date() -> None:
+    """`gradcheck functions --format markdown > docs/functions.md` writes it."""
+    made = io.StringIO()
+    write(None, made, "markdown")
+    assert made.getvalue() == MANUAL.read_text()
+
+
+@pytest.mark.parametrize("name", [None, "softmax"])
+def test_programs_read_the_same(name: str | None, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["functions", *([name] if name else []), "--format", "json"]) == Exit.PASS
+    found = json.loads(capsys.readouterr().out)
+    for one in [found] if name else found:
+        assert {"name", "signature", "meaning", "example"} <= one.keys()
+        assert one["signature"].startswith(one["name"])

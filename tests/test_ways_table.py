@@ -25,7 +25,8 @@ from gradcheck.plan import Plan
 from gradcheck.points import Point as Values
 from gradcheck.points import to_value
 from gradcheck.program import Layer, Name, Program, call
-from gradcheck.settings import ONES, Settings
+from gradcheck.settings import Settings
+from gradcheck.settings.readers import ONES
 from gradcheck.verdict import Verdict
 from gradcheck.ways import Way, nestings
 from oracles import NoNumber, Point, assert_close, differences, enclosures, fraction, numbers, shapes
@@ -239,7 +240,7 @@ def test_torch_is_inside_the_rounding_enclosure_of_every_way(row: Elementwise, d
 
 def enclosed(along: Along) -> Iterator[tuple[str, bool]]:
     """Yield each derivative that is tracked and not called wrong, with whether torch's number is in its enclosure."""
-    found, _ = along.gradients()
+    found, *_ = along.gradients()
     for one in found:
         number = one.number(0)
         if number is not None and one.judgements[0].verdict in (Verdict.AGREE, Verdict.LOSSY, Verdict.UNSTABLE):

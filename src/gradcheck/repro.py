@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from fractions import Fraction
+from dataclasses import replace
 from itertools import islice, permutations
 from math import isfinite
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from gradcheck.code import Writer, literal, safe, written
 from gradcheck.compare import Rank
-from gradcheck.constants import by_python
-from gradcheck.dispatch import arguments, function, keywords, picked
-from gradcheck.errors import GradcheckError, printable
+from gradcheck.errors import GradcheckError, printable, quoted
 from gradcheck.formats import FORMATS, exact_text
-from gradcheck.functions import CONSTANTS
 from gradcheck.gradients import GradientOutcome
 from gradcheck.lower import lower
 from gradcheck.notation import element, steps
 from gradcheck.outcome import Floats, Outcome, Run
 from gradcheck.points import Value, parse_points
-from gradcheck.program import Call, Name, Node, Program, Shape, fold, unravel
-from gradcheck.settings import ONES, Settings
+from gradcheck.program import Call, Name, Node, Program, Shape, unravel
+from gradcheck.settings import Settings
 from gradcheck.settings.kinds import Form
+from gradcheck.settings.readers import ONES
 from gradcheck.settings.table import Place, settings_of
 from gradcheck.steps import Step
 from gradcheck.steps import taken as derivative
@@ -74,15 +70,7 @@ def command(run: Run, outcome: Outcome) -> str | None:
             words += [row.option] * bool(value)
         elif value is not None and row.kind.words(value) not in ([row.default], [""]):
             words += [word for text in row.kind.words(value) for word in (row.option, text)]
-    return " ".join(map(_quoted, words))
-
-
-def _quoted(word: str) -> str:
-    """Return a word as a shell takes it, on one line; one of several lines as bash and zsh take it."""
-    if "\n" not in word:
-        return shlex.quote(word)
-    escaped = word.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n")
-    return f"$'{escaped}'"
+    return " ".join(map(quoted, words))
 
 
 def _numbers(outcome: Outcome) -> list[str] | None:
@@ -172,16 +160,15 @@ def script(outcome: Outcome, gradient: GradientOutcome, k: int) -> str:
     exact, torch = exact_text(gradient.exact[k], fmt), gradient.number(k)
     got = "no gradient" if torch is None else fmt.text(torch)
     what = f"{'The gradient by ' if gradient.order == 1 else ''}{name} in {outcome.dtype}"
-    by = "" if lane.is_plain else f" by {lane}"
     wrt = {one.input for one in outcome.gradients} if lane.way.is_plain or lane.way.graph else set()
     taken = _plainly if lane.is_plain and not gradient.jacobian else _in_its_way
     lines = [
         *(f"# {printable(line)}" for line in outcome.program.source.strip().splitlines()),
-        f"# {what}{by}: torch returns {got}, the derivative is {exact}.",
+        f"# {what}{lane.told}: torch returns {got}, the derivative is {exact}.",
         "import torch",
         "",
         *(
-            _leaf(_safe(one), _nested(outcome.rounded[one], _literal), outcome, one in wrt)
+            _leaf(safe(one), _nested(outcome.rounded[one], literal), outcome, one in wrt)
             for one, value in outcome.point.items()
         ),
         *taken(outcome, gradient, k),
@@ -192,10 +179,10 @@ def script(outcome: Outcome, gradient: GradientOutcome, k: int) -> str:
 
 def _plainly(outcome: Outcome, gradient: GradientOutcome, k: int) -> list[str]:
     """Return the plain backward pass."""
-    held = f"{_safe(gradient.input)}.grad"
+    held = f"{safe(gradient.input)}.grad"
     return [
         *_layers(outcome),
-        f"{_safe(outcome.program.output)}.sum().backward()",
+        f"{safe(outcome.program.output)}.sum().backward()",
         'print("torch   ", torch.__version__)',
         f'print("autograd", {held} if {held} is None else {held}{_index(gradient.shape, k)}.item())',
     ]
@@ -203,12 +190,12 @@ def _plainly(outcome: Outcome, gradient: GradientOutcome, k: int) -> list[str]:
 
 def _in_its_way(outcome: Outcome, gradient: GradientOutcome, k: int) -> list[str]:
     """Return what takes a derivative in any other way."""
-    arguments = [_safe(one) for one in dict.fromkeys(each.input for each in outcome.gradients)]
+    arguments = [safe(one) for one in dict.fromkeys(each.input for each in outcome.gradients)]
     taken = steps(gradient, k)
-    output = _safe(outcome.program.output)
+    output = safe(outcome.program.output)
     index = f"[{', '.join(map(str, taken[0][1]))}]" if gradient.jacobian else ".sum()"
     by = [
-        Step(_safe(name), f"[{', '.join(map(str, at))}]" if at else "", _unit(name, at, outcome))
+        Step(safe(name), f"[{', '.join(map(str, at))}]" if at else "", _unit(name, at, outcome))
         for name, at in (taken[1:] if gradient.jacobian else taken)
     ]
     return [
@@ -222,7 +209,7 @@ def _unit(name: str, at: tuple[int, ...], outcome: Outcome) -> str:
     unit = np.zeros(outcome.rounded[name].shape)
     unit[at] = 1.0
     device = f", device={outcome.device!r}" if outcome.device != "cpu" else ""
-    return f"torch.tensor({_nested(unit, _literal)}, dtype=torch.{outcome.dtype}{device})"
+    return f"torch.tensor({_nested(unit, literal)}, dtype=torch.{outcome.dtype}{device})"
 
 
 def _leaf(name: str, numbers: str, outcome: Outcome, tracked: bool) -> str:
@@ -236,9 +223,9 @@ def _index(shape: Shape, k: int) -> str:
 
 def _layers(outcome: Outcome) -> list[str]:
     shapes = {name: value.shape for name, value in outcome.point.items()}
-    writer = _Writer(outcome.program, shapes, outcome.dtype, outcome.device)
+    writer = Writer(_ranks(outcome.program, shapes), outcome.dtype, outcome.device)
     return [
-        f"{_safe(layer.name)} = {_written(writer.tensor(writer.write(layer.expression)))}"
+        f"{safe(layer.name)} = {written(writer.tensor(writer.write(layer.expression)))}"
         for layer in outcome.program.layers
     ]
 
@@ -250,166 +237,15 @@ def expression(program: Program, shapes: Mapping[str, Shape], dtype: str) -> str
     >>> expression(parse("softplus(x)"), {"x": ()}, "float64")
     'torch.nn.functional.softplus(x, 1, 20)'
     """
-    writer = _Writer(program, shapes, dtype, "cpu")
-    return _written(writer.tensor(writer.write(program.layers[-1].expression)))
+    writer = Writer(_ranks(program, shapes), dtype)
+    return written(writer.tensor(writer.write(program.layers[-1].expression)))
 
 
-class _Code:
-    """A piece of Python text that grows as it is used: what a row does with torch and tensors becomes its text."""
+def _ranks(program: Program, shapes: Mapping[str, Shape]) -> Callable[[Node], int]:
+    core = lower(program, shapes, nodes=True)
 
-    def __init__(self, text: str, rank: int = 0) -> None:
-        self._text = text
-        self._rank = rank
+    def rank(node: Node) -> int:
+        home = node if isinstance(node, Name) else core.homes.get(node) if isinstance(node, Call) else None
+        return len(core.shapes[home.id]) if isinstance(home, Name) else 0
 
-    def dim(self) -> int:
-        return self._rank
-
-    def __getattr__(self, name: str) -> _Code:
-        return _Code(f"{self._text}.{name}", self._rank)
-
-    def __call__(self, *args: Any, **params: Any) -> _Code:
-        written = [*map(_written, args), *(f"{key}={_written(value)}" for key, value in params.items())]
-        return _Code(f"{self._text}({', '.join(written)})", self._rank)
-
-    def __getitem__(self, key: Any) -> _Code:
-        return _Code(f"{self._text}[{_key(key)}]")
-
-    def __neg__(self) -> _Code:
-        return _Code(f"(-{self._text})")
-
-    def __invert__(self) -> _Code:
-        return _Code(f"(~{self._text})")
-
-
-@dataclass(frozen=True, slots=True)
-class _Arithmetic:
-    """Arithmetic on plain numbers: its text, and what Python makes of it."""
-
-    text: str
-    value: Any
-
-
-def _operator(sign: str) -> tuple[Any, Any]:
-    return (
-        lambda self, other: _Code(f"({_written(self)} {sign} {_written(other)})"),
-        lambda self, other: _Code(f"({_written(other)} {sign} {_written(self)})"),
-    )
-
-
-_SIGNS = {
-    "add": "+", "sub": "-", "mul": "*", "truediv": "/", "mod": "%", "pow": "**", "matmul": "@", "and": "&", "or": "|",
-}  # fmt: skip
-for _name, _sign in _SIGNS.items():
-    for _prefix, _function in zip(("", "r"), _operator(_sign), strict=True):
-        setattr(_Code, f"__{_prefix}{_name}__", _function)
-for _name, _sign in {"lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!="}.items():
-    setattr(_Code, f"__{_name}__", _operator(_sign)[0])
-
-
-class _Writer:
-    """Writes the user's tree as the autograd lane runs it."""
-
-    def __init__(self, program: Program, shapes: Mapping[str, Shape], dtype: str, device: str) -> None:
-        self.core = lower(program, shapes, nodes=True)
-        self.dtype = dtype
-        self.device = device
-
-    def rank(self, node: Node) -> int:
-        home = node if isinstance(node, Name) else self.core.homes.get(node) if isinstance(node, Call) else None
-        return len(self.core.shapes[home.id]) if isinstance(home, Name) else 0
-
-    def write(self, node: Node) -> Any:
-        """Return the code of an expression, or a number that Python can hold."""
-        return fold(node, lambda one: _Code(_safe(one.id), self.rank(one)), lambda one: _plain(one.value), self.ranked)
-
-    def ranked(self, node: Call, args: list[Any]) -> Any:
-        made = self.operation(node, args)
-        return _Code(made._text, self.rank(node)) if isinstance(made, _Code) else made
-
-    def operation(self, node: Call, args: list[Any]) -> Any:
-        torch = _Code("torch")
-        if node.op in CONSTANTS:
-            return _Arithmetic(f"torch.{node.op}", CONSTANTS[node.op].value)
-        if by_python(node.op, (not self.is_tensor(one) for one in args)):
-            return _numbers_alone(node.op, args)
-        given = [_Code(one.text) if isinstance(one, _Arithmetic) else one for one in arguments(node.op, args, self)]
-        return picked(node, function(node.op, torch)(*given, **keywords(node, self)))
-
-    def is_tensor(self, value: Any) -> bool:
-        """Tell whether a value is the code of a tensor."""
-        return isinstance(value, _Code)
-
-    def bound(self, value: Any) -> Any:
-        """Return a plain number, or infinity where the dtype cannot hold it."""
-        number = value.value if isinstance(value, _Arithmetic) else value
-        if not isfinite(number):
-            return value
-        rounded = FORMATS[self.dtype].round(Fraction(number))
-        return value if isfinite(rounded) else rounded
-
-    def tensor(self, value: Any) -> Any:
-        """Return code that is a tensor."""
-        if isinstance(value, _Code):
-            return value
-        return _Code("torch").tensor(value, dtype=_Code(f"torch.{self.dtype}"), **self.place)
-
-    def whole(self, value: Any) -> Any:
-        """Return code that is a tensor of whole numbers."""
-        return _Code("torch").tensor(value, **self.place)
-
-    def truth(self, value: Any) -> Any:
-        """Return code that is a condition."""
-        return value if isinstance(value, _Code) else _Code("torch").tensor(value, **self.place)
-
-    @property
-    def place(self) -> dict[str, str]:
-        """Return where tensors are made."""
-        return {"device": self.device} if self.device != "cpu" else {}
-
-
-def _numbers_alone(op: str, args: list[Any]) -> _Arithmetic:
-    """Return the code of what Python makes of plain numbers, or its value where Python raises."""
-    from gradcheck.autograd.lane import numbers_alone
-
-    value = numbers_alone(op, [one.value if isinstance(one, _Arithmetic) else one for one in args])
-    if not isfinite(value):
-        return _Arithmetic(_literal(value), value)
-    codes = [_Code(_written(one)) for one in args]
-    text = f"(not {codes[0]._text})" if op == "logical_not" else _written(function(op, None)(*codes))
-    return _Arithmetic(text, value)
-
-
-_TAKEN = frozenset({"torch", "print"})
-
-
-def _safe(name: str) -> str:
-    return f"{name}_" if name in _TAKEN else name
-
-
-def _plain(value: Fraction) -> int | float:
-    return value.numerator if value.denominator == 1 and abs(value) < 2**53 else float(value)
-
-
-def _written(value: Any) -> str:
-    if isinstance(value, _Code | _Arithmetic):
-        return value._text if isinstance(value, _Code) else value.text
-    if isinstance(value, tuple | list):
-        inner = ", ".join(map(_written, value))
-        return f"[{inner}]" if isinstance(value, list) else f"({inner}{',' if len(value) == 1 else ''})"
-    return _literal(value) if isinstance(value, float) else repr(value)
-
-
-def _literal(value: float) -> str:
-    return repr(value) if isfinite(value) else f"float({str(value)!r})"
-
-
-def _key(key: Any) -> str:
-    items = key if isinstance(key, tuple) else (key,)
-    return ", ".join(_item(one) for one in items)
-
-
-def _item(item: Any) -> str:
-    if isinstance(item, slice):
-        parts = ["" if one is None else str(one) for one in (item.start, item.stop, item.step)]
-        return ":".join(parts if parts[2] else parts[:2])
-    return "..." if item is ... else _written(item)
+    return rank

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from enum import StrEnum
 from typing import Annotated
 
 import typer
 
 from gradcheck.cli.options import APP, CONTEXT
+from gradcheck.cli.output import deliver
 from gradcheck.cli.values import Command
 from gradcheck.report import View
 
@@ -23,6 +23,14 @@ class Format(StrEnum):
     JSON = "json"
 
 
+class Manual(StrEnum):
+    """The formats of the list of functions."""
+
+    TABLE = "table"
+    JSON = "json"
+    MARKDOWN = "markdown"
+
+
 def _functions(incomplete: str) -> list[str]:
     from gradcheck.functions import known_names
 
@@ -35,11 +43,12 @@ def list_functions(
         str | None,
         typer.Argument(metavar="NAME", help="Only this one, in full.", show_default=False, autocompletion=_functions),
     ] = None,
+    format: Annotated[Manual, typer.Option(help="What to write.")] = Manual.TABLE,  # noqa: A002 - the option's name
 ) -> None:
     """List the functions of the language: how they are called, what they mean, where they are defined."""
     from gradcheck.report.functions import write
 
-    write(name, sys.stdout)
+    deliver(lambda file: write(name, file, format), None, "table")
 
 
 # fmt: off
@@ -57,6 +66,6 @@ def run_selftest(
     from gradcheck.selftest import selftest
 
     tally = selftest(text)
-    WRITERS[format](tally, sys.stdout, View(quiet=quiet))
+    deliver(lambda file: WRITERS[format](tally, file, View(quiet=quiet)), None, format)
     raise typer.Exit(tally.exit)
 # fmt: on

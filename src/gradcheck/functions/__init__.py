@@ -53,6 +53,20 @@ def lookup(name: str) -> AnyRow | None:
     return TABLE.get(name)
 
 
+def family(name: str) -> str:
+    """Return the family of a function: the heading that it stands below in the manual.
+
+    >>> family("softmax"), family("sin")
+    ('Reductions, norms and what is made of them', 'Functions of numbers')
+    """
+    for module in composites.FAMILIES:
+        if any(row.name == name for row in module.ROWS):
+            return str(module.__doc__).partition(":")[0].strip().rstrip(".")
+    if name in ELEMENTWISE:
+        return "Functions of numbers"
+    return "Linear functions of tensors" if name in TENSOR else "Choices and conditions"
+
+
 def known_names() -> list[str]:
     """Return every name that a user can call, sorted.
 
@@ -75,5 +89,5 @@ def nearest(name: str, among: list[str]) -> str | None:
 __all__ = [
     "ALIASES", "BEHIND", "CHOICES", "COMPARISONS", "COMPOSITE", "CONDITIONS", "CONSTANTS", "DETACH", "ELEMENTWISE",
     "GUARD", "HIDDEN", "MASK", "NO_GRAD", "OPERATORS", "OPPOSITE", "PARAM_ALIASES", "PATCH", "TABLE", "TENSOR", "WHERE",
-    "Accumulation", "Choice", "Composite", "Condition", "Constant", "Elementwise", "Row", "Tensor", "known_names", "lookup", "nearest",
+    "Accumulation", "Choice", "Composite", "Condition", "Constant", "Elementwise", "Row", "Tensor", "family", "known_names", "lookup", "nearest",
 ]  # fmt: skip

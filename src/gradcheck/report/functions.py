@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import inspect
+import json
 import shutil
 import textwrap
 from collections.abc import Iterator, Sequence
-from itertools import zip_longest
+from itertools import groupby, zip_longest
 from typing import IO
 
 from gradcheck import functions
-from gradcheck.errors import NameProblem
-from gradcheck.functions import ALIASES, Composite, Elementwise, lookup
+from gradcheck.code import call_of
+from gradcheck.errors import NameProblem, quoted
+from gradcheck.functions import ALIASES, Composite, Elementwise, Tensor, lookup
 from gradcheck.functions.pages import page_of, pages
+from gradcheck.program import Call, Name, param_text, postorder
 
 HEAD = ("function", "meaning", "domain", "not differentiable at", "also called")
 WIDTH, NARROW = 100, 80
@@ -20,9 +24,18 @@ GAP = "  "
 EVERYWHERE, NOWHERE = "everywhere", "nowhere"
 
 
-def write(name: str | None, file: IO[str]) -> None:
-    """Write the table of all functions, or the page of one; raise NameProblem for a name that is none."""
-    if name is None:
+def write(name: str | None, file: IO[str], form: str = "table") -> None:
+    """Write the table of all functions, or the page of one; raise NameProblem for a name that is none.
+
+    ``form`` is table, json or markdown.
+    """
+    if form == "json":
+        found = described(_known(name)) if name is not None else [described(one) for one in pages()]
+        json.dump(found, file, indent=2, ensure_ascii=False)
+        file.write("\n")
+    elif form == "markdown":
+        file.writelines(f"{line}\n" for line in _markdown([_known(name)] if name is not None else pages()))
+    elif name is None:
         file.writelines(f"{line}\n" for line in _table(shutil.get_terminal_size((WIDTH, 24)).columns))
     else:
         room = min(shutil.get_terminal_size((NARROW, 24)).columns, WIDTH)
@@ -50,6 +63,7 @@ def page(name: str, room: int = NARROW) -> Iterator[str]:
       derivative             where(x > 0, 1, 0)
       defined                everywhere
       not differentiable at  x == 0
+      torch runs             torch.relu(x)
       example                gradcheck "relu(x)" --at x=0.2
     """
     found = told(name)
@@ -72,15 +86,51 @@ def told(name: str) -> dict[str, str]:
         "defined": _domain(name) or EVERYWHERE,
         "not differentiable at": _kinks(name) or NOWHERE,
         **({"also called": also} if also else {}),
+        **({"torch runs": torch_call(name)} if torch_call(name) else {}),
         "example": example(name),
     }
 
 
-def signature(name: str) -> str:
-    """Return how a function is called."""
+def described(name: str) -> dict[str, str]:
+    """Return the same for programs, with the function's name and how it is called.
+
+    >>> described("relu")["torch runs"]
+    'torch.relu(x)'
+    """
+    return {"name": name, "signature": signature(name), **told(name)}
+
+
+def torch_call(name: str) -> str:
+    """Return what is under test: the call of torch that the other lane runs; empty where it is none."""
     row = lookup(name)
-    arguments = ("x",) if row is None else (*row.args, *(f"{param}=" for param in getattr(row, "params", ())))
-    return f"{name}({', '.join(arguments)})"
+    return call_of(name) if isinstance(row, Elementwise | Tensor | Composite) else ""
+
+
+def signature(name: str) -> str:
+    """Return how a function is called: what need not be given stands with its default.
+
+    >>> signature("softplus"), signature("nll_loss")
+    ('softplus(x, beta=1, threshold=20)', 'nll_loss(x, target, weight=None)')
+    """
+    row = lookup(name)
+    if row is None:
+        return f"{name}(x)"
+    params = getattr(row, "params", ())
+    order = getattr(row, "order", ()) or (*row.args, *params)
+    return f"{name}({', '.join(f'{one}{_default(row, one)}' for one in order)})"
+
+
+def _default(row: functions.AnyRow, name: str) -> str:
+    """Return the default of an argument with its sign, nothing where there is none."""
+    if isinstance(row, Composite) and name in row.optional:
+        return "=None"
+    if isinstance(row, Composite) and name in row.defaults:
+        return f"={param_text(row.defaults[name])}"
+    rule = getattr(row, "canonical", None) or getattr(row, "definition", None)
+    if name not in getattr(row, "params", ()) or not callable(rule):
+        return ""
+    default = inspect.signature(rule).parameters[name].default
+    return "" if default is inspect.Parameter.empty else f"={default!r}"
 
 
 def meaning(name: str) -> str:
@@ -90,10 +140,36 @@ def meaning(name: str) -> str:
 
 
 def _definition(name: str) -> str:
-    """Return the lines of the language that a function is, where its row has such that say more than the meaning."""
+    """Return the lines of the language that a function is, where its row has such that say more than the meaning.
+
+    They may depend on shapes: then they are those of the row's first sample.
+    """
     row = lookup(name)
-    text = row.definition if isinstance(row, Composite) and isinstance(row.definition, str) else ""
-    return "" if text == meaning(name) else text
+    if not isinstance(row, Composite):
+        return ""
+    if isinstance(row.definition, str):
+        return "" if row.definition == meaning(name) else row.definition
+    text, at = sample(name)
+    found = _written_out(row, text, at)
+    return f"of {text}: {found}" if found else ""
+
+
+def _written_out(row: Composite, text: str, at: str) -> str:
+    """Return the definition of the call in a program, on one line."""
+    from gradcheck.definitions import opened
+    from gradcheck.lower import lower
+    from gradcheck.parse import parse
+    from gradcheck.points import parse_points
+
+    program = parse(text)
+    [point] = parse_points([at], program.inputs)
+    core = lower(program, {one: value.shape for one, value in point.items()}, nodes=True)
+    calls = [one for one in postorder(program.layers[-1].expression) if isinstance(one, Call) and one.op == row.name]
+    if not calls:
+        return ""
+    homes = (core.homes.get(one, one) if isinstance(one, Call) else one for one in calls[0].args)
+    shapes = [core.shapes[one.id] if isinstance(one, Name) else () for one in homes]
+    return "; ".join(str(opened(row, calls[0], shapes).program).splitlines())
 
 
 def derivatives(name: str) -> dict[str, str]:
@@ -109,7 +185,7 @@ def derivatives(name: str) -> dict[str, str]:
 def example(name: str) -> str:
     """Return a command that checks the function."""
     program, at = sample(name)
-    return f'gradcheck "{program}" --at {_quoted(at)}'
+    return f"gradcheck {quoted(program)} --at {quoted(at)}"
 
 
 def sample(name: str) -> tuple[str, str]:
@@ -122,10 +198,6 @@ def sample(name: str) -> tuple[str, str]:
         values = ",".join(f"{by}={value}" for by, value in zip(row.args, middle, strict=True))
         return f"{name}({', '.join(row.args)})", values
     return f"{name}(x)", "x=0.7"
-
-
-def _quoted(at: str) -> str:
-    return f'"{at}"' if set(at) & set("[]()") else at
 
 
 def _domain(name: str) -> str:
@@ -171,3 +243,31 @@ def _lines(row: Sequence[str], widths: Sequence[int]) -> Iterator[str]:
 def _cells(name: str) -> tuple[str, str, str, str, str]:
     also = ", ".join(alias for alias, op in ALIASES.items() if op == name)
     return signature(name), meaning(name), _domain(name), _kinks(name), also
+
+
+# --- for the manual -------------------------------------------------------------------------------
+
+INTRODUCTION = """# Functions
+
+Every function of the language, as `gradcheck functions` lists them, with the call of torch that is under test.
+`gradcheck functions NAME` tells more of one: its definition, its derivative, and an example to run.
+"""
+
+
+def _markdown(names: Sequence[str]) -> Iterator[str]:
+    """Yield a table in Markdown for each family of functions."""
+    yield INTRODUCTION
+    families = sorted(((functions.family(name), name) for name in names), key=lambda one: (one[0].lower(), one[1]))
+    for family, some in groupby(families, key=lambda one: one[0]):
+        yield f"## {family}\n"
+        yield "| function | meaning | where it is defined | not differentiable at | torch runs |"
+        yield "|---|---|---|---|---|"
+        for _, name in some:
+            cells = (f"`{signature(name)}`", meaning(name), _domain(name), _kinks(name))
+            run = torch_call(name)
+            yield f"| {' | '.join(map(_cell, (*cells, f'`{run}`' if run else '')))} |"
+        yield ""
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")

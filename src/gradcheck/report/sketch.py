@@ -12,7 +12,7 @@ from itertools import product
 import numpy as np
 
 from gradcheck import exact
-from gradcheck.errors import GradcheckError, printable
+from gradcheck.errors import GradcheckError, printable, quoted, visible
 from gradcheck.functions import ELEMENTWISE, TABLE, WHERE
 from gradcheck.functions.pages import page_of, pages
 from gradcheck.functions.params import shape_text
@@ -73,7 +73,7 @@ def _fitting(program: Program, wrt: Sequence[str]) -> Plan | None:
         known = dict(zip(program.inputs, shapes, strict=True))
         try:
             plan = Plan.make(at_shapes(program, known), known, tuple(wrt), ())
-            assert plan.fused  # differentiated
+            _ = plan.fused  # it is differentiated here, if it can be
         except GradcheckError:
             continue
         return plan
@@ -199,7 +199,7 @@ def _nothing(plan: Plan) -> Iterator[str]:
     points = dict(zip(SHAPES, (_inside(plan), *POINTS), strict=True))
     point = ",".join(f"{name}={points[shape]}" for name, shape in plan.inputs().items())
     yield "No gradient was checked. Say where with --at, and PyTorch's is held against it:"
-    yield f"  gradcheck {_quoted(' '.join(plan.program.source.split()))} --at {_quoted(point)}"
+    yield visible(f"  gradcheck {quoted(plan.program.source.strip())} --at {quoted(point)}")
 
 
 def _inside(plan: Plan) -> str:
@@ -214,10 +214,6 @@ def _inside(plan: Plan) -> str:
     points = ({name: np.array(float(text)) for name in plan.inputs()} for text in NUMBERS)
     inside = [exact.enclose(core, point, exact.START_BITS)["inside_"] for point in points]
     return next((text for text, found in zip(NUMBERS, inside, strict=True) if found == 1), NUMBERS[0])
-
-
-def _quoted(text: str) -> str:
-    return f"'{text}'" if "'" not in text and set(text) & set('[]()*;&|<> $`"!') else text
 
 
 def _folded(word: str, text: str, width: int) -> Iterator[str]:

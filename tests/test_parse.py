@@ -286,9 +286,9 @@ def test_statements_are_separated_by_semicolons_or_lines_and_comments_are_skippe
 # --- errors: whole texts -------------------------------------------------------------------------------
 
 ERRORS: dict[str, tuple[str, ...]] = {
-    "": ("the program is empty", 'write an expression, as in gradcheck "x**2" --at 3'),
-    " \n\t": ("the program is empty", 'write an expression, as in gradcheck "x**2" --at 3'),
-    "# only words": ("the program is empty", 'write an expression, as in gradcheck "x**2" --at 3'),
+    "": ("the program is empty", "write an expression, as in gradcheck 'x**2' --at 3"),
+    " \n\t": ("the program is empty", "write an expression, as in gradcheck 'x**2' --at 3"),
+    "# only words": ("the program is empty", "write an expression, as in gradcheck 'x**2' --at 3"),
     "(x + 1": ("this ( is never closed", "  (x + 1", "  ^"),
     "x + 1)": ("this ) closes nothing", "  x + 1)", "       ^"),
     "(x]": ("this ] closes nothing", "  (x]", "    ^"),
@@ -371,7 +371,7 @@ ERRORS: dict[str, tuple[str, ...]] = {
     "x // 2": ("// is no operator here", "  x // 2", "    ^^", "write floor(a/b)"),
     "x, y": ("a program has one output", "  x, y", "  ^^^^", "write one expression, or use stack or cat"),
     "[x, y]": ("a list stands for tensors only in cat and stack", "  [x, y]", "  ^^^^^^",
-               'give tensors as inputs: --at "x=[[1,2],[3,4]]"'),
+               "give tensors as inputs: --at 'x=[[1,2],[3,4]]'"),
     "x + 1; x": ("this value goes nowhere", "  x + 1; x", "  ^^^^^",
                  "give it a name: y = ..., or make it the last statement"),
     "y = x; y += 1; y": ("torch changes no input in place that it differentiates by", "  y = x; y += 1; y",

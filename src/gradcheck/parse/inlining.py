@@ -14,8 +14,8 @@ from gradcheck.source import MAX_NESTING, too_deep
 if TYPE_CHECKING:
     from gradcheck.parse.reader import Reader
 
-DEPTH_OF_A_CALL = 3
-"""How much deeper than its call the body of a function counts as: it takes more of Python's stack."""
+DEPTH_OF_A_CALL, NODES_OF_A_CALL = 3, 8
+"""How much deeper than its call the body of a function counts as, and how many nodes the call: what these cost."""
 
 
 def called(reader: Reader, node: ast.Call, depth: int) -> Binding | None:
@@ -27,6 +27,7 @@ def called(reader: Reader, node: ast.Call, depth: int) -> Binding | None:
         return _of_module(reader, function.node, node, depth)
     if depth + DEPTH_OF_A_CALL > MAX_NESTING:
         raise too_deep(reader.source, reader.span(node))
+    reader.count(NODES_OF_A_CALL, node)
     given = _arguments(reader, function, function.node, node, depth)
     return entered(reader, function, given, depth + DEPTH_OF_A_CALL)
 

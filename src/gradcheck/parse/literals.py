@@ -42,8 +42,10 @@ def _check(reader: Reader, node: ast.Call) -> None:
         if one.arg == "dtype" and not isinstance(one.value, ast.Attribute | ast.Name):
             continue
         if one.arg == "requires_grad" and reader.param(one.value) is True:
-            shown = reader.text(node.args[0]).replace(" ", "").replace("\n", "") if node.args else "[1,2]"
-            hint = ("leave this line out, and give the point: ", Option("at", f"x={shown}"))
+            name = func.attr if isinstance(func := node.func, ast.Attribute) else getattr(func, "id", "")
+            shown = "".join(reader.text(node.args[0]).split()) if node.args else "[1,2]"
+            shown = shown if name in _TENSORS else f"{name}({shown})"
+            hint = ("leave this line out, and give the point: ", Option("at", f"{reader.target}={shown}"))
             raise reader.fail("what is differentiated by is an input", node, hint)
 
 

@@ -73,7 +73,7 @@ def module(reader: Reader, node: ast.Call) -> Function | None:
     if name in RANDOM:
         raise reader.fail(f"{name} draws random numbers", node, "leave it out: in eval mode it does nothing")
     if name == "Parameter":
-        hint = ("leave this line out, and give the point: ", Option("at", "w=randn(3)"))
+        hint = ("leave this line out, and give the point: ", Option("at", f"{reader.target}=randn(3)"))
         raise reader.fail("what a module holds is an input", node, hint)
     if name in WITH_WEIGHTS:
         written = WITH_WEIGHTS[name]

@@ -7,6 +7,7 @@ import re
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
+from gradcheck.errors import Option, Words
 from gradcheck.functions.signatures import resolve, signature
 from gradcheck.parse.casts import IGNORED, cast, check_dtype
 from gradcheck.parse.dialects import translated
@@ -74,7 +75,7 @@ def _refuse(reader: Reader, node: ast.Call) -> None:
         message, hint = REFUSED[name]
         raise reader.fail(message, node, hint)
     if name in RANDOM:
-        hint = 'give them as an input: --at "n=randn(3)"'
+        hint: Words = ("give them as an input: ", Option("at", f"{reader.target}=randn(3)"))
         if "dropout" in name:
             hint = "leave it out: in eval mode it does nothing"
         raise reader.fail(f"{name} draws numbers that the check cannot know", node, hint)

@@ -71,6 +71,7 @@ class Reader:
         self.copies: dict[str, int] = {}
         self.reads: dict[tuple[ast.AST, str], int] = {}
         self.tracked = True
+        self.target = "n"
         self.owners: dict[str, str] = {}
         self.sharing: dict[str, set[str]] = {}
         self.lent: set[str] = set()

@@ -101,6 +101,7 @@ def _statement(reader: Reader, node: ast.stmt, depth: int, last: bool) -> Bindin
         case ast.Expr():
             return _value(reader, node, depth, last)
         case ast.Assign(targets=[ast.Name() as target]):
+            reader.target = target.id
             _assign(reader, target, reader.binding(node.value, depth + 1), node)
         case ast.Assign(targets=[ast.Tuple() | ast.List() as target]):
             _unpack(reader, target, node.value, node, depth)

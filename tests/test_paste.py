@@ -15,6 +15,7 @@ from torch import nn
 
 from gradcheck import check
 from gradcheck.errors import GradcheckError
+from gradcheck.functions.signatures import resolve
 from gradcheck.parse import parse
 
 V, U, S = [0.5, -1.5, 2.25], [1.25, 0.75, -0.5], 0.75
@@ -30,6 +31,7 @@ WORK: list[tuple[str, dict[str, Any]]] = [
     ("torch.nn.functional.softplus(x).sum() + F.silu(x).mean()", X),
     ("torch.special.expit(x) * torch.linalg.vector_norm(x)", X),
     ("nn.Softmax(dim=-1)(x) @ y", XY),
+    ("h = x * 2\nh = nn.ReLU(True)(h)\nh = nn.ELU(inplace=False)(h) + 1\nh.mul_(3)\nh", X),
     ("act = nn.LeakyReLU(0.2)\nact(x).sum()", X),
     ("nn.MSELoss()(x, y)", XY),
     ("criterion = torch.nn.MSELoss()\nloss = criterion(torch.sigmoid(x), y)\nloss.backward()", XY),
@@ -125,6 +127,10 @@ REFUSED: dict[str, tuple[str, str]] = {
     "y = x * 2\ny[0] = 1\ny": ("no part of a tensor can be assigned", "write where(condition, value, x) for the whole tensor, or cat([x[:1], value, x[2:]])"),
     "x[x > 0].sum()": ("how many elements a condition picks depends on the point", "write where(condition, x, 0), which keeps the shape"),
     "x += 1\nx": ("torch changes no input in place that it differentiates by", "write x = x + ..., which makes a new one"),
+    "h = x * 2\ny = F.relu(h, inplace=True)\ny + h": ("this was changed in place before", "leave out inplace=True, or the _ of a method"),
+    "h = x * 2\ny = h.clamp_(min=0)\ny + h": ("this was changed in place before", "leave out inplace=True, or the _ of a method"),
+    "np.linalg.norm(x, 1)": ("torch.linalg.norm is a matrix norm for matrices", "write norm(x, p=...) for the vector norm"),
+    "np.cumsum(x)": ("without axis this is another function than torch's", "write axis=..., or flatten(x) before it"),
     "y = x + 1\nz = y.T\ny += 1\nz * y": ("this changes what shares its memory with y too", "write y = y + ..., which makes a new one"),
     "for i in range(x.shape[0]):\n    y = x[i]\ny": ("the ends of a range are whole numbers, known before anything is computed", "write the numbers themselves: range(3)"),
     "if x.sum() > 0:\n    y = x\nelse:\n    y = -x\ny": ("`if` does not work on tensors", "write where(condition, a, b)"),
@@ -223,3 +229,85 @@ def test_what_is_refused_says_what_to_write(text: str) -> None:
         parse(text)
     assert (problem.value.message, problem.value.hint or "") == REFUSED[text]
     assert problem.value.span is not None
+
+
+# --- limits -------------------------------------------------------------------------------------------
+
+NESTED = [
+    "x.sum(dim=len({}))", "len({})", "x.reshape({}, -1)", "({}).shape[0]", "torch.zeros(len({}))", "({} if True else x)",
+    "(lambda a: {})(x)", "torch.stack([{} for k in range(1)])[0]", "sum([{}])", "torch.tensor([{}])", "({}).float()",
+    "torch.ones_like({})", "x[{}:]", "chunk({}, 2)[0]", "nn.GELU()({})", "np.std({})", "x.view(*({}).shape)", "({},)",
+    "f({})", "0 < {} < 1", "torch.arange(len({}))", "sort({}).values", "[{}]", "x if False else {}", "not {}",
+]  # fmt: skip
+PLACES = ["{}", "f = lambda a: a*a\ny = {}\ny", "a, b = {}\na", "for a in {}:\n y = a", "if {}:\n y = x"]
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("nested", NESTED)
+def test_whatever_nests_is_a_program_or_a_problem(nested: str, place: str) -> None:
+    for depth in (3, 99, 300):
+        text = "x"
+        for _ in range(depth):
+            text = nested.replace("{}", text)
+        try:
+            program = parse(place.replace("{}", text))
+        except GradcheckError as problem:
+            assert problem.message
+        else:
+            assert str(parse(str(program))) == str(program)
+
+
+def test_the_limit_of_loops_is_the_one_it_names() -> None:
+    parse(f"for k in range({MAX_TURNS}): y = x*k")
+    with pytest.raises(LimitProblem):
+        parse(f"for k in range({MAX_TURNS - 1}): y = x*k\nfor k in range(2): y = y*k")
+
+
+# --- names ----------------------------------------------------------------------------------------------
+
+
+def test_carets_stand_where_the_user_typed_it() -> None:
+    """Inside of loops and functions, too: every part of a program has a place in the text, and its own words there."""
+    text = "def f(a):\n    return torch.exp(a) * 2\n\ny = x\nfor k in range(2):\n    y = f(y) + k\ny"
+    for layer in parse(text).layers:
+        for part in postorder(layer.expression):
+            shown = text[part.span.start : part.span.end]
+            assert shown, part
+            assert not isinstance(part, Call) or part.op != "exp" or shown == "torch.exp(a)"
+
+
+@pytest.mark.parametrize("name", FORMULAS)
+def test_a_function_that_torch_has_is_answered_with_its_formula(name: str) -> None:
+    if resolve(name, 1, False) or resolve(name, 2, False):
+        pytest.skip("the table has it by now")
+    with pytest.raises(GradcheckError) as problem:
+        parse(f"{name}(x)")
+    hint = problem.value.hint or ""
+    assert hint == f"write {FORMULAS[name]}"
+    for one in FORMULAS[name].partition(" for ")[0].split(" and "):
+        parse(one)
+
+
+def test_the_names_of_torch_are_no_slips() -> None:
+    """All that torch's own list of operations names is known, by the table or as torch's."""
+    from torch.testing._internal.common_methods_invocations import op_db
+
+    names = {one.name.rpartition(".")[2] for one in op_db if not one.name.startswith("_")}
+    assert names
+    slips = []
+    for name in sorted(names):
+        try:
+            parse(f"{name}(x)")
+        except GradcheckError as problem:
+            slips += [name] * ("did you mean" in (problem.hint or "") and "unknown function" in problem.message)
+    assert not slips
+
+
+@pytest.mark.parametrize("name", sorted(MODULES))
+def test_a_module_is_its_function_or_says_what_to_write(name: str) -> None:
+    try:
+        program = parse(f"nn.{name}()(x)")
+    except GradcheckError as problem:
+        assert problem.hint or "needs" in problem.message or "no module of a function" in problem.message, problem
+    else:
+        assert program.inputs == ("x",)

@@ -164,6 +164,23 @@ _HINTS: tuple[tuple[str, Callable[[re.Match[str]], tuple[str, str]]], ...] = (
 def _explained(source: str, problem: SyntaxError) -> GradcheckError:
     """Return a syntax error in the user's words, with the span and what to write instead."""
     at = min(_offset(source, problem), max(len(source) - 1, 0))
+    if (slip := _slip(source, problem, at)) is not None:
+        return slip
+    for match in re.finditer(r"\b[a-z]+\b|\b(?:True|False|None)\b", source):
+        if not match.start() - 1 <= at <= match.end() + 1:
+            continue
+        if keyword.iskeyword(match[0]) and match[0] not in ("and", "or", "not", "if", "else", "in", "is"):
+            return SyntaxProblem(
+                f"`{match[0]}` is a word of Python's own and cannot be a name here",
+                source=source, span=Span(match.start(), match.end()), hint=f"call it {match[0]}_",
+            )  # fmt: skip
+    if "digits" in (problem.msg or ""):
+        return LimitProblem(f"a number longer than {MAX_LITERAL_LENGTH:,} digits (the limit MAX_LITERAL_LENGTH)")
+    return SyntaxProblem("this is no expression", source=source, span=Span(at, at + 1), hint=_first_hint(source, at))
+
+
+def _slip(source: str, problem: SyntaxError, at: int) -> SyntaxProblem | None:
+    """Return the error about a slip that people make, None where it is none of these."""
     line = source.rfind("\n", 0, at) + 1
     for said, (message, hint) in _SLIPS.items():
         if (problem.msg or "").startswith(said):
@@ -177,17 +194,7 @@ def _explained(source: str, problem: SyntaxError) -> GradcheckError:
                 break
             message, hint = answer(match)
             return SyntaxProblem(message, source=source, span=Span(match.start(), match.end()), hint=hint)
-    for match in re.finditer(r"\b[a-z]+\b|\b(?:True|False|None)\b", source):
-        if not match.start() - 1 <= at <= match.end() + 1:
-            continue
-        if keyword.iskeyword(match[0]) and match[0] not in ("and", "or", "not", "if", "else", "in", "is"):
-            return SyntaxProblem(
-                f"`{match[0]}` is a word of Python's own and cannot be a name here",
-                source=source, span=Span(match.start(), match.end()), hint=f"call it {match[0]}_",
-            )  # fmt: skip
-    if "digits" in (problem.msg or ""):
-        return LimitProblem(f"a number longer than {MAX_LITERAL_LENGTH:,} digits (the limit MAX_LITERAL_LENGTH)")
-    return SyntaxProblem("this is no expression", source=source, span=Span(at, at + 1), hint=_first_hint(source, at))
+    return None
 
 
 def _first_hint(source: str, at: int) -> str | None:

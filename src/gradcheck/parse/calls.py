@@ -14,7 +14,7 @@ from gradcheck.errors import Span
 from gradcheck.functions import COMPOSITE, PARAM_ALIASES, TABLE, WHERE, Composite
 from gradcheck.functions.signatures import required, resolve, signature
 from gradcheck.parse.params import indices, param
-from gradcheck.parse.pasted import adapted, pasted
+from gradcheck.parse.pasted import adapted, changes, pasted
 from gradcheck.parse.scopes import Results
 from gradcheck.parse.unknown import unknown_function
 from gradcheck.program import RESULT, Call, Name, Node, Number, Param
@@ -31,6 +31,7 @@ def function(reader: Reader, node: ast.Call, depth: int) -> Node:
     """Read a call of a function or method."""
     if (read := pasted(reader, node, depth)) is not None:
         return read
+    changed = changes(reader, node)
     node = adapted(reader, node)
     name, place, receiver = _callee(reader, node)
     _refuse_other_meanings(reader, name, node)
@@ -42,6 +43,8 @@ def function(reader: Reader, node: ast.Call, depth: int) -> Node:
     given: list[ast.expr] = [*([receiver] if receiver is not None else []), *node.args]
     arguments = _Arguments(reader, node, name, op, given, depth + 1)
     made = arguments.call()
+    if changed is not None:
+        reader.spoiled.add(changed)
     results = getattr(TABLE[op], "results", ())
     if results and not isinstance(node, _Chosen):
         shown = f"{name}(...)[0]"

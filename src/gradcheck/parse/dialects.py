@@ -46,7 +46,7 @@ NUMPY: Dialect = {
     **_same(
         "sum mean prod concatenate stack squeeze reshape ravel outer where einsum tensordot kron "
         "diff trace diag tril triu vstack hstack dstack column_stack roll rot90 fliplr flipud tile "
-        "cumprod nansum nanmean copysign nan_to_num cross matmul maximum minimum fmax fmin logaddexp "
+        "nansum nanmean copysign nan_to_num matmul maximum minimum fmax fmin logaddexp "
         "logaddexp2 floor_divide heaviside swapaxes moveaxis cov corrcoef vdot det inv solve slogdet "
         "cholesky matrix_power pinv norm multi_dot meshgrid sinc round clip inner broadcast_to "
     ),
@@ -55,6 +55,7 @@ NUMPY: Dialect = {
     "clip": Named("clamp", renames={"a_min": "min", "a_max": "max"}), "mod": Named("remainder"), "rint": Named("round"),
     "repeat": Named("repeat_interleave"), "trapz": Named("trapezoid"), "trapezoid": Named("trapezoid"),
     "degrees": Named("rad2deg"), "radians": Named("deg2rad"), "cumsum": Named("cumsum", needs="axis"),
+    "cumprod": Named("cumprod", needs="axis"), "cross": Named("cross", {"dim": -1}),
     "sort": Named("sort"), "flip": Named("flip", needs="axis"), "average": Named("mean"),
     "array_split": Named("tensor_split"),
     "transpose": Named("permute", renames={"axes": "dims"}, needs="axes"), "newaxis": "write None",
@@ -94,11 +95,12 @@ JAX_LAX: Dialect = {
     "erf_inv": Named("erfinv"), "rem": Named("fmod"), "cumsum": Named("cumsum", {"dim": 0}), "cbrt": _CUBE_ROOT,
 }  # fmt: skip
 TENSORFLOW: Dialect = {
-    **_NN, **_same("matmul reshape squeeze stack where einsum tensordot add subtract multiply divide cumprod trace"),
+    **_NN, **_same("matmul reshape squeeze stack where einsum tensordot add subtract multiply divide trace"),
     "reduce_sum": Named("sum"), "reduce_mean": Named("mean"), "reduce_prod": Named("prod"), "reduce_max": Named("amax"),
     "reduce_min": Named("amin"), "reduce_std": Named("std", _POPULATION), "reduce_variance": Named("var", _POPULATION),
     "reduce_logsumexp": Named("logsumexp", needs="axis"), "reduce_euclidean_norm": Named("norm"), "norm": Named("norm"),
     "clip_by_value": Named("clamp", renames={"clip_value_min": "min", "clip_value_max": "max"}), "concat": Named("cat"),
+    "cumprod": Named("cumprod", {"dim": 0}),
     "expand_dims": Named("unsqueeze"), "stop_gradient": Named("detach"), "cumsum": Named("cumsum", {"dim": 0}),
     "transpose": Named("permute", renames={"perm": "dims"}, needs="perm"), "mod": Named("remainder"),
     "floormod": Named("remainder"), "gelu": Named("gelu"),
@@ -165,7 +167,7 @@ def translated(reader: Reader, node: ast.Call, module: str) -> ast.Call:
     given = {one.arg for one in keywords} | ({"axis", "dim", "axes", "dims", "perm"} if len(node.args) > 1 else set())
     if found.needs and not given & set(_AXES[found.needs]):
         if name == "transpose":
-            return _call(node, "T", keywords)
+            return _call(node, module, "T", keywords)
         hint = f"write {found.needs}=..., or flatten(x) before it"
         raise reader.fail(f"without {found.needs} this is another function than torch's", node, hint)
     for key, value in found.adds.items():
@@ -175,7 +177,7 @@ def translated(reader: Reader, node: ast.Call, module: str) -> ast.Call:
             and not (key == "correction" and "ddof" in given)
         ):
             keywords.append(ast.copy_location(ast.keyword(key, _value(value, node)), node.func))
-    return _call(node, found.name, keywords)
+    return _call(node, module, found.name, keywords)
 
 
 def _value(value: int | str, node: ast.Call) -> ast.expr:
@@ -190,7 +192,9 @@ def _number(value: int, node: ast.Call) -> ast.Constant:
     return ast.copy_location(ast.Constant(value), node.func)
 
 
-def _call(node: ast.Call, name: str, keywords: list[ast.keyword]) -> ast.Call:
-    torch = ast.copy_location(ast.Name("torch", ast.Load()), node.func)
+def _call(node: ast.Call, module: str, name: str, keywords: list[ast.keyword]) -> ast.Call:
+    torch: ast.expr = ast.copy_location(ast.Name("torch", ast.Load()), node.func)
+    if "linalg" in module:
+        torch = ast.copy_location(ast.Attribute(torch, "linalg", ast.Load()), node.func)
     func = ast.copy_location(ast.Attribute(torch, name, ast.Load()), node.func)
     return ast.copy_location(type(node)(func, node.args, keywords), node)

@@ -131,10 +131,13 @@ def _chain(made: ast.Call, node: ast.Call) -> ast.expr:
 def _named(reader: Reader, op: str, name: str, made: ast.Call) -> list[ast.keyword]:
     """Return the arguments that a module was given by place, with the names that its function has for them."""
     _, params = signature(op)
+    args = list(made.args)
+    flag = isinstance(args[-1], ast.Constant) and isinstance(args[-1].value, bool) if args else False
+    extra = [ast.keyword("inplace", args.pop())] if flag and len(args) > len(params) else []  # nn.ReLU(True)
     slots = [one for one in params if one not in {each.arg for each in made.keywords}]
-    if len(made.args) > len(slots):
-        raise reader.fail(f"nn.{name} takes its arguments by name", made.args[len(slots)], f"it has {', '.join(slots)}")
-    return [ast.keyword(slot, one) for slot, one in zip(slots, made.args, strict=False)]
+    if len(args) > len(slots):
+        raise reader.fail(f"nn.{name} takes its arguments by name", args[len(slots)], f"it has {', '.join(slots)}")
+    return [*(ast.keyword(slot, one) for slot, one in zip(slots, args, strict=False)), *extra]
 
 
 def _constant(value: int, place: ast.expr) -> ast.Constant:

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 from gradcheck.errors import Option, Words
 from gradcheck.functions.signatures import resolve, signature
-from gradcheck.parse.casts import IGNORED, cast, check_dtype
+from gradcheck.parse.casts import IGNORED, SAME, cast, check_dtype
 from gradcheck.parse.dialects import translated
 from gradcheck.parse.inlining import called
 from gradcheck.parse.literals import literal
-from gradcheck.parse.scopes import Held, Several, Static
+from gradcheck.parse.scopes import Held, Several, Static, Tensor
 from gradcheck.parse.shapes import numbers_in, size
-from gradcheck.program import Call, Node, Number
+from gradcheck.program import Call, Name, Node, Number
 
 if TYPE_CHECKING:
     from gradcheck.parse.reader import Reader
@@ -72,13 +72,11 @@ def _refuse(reader: Reader, node: ast.Call) -> None:
     name = name_of(node)
     own = isinstance(node.func, ast.Name) and reader.scope.find(name) is not None
     if name in REFUSED and not own and resolve(name, 1, False) is None:
-        message, hint = REFUSED[name]
-        raise reader.fail(message, node, hint)
+        raise reader.fail(REFUSED[name][0], node, REFUSED[name][1])
     if name in RANDOM:
         hint: Words = ("give them as an input: ", Option("at", f"{reader.target}=randn(3)"))
-        if "dropout" in name:
-            hint = "leave it out: in eval mode it does nothing"
-        raise reader.fail(f"{name} draws numbers that the check cannot know", node, hint)
+        message = f"{name} draws numbers that the check cannot know"
+        raise reader.fail(message, node, "leave it out: in eval mode it does nothing" if "dropout" in name else hint)
 
 
 # --- what Python writes -----------------------------------------------------------------------------
@@ -187,6 +185,20 @@ def adapted(reader: Reader, node: ast.Call) -> ast.Call:
     if isinstance(func, ast.Attribute):
         module = reader.prefix(func.value)
     return made if module is None else translated(reader, made, module)
+
+
+def changes(reader: Reader, node: ast.Call) -> str | None:
+    """Return the layer or input that a call changes in place, as ``relu(h, inplace=True)`` and ``h.relu_()`` do."""
+    inplace = any(
+        one.arg == "inplace" and isinstance(one.value, ast.Constant) and one.value.value for one in node.keywords
+    )
+    if not inplace and not (IN_PLACE.fullmatch(name_of(node)) and name_of(node) not in SAME):
+        return None
+    of: ast.expr | None = node.args[0] if node.args else None
+    if isinstance(node.func, ast.Attribute) and reader.prefix(node.func.value) is None:
+        of = node.func.value
+    held = reader.scope.find(of.id) if isinstance(of, ast.Name) else None
+    return held.node.id if isinstance(held, Tensor) and isinstance(held.node, Name) else None
 
 
 def _renamed(func: ast.expr, name: str) -> ast.expr:

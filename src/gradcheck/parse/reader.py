@@ -75,6 +75,7 @@ class Reader:
         self.owners: dict[str, str] = {}
         self.sharing: dict[str, set[str]] = {}
         self.lent: set[str] = set()
+        self.spoiled: set[str] = set()
         self.nodes = 0
         self.turns = 0
         self.span = Places(source).span

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 def node_of(reader: Reader, binding: Binding, place: ast.expr) -> Node:
     """Return the expression that stands at a place for a name; raise where it is none."""
     match binding:
+        case Tensor(Name(id=name)) if name in reader.spoiled:
+            raise reader.fail("this was changed in place before", place, "leave out inplace=True, or the _ of a method")
         case Tensor(Name(id=name)):
             return Name(name, reader.span(place))
         case Tensor(Number(value=value)):

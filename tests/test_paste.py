@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ast
 import math
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,13 @@ import torch.nn.functional as F  # noqa: N812 - as people import it
 from torch import nn
 
 from gradcheck import check
-from gradcheck.errors import GradcheckError
+from gradcheck.errors import GradcheckError, LimitProblem
 from gradcheck.functions.signatures import resolve
 from gradcheck.parse import parse
+from gradcheck.parse.loops import MAX_TURNS
+from gradcheck.parse.torch_names import MODULES
+from gradcheck.parse.unknown import FORMULAS
+from gradcheck.program import Call, postorder
 
 V, U, S = [0.5, -1.5, 2.25], [1.25, 0.75, -0.5], 0.75
 A = [[0.5, -1.0, 1.5], [2.0, 0.25, -0.75]]
@@ -231,6 +236,15 @@ def test_what_is_refused_says_what_to_write(text: str) -> None:
     assert problem.value.span is not None
 
 
+def answer_to(text: str) -> GradcheckError | None:
+    """Return the problem with a text, None where it is a program."""
+    try:
+        parse(text)
+    except GradcheckError as problem:
+        return problem
+    return None
+
+
 # --- limits -------------------------------------------------------------------------------------------
 
 NESTED = [
@@ -249,12 +263,9 @@ def test_whatever_nests_is_a_program_or_a_problem(nested: str, place: str) -> No
         text = "x"
         for _ in range(depth):
             text = nested.replace("{}", text)
-        try:
-            program = parse(place.replace("{}", text))
-        except GradcheckError as problem:
-            assert problem.message
-        else:
-            assert str(parse(str(program))) == str(program)
+        with suppress(GradcheckError):
+            printed = str(parse(place.replace("{}", text)))
+            assert str(parse(printed)) == printed
 
 
 def test_the_limit_of_loops_is_the_one_it_names() -> None:
@@ -296,18 +307,13 @@ def test_the_names_of_torch_are_no_slips() -> None:
     assert names
     slips = []
     for name in sorted(names):
-        try:
-            parse(f"{name}(x)")
-        except GradcheckError as problem:
-            slips += [name] * ("did you mean" in (problem.hint or "") and "unknown function" in problem.message)
+        answer = answer_to(f"{name}(x)")
+        if answer is not None and "unknown function" in answer.message:
+            slips.append(name)
     assert not slips
 
 
 @pytest.mark.parametrize("name", sorted(MODULES))
 def test_a_module_is_its_function_or_says_what_to_write(name: str) -> None:
-    try:
-        program = parse(f"nn.{name}()(x)")
-    except GradcheckError as problem:
-        assert problem.hint or "needs" in problem.message or "no module of a function" in problem.message, problem
-    else:
-        assert program.inputs == ("x",)
+    answer = answer_to(f"nn.{name}()(x)")
+    assert answer is None or answer.hint or "no module of a function" in answer.message, answer

@@ -84,13 +84,11 @@ def module(reader: Reader, node: ast.Call) -> Function | None:
     if name == "Sequential":
         return Function("nn.Sequential", node, reader.scope)
     if name not in NOTHING and (function_of(name) is None or name not in MODULES):
-        known = [one for one in MODULES if function_of(one)]
-        closest = functions.nearest(name, known) if name not in MODULES else None
-        raise reader.unknown(
-            f"nn.{name} is no module with a function in the table",
-            func,
-            f"did you mean `{closest}`?" if closest else None,
+        closest = functions.nearest(name, [one for one in MODULES if function_of(one)]) if name not in MODULES else None
+        advice = (
+            f"did you mean `nn.{closest}`?" if closest else "write its formula; `gradcheck functions` lists them all"
         )
+        raise reader.unknown(f"nn.{name} is no module of a function in the table", func, advice)
     return Function(f"nn.{name}", node, reader.scope)
 
 

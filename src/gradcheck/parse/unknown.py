@@ -24,7 +24,7 @@ FORMULAS = {
     "std_mean": "std(x) and mean(x)", "det": "x[0, 0]*x[1, 1] - x[0, 1]*x[1, 0] for 2 x 2",
     "cov": "(x - mean(x, dim=1, keepdim=True)) @ (x - mean(x, dim=1, keepdim=True)).T/(x.shape[1] - 1)",
     "linear_cross_entropy": "-mean(sum(t*log_softmax(x @ w.T, 1), dim=1))",
-    "fftshift": "roll(x, x.shape[0]//2)", "positive": "x", "rsub": "y - x",
+    "positive": "x", "rsub": "y - x",
     "sum_to_size": "sum(x, dim=0, keepdim=True)",
 }  # fmt: skip
 """What torch's functions are in the language, of those that the table may not have."""

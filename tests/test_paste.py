@@ -269,6 +269,10 @@ def test_whatever_nests_is_a_program_or_a_problem(nested: str, place: str) -> No
             assert str(parse(printed)) == printed
 
 
+def test_a_shape_in_the_place_of_a_dim_prints_as_one() -> None:
+    assert str(parse(str(parse("x.sum(x.shape)")))) == str(parse("x.sum(x.shape)"))
+
+
 def test_the_limit_of_loops_is_the_one_it_names() -> None:
     parse(f"for k in range({MAX_TURNS}): y = x*k")
     with pytest.raises(LimitProblem):

@@ -469,7 +469,10 @@ def _bracket(part: tuple[str, int], level: int) -> str:
 
 
 def _dim_text(key: str, value: Param) -> str:
-    return param_text(value[0] if key == "dim" and isinstance(value, tuple) and len(value) == 1 else value)
+    alone = key == "dim" and isinstance(value, tuple) and len(value) == 1
+    if alone and isinstance(value, tuple) and not (isinstance(value[0], Sized) and value[0].spreads):
+        return param_text(value[0])
+    return param_text(value)
 
 
 def param_text(value: Param) -> str:

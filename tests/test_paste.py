@@ -109,6 +109,7 @@ WORK: list[tuple[str, dict[str, Any]]] = [
 TRANSLATED: dict[str, str] = {
     "np.std(x) + np.var(x, axis=0)": "x.std(correction=0) + x.var(0, correction=0)",
     "np.std(x, ddof=1)": "x.std()",
+    "np.linalg.norm(x, 1)": "torch.linalg.norm(x, 1)",
     "jnp.sum(jnp.exp(x), axis=0) + jax.nn.softmax(x)": "x.exp().sum(0) + torch.softmax(x, -1)",
     "np.concatenate([x, x], axis=0).max() + np.clip(x, a_min=-1, a_max=1)": "torch.cat([x, x]).amax() + x.clamp(-1, 1)",
     "tf.reduce_mean(tf.math.square(x)) + tf.math.reduce_std(x)": "x.square().mean() + x.std(correction=0)",
@@ -135,7 +136,6 @@ REFUSED: dict[str, tuple[str, str]] = {
     "x += 1\nx": ("torch changes no input in place that it differentiates by", "write x = x + ..., which makes a new one"),
     "h = x * 2\ny = F.relu(h, inplace=True)\ny + h": ("this was changed in place before", "leave out inplace=True, or the _ of a method"),
     "h = x * 2\ny = h.clamp_(min=0)\ny + h": ("this was changed in place before", "leave out inplace=True, or the _ of a method"),
-    "np.linalg.norm(x, 1)": ("torch.linalg.norm is a matrix norm for matrices", "write norm(x, p=...) for the vector norm"),
     "np.cumsum(x)": ("without axis this is another function than torch's", "write axis=..., or flatten(x) before it"),
     "y = x + 1\nz = y.T\ny += 1\nz * y": ("this changes what shares its memory with y too", "write y = y + ..., which makes a new one"),
     "for i in range(x.shape[0]):\n    y = x[i]\ny": ("the ends of a range are whole numbers, known before anything is computed", "write the numbers themselves: range(3)"),

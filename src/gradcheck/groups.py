@@ -8,7 +8,7 @@ from dataclasses import replace
 from gradcheck.errors import GradcheckError
 from gradcheck.lower import lower
 from gradcheck.points import Point
-from gradcheck.points.held import whole, with_numbers
+from gradcheck.points.held import softened, whole, with_numbers
 from gradcheck.program import Program, Shape
 from gradcheck.sizes import asks, filled
 
@@ -28,14 +28,14 @@ def grouped(program: Program, points: Sequence[Point]) -> Iterator[Group]:
     >>> [(str(one), shapes, places) for one, shapes, places in grouped(parse("x[t]"), points)]
     [('out = x[1]', {'x': (3,)}, [0])]
     """
-    indices = program.indices
     found: dict[object, Group] = {}
     for k, point in enumerate(points):
-        numbers = {name: whole(name, point[name]) for name in indices}
+        held = softened(program, point)
+        numbers = {name: whole(name, point[name]) for name in held.indices}
         shapes = {name: value.shape for name, value in point.items() if name not in numbers}
         key = tuple(shapes.items()), tuple(numbers.values())
         if key not in found:
-            found[key] = at_shapes(with_numbers(program, numbers), shapes), shapes, []
+            found[key] = at_shapes(with_numbers(held, numbers), shapes), shapes, []
         found[key][2].append(k)
     yield from found.values()
 

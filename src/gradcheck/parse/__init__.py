@@ -13,10 +13,11 @@ from gradcheck.source import prepare, syntax_tree, too_deep
 __all__ = ["Places", "parse"]
 
 
-def parse(text: str, bound: Iterable[str] = ()) -> Program:
+def parse(text: str, bound: Iterable[str] = (), *, hidden: bool = False) -> Program:
     """Return the program that ``text`` writes; the last statement is its output.
 
-    ``bound`` names are inputs even where they would mean a constant (``pi``, ``e``).
+    ``bound`` names are inputs even where they would mean a constant (``pi``, ``e``). With ``hidden`` the text is one of
+    a row, and may call what nobody types by name.
     Raises SyntaxProblem, NameProblem or LimitProblem, with the span of what is wrong.
 
     >>> print(parse("y = 3*x + 2; mean(2*y**2)"))
@@ -26,6 +27,6 @@ def parse(text: str, bound: Iterable[str] = ()) -> Program:
     source = prepare(text)
     tree = syntax_tree(source)
     try:
-        return Reader(source, frozenset(bound)).program(tree)
+        return Reader(source, frozenset(bound), hidden).program(tree)
     except RecursionError:
         raise too_deep(source, Span(0, 1)) from None

@@ -11,14 +11,13 @@ from gradcheck.functions.signatures import resolve
 from gradcheck.parse.calls import named_result
 from gradcheck.parse.casts import FLOATS, dtype
 from gradcheck.parse.shapes import shape, size
-from gradcheck.program import Call, Node, Number
+from gradcheck.program import ATTRIBUTES, Call, Node, Number
 
 if TYPE_CHECKING:
     from gradcheck.parse.reader import Reader
 
-TRANSPOSED = frozenset({"T", "mT"})
-_SAME = frozenset({"real"})
-"""Attributes that are the tensor itself, as all its numbers are real."""
+_READ_AS_CALLS = ATTRIBUTES | {"real"}
+"""What torch has as an attribute of a tensor."""
 _ASKED_OF_DTYPES = frozenset({"eps", "tiny", "smallest_normal", "smallest_subnormal", "max", "min", "epsilon"})
 _HINTS = {
     "grad": "the gradient is what the check gives: leave this out",
@@ -40,13 +39,11 @@ def attribute(reader: Reader, node: ast.Attribute, depth: int) -> Node:
         return asked
     if (chosen := named_result(reader, node, depth)) is not None:
         return chosen
-    if node.attr in _SAME:
-        return reader.real(node.value, depth + 1)
     if node.attr == "data":
         return Call(DETACH, (reader.real(node.value, depth + 1),), (), reader.span(node))
     if shape(reader, node, depth) is not None:
         raise reader.fail("a shape is no number", node, f"write {reader.text(node)}[0] for one size")
-    if node.attr not in TRANSPOSED:
+    if node.attr not in _READ_AS_CALLS:
         raise reader.fail(f".{node.attr} is not part of the language", node, _hint(node))
     return Call(node.attr, (reader.real(node.value, depth + 1),), (), reader.span(node))
 
@@ -92,5 +89,7 @@ def _hint(node: ast.Attribute) -> str:
     if isinstance(node.value, ast.Name) and node.value.id == "self":
         return f"write {node.attr}: what a module holds is an input"
     return (
-        f"write .{node.attr}() to call it" if resolve(node.attr, 1, False) else "`.T` and `.mT` are the only attributes"
+        f"write .{node.attr}() to call it"
+        if resolve(node.attr, 1, False)
+        else "`.T`, `.mT`, `.H` and `.mH` are the only attributes"
     )

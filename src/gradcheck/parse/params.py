@@ -8,6 +8,8 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from gradcheck.errors import LimitProblem
+from gradcheck.functions import nearest
+from gradcheck.parse.prefixes import is_prefix
 from gradcheck.parse.scopes import Held, Static, Tensor, Truth
 from gradcheck.parse.shapes import constant, shape
 from gradcheck.program import Given, Name, Param, Sized
@@ -35,7 +37,41 @@ def indices(reader: Reader, node: ast.expr) -> Param:
         if held is None:
             reader.inputs.add(node.id)
             return Given(node.id)
+    if isinstance(node, ast.Tuple | ast.List):
+        return tuple(indices(reader, one) for one in node.elts)
     return param(reader, node)
+
+
+def word(reader: Reader, node: ast.expr, name: str, choices: Sequence[str | int]) -> Param:
+    """Return a static argument that is one of some words; with a number among these numbers are taken as well.
+
+    Without any choices it may be any word.
+    """
+    words = [one for one in choices if isinstance(one, str)]
+    held = (
+        reader.scope.find(node.id) if isinstance(node, ast.Name) else node.binding if isinstance(node, Held) else None
+    )
+    if isinstance(held, Static) and isinstance(held.value, str):
+        node = ast.copy_location(ast.Constant(held.value), node)
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        if not choices:
+            return node.value
+        if node.value in words:
+            return node.value
+        closest = nearest(node.value, words)
+        hint = f'did you mean "{closest}"?' if closest else _one_of(words)
+        raise reader.fail(f'there is no {name} "{node.value}"', node, hint)
+    if len(words) < len(choices):
+        return param(reader, node)
+    if not choices:
+        raise reader.fail(f"{name} is a text", node, "write it in quotes")
+    closest = nearest(node.id, words) if isinstance(node, ast.Name) else None
+    raise reader.fail(f"{name} is a word", node, f'write "{closest}"' if closest else _one_of(words))
+
+
+def _one_of(words: Sequence[str]) -> str:
+    quoted = [f'"{one}"' for one in words]
+    return f"it is {' or '.join(part for part in (', '.join(quoted[:-1]), quoted[-1]) if part)}"
 
 
 def param(reader: Reader, node: ast.expr) -> Param:
@@ -54,10 +90,8 @@ def param(reader: Reader, node: ast.expr) -> Param:
             return param(reader, node.args[0])
         case ast.Constant(value=None | bool() | str()):
             return node.value  # type: ignore[return-value]
-        case ast.Name(id="inf") if reader.is_constant(node):
-            return "inf"
-        case ast.Attribute(value=value, attr="inf") if reader.prefix(value) is not None:
-            return "inf"
+    if (infinity := _infinity(reader, node)) is not None:
+        return infinity
     return _number(reader, node)
 
 
@@ -80,6 +114,33 @@ def _spread(reader: Reader, node: ast.expr) -> Sequence[Param]:
     if not isinstance(sizes, tuple):
         raise reader.fail("* spreads a shape or a tuple", node)
     return sizes
+
+
+def is_written(node: ast.expr) -> bool:
+    """Tell whether a node writes numbers down: a number, a list of such, a tensor of a list.
+
+    >>> [is_written(ast.parse(text, mode="eval").body) for text in ("[0, -1]", "torch.tensor([2])", "softmax(x, 0)")]
+    [True, True, False]
+    """
+    if isinstance(node, ast.Tuple | ast.List):
+        return all(map(is_written, node.elts))
+    if isinstance(node, ast.Call):
+        return _is_literal(node) and is_written(node.args[0])
+    return isinstance(node, ast.Constant) or (isinstance(node, ast.UnaryOp) and is_written(node.operand))
+
+
+def _infinity(reader: Reader, node: ast.expr) -> str | None:
+    """Return an infinity by its name, however people write it in Python."""
+    match node:
+        case ast.UnaryOp(op=ast.USub(), operand=operand):
+            return {"inf": "-inf", "-inf": "inf"}.get(_infinity(reader, operand) or "")
+        case ast.Name(id="inf") if reader.is_constant(node):
+            return "inf"
+        case ast.Attribute(attr="inf", value=value) if is_prefix(reader, value):
+            return "inf"
+        case ast.Call(func=ast.Name(id="float"), args=[ast.Constant(value="inf" | "-inf" as text)], keywords=[]):
+            return text
+    return None
 
 
 def _is_literal(node: ast.Call) -> bool:

@@ -40,3 +40,8 @@ def prefix(reader: Reader, node: ast.expr) -> str | None:
         return None
     first = reader.modules.get(node.id) or MODULES.get(node.id)
     return None if first is None else ".".join((first, *reversed(parts)))
+
+
+def is_prefix(reader: Reader, node: ast.expr) -> bool:
+    """Tell whether a node is what people paste in front of a function's name, such as ``torch.nn.functional``."""
+    return prefix(reader, node) is not None

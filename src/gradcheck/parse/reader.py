@@ -55,9 +55,10 @@ _OPERATORS: dict[type[ast.AST], str] = {
 class Reader:
     """Turns one syntax tree into a program; the state is the layers so far, and what every name stands for now."""
 
-    def __init__(self, source: str, bound: frozenset[str]) -> None:
+    def __init__(self, source: str, bound: frozenset[str], hidden: bool) -> None:
         self.source = source
         self.bound = bound
+        self.hidden = hidden
         self.layers: list[Layer] = []
         self.assigned: dict[str, Span] = {}
         self.numbers: dict[str, Fraction] = {}

@@ -7,8 +7,43 @@ from dataclasses import replace
 from fractions import Fraction
 
 from gradcheck.errors import PointProblem
-from gradcheck.points.value import Value
-from gradcheck.program import Call, Given, Layer, Node, Param, Program, rebuild
+from gradcheck.functions import COMPOSITE
+from gradcheck.points.value import Point, Value
+from gradcheck.program import Call, Given, Layer, Name, Node, Param, Program, rebuild
+
+
+def softened(program: Program, point: Point) -> Program:
+    """Return a program in which inputs that hold no whole numbers are tensors, where a function takes either.
+
+    >>> from gradcheck.parse import parse
+    >>> from gradcheck.points import parse_points
+    >>> [point] = parse_points(["x=[1,2]", "t=[0.25,0.75]"], ("x", "t"))
+    >>> str(softened(parse("cross_entropy(x, t)"), point))
+    'out = cross_entropy_of_probabilities(x, t, 1)'
+    """
+
+    def changed(node: Node) -> Node:
+        row = COMPOSITE.get(node.op) if isinstance(node, Call) else None
+        if not isinstance(node, Call) or row is None or not row.soft:
+            return node
+        [slot] = row.indices
+        target = node.param(slot)
+        if not isinstance(target, Given) or _is_whole(point[target.name]):
+            return node
+        at = COMPOSITE[row.soft].args.index(slot)
+        args = (*node.args[:at], Name(target.name, node.span), *node.args[at:])
+        return Call(row.soft, args, tuple(one for one in node.params if one[0] != slot), node.span)
+
+    layers = tuple(Layer(one.name, rebuild(one.expression, changed), one.span) for one in program.layers)
+    return program if all(map(_same, layers, program.layers)) else replace(program, layers=layers)
+
+
+def _same(one: Layer, other: Layer) -> bool:
+    return one.expression is other.expression
+
+
+def _is_whole(value: Value) -> bool:
+    return all(abs(one) < 2**53 and Fraction(one).denominator == 1 for one in value.numbers)
 
 
 def whole(name: str, value: Value) -> Param:

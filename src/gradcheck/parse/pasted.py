@@ -73,7 +73,7 @@ def _refuse(reader: Reader, node: ast.Call) -> None:
     own = isinstance(node.func, ast.Name) and reader.scope.find(name) is not None
     if name in REFUSED and not own and resolve(name, 1, False) is None:
         raise reader.fail(REFUSED[name][0], node, REFUSED[name][1])
-    if name in RANDOM:
+    if name in RANDOM and resolve(name, 1, False) is None:
         hint: Words = ("give them as an input: ", Option("at", f"{reader.target}=randn(3)"))
         message = f"{name} draws numbers that the check cannot know"
         raise reader.fail(message, node, "leave it out: in eval mode it does nothing" if "dropout" in name else hint)

@@ -37,6 +37,7 @@ from gradcheck.program import (
     structure,
     substitute,
 )
+from gradcheck.sizes import filled
 
 MAX_ELEMENTS = 2_000_000
 """Elements of one tensor."""
@@ -133,8 +134,8 @@ class _Lowering:
     def run(self) -> Core:
         for layer in self.program.layers:
             self.current, self.numbers = layer.name, count(1)
-            piece = self.expression(layer.expression, {}, None)
-            self.emit(layer.name, piece, layer.span)
+            written = filled(layer.expression, self.shapes, self.program.source)
+            self.emit(layer.name, self.expression(written, {}, None), layer.span)
         program = replace(self.program, layers=tuple(self.layers))
         homes = {call: self.home(made) for call, made in self.homes.items()}
         forward = frozenset(layer.name for layer in self.layers)

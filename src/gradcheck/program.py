@@ -12,6 +12,9 @@ from gradcheck.errors import Span
 
 RESULT = "result"
 """The param of a call that says which of several results is meant, counted from 0."""
+SIZE, SHAPE, COUNT, RANK, QUOTIENT = "size", "shape", "numel", "ndim", "floordiv"
+"""What is asked of a shape, of a tensor that has a name, and the whole quotient of two sizes: numbers, once shapes are
+known."""
 LISTED = frozenset({"cat", "stack", "hstack", "vstack", "dstack", "column_stack", "linalg.multi_dot"})
 """Operations on a list of tensors, in brackets of its own."""
 ATTRIBUTES = frozenset({"T", "mT", "H", "mH"})
@@ -38,7 +41,36 @@ class Given:
         return self.name
 
 
-Param = bool | int | Fraction | str | None | slice | Given | tuple["Param", ...]
+@dataclass(frozen=True, slots=True, eq=False)
+class Sized:
+    """A static argument that is worked out of the shapes of tensors, such as ``x.shape[0]//2``.
+
+    >>> from gradcheck.parse import parse
+    >>> str(parse("x.reshape(x.shape[0], -1)"))
+    'out = reshape(x, shape=(x.shape[0], -1))'
+    """
+
+    node: Node
+
+    def __str__(self) -> str:
+        return f"{'*' if self.spreads else ''}{to_text(self.node)}"
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sized) and str(self) == str(other)
+
+    def __hash__(self) -> int:
+        return hash(str(self))
+
+    @property
+    def spreads(self) -> bool:
+        """Return whether it stands for several sizes."""
+        return isinstance(self.node, Call) and self.node.op == SHAPE
+
+
+Param = bool | int | Fraction | str | None | slice | Given | Sized | tuple["Param", ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -307,10 +339,11 @@ _BINARY = {
     "lt": ("<", 1), "le": ("<=", 1), "gt": (">", 1), "ge": (">=", 1), "eq": ("==", 1), "ne": ("!=", 1),
     "logical_or": ("|", 2), "logical_and": ("&", 3),
     "add": ("+", 4), "sub": ("-", 4), "mul": ("*", 5), "div": ("/", 5), "remainder": ("%", 5),
-    "matmul": ("@", 5), "pow": ("**", 7),
+    "matmul": ("@", 5), "pow": ("**", 7), QUOTIENT: ("//", 5),
 }  # fmt: skip
 """Operators with Python's precedence, loosest first; unary minus has 6, an atom 9."""
 
+_ASKED = {SIZE: "shape", SHAPE: "shape", COUNT: "numel()", RANK: "ndim"}
 _PREFIX = {"neg": ("-", 6), "logical_not": ("~", 6)}
 MANY_BITS = 200
 """Bits of a numerator or denominator from which a number is written with an exponent."""
@@ -396,8 +429,8 @@ def _call_text(node: Call, args: list[Written]) -> Written:
     if node.op in _PREFIX:
         sign, level = _PREFIX[node.op]
         return sign + _bracket(args[0], level), level
-    if node.op == "index":
-        return f"{_bracket(args[0], ATOM)}[{_key_text(node.param('key'))}]", ATOM
+    if node.op in ("index", *_ASKED):
+        return f"{_bracket(args[0], ATOM)}{_picked_text(node)}", ATOM
     if node.op == "mask":
         return f"where({args[1][0]}, {args[0][0]}, 0)", ATOM
     if node.op in ("guard", "patch", "behind"):
@@ -417,12 +450,20 @@ def _call_text(node: Call, args: list[Written]) -> Written:
     return f"{node.op}({', '.join(parts)}){'' if result is None else f'[{result}]'}", ATOM
 
 
+def _picked_text(node: Call) -> str:
+    """Return what stands behind a tensor that something is picked of, or whose shape is asked for."""
+    key = node.param("key")
+    if node.op == "index":
+        return f"[{_key_text(key)}]"
+    return f".{_ASKED[node.op]}{'' if key is None else f'[{param_text(key)}]'}"
+
+
 def _operator_text(op: str, left: tuple[str, int], right: tuple[str, int]) -> tuple[str, int]:
     sign, level = _BINARY[op]
     if op == "pow":
         return f"{_bracket(left, level + 1)}**{_bracket(right, _NEGATION)}", level
     low = level + 1 if level == _COMPARISON else level
-    space = "" if op in ("mul", "div") else " "
+    space = "" if op in ("mul", "div", QUOTIENT) else " "
     return f"{_bracket(left, low)}{space}{sign}{space}{_bracket(right, level + 1)}", level
 
 
@@ -432,7 +473,10 @@ def _bracket(part: tuple[str, int], level: int) -> str:
 
 
 def _dim_text(key: str, value: Param) -> str:
-    return param_text(value[0] if key == "dim" and isinstance(value, tuple) and len(value) == 1 else value)
+    alone = key == "dim" and isinstance(value, tuple) and len(value) == 1
+    if alone and isinstance(value, tuple) and not (isinstance(value[0], Sized) and value[0].spreads):
+        return param_text(value[0])
+    return param_text(value)
 
 
 def param_text(value: Param) -> str:
@@ -447,7 +491,7 @@ def param_text(value: Param) -> str:
         return _slice_text(value)
     if isinstance(value, Fraction):
         return _number_text(value)[0]
-    return repr(value) if isinstance(value, str) and value not in ("inf", "-inf") else str(value)
+    return repr(value) if isinstance(value, str) and value not in ("inf", "-inf", "...") else str(value)
 
 
 def _key_text(key: Param) -> str:

@@ -46,6 +46,33 @@ def prepare(text: str) -> str:
     return source
 
 
+_OPENING = re.compile("#[^\n]*|\"\"\"|'''|[\"']")
+_CLOSING = {
+    '"""': re.compile(r'(?:[^\\]|\\.)*?"""', re.DOTALL), "'''": re.compile(r"(?:[^\\]|\\.)*?'''", re.DOTALL),
+    '"': re.compile(r'(?:[^"\\\n]|\\.)*"', re.DOTALL), "'": re.compile(r"(?:[^'\\\n]|\\.)*'", re.DOTALL),
+}  # fmt: skip
+"""What stands behind each way of opening a string, up to its end."""
+
+
+def without_strings(source: str) -> str:
+    """Return a text with blanks for what stands in its strings and comments; an open string is left as it is.
+
+    >>> without_strings("x  # (a)"), without_strings("y = '[' + z")
+    ('x       ', 'y =     + z')
+    """
+    pieces, done = [], 0
+    while (opening := _OPENING.search(source, done)) is not None:
+        end = opening.end()
+        if opening[0] in _CLOSING:
+            closing = _CLOSING[opening[0]].match(source, end)
+            if closing is None:
+                break
+            end = closing.end()
+        pieces += [source[done : opening.start()], re.sub(r"[^\n]", " ", source[opening.start() : end])]
+        done = end
+    return "".join([*pieces, source[done:]])
+
+
 _SIGNS = {
     "·": "*", "×": "*", "⋅": "*", "∙": "*", "÷": "/", "−": "-", "–": "-", "²": "**2", "³": "**3", "√": "sqrt(...)",
     "≤": "<=", "≥": ">=", "≠": "!=", "∞": "inf",
@@ -55,8 +82,7 @@ _SIGNS = {
 
 def _check_signs(source: str) -> None:
     """Answer the signs of printed formulas; some of them are letters to Python, and would make up names."""
-    code = re.sub(r"#[^\n]*", lambda comment: " " * len(comment[0]), source)
-    for match in re.finditer(f"[{''.join(_SIGNS)}]", code):
+    for match in re.finditer(f"[{''.join(_SIGNS)}]", without_strings(source)):
         raise SyntaxProblem(
             f"{match[0]} is no sign of the language",
             source=source, span=Span(match.start(), match.end()), hint=f"write {_SIGNS[match[0]]}",
@@ -67,7 +93,7 @@ def _check_brackets(source: str) -> None:
     """Refuse unbalanced and too deeply nested brackets before Python's parser sees them."""
     closing = {")": "(", "]": "[", "}": "{"}
     opened: list[int] = []
-    for match in re.finditer(r"[()\[\]{}]|#[^\n]*", source):
+    for match in re.finditer(r"[()\[\]{}]", without_strings(source)):
         sign, at = match[0], match.start()
         if sign in closing.values():
             opened.append(at)
@@ -113,7 +139,15 @@ def syntax_tree(source: str) -> ast.Module:
         raise too_deep(source, Span(0, 1)) from None
 
 
+_SLIPS = {
+    "expected ':'": ("a : is missing", "end the line of a block with it"),
+    "expected an indented block": ("the lines of a block are indented", "put four blanks before each of them"),
+    "unexpected indent": ("this line is indented, and stands in no block", "let it begin where the line before does"),
+    "unindent does not match": ("this line begins where no other does", "let it begin where its block does"),
+}
+"""What Python's parser says of blocks, with what to write."""
 _HINTS: tuple[tuple[str, Callable[[re.Match[str]], tuple[str, str]]], ...] = (
+    (r"^(?:>>>|\.\.\.) ", lambda _: ("this is a prompt of Python, and no part of the text", "leave it out")),
     (r"(?<![\w.)])([^\W\d]\w*\([\w, ]*\))\s*=(?!=)[ \t]*([^;\n]*)",
      lambda m: ("no function can be defined here",
                 f"write {m[2].strip()} alone: names that are never assigned are the inputs")),
@@ -130,17 +164,11 @@ _HINTS: tuple[tuple[str, Callable[[re.Match[str]], tuple[str, str]]], ...] = (
 def _explained(source: str, problem: SyntaxError) -> GradcheckError:
     """Return a syntax error in the user's words, with the span and what to write instead."""
     at = min(_offset(source, problem), max(len(source) - 1, 0))
-    line = source.rfind("\n", 0, at) + 1
-    for pattern, answer in _HINTS:
-        for match in re.finditer(pattern, source):
-            if match.start() < line or not match.start() - 1 <= at <= match.end():
-                continue
-            words = [word for word in match.groups() if word and keyword.iskeyword(word)]
-            if words:
-                break
-            message, hint = answer(match)
-            return SyntaxProblem(message, source=source, span=Span(match.start(), match.end()), hint=hint)
+    if (slip := _slip(source, problem, at)) is not None:
+        return slip
     for match in re.finditer(r"\b[a-z]+\b|\b(?:True|False|None)\b", source):
+        if not match.start() - 1 <= at <= match.end() + 1:
+            continue
         if keyword.iskeyword(match[0]) and match[0] not in ("and", "or", "not", "if", "else", "in", "is"):
             return SyntaxProblem(
                 f"`{match[0]}` is a word of Python's own and cannot be a name here",
@@ -149,6 +177,24 @@ def _explained(source: str, problem: SyntaxError) -> GradcheckError:
     if "digits" in (problem.msg or ""):
         return LimitProblem(f"a number longer than {MAX_LITERAL_LENGTH:,} digits (the limit MAX_LITERAL_LENGTH)")
     return SyntaxProblem("this is no expression", source=source, span=Span(at, at + 1), hint=_first_hint(source, at))
+
+
+def _slip(source: str, problem: SyntaxError, at: int) -> SyntaxProblem | None:
+    """Return the error about a slip that people make, None where it is none of these."""
+    line = source.rfind("\n", 0, at) + 1
+    for said, (message, hint) in _SLIPS.items():
+        if (problem.msg or "").startswith(said):
+            return SyntaxProblem(message, source=source, span=Span(at, at + 1), hint=hint)
+    for pattern, answer in _HINTS:
+        for match in re.finditer(pattern, source, re.MULTILINE):
+            if match.start() < line or not match.start() - 1 <= at <= match.end():
+                continue
+            words = [word for word in match.groups() if word and keyword.iskeyword(word)]
+            if words:
+                break
+            message, hint = answer(match)
+            return SyntaxProblem(message, source=source, span=Span(match.start(), match.end()), hint=hint)
+    return None
 
 
 def _first_hint(source: str, at: int) -> str | None:

@@ -19,12 +19,12 @@ from gradcheck.case.single import at_fault
 from gradcheck.case.ways import Ways
 from gradcheck.errors import ShapeProblem
 from gradcheck.functions.params import shape_text
+from gradcheck.groups import grouped
 from gradcheck.lane import EAGER
 from gradcheck.nested import Nested
 from gradcheck.outcome import LEADING, Outcome, Run
 from gradcheck.plan import Plan
 from gradcheck.points import Point, parse_points, to_value
-from gradcheck.points.held import grouped
 from gradcheck.program import Program
 from gradcheck.settings import Settings
 from gradcheck.settings.readers import ONES

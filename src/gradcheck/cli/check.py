@@ -124,9 +124,9 @@ def _run(text: str, at: Sequence[str], settings: Settings) -> Run:
     program = parse(text, assigned_constants(at))
     settings.validate(program.inputs)
     from gradcheck.expect import expectations
+    from gradcheck.groups import grouped
     from gradcheck.lower import lower
     from gradcheck.points import parse_points
-    from gradcheck.points.held import grouped
     from gradcheck.verdict import failing
 
     failing(settings.assertion, settings.allow)

@@ -19,10 +19,10 @@ from gradcheck.errors import (
 )  # fmt: skip
 from gradcheck.expect import expectations
 from gradcheck.functions.params import shape_text
+from gradcheck.groups import grouped
 from gradcheck.lower import lower
 from gradcheck.parse import parse
 from gradcheck.points import Files, Point, assigned_constants, parse_points
-from gradcheck.points.held import grouped
 from gradcheck.program import Program, Shape
 from gradcheck.settings import Settings
 

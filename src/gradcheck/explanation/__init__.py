@@ -24,11 +24,11 @@ from gradcheck.explanation.meaning import derivation_title, meaning
 from gradcheck.explanation.model import Derivation, Explanation
 from gradcheck.explanation.told import tell
 from gradcheck.explanation.tracking import tracking
+from gradcheck.groups import grouped
 from gradcheck.lane import EAGER
 from gradcheck.outcome import Outcome, Run
 from gradcheck.plan import Plan
 from gradcheck.points import Point
-from gradcheck.points.held import grouped
 from gradcheck.program import Call, Program, names
 from gradcheck.settings import Settings, names_of
 from gradcheck.settings.readers import ONES

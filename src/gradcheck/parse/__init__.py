@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from gradcheck.errors import Span
 from gradcheck.parse.places import Places
 from gradcheck.parse.reader import Reader
 from gradcheck.program import Program
-from gradcheck.source import prepare, syntax_tree
+from gradcheck.source import prepare, syntax_tree, too_deep
 
 __all__ = ["Places", "parse"]
 
@@ -25,4 +26,7 @@ def parse(text: str, bound: Iterable[str] = (), *, hidden: bool = False) -> Prog
     """
     source = prepare(text)
     tree = syntax_tree(source)
-    return Reader(source, frozenset(bound), hidden).program(tree)
+    try:
+        return Reader(source, frozenset(bound), hidden).program(tree)
+    except RecursionError:
+        raise too_deep(source, Span(0, 1)) from None

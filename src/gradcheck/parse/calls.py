@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import ast
 import inspect
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
 from gradcheck import functions
-from gradcheck.errors import NameProblem, Span
+from gradcheck.errors import Span
 from gradcheck.functions import COMPOSITE, HIDDEN, PARAM_ALIASES, TABLE, WHERE, Composite
 from gradcheck.functions.signatures import required, resolve, signature
-from gradcheck.parse.params import indices, is_prefix, is_written, param, word
+from gradcheck.parse.params import indices, is_written, param, word
+from gradcheck.parse.pasted import adapted, changes, pasted
+from gradcheck.parse.prefixes import is_prefix
+from gradcheck.parse.scopes import Results
+from gradcheck.parse.unknown import unknown_function
 from gradcheck.program import LISTED, RESULT, Call, Name, Node, Number, Param
 
 if TYPE_CHECKING:
@@ -29,22 +32,30 @@ WHOLE = frozenset({"indices"})
 
 def function(reader: Reader, node: ast.Call, depth: int) -> Node:
     """Read a call of a function or method."""
-    if (infinity := _pasted_infinity(reader, node)) is not None:
-        return infinity
+    if (read := pasted(reader, node, depth)) is not None:
+        return read
+    changed = changes(reader, node)
+    node = adapted(reader, node)
     name, place, receiver = _callee(reader, node)
     _refuse_other_meanings(reader, name, node)
-    op = name if _over_dim(name, node) else resolve(name, len(node.args) + (receiver is not None), bool(node.keywords))
+    op = (
+        name
+        if _over_dim(reader, name, node)
+        else resolve(name, len(node.args) + (receiver is not None), bool(node.keywords))
+    )
     if reader.hidden and name in HIDDEN:
         op = name
     if op is None:
-        raise _unknown_function(reader, name, place, node)
+        raise unknown_function(reader, name, place, node)
     given: list[ast.expr] = [*([receiver] if receiver is not None else []), *node.args]
     arguments = _Arguments(reader, node, name, op, given, depth + 1)
     made = arguments.call()
-    results = _results(node)
-    if results and not isinstance(node, _Chosen):
+    if changed is not None:
+        reader.spoiled.add(changed)
+    several = results(reader, node)
+    if several and not isinstance(node, _Chosen):
         shown = f"{name}(...)[0]"
-        hint = f"write {shown}" if "*" in results[0] else f"{shown} is {results[0]}"
+        hint = f"write {shown}" if "*" in several[0] else f"{shown} is {several[0]}"
         raise reader.fail(f"{name} returns several tensors", node, f"{hint}; or a, b = {name}(...)")
     return made
 
@@ -55,12 +66,39 @@ class _Chosen(ast.Call):
 
 def chosen_result(reader: Reader, node: ast.Subscript, depth: int) -> Node | None:
     """Return one of the results of a call, as in ``chunk(x, 2)[0]``; None where a function has one result."""
-    if not isinstance(node.value, ast.Call) or not (results := _results(node.value)):
+    call, names = _several(reader, node.value)
+    if call is None:
         return None
     index = param(reader, node.slice)
     if not isinstance(index, int) or isinstance(index, bool):
         raise reader.fail("one of the results is chosen by its number", node.slice, "write [0] for the first")
-    return result(reader, node.value, index, results, reader.span(node), depth)
+    return result(reader, call, index, names, reader.span(node), depth)
+
+
+def named_result(reader: Reader, node: ast.Attribute, depth: int) -> Node | None:
+    """Return the result of a call that is asked for by its name, as in ``sort(x).values``; None for anything else."""
+    call, names = _several(reader, node.value)
+    if call is None and node.attr == "values" and is_sort(node.value):
+        return reader.expression(node.value, depth + 1)
+    if call is None or node.attr not in names:
+        return None
+    return result(reader, call, names.index(node.attr), names, reader.span(node), depth)
+
+
+def _several(reader: Reader, node: ast.expr) -> tuple[ast.Call | None, tuple[str, ...]]:
+    """Return the call that returned several results, and their names."""
+    held = reader.scope.find(node.id) if isinstance(node, ast.Name) else None
+    if isinstance(held, Results):
+        return held.call, held.names
+    names = results(reader, node) if isinstance(node, ast.Call) else ()
+    return (node, names) if names and isinstance(node, ast.Call) else (None, ())
+
+
+def is_sort(node: ast.expr) -> TypeGuard[ast.Call]:
+    """Tell whether a node is a call of ``sort``."""
+    if not isinstance(node, ast.Call):
+        return False
+    return getattr(node.func, "attr", None) == "sort" or getattr(node.func, "id", None) == "sort"
 
 
 def result(reader: Reader, node: ast.Call, index: int, results: tuple[str, ...], place: Span, depth: int) -> Node:
@@ -78,18 +116,20 @@ def result(reader: Reader, node: ast.Call, index: int, results: tuple[str, ...],
     return replace(made, params=(*made.params, (RESULT, at)), span=place)
 
 
-def _results(node: ast.Call) -> tuple[str, ...]:
+def results(reader: Reader, node: ast.Call) -> tuple[str, ...]:
     """Return the names of the results of a call, none where it has one."""
-    name = _attribute(node.func) if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-    row = COMPOSITE.get(functions.ALIASES.get(name, name))
-    if row is None or (name in ("max", "min") and not _over_dim(name, node)):
+    if isinstance(node.func, ast.Name) and reader.scope.find(node.func.id) is not None:
         return ()
-    return row.results if not row.single or row.single in _given(node, row) else ()
+    name = _attribute(reader, node.func) if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+    row = COMPOSITE.get(functions.ALIASES.get(name, name))
+    if row is None or (name in ("max", "min") and not _over_dim(reader, name, node)):
+        return ()
+    return row.results if not row.single or row.single in _given(reader, node, row) else ()
 
 
-def _given(node: ast.Call, row: Composite) -> set[str]:
+def _given(reader: Reader, node: ast.Call, row: Composite) -> set[str]:
     """Return the names of what a call gives."""
-    method = isinstance(node.func, ast.Attribute) and not is_prefix(node.func.value)
+    method = isinstance(node.func, ast.Attribute) and not is_prefix(reader, node.func.value)
     slots = row.order or (*row.args, *row.params)
     return {
         *slots[: len(node.args) + method],
@@ -97,31 +137,13 @@ def _given(node: ast.Call, row: Composite) -> set[str]:
     }
 
 
-def named_result(reader: Reader, node: ast.Attribute, depth: int) -> Node | None:
-    """Return the result that is chosen by its name, as in ``x.max(dim=0).values``; None where there is none."""
-    if not isinstance(node.value, ast.Call) or node.attr not in (results := _results(node.value)):
-        return None
-    return result(reader, node.value, results.index(node.attr), results, reader.span(node), depth)
-
-
-def _pasted_infinity(reader: Reader, node: ast.Call) -> Node | None:
-    """Return what ``float("-inf")`` means, as people write infinities in Python."""
-    match node:
-        case ast.Call(func=ast.Name(id="float"), args=[ast.Constant(value=str(text))], keywords=[]):
-            sign = re.fullmatch(r"\s*([+-]?)inf(?:inity)?\s*", text, re.IGNORECASE)
-            infinity = Call("inf", (), (), reader.span(node))
-            if sign:
-                return Call("neg", (infinity,), (), reader.span(node)) if sign[1] == "-" else infinity
-    return None
-
-
-def _over_dim(name: str, node: ast.Call) -> bool:
+def _over_dim(reader: Reader, name: str, node: ast.Call) -> bool:
     """Tell whether ``max`` or ``min`` is that over a dim, as torch's own is with a whole number beside a tensor."""
     if name not in ("max", "min"):
         return False
     named = {PARAM_ALIASES.get(str(one.arg), one.arg) for one in node.keywords}
     pasted = isinstance(node.func, ast.Attribute)
-    place = 1 if not pasted or is_prefix(node.func.value) else 0  # type: ignore[attr-defined]
+    place = 1 if not pasted or is_prefix(reader, node.func.value) else 0  # type: ignore[attr-defined]
     second = node.args[place] if pasted and len(node.args) > place else None
     return bool(named & {"dim", "keepdim"}) or (second is not None and _is_whole(second))
 
@@ -134,14 +156,14 @@ def _is_whole(node: ast.expr) -> bool:
 def _refuse_other_meanings(reader: Reader, name: str, node: ast.Call) -> None:
     """Refuse what torch reads in another way than a formula would: ``x.max(0.5)`` is no maximum of two."""
     pasted = isinstance(node.func, ast.Attribute) and name in ("max", "min")
-    if pasted and node.args and isinstance(node.args[-1], ast.Constant) and not _over_dim(name, node):
+    if pasted and node.args and isinstance(node.args[-1], ast.Constant) and not _over_dim(reader, name, node):
         hint = f"write {name}imum(x, y) for the {name}imum of two"
         raise reader.fail(f"torch's {name} takes no number beside a tensor", node, hint)
 
 
-def _attribute(node: ast.Attribute) -> str:
+def _attribute(reader: Reader, node: ast.Attribute) -> str:
     """Return the name of a function behind a dot: a row may bear a part of torch, as linalg.diagonal does."""
-    if is_prefix(node.value):
+    if is_prefix(reader, node.value):
         of = node.value.attr if isinstance(node.value, ast.Attribute) else getattr(node.value, "id", "")
         of = "functional" if of == "F" else of
         if f"{of}.{node.attr}" in TABLE:
@@ -155,20 +177,13 @@ def _callee(reader: Reader, node: ast.Call) -> tuple[str, Span, ast.expr | None]
         return node.func.id, reader.span(node.func), None
     if isinstance(node.func, ast.Attribute):
         whole = reader.span(node.func)
-        place = Span(whole.end - len(node.func.attr), whole.end)
-        return _attribute(node.func), place, None if is_prefix(node.func.value) else node.func.value
+        written = reader.text(node.func).rpartition(".")[2]
+        place = Span(whole.end - len(written), whole.end)
+        return _attribute(reader, node.func), place, None if is_prefix(reader, node.func.value) else node.func.value
     if isinstance(node.func, ast.Constant):
-        shown = reader.source[reader.span(node.func).start : reader.span(node.func).end]
+        shown = reader.text(node.func)
         raise reader.fail(f"{shown} is no function", node.func, f"write {shown}*(...) for a product")
     raise reader.fail("this is no function", node.func, "write * for a product")
-
-
-def _unknown_function(reader: Reader, name: str, place: Span, node: ast.Call) -> NameProblem:
-    closest = functions.nearest(name, functions.known_names())
-    hint = f"did you mean `{closest}`?" if closest else None
-    if hint is None and len(name) <= 2 and isinstance(node.func, ast.Name):
-        hint = f"write {name}*(...) for a product"
-    return reader.unknown(f"unknown function `{name}`", place, hint or "`gradcheck functions` lists them all")
 
 
 class _Arguments:
@@ -257,7 +272,7 @@ class _Arguments:
         made = (self.reader.condition if wants_condition else self.reader.real)(bound[name], self.depth)
         fixed = getattr(functions.lookup(self.op), "fixed", ())
         if name in fixed and isinstance(made, Name) and made.id not in self.reader.assigned:
-            self.reader.fixed[made.span] = made.id
+            self.reader.fixed[made.span, made.id] = None
         return made
 
     def _params(self, names: Sequence[str], bound: dict[str, ast.expr]) -> tuple[tuple[str, Param], ...]:

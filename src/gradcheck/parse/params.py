@@ -4,31 +4,39 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from gradcheck.constants import constant_value
 from gradcheck.errors import LimitProblem
 from gradcheck.functions import nearest
-from gradcheck.program import Given, Param
+from gradcheck.parse.prefixes import is_prefix
+from gradcheck.parse.scopes import Held, Static, Tensor, Truth
+from gradcheck.parse.shapes import constant, shape
+from gradcheck.program import Given, Name, Param, Sized
 
 if TYPE_CHECKING:
     from gradcheck.parse.reader import Reader
 
 MAX_PARAM_BITS = 1_100
 """Bits of a static argument such as a dim or a beta; every float64 has fewer."""
-LITERALS = frozenset({"tensor", "as_tensor", "LongTensor", "IntTensor", "array", "asarray"})
-"""Functions that make a tensor of the numbers that are written in their brackets."""
-PREFIXES = frozenset({"torch", "math", "np", "numpy", "F", "nn", "functional", "special", "linalg", "sympy", "sp"})
-"""What people paste in front of a function's name."""
+LITERALS = frozenset({"tensor", "as_tensor", "LongTensor", "IntTensor", "array", "asarray", "Size", "tuple", "list"})
+"""Functions that make a tensor or a tuple of the numbers that are written in their brackets."""
 
 
 def indices(reader: Reader, node: ast.expr) -> Param:
     """Return whole numbers: those that are written, or an input that holds them."""
     if isinstance(node, ast.Name) and not reader.is_constant(node):
-        if node.id in reader.assigned:
+        held = reader.scope.find(node.id)
+        if isinstance(held, Tensor):
+            if isinstance(held.node, Name) and held.node.id not in reader.assigned:
+                return Given(held.node.id)
+            if isinstance(held.node, Name) and held.node.id in reader.numbers:
+                return param(reader, node)
             hint = "give them as an input, or write a list"
             raise reader.fail("indices are known before anything is computed", node, hint)
-        return Given(node.id)
+        if held is None:
+            reader.inputs.add(node.id)
+            return Given(node.id)
     if isinstance(node, ast.Tuple | ast.List):
         return tuple(indices(reader, one) for one in node.elts)
     return param(reader, node)
@@ -40,6 +48,11 @@ def word(reader: Reader, node: ast.expr, name: str, choices: Sequence[str | int]
     Without any choices it may be any word.
     """
     words = [one for one in choices if isinstance(one, str)]
+    held = (
+        reader.scope.find(node.id) if isinstance(node, ast.Name) else node.binding if isinstance(node, Held) else None
+    )
+    if isinstance(held, Static) and isinstance(held.value, str):
+        node = ast.copy_location(ast.Constant(held.value), node)
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         if not choices:
             return node.value
@@ -62,22 +75,45 @@ def _one_of(words: Sequence[str]) -> str:
 
 
 def param(reader: Reader, node: ast.expr) -> Param:
-    """Return a static argument: a number, a flag, or a tuple of these."""
-    if isinstance(node, ast.Tuple | ast.List):
-        return tuple(param(reader, one) for one in node.elts)
-    if isinstance(node, ast.Call) and _is_literal(node):
-        return param(reader, node.args[0])
-    if isinstance(node, ast.Constant) and (node.value is None or isinstance(node.value, bool)):
-        return node.value
-    if (infinity := _infinity(node)) is not None:
+    """Return a static argument: a number, a flag, a word, a size that the shapes give, or a tuple of these."""
+    if (sizes := shape(reader, node, 0)) is not None:
+        return sizes
+    held = reader.scope.find(node.id) if isinstance(node, ast.Name) else None
+    if isinstance(node, Held):
+        held = node.binding
+    if isinstance(held, Static):
+        return held.value
+    match node:
+        case ast.Tuple() | ast.List():
+            return tuple(part for one in node.elts for part in _spread(reader, one))
+        case ast.Call() if _is_literal(node):
+            return param(reader, node.args[0])
+        case ast.Constant(value=None | bool() | str()):
+            return node.value  # type: ignore[return-value]
+    if (infinity := _infinity(reader, node)) is not None:
         return infinity
-    value = constant_value(reader.expression(node, 0))
+    return _number(reader, node)
+
+
+def _number(reader: Reader, node: ast.expr) -> Param:
+    value = constant(reader, reader.expression(node, 0))
     if value is None:
         raise reader.fail("this argument must be a constant", node)
-    if max(abs(value.numerator), value.denominator).bit_length() > MAX_PARAM_BITS:
+    exact = Fraction(value) if isinstance(value, int | Fraction) else Fraction(0)
+    if max(abs(exact.numerator), exact.denominator).bit_length() > MAX_PARAM_BITS:
         message = f"an argument of more than {MAX_PARAM_BITS} bits (the limit MAX_PARAM_BITS)"
         raise LimitProblem(message, source=reader.source, span=reader.span(node))
-    return int(value) if value.denominator == 1 else value
+    return value
+
+
+def _spread(reader: Reader, node: ast.expr) -> Sequence[Param]:
+    """Return what an item of a tuple adds to it: a shape with a star adds its sizes."""
+    if not isinstance(node, ast.Starred):
+        return [param(reader, node)]
+    sizes = param(reader, node.value)
+    if not isinstance(sizes, tuple):
+        raise reader.fail("* spreads a shape or a tuple", node)
+    return sizes
 
 
 def is_written(node: ast.expr) -> bool:
@@ -93,14 +129,14 @@ def is_written(node: ast.expr) -> bool:
     return isinstance(node, ast.Constant) or (isinstance(node, ast.UnaryOp) and is_written(node.operand))
 
 
-def _infinity(node: ast.expr) -> str | None:
+def _infinity(reader: Reader, node: ast.expr) -> str | None:
     """Return an infinity by its name, however people write it in Python."""
     match node:
         case ast.UnaryOp(op=ast.USub(), operand=operand):
-            return {"inf": "-inf", "-inf": "inf"}.get(_infinity(operand) or "")
-        case ast.Name(id="inf"):
+            return {"inf": "-inf", "-inf": "inf"}.get(_infinity(reader, operand) or "")
+        case ast.Name(id="inf") if reader.is_constant(node):
             return "inf"
-        case ast.Attribute(attr="inf", value=value) if is_prefix(value):
+        case ast.Attribute(attr="inf", value=value) if is_prefix(reader, value):
             return "inf"
         case ast.Call(func=ast.Name(id="float"), args=[ast.Constant(value="inf" | "-inf" as text)], keywords=[]):
             return text
@@ -121,11 +157,16 @@ def key(reader: Reader, node: ast.expr) -> Param:
 
 
 def _key_item(reader: Reader, node: ast.expr) -> Param:
+    if isinstance(node, ast.Compare) or (isinstance(node, ast.Name) and isinstance(reader.scope.find(node.id), Truth)):
+        hint = "write where(condition, x, 0), which keeps the shape"
+        raise reader.fail("how many elements a condition picks depends on the point", node, hint)
     if isinstance(node, ast.Slice):
         ends = [None if one is None else _integer(reader, one) for one in (node.lower, node.upper, node.step)]
         return slice(*ends)
     if isinstance(node, ast.Constant) and (node.value is None or node.value is ...):
         return "..." if node.value is ... else None
+    if isinstance(node, ast.Attribute) and node.attr == "newaxis":
+        return None
     if isinstance(node, ast.List):
         return tuple(_integer(reader, one) for one in node.elts)
     if isinstance(node, ast.Name) and isinstance(held := indices(reader, node), Given):
@@ -133,19 +174,10 @@ def _key_item(reader: Reader, node: ast.expr) -> Param:
     return _integer(reader, node)
 
 
-def _integer(reader: Reader, node: ast.expr) -> int:
+def _integer(reader: Reader, node: ast.expr) -> Param:
     value = param(reader, node)
+    if isinstance(value, Sized) and not value.spreads:
+        return value
     if not isinstance(value, int) or isinstance(value, bool):
         raise reader.fail("an index is made of integers", node)
     return value
-
-
-def is_prefix(node: ast.expr) -> bool:
-    """Tell whether a node is what people paste in front of a function's name, such as ``torch.nn.functional``.
-
-    >>> is_prefix(ast.parse("torch.nn.functional", mode="eval").body), is_prefix(ast.parse("x", mode="eval").body)
-    (True, False)
-    """
-    while isinstance(node, ast.Attribute) and node.attr in PREFIXES:
-        node = node.value
-    return isinstance(node, ast.Name) and node.id in PREFIXES

@@ -1,4 +1,4 @@
-"""One syntax tree as a program: statements and expressions, node by node, each from the whitelist or refused."""
+"""One syntax tree as a program: expressions, node by node, each from the whitelist or refused."""
 
 from __future__ import annotations
 
@@ -6,16 +6,38 @@ import ast
 import re
 from fractions import Fraction
 from itertools import chain, count
-from typing import TypeGuard
+from math import floor
 
-from gradcheck.constants import check_growth
-from gradcheck.errors import LimitProblem, NameProblem, Option, Span, SyntaxProblem, Words
+from gradcheck.constants import check_growth, constant_value
+from gradcheck.errors import LimitProblem, NameProblem, Span, SyntaxProblem, Words
 from gradcheck.functions import CONDITIONS, CONSTANTS
-from gradcheck.functions.signatures import resolve
-from gradcheck.parse.calls import chosen_result, function, named_result
-from gradcheck.parse.params import PREFIXES, key
+from gradcheck.parse import statements
+from gradcheck.parse.attributes import attribute
+from gradcheck.parse.calls import chosen_result, function, is_sort
+from gradcheck.parse.inlining import untracked
+from gradcheck.parse.params import key, param
 from gradcheck.parse.places import Places
-from gradcheck.program import ATTRIBUTES, Call, Layer, Name, Node, Number, Program, given, postorder
+from gradcheck.parse.prefixes import prefix
+from gradcheck.parse.refusals import REFUSED
+from gradcheck.parse.scopes import Binding, Held, Scope, regions
+from gradcheck.parse.shapes import constant, numbers_in, size
+from gradcheck.parse.statics import truth
+from gradcheck.parse.values import bound, kept, node_of
+from gradcheck.program import (
+    QUOTIENT,
+    Call,
+    Layer,
+    Name,
+    Node,
+    Number,
+    Param,
+    Program,
+    Sized,
+    given,
+    names,
+    postorder,
+    substitute,
+)
 from gradcheck.source import MAX_NESTING, too_deep
 
 MAX_NODES = 100_000
@@ -29,47 +51,34 @@ _OPERATORS: dict[type[ast.AST], str] = {
     ast.Lt: "lt", ast.LtE: "le", ast.Gt: "gt", ast.GtE: "ge", ast.Eq: "eq", ast.NotEq: "ne",
 }  # fmt: skip
 
-_REFUSED: dict[type[ast.AST], tuple[str, Words | None]] = {
-    ast.BitXor: ("^ is no operator here", "write ** for a power, as in x**2"),
-    ast.FloorDiv: ("// is no operator here", "write floor(a/b)"),
-    ast.BoolOp: ("`and` and `or` do not work on tensors", "write & and |, with brackets around each comparison"),
-    ast.Not: ("`not` does not work on tensors", "write ~ with brackets around the comparison"),
-    ast.IfExp: ("`if` does not work on tensors", "write where(condition, a, b)"),
-    ast.Lambda: ("a lambda is not part of the language", "write the expression itself; an input may be called lambda_"),
-    ast.NamedExpr: (":= is not part of the language", "write the layer as its own statement: y = ...; z = ..."),
-    ast.ListComp: ("a comprehension is not part of the language", None),
-    ast.SetComp: ("a comprehension is not part of the language", None),
-    ast.DictComp: ("a comprehension is not part of the language", None),
-    ast.GeneratorExp: ("a comprehension is not part of the language", None),
-    ast.JoinedStr: ("a string is not part of the language", None),
-    ast.Starred: ("* for unpacking is not part of the language", None),
-    ast.Dict: ("a dict is not part of the language", None),
-    ast.Set: ("a set is not part of the language", None),
-    ast.List: (
-        "a list stands for tensors only in cat and stack",
-        ("give tensors as inputs: ", Option("at", "x=[[1,2],[3,4]]")),
-    ),
-    ast.Tuple: ("a program has one output", "write one expression, or use stack or cat"),
-    ast.Await: ("await is not part of the language", None),
-    ast.Yield: ("yield is not part of the language", None),
-    ast.AugAssign: ("an assignment with an operator is not part of the language", "write y2 = y + ..."),
-    ast.AnnAssign: ("an annotation is not part of the language", "write name = expression"),
-}  # fmt: skip
-
-_READ_AS_CALLS = ATTRIBUTES | {"real"}
-"""What torch has as an attribute of a tensor."""
-
 
 class Reader:
-    """Turns one syntax tree into a program; the state is the text, and the names that were assigned so far."""
+    """Turns one syntax tree into a program; the state is the layers so far, and what every name stands for now."""
 
     def __init__(self, source: str, bound: frozenset[str], hidden: bool) -> None:
         self.source = source
         self.bound = bound
         self.hidden = hidden
+        self.layers: list[Layer] = []
         self.assigned: dict[str, Span] = {}
-        self.fixed: dict[Span, str] = {}
+        self.numbers: dict[str, Fraction] = {}
+        self.inputs: set[str] = set()
+        self.fixed: dict[tuple[Span, str], None] = {}
+        self.top = self.scope = Scope()
+        self.modules: dict[str, str] = {}
+        self.imported: dict[str, tuple[str, str]] = {}
+        self.regions: dict[str, int] = {}
+        self.words = set(re.findall(r"\w+", source))
+        self.copies: dict[str, int] = {}
+        self.reads: dict[tuple[ast.AST, str], int] = {}
+        self.tracked = True
+        self.target = "n"
+        self.owners: dict[str, str] = {}
+        self.sharing: dict[str, set[str]] = {}
+        self.lent: set[str] = set()
+        self.spoiled: set[str] = set()
         self.nodes = 0
+        self.turns = 0
         self.span = Places(source).span
 
     def fail(self, message: str, node: ast.AST | Span, hint: Words | None = None) -> SyntaxProblem:
@@ -82,58 +91,109 @@ class Reader:
         span = node if isinstance(node, Span) else self.span(node)
         return NameProblem(message, source=self.source, span=span, hint=hint)
 
-    # --- statements ---
+    def text(self, node: ast.AST) -> str:
+        """Return what the user typed for a node."""
+        span = self.span(node)
+        return self.source[span.start : span.end]
+
+    # --- what the other files read with ---
+
+    def prefix(self, node: ast.expr) -> str | None:
+        """Return the module that a node names, such as ``torch.nn.functional``; None where it names none."""
+        return prefix(self, node)
+
+    def node(self, binding: Binding, place: ast.expr) -> Node:
+        """Return what stands for a name at a place, as an expression."""
+        return node_of(self, binding, place)
+
+    def binding(self, node: ast.expr, depth: int) -> Binding:
+        """Return what an expression makes of a name that it is assigned to."""
+        return bound(self, node, depth)
+
+    def kept(self, name: str, binding: Binding, place: ast.AST) -> Binding:
+        """Return what may be read more than once; an expression becomes a layer."""
+        return kept(self, name, binding, place)
+
+    def truth(self, node: ast.expr, depth: int, place: ast.AST | None = None) -> bool:
+        """Return whether a condition holds that is known before anything is computed; ``place`` is where it decides."""
+        return truth(self, node, depth, place or node)
+
+    def param(self, node: ast.expr) -> Param:
+        """Return a static argument."""
+        return param(self, node)
+
+    def static(self, node: ast.expr, depth: int) -> Param:
+        """Return a value that is known beforehand, None where it is not."""
+        return constant(self, self.expression(node, depth + 1))
+
+    def body(self, lines: list[ast.stmt], depth: int) -> Binding | None:
+        """Return what the body of a function returns."""
+        return statements.body(self, lines, depth)
+
+    def input(self, name: str, place: ast.AST) -> Name:
+        """Return an input."""
+        self.inputs.add(name)
+        return Name(name, self.span(place))
+
+    def with_numbers(self, node: Node) -> Node:
+        """Return an expression with the numbers that layers hold in the place of their names."""
+        held = {name: Number(self.numbers[name]) for name in names(node) if name in self.numbers}
+        return substitute(node, dict(held)) if held else node
+
+    # --- the program ---
 
     def program(self, tree: ast.Module) -> Program:
         """Return the program of a whole text."""
-        layers = [self._statement(one, last=one is tree.body[-1]) for one in tree.body]
-        inputs = self._inputs(layers)
-        for layer in layers:
+        self.regions = regions(tree)
+        output = statements.whole(self, tree)
+        for layer in self.layers:
             check_growth(layer.expression, self.source)
-        reads = {node.id for layer in layers for node in postorder(layer.expression)
-                 if isinstance(node, Name) and node.span not in self.fixed}  # fmt: skip
-        fixed = tuple(name for name in dict.fromkeys(self.fixed.values()) if name not in reads)
-        return Program(inputs, tuple(layers), (layers[-1].name,), self.source, fixed)
+        reads = {node.id for layer in self.layers for node in postorder(layer.expression)
+                 if isinstance(node, Name) and (node.span, node.id) not in self.fixed}  # fmt: skip
+        fixed = tuple(name for name in dict.fromkeys(name for _, name in self.fixed) if name not in reads)
+        return Program(self._inputs(), tuple(self.layers), (output,), self.source, fixed)
 
-    def _inputs(self, layers: list[Layer]) -> tuple[str, ...]:
+    def _inputs(self) -> tuple[str, ...]:
+        """Return the names that are read and never made, in order of appearance."""
         found: dict[str, None] = {}
-        seen: set[str] = set()
-        for layer in layers:
+        for layer in self.layers:
             for node in postorder(layer.expression):
-                reads = [node.id] if isinstance(node, Name) else _given(node)
-                for name in reads:
-                    if name in seen:
-                        continue
-                    found.setdefault(name)
-                    if name in self.assigned:
-                        raise self.fail(f"{name} is used before it is assigned", node.span)
-            seen.add(layer.name)
+                for name in [node.id] if isinstance(node, Name) else _read(node):
+                    if name not in self.assigned:
+                        found.setdefault(name)
         return tuple(found)
 
-    def _statement(self, node: ast.stmt, last: bool) -> Layer:
-        if isinstance(node, ast.Expr):
-            if not last:
-                raise self.fail(
-                    "this value goes nowhere", node, "give it a name: y = ..., or make it the last statement"
-                )
-            return Layer(self._fresh_output(), self.real(node.value, 0), self.span(node))
-        if not isinstance(node, ast.Assign):
-            message, hint = _REFUSED.get(type(node), ("this statement is not part of the language", None))
-            raise self.fail(message, node, hint or "a statement is name = expression")
-        target = node.targets[0]
-        if len(node.targets) > 1 or not isinstance(target, ast.Name):
-            raise self.fail("one statement assigns one name", target, "write y = ...; z = ...")
-        if target.id in self.assigned:
-            raise self.fail(
-                f"{target.id} is assigned twice", target, f"give the second value a name of its own, {target.id}2 = ..."
-            )
-        expression = self.real(node.value, 0)
-        self.assigned[target.id] = self.span(target)
-        return Layer(target.id, expression, self.span(node))
+    def emit(self, name: str, node: Node, span: Span) -> Name:
+        """Add a layer under this name, or under the next one that is free, and return its name."""
+        name, node = self.fresh(name), node if self.tracked else untracked(node)
+        self.layers.append(Layer(name, node, span))
+        self.assigned[name] = span
+        if (value := constant_value(node)) is not None:
+            self.numbers[name] = value
+        return Name(name, span)
 
-    def _fresh_output(self) -> str:
-        taken = set(self.assigned) | set(re.findall(r"\w+", self.source))
+    def fresh(self, name: str) -> str:
+        """Return a name for a layer: ``y``, and where that is taken ``y_2``, ``y_3``, and so on."""
+        elsewhere = self.scope is not self.top and (self.regions.get(name, 0) > 1 or name in self.bound)
+        if not elsewhere and name not in self.assigned and name not in self.inputs:
+            return name
+        for k in count(self.copies.get(name, 2)):
+            if (made := f"{name}_{k}") not in self.words and made not in self.assigned:
+                self.copies[name] = k + 1
+                return made
+        raise AssertionError
+
+    def output_name(self) -> str:
+        """Return the name of an output that the text gives none."""
+        taken = set(self.assigned) | self.words
         return next(name for name in chain(["out"], (f"out_{k}" for k in count(1))) if name not in taken)
+
+    def count(self, nodes: int, place: ast.AST) -> None:
+        """Count so many nodes of the program."""
+        self.nodes += nodes
+        if self.nodes > MAX_NODES:
+            message = f"more than {MAX_NODES:,} operations (the limit MAX_NODES)"
+            raise LimitProblem(message, source=self.source, span=self.span(place))
 
     # --- expressions ---
 
@@ -148,7 +208,7 @@ class Reader:
         """Read an expression that is a condition."""
         made = self.expression(node, depth)
         if isinstance(made, Name) and made.id not in self.assigned:
-            self.fixed[made.span] = made.id
+            self.fixed[made.span, made.id] = None
             return Call("ne", (made, Number(Fraction(0), made.span)), (), made.span)
         if not _is_condition(made):
             raise self.fail("a condition is needed here", node, "write a comparison, as in x > 0")
@@ -156,11 +216,9 @@ class Reader:
 
     def expression(self, node: ast.expr, depth: int) -> Node:  # noqa: C901 - one case a kind of node
         """Read any expression; ``depth`` counts the nodes around it."""
-        self.nodes += 1
         if depth > MAX_NESTING:
             raise too_deep(self.source, self.span(node))
-        if self.nodes > MAX_NODES:
-            raise LimitProblem(f"more than {MAX_NODES:,} operations (the limit MAX_NODES)")
+        self.count(1, node)
         match node:
             case ast.Constant():
                 return self._constant(node)
@@ -177,11 +235,15 @@ class Reader:
             case ast.Subscript():
                 return self._subscript(node, depth)
             case ast.Attribute():
-                return self._attribute(node, depth)
-        message, hint = _REFUSED.get(type(node), ("this is not part of the language", None))
+                return attribute(self, node, depth)
+            case ast.IfExp():
+                return self.expression(node.body if self.truth(node.test, depth, node) else node.orelse, depth + 1)
+            case Held():
+                return node_of(self, node.binding, node)
+        message, hint = REFUSED.get(type(node), ("this is not part of the language", None))
         raise self.fail(message, node, hint)
 
-    def _constant(self, node: ast.Constant) -> Number:
+    def _constant(self, node: ast.Constant) -> Node:
         span = self.span(node)
         text = self.source[span.start : span.end].replace("_", "").lower()
         if isinstance(node.value, complex):
@@ -200,17 +262,23 @@ class Reader:
 
     def _name(self, node: ast.Name) -> Node:
         span = self.span(node)
+        if (binding := self.scope.find(node.id)) is not None:
+            return node_of(self, binding, node)
         if self.is_constant(node):
             return Call(node.id, (), (), span)
         if node.id in ("nan", "infinity", "NaN"):
             raise self.fail(f"{node.id} is no number of the language", node, "infinity is written inf")
         if node.id.startswith("__"):
             raise self.fail(f"{node.id} is not part of the language", node)
+        if node.id in self.assigned:
+            hint = f"call one of them {node.id}2"
+            raise self.fail(f"{node.id} is an input here, and something else inside a function", node, hint)
+        self.inputs.add(node.id)
         return Name(node.id, span)
 
     def is_constant(self, node: ast.Name) -> bool:
         """Tell whether a name is that of a constant here, and of no input or layer."""
-        return node.id in CONSTANTS and node.id not in self.assigned and node.id not in self.bound
+        return node.id in CONSTANTS and self.scope.find(node.id) is None and node.id not in self.bound
 
     def _binary(self, node: ast.BinOp, depth: int) -> Node:
         """Return an operator; a long sum leans to the left, and is walked without recursion."""
@@ -223,16 +291,31 @@ class Reader:
             made = self._operator(one, made, depth)
         return made
 
-    def _operator(self, node: ast.BinOp, left: Node, depth: int) -> Call:
+    def _operator(self, node: ast.BinOp, left: Node, depth: int) -> Node:
         op = _OPERATORS.get(type(node.op))
+        if isinstance(node.op, ast.FloorDiv) and numbers_in(self, left):
+            return self._quotient(node, left, depth)
         if op is None:
-            message, hint = _REFUSED.get(type(node.op), ("this operator is not part of the language", None))
+            message, hint = REFUSED.get(type(node.op), ("this operator is not part of the language", None))
             raise self.fail(message, self._operator_span(node), hint)
         right = self.expression(node.right, depth + 1)
         for side, made in ((node.left, left), (node.right, right)):
             if _is_condition(made) != op.startswith("logical"):
                 raise self._wrong_kind(side, op)
         return Call(op, (left, right), (), self.span(node))
+
+    def _quotient(self, node: ast.BinOp, left: Node, depth: int) -> Node:
+        """Return the whole quotient of two numbers that are known before anything is computed."""
+        right = self.expression(node.right, depth + 1)
+        if not numbers_in(self, right):
+            message, hint = REFUSED[ast.FloorDiv]
+            raise self.fail(message, self._operator_span(node), hint)
+        a, b = constant_value(left), constant_value(right)
+        if a is None or b is None:
+            return Call(QUOTIENT, (left, right), (), self.span(node))
+        if not b:
+            raise self.fail("a division by zero", node)
+        return Number(Fraction(floor(a / b)), self.span(node))
 
     def _wrong_kind(self, side: ast.expr, op: str) -> SyntaxProblem:
         if op.startswith("logical"):
@@ -254,58 +337,54 @@ class Reader:
             return self.real(node.operand, depth + 1)
         if isinstance(node.op, ast.Invert):
             return Call("logical_not", (self.condition(node.operand, depth + 1),), (), self.span(node))
-        message, hint = _REFUSED[ast.Not]
+        message, hint = REFUSED[ast.Not]
         raise self.fail(message, node, hint)
 
     def _comparison(self, node: ast.Compare, depth: int) -> Node:
-        if len(node.ops) > 1:
-            raise self.fail("a chain of comparisons does not work on tensors", node, "write (a < b) & (b < c)")
-        op = _OPERATORS.get(type(node.ops[0]))
-        if op is None:
-            raise self.fail("this comparison is not part of the language", node, "write <, <=, >, >=, == or !=")
-        sides = (self.real(node.left, depth + 1), self.real(node.comparators[0], depth + 1))
-        return Call(op, sides, (), self.span(node))
+        """Return a comparison; of a chain each part is read for every comparison that it stands in."""
+        if len(node.ops) > MAX_NESTING:
+            raise too_deep(self.source, self.span(node))
+        sides = [node.left, *node.comparators]
+        joined: Node | None = None
+        for sign, left, right in zip(node.ops, sides, sides[1:], strict=False):
+            op = _OPERATORS.get(type(sign))
+            if op is None:
+                raise self.fail("this comparison is not part of the language", node, "write <, <=, >, >=, == or !=")
+            one = Call(op, (self.real(left, depth + 1), self.real(right, depth + 1)), (), self.span(node))
+            joined = one if joined is None else Call("logical_and", (joined, one), (), self.span(node))
+        assert joined is not None
+        return joined
 
     def _subscript(self, node: ast.Subscript, depth: int) -> Node:
-        pasted = _is_sort(node.value) and isinstance(node.value.func, ast.Attribute)
+        pasted = is_sort(node.value) and isinstance(node.value.func, ast.Attribute)
         if pasted:
             hint = "write .values[...] for the sorted elements"
             raise self.fail("torch's sort returns two tensors", node, hint)
+        if (asked := size(self, node, depth)) is not None:
+            return asked
         if (chosen := chosen_result(self, node, depth)) is not None:
             return chosen
         place = key(self, node.slice)
         return Call("index", (self.real(node.value, depth + 1),), (("key", place),), self.span(node))
 
-    def _attribute(self, node: ast.Attribute, depth: int) -> Node:
-        if node.attr in CONSTANTS and isinstance(node.value, ast.Name) and node.value.id in PREFIXES:
-            return Call(node.attr, (), (), self.span(node))
-        if node.attr == "values" and _is_sort(node.value):
-            return self.expression(node.value, depth + 1)
-        if (chosen := named_result(self, node, depth)) is not None:
-            return chosen
-        if node.attr not in _READ_AS_CALLS:
-            raise self.fail(f".{node.attr} is not part of the language", node, _attribute_hint(node.attr))
-        return Call(node.attr, (self.real(node.value, depth + 1),), (), self.span(node))
+
+def _read(node: Node) -> list[str]:
+    """Return the inputs that hold static arguments of an operation, or whose shapes these ask for."""
+    return [name for _, value in node.params for name in _named(value)] if isinstance(node, Call) else []
 
 
-def _given(node: Node) -> list[str]:
-    """Return the inputs that hold static arguments of an operation."""
-    return [name for _, value in node.params for name in given(value)] if isinstance(node, Call) else []
+def _named(value: Param) -> list[str]:
+    if isinstance(value, Sized):
+        return [part.id for part in postorder(value.node) if isinstance(part, Name)]
+    if isinstance(value, slice):
+        return [name for one in (value.start, value.stop, value.step) for name in _named(one)]
+    if isinstance(value, tuple):
+        return [name for one in value for name in _named(one)]
+    return list(given(value))
 
 
 def _is_condition(node: Node) -> bool:
     return isinstance(node, Call) and node.op in CONDITIONS
-
-
-def _is_sort(node: ast.expr) -> TypeGuard[ast.Call]:
-    if not isinstance(node, ast.Call):
-        return False
-    return getattr(node.func, "attr", None) == "sort" or getattr(node.func, "id", None) == "sort"
-
-
-def _attribute_hint(name: str) -> str | None:
-    op = resolve(name, 1, False)
-    return f"write .{name}() to call it" if op else "`.T`, `.mT`, `.H` and `.mH` are the only attributes"
 
 
 def _kind(value: object) -> str:

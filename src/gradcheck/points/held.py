@@ -2,40 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from fractions import Fraction
 
 from gradcheck.errors import PointProblem
 from gradcheck.functions import COMPOSITE
 from gradcheck.points.value import Point, Value
-from gradcheck.program import Call, Given, Layer, Name, Node, Param, Program, Shape, rebuild
-
-Group = tuple[Program, dict[str, Shape], list[int]]
-"""A program, the shapes of its inputs, and the places of the points that have these."""
-
-
-def grouped(program: Program, points: Sequence[Point]) -> Iterator[Group]:
-    """Yield what is one program of one shape for some of the points: whole numbers that an input holds are part of it.
-
-    Raises PointProblem for such an input that holds other numbers.
-
-    >>> from gradcheck.parse import parse
-    >>> from gradcheck.points import parse_points
-    >>> points = parse_points(["x=[1,2,3]", "t=1"], ("x", "t"))
-    >>> [(str(one), shapes, places) for one, shapes, places in grouped(parse("x[t]"), points)]
-    [('out = x[1]', {'x': (3,)}, [0])]
-    """
-    found: dict[object, Group] = {}
-    for k, point in enumerate(points):
-        held = softened(program, point)
-        numbers = {name: whole(name, point[name]) for name in held.indices}
-        shapes = {name: value.shape for name, value in point.items() if name not in numbers}
-        key = tuple(shapes.items()), tuple(numbers.values())
-        if key not in found:
-            found[key] = with_numbers(held, numbers), shapes, []
-        found[key][2].append(k)
-    yield from found.values()
+from gradcheck.program import Call, Given, Layer, Name, Node, Param, Program, rebuild
 
 
 def softened(program: Program, point: Point) -> Program:

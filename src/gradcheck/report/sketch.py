@@ -16,6 +16,7 @@ from gradcheck.errors import GradcheckError, printable, quoted, visible
 from gradcheck.functions import ELEMENTWISE, TABLE, WHERE
 from gradcheck.functions.pages import page_of, pages
 from gradcheck.functions.params import shape_text
+from gradcheck.groups import at_shapes
 from gradcheck.lower import condition, domain, lower
 from gradcheck.plan import Plan
 from gradcheck.pointwise import goes_by_elements
@@ -72,8 +73,9 @@ def _fitting(program: Program, wrt: Sequence[str]) -> Plan | None:
     count = len(program.inputs)
     alike = [(shape,) * count for shape in (SHAPES if _is_elementwise(program) else (*SHAPES[1:], SHAPES[0]))]
     for shapes in dict.fromkeys([*alike, *(product(SHAPES, repeat=count) if count <= MAX_INPUTS else ())]):
+        known = dict(zip(program.inputs, shapes, strict=True))
         try:
-            plan = Plan.make(program, dict(zip(program.inputs, shapes, strict=True)), tuple(wrt), ())
+            plan = Plan.make(at_shapes(program, known), known, tuple(wrt), ())
             _ = plan.fused  # it is differentiated here, if it can be
         except GradcheckError:
             continue

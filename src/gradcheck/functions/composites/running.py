@@ -118,7 +118,7 @@ def _gradient(x: Shape, spacing: Param = 1, dim: Param = None, edge_order: Param
         raise ValueError(f"there are {len(over)} gradients, one for each dim, and no number {result}")
     at, step = over[result], steps[result]
     if min(x[one] for one in over) <= int(str(edge_order)):
-        raise ValueError(f"gradient needs at least {edge_order + 1} elements along each dim")
+        raise ValueError(f"gradient needs at least {int(str(edge_order)) + 1} elements along each dim")
     # aten/src/ATen/native/ReduceOps.cpp, gradient_helper_float
     part = partial(_at, "x", at)
     if edge_order == 1:

@@ -1,0 +1,393 @@
+"""Statements, one after the other: assignments, loops, branches and functions become layers."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from gradcheck.errors import SyntaxProblem, Words
+from gradcheck.functions import DETACH
+from gradcheck.functions.signatures import resolve
+from gradcheck.parse.calls import result
+from gradcheck.parse.inlining import on_inputs, untracked
+from gradcheck.parse.loops import assign, iterated, turn
+from gradcheck.parse.pasted import IN_PLACE, name_of
+from gradcheck.parse.prefixes import KNOWN
+from gradcheck.parse.refusals import REFUSED
+from gradcheck.parse.scopes import Binding, Function, Held, Results, Several, Static, Tensor, Truth
+from gradcheck.parse.shapes import picked
+from gradcheck.program import SHAPE, Call, Name, Node, Param, Sized
+
+if TYPE_CHECKING:
+    from gradcheck.parse.reader import Reader
+
+SKIPPED = (ast.Pass, ast.Assert, ast.Delete)
+"""Statements that compute nothing."""
+CALLS_SKIPPED = frozenset({
+    "backward", "zero_grad", "retain_grad", "requires_grad_", "manual_seed", "seed", "set_default_dtype",
+    "set_printoptions",
+    "set_grad_enabled", "set_float32_matmul_precision", "use_deterministic_algorithms", "eval", "train",
+})  # fmt: skip
+"""Calls that stand alone in a line and compute nothing of the value."""
+NO_GRAD = frozenset({"no_grad", "inference_mode"})
+SHARING = frozenset({
+    "reshape", "permute", "index", "expand", "transpose", "T", "mT", "t", "flatten", "squeeze", "unsqueeze", DETACH,
+    "chunk",
+    "split", "unbind", "view", "swapaxes", "movedim", "narrow", "select", "diagonal", "unflatten", "unfold", "H", "mH",
+    "real",
+})  # fmt: skip
+"""Operations whose result may share its memory with their argument."""
+
+
+def whole(reader: Reader, tree: ast.Module) -> str:
+    """Read a whole text, and return the name of its output."""
+    made = body(reader, tree.body, 0)
+    last = tree.body[-1]
+    if made is None:
+        made = _last(reader, tree)
+    if isinstance(made, Function):
+        made = on_inputs(reader, made)
+    if isinstance(made, Several | Results):
+        message, hint = REFUSED[ast.Tuple]
+        raise reader.fail(message, getattr(last, "value", last), hint)
+    place: ast.expr = getattr(last, "value", None) or last  # type: ignore[assignment]
+    node = made.node if isinstance(made, Tensor) else reader.node(made, place)
+    if isinstance(made, Truth):
+        raise reader.fail("a comparison is no number", place, "write where(condition, a, b)")
+    if isinstance(node, Name) and reader.layers and reader.layers[-1].name == node.id and not _is_value(last):
+        return node.id
+    span = node.span if isinstance(last, ast.FunctionDef) else reader.span(last)
+    return reader.emit(reader.output_name(), node, span).id
+
+
+def _is_value(node: ast.stmt) -> bool:
+    """Tell whether a text ends in an expression, which is a layer of its own."""
+    return isinstance(node, ast.Expr) and not _computes_nothing(node)
+
+
+def _last(reader: Reader, tree: ast.Module) -> Binding:
+    """Return what a text without a value at its end computes: what it assigned last, or a function of it."""
+    for one in reversed(tree.body):
+        names = [one.name] if isinstance(one, ast.FunctionDef) else _targets(one)
+        for name in reversed(names):
+            held = reader.scope.find(name)
+            if held is not None:
+                return Tensor(held.node) if isinstance(held, Tensor) else held
+        if isinstance(one, ast.Expr) and isinstance(one.value, ast.Call) and name_of(one.value) == "backward":
+            of = one.value.func
+            if isinstance(of, ast.Attribute):
+                return reader.binding(of.value, 1)
+    raise reader.fail("nothing is computed here", tree.body[-1], "end with an expression, as in x**2")
+
+
+def _targets(node: ast.stmt) -> list[str]:
+    """Return the names that a statement assigns, those in it among them."""
+    return [one.id for one in ast.walk(node) if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store)]
+
+
+def body(reader: Reader, lines: Sequence[ast.stmt], depth: int) -> Binding | None:
+    """Read statements, and return what they return: None where they end without."""
+    for k, one in enumerate(lines):
+        top = reader.scope is reader.top and depth == 0
+        made = _statement(reader, one, depth, last=top and k == len(lines) - 1)
+        if made is not None:
+            return made
+    return None
+
+
+def _statement(reader: Reader, node: ast.stmt, depth: int, last: bool) -> Binding | None:  # noqa: C901, PLR0912 - cases
+    match node:
+        case ast.Expr():
+            return _value(reader, node, depth, last)
+        case ast.Assign(targets=[ast.Name() as target]):
+            reader.target = target.id
+            _assign(reader, target, reader.binding(node.value, depth + 1), node)
+        case ast.Assign(targets=[ast.Tuple() | ast.List() as target]):
+            _unpack(reader, target, node.value, node, depth)
+        case ast.Assign(targets=[target]):
+            raise _not_a_name(reader, target, node)
+        case ast.AnnAssign(target=ast.Name() as target, value=value):
+            if value is not None:
+                _assign(reader, target, reader.binding(value, depth + 1), node)
+        case ast.AugAssign(target=ast.Name() as target):
+            _change(reader, target, node, depth)
+        case ast.AugAssign(target=target):
+            raise _not_a_name(reader, target, node)
+        case ast.Return():
+            return Static(None) if node.value is None else reader.binding(node.value, depth + 1)
+        case ast.For():
+            return _loop(reader, node, depth)
+        case ast.If():
+            return body(reader, node.body if reader.truth(node.test, depth) else node.orelse, depth + 1)
+        case ast.With():
+            return _block(reader, node, depth)
+        case ast.FunctionDef():
+            reader.scope.names[node.name] = Function(node.name, node, reader.scope, _decorated(reader, node))
+        case ast.Import() | ast.ImportFrom():
+            _import(reader, node)
+        case _ if not isinstance(node, SKIPPED):
+            raise _refused(reader, node)
+    return None
+
+
+def _refused(reader: Reader, node: ast.stmt) -> SyntaxProblem:
+    if isinstance(node, ast.Assign):
+        return reader.fail("one statement assigns one name", node.targets[0], "write y = ...; z = ...")
+    message, hint = REFUSED.get(type(node), ("this statement is not part of the language", None))
+    return reader.fail(message, node, hint or "a statement is name = expression")
+
+
+def _not_a_name(reader: Reader, target: ast.expr, node: ast.stmt) -> SyntaxProblem:
+    hint: Words = "write y = ...; z = ..."
+    if isinstance(target, ast.Subscript):
+        hint = "write where(condition, value, x) for the whole tensor, or cat([x[:1], value, x[2:]])"
+        return reader.fail("no part of a tensor can be assigned", target, hint)
+    if isinstance(target, ast.Attribute):
+        name = target.attr
+        if name == "requires_grad":
+            return reader.fail("what is differentiated by is an option", node, "leave this line out")
+        return reader.fail("an attribute cannot be assigned", target, f"write {name} = ...")
+    return reader.fail("one statement assigns one name", target, hint)
+
+
+# --- values that stand alone ------------------------------------------------------------------------
+
+
+def _value(reader: Reader, node: ast.Expr, depth: int, last: bool) -> Binding | None:
+    value = node.value
+    if _computes_nothing(node):
+        return None
+    if isinstance(value, ast.Constant) and isinstance(value.value, str) and not (last and not reader.layers):
+        return None
+    if isinstance(value, ast.Call) and _in_place(reader, value, node, depth):
+        return None
+    if not last:
+        if isinstance(value, ast.Call) and name_of(value) in ("print",):
+            reader.expression(value, depth + 1)
+        raise reader.fail("this value goes nowhere", node, "give it a name: y = ..., or make it the last statement")
+    if isinstance(value, ast.Lambda | ast.Name | ast.Call):
+        return reader.binding(value, depth)
+    return Tensor(reader.real(value, depth))
+
+
+def _computes_nothing(node: ast.Expr) -> bool:
+    return (
+        isinstance(node.value, ast.Call)
+        and name_of(node.value) in CALLS_SKIPPED
+        and not (name_of(node.value) == "backward" and bool(node.value.args))
+    )
+
+
+def _in_place(reader: Reader, value: ast.Call, node: ast.Expr, depth: int) -> bool:
+    """Read a method that changes a tensor in place, such as ``y.add_(1)``, and ``parts.append(x)``."""
+    func = value.func
+    if not isinstance(func, ast.Attribute) or not isinstance(func.value, ast.Name):
+        return False
+    held = reader.scope.find(func.value.id)
+    if isinstance(held, Several) and func.attr in ("append", "extend") and len(value.args) == 1:
+        added = reader.kept(func.value.id, reader.binding(value.args[0], depth + 1), node)
+        parts = added.parts if func.attr == "extend" and isinstance(added, Several) else (added,)
+        _rebind(reader, func.value.id, Several((*held.parts, *parts)))
+        return True
+    if not IN_PLACE.fullmatch(func.attr) or not resolve(func.attr[:-1], 1 + len(value.args), bool(value.keywords)):
+        return False
+    if reader.prefix(func.value) is not None:
+        return False
+    _check_change(reader, func.value, node)
+    _assign(reader, func.value, Tensor(reader.real(value, depth + 1)), node)
+    return True
+
+
+def _rebind(reader: Reader, name: str, binding: Binding) -> None:
+    """Change what a name stands for where it was given its meaning."""
+    scope = reader.scope
+    while name not in scope.names and scope.around is not None:
+        scope = scope.around
+    scope.names[name] = binding
+
+
+# --- assignments ------------------------------------------------------------------------------------
+
+
+def _assign(reader: Reader, target: ast.Name, binding: Binding, node: ast.stmt) -> None:
+    """Let a name stand for a value, which is a layer where it is a tensor."""
+    if isinstance(binding, Tensor):
+        made = binding.node
+        of = _memory(reader, made)
+        binding = Tensor(reader.emit(target.id, made, reader.span(node)))
+        assert isinstance(binding.node, Name)
+        reader.owners[binding.node.id] = of or binding.node.id
+        reader.sharing.setdefault(of or binding.node.id, set()).add(binding.node.id)
+    elif isinstance(binding, Several):
+        binding = reader.kept(target.id, binding, node)
+    reader.scope.names[target.id] = binding
+
+
+def _memory(reader: Reader, node: Node) -> str | None:
+    """Return the layer or input whose memory an expression may share, None where it has its own."""
+    while isinstance(node, Call) and node.op in SHARING:
+        node = node.args[0]
+    return reader.owners.get(node.id, node.id) if isinstance(node, Name) else None
+
+
+def _unpack(reader: Reader, target: ast.Tuple | ast.List, value: ast.expr, node: ast.stmt, depth: int) -> None:
+    names = target.elts
+    stars = [k for k, one in enumerate(names) if isinstance(one, ast.Starred)]
+    if len(stars) > 1:
+        raise reader.fail("only one name has a star", target)
+    binding = reader.binding(value, depth + 1)
+    parts = _parts(reader, binding, len(names), stars, node)
+    for one, part in zip(names, parts, strict=True):
+        inner = one.value if isinstance(one, ast.Starred) else one
+        if isinstance(inner, ast.Tuple | ast.List):
+            _unpack(reader, inner, Held(part, inner), node, depth + 1)
+        elif not isinstance(inner, ast.Name):
+            raise _not_a_name(reader, inner, node)
+        elif inner.id != "_" or not isinstance(part, Results):
+            _assign(reader, inner, part, node)
+
+
+def _parts(reader: Reader, binding: Binding, count: int, stars: list[int], node: ast.stmt) -> list[Binding]:
+    """Return what each of the names on the left stands for."""
+    place: ast.expr = getattr(node, "value", node)  # type: ignore[arg-type]
+    if isinstance(binding, Static) and isinstance(binding.value, tuple):
+        return _sizes(reader, binding.value, count, stars, place)
+    if stars:
+        if not isinstance(binding, Several) or len(binding.parts) < count - 1:
+            raise reader.fail("a star takes what is left of a tuple or a shape", place)
+        first, rest = stars[0], len(binding.parts) - count + 1
+        parts = binding.parts
+        return [*parts[:first], Several(parts[first : first + rest]), *parts[first + rest :]]
+    if isinstance(binding, Results):
+        if "*" not in binding.names[0] and len(binding.names) != count:
+            names = ", ".join(binding.names)
+            raise reader.fail(f"{count} names for {len(binding.names)} results", place, f"they are {names}")
+        return [_result(reader, binding, k, place) for k in range(count)]
+    if isinstance(binding, Several):
+        if len(binding.parts) != count:
+            raise reader.fail(f"{count} names for {len(binding.parts)} values", place)
+        return [reader.kept("part", one, place) if isinstance(one, Several) else one for one in binding.parts]
+    if isinstance(binding, Tensor):
+        held = reader.kept("part", binding, place)
+        return [Tensor(Call("index", (reader.node(held, place),), (("key", (k,)),), reader.span(place)))
+                for k in range(count)]  # fmt: skip
+    raise reader.fail(f"{count} names for one value", place)
+
+
+def _result(reader: Reader, binding: Results, k: int, place: ast.AST) -> Binding:
+    if "*" not in binding.names[0] and binding.names[k] == "indices":
+        return Results(binding.call, binding.names)  # told that it has no derivative where it is read
+    return Tensor(result(reader, binding.call, k, binding.names, reader.span(place), 1))
+
+
+def _sizes(reader: Reader, sizes: tuple[Param, ...], count: int, stars: list[int], place: ast.AST) -> list[Binding]:
+    """Return the sizes of a shape one by one, with the rest of them for a name with a star."""
+    if not stars:
+        return [Static(picked(reader, sizes, k, place)) for k in range(count)]
+    first, after = stars[0], count - stars[0] - 1
+    only = sizes[0]
+    if len(sizes) > 1 or not isinstance(only, Sized) or not isinstance(only.node, Call) or only.node.params:
+        raise reader.fail("a star takes what is left of a shape", place)
+    cut = slice(first or None, -after or None)
+    rest = Sized(Call(SHAPE, only.node.args, (("key", cut),), only.node.span))
+    return [
+        *(Static(picked(reader, sizes, k, place)) for k in range(first)), Static((rest,)),
+        *(Static(picked(reader, sizes, k - after, place)) for k in range(after)),
+    ]  # fmt: skip
+
+
+def _change(reader: Reader, target: ast.Name, node: ast.AugAssign, depth: int) -> None:
+    """Read ``y += 1`` as ``y = y + 1``, which it is where no other name shares the memory of y."""
+    old = reader.scope.find(target.id)
+    if isinstance(old, Several) and isinstance(node.op, ast.Add):
+        more = iterated(reader, node.value, depth + 1)
+        added = [reader.kept(target.id, one, node) for one in more]
+        reader.scope.names[target.id] = Several((*old.parts, *added))
+        return
+    _check_change(reader, target, node)
+    left = ast.copy_location(ast.Name(target.id, ast.Load()), target)
+    _assign(reader, target, reader.binding(ast.copy_location(ast.BinOp(left, node.op, node.value), node), depth), node)
+
+
+def _check_change(reader: Reader, target: ast.Name, node: ast.stmt) -> None:
+    """Refuse to change in place what another name stands for as well, or what is an input."""
+    held = reader.scope.find(target.id)
+    if isinstance(held, Static | Truth | Function | Results | Several):
+        return
+    name = held.node.id if isinstance(held, Tensor) and isinstance(held.node, Name) else target.id
+    if name in reader.numbers:
+        return
+    owner = reader.owners.get(name, name)
+    hint = f"write {target.id} = {target.id} + ..., which makes a new one"
+    if not isinstance(node, ast.AugAssign):
+        hint = f"write {target.id} = {reader.text(node).replace('_(', '(', 1)}, which makes a new one"
+    if owner not in reader.assigned:
+        raise reader.fail("torch changes no input in place that it differentiates by", node, hint)
+    others = reader.sharing.get(owner, set()) - {name}
+    if name in reader.lent or (others and not others.isdisjoint(layer for _, layer in reader.scope.layers())):
+        raise reader.fail(f"this changes what shares its memory with {target.id} too", node, hint)
+
+
+# --- blocks -----------------------------------------------------------------------------------------
+
+
+def _loop(reader: Reader, node: ast.For, depth: int) -> Binding | None:
+    if node.orelse:
+        raise reader.fail(
+            "an else behind a loop is not part of the language", node.orelse[0], "write it after the loop"
+        )
+    for one in iterated(reader, node.iter, depth + 1):
+        turn(reader, node)
+        assign(reader, node.target, one)
+        if (made := body(reader, node.body, depth + 1)) is not None:
+            return made
+    return None
+
+
+def _block(reader: Reader, node: ast.With, depth: int) -> Binding | None:
+    """Read a block in which nothing is tracked: what is computed there is detached."""
+    before = reader.tracked
+    for one in node.items:
+        name = name_of(one.context_expr) if isinstance(one.context_expr, ast.Call) else ""
+        if name not in (*NO_GRAD, "enable_grad", "set_grad_enabled"):
+            message = "`with` is read for torch.no_grad() alone"
+            raise reader.fail(message, one.context_expr, "paste the lines inside of it")
+        reader.tracked = name not in NO_GRAD and (name == "enable_grad" or _flag(reader, one.context_expr))
+    try:
+        made = body(reader, node.body, depth + 1)
+        return Tensor(untracked(made.node)) if isinstance(made, Tensor) and not reader.tracked else made
+    finally:
+        reader.tracked = before
+
+
+def _flag(reader: Reader, node: ast.expr) -> bool:
+    return isinstance(node, ast.Call) and bool(node.args) and reader.param(node.args[0]) is True
+
+
+def _decorated(reader: Reader, node: ast.FunctionDef) -> bool:
+    """Tell whether a function's decorators say that nothing is tracked in it."""
+    found = False
+    for one in node.decorator_list:
+        name = name_of(one) if isinstance(one, ast.Call) else getattr(one, "attr", getattr(one, "id", ""))
+        if name in NO_GRAD:
+            found = True
+        elif name not in ("compile", "script", "jit", "staticmethod", "script_method", "ignore", "unused"):
+            raise reader.fail("this decorator is not part of the language", one, "leave it out")
+    return found
+
+
+def _import(reader: Reader, node: ast.Import | ast.ImportFrom) -> None:
+    """Note what an import line calls things; nothing is imported."""
+    module = node.module or "" if isinstance(node, ast.ImportFrom) else ""
+    for one in node.names:
+        whole = f"{module}.{one.name}" if module else one.name
+        if whole.partition(".")[0] not in KNOWN:
+            message, hint = "this statement is not part of the language", "a statement is name = expression"
+            raise reader.fail(message, node, hint)
+        if isinstance(node, ast.Import):
+            if one.asname:
+                reader.modules[one.asname] = whole
+        else:
+            reader.modules[one.asname or one.name] = whole
+            reader.imported[one.asname or one.name] = (module, one.name)

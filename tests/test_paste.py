@@ -1,0 +1,320 @@
+"""What people paste: habits of those who write torch code, each held against torch's own reading of the same text."""
+
+# ruff: noqa: E501 - one row for one habit
+from __future__ import annotations
+
+import ast
+import math
+from contextlib import suppress
+from inspect import isbuiltin, isfunction
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F  # noqa: N812 - as people import it
+from torch import nn
+
+from gradcheck import check
+from gradcheck.errors import GradcheckError, LimitProblem
+from gradcheck.functions.signatures import resolve
+from gradcheck.parse import parse
+from gradcheck.parse.loops import MAX_TURNS
+from gradcheck.parse.torch_names import MODULES
+from gradcheck.parse.unknown import FORMULAS
+from gradcheck.program import Call, postorder
+
+V, U, S = [0.5, -1.5, 2.25], [1.25, 0.75, -0.5], 0.75
+A = [[0.5, -1.0, 1.5], [2.0, 0.25, -0.75]]
+B = [[1.0, 0.5], [-0.25, 2.0], [0.75, -1.5]]
+C = [[[0.5, -1.0], [1.5, 0.25]], [[-0.75, 2.0], [1.0, -0.5]]]
+X: dict[str, Any] = {"x": V}
+XY: dict[str, Any] = {"x": V, "y": U}
+M: dict[str, Any] = {"x": A}
+
+WORK: list[tuple[str, dict[str, Any]]] = [
+    # prefixes and modules
+    ("torch.nn.functional.softplus(x).sum() + F.silu(x).mean()", X),
+    ("torch.special.expit(x) * torch.linalg.vector_norm(x)", X),
+    ("nn.Softmax(dim=-1)(x) @ y", XY),
+    ("h = x * 2\nh = nn.ReLU(True)(h)\nh = nn.ELU(inplace=False)(h) + 1\nh.mul_(3)\nh", X),
+    ("act = nn.LeakyReLU(0.2)\nact(x).sum()", X),
+    ("nn.MSELoss()(x, y)", XY),
+    ("criterion = torch.nn.MSELoss()\nloss = criterion(torch.sigmoid(x), y)\nloss.backward()", XY),
+    ("nn.Sequential(nn.Tanh(), nn.GELU())(x)", X),
+    ("import torch\nimport torch.nn.functional as nnf\nfrom torch import nn\nfrom torch.nn.functional import softplus as sp1\nnnf.relu(x) + sp1(x)", X),
+    # shapes
+    ("x.sum() / x.shape[0]", M),
+    ("x.view(x.size(0), -1).mean(dim=1)", {"x": C}),
+    ("x.reshape(x.shape[0], x.shape[1] * x.size(-1))**2", {"x": C}),
+    ("x.flatten().sum() / x.numel()", M),
+    ("torch.exp(x).sum() / len(x)", X),
+    ("B, C = x.shape\n(x / C).sum(dim=1) * B", M),
+    ("b, *rest = x.shape\nx.view(b, *rest[:1], -1).sum(0)", {"x": C}),
+    ("x.view(*x.shape[:-1], 2, 1) * x.ndim", {"x": C}),
+    ("x.reshape(x.shape[:1] + (4,)).prod(dim=1)", {"x": C}),
+    ("n = x.size(1)\nx[:, : n // 2] * x[:, -(n // 2) :]", M),
+    ("d = q.size(-1)\nscores = q @ k.transpose(-2, -1) / math.sqrt(d)\ntorch.softmax(scores, dim=-1) @ v", {"q": A, "k": A, "v": B[:2]}),
+    ("y.expand(x.shape) * x", {"x": A, "y": V}),
+    ("x.dim() * x.square()", M),
+    # arguments
+    ("x.std(unbiased=False) + x.var(0, unbiased=True)", X),
+    ("torch.var(x, 1, False)", M),
+    ("torch.add(x, y, alpha=2) - torch.sub(x, y, alpha=0.5)", XY),
+    ("torch.div(x, y, rounding_mode='floor') * x + x.div(y, rounding_mode=None)", XY),
+    ("torch.softmax(x, dim=-1, dtype=torch.float64)", X),
+    ("F.relu(x, inplace=True) * 1.0" if False else "F.elu(x * 1.0, inplace=False)", X),
+    ("x.double().clone().contiguous().to(torch.float64).to('cpu')**3", X),
+    ("x * x.detach() + x.data.sum()", X),
+    ("(x > 0).float() * x + (x < y).double()", XY),
+    # statements
+    ("y = x + 1\ny += x\ny *= 2\ny", X),
+    ("h = torch.tanh(x)\nh = h * 2\nh = h + x\nh.sum()", X),
+    ("x = x - x.mean()\nx = x / x.std()\nx", X),
+    ("a, b = x.chunk(2, dim=0)\na.exp() * b", {"x": [0.5, 1.5, -1.0, 2.0]}),
+    ("a, b = x, y\na, b = b, a\na / b", XY),
+    ("a, b, c = x[0], x[1], x[2]\na * b + c", X),
+    ("a, b, c = x\na * b + c", X),
+    ("torch.where((-1 < x) & (x < 1), x**2, x.abs())", X),
+    ("training = False\ny = x * 2 if training else x / 2\ny.sum()", X),
+    ("y = x\nfor k in range(3):\n    y = y * x + k\ny", X),
+    ("total = 0\nfor i in range(3):\n    total += x[i] ** (i + 1)\ntotal", X),
+    ("out = []\nfor i in range(3):\n    out.append(torch.sin(x[i]) * i)\ntorch.stack(out)", X),
+    ("torch.stack([x[i] * k for i, k in enumerate([2, 3, 5])]).sum()", X),
+    ("sum(x[i] ** 2 for i in range(3))", X),
+    ("for a, b in zip([x, y], [2, 3]):\n    z = a * b\nz", XY),
+    # functions
+    ("def f(x):\n    h = torch.tanh(x)\n    return (h * h).sum()", X),
+    ("def swish(x, beta=1.5):\n    return x * torch.sigmoid(beta * x)\n\nswish(x) + swish(2 * x, beta=0.5)", X),
+    ("def g(a):\n    return a.exp()\n\ndef f(a, b):\n    h = g(a) + g(b)\n    return h * h\n\nf(x, x * y)", XY),
+    ("f = lambda t: t**2 + 1\nf(x) * f(f(y))", XY),
+    ("lambda x: (x**2).sum()", X),
+    ("def both(a, b):\n    return a + b, a * b\n\ns, p = both(x, y)\ns / p", XY),
+    ("def loss(x, y, weight=None, reduction='mean'):\n    \"\"\"A loss.\"\"\"\n    e = (x - y) ** 2\n    if weight is not None:\n        e = e * weight\n    if reduction == 'mean':\n        return e.mean()\n    return e.sum()\n\nloss(x, y) + loss(x, y, reduction='sum')", XY),
+    ("y = x * 2  # doubled\nassert y.shape == x.shape\nreturn (y**2).mean()", X),
+    ("with torch.no_grad():\n    m = x.max()\n(x - m).exp().sum()", X),
+    ("y: torch.Tensor = x * 2\nz: float = 0.5\ny * z", X),
+    ("x = x.requires_grad_()\ny = (x**3).sum()\ny.backward()", X),
+    # literals
+    ("w = torch.tensor([1.0, 2.0, -0.5])\n(w * x).sum()", X),
+    ("torch.tensor([[1.0, 2.0, 3.0], [0.5, 0.25, 1.0]]) @ x", X),
+    ("(x + torch.ones(3) * torch.zeros_like(x) + torch.full((3,), 0.5)).prod()", X),
+    ("torch.eye(3, dtype=x.dtype)[1] * x + torch.arange(3) * x + torch.linspace(0, 1, 3)", X),
+    ("torch.where(x > 0, x, float('-inf')).logsumexp(0)", X),
+    ("x * math.pi + torch.pi * torch.e + torch.finfo(torch.float32).eps * x.sum()", X),
+    ("scores = x.masked_fill(y < 0, -torch.inf)\nF.softmax(scores, dim=0)", XY),
+]  # fmt: skip
+"""Texts that work, with points for their inputs."""
+
+TRANSLATED: dict[str, str] = {
+    "np.std(x) + np.var(x, axis=0)": "x.std(correction=0) + x.var(0, correction=0)",
+    "np.std(x, ddof=1)": "x.std()",
+    "np.linalg.norm(x, 1)": "torch.linalg.norm(x, 1)",
+    "jnp.sum(jnp.exp(x), axis=0) + jax.nn.softmax(x)": "x.exp().sum(0) + torch.softmax(x, -1)",
+    "np.concatenate([x, x], axis=0).max() + np.clip(x, a_min=-1, a_max=1)": "torch.cat([x, x]).amax() + x.clamp(-1, 1)",
+    "tf.reduce_mean(tf.math.square(x)) + tf.math.reduce_std(x)": "x.square().mean() + x.std(correction=0)",
+    "tf.nn.leaky_relu(x) * scipy.special.expit(x)": "F.leaky_relu(x, 0.2) * torch.sigmoid(x)",
+    "from numpy import std, tanh\nstd(tanh(x))": "torch.tanh(x).std(correction=0)",
+    "np.expand_dims(x, axis=0).T.sum() * np.dot(x, x)": "x.unsqueeze(0).T.sum() * torch.dot(x, x)",
+}
+"""Texts of other libraries, with what they are in torch."""
+
+REFUSED: dict[str, tuple[str, str]] = {
+    "x = torch.tensor([1.0, 2.0], requires_grad=True)\nx**2": ("what is differentiated by is an input", 'leave this line out, and give the point: --at \'x=[1.0,2.0]\''),
+    "w = nn.Parameter(torch.randn(3))\nw * x": ("what a module holds is an input", 'leave this line out, and give the point: --at \'w=randn(3)\''),
+    "x + torch.randn(3)": ("randn draws numbers that the check cannot know", 'give them as an input: --at \'n=randn(3)\''),
+    "F.dropout(x, 0.5)": ("dropout draws numbers that the check cannot know", "leave it out: in eval mode it does nothing"),
+    "nn.Linear(3, 4)(x)": ("nn.Linear holds weights", "write linear(x, weight, bias): the weights are inputs"),
+    "y = torch.rand(2, 3)\nx @ y": ("rand draws numbers that the check cannot know", "give them as an input: --at 'y=randn(3)'"),
+    "theta = torch.zeros(2, requires_grad=True)\ntheta * x": ("what is differentiated by is an input", "leave this line out, and give the point: --at 'theta=zeros(2)'"),
+    "x.item() * 2": (".item() takes the numbers out of torch", "write detach(x) for a number that nothing flows back through"),
+    "float(x) + 1": ("float(...) takes the number out of torch", "write detach(x) for a number that nothing flows back through"),
+    "x.long() * 2": ("whole numbers have no derivative", "write trunc(x) for the whole part; it is flat"),
+    "y = x * 2\nprint(y)": ("nothing is printed on the way", "leave this line out: the check shows the value and the gradient"),
+    "y = x * 2\ny[0] = 1\ny": ("no part of a tensor can be assigned", "write where(condition, value, x) for the whole tensor, or cat([x[:1], value, x[2:]])"),
+    "x[x > 0].sum()": ("how many elements a condition picks depends on the point", "write where(condition, x, 0), which keeps the shape"),
+    "x += 1\nx": ("torch changes no input in place that it differentiates by", "write x = x + ..., which makes a new one"),
+    "h = x * 2\ny = F.relu(h, inplace=True)\ny + h": ("this was changed in place before", "leave out inplace=True, or the _ of a method"),
+    "h = x * 2\ny = h.clamp_(min=0)\ny + h": ("this was changed in place before", "leave out inplace=True, or the _ of a method"),
+    "np.cumsum(x)": ("without axis this is another function than torch's", "write axis=..., or flatten(x) before it"),
+    "y = x + 1\nz = y.T\ny += 1\nz * y": ("this changes what shares its memory with y too", "write y = y + ..., which makes a new one"),
+    "for i in range(x.shape[0]):\n    y = x[i]\ny": ("the ends of a range are whole numbers, known before anything is computed", "write the numbers themselves: range(3)"),
+    "if x.sum() > 0:\n    y = x\nelse:\n    y = -x\ny": ("`if` does not work on tensors", "write where(condition, a, b)"),
+    "x if x > 0 else -x": ("`if` does not work on tensors", "write where(condition, a, b)"),
+    "while x < 1:\n    x = x * 2\nx": ("a `while` ends when it likes, and is not part of the language", "write for k in range(3): ..."),
+    "class Net(nn.Module):\n    def forward(self, x):\n        return x": ("a class is not part of the language", "paste the lines of its forward, with its weights as inputs: w for self.w"),
+    "self.scale * x": (".scale is not part of the language", "write scale: what a module holds is an input"),
+    "x.grad": (".grad is not part of the language", "the gradient is what the check gives: leave this out"),
+    "torch.autograd.grad(x.sum(), x)": ("the gradient is what the check gives", "leave this out, and check the function itself"),
+    "x.argmax() * x": ("indices are whole numbers, and have no derivative", "write amax(x, dim=...) for the largest element"),
+    "x.sum(dim=y)": ("this argument must be a constant", ""),
+    "x * float('nan')": ("nan is no number of the language", "leave out what it stands for"),
+    "y = torch.exp(x, out=x)": ("out= writes into a tensor, and is not part of the language", "write y = exp(...)"),
+    "np.median(x)": ("numpy's `median` is none of torch's", "numpy's median of an even number is between two: write their mean, sort(x)[1]/2 + sort(x)[2]/2 of four"),
+    "jax.nn.gelu(x)": ("jax's `gelu` is none of torch's", 'jax\'s gelu is the approximation by tanh: write gelu(x, approximate="tanh")'),
+    "scipy.special.softmax(x)": ("without axis this is another function than torch's", "write axis=..., or flatten(x) before it"),
+    "torch.tensor([x.sum(), y.sum()])": ("torch.tensor takes the numbers out, and nothing flows back", "write stack([a, b])"),
+    "import os\nx": ("this statement is not part of the language", "a statement is name = expression"),
+    "def f(*xs):\n    return xs[0]\nf(x)": ("* and ** in a function are not part of the language", "name each argument"),
+    "y = x * 2\ny.backward(torch.ones(3))": ("a backward pass is what the check does", "leave this out"),
+}  # fmt: skip
+"""Texts that are refused: what is wrong, and what to write."""
+
+
+def test_there_are_many_habits() -> None:
+    assert len(WORK) + len(TRANSLATED) + len(REFUSED) >= 67
+    assert len(WORK) >= 60
+
+
+# --- torch's own reading ----------------------------------------------------------------------------
+
+
+def in_torch(text: str, point: dict[str, Any]) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    """Return the output as torch and Python compute it, and the leaves with the gradient of its sum."""
+    leaves = {name: torch.tensor(value, dtype=torch.float64, requires_grad=True) for name, value in point.items()}
+    names: dict[str, Any] = {"torch": torch, "F": F, "nn": nn, "math": math}
+    tree = ast.parse(text)
+    backward = isinstance(tree.body[-1], ast.Expr) and ast.unparse(tree.body[-1]).endswith(".backward()")
+    body = tree.body[:-1] if backward else tree.body
+    last = body[-1]
+    if isinstance(last, ast.Expr):
+        body[-1] = ast.copy_location(ast.Return(last.value), last)
+    elif isinstance(last, ast.FunctionDef):
+        body.append(ast.parse(f"return {last.name}({', '.join(leaves)})").body[0])
+    elif not isinstance(last, ast.Return):
+        assigned = [one.id for one in ast.walk(last) if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store)]
+        body.append(ast.parse(f"return {assigned[-1]}").body[0])
+    wrapper = ast.parse(f"def pasted({', '.join(leaves)}): pass")
+    wrapper.body[0].body = body  # type: ignore[attr-defined]
+    default = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        exec(compile(ast.fix_missing_locations(wrapper), "pasted", "exec"), names)
+        made = names["pasted"](**leaves)
+        made = made(**leaves) if callable(made) else made
+        made.sum().backward()
+    finally:
+        torch.set_default_dtype(default)
+    return made.detach(), leaves
+
+
+def agrees(text: str, spoken: str, point: dict[str, Any]) -> None:
+    """Check a text, and compare its value and gradients with what torch makes of ``spoken``."""
+    value, leaves = in_torch(spoken, point)
+    run = check(text, dtype="float64", **point)
+    [outcome] = run
+    assert run.passed, str(run)
+    for name, leaf in leaves.items():
+        found = run.gradients[name].torch
+        wanted = torch.zeros_like(leaf) if leaf.grad is None else leaf.grad
+        np.testing.assert_allclose(np.zeros(leaf.shape) if found is None else found, wanted, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(outcome.layers[-1].values, value, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize(("text", "point"), WORK, ids=[text for text, _ in WORK])
+def test_a_habit_means_what_it_means_in_torch(text: str, point: dict[str, Any]) -> None:
+    agrees(text, text, point)
+
+
+@pytest.mark.parametrize("text", TRANSLATED)
+def test_other_libraries_mean_what_they_mean_there(text: str) -> None:
+    agrees(text, TRANSLATED[text], X)
+
+
+@pytest.mark.parametrize("text", [*(text for text, _ in WORK), *TRANSLATED])
+def test_what_is_read_prints_to_text_that_parses_back(text: str) -> None:
+    program = parse(text)
+    printed = str(program)
+    assert str(parse(printed)) == printed
+    assert parse(printed).inputs == program.inputs or set(parse(printed).inputs) <= set(program.inputs)
+
+
+@pytest.mark.parametrize("text", REFUSED)
+def test_what_is_refused_says_what_to_write(text: str) -> None:
+    with pytest.raises(GradcheckError) as problem:
+        parse(text)
+    assert (problem.value.message, problem.value.hint or "") == REFUSED[text]
+    assert problem.value.span is not None
+
+
+def answer_to(text: str) -> GradcheckError | None:
+    """Return the problem with a text, None where it is a program."""
+    try:
+        parse(text)
+    except GradcheckError as problem:
+        return problem
+    return None
+
+
+# --- limits -------------------------------------------------------------------------------------------
+
+NESTED = [
+    "x.sum(dim=len({}))", "len({})", "x.reshape({}, -1)", "({}).shape[0]", "torch.zeros(len({}))", "({} if True else x)",
+    "(lambda a: {})(x)", "torch.stack([{} for k in range(1)])[0]", "sum([{}])", "torch.tensor([{}])", "({}).float()",
+    "torch.ones_like({})", "x[{}:]", "chunk({}, 2)[0]", "nn.GELU()({})", "np.std({})", "x.view(*({}).shape)", "({},)",
+    "f({})", "0 < {} < 1", "torch.arange(len({}))", "sort({}).values", "[{}]", "x if False else {}", "not {}",
+]  # fmt: skip
+PLACES = ["{}", "f = lambda a: a*a\ny = {}\ny", "a, b = {}\na", "for a in {}:\n y = a", "if {}:\n y = x"]
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("nested", NESTED)
+def test_whatever_nests_is_a_program_or_a_problem(nested: str, place: str) -> None:
+    for depth in (3, 99, 300):
+        text = "x"
+        for _ in range(depth):
+            text = nested.replace("{}", text)
+        with suppress(GradcheckError):
+            printed = str(parse(place.replace("{}", text)))
+            assert str(parse(printed)) == printed
+
+
+def test_a_shape_in_the_place_of_a_dim_prints_as_one() -> None:
+    assert str(parse(str(parse("x.sum(x.shape)")))) == str(parse("x.sum(x.shape)"))
+
+
+def test_the_limit_of_loops_is_the_one_it_names() -> None:
+    parse(f"for k in range({MAX_TURNS}): y = x*k")
+    with pytest.raises(LimitProblem):
+        parse(f"for k in range({MAX_TURNS - 1}): y = x*k\nfor k in range(2): y = y*k")
+
+
+# --- names ----------------------------------------------------------------------------------------------
+
+
+def test_carets_stand_where_the_user_typed_it() -> None:
+    """Inside of loops and functions, too: every part of a program has a place in the text, and its own words there."""
+    text = "def f(a):\n    return torch.exp(a) * 2\n\ny = x\nfor k in range(2):\n    y = f(y) + k\ny"
+    for layer in parse(text).layers:
+        for part in postorder(layer.expression):
+            shown = text[part.span.start : part.span.end]
+            assert shown, part
+            assert not isinstance(part, Call) or part.op != "exp" or shown == "torch.exp(a)"
+
+
+@pytest.mark.parametrize("name", FORMULAS)
+def test_a_function_that_torch_has_is_answered_with_its_formula(name: str) -> None:
+    if resolve(name, 1, False) or resolve(name, 2, False):
+        pytest.skip("the table has it by now")
+    with pytest.raises(GradcheckError) as problem:
+        parse(f"{name}(x)")
+    hint = problem.value.hint or ""
+    assert hint == f"write {FORMULAS[name]}"
+    for one in FORMULAS[name].partition(" for ")[0].split(" and "):
+        parse(one)
+
+
+def test_the_names_of_torch_are_no_slips() -> None:
+    """All that torch's modules of functions hold is known, by the table or as torch's: none is another name misspelt."""
+    modules = (torch.special, torch.linalg, torch.fft)
+    public = [(module, name) for module in modules for name in dir(module) if name[0] != "_" and name[-1] != "_"]
+    listed = [name for module, name in public if isfunction(getattr(module, name)) or isbuiltin(getattr(module, name))]
+    assert listed
+    answers = {name: answer_to(f"{name}(x)") for name in listed}
+    assert not [name for name, one in answers.items() if one is not None and "unknown function" in one.message]
+
+
+@pytest.mark.parametrize("name", sorted(MODULES))
+def test_a_module_is_its_function_or_says_what_to_write(name: str) -> None:
+    answer = answer_to(f"nn.{name}()(x)")
+    assert answer is None or answer.hint, answer

@@ -20,9 +20,9 @@ import pytest
 from gradcheck import autograd, exact
 from gradcheck.case import check
 from gradcheck.differentiate import pull_back
+from gradcheck.errors import LaneProblem
 from gradcheck.exact import rounding
 from gradcheck.exact.rounding import enclose_rounded
-from gradcheck.errors import LaneProblem
 from gradcheck.formats import FORMATS, Ball, Format
 from gradcheck.functions import ELEMENTWISE
 from gradcheck.functions.rows import Elementwise, Row

@@ -327,7 +327,9 @@ def faulty_rows() -> list[Any]:
     for row in ELEMENTWISE.values():
         build = row.sympy
         if row.partials:
-            wrong = replace(row, partials=tuple(f"1001*({text})/1000 + 1/1000" if text else "" for text in row.partials))
+            wrong = replace(
+                row, partials=tuple(f"1001*({text})/1000 + 1/1000" if text else "" for text in row.partials)
+            )
         else:
             assert build is not None
             wrong = replace(row, sympy=lambda m, *x, build=build: build(m, *x) + x[0] / 1000)

@@ -12,7 +12,6 @@ from typing import Any
 from gradcheck.functions.elementwise import UNIT, WIDE, is_infinite, row
 from gradcheck.functions.rows import Elementwise
 
-
 FAR = 5
 """From where on functions that are scaled are evaluated as such."""
 MAX_ORDER = 100
@@ -92,7 +91,6 @@ def _scaled_erfc(x: Any) -> Any:
 
 def _normal_quantile(x: Any) -> Any:
     return -_number(x, 2).sqrt() * (2 * x).erfcinv()
-
 
 
 # What the numbers and formulas of a row come from: as in elementwise.py. Kernels are in aten/src/ATen/native/Math.h and

@@ -9,7 +9,7 @@ from gradcheck.functions.rows import Composite
 from gradcheck.program import Param, Shape
 
 
-def _logit(x: Shape, eps: Param = None) -> str:
+def _logit(_x: Shape, eps: Param = None) -> str:
     """Return log(x/(1 - x)), with x kept ``eps`` away from 0 and 1."""
     if eps is None:
         return "log(x/(1 - x))"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import prod
 from typing import Any
 
 from gradcheck.functions.params import shape_text
@@ -245,14 +246,24 @@ def _not_info(result: Param) -> None:
         raise ValueError("info is a whole number, and has no derivative")
 
 
-def _with_info(definition: Callable[..., str]) -> Callable[..., str]:
-    """Return the definition of a function that tells in a second result whether it went well."""
+def _inv_ex(x: Shape, result: Param = 0) -> str:
+    _not_info(result)
+    return _inv(x)
 
-    def told(*shapes: Shape, result: Param = 0, check_errors: Param = False, **params: Any) -> str:
-        _not_info(result)
-        return definition(*shapes, **params)
 
-    return told
+def _inv_ex_stored(x: Shape, result: Param = 0, order: int = 1) -> str:
+    _not_info(result)
+    return _inv_stored(x, order)
+
+
+def _solve_ex(a: Shape, b: Shape, left: Param = True, result: Param = 0) -> str:
+    _not_info(result)
+    return _solve(a, b, left)
+
+
+def _solve_ex_stored(a: Shape, b: Shape, left: Param = True, result: Param = 0, order: int = 1) -> str:
+    _not_info(result)
+    return _solve_stored(a, b, left, order)
 
 
 def _ordered(definition: Callable[..., str]) -> Callable[..., str]:
@@ -388,11 +399,256 @@ def _cholesky_stored(x: Shape, upper: Param = False) -> str:
     )  # fmt: skip
 
 
-def _cholesky_near(_order: int, x: Shape, upper: Param = False) -> str:
+def _cholesky_ex(x: Shape, upper: Param = False, result: Param = 0) -> str:
+    _not_info(result)
+    return _cholesky(x, upper)
+
+
+def _cholesky_ex_stored(x: Shape, upper: Param = False, result: Param = 0) -> str:
+    _not_info(result)
+    return _cholesky_stored(x, upper)
+
+
+def _cholesky_near(_order: int, x: Shape, upper: Param = False, **_: Param) -> str:
     n, batch = _square("cholesky", x), x[:-2]
     lines, names = _factor("near", n, batch)
     return _lines(
         "s = (x + mT(x))/2", _factored_symmetric(n, batch), lines, _triangle(names, n, batch, bool(upper))
+    )
+
+
+# --- triangular systems -------------------------------------------------------------------------------
+
+
+def _substituted(
+    at: Callable[[int, int], str], n: int, rhs: str, batch: Shape, wide: int, *, lower: bool, unit: bool, prefix: str = "r"
+) -> list[str]:
+    """Return lines with ``{prefix}x``, the solution of a triangular system by substitution."""
+    lines, order = [], list(range(n) if lower else reversed(range(n)))
+    for step, i in enumerate(order):
+        row = f"{rhs}[{':, ' * wide}{i}:{i + 1}, :]"
+        less = "".join(f" - {_scaled(at(i, j), batch)}*{prefix}{j}" for j in order[:step])
+        over = "" if unit else f"/{_scaled(at(i, i), batch)}"
+        lines.append(f"{prefix}{i} = ({row}{less}){over}")
+    return [*lines, f"{prefix}x = cat([{', '.join(f'{prefix}{i}' for i in range(n))}], dim={max(wide, len(batch))})"]
+
+
+def _scaled(one: str, batch: Shape) -> str:
+    return f"reshape({one}, {(*batch, 1, 1)})" if batch else one
+
+
+def _swapped(at: Callable[[int, int], str]) -> Callable[[int, int], str]:
+    return lambda row, column: at(column, row)
+
+
+def _triangular(
+    a: Shape, b: Shape, upper: Param = False, left: Param = True, unitriangular: Param = False, name: str = "a"
+) -> list[str]:
+    """Return the lines of a triangular system, with the solution last."""
+    n, batch = _square("solve_triangular", a), a[:-2]
+    if len(b) < 2 or b[-2 if left else -1] != n:
+        raise ValueError(f"solve_triangular of {shape_text(a)} takes no right side of {shape_text(b)}")
+    at = _entry(name, batch)
+    kind = {"lower": bool(upper) != bool(left), "unit": bool(unitriangular)}
+    if left:
+        return [*_substituted(at, n, "b", batch, len(b) - 2, **kind), "rx"]
+    return ["t = mT(b)", *_substituted(_swapped(at), n, "t", batch, len(b) - 2, **kind), "mT(rx)"]
+
+
+def _solve_triangular(a: Shape, b: Shape, upper: Param, left: Param = True, unitriangular: Param = False) -> str:
+    return _lines(_triangular(a, b, upper, left, unitriangular))
+
+
+def _solve_triangular_near(a: Shape, b: Shape, upper: Param, left: Param = True, unitriangular: Param = False) -> str:
+    """Return the solution of a system whose elements are a little off: substitution is stable backwards.
+
+    Each element of the triangle is off by n*u of itself at most (Higham, theorem 8.5), however the sums are ordered, and
+    by one more where its reciprocal is multiplied with.
+    """
+    _square("solve_triangular", a)
+    return _lines(
+        _around("a", a, a[-1] + 1, "abs(a)", "near"), _triangular(a, b, upper, left, unitriangular, "near")
+    )  # fmt: skip
+
+
+def _triangular_solve(b: Shape, a: Shape, upper: Param = True, transpose: Param = False, unitriangular: Param = False, result: Param = 0) -> str:
+    return _triangular_of(b, a, bool(upper), bool(transpose), bool(unitriangular), result, "")
+
+
+def _triangular_solve_near(b: Shape, a: Shape, upper: Param = True, transpose: Param = False, unitriangular: Param = False, result: Param = 0) -> str:
+    return _triangular_of(b, a, bool(upper), bool(transpose), bool(unitriangular), result, "near")
+
+
+def _triangular_of(b: Shape, a: Shape, upper: bool, transpose: bool, unit: bool, result: Param, near: str) -> str:
+    n, batch = _square("triangular_solve", a), a[:-2]
+    if result:
+        return "a"
+    if len(b) < 2 or b[-2] != n:
+        raise ValueError(f"triangular_solve of {shape_text(a)} takes no right side of {shape_text(b)}")
+    at = _entry(near or "a", batch)
+    solved = _substituted(
+        _swapped(at) if transpose else at, n, "b", batch, len(b) - 2, lower=upper == transpose, unit=unit
+    )
+    return _lines(_around("a", a, n + 1, "abs(a)", "near") if near else [], solved, "rx")
+
+
+# torch's slopes by a Cholesky factor are those by a full matrix L of L @ L.mT (cholesky_solve_backward and
+# cholesky_inverse_backward have no triangle in them), though only a triangle is read: the function is that of the full one.
+
+
+def _by_factor(name: str, b: Shape | None, x: Shape, upper: Param, near: bool) -> str:
+    """Return the solution of the system whose Cholesky factor is given, or the inverse of its matrix."""
+    n = _square(name, x)
+    if b is not None and (len(b) < 2 or b[-2] != n):
+        raise ValueError(f"{name} with a factor of {shape_text(x)} takes no right side of {shape_text(b)}")
+    of = "near" if near else "x"
+    product = f"matmul(mT({of}), {of})" if upper else f"matmul({of}, mT({of}))"
+    return _lines(
+        _around("x", x, 3 * (n + 1), "abs(x)", "near") if near else [], f"g = {product}", _inverse("g", x),
+        "inv" if b is None else "matmul(inv, b)",
+    )  # fmt: skip
+
+
+def _cholesky_solve(b: Shape, x: Shape, upper: Param = False) -> str:
+    return _by_factor("cholesky_solve", b, x, upper, near=False)
+
+
+def _cholesky_solve_near(b: Shape, x: Shape, upper: Param = False) -> str:
+    return _by_factor("cholesky_solve", b, x, upper, near=True)
+
+
+def _cholesky_inverse(x: Shape, upper: Param = False) -> str:
+    return _by_factor("cholesky_inverse", None, x, upper, near=False)
+
+
+def _cholesky_inverse_near(x: Shape, upper: Param = False) -> str:
+    return _by_factor("cholesky_inverse", None, x, upper, near=True)
+
+
+# --- least squares, tensors ---------------------------------------------------------------------------
+
+
+def _lstsq(a: Shape, b: Shape, result: Param = 0) -> str:
+    return _least(a, b, result, "a", [])
+
+
+def _lstsq_near(a: Shape, b: Shape, result: Param = 0) -> str:
+    _full_rank("lstsq", a)
+    return _least(a, b, result, "near", _orthogonal("a", a))
+
+
+def _least(a: Shape, b: Shape, result: Param, of: str, lines: list[str]) -> str:
+    _full_rank("lstsq", a)
+    if result:
+        raise ValueError("lstsq is defined for its solution here; write lstsq(a, b)[0]")
+    if len(b) < 2 or b[-2] != a[-2]:
+        raise ValueError(f"lstsq of {shape_text(a)} takes no right side of {shape_text(b)}")
+    return _lines(lines, _pseudo(of, a), "matmul(pinv, b)")
+
+
+def _tensor_square(name: str, x: Shape, ind: Param) -> tuple[int, Shape]:
+    """Return the size of the square matrix that a tensor is with the first ``ind`` dims for its rows, and its inverse's shape."""
+    if not isinstance(ind, int) or not 0 < ind < len(x):
+        raise ValueError(f"ind of {name} is a whole number between 1 and {len(x) - 1}")
+    n = prod(x[:ind])
+    if n != prod(x[ind:]):
+        raise ValueError(f"{name} takes a tensor with as many elements in its first {ind} dims as in the others")
+    _square(name, (n, n))
+    return n, (*x[ind:], *x[:ind])
+
+
+def _tensorinv(x: Shape, ind: Param = 2) -> str:
+    n, shape = _tensor_square("tensorinv", x, ind)
+    return f"reshape(inv(reshape(x, {(n, n)})), {shape})"
+
+
+def _tensorsolve(a: Shape, b: Shape) -> str:
+    n, rest = prod(b), a[len(b) :]
+    if not b or prod(a) != n * n or prod(rest) != n:
+        raise ValueError(f"tensorsolve of {shape_text(a)} takes no right side of {shape_text(b)}")
+    _square("tensorsolve", (n, n))
+    return f"reshape(solve(reshape(a, {(n, n)}), reshape(b, ({n},))), {rest})"
+
+
+# --- eigenvalues and singular values ------------------------------------------------------------------
+
+
+def _eigvalsh(x: Shape) -> str:
+    return _spectrum(x, "s")
+
+
+def _eigvalsh_near(x: Shape) -> str:
+    return _spectrum(x, "near")
+
+
+def _spectrum(x: Shape, of: str) -> str:
+    """Return the eigenvalues of symmetric matrices of 2 rows, which have a closed form, ascending."""
+    if len(x) < 2 or x[-1] != x[-2] or x[-1] > 2:
+        raise ValueError("eigvalsh takes matrices of 1 x 1 and 2 x 2 here")
+    batch, at = x[:-2], _entry(of, x[:-2])
+    lines = ["s = (x + mT(x))/2", *(_orthogonal("s", x) if of == "near" else [])]
+    if x[-1] == 1:
+        return _lines(lines, f"reshape({of}, {(*batch, 1)})")
+    return _lines(
+        lines, f"m = ({at(0, 0)} + {at(1, 1)})/2", f"r = hypot(({at(0, 0)} - {at(1, 1)})/2, {at(0, 1)})",
+        f"stack([m - r, m + r], dim={len(batch)})",
+    )  # fmt: skip
+
+
+def _svdvals(x: Shape) -> str:
+    return _singular(x, "x")
+
+
+def _svdvals_near(x: Shape) -> str:
+    return _singular(x, "near")
+
+
+def _singular(x: Shape, of: str, name: str = "svdvals") -> str:
+    """Return the singular values of matrices with 2 rows or columns, descending.
+
+    Their sum and difference are the roots of |x|**2 + 2*d and |x|**2 - 2*d, where d is the root of the sum of the squares
+    of the 2 x 2 minors: for 2 x 2 matrices it is abs(det).
+    """
+    if len(x) < 2 or min(x[-2:]) > 2:
+        raise ValueError(f"{name} takes matrices with at most 2 rows or 2 columns here")
+    *batch, m, n = x
+    lines = _orthogonal("x", x) if of == "near" else []
+    over = f"dim={(len(batch), len(batch) + 1)}"
+    if min(m, n) == 1:
+        return _lines(lines, f"reshape(sqrt(sum({of}**2, {over})), {(*batch, 1)})")
+    if m == n:
+        at = _entry(of, tuple(batch))
+        # the conformal part of a 2 x 2 matrix and the rest have the norms (s1 + s2)/2 and (s1 - s2)/2 but for their order
+        p = f"hypot({at(0, 0)} + {at(1, 1)}, {at(0, 1)} - {at(1, 0)})/2"
+        q = f"hypot({at(0, 0)} - {at(1, 1)}, {at(0, 1)} + {at(1, 0)})/2"
+        return _lines(lines, f"p = {p}", f"q = {q}", f"stack([p + q, abs(p - q)], dim={len(batch)})")
+    gram = f"matmul(mT({of}), {of})" if m > n else f"matmul({of}, mT({of}))"
+    at = _entry("g", tuple(batch))
+    return _lines(
+        lines, f"g = {gram}", f"m = ({at(0, 0)} + {at(1, 1)})/2", f"r = hypot(({at(0, 0)} - {at(1, 1)})/2, {at(0, 1)})",
+        f"stack([sqrt(m + r), sqrt(m - r)], dim={len(batch)})",
+    )  # fmt: skip
+
+
+def _cond(x: Shape, p: Param = None) -> str:
+    """Return the condition number in a norm: a quotient of singular values, or the norms of the matrix and its inverse."""
+    batch = len(x) - 2
+    if p in (None, 2, -2):
+        first, second = ("0", "1") if p != -2 else ("1", "0")
+        count = min(x[-2:]) if batch >= 0 else 0
+        if count == 1:
+            return _lines(f"s = svdvals(x)", f"s[{':, ' * batch}0]/s[{':, ' * batch}0]")
+        return _lines("s = svdvals(x)", f"s[{':, ' * batch}{first}]/s[{':, ' * batch}{second}]")
+    _square("cond", x)
+    if p == "fro":
+        over = f"dim={(batch, batch + 1)}"
+        return _lines("y = inv(x)", f"sqrt(sum(x**2, {over}))*sqrt(sum(y**2, {over}))")
+    if p not in (1, -1, "inf"):
+        raise ValueError(f"cond in the norm {p} is not supported; p is 2, -2, 1, -1, inf or fro")
+    along = batch if p in (1, -1) else batch + 1
+    extreme = "amin" if p == -1 else "amax"
+    return _lines(
+        "y = inv(x)", *(f"n{one} = {extreme}(sum(abs({one}), dim={along}), dim={batch})" for one in "xy"), "nx*ny"
     )
 
 
@@ -401,12 +657,22 @@ ROWS: tuple[Composite, ...] = (
     Composite("det", ("x",), (), _det, ("det(a[:, :2])", "det(a.T @ a + outer(v, v))"), as_torch=_det_factored, again=_at_every_order(_det_factored), dtypes=DTYPES, torch=lambda m, x: m.linalg.det(x), summary="the determinant of a square matrix"),
     Composite("logdet", ("x",), (), _logdet, ("logdet(a @ a.T)",), as_torch=lambda x: _log_factored("log(det)", x), dtypes=DTYPES, torch=lambda m, x: m.logdet(x), summary="the logarithm of the determinant, where it is positive"),
     Composite("slogdet", ("x",), (), _slogdet, ("slogdet(a[:, :2])[1]", "slogdet(a.T @ a + outer(v, v))[1]"), results=("sign", "logabsdet"), as_torch=_slogdet_factored, dtypes=DTYPES, torch=lambda m, x: m.linalg.slogdet(x), summary="the sign and the logarithm of the absolute value of the determinant"),
-    Composite("inv", ("x",), (), _inv, ("inv(a[:, 1:])", "inv(a.T @ a + outer(v, v))"), as_torch=_inv_stored, again=_ordered(_inv_stored), stored=True, dtypes=DTYPES, torch=lambda m, x: m.linalg.inv(x), summary="the inverse of a square matrix"),
-    Composite("inv_ex", ("x",), ("check_errors",), _with_info(_inv), ("inv_ex(a[:, 1:])[0]",), results=("inverse", "info"), as_torch=_with_info(_inv_stored), again=_ordered(_with_info(_inv_stored)), stored=True, dtypes=DTYPES, torch=lambda m, x, check_errors=False: m.linalg.inv_ex(x, check_errors=check_errors), summary="the inverse of a square matrix, and whether there is one"),
-    Composite("solve", ("a", "b"), ("left",), _solve, ("solve(a[:, 1:], u)", "solve(a.T @ a + outer(v, v), b, left=True)", "solve(a[:, :2], a.T, left=False)"), as_torch=_solve_stored, again=_ordered(_solve_stored), stored=True, dtypes=DTYPES, torch=lambda m, a, b, left=True: m.linalg.solve(a, b, left=left), summary="the solution x of a @ x = b"),
-    Composite("solve_ex", ("a", "b"), ("left", "check_errors"), _with_info(_solve), ("solve_ex(a[:, 1:], u)[0]",), results=("result", "info"), as_torch=_with_info(_solve_stored), again=_ordered(_with_info(_solve_stored)), stored=True, dtypes=DTYPES, torch=lambda m, a, b, left=True, check_errors=False: m.linalg.solve_ex(a, b, left=left, check_errors=check_errors), summary="the solution x of a @ x = b, and whether there is one"),
-    Composite("pinv", ("x",), (), _pinv, ("pinv(a)", "pinv(a[:, 1:])"), as_torch=_pinv_stored, again=_pinv_near, stored=True, dtypes=DTYPES, torch=lambda m, x: m.linalg.pinv(x), summary="the pseudoinverse of a matrix whose rank is full"),
-    Composite("cholesky", ("x",), ("upper",), _cholesky, ("cholesky(a @ a.T)", "cholesky(a.T @ a + outer(v, v), upper=True)"), as_torch=_cholesky_stored, again=_cholesky_near, stored=True, dtypes=DTYPES, torch=lambda m, x, upper=False: m.linalg.cholesky(x, upper=upper), summary="the Cholesky factor of a positive definite matrix"),
-    Composite("cholesky_ex", ("x",), ("upper", "check_errors"), _with_info(_cholesky), ("cholesky_ex(a @ a.T)[0]",), results=("L", "info"), as_torch=_with_info(_cholesky_stored), again=lambda order, x, result=0, check_errors=False, **params: _cholesky_near(order, x, **params), stored=True, dtypes=DTYPES, torch=lambda m, x, upper=False, check_errors=False: m.linalg.cholesky_ex(x, upper=upper, check_errors=check_errors), summary="the Cholesky factor of a positive definite matrix, and whether there is one"),
+    Composite("inv", ("x",), (), _inv, ("inv(a @ a.T)", "inv(c[:, :, 1:])"), as_torch=_inv_stored, again=_ordered(_inv_stored), stored=True, dtypes=DTYPES, torch=lambda m, x: m.linalg.inv(x), summary="the inverse of a square matrix"),
+    Composite("inv_ex", ("x",), (), _inv_ex, ("inv_ex(a @ a.T)[0]",), results=("inverse", "info"), as_torch=_inv_ex_stored, again=_ordered(_inv_ex_stored), stored=True, dtypes=DTYPES, torch=lambda m, x: m.linalg.inv_ex(x), summary="the inverse of a square matrix, and whether there is one"),
+    Composite("solve", ("a", "b"), ("left",), _solve, ("solve(a @ a.T, u)", "solve(a[:, :2], a)", "solve(a @ a.T, a.T, left=False)"), as_torch=_solve_stored, again=_ordered(_solve_stored), stored=True, dtypes=DTYPES, torch=lambda m, a, b, left=True: m.linalg.solve(a, b, left=left), summary="the solution x of a @ x = b"),
+    Composite("solve_ex", ("a", "b"), ("left",), _solve_ex, ("solve_ex(a @ a.T, u)[0]",), results=("result", "info"), as_torch=_solve_ex_stored, again=_ordered(_solve_ex_stored), stored=True, dtypes=DTYPES, torch=lambda m, a, b, left=True: m.linalg.solve_ex(a, b, left=left), summary="the solution x of a @ x = b, and whether there is one"),
+    Composite("pinv", ("x",), (), _pinv, ("pinv(a)", "pinv(a.T)"), as_torch=_pinv_stored, again=_pinv_near, stored=True, dtypes=DTYPES, torch=lambda m, x: m.linalg.pinv(x), summary="the pseudoinverse of a matrix whose rank is full"),
+    Composite("cholesky", ("x",), ("upper",), _cholesky, ("cholesky(a @ a.T)", "cholesky(a @ a.T, upper=True)"), as_torch=_cholesky_stored, again=_cholesky_near, stored=True, dtypes=DTYPES, torch=lambda m, x, upper=False: m.linalg.cholesky(x, upper=upper), summary="the Cholesky factor of a positive definite matrix"),
+    Composite("cholesky_ex", ("x",), ("upper",), _cholesky_ex, ("cholesky_ex(a @ a.T)[0]",), results=("L", "info"), as_torch=_cholesky_ex_stored, again=_cholesky_near, stored=True, dtypes=DTYPES, torch=lambda m, x, upper=False: m.linalg.cholesky_ex(x, upper=upper), summary="the Cholesky factor of a positive definite matrix, and whether there is one"),
+    Composite("solve_triangular", ("a", "b"), ("upper", "left", "unitriangular"), _solve_triangular, ("solve_triangular(a[:, :2], a, upper=True)", "solve_triangular(a[:, :2], a.T, upper=False, left=False)", "solve_triangular(a.T @ a, b, upper=False, unitriangular=True)"), as_torch=_solve_triangular_near, again=_at_every_order(_solve_triangular_near), stored=True, dtypes=DTYPES, torch=lambda m, a, b, upper, left=True, unitriangular=False: m.linalg.solve_triangular(a, b, upper=upper, left=left, unitriangular=unitriangular), summary="the solution x of a @ x = b, where a is triangular"),
+    Composite("triangular_solve", ("b", "a"), ("upper", "transpose", "unitriangular"), _triangular_solve, ("triangular_solve(a, a[:, :2])[0]", "triangular_solve(a, a[:, :2], upper=False, transpose=True)[0]"), results=("solution", "cloned_coefficient"), as_torch=_triangular_solve_near, again=_at_every_order(_triangular_solve_near), stored=True, dtypes=DTYPES, torch=lambda m, b, a, upper=True, transpose=False, unitriangular=False: m.triangular_solve(b, a, upper, transpose, unitriangular), summary="the solution x of a @ x = b, where a is triangular, and a"),
+    Composite("cholesky_solve", ("b", "x"), ("upper",), _cholesky_solve, ("cholesky_solve(a, cholesky(a @ a.T))", "cholesky_solve(a, cholesky(a @ a.T, upper=True), upper=True)"), as_torch=_cholesky_solve_near, again=_at_every_order(_cholesky_solve_near), stored=True, dtypes=DTYPES, torch=lambda m, b, x, upper=False: m.cholesky_solve(b, x, upper), summary="the solution y of x @ x.mT @ y = b"),
+    Composite("cholesky_inverse", ("x",), ("upper",), _cholesky_inverse, ("cholesky_inverse(cholesky(a @ a.T))",), as_torch=_cholesky_inverse_near, again=_at_every_order(_cholesky_inverse_near), stored=True, dtypes=DTYPES, torch=lambda m, x, upper=False: m.cholesky_inverse(x, upper), summary="the inverse of x @ x.mT"),
+    Composite("lstsq", ("a", "b"), (), _lstsq, ("lstsq(a.T, b)[0]",), results=("solution", "residuals", "rank", "singular_values"), as_torch=_lstsq_near, again=_at_every_order(_lstsq_near), stored=True, dtypes=DTYPES, torch=lambda m, a, b: m.linalg.lstsq(a, b), summary="the least squares solution x of a @ x = b, where the rank of a is full"),
+    Composite("tensorinv", ("x",), ("ind",), _tensorinv, ("tensorinv(reshape(a @ a.T, (2, 2, 1)), ind=1)",), as_torch=_tensorinv, stored=True, dtypes=DTYPES, torch=lambda m, x, ind=2: m.linalg.tensorinv(x, ind), summary="the inverse of a tensor whose first ind dims are rows"),
+    Composite("tensorsolve", ("a", "b"), (), _tensorsolve, ("tensorsolve(reshape(a @ a.T, (2, 1, 2)), u)",), stored=True, dtypes=DTYPES, torch=lambda m, a, b: m.linalg.tensorsolve(a, b), summary="the solution x of tensordot(a, x, x.dim()) = b"),
+    Composite("eigvalsh", ("x",), (), _eigvalsh, ("eigvalsh(a @ a.T)",), as_torch=_eigvalsh_near, again=_at_every_order(_eigvalsh_near), stored=True, dtypes=DTYPES, torch=lambda m, x: m.linalg.eigvalsh(x), summary="the eigenvalues of a symmetric matrix, ascending"),
+    Composite("svdvals", ("x",), (), _svdvals, ("svdvals(a[:, :2])", "svdvals(a)"), as_torch=_svdvals_near, again=_at_every_order(_svdvals_near), stored=True, dtypes=DTYPES, torch=lambda m, x: m.linalg.svdvals(x), summary="the singular values of a matrix, descending"),
+    Composite("cond", ("x",), ("p",), _cond, ("cond(a[:, :2])", "cond(a[:, :2], p=1)", "cond(a[:, :2], p=fro)"), stored=True, dtypes=DTYPES, torch=lambda m, x, p=None: m.linalg.cond(x, p), summary="the condition number of a matrix"),
 )
 # fmt: on

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from math import prod
-from typing import Any
 
 from gradcheck.functions.params import shape_text
 from gradcheck.functions.rows import Composite
@@ -195,7 +194,9 @@ def _inv_stored(x: Shape, order: int = 1) -> str:
     """
     _square("inv", x)
     terms = _series("y", "matmul(matmul({}, u), y)", order)
-    return _lines(_factored("x", x), _inverse("near", x), "y = detach(inv)", "u = x - detach(x)", terms, _alternating(order))
+    return _lines(
+        _factored("x", x), _inverse("near", x), "y = detach(inv)", "u = x - detach(x)", terms, _alternating(order)
+    )
 
 
 def _alternating(order: int) -> str:
@@ -234,7 +235,9 @@ def _solve_stored(a: Shape, b: Shape, left: Param = True, order: int = 1) -> str
     x - y*u*x + y*u*y*u*x - ..., where y is the inverse and x is y*b.
     """
     lines, shaped = _system("solve", a, b, left)
-    first, factor = ("matmul(y, rhs)", "matmul(y, matmul(u, {}))") if left else ("matmul(rhs, y)", "matmul(matmul({}, u), y)")
+    first, factor = (
+        ("matmul(y, rhs)", "matmul(y, matmul(u, {}))") if left else ("matmul(rhs, y)", "matmul(matmul({}, u), y)")
+    )
     return _lines(
         lines, _factored("a", a), _inverse("near", a), "y = detach(inv)", "u = a - detach(a)",
         _series(first, factor, order), shaped.format(f"({_alternating(order)})"),
@@ -351,7 +354,9 @@ def _factor(x: str, n: int, batch: Shape, prefix: str = "l") -> tuple[list[str],
     return lines, names
 
 
-def _inverted(entries: dict[tuple[int, int], str], n: int, prefix: str = "w") -> tuple[list[str], dict[tuple[int, int], str]]:
+def _inverted(
+    entries: dict[tuple[int, int], str], n: int, prefix: str = "w"
+) -> tuple[list[str], dict[tuple[int, int], str]]:
     """Return lines with the elements of the inverse of a lower triangular matrix, and their names."""
     lines, names = [], {}
     for j in range(n):
@@ -412,84 +417,80 @@ def _cholesky_ex_stored(x: Shape, upper: Param = False, result: Param = 0) -> st
 def _cholesky_near(_order: int, x: Shape, upper: Param = False, **_: Param) -> str:
     n, batch = _square("cholesky", x), x[:-2]
     lines, names = _factor("near", n, batch)
-    return _lines(
-        "s = (x + mT(x))/2", _factored_symmetric(n, batch), lines, _triangle(names, n, batch, bool(upper))
-    )
+    return _lines("s = (x + mT(x))/2", _factored_symmetric(n, batch), lines, _triangle(names, n, batch, bool(upper)))
 
 
 # --- triangular systems -------------------------------------------------------------------------------
 
 
-def _substituted(
-    at: Callable[[int, int], str], n: int, rhs: str, batch: Shape, wide: int, *, lower: bool, unit: bool, prefix: str = "r"
-) -> list[str]:
-    """Return lines with ``{prefix}x``, the solution of a triangular system by substitution."""
+def _substituted(at: Callable[[int, int], str], b: str, shape: Shape, *, lower: bool, unit: bool) -> list[str]:
+    """Return lines with ``rx``, the solution of a triangular system with the right side ``b`` by substitution."""
+    *batch, n, _ = shape
     lines, order = [], list(range(n) if lower else reversed(range(n)))
     for step, i in enumerate(order):
-        row = f"{rhs}[{':, ' * wide}{i}:{i + 1}, :]"
-        less = "".join(f" - {_scaled(at(i, j), batch)}*{prefix}{j}" for j in order[:step])
-        over = "" if unit else f"/{_scaled(at(i, i), batch)}"
-        lines.append(f"{prefix}{i} = ({row}{less}){over}")
-    return [*lines, f"{prefix}x = cat([{', '.join(f'{prefix}{i}' for i in range(n))}], dim={max(wide, len(batch))})"]
-
-
-def _scaled(one: str, batch: Shape) -> str:
-    return f"reshape({one}, {(*batch, 1, 1)})" if batch else one
+        row = f"{b}[{':, ' * len(batch)}{i}:{i + 1}, :]"
+        less = "".join(f" - {_over(at(i, j), tuple(batch))}*r{j}" for j in order[:step])
+        over = "" if unit else f"/{_over(at(i, i), tuple(batch))}"
+        lines.append(f"r{i} = ({row}{less}){over}")
+    return [*lines, f"rx = cat([{', '.join(f'r{i}' for i in range(n))}], dim={len(batch)})"]
 
 
 def _swapped(at: Callable[[int, int], str]) -> Callable[[int, int], str]:
     return lambda row, column: at(column, row)
 
 
-def _triangular(
-    a: Shape, b: Shape, upper: Param = False, left: Param = True, unitriangular: Param = False, name: str = "a"
-) -> list[str]:
+def _same_batch(name: str, a: Shape, b: Shape, rows: int) -> None:
+    """Demand that a triangular system has a right side with as many rows as it has, in batches alike."""
+    n = _square(name, a)
+    if len(b) != len(a) or b[:-2] != a[:-2] or b[rows] != n:
+        raise ValueError(f"{name} of {shape_text(a)} takes no right side of {shape_text(b)} here")
+
+
+def _triangular(a: Shape, b: Shape, of: str, upper: Param, left: Param, unit: Param) -> list[str]:
     """Return the lines of a triangular system, with the solution last."""
-    n, batch = _square("solve_triangular", a), a[:-2]
-    if len(b) < 2 or b[-2 if left else -1] != n:
-        raise ValueError(f"solve_triangular of {shape_text(a)} takes no right side of {shape_text(b)}")
-    at = _entry(name, batch)
-    kind = {"lower": bool(upper) != bool(left), "unit": bool(unitriangular)}
+    _same_batch("solve_triangular", a, b, -2 if left else -1)
+    at, lower = _entry(of, a[:-2]), bool(upper) != bool(left)
     if left:
-        return [*_substituted(at, n, "b", batch, len(b) - 2, **kind), "rx"]
-    return ["t = mT(b)", *_substituted(_swapped(at), n, "t", batch, len(b) - 2, **kind), "mT(rx)"]
+        return [*_substituted(at, "b", b, lower=lower, unit=bool(unit)), "rx"]
+    turned = (*b[:-2], b[-1], b[-2])
+    return ["t = mT(b)", *_substituted(_swapped(at), "t", turned, lower=lower, unit=bool(unit)), "mT(rx)"]
 
 
 def _solve_triangular(a: Shape, b: Shape, upper: Param, left: Param = True, unitriangular: Param = False) -> str:
-    return _lines(_triangular(a, b, upper, left, unitriangular))
+    return _lines(_triangular(a, b, "a", upper, left, unitriangular))
+
+
+def _near_triangle(a: Shape) -> list[str]:
+    """Return the lines of a triangle whose elements are a little off: substitution is stable backwards.
+
+    Each element is off by n*u of itself at most (Higham, theorem 8.5), however the sums are ordered, and by one more
+    where its reciprocal is multiplied with.
+    """
+    return _around("a", a, a[-1] + 1, "abs(a)", "near")
 
 
 def _solve_triangular_near(a: Shape, b: Shape, upper: Param, left: Param = True, unitriangular: Param = False) -> str:
-    """Return the solution of a system whose elements are a little off: substitution is stable backwards.
-
-    Each element of the triangle is off by n*u of itself at most (Higham, theorem 8.5), however the sums are ordered, and
-    by one more where its reciprocal is multiplied with.
-    """
-    _square("solve_triangular", a)
-    return _lines(
-        _around("a", a, a[-1] + 1, "abs(a)", "near"), _triangular(a, b, upper, left, unitriangular, "near")
-    )  # fmt: skip
+    return _lines(_near_triangle(a), _triangular(a, b, "near", upper, left, unitriangular))
 
 
-def _triangular_solve(b: Shape, a: Shape, upper: Param = True, transpose: Param = False, unitriangular: Param = False, result: Param = 0) -> str:
-    return _triangular_of(b, a, bool(upper), bool(transpose), bool(unitriangular), result, "")
+def _triangular_solve(
+    b: Shape, a: Shape, upper: Param = True, transpose: Param = False, unitriangular: Param = False, result: Param = 0
+) -> str:
+    return "a" if result else _lines(_turned(b, a, "a", upper, transpose, unitriangular), "rx")
 
 
-def _triangular_solve_near(b: Shape, a: Shape, upper: Param = True, transpose: Param = False, unitriangular: Param = False, result: Param = 0) -> str:
-    return _triangular_of(b, a, bool(upper), bool(transpose), bool(unitriangular), result, "near")
+def _triangular_solve_near(
+    b: Shape, a: Shape, upper: Param = True, transpose: Param = False, unitriangular: Param = False, result: Param = 0
+) -> str:
+    lines = _turned(b, a, "near", upper, transpose, unitriangular)
+    return "a" if result else _lines(_near_triangle(a), lines, "rx")
 
 
-def _triangular_of(b: Shape, a: Shape, upper: bool, transpose: bool, unit: bool, result: Param, near: str) -> str:
-    n, batch = _square("triangular_solve", a), a[:-2]
-    if result:
-        return "a"
-    if len(b) < 2 or b[-2] != n:
-        raise ValueError(f"triangular_solve of {shape_text(a)} takes no right side of {shape_text(b)}")
-    at = _entry(near or "a", batch)
-    solved = _substituted(
-        _swapped(at) if transpose else at, n, "b", batch, len(b) - 2, lower=upper == transpose, unit=unit
-    )
-    return _lines(_around("a", a, n + 1, "abs(a)", "near") if near else [], solved, "rx")
+def _turned(b: Shape, a: Shape, of: str, upper: Param, transpose: Param, unit: Param) -> list[str]:
+    """Return the lines of a system of a triangle, or of its transpose."""
+    _same_batch("triangular_solve", a, b, -2)
+    at, lower = _entry(of, a[:-2]), bool(upper) == bool(transpose)
+    return _substituted(_swapped(at) if transpose else at, "b", b, lower=lower, unit=bool(unit))
 
 
 # torch's slopes by a Cholesky factor are those by a full matrix L of L @ L.mT (cholesky_solve_backward and
@@ -631,25 +632,134 @@ def _singular(x: Shape, of: str, name: str = "svdvals") -> str:
 
 
 def _cond(x: Shape, p: Param = None) -> str:
-    """Return the condition number in a norm: a quotient of singular values, or the norms of the matrix and its inverse."""
-    batch = len(x) - 2
-    if p in (None, 2, -2):
-        first, second = ("0", "1") if p != -2 else ("1", "0")
-        count = min(x[-2:]) if batch >= 0 else 0
-        if count == 1:
-            return _lines(f"s = svdvals(x)", f"s[{':, ' * batch}0]/s[{':, ' * batch}0]")
-        return _lines("s = svdvals(x)", f"s[{':, ' * batch}{first}]/s[{':, ' * batch}{second}]")
-    _square("cond", x)
-    if p == "fro":
-        over = f"dim={(batch, batch + 1)}"
-        return _lines("y = inv(x)", f"sqrt(sum(x**2, {over}))*sqrt(sum(y**2, {over}))")
-    if p not in (1, -1, "inf"):
-        raise ValueError(f"cond in the norm {p} is not supported; p is 2, -2, 1, -1, inf or fro")
-    along = batch if p in (1, -1) else batch + 1
-    extreme = "amin" if p == -1 else "amax"
+    """Return the condition number in the norm of matrices: the greatest singular value over the least, or upside down.
+
+    In other norms torch raises on the way back: linalg.cond writes into the inverse that its gradient needs.
+    """
+    if p not in (None, 2, -2):
+        raise ValueError(f"cond in the norm {p} is not supported; p is 2 or -2")
+    if len(x) < 2 or min(x[-2:]) != 2:
+        raise ValueError(f"cond takes matrices with 2 rows or 2 columns here, and this tensor is {shape_text(x)}")
+    first, last = (f"s[{':, ' * (len(x) - 2)}{k}]" for k in ((1, 0) if p == -2 else (0, 1)))
+    return _lines("s = svdvals(x)", f"{first}/{last}")
+
+
+# --- reflections --------------------------------------------------------------------------------------
+
+
+def _reflected(matrix: str, v: str, scale: str, k: int, batch: Shape) -> str:
+    """Return the text of a matrix whose rows from ``k`` on are reflected: of it minus scale*v*v.mT times it."""
+    cut = ":, " * len(batch)
+    below = f"{matrix}[{cut}{k}:, :]"
+    made = f"{below} - matmul({v}, matmul(mT({v}), {below}))*({scale})"
+    return f"cat([{matrix}[{cut}:{k}, :], {made}], dim={len(batch)})" if k else made
+
+
+def _qr(x: Shape, result: Param = 0) -> str:
+    return _lines(_orthogonalised(x, "x", result))
+
+
+def _qr_near(x: Shape, result: Param = 0) -> str:
+    return _lines(_orthogonal("x", x), _orthogonalised(x, "near", result))
+
+
+def _orthogonalised(x: Shape, of: str, result: Param) -> list[str]:
+    """Return the lines of Householder's factorisation, whose reflections decide the signs: those of LAPACK's geqrf.
+
+    Each makes the element on the diagonal the norm of what is on and below it, with the opposite sign of what was there
+    (dlarfg). In a square matrix nothing is below the last one, which keeps its sign.
+    """
+    if len(x) < 2 or x[-2] < x[-1]:
+        raise ValueError("qr takes matrices with as many rows as columns here, or more")
+    *batch, m, n = x
+    _square("qr", (n, n))
+    cut, over = ":, " * len(batch), f"dim={len(batch)}, keepdim=True"
+    lines, last, unit = [], of, "e0"
+    rows = _matrix([["1" if i == j else "0" for j in range(m)] for i in range(m)])
+    lines.append(f"e0 = expand({rows}, {(*batch, m, m)})" if batch else f"e0 = {rows}")
+    for k in range(min(n, m - 1)):
+        column = f"{last}[{cut}{k}:, {k}:{k + 1}]"
+        lines += [
+            f"c{k} = {column}", f"h{k} = c{k}[{cut}0:1, :]", f"d{k} = sqrt(sum(c{k}**2, {over}))",
+            f"v{k} = cat([h{k} + where(h{k} >= 0, d{k}, -d{k}), c{k}[{cut}1:, :]], dim={len(batch)})",
+            f"s{k} = 2/sum(v{k}**2, {over})",
+            f"t{k} = {_reflected(last, f'v{k}', f's{k}', k, tuple(batch))}",
+            f"e{k + 1} = {_reflected(unit, f'v{k}', f's{k}', k, tuple(batch))}",
+        ]  # fmt: skip
+        last, unit = f"t{k}", f"e{k + 1}"
+    if result == 0:
+        return [*lines, f"mT({unit}[{cut}:{n}, :])"]
+    triangle = _matrix([["1" if i <= j else "0" for j in range(n)] for i in range(n)])
+    return [*lines, f"{last}[{cut}:{n}, :]*{triangle}"]
+
+
+def _householder(x: Shape, tau: Shape) -> str:
+    return _lines(_product_of_reflections(x, tau, "x", "tau"))
+
+
+def _householder_near(x: Shape, tau: Shape) -> str:
+    lines = _product_of_reflections(x, tau, "near", "far")
     return _lines(
-        "y = inv(x)", *(f"n{one} = {extreme}(sum(abs({one}), dim={along}), dim={batch})" for one in "xy"), "nx*ny"
+        _around("x", x, 4 * x[-2], "maximum(abs(x), 1)", "near"),
+        _around("tau", tau, 4 * x[-2], "abs(tau)", "far"),
+        lines,
     )
+
+
+def _product_of_reflections(x: Shape, tau: Shape, of: str, by: str) -> list[str]:
+    """Return the lines of the first columns of (I - tau_1*v_1*v_1.mT)*(I - tau_2*v_2*v_2.mT)*...
+
+    Each v has a 1 on the diagonal, and below it what is there in its column.
+    """
+    if len(x) != 2 or x[0] < x[1] or len(tau) != 1 or tau[0] > x[1]:
+        raise ValueError("householder_product takes a matrix with as many rows as columns, or more, and a tau for each")
+    m, n = x
+    _square("householder_product", (n, n))
+    unit = _matrix([["1" if i == j else "0" for j in range(n)] for i in range(m)])
+    lines, last = [f"q = {unit}"], "q"
+    for k in reversed(range(tau[0])):
+        below = f", {of}[{k + 1}:, {k}:{k + 1}]" if k + 1 < m else ""
+        one = f"reshape(1 + 0*{by}[{k}], (1, 1))"
+        lines += [
+            f"v{k} = cat([{one}{below}], dim=0)" if below else f"v{k} = {one}",
+            f"q{k} = {_reflected(last, f'v{k}', f'{by}[{k}]', k, ())}",
+        ]
+        last = f"q{k}"
+    return [*lines, last]
+
+
+# --- systems that are factored already ----------------------------------------------------------------
+
+
+def _lu_solve(lu: Shape, b: Shape, pivots: Param, left: Param = True, adjoint: Param = False) -> str:
+    return _lines(_by_halves(lu, b, "lu", pivots, left, adjoint))
+
+
+def _lu_solve_near(lu: Shape, b: Shape, pivots: Param, left: Param = True, adjoint: Param = False) -> str:
+    lines = _by_halves(lu, b, "near", pivots, left, adjoint)
+    return _lines(_around("lu", lu, lu[-1] + 1, "abs(lu)", "near"), lines)
+
+
+def _by_halves(lu: Shape, b: Shape, of: str, pivots: Param, left: Param, adjoint: Param) -> list[str]:
+    """Return the lines of a system P*L*U*x = b: L has ones on the diagonal, and P swaps rows in the order of pivots."""
+    n = _square("lu_solve", lu)
+    if len(lu) != 2 or len(b) != 2 or b[0] != n or not left or adjoint:
+        raise ValueError("lu_solve takes one matrix and a right side with as many rows here, from the left")
+    order = _order(pivots, n)
+    at = _entry(of, ())
+    lower = [line.replace("rx", "y").replace("r", "y") for line in _substituted(at, "p", b, lower=True, unit=True)]
+    return [f"p = b[{order}, :]", *lower, *_substituted(at, "y", b, lower=False, unit=False), "rx"]
+
+
+def _order(pivots: Param, n: int) -> list[int]:
+    """Return the order of the rows after each was swapped with that of its pivot, which LAPACK counts from 1."""
+    places = list(pivots) if isinstance(pivots, tuple) else [pivots]
+    order = list(range(n))
+    for k, one in enumerate(places):
+        if not isinstance(one, int) or len(places) != n or not k < one <= n:
+            raise ValueError(f"pivots of lu_solve are {n} rows, each from its own on, counted from 1")
+        order[k], order[one - 1] = order[one - 1], order[k]
+    return order
 
 
 # fmt: off
@@ -673,6 +783,9 @@ ROWS: tuple[Composite, ...] = (
     Composite("tensorsolve", ("a", "b"), (), _tensorsolve, ("tensorsolve(reshape(a @ a.T, (2, 1, 2)), u)",), stored=True, dtypes=DTYPES, torch=lambda m, a, b: m.linalg.tensorsolve(a, b), summary="the solution x of tensordot(a, x, x.dim()) = b"),
     Composite("eigvalsh", ("x",), (), _eigvalsh, ("eigvalsh(a @ a.T)",), as_torch=_eigvalsh_near, again=_at_every_order(_eigvalsh_near), stored=True, dtypes=DTYPES, torch=lambda m, x: m.linalg.eigvalsh(x), summary="the eigenvalues of a symmetric matrix, ascending"),
     Composite("svdvals", ("x",), (), _svdvals, ("svdvals(a[:, :2])", "svdvals(a)"), as_torch=_svdvals_near, again=_at_every_order(_svdvals_near), stored=True, dtypes=DTYPES, torch=lambda m, x: m.linalg.svdvals(x), summary="the singular values of a matrix, descending"),
-    Composite("cond", ("x",), ("p",), _cond, ("cond(a[:, :2])", "cond(a[:, :2], p=1)", "cond(a[:, :2], p=fro)"), stored=True, dtypes=DTYPES, torch=lambda m, x, p=None: m.linalg.cond(x, p), summary="the condition number of a matrix"),
+    Composite("cond", ("x",), ("p",), _cond, ("cond(a[:, :2])", "cond(a, p=-2)"), stored=True, dtypes=DTYPES, torch=lambda m, x, p=None: m.linalg.cond(x, p), summary="the condition number of a matrix"),
+    Composite("qr", ("x",), (), _qr, ("qr(a.T)[0]", "qr(a.T)[1]", "qr(a[:, :2])[1]"), results=("Q", "R"), as_torch=_qr_near, again=_at_every_order(_qr_near), stored=True, dtypes=DTYPES, torch=lambda m, x: m.linalg.qr(x), summary="the orthogonal and the triangular factor of a matrix"),
+    Composite("householder_product", ("x", "tau"), (), _householder, ("householder_product(a.T, u)",), as_torch=_householder_near, again=_at_every_order(_householder_near), stored=True, dtypes=DTYPES, torch=lambda m, x, tau: m.linalg.householder_product(x, tau), summary="the first columns of a product of reflections"),
+    Composite("lu_solve", ("lu", "b"), ("pivots", "left", "adjoint"), _lu_solve, ("lu_solve(a[:, :2], [2, 2], a)",), order=("lu", "pivots", "b"), indices=("pivots",), as_torch=_lu_solve_near, again=_at_every_order(_lu_solve_near), stored=True, dtypes=DTYPES, torch=lambda m, lu, b, pivots, left=True, adjoint=False: m.linalg.lu_solve(lu, pivots.int(), b, left=left, adjoint=adjoint), summary="the solution x of a @ x = b, where a is factored"),
 )
 # fmt: on

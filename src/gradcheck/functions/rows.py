@@ -147,8 +147,8 @@ class Composite:
     ``optional`` gives for each tensor that need not be given the number that stands for it in the definition; torch gets
     None. ``masks`` names the arguments that are conditions, ``fixed`` those that torch differentiates nothing by, and ``indices`` the params that hold whole numbers, which
     may be the name of an input. A function of several results has ``results``: their names, or one name with a star for
-    a list of any length. A definition gets as ``result`` which of them is wanted, counted from 0. ``dtypes`` are those that
-    torch's function takes on the CPU, where these are not all.
+    a list of any length. A definition gets as ``result`` which of them is wanted, counted from 0. ``dtypes`` are those in
+    which torch's function works on the CPU, where these are not all: in the others it raises, or is wrong throughout.
 
     >>> from gradcheck.functions import lookup
     >>> lookup("silu").definition

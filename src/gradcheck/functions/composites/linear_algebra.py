@@ -762,6 +762,44 @@ def _order(pivots: Param, n: int) -> list[int]:
     return order
 
 
+# --- the exponential ----------------------------------------------------------------------------------
+
+
+def _matrix_exp(x: Shape) -> str:
+    return _lines(_exponential(x, "x"))
+
+
+def _matrix_exp_near(x: Shape) -> str:
+    """Return the exponential of a matrix near by: Taylor's polynomials and squarings are off by some u in the norm.
+
+    aten/src/ATen/native/LinearAlgebra.cpp, mexp; the way back is the exponential of a matrix of twice the rows
+    (linalg_matrix_exp_differential).
+    """
+    over = f"dim={(len(x) - 2, len(x) - 1)}, keepdim=True"
+    return _lines(_around("x", x, 32, f"maximum(sum(abs(x), {over}), 1)", "near"), _exponential(x, "near"))
+
+
+def _exponential(x: Shape, of: str) -> list[str]:
+    """Return the lines of exp(m)*(c*I + s*(x - m*I)), where m is half the trace and q half the gap of the eigenvalues, squared.
+
+    c is cosh(sqrt(q)) and s is sinh(sqrt(q))/sqrt(q): cosine and sine where q is negative (Bernstein and So, Some explicit
+    formulas for the matrix exponential, 1993).
+    """
+    if len(x) < 2 or x[-1] != x[-2] or x[-1] > 2:
+        raise ValueError("matrix_exp takes matrices of 1 x 1 and 2 x 2 here")
+    if x[-1] == 1:
+        return [f"exp({of})"]
+    batch, at = x[:-2], _entry(of, x[:-2])
+    corners = [["c + s*h", f"s*{at(0, 1)}"], [f"s*{at(1, 0)}", "c - s*h"]]
+    return [
+        f"m = ({at(0, 0)} + {at(1, 1)})/2", f"h = ({at(0, 0)} - {at(1, 1)})/2", f"q = h**2 + {at(0, 1)}*{at(1, 0)}",
+        "r = sqrt(abs(where(q == 0, 1, q)))",
+        "c = where(q > 0, cosh(r), where(q < 0, cos(r), 1 + q/2 + q**2/24))",
+        "s = where(q > 0, sinh(r)/r, where(q < 0, sin(r)/r, 1 + q/6 + q**2/120))",
+        f"{_over('exp(m)', batch)}*{_matrix(corners, batch)}",
+    ]  # fmt: skip
+
+
 # fmt: off
 ROWS: tuple[Composite, ...] = (
     Composite("det", ("x",), (), _det, ("det(a[:, :2])", "det(a.T @ a + outer(v, v))"), as_torch=_det_factored, again=_at_every_order(_det_factored), dtypes=DTYPES, torch=lambda m, x: m.linalg.det(x), summary="the determinant of a square matrix"),
@@ -787,5 +825,6 @@ ROWS: tuple[Composite, ...] = (
     Composite("qr", ("x",), (), _qr, ("qr(a.T)[0]", "qr(a.T)[1]", "qr(a[:, :2])[1]"), results=("Q", "R"), as_torch=_qr_near, again=_at_every_order(_qr_near), stored=True, dtypes=DTYPES, torch=lambda m, x: m.linalg.qr(x), summary="the orthogonal and the triangular factor of a matrix"),
     Composite("householder_product", ("x", "tau"), (), _householder, ("householder_product(a.T, u)",), as_torch=_householder_near, again=_at_every_order(_householder_near), stored=True, dtypes=DTYPES, torch=lambda m, x, tau: m.linalg.householder_product(x, tau), summary="the first columns of a product of reflections"),
     Composite("lu_solve", ("lu", "b"), ("pivots", "left", "adjoint"), _lu_solve, ("lu_solve(a[:, :2], [2, 2], a)",), order=("lu", "pivots", "b"), indices=("pivots",), as_torch=_lu_solve_near, again=_at_every_order(_lu_solve_near), stored=True, dtypes=DTYPES, torch=lambda m, lu, b, pivots, left=True, adjoint=False: m.linalg.lu_solve(lu, pivots.int(), b, left=left, adjoint=adjoint), summary="the solution x of a @ x = b, where a is factored"),
+    Composite("matrix_exp", ("x",), (), _matrix_exp, ("matrix_exp(a[:, :2])", "matrix_exp(a[:, 1:] - a[:, :2])"), as_torch=_matrix_exp_near, again=_at_every_order(_matrix_exp_near), stored=True, dtypes=DTYPES, torch=lambda m, x: m.linalg.matrix_exp(x), summary="the exponential of a square matrix"),
 )
 # fmt: on

@@ -423,16 +423,18 @@ def _cholesky_near(_order: int, x: Shape, upper: Param = False, **_: Param) -> s
 # --- triangular systems -------------------------------------------------------------------------------
 
 
-def _substituted(at: Callable[[int, int], str], b: str, shape: Shape, *, lower: bool, unit: bool) -> list[str]:
-    """Return lines with ``rx``, the solution of a triangular system with the right side ``b`` by substitution."""
+def _substituted(
+    at: Callable[[int, int], str], b: str, shape: Shape, *, lower: bool, unit: bool, x: str = "r"
+) -> list[str]:
+    """Return lines with ``{x}x``, the solution of a triangular system with the right side ``b`` by substitution."""
     *batch, n, _ = shape
     lines, order = [], list(range(n) if lower else reversed(range(n)))
     for step, i in enumerate(order):
         row = f"{b}[{':, ' * len(batch)}{i}:{i + 1}, :]"
-        less = "".join(f" - {_over(at(i, j), tuple(batch))}*r{j}" for j in order[:step])
+        less = "".join(f" - {_over(at(i, j), tuple(batch))}*{x}{j}" for j in order[:step])
         over = "" if unit else f"/{_over(at(i, i), tuple(batch))}"
-        lines.append(f"r{i} = ({row}{less}){over}")
-    return [*lines, f"rx = cat([{', '.join(f'r{i}' for i in range(n))}], dim={len(batch)})"]
+        lines.append(f"{x}{i} = ({row}{less}){over}")
+    return [*lines, f"{x}x = cat([{', '.join(f'{x}{i}' for i in range(n))}], dim={len(batch)})"]
 
 
 def _swapped(at: Callable[[int, int], str]) -> Callable[[int, int], str]:
@@ -747,8 +749,8 @@ def _by_halves(lu: Shape, b: Shape, of: str, pivots: Param, left: Param, adjoint
         raise ValueError("lu_solve takes one matrix and a right side with as many rows here, from the left")
     order = _order(pivots, n)
     at = _entry(of, ())
-    lower = [line.replace("rx", "y").replace("r", "y") for line in _substituted(at, "p", b, lower=True, unit=True)]
-    return [f"p = b[{order}, :]", *lower, *_substituted(at, "y", b, lower=False, unit=False), "rx"]
+    lower = _substituted(at, "p", b, lower=True, unit=True, x="y")
+    return [f"p = b[{order}, :]", *lower, *_substituted(at, "yx", b, lower=False, unit=False), "rx"]
 
 
 def _order(pivots: Param, n: int) -> list[int]:
@@ -812,17 +814,17 @@ ROWS: tuple[Composite, ...] = (
     Composite("pinv", ("x",), (), _pinv, ("pinv(a)", "pinv(a.T)"), as_torch=_pinv_stored, again=_pinv_near, stored=True, dtypes=DTYPES, torch=lambda m, x: m.linalg.pinv(x), summary="the pseudoinverse of a matrix whose rank is full"),
     Composite("cholesky", ("x",), ("upper",), _cholesky, ("cholesky(a @ a.T)", "cholesky(a @ a.T, upper=True)"), as_torch=_cholesky_stored, again=_cholesky_near, stored=True, dtypes=DTYPES, torch=lambda m, x, upper=False: m.linalg.cholesky(x, upper=upper), summary="the Cholesky factor of a positive definite matrix"),
     Composite("cholesky_ex", ("x",), ("upper",), _cholesky_ex, ("cholesky_ex(a @ a.T)[0]",), results=("L", "info"), as_torch=_cholesky_ex_stored, again=_cholesky_near, stored=True, dtypes=DTYPES, torch=lambda m, x, upper=False: m.linalg.cholesky_ex(x, upper=upper), summary="the Cholesky factor of a positive definite matrix, and whether there is one"),
-    Composite("solve_triangular", ("a", "b"), ("upper", "left", "unitriangular"), _solve_triangular, ("solve_triangular(a[:, :2], a, upper=True)", "solve_triangular(a[:, :2], a.T, upper=False, left=False)", "solve_triangular(a.T @ a, b, upper=False, unitriangular=True)"), as_torch=_solve_triangular_near, again=_at_every_order(_solve_triangular_near), stored=True, dtypes=DTYPES, torch=lambda m, a, b, upper, left=True, unitriangular=False: m.linalg.solve_triangular(a, b, upper=upper, left=left, unitriangular=unitriangular), summary="the solution x of a @ x = b, where a is triangular"),
+    Composite("solve_triangular", ("a", "b"), ("upper", "left", "unitriangular"), _solve_triangular, ("solve_triangular(a[:, :2], a, upper=True)", "solve_triangular(a[:, :2], a.T, upper=False, left=False)", "solve_triangular(a[:, :2], a, upper=False, unitriangular=True)"), as_torch=_solve_triangular_near, again=_at_every_order(_solve_triangular_near), stored=True, dtypes=DTYPES, torch=lambda m, a, b, upper, left=True, unitriangular=False: m.linalg.solve_triangular(a, b, upper=upper, left=left, unitriangular=unitriangular), summary="the solution x of a @ x = b, where a is triangular"),
     Composite("triangular_solve", ("b", "a"), ("upper", "transpose", "unitriangular"), _triangular_solve, ("triangular_solve(a, a[:, :2])[0]", "triangular_solve(a, a[:, :2], upper=False, transpose=True)[0]"), results=("solution", "cloned_coefficient"), as_torch=_triangular_solve_near, again=_at_every_order(_triangular_solve_near), stored=True, dtypes=DTYPES, torch=lambda m, b, a, upper=True, transpose=False, unitriangular=False: m.triangular_solve(b, a, upper, transpose, unitriangular), summary="the solution x of a @ x = b, where a is triangular, and a"),
     Composite("cholesky_solve", ("b", "x"), ("upper",), _cholesky_solve, ("cholesky_solve(a, cholesky(a @ a.T))", "cholesky_solve(a, cholesky(a @ a.T, upper=True), upper=True)"), as_torch=_cholesky_solve_near, again=_at_every_order(_cholesky_solve_near), stored=True, dtypes=DTYPES, torch=lambda m, b, x, upper=False: m.cholesky_solve(b, x, upper), summary="the solution y of x @ x.mT @ y = b"),
     Composite("cholesky_inverse", ("x",), ("upper",), _cholesky_inverse, ("cholesky_inverse(cholesky(a @ a.T))",), as_torch=_cholesky_inverse_near, again=_at_every_order(_cholesky_inverse_near), stored=True, dtypes=DTYPES, torch=lambda m, x, upper=False: m.cholesky_inverse(x, upper), summary="the inverse of x @ x.mT"),
-    Composite("lstsq", ("a", "b"), (), _lstsq, ("lstsq(a.T, b)[0]",), results=("solution", "residuals", "rank", "singular_values"), as_torch=_lstsq_near, again=_at_every_order(_lstsq_near), stored=True, dtypes=DTYPES, torch=lambda m, a, b: m.linalg.lstsq(a, b), summary="the least squares solution x of a @ x = b, where the rank of a is full"),
+    Composite("lstsq", ("a", "b"), (), _lstsq, ("lstsq(a.T, reshape(v, (3, 1)))[0]",), results=("solution", "residuals", "rank", "singular_values"), as_torch=_lstsq_near, again=_at_every_order(_lstsq_near), stored=True, dtypes=DTYPES, torch=lambda m, a, b: m.linalg.lstsq(a, b), summary="the least squares solution x of a @ x = b, where the rank of a is full"),
     Composite("tensorinv", ("x",), ("ind",), _tensorinv, ("tensorinv(reshape(a @ a.T, (2, 2, 1)), ind=1)",), as_torch=_tensorinv, stored=True, dtypes=DTYPES, torch=lambda m, x, ind=2: m.linalg.tensorinv(x, ind), summary="the inverse of a tensor whose first ind dims are rows"),
-    Composite("tensorsolve", ("a", "b"), (), _tensorsolve, ("tensorsolve(reshape(a @ a.T, (2, 1, 2)), u)",), stored=True, dtypes=DTYPES, torch=lambda m, a, b: m.linalg.tensorsolve(a, b), summary="the solution x of tensordot(a, x, x.dim()) = b"),
+    Composite("tensorsolve", ("a", "b"), (), _tensorsolve, ("tensorsolve(reshape(a @ a.T, (2, 1, 2)), a[:, 0])",), stored=True, dtypes=DTYPES, torch=lambda m, a, b: m.linalg.tensorsolve(a, b), summary="the solution x of tensordot(a, x, x.dim()) = b"),
     Composite("eigvalsh", ("x",), (), _eigvalsh, ("eigvalsh(a @ a.T)",), as_torch=_eigvalsh_near, again=_at_every_order(_eigvalsh_near), stored=True, dtypes=DTYPES, torch=lambda m, x: m.linalg.eigvalsh(x), summary="the eigenvalues of a symmetric matrix, ascending"),
     Composite("svdvals", ("x",), (), _svdvals, ("svdvals(a[:, :2])", "svdvals(a)"), as_torch=_svdvals_near, again=_at_every_order(_svdvals_near), stored=True, dtypes=DTYPES, torch=lambda m, x: m.linalg.svdvals(x), summary="the singular values of a matrix, descending"),
     Composite("cond", ("x",), ("p",), _cond, ("cond(a[:, :2])", "cond(a, p=-2)"), stored=True, dtypes=DTYPES, torch=lambda m, x, p=None: m.linalg.cond(x, p), summary="the condition number of a matrix"),
-    Composite("qr", ("x",), (), _qr, ("qr(a.T)[0]", "qr(a.T)[1]", "qr(a[:, :2])[1]"), results=("Q", "R"), as_torch=_qr_near, again=_at_every_order(_qr_near), stored=True, dtypes=DTYPES, torch=lambda m, x: m.linalg.qr(x), summary="the orthogonal and the triangular factor of a matrix"),
+    Composite("qr", ("x",), (), _qr, ("qr(a.T)[0]", "qr(a[:, :2])[1]"), results=("Q", "R"), as_torch=_qr_near, again=_at_every_order(_qr_near), stored=True, dtypes=DTYPES, torch=lambda m, x: m.linalg.qr(x), summary="the orthogonal and the triangular factor of a matrix"),
     Composite("householder_product", ("x", "tau"), (), _householder, ("householder_product(a.T, u)",), as_torch=_householder_near, again=_at_every_order(_householder_near), stored=True, dtypes=DTYPES, torch=lambda m, x, tau: m.linalg.householder_product(x, tau), summary="the first columns of a product of reflections"),
     Composite("lu_solve", ("lu", "b"), ("pivots", "left", "adjoint"), _lu_solve, ("lu_solve(a[:, :2], [2, 2], a)",), order=("lu", "pivots", "b"), indices=("pivots",), as_torch=_lu_solve_near, again=_at_every_order(_lu_solve_near), stored=True, dtypes=DTYPES, torch=lambda m, lu, b, pivots, left=True, adjoint=False: m.linalg.lu_solve(lu, pivots.int(), b, left=left, adjoint=adjoint), summary="the solution x of a @ x = b, where a is factored"),
     Composite("matrix_exp", ("x",), (), _matrix_exp, ("matrix_exp(a[:, :2])", "matrix_exp(a[:, 1:] - a[:, :2])"), as_torch=_matrix_exp_near, again=_at_every_order(_matrix_exp_near), stored=True, dtypes=DTYPES, torch=lambda m, x: m.linalg.matrix_exp(x), summary="the exponential of a square matrix"),

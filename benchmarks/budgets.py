@@ -33,7 +33,7 @@ from gradcheck.diagnose.alone import array, isolate, tensors
 from gradcheck.exact import START_BITS
 from gradcheck.formats import FORMATS, Ball, Dyadic, Format
 from gradcheck.functions import COMPOSITE, ELEMENTWISE, Composite, Elementwise
-from parts import PATH, REDUCTIONS, TERMS, WAYS, part, records, reduced, traced
+from parts import PATH, REDUCTIONS, TERMS, WAYS, moved, part, records, reduced, traced
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -107,9 +107,9 @@ def measure(row: Elementwise | Composite, dtype: str, random: np.random.Generato
     drawn = {name: numbers(random, fmt, WIDTH) for name in row.args}
     drawn["seed"] = np.array([fmt.round(Fraction(one)) for one in random.uniform(1, 2, WIDTH)])
     text = f"{row.name}({', '.join(row.args)})"
-    yield from held(traced(text, drawn, row.args, dtype), fmt, "vector")
+    yield from held(traced(text, drawn, moved(row), dtype), fmt, "vector")
     for k in range(ALONE):
-        yield from held(traced(text, {name: one[k] for name, one in drawn.items()}, row.args, dtype), fmt, "alone")
+        yield from held(traced(text, {name: one[k] for name, one in drawn.items()}, moved(row), dtype), fmt, "alone")
 
 
 def measure_reduction(name: str, dtype: str, random: np.random.Generator) -> Iterator[tuple[str, str, Worst]]:
@@ -161,7 +161,7 @@ def run(seconds: float, seed: int, only: list[str]) -> dict[tuple[str, str, str,
     random, end = np.random.default_rng(seed), time.monotonic() + seconds
     while time.monotonic() < end:
         for name in only or measures:
-            for dtype in DTYPES:
+            for dtype in DTYPES if getattr(ROWS.get(name), "half_types", True) else ("float64", "float32"):
                 for what, way, new in measures[name](dtype, random):
                     key = name, dtype, what, way
                     old = found.get(key, Worst())

@@ -68,7 +68,12 @@ def applied(name: str, numbers: list[float], count: int, dtype: str) -> Operatio
     """Return a function of some numbers, whose cotangent is the last one."""
     row = ROWS[name]
     point = {arg: np.full(count, number) for arg, number in zip((*row.args, "seed"), numbers, strict=True)}
-    return traced(f"{name}({', '.join(row.args)})", point, row.args, dtype)
+    return traced(f"{name}({', '.join(row.args)})", point, moved(row), dtype)
+
+
+def moved(row: Elementwise | Composite | Tensor) -> tuple[str, ...]:
+    """Return the arguments that torch differentiates by."""
+    return tuple(name for name in row.args if name not in getattr(row, "fixed", ()))
 
 
 def reduced(name: str, numbers: list[float], count: int, dtype: str) -> Operation:

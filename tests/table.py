@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from gradcheck import exact
+from gradcheck.formats import FORMATS, Format
 from gradcheck.functions import COMPOSITE, ELEMENTWISE, TENSOR, Composite, Elementwise, Tensor
 from gradcheck.functions.rows import Row, Sample
 from gradcheck.lower import lower
@@ -53,11 +55,27 @@ def texts() -> list[Any]:
 
 def program_of(row: Elementwise) -> Program:
     """Return the program that is one call of a row."""
-    return program_of_node(call(row.name, *map(Name, row.args)), row.args)
+    return program_of_node(call(row.name, *map(Name, row.args)), row.args, row.fixed)
 
 
-def program_of_node(node: Node, inputs: tuple[str, ...]) -> Program:
-    return Program(inputs, (Layer("out", node),), ("out",))
+def program_of_node(node: Node, inputs: tuple[str, ...], fixed: tuple[str, ...] = ()) -> Program:
+    return Program(inputs, (Layer("out", node),), ("out",), fixed=fixed)
+
+
+def formats_of(row: Row) -> list[Format]:
+    """Return the formats that torch has a kernel for."""
+    wanted = () if isinstance(row, Tensor) else row.dtypes
+    return [fmt for name, fmt in FORMATS.items() if not wanted or name in wanted]
+
+
+def faults_of(row: Elementwise, point: Point) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Return at which points torch's gradient is known to be wrong."""
+    [*arrays] = point.values()
+    if row.faults is None:
+        return np.zeros(arrays[0].shape, dtype=bool)
+    text = f"where({row.faults}, 1, 0)"
+    found = exact.enclose(lower(parse(text), shapes(point)), point)["out"]
+    return np.array([bool(one == 1) for one in found])
 
 
 def point_of(row: Elementwise, sample: Sample) -> Point:

@@ -130,12 +130,31 @@ MESSAGES = [
      "gradcheck: a list stands for tensors only in cat and stack\n  [1]\n  ^^^\n"
      "give tensors as inputs: --at 'x=[[1,2],[3,4]]'\n"),
     (["x.max(0)", "--at", "[1,2]"],
-     "gradcheck: torch's max over a dim returns two tensors\n  x.max(0)\n  ^^^^^^^^\n"
-     "write amax(x, dim=...) for a dim, or maximum(x, y) for the maximum of two\n"),
-    (["torch.linalg.norm(x, 2)", "--at", "[1,2]"],
-     "gradcheck: torch.linalg.norm is a matrix norm for matrices\n"
-     "  torch.linalg.norm(x, 2)\n  ^^^^^^^^^^^^^^^^^^^^^^^\n"
-     "write norm(x, p=...) for the vector norm\n"),
+     "gradcheck: max returns several tensors\n  x.max(0)\n  ^^^^^^^^\n"
+     "max(...)[0] is values; or a, b = max(...)\n"),
+    (["x.max(0.5)", "--at", "[1,2]"],
+     "gradcheck: torch's max takes no number beside a tensor\n  x.max(0.5)\n  ^^^^^^^^^^\n"
+     "write maximum(x, y) for the maximum of two\n"),
+    (["x.max(0).indices", "--at", "[1,2]"],
+     "gradcheck: indices are whole numbers, and have no derivative\n  x.max(0).indices\n  ^^^^^^^^^^^^^^^^\n"),
+    (["torch.linalg.norm(x, 2)", "--at", "[[1,2],[3,4]]"],
+     "gradcheck: the matrix norm of order 2 is one of singular values, and no formula of the elements\n"
+     "  torch.linalg.norm(x, 2)\n  ^^^^^^^^^^^^^^^^^^^^^^^\n"),
+    (["einsum('ij,j', x)", "--at", "[1,2]"],
+     "gradcheck: the equation has 2 terms, and there is 1 tensor\n  einsum('ij,j', x)\n  ^^^^^^^^^^^^^^^^^\n"),
+    (["einsum(x, x)", "--at", "[1,2]"],
+     "gradcheck: equation is a text\n  einsum(x, x)\n         ^\nwrite it in quotes\n"),
+    (["einsum('i')", "--at", "[1,2]"],
+     "gradcheck: einsum needs tensors\n  einsum('i')\n  ^^^^^^^^^^^\nwrite einsum('...', a, b)\n"),
+    (["addmm(x, x, x)", "--at", "[1,2]"],
+     "gradcheck: addmm takes a matrix and a matrix, not 2 and 2\n  addmm(x, x, x)\n  ^^^^^^^^^^^^^^\n"),
+    (["kthvalue(x, 3)[0]", "--at", "[1,2]"],
+     "gradcheck: k is a whole number from 1 to 2, the number of elements\n"
+     "  kthvalue(x, 3)[0]\n  ^^^^^^^^^^^^^^^^^\n"),
+    (["quantile(x, 2)", "--at", "[1,2]"],
+     "gradcheck: q is a number from 0 to 1\n  quantile(x, 2)\n  ^^^^^^^^^^^^^^\n"),
+    (["var(x, unbiased=2)", "--at", "[1,2]"],
+     "gradcheck: unbiased is True or False\n  var(x, unbiased=2)\n  ^^^^^^^^^^^^^^^^^^\n"),
     (["x[1:0].sum()", "--at", "[1,2]"],
      "gradcheck: this tensor is empty (0): there is nothing in it to differentiate by\n  x[1:0].sum()\n  ^^^^^^\n"),
     (["std(x, correction=1/2)", "--at", "[1,2]"],

@@ -56,7 +56,7 @@ def test_the_formulas_of_a_page_are_the_derivatives(name: str) -> None:
     row, found = lookup(name), page_of(name)
     assert isinstance(row, Elementwise | Composite)
     params = "".join(f"{param} = {value}; " for param, value in getattr(row, "defaults", {}).items())
-    stated = {by: f"{params}{text}" for by, text in zip(row.args, found.derivatives, strict=True)}
+    stated = {by: f"{params}{text}" for by, text in zip(row.args, found.derivatives, strict=True) if text}
     samples = row.samples if isinstance(row, Elementwise) else [("-1.5",), ("-0.3",), ("0.3",), ("2.25",), ("30",)]
     verdicts = set()
     for values in samples:

@@ -23,7 +23,7 @@ from table import TENSORS
 
 SPECIAL = {
     "where": "where(s > 0, s, 2*s)", "detach": "s*detach(s)", "no_grad": "s*no_grad(s)", "max": "max(s, 2*s)",
-    "min": "min(v)", "T": "a.T", "mT": "a.mT", "matmul": "matmul(c, c.mT)", "mm": "mm(a, a.T)", "mv": "mv(a, v)",
+    "min": "min(v)", "matmul": "matmul(c, c.mT)", "mm": "mm(a, a.T)", "mv": "mv(a, v)",
     "bmm": "bmm(c, c.mT)", "logical_not": "where(logical_not(s > 0), s, 2*s)", "clip": "clip(s, -1, max=1)",
 }  # fmt: skip
 """Programs of the names that no row has a sample of."""
@@ -41,8 +41,8 @@ def program(name: str) -> str:
     if op in CONDITIONS:
         sides = "s, 0.5" if op in COMPARISONS else "s > 0, s < 1"
         return f"where({name}({sides}), s, 2*s)"
-    [text, *_] = [one for one in (TENSOR.get(op) or COMPOSITE[op]).samples if f"{op}(" in one]
-    return text.replace(f"{op}(", f"{name}(", 1)
+    [text, *_] = [one for one in (TENSOR.get(op) or COMPOSITE[op]).samples if re.search(rf"\b{re.escape(op)}\b", one)]
+    return re.sub(rf"\b{re.escape(op)}\b", name, text, count=1)
 
 
 class Counted:
@@ -99,7 +99,7 @@ REFUSED: list[tuple[dict[str, Any], str, str | None]] = [
     ({"zzzzz": torch.sin}, "'zzzzz' is under test, and no function bears that name", "choose from mul, silu, expm1"),
     ({"silu": 3}, "what is under test as 'silu' is int, and cannot be called", None),
     ({"silu": torch.sin, "swish": torch.sin}, "'silu' and 'swish' are both under test as silu", None),
-    ({"scatter": torch.sin}, "'scatter' is under test, and no function bears that name", "did you mean `cat`?"),
+    ({"add_at": torch.sin}, "'add_at' is under test, and no function bears that name", "did you mean `cat`?"),
 ]  # fmt: skip
 
 
@@ -120,7 +120,8 @@ MEANT = [
     ("clamp(s, max=1)", "clamp_max", 1),
     ("v[0] + v[1:]", "index", 2),
     ("s % 0.25 + w % s", "remainder", 2),
-    ("a @ v", "mv", 1),
+    ("a @ v", "matmul", 1),
+    ("mv(a, v)", "mv", 1),
     ("(1 + 2)*s + 1", "add", 1),
     ("where(1 < 2, s, w)", "where", 1),
     ("exp(2)*s", "exp", 1),

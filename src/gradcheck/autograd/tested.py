@@ -14,7 +14,7 @@ from gradcheck.autograd.tensors import TORCH_ERRORS, first_line
 from gradcheck.autograd.trace import functions
 from gradcheck.dispatch import picked
 from gradcheck.functions.params import shape_text
-from gradcheck.program import Call
+from gradcheck.program import LISTED, Call
 
 MAX_WATCHED = 10_000
 """Backward functions of one callable whose gradients are looked at."""
@@ -41,7 +41,7 @@ def run(node: Call, tested: Callable[..., Any], args: list[Any], params: dict[st
 
 def _called(op: str, tested: Callable[..., Any], args: list[Any], params: dict[str, Any]) -> Any:
     """Call what is under test, with a list of tensors where torch takes one; a Function stands for its ``apply``."""
-    given = [list(args)] if op in ("cat", "stack") else args
+    given = [list(args)] if op in LISTED else args
     owner = tested if isinstance(tested, type) else getattr(tested, "__self__", None)
     try:
         if isinstance(owner, type) and issubclass(owner, torch.autograd.Function):

@@ -119,6 +119,8 @@ class Rules:
         row = ELEMENTWISE.get(kernel.op) if self.as_torch and isinstance(kernel, Call) else None
         if row is not None and row.as_torch and isinstance(kernel, Call):
             position = next(k for k, arg in enumerate(kernel.args) if isinstance(arg, Name) and arg.id == leaf)
+            if row.args[position] in row.fixed:
+                return NO_NUMBER
             given = {"grad": flow, "result": Name(name), **dict(zip(row.args, kernel.args, strict=True))}
             return substitute(kernels.expression(row.as_torch[position]), given)
         slope = self.slope(kernel, leaf)

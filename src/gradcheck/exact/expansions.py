@@ -22,7 +22,7 @@ from gradcheck.exact.series import (
     remainder,
 )
 from gradcheck.exact.steps import ceil, clamp, floor, fmod, magnitude, maximum, minimum, modulo, sign_of
-from gradcheck.exact.taylor import TAYLOR, sinc
+from gradcheck.exact.taylor import TAYLOR, sinc, zeta
 
 MAX_INDEX = 12
 """Greatest index of a root of ``t`` that is taken for an exponent; other powers are bounded."""
@@ -229,6 +229,19 @@ def _sinc(x: Series) -> Any:
     return (-wave if int(x.start.unique_fmpz()) % 2 else wave) / (x * pi)
 
 
+def _scaled(op: str) -> Callable[[Series], Any]:
+    """Return exp(-abs(x)) times a smooth function."""
+    return lambda x: smooth("exp", -magnitude(x)) * smooth(op, x)
+
+
+def _zeta(s: Series, q: Series) -> Any:
+    """Return the Hurwitz zeta function where only its second argument moves."""
+    if s.moved().terms or s.order < ENDLESS or s.start is None or q.start is None:
+        return UNKNOWN
+    coefficients = zeta(s.start, q.start, _count(q))
+    return compose(coefficients, q) if all(one.is_finite() for one in coefficients) else UNKNOWN
+
+
 EXPANSIONS: dict[str, Callable[..., Any]] = {
     "neg": lambda x: -x, "add": lambda x, y: x + y, "sub": lambda x, y: x - y, "mul": lambda x, y: x * y,
     "div": lambda x, y: x / y, "square": lambda x: x * x, "reciprocal": lambda x: power(x, Fraction(-1)),
@@ -246,5 +259,8 @@ EXPANSIONS: dict[str, Callable[..., Any]] = {
     "abs": magnitude, "sign": sign_of, "floor": floor, "ceil": ceil, "remainder": modulo, "fmod": fmod,
     "maximum": maximum, "minimum": minimum, "clamp": clamp,
     "clamp_min": maximum, "clamp_max": minimum,
+    "erfinv": lambda x: smooth("erfinv", x), "ndtri": lambda x: smooth("ndtri", x), "erfcx": lambda x: smooth("erfcx", x),
+    "i0": lambda x: smooth("i0", x), "i1": lambda x: smooth("i1", x), "i0e": _scaled("i0"), "i1e": _scaled("i1"),
+    "lgamma": lambda x: smooth("lgamma", x), "digamma": lambda x: smooth("digamma", x), "zeta": _zeta,
 }  # fmt: skip
 """What each elementwise row makes of series; an argument that does not move is a constant series."""

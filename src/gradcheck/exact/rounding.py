@@ -12,7 +12,7 @@ from flint import arb
 
 from gradcheck.exact.elements import NAN, ZERO, Array, Values, Zero, as_ball
 from gradcheck.exact.evaluate import START_BITS, as_array, evaluate, from_float, operation, over_arrays
-from gradcheck.exact.losses import STORE, depth, expression, losses, power, terms, wide
+from gradcheck.exact.losses import STORE, depth, expression, losses, power, terms
 from gradcheck.exact.precision import working_precision
 from gradcheck.formats import Format
 from gradcheck.functions import (
@@ -115,9 +115,10 @@ class _Loss:
 
     def __init__(self, fmt: Format, accumulation: Accumulation | None, overflow: _Overflow, surely: bool) -> None:
         of = losses(fmt, accumulation)
-        self.fmt, self.cascade, self.coarse = of.fmt, of.cascade, of.coarse
+        self.of, self.fmt, self.cascade, self.coarse = of, of.fmt, of.cascade, of.coarse
         self.inside = None if of.inside is None else _Loss(of.inside.fmt, None, overflow, surely)
         self.overflow = overflow
+        self.within: str | None = None
         self.surely = surely
         self.zero = arb(0) if surely else ZERO
         self.settled = over_arrays(self.settle, 1)
@@ -152,10 +153,21 @@ class _Loss:
         row = ELEMENTWISE.get(node.op)
         if row is None:
             return self.condition(node, args)
-        formula = power(row, node, _number(args[-1])) or row.forward
+        formula = power(row, node, _number(args[-1])) or (row.forward if row.name != self.within else None)
         if formula is not None:
-            return self.evaluate(expression(formula), dict(zip(row.args, args, strict=True)))
+            return self.formula(row, formula, args)
         return self.elementwise(row, node, args)
+
+    def formula(self, row: Elementwise, formula: str, args: list[Array]) -> Any:
+        """Return what a row's formula loses; where the row itself stands in it, that is the kernel's own part."""
+        if row.one_kernel and self.inside is not None:
+            made = as_array(self.inside.formula(row, formula, args))
+            return over_arrays(lambda one: self.stored(row.name, one, 1), 1)(made)
+        before, self.within = self.within, row.name
+        try:
+            return self.evaluate(expression(formula), dict(zip(row.args, args, strict=True)))
+        finally:
+            self.within = before
 
     def condition(self, node: Call, args: list[Array]) -> Any:
         made = operation(node, [as_array(_as_balls(one)) for one in args])
@@ -200,7 +212,8 @@ class _Loss:
         """Return what a kernel with a budget makes of a value, and its size: half types compute in float32."""
         inside = self if self.inside is None else self.inside
         coarse = row.coarse if self.coarse else 0.0
-        widened = made * arb(1, inside.roundoff * row.budget) + arb(0, inside.flushed * row.budget + coarse)
+        least = inside.flushed * row.budget + coarse + inside.roundoff * row.absolute
+        widened = made * arb(1, inside.roundoff * row.budget) + arb(0, least)
         if self.inside is not None:
             widened = widened * arb(1, self.roundoff * row.halves) + arb(0, self.flushed * row.halves)
         return widened, abs(widened)
@@ -237,7 +250,7 @@ class _Loss:
         if deep is None:
             return made
         sizes = row.exact(np, *(as_array(_magnitudes(one)) for one in args), **params, zero=self.zero)
-        adding = _Loss(wide(self.fmt, row.accumulation), None, self.overflow, self.surely)
+        adding = _Loss(self.of.adding(row), None, self.overflow, self.surely)
         return over_arrays(lambda one, size: self.reduced(node.op, one, size, deep, adding), 2)(made, sizes)
 
     def reduced(self, op: str, made: Any, size: Any, depth: Depth, adding: _Loss) -> Any:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from fractions import Fraction
+from math import comb, factorial
 from typing import Any
 
 from flint import arb
 
 from gradcheck.exact.powers import power
 from gradcheck.exact.series import ENDLESS, Frame, Gap, Series, series
+from gradcheck.functions import ELEMENTWISE
 
 Taylor = Callable[[Any, int], list[Any]]
 """Return the coefficients of a function at a number, as many as asked for."""
@@ -88,6 +90,61 @@ def _erf(at: Any, count: int) -> list[Any]:
     return [at.erf(), *(one / (k + 1) for k, one in enumerate(made[: count - 1]))]
 
 
+def _inverse(value: Callable[[Any], Any], slope: Any, half: int) -> Taylor:
+    """Return the coefficients of a function with ``y' = slope()*exp(y**2/half)``, term after term."""
+
+    def coefficients(at: Any, count: int) -> list[Any]:
+        made, squares, powers = [value(at)], [value(at) ** 2 / half], list[Any]()
+        for k in range(count - 1):
+            powers.append(
+                sum((j * squares[j] * powers[k - j] for j in range(1, k + 1)), arb(0)) / k if k else squares[0].exp()
+            )
+            made.append(slope() * powers[k] / (k + 1))
+            squares.append(sum((made[j] * made[k + 1 - j] for j in range(k + 2)), arb(0)) / half)
+        return made
+
+    return coefficients
+
+
+def _erfcx(at: Any, count: int) -> list[Any]:
+    """Return the coefficients of the scaled erfc, which solves ``y' = 2*x*y - 2/sqrt(pi)``."""
+    made = [ELEMENTWISE["erfcx"].exact(at)]
+    for k in range(count - 1):
+        before = made[k - 1] if k else -1 / arb.pi().sqrt()
+        made.append(2 * (at * made[k] + before) / (k + 1))
+    return made
+
+
+def _bessel(order: int) -> Taylor:
+    """Return the coefficients of a modified Bessel function; each derivative is the mean of its two neighbours."""
+
+    def coefficients(at: Any, count: int) -> list[Any]:
+        near = [at.bessel_i(n) for n in range(order + count)]
+        return [
+            sum((comb(k, j) * near[abs(order - k + 2 * j)] for j in range(k + 1)), arb(0)) / (2**k * factorial(k))
+            for k in range(count)
+        ]
+
+    return coefficients
+
+
+def zeta(s: Any, at: Any, count: int) -> list[Any]:
+    """Return the coefficients of the Hurwitz zeta function by its second argument."""
+    made, factor = list[Any](), arb(1)
+    for k in range(count):
+        made.append(factor * ELEMENTWISE["zeta"].exact(s + k, at))
+        factor = -factor * (s + k) / (k + 1)
+    return made
+
+
+def _digamma(at: Any, count: int) -> list[Any]:
+    return [at.digamma(), *zeta(arb(2), at, count - 1)]
+
+
+def _lgamma(at: Any, count: int) -> list[Any]:
+    return [ELEMENTWISE["lgamma"].exact(at), *(one / (k + 1) for k, one in enumerate(_digamma(at, count - 1)))]
+
+
 def _from_slope(value: Callable[[Any], Any], one: int, square: int, exponent: Fraction) -> Taylor:
     """Return the coefficients of a function with the derivative ``(one + square*x**2)**exponent``."""
 
@@ -119,5 +176,8 @@ TAYLOR: dict[str, Taylor] = {
     "asin": _from_slope(lambda x: x.asin(), 1, -1, _ROOT), "atan": _from_slope(lambda x: x.atan(), 1, 1, Fraction(-1)),
     "asinh": _from_slope(lambda x: x.asinh(), 1, 1, _ROOT), "acosh": _from_slope(lambda x: x.acosh(), -1, 1, _ROOT),
     "atanh": _from_slope(lambda x: x.atanh(), 1, -1, Fraction(-1)),
+    "erfinv": _inverse(lambda x: x.erfinv(), lambda: arb.pi().sqrt() / 2, 1),
+    "ndtri": _inverse(lambda x: ELEMENTWISE["ndtri"].exact(x), lambda: (2 * arb.pi()).sqrt(), 2),
+    "erfcx": _erfcx, "i0": _bessel(0), "i1": _bessel(1), "lgamma": _lgamma, "digamma": _digamma,
 }  # fmt: skip
 """The functions that are analytic wherever their coefficients are numbers."""

@@ -14,7 +14,7 @@ from gradcheck.explanation.meaning import differentiated, element, output_name
 from gradcheck.explanation.model import Arrival, Chain, Link, Numbers
 from gradcheck.explanation.shown import Formula, quotient
 from gradcheck.explanation.shown import over as summed
-from gradcheck.explanation.textbook import FORMS, textbook
+from gradcheck.explanation.textbook import has_form, textbook
 from gradcheck.functions import DETACH
 from gradcheck.gradients import GradientOutcome
 from gradcheck.program import Call, Layer, Node, Number, Shape, call, names, number, to_text
@@ -143,7 +143,7 @@ class _Reverse:
     def textbook(self, above: str, below: str, title: Formula) -> Link:
         """Return what textbooks write for what flows through an operation on tensors."""
         operation = self.layers[above].expression
-        if isinstance(operation, Call) and operation.op not in FORMS:
+        if isinstance(operation, Call) and not has_form(operation):
             return Link(above, below, title, None, None, why_not=f"{operation.op} is told by its definition alone")
         own = letters(self.shapes[below], self.rank(below))
         seed = output_name(self.lanes) if above == self.output else None

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any
 
-from gradcheck.functions import choices, composites, conditions, elementwise, tensor
+from gradcheck.functions import choices, composites, conditions, elementwise, special, tensor
 from gradcheck.functions.choices import BEHIND, DETACH, GUARD, MASK, PATCH, WHERE, Choice, Constant
 from gradcheck.functions.conditions import COMPARISONS, OPERATORS, OPPOSITE, Condition
 from gradcheck.functions.rows import Composite, Elementwise, Row, Tensor
 from gradcheck.functions.sums import Accumulation
 
-ELEMENTWISE = {row.name: row for row in elementwise.ROWS}
+ELEMENTWISE = {row.name: row for row in (*elementwise.ROWS, *special.ROWS)}
 TENSOR = {row.name: row for row in tensor.ROWS}
 COMPOSITE = {row.name: row for row in composites.ROWS}
 CONDITIONS = {row.name: row for row in conditions.ROWS}
@@ -24,15 +24,15 @@ ALIASES = {
     "ln": "log", "Abs": "abs", "absolute": "abs", "fabs": "abs", "arcsin": "asin", "arccos": "acos", "arctan": "atan",
     "arctan2": "atan2", "arcsinh": "asinh", "arccosh": "acosh", "arctanh": "atanh", "negative": "neg", "sgn": "sign",
     "power": "pow", "multiply": "mul", "subtract": "sub", "divide": "div", "true_divide": "div", "clip": "clamp",
-    "concat": "cat", "concatenate": "cat", "mm": "matmul", "mv": "matmul", "bmm": "matmul", "swapaxes": "transpose",
+    "concat": "cat", "concatenate": "cat", "swapaxes": "transpose",
     "swapdims": "transpose", "view": "reshape", "broadcast_to": "expand", "expit": "sigmoid", "fix": "trunc",
-    "vector_norm": "norm", "swish": "silu", "ger": "outer", "inner": "dot", "greater": "gt", "less": "lt",
+    "vector_norm": "norm", "swish": "silu", "ger": "outer", "multi_dot": "linalg.multi_dot", "matrix_power": "linalg.matrix_power", "vecdot": "linalg.vecdot", "greater": "gt", "less": "lt",
 }  # fmt: skip
 """Other names for a row: NumPy's, SymPy's and torch's own synonyms."""
 
 NO_GRAD = "no_grad"
 """Another name of ``detach``: an expression computed inside of ``torch.no_grad()`` has the same value and no graph."""
-HIDDEN = frozenset({"scatter", "index", *(row.name for row in choices.CHOICE_ROWS if row.hidden)})
+HIDDEN = frozenset({"add_at", "index", *(row.name for row in choices.CHOICE_ROWS if row.hidden)})
 """Rows that gradient programs use and nobody types by name."""
 
 PARAM_ALIASES = {"axis": "dim", "keepdims": "keepdim", "ddof": "correction", "ord": "p"}
@@ -59,7 +59,7 @@ def family(name: str) -> str:
     >>> family("softmax"), family("sin")
     ('Reductions, norms and what is made of them', 'Functions of numbers')
     """
-    for module in composites.FAMILIES:
+    for module in (*composites.FAMILIES, special):
         if any(row.name == name for row in module.ROWS):
             return str(module.__doc__).partition(":")[0].strip().rstrip(".")
     if name in ELEMENTWISE:

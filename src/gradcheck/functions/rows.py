@@ -34,13 +34,16 @@ class Elementwise:
     roundoffs (half ULPs); 1 says that it is rounded correctly. In the half types it counts in float32, where their
     kernels compute, and ``halves`` counts the roundings to the half type itself. ``coarse`` is an absolute error that
     comes on top of it in the half types and within fused kernels, and ``forward`` a formula for the value, where no
-    relative error is small because torch subtracts on the way.
+    relative error is small because torch subtracts on the way. Where that is inside of one kernel, ``absolute`` is the
+    error that comes on top, in unit roundoffs of 1; with ``one_kernel`` a half type computes all of ``forward`` in float32,
+    and rounds once. ``dtypes`` are those that torch has kernels for, forward and back, where these are not all.
     ``smooth`` says where it is smooth whose corner neither domain nor kinks tell. With equal arguments it is one and the
     same number, or one of them, where ``equals`` is "constant" or "either". ``compares`` names the pairs of arguments
     whose order decides. ``safe`` is an argument with a value and a slope, and ``grows`` says that it overflows from
     arguments of ordinary size. The arguments behind the first are ``bounds`` where torch takes these as plain numbers
-    alone. ``adds`` says that errors grow in it by cancellation, and ``of_number`` how torch computes it where the first
+    alone; by those that are ``fixed`` torch does not differentiate, and their partial is empty. ``adds`` says that errors grow in it by cancellation, and ``of_number`` how torch computes it where the first
     argument alone is a plain number.
+    ``faults`` says where torch's own gradient is known to be wrong, and not excused: what tests of the enclosures leave out.
     ``oracle`` is an independent mpmath function, used by the tests alone.
 
     >>> from gradcheck.functions import lookup
@@ -65,7 +68,10 @@ class Elementwise:
     halves: float = 1.0
     fused: bool = False
     coarse: float = 0.0
+    absolute: float = 0.0
+    dtypes: tuple[str, ...] = ()
     forward: str | None = None
+    one_kernel: bool = False
     domain: str | Callable[[Call], str | None] | None = None
     kinks: str | None = None
     jumps: bool = False
@@ -76,13 +82,20 @@ class Elementwise:
     safe: int = 1
     grows: bool = False
     bounds: bool = False
+    fixed: tuple[str, ...] = ()
     adds: bool = False
     of_number: str | None = None
     spares: tuple[str, ...] = ()
     absorbing: tuple[int, ...] = ()
     powers: Mapping[float, str] = field(default_factory=dict, hash=False)
     outside: tuple[Sample, ...] = ()
+    faults: str | None = None
     summary: str = ""
+
+    @property
+    def moving(self) -> tuple[str, ...]:
+        """Return the arguments that torch differentiates by."""
+        return tuple(one for one in self.args if one not in self.fixed)
 
     @property
     def divides(self) -> bool:
@@ -146,8 +159,14 @@ class Composite:
     ``order`` is that of torch's positional arguments where it is not the tensors first.
     ``optional`` gives for each tensor that need not be given the number that stands for it in the definition; torch gets
     None. ``masks`` names the arguments that are conditions, ``fixed`` those that torch differentiates nothing by, and ``indices`` the params that hold whole numbers, which
-    may be the name of an input. A function of several results has ``results``: their names, or one name with a star for
-    a list of any length. A definition gets as ``result`` which of them is wanted, counted from 0. ``dtypes`` are those in
+    may be the name of an input. ``words`` gives for each param that is a word the words that it may be; a number among
+    them says that numbers are taken as well, and none at all that any text is. ``soft`` names the row that a call is of
+    which these numbers are not written, or held by an input, but computed, or no whole ones.
+    A function of several results has ``results``: their names, or one name with a star for a list of any length. A
+    definition gets as ``result`` which of them is wanted, counted from 0; without the param ``single`` there is one alone.
+    ``wrong`` names the steps, ``rev`` or ``fwd``, in which torch's own derivative is off at ordinary points.
+    ``numbers`` names the arguments that torch takes as plain numbers where they are some.
+    With ``many`` it takes any number of tensors in the place of its one argument. ``dtypes`` are those in
     which torch's function works on the CPU, where these are not all: in the others it raises, or is wrong throughout.
 
     >>> from gradcheck.functions import lookup
@@ -174,7 +193,13 @@ class Composite:
     masks: tuple[str, ...] = ()
     fixed: tuple[str, ...] = ()
     indices: tuple[str, ...] = ()
+    words: Mapping[str, tuple[str | int, ...]] = field(default_factory=dict, hash=False)
+    soft: str = ""
     results: tuple[str, ...] = ()
+    single: str = ""
+    wrong: tuple[str, ...] = ()
+    many: bool = False
+    numbers: tuple[str, ...] = ()
     dtypes: tuple[str, ...] = ()
     torch: Callable[..., Any] | None = None
     summary: str = ""

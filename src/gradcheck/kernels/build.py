@@ -94,6 +94,8 @@ def _first_derivative(self: Any, symbol: Any) -> Any:
 def _row_derivative(self: Any, argindex: int = 1) -> Any:
     """Return the partial that the row states, guarded where the function has a kink."""
     row = ELEMENTWISE[type(self).__name__]
+    if row.args[argindex - 1] in row.fixed:
+        raise NoClosedForm(f"{row.name} by {row.args[argindex - 1]}")
     leaves = dict(zip(row.args, self.args, strict=True))
     partial = to_sympy(expression(row.partials[argindex - 1]), leaves, "pick")
     if row.removable:

@@ -67,7 +67,8 @@ def page(name: str, room: int = NARROW) -> Iterator[str]:
       example                gradcheck "relu(x)" --at x=0.2
     """
     found = told(name)
-    yield signature(name)
+    called = signature(name)
+    yield from textwrap.wrap(called, room, subsequent_indent=" " * (len(name) + 1), break_long_words=False)
     yield ""
     width = max(map(len, found))
     for word, text in found.items():
@@ -172,6 +173,9 @@ def _written_out(row: Composite, text: str, at: str) -> str:
     return "; ".join(str(opened(row, calls[0], shapes).program).splitlines())
 
 
+NONE = "none: torch differentiates nothing by it"
+
+
 def derivatives(name: str) -> dict[str, str]:
     """Return the derivative in words, or by each argument."""
     found, row = page_of(name), lookup(name)
@@ -179,7 +183,7 @@ def derivatives(name: str) -> dict[str, str]:
         return {"derivative": found.rule}
     if len(found.derivatives) == 1:
         return {"derivative": found.derivatives[0]}
-    return {f"derivative by {by}": text for by, text in zip(row.args, found.derivatives, strict=True)}
+    return {f"derivative by {by}": text or NONE for by, text in zip(row.args, found.derivatives, strict=True)}
 
 
 def example(name: str) -> str:

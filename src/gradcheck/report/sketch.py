@@ -33,10 +33,13 @@ from gradcheck.program import (
     to_text,
 )
 
-SHAPES: tuple[Shape, ...] = ((), (3,), (3, 3), (4,), (2, 2))
+SHAPES: tuple[Shape, ...] = ((), (3,), (3, 3), (4,), (2, 2), (2, 2, 2), (1, 2, 2), (1, 1, 2, 2))
 """Shapes that inputs may have: the first that fits the program is taken, alike for all of them if it can be."""
 NUMBERS = ("2", "0.5", "-2", "-0.5", "4")
-POINTS = ("[1,2,3]", "[[1,2,3],[4,5,6],[7,8,9]]", "[1,2,3,4]", "[[1,2],[3,4]]")
+POINTS = (
+    "[1,2,3]", "[[1,2,3],[4,5,6],[7,8,9]]", "[1,2,3,4]", "[[1,2],[3,4]]", "[[[1,2],[3,4]],[[5,6],[7,8]]]",
+    "[[[1,2],[3,4]]]", "[[[[1,2],[3,4]]]]",
+)  # fmt: skip
 """Points of these shapes; of the numbers the first is taken that lies in the domain."""
 MAX_INPUTS = 3
 """Inputs up to which all shapes of them are tried together."""

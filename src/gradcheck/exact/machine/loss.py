@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.exact.losses import Losses, depth, expression, losses, power, terms, wide
+from gradcheck.exact.losses import Losses, depth, expression, losses, power, terms
 from gradcheck.exact.machine import arithmetic as machine
 from gradcheck.exact.machine.arithmetic import UNIT, UP, Flags, Interval, Reals, full_rad
 from gradcheck.exact.machine.choices import CHOICES, condition, ended, is_same
@@ -51,6 +51,7 @@ class Loss:
     def __init__(self, fmt: Format, accumulation: Accumulation | None, overflow: Overflow, *, surely: bool) -> None:
         self.of: Losses = losses(fmt, accumulation)
         self.overflow = overflow
+        self.within: str | None = None
         self.surely = surely
 
     def evaluate(self, node: Node, values: Mapping[str, Value]) -> Value:
@@ -79,10 +80,22 @@ class Loss:
         row = ELEMENTWISE.get(node.op)
         if row is None:
             return condition(node.op, *args)
-        formula = power(row, node, _number(args[-1])) or row.forward
+        formula = power(row, node, _number(args[-1])) or (row.forward if row.name != self.within else None)
         if formula is not None:
-            return self.evaluate(expression(formula), dict(zip(row.args, args, strict=True)))
+            return self.formula(row, formula, args)
         return self.elementwise(row, node, args)
+
+    def formula(self, row: Elementwise, formula: str, args: list[Value]) -> Value:
+        """Return what a row's formula loses; where the row itself stands in it, that is the kernel's own part."""
+        if row.one_kernel and self.of.inside is not None:
+            inside = Loss(self.of.inside.fmt, None, self.overflow, surely=self.surely)
+            made = inside.formula(row, formula, args)
+            return made if not isinstance(made, Stored) else self.stored(row.name, made.ball, 1)
+        before, self.within = self.within, row.name
+        try:
+            return self.evaluate(expression(formula), dict(zip(row.args, args, strict=True)))
+        finally:
+            self.within = before
 
     # --- elementwise ---
 
@@ -151,7 +164,8 @@ class Loss:
         """Return the radii of what a kernel with a budget makes of a value: half types compute in float32."""
         inside = self.of.inside or self.of
         coarse = row.coarse if self.of.coarse else 0.0
-        off = size * (inside.roundoff * row.budget) + (inside.flushed * row.budget + coarse)
+        least = inside.flushed * row.budget + coarse + inside.roundoff * row.absolute
+        off = size * (inside.roundoff * row.budget) + least
         if self.of.inside is not None:
             off = off + (size + off) * (self.of.roundoff * row.halves) + self.of.flushed * row.halves
         return (off + made.rad) * UP
@@ -192,7 +206,7 @@ class Loss:
         if not all(one.bounded for one in args):
             made, size = self.lost(row, args, params, made, size)
         zeros = self.nothing_added(row, args, params, size)
-        adding = Loss(wide(self.of.fmt, row.accumulation), None, self.overflow, surely=self.surely)
+        adding = Loss(self.of.adding(row), None, self.overflow, surely=self.surely)
         found = self.reduced(node.op, made, size, deep, adding)
         if np.any(zeros):
             rad = np.where(zeros, 0.0, found.rad)

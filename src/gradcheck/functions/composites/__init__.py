@@ -17,6 +17,7 @@ from gradcheck.functions.composites import (
     reductions,
     running,
     shapes,
+    special,
 )
 from gradcheck.functions.rows import Composite
 
@@ -35,5 +36,6 @@ FAMILIES = (
     reductions,
     running,
     shapes,
+    special,
 )
 ROWS: tuple[Composite, ...] = tuple(row for family in FAMILIES for row in family.ROWS)

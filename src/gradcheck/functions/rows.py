@@ -167,8 +167,8 @@ class Composite:
     ``wrong`` names the steps, ``rev`` or ``fwd``, in which torch's own derivative is off at ordinary points, or
     ``second`` where that of order two is off by less than rounding in the half types.
     ``numbers`` names the arguments that torch takes as plain numbers where they are some.
-    With ``many`` it takes any number of tensors in the place of its one argument. ``dtypes`` are those that torch's
-    function takes on the CPU, where these are not all.
+    With ``many`` it takes any number of tensors in the place of its one argument. ``dtypes`` are those in
+    which torch's function works on the CPU, where these are not all: in the others it raises, or is wrong throughout.
 
     >>> from gradcheck.functions import lookup
     >>> lookup("silu").definition

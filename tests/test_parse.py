@@ -286,9 +286,9 @@ def test_statements_are_separated_by_semicolons_or_lines_and_comments_are_skippe
 # --- errors: whole texts -------------------------------------------------------------------------------
 
 ERRORS: dict[str, tuple[str, ...]] = {
-    "": ("the program is empty", 'write an expression, as in gradcheck "x**2" --at 3'),
-    " \n\t": ("the program is empty", 'write an expression, as in gradcheck "x**2" --at 3'),
-    "# only words": ("the program is empty", 'write an expression, as in gradcheck "x**2" --at 3'),
+    "": ("the program is empty", "write an expression, as in gradcheck 'x**2' --at 3"),
+    " \n\t": ("the program is empty", "write an expression, as in gradcheck 'x**2' --at 3"),
+    "# only words": ("the program is empty", "write an expression, as in gradcheck 'x**2' --at 3"),
     "(x + 1": ("this ( is never closed", "  (x + 1", "  ^"),
     "x + 1)": ("this ) closes nothing", "  x + 1)", "       ^"),
     "(x]": ("this ] closes nothing", "  (x]", "    ^"),
@@ -358,7 +358,7 @@ ERRORS: dict[str, tuple[str, ...]] = {
     "x // 2": ("// is no operator here", "  x // 2", "    ^^", "write floor(a/b)"),
     "x, y": ("a program has one output", "  x, y", "  ^^^^", "write one expression, or use stack or cat"),
     "[x, y]": ("a list stands for tensors only in cat and stack", "  [x, y]", "  ^^^^^^",
-               'give tensors as inputs: --at "x=[[1,2],[3,4]]"'),
+               "give tensors as inputs: --at 'x=[[1,2],[3,4]]'"),
     "y = x; y = 2*x": ("y is assigned twice", "  y = x; y = 2*x", "         ^",
                        "give the second value a name of its own, y2 = ..."),
     "z = y + 1; y = x; z + y": ("y is used before it is assigned", "  z = y + 1; y = x; z + y", "      ^"),

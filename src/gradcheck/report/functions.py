@@ -50,7 +50,7 @@ def page(name: str, room: int = NARROW) -> Iterator[str]:
       derivative             where(x > 0, 1, 0)
       defined                everywhere
       not differentiable at  x == 0
-      example                gradcheck "relu(x)" --at x=0.2
+      example                gradcheck 'relu(x)' --at x=0.2
     """
     found = told(name)
     yield signature(name)

@@ -368,7 +368,7 @@ MISTAKES: dict[str, str] = {
     HEAD + "ulps = true": "a.toml:4: expected a number, not true or false\n  ulps = true\n         ^^^^",
     HEAD + "ulps = -0.5": "a.toml:4: a tolerance is a number of ULP, 0 or more\n  ulps = -0.5\n         ^^^^",
     HEAD + "ulps = nan": "a.toml:4: a tolerance is a number of ULP, 0 or more\n  ulps = nan\n         ^^^",
-    HEAD + "seed = 1.5": "a.toml:4: expected a whole number, not a number\n  seed = 1.5\n         ^^^",
+    HEAD + "seed = 1.5": "a.toml:4: expected a whole number, not 1.5\n  seed = 1.5\n         ^^^",
     HEAD + "seed = -1": (
         "a.toml:4: expected a whole number from 0 to 9,223,372,036,854,775,807\n  seed = -1\n         ^^"
     ),

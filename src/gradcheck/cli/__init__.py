@@ -60,7 +60,8 @@ def takes_program(name: str) -> bool:
     """Tell whether a command takes a program, which may begin with a minus."""
     from gradcheck.settings.table import PROGRAMS, Place
 
-    return Place.__members__.get(name.upper(), Place(0)) in PROGRAMS
+    place = Place.__members__.get(name.upper())
+    return place is not None and place in PROGRAMS
 
 
 def project_of(name: str) -> Project | None:

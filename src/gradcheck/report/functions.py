@@ -64,7 +64,7 @@ def page(name: str, room: int = NARROW) -> Iterator[str]:
       defined                everywhere
       not differentiable at  x == 0
       torch runs             torch.relu(x)
-      example                gradcheck "relu(x)" --at x=0.2
+      example                gradcheck 'relu(x)' --at x=0.2
     """
     found = told(name)
     called = signature(name)

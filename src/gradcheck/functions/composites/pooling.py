@@ -224,7 +224,7 @@ def _maximal(axes: int) -> tuple[Composite, ...]:
 def _powers(axes: int) -> Composite:
     return Composite(
         f"lp_pool{axes}d", ("x",), ("norm_type", "kernel_size", "stride", "ceil_mode"), partial(_lp_pool, axes),
-        (f"lp_pool{axes}d({SAMPLES[axes - 1][0]}, 2, {KERNELS[axes - 1]}, stride=1)",), adds=True, dtypes=("float64", "float32") if axes == 3 else (), torch=_run(f"lp_pool{axes}d"), summary=f"the norms of order norm_type of windows over {_axes(axes)}",
+        (f"lp_pool{axes}d({SAMPLES[axes - 1][0]}, 4, {KERNELS[axes - 1]}, stride=1)",), adds=True, dtypes=("float64", "float32") if axes == 3 else (), torch=_run(f"lp_pool{axes}d"), summary=f"the norms of order norm_type of windows over {_axes(axes)}",
     )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from gradcheck import exact
 from gradcheck.autograd import function
 from gradcheck.differentiate import pull_back
 from gradcheck.formats import FORMATS, Ball
-from gradcheck.functions import ELEMENTWISE, Elementwise
+from gradcheck.functions import ELEMENTWISE, Elementwise, special
 from gradcheck.lower import lower
 from oracles import shapes
 from table import each, program_of
@@ -32,7 +32,8 @@ def value(row: Elementwise, *args: float) -> float | None:
 
 @ROWS
 def test_every_row_is_evaluated_in_machine_intervals(row: Elementwise) -> None:
-    assert row.machine is not None
+    """But for special functions, for which NumPy has nothing whose error is known: these are left to balls."""
+    assert (row.machine is None) == (row in special.ROWS)
 
 
 @ROWS

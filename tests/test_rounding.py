@@ -93,6 +93,19 @@ def float_of(ball: Ball) -> float:
 # --- containment --------------------------------------------------------------------------------------
 
 
+def works(program: Program, point: Point, fmt: Format) -> bool:
+    """Tell whether torch computes a program in a dtype, with one of its numbers where an honest one may be."""
+    try:
+        torch = autograd.backward(program, point, program.tracked, dtype=fmt.name)
+    except LaneProblem as problem:
+        assert "torch could not run" in problem.message
+        return False
+    value, found = torch.layers[program.output], gradients(program, point, fmt)[""]
+    balls = [ball for ball in found if isinstance(ball, Ball)]
+    assert balls
+    return any(ball.contains(one) for ball, one in zip(balls, value.elements, strict=True))
+
+
 @ROWS
 @ALL
 def test_torchs_value_and_gradient_lie_in_the_enclosure(row: Row, fmt: Format) -> None:
@@ -103,8 +116,7 @@ def test_torchs_value_and_gradient_lie_in_the_enclosure(row: Row, fmt: Format) -
     for program, plain in sampled(row):
         point = rounded(plain, fmt)
         if fmt.name not in (getattr(row, "dtypes", ()) or FORMATS):
-            with pytest.raises(LaneProblem, match="torch could not run"):
-                autograd.backward(program, point, program.tracked, dtype=fmt.name)
+            assert not works(program, point, fmt)
             continue
         torch = autograd.backward(program, point, program.tracked, dtype=fmt.name)
         found = gradients(program, point, fmt)
@@ -143,7 +155,7 @@ def test_torch_is_wrong_where_a_row_says_so(row: Elementwise) -> None:
 @pytest.mark.parametrize("row", each(ELEMENTWISE.values()))
 def test_torch_lies_in_the_enclosure_at_random_points(row: Elementwise, fmt: Format) -> None:
     """Small, large and close to 1: what a budget leaves out shows at one of them."""
-    random, shape = np.random.default_rng(7), (len(row.args), 300)
+    random, shape = np.random.default_rng(7), (len(row.args), 400)
     near, far = 1 + random.normal(0, 1e-3, shape), 10 ** random.uniform(-4, 2, shape)
     numbers = np.where(random.random(shape) < 0.5, near, far) * random.choice((-1, 1), shape)
     point = rounded(dict(zip(row.args, numbers, strict=True)), fmt)

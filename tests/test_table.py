@@ -46,7 +46,8 @@ EVERY_TEXT = pytest.mark.parametrize("text", texts())
 
 
 def test_names_are_unique_over_all_the_tables() -> None:
-    lists = (functions.elementwise.ROWS, functions.special.ROWS, functions.tensor.ROWS, functions.composites.ROWS, functions.conditions.ROWS,
+    lists = (functions.elementwise.ROWS, functions.special.ROWS, functions.tensor.ROWS, functions.composites.ROWS,
+             functions.conditions.ROWS,
              functions.choices.CHOICE_ROWS, functions.choices.CONSTANT_ROWS)  # fmt: skip
     found = [row for rows in lists for row in rows]
     assert len(found) == len({row.name for row in found}) == len(functions.TABLE)

@@ -91,7 +91,8 @@ def test_nobody_is_called_wrong_at_a_tensor(text: str) -> None:
         if verdict is Verdict.DISAGREE:
             number, right = one.number(k), wanted.at(program, point, one, k)
             assert number is not None
-            assert not np.isfinite(number) or abs(Fraction(number) - right) > FAR * abs(right), what
+            far = 16 * CLOSE if len(one.along) == 1 and any("second" in row.wrong for row in rows_of(text)) else FAR
+            assert not np.isfinite(number) or abs(Fraction(number) - right) > far * abs(right), what
     assert found
     assert Verdict.DISAGREE in found or not any(row.wrong for row in rows_of(text))
 

@@ -107,7 +107,7 @@ def param(name: str, value: Param) -> Any:
         return float(value)
     if value in ("inf", "-inf"):
         return math.inf if value == "inf" else -math.inf
-    if name in ("shape", "dims") and not isinstance(value, tuple):
+    if name in ("shape", "dims", "normalized_shape") and not isinstance(value, tuple):
         return (value,)
     if isinstance(value, tuple):
         return tuple(param("", one) for one in value)

@@ -14,7 +14,7 @@ from gradcheck.autograd.record import TorchValue
 
 DTYPES = {"float64": torch.float64, "float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
-TORCH_ERRORS = (RuntimeError, NotImplementedError, TypeError, IndexError, ValueError, OverflowError)
+TORCH_ERRORS = (RuntimeError, NotImplementedError, TypeError, IndexError, ValueError, ArithmeticError)
 """What torch raises when it cannot run an operation."""
 
 

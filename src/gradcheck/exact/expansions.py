@@ -259,7 +259,8 @@ EXPANSIONS: dict[str, Callable[..., Any]] = {
     "abs": magnitude, "sign": sign_of, "floor": floor, "ceil": ceil, "remainder": modulo, "fmod": fmod,
     "maximum": maximum, "minimum": minimum, "clamp": clamp,
     "clamp_min": maximum, "clamp_max": minimum,
-    "erfinv": lambda x: smooth("erfinv", x), "ndtri": lambda x: smooth("ndtri", x), "erfcx": lambda x: smooth("erfcx", x),
+    "erfinv": lambda x: smooth("erfinv", x), "ndtri": lambda x: smooth("ndtri", x),
+    "erfcx": lambda x: smooth("erfcx", x),
     "i0": lambda x: smooth("i0", x), "i1": lambda x: smooth("i1", x), "i0e": _scaled("i0"), "i1e": _scaled("i1"),
     "lgamma": lambda x: smooth("lgamma", x), "digamma": lambda x: smooth("digamma", x), "zeta": _zeta,
 }  # fmt: skip

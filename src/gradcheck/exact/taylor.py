@@ -177,7 +177,7 @@ TAYLOR: dict[str, Taylor] = {
     "asinh": _from_slope(lambda x: x.asinh(), 1, 1, _ROOT), "acosh": _from_slope(lambda x: x.acosh(), -1, 1, _ROOT),
     "atanh": _from_slope(lambda x: x.atanh(), 1, -1, Fraction(-1)),
     "erfinv": _inverse(lambda x: x.erfinv(), lambda: arb.pi().sqrt() / 2, 1),
-    "ndtri": _inverse(lambda x: ELEMENTWISE["ndtri"].exact(x), lambda: (2 * arb.pi()).sqrt(), 2),
+    "ndtri": _inverse(ELEMENTWISE["ndtri"].exact, lambda: arb(2).sqrt() * arb.pi().sqrt(), 2),
     "erfcx": _erfcx, "i0": _bessel(0), "i1": _bessel(1), "lgamma": _lgamma, "digamma": _digamma,
 }  # fmt: skip
 """The functions that are analytic wherever their coefficients are numbers."""

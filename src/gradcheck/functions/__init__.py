@@ -71,7 +71,7 @@ def known_names() -> list[str]:
     """Return every name that a user can call, sorted.
 
     >>> known_names()[:4]
-    ['Abs', 'T', 'abs', 'absolute']
+    ['Abs', 'H', 'T', 'abs']
     """
     return sorted({*TABLE} - HIDDEN - {*CONSTANTS} | {NO_GRAD, "min", "max"} | set(ALIASES))
 

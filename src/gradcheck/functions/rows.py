@@ -164,10 +164,11 @@ class Composite:
     which these numbers are not written, or held by an input, but computed, or no whole ones.
     A function of several results has ``results``: their names, or one name with a star for a list of any length. A
     definition gets as ``result`` which of them is wanted, counted from 0; without the param ``single`` there is one alone.
-    ``wrong`` names the steps, ``rev`` or ``fwd``, in which torch's own derivative is off at ordinary points.
+    ``wrong`` names the steps, ``rev`` or ``fwd``, in which torch's own derivative is off at ordinary points, or
+    ``second`` where that of order two is off by less than rounding in the half types.
     ``numbers`` names the arguments that torch takes as plain numbers where they are some.
-    With ``many`` it takes any number of tensors in the place of its one argument. ``dtypes`` are those that torch's
-    function takes on the CPU, where these are not all.
+    With ``many`` it takes any number of tensors in the place of its one argument. ``dtypes`` are those in
+    which torch's function works on the CPU, where these are not all: in the others it raises, or is wrong throughout.
 
     >>> from gradcheck.functions import lookup
     >>> lookup("silu").definition

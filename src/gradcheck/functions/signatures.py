@@ -60,6 +60,6 @@ def required(op: str) -> frozenset[str]:
     rule = getattr(row, "canonical", None) or getattr(row, "definition", None)
     args = [one for one in args if one not in getattr(row, "optional", ())]
     if not callable(rule):
-        return frozenset(args)
+        return frozenset(args) | (frozenset(params) - frozenset(getattr(row, "defaults", ())))
     demanded = inspect.signature(rule).parameters
     return frozenset(args) | {one for one in params if demanded[one].default is inspect.Parameter.empty}

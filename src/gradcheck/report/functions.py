@@ -73,8 +73,10 @@ def page(name: str, room: int = NARROW) -> Iterator[str]:
     width = max(map(len, found))
     for word, text in found.items():
         lead = f"  {word.ljust(width)}{GAP}"
-        lines = textwrap.wrap(text, max(room - len(lead), 20), break_on_hyphens=False, break_long_words=False)
-        yield from (f"{lead if k == 0 else ' ' * len(lead)}{line}" for k, line in enumerate(lines))
+        free = max(room - len(lead), 20)
+        lines = textwrap.wrap(text, free, break_on_hyphens=False, break_long_words=False)
+        lines = lines if len(lines[0]) <= free else ["", *lines]  # a word that does not fit stands alone
+        yield from (f"{lead if k == 0 else ' ' * len(lead)}{line}".rstrip() for k, line in enumerate(lines))
 
 
 def told(name: str) -> dict[str, str]:

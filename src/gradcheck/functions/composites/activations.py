@@ -56,16 +56,28 @@ def _gelu_stored(_x: Shape, approximate: Param = "none") -> str:
     return _TANH_GELU if approximate == "tanh" else _GELU
 
 
+def _softshrink(_x: Shape, lambd: Param = Fraction(1, 2)) -> str:
+    if not isinstance(lambd, int | Fraction) or lambd < 0:
+        raise ValueError("lambd is a number that is not negative")
+    return f"where(x > {lambd}, x - {lambd}, where(x < -({lambd}), x + {lambd}, 0))"
+
+
 def _prelu(x: Shape, weight: Shape) -> str:
     if len(weight) > 1 or prod(weight) not in (1, x[1] if len(x) > 1 else 1):
         raise ValueError("prelu takes a weight for each channel (dim 1 of x), or one for all")
     shape = (*weight, *(1,) * (len(x) - 2)) if prod(weight) > 1 else ()
-    return f"w = reshape(weight, {shape})\nwhere(x > 0, x, w*x)"
+    return f"w = reshape(weight, {shape})\nmaximum(x, 0) + w*minimum(x, 0)"
+
+
+def _prelu_stored(x: Shape, weight: Shape) -> str:
+    return _prelu(x, weight).replace("maximum(x, 0) + w*minimum(x, 0)", "where(x > 0, x, w*x)")
 
 
 def _rrelu(_x: Shape, lower: Param = Fraction(1, 8), upper: Param = Fraction(1, 3), training: Param = False) -> str:
     if training:
-        raise ValueError("rrelu draws its slopes at random in training; write training=False")
+        raise ValueError("rrelu in training is random, and not supported; write training=False")
+    if isinstance(lower, int | Fraction) and isinstance(upper, int | Fraction) and lower > upper:
+        raise ValueError("rrelu takes a lower bound that is not above the upper one")
     return f"where(x > 0, x, x*(({lower} + {upper})/2))"
 
 
@@ -107,7 +119,7 @@ def _dropout(dims: tuple[int, ...] = (), training: bool = True) -> Callable[...,
 
     def always(x: Shape, p: Param = Fraction(1, 2), training: Param = training) -> str:
         if training and p != 0:
-            raise ValueError("dropout is random in training; write training=False or p=0")
+            raise ValueError("dropout in training is random, and not supported; write training=False or p=0")
         if isinstance(p, bool) or not isinstance(p, int | Fraction) or not 0 <= p <= 1:
             raise ValueError("p is a probability, from 0 to 1")
         if dims and len(x) not in dims:
@@ -144,19 +156,19 @@ ROWS: tuple[Composite, ...] = (
     # Within -3 and 3 torch is wrong in float64: the slope there is the 1/6 of float32 (hardsigmoid_backward_kernel).
     Composite("hardsigmoid", ("x",), (), "clamp(x + 3, 0, 6)/6", ("hardsigmoid(4*v)",), as_torch=_HARDSIGMOID, fused="v g", pulled="d", torch=lambda m, x: m.nn.functional.hardsigmoid(x), summary="relu6(x + 3)/6"),
     Composite("softsign", ("x",), (), "x/(1 + abs(x))", ("softsign(v)",), torch=lambda m, x: m.nn.functional.softsign(x), summary="x/(1 + abs(x))"),
-    Composite("softshrink", ("x",), ("lambd",), "where(x > lambd, x - lambd, where(x < -lambd, x + lambd, 0))", ("softshrink(v)", "softshrink(a, 1)"), defaults={"lambd": Fraction(1, 2)}, torch=lambda m, x, lambd=0.5: m.nn.functional.softshrink(x, lambd), summary="x nearer to 0 by lambd, and 0 up to there"),
+    Composite("softshrink", ("x",), ("lambd",), _softshrink, ("softshrink(v)", "softshrink(a, 1)"), torch=lambda m, x, lambd=0.5: m.nn.functional.softshrink(x, lambd), summary="x nearer to 0 by lambd, and 0 up to there"),
     Composite("hardshrink", ("x",), ("lambd",), "where((x >= -lambd) & (x <= lambd), 0, x)", ("hardshrink(v)", "hardshrink(a, 1)"), defaults={"lambd": Fraction(1, 2)}, torch=lambda m, x, lambd=0.5: m.nn.functional.hardshrink(x, lambd), summary="x, but 0 up to lambd from 0"),
     Composite("tanhshrink", ("x",), (), "x - tanh(x)", ("tanhshrink(v)",), adds=True, torch=lambda m, x: m.nn.functional.tanhshrink(x), summary="x - tanh(x)"),
     Composite("threshold", ("x",), ("threshold", "value"), "where(x > threshold, x, value)", ("threshold(v, 0.1, 20)",), torch=lambda m, x, threshold, value: m.nn.functional.threshold(x, threshold, value), summary="x above the threshold, else the value"),
-    Composite("prelu", ("x", "weight"), (), _prelu, ("prelu(a, v)", "prelu(c, s)"), torch=lambda m, x, weight: m.nn.functional.prelu(x, weight), summary="x above 0, weight*x below, with a weight for each channel or one for all"),
+    Composite("prelu", ("x", "weight"), (), _prelu, ("prelu(a, v)", "prelu(c, s)"), as_torch=_prelu_stored, torch=lambda m, x, weight: m.nn.functional.prelu(x, weight), summary="x above 0, weight*x below, with a weight for each channel or one for all"),
     Composite("rrelu", ("x",), ("lower", "upper", "training"), _rrelu, ("rrelu(v)", "rrelu(v, 0.1, 0.4, training=False)"), torch=lambda m, x, lower=1 / 8, upper=1 / 3, training=False: m.nn.functional.rrelu(x, lower, upper, training), summary="x above 0, (lower + upper)/2*x below, as it is outside of training"),
     Composite("glu", ("x",), ("dim",), _glu, ("glu(u)", "glu(b, 1)", "glu(a, dim=0)"), as_torch=_glu_stored, fused="v t", pulled="d", torch=lambda m, x, dim=-1: m.nn.functional.glu(x, dim), summary="the first half along dim times the sigmoid of the second"),
     Composite("softmin", ("x",), ("dim",), _softmin, ("softmin(v, dim=0)[0]",), stored=True, torch=lambda m, x, dim: m.nn.functional.softmin(x, dim), summary="softmax(-x)"),
     # What drops nothing: outside of training, and with p=0. All else is random.
     Composite("dropout", ("x",), ("p", "training"), _dropout(), ("dropout(v, training=False)", "dropout(a, p=0)"), torch=lambda m, x, p=0.5, training=True: m.nn.functional.dropout(x, p, training), summary="x itself outside of training"),
     Composite("dropout1d", ("x",), ("p", "training"), _dropout((2, 3)), ("dropout1d(a, 0.5, False)",), torch=lambda m, x, p=0.5, training=True: m.nn.functional.dropout1d(x, p, training), summary="x itself outside of training"),
-    Composite("dropout2d", ("x",), ("p", "training"), _dropout((3, 4)), ("dropout2d(c[None], 0.5, False)",), torch=lambda m, x, p=0.5, training=True: m.nn.functional.dropout2d(x, p, training), summary="x itself outside of training"),
-    Composite("dropout3d", ("x",), ("p", "training"), _dropout((4, 5)), ("dropout3d(c[None, None], 0.5, False)",), torch=lambda m, x, p=0.5, training=True: m.nn.functional.dropout3d(x, p, training), summary="x itself outside of training"),
+    Composite("dropout2d", ("x",), ("p", "training"), _dropout(), ("dropout2d(c[None], 0.5, False)",), torch=lambda m, x, p=0.5, training=True: m.nn.functional.dropout2d(x, p, training), summary="x itself outside of training"),
+    Composite("dropout3d", ("x",), ("p", "training"), _dropout(), ("dropout3d(c[None, None], 0.5, False)",), torch=lambda m, x, p=0.5, training=True: m.nn.functional.dropout3d(x, p, training), summary="x itself outside of training"),
     Composite("alpha_dropout", ("x",), ("p", "training"), _dropout(training=False), ("alpha_dropout(v)",), torch=lambda m, x, p=0.5, training=False: m.nn.functional.alpha_dropout(x, p, training), summary="x itself outside of training"),
     Composite("feature_alpha_dropout", ("x",), ("p", "training"), _dropout(training=False), ("feature_alpha_dropout(a)",), torch=lambda m, x, p=0.5, training=False: m.nn.functional.feature_alpha_dropout(x, p, training), summary="x itself outside of training"),
 )

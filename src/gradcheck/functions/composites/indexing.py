@@ -321,9 +321,11 @@ def _index_put(x: Shape, values: Shape, indices: Param, accumulate: Param = Fals
         raise ValueError(f"there are {len(given)} lists of indices, and {len(x)} dimensions")
     found = [within("indices", one, x[k], negative=True) for k, one in enumerate(given)]
     targets = counted(x)[tuple(found)]
-    if len(values) > targets.ndim or broadcast(values, targets.shape) != targets.shape:
-        raise ValueError(f"values have the shape {shape_text(values)}, and {shape_text(targets.shape)} is needed")
-    sources = np.broadcast_to(counted(values), targets.shape)
+    try:
+        sources = np.broadcast_to(counted(values), targets.shape)
+    except ValueError:
+        wanted = shape_text(targets.shape)
+        raise ValueError(f"values have the shape {shape_text(values)}, and {wanted} is needed") from None
     if accumulate:
         return _added(x, values, "values", targets, sources)
     return _replaced(x, values, "values", _put_in(x, targets, sources))

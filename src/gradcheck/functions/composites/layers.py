@@ -88,7 +88,7 @@ def _bags(shape: Shape, offsets: Param, last: Param) -> list[tuple[int, int]]:
         raise ValueError("embedding_bag takes a row of indices for each bag, or one row and the offsets of the bags")
     at, starts = _numbers(offsets)
     if len(at) != 1 or starts[0] != 0 or sorted(starts) != starts or starts[-1] > shape[0]:
-        raise ValueError("offsets begin at 0, and grow up to the number of indices")
+        raise ValueError("offsets begin at 0 and grow up to the number of indices; others are not supported")
     return list(pairwise(starts if last else [*starts, shape[0]]))
 
 
@@ -145,7 +145,7 @@ def _attended(query: Shape, key: Shape, value: Shape, mask: Shape, is_causal: Pa
     if mask and is_causal:
         raise ValueError("is_causal is a mask of its own: give it, or attn_mask")
     factor = f"(1/sqrt({query[-1]}))" if scale is None else f"({scale})"
-    lines = [f"s = {scores.format(scale=factor)}" + " + attn_mask" * bool(mask)]
+    lines = [f"s = {scores.format(scale=factor)} + attn_mask"]
     if not is_causal:
         return "\n".join([*lines, "softmax(s, dim=-1) @ value"])
     parts = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from math import prod
 
 from gradcheck.functions.params import shape_text
 from gradcheck.functions.rows import Composite
@@ -249,14 +249,24 @@ def _not_info(result: Param) -> None:
         raise ValueError("info is a whole number, and has no derivative")
 
 
-def _with_info(definition: Callable[..., str]) -> Callable[..., str]:
-    """Return the definition of a function that tells in a second result whether it went well."""
+def _inv_ex(x: Shape, result: Param = 0) -> str:
+    _not_info(result)
+    return _inv(x)
 
-    def told(*shapes: Shape, result: Param = 0, check_errors: Param = False, **params: Any) -> str:
-        _not_info(result)
-        return definition(*shapes, **params)
 
-    return told
+def _inv_ex_stored(x: Shape, result: Param = 0, order: int = 1) -> str:
+    _not_info(result)
+    return _inv_stored(x, order)
+
+
+def _solve_ex(a: Shape, b: Shape, left: Param = True, result: Param = 0) -> str:
+    _not_info(result)
+    return _solve(a, b, left)
+
+
+def _solve_ex_stored(a: Shape, b: Shape, left: Param = True, result: Param = 0, order: int = 1) -> str:
+    _not_info(result)
+    return _solve_stored(a, b, left, order)
 
 
 def _ordered(definition: Callable[..., str]) -> Callable[..., str]:
@@ -394,10 +404,402 @@ def _cholesky_stored(x: Shape, upper: Param = False) -> str:
     )  # fmt: skip
 
 
-def _cholesky_near(_order: int, x: Shape, upper: Param = False) -> str:
+def _cholesky_ex(x: Shape, upper: Param = False, result: Param = 0) -> str:
+    _not_info(result)
+    return _cholesky(x, upper)
+
+
+def _cholesky_ex_stored(x: Shape, upper: Param = False, result: Param = 0) -> str:
+    _not_info(result)
+    return _cholesky_stored(x, upper)
+
+
+def _cholesky_near(_order: int, x: Shape, upper: Param = False, **_: Param) -> str:
     n, batch = _square("cholesky", x), x[:-2]
     lines, names = _factor("near", n, batch)
     return _lines("s = (x + mT(x))/2", _factored_symmetric(n, batch), lines, _triangle(names, n, batch, bool(upper)))
+
+
+# --- triangular systems -------------------------------------------------------------------------------
+
+
+def _substituted(
+    at: Callable[[int, int], str], b: str, shape: Shape, *, lower: bool, unit: bool, x: str = "r"
+) -> list[str]:
+    """Return lines with ``{x}x``, the solution of a triangular system with the right side ``b`` by substitution."""
+    *batch, n, _ = shape
+    lines, order = [], list(range(n) if lower else reversed(range(n)))
+    for step, i in enumerate(order):
+        row = f"{b}[{':, ' * len(batch)}{i}:{i + 1}, :]"
+        less = "".join(f" - {_over(at(i, j), tuple(batch))}*{x}{j}" for j in order[:step])
+        over = "" if unit else f"/{_over(at(i, i), tuple(batch))}"
+        lines.append(f"{x}{i} = ({row}{less}){over}")
+    return [*lines, f"{x}x = cat([{', '.join(f'{x}{i}' for i in range(n))}], dim={len(batch)})"]
+
+
+def _swapped(at: Callable[[int, int], str]) -> Callable[[int, int], str]:
+    return lambda row, column: at(column, row)
+
+
+def _same_batch(name: str, a: Shape, b: Shape, rows: int) -> None:
+    """Demand that a triangular system has a right side with as many rows as it has, in batches alike."""
+    n = _square(name, a)
+    if len(b) != len(a) or b[:-2] != a[:-2] or b[rows] != n:
+        raise ValueError(f"{name} of {shape_text(a)} takes no right side of {shape_text(b)} here")
+
+
+def _triangular(a: Shape, b: Shape, of: str, upper: Param, left: Param, unit: Param) -> list[str]:
+    """Return the lines of a triangular system, with the solution last."""
+    _same_batch("solve_triangular", a, b, -2 if left else -1)
+    at, lower = _entry(of, a[:-2]), bool(upper) != bool(left)
+    if left:
+        return [*_substituted(at, "b", b, lower=lower, unit=bool(unit)), "rx"]
+    turned = (*b[:-2], b[-1], b[-2])
+    return ["t = mT(b)", *_substituted(_swapped(at), "t", turned, lower=lower, unit=bool(unit)), "mT(rx)"]
+
+
+def _solve_triangular(a: Shape, b: Shape, upper: Param, left: Param = True, unitriangular: Param = False) -> str:
+    return _lines(_triangular(a, b, "a", upper, left, unitriangular))
+
+
+def _near_triangle(a: Shape) -> list[str]:
+    """Return the lines of a triangle whose elements are a little off: substitution is stable backwards.
+
+    Each element is off by n*u of itself at most (Higham, theorem 8.5), however the sums are ordered, and by one more
+    where its reciprocal is multiplied with.
+    """
+    return _around("a", a, a[-1] + 1, "abs(a)", "near")
+
+
+def _solve_triangular_near(a: Shape, b: Shape, upper: Param, left: Param = True, unitriangular: Param = False) -> str:
+    return _lines(_near_triangle(a), _triangular(a, b, "near", upper, left, unitriangular))
+
+
+def _triangular_solve(
+    b: Shape, a: Shape, upper: Param = True, transpose: Param = False, unitriangular: Param = False, result: Param = 0
+) -> str:
+    return "a" if result else _lines(_turned(b, a, "a", upper, transpose, unitriangular), "rx")
+
+
+def _triangular_solve_near(
+    b: Shape, a: Shape, upper: Param = True, transpose: Param = False, unitriangular: Param = False, result: Param = 0
+) -> str:
+    lines = _turned(b, a, "near", upper, transpose, unitriangular)
+    return "a" if result else _lines(_near_triangle(a), lines, "rx")
+
+
+def _turned(b: Shape, a: Shape, of: str, upper: Param, transpose: Param, unit: Param) -> list[str]:
+    """Return the lines of a system of a triangle, or of its transpose."""
+    _same_batch("triangular_solve", a, b, -2)
+    at, lower = _entry(of, a[:-2]), bool(upper) == bool(transpose)
+    return _substituted(_swapped(at) if transpose else at, "b", b, lower=lower, unit=bool(unit))
+
+
+# torch's slopes by a Cholesky factor are those by a full matrix L of L @ L.mT (cholesky_solve_backward and
+# cholesky_inverse_backward have no triangle in them), though only a triangle is read: the function is that of the full one.
+
+
+def _by_factor(name: str, b: Shape | None, x: Shape, upper: Param, near: bool) -> str:
+    """Return the solution of the system whose Cholesky factor is given, or the inverse of its matrix."""
+    n = _square(name, x)
+    if b is not None and (len(b) < 2 or b[-2] != n):
+        raise ValueError(f"{name} with a factor of {shape_text(x)} takes no right side of {shape_text(b)}")
+    of = "near" if near else "x"
+    product = f"matmul(mT({of}), {of})" if upper else f"matmul({of}, mT({of}))"
+    return _lines(
+        _around("x", x, 3 * (n + 1), "abs(x)", "near") if near else [], f"g = {product}", _inverse("g", x),
+        "inv" if b is None else "matmul(inv, b)",
+    )  # fmt: skip
+
+
+def _cholesky_solve(b: Shape, x: Shape, upper: Param = False) -> str:
+    return _by_factor("cholesky_solve", b, x, upper, near=False)
+
+
+def _cholesky_solve_near(b: Shape, x: Shape, upper: Param = False) -> str:
+    return _by_factor("cholesky_solve", b, x, upper, near=True)
+
+
+def _cholesky_inverse(x: Shape, upper: Param = False) -> str:
+    return _by_factor("cholesky_inverse", None, x, upper, near=False)
+
+
+def _cholesky_inverse_near(x: Shape, upper: Param = False) -> str:
+    return _by_factor("cholesky_inverse", None, x, upper, near=True)
+
+
+# --- least squares, tensors ---------------------------------------------------------------------------
+
+
+def _lstsq(a: Shape, b: Shape, result: Param = 0) -> str:
+    return _least(a, b, result, "a", [])
+
+
+def _lstsq_near(a: Shape, b: Shape, result: Param = 0) -> str:
+    _full_rank("lstsq", a)
+    return _least(a, b, result, "near", _orthogonal("a", a))
+
+
+def _least(a: Shape, b: Shape, result: Param, of: str, lines: list[str]) -> str:
+    _full_rank("lstsq", a)
+    if result:
+        raise ValueError("lstsq is defined for its solution here; write lstsq(a, b)[0]")
+    if len(b) < 2 or b[-2] != a[-2]:
+        raise ValueError(f"lstsq of {shape_text(a)} takes no right side of {shape_text(b)}")
+    return _lines(lines, _pseudo(of, a), "matmul(pinv, b)")
+
+
+def _tensor_square(name: str, x: Shape, ind: Param) -> tuple[int, Shape]:
+    """Return the size of the square matrix that a tensor is with the first ``ind`` dims for its rows, and its inverse's shape."""
+    if not isinstance(ind, int) or not 0 < ind < len(x):
+        raise ValueError(f"ind of {name} is a whole number between 1 and {len(x) - 1}")
+    n = prod(x[:ind])
+    if n != prod(x[ind:]):
+        raise ValueError(f"{name} takes a tensor with as many elements in its first {ind} dims as in the others")
+    _square(name, (n, n))
+    return n, (*x[ind:], *x[:ind])
+
+
+def _tensorinv(x: Shape, ind: Param = 2) -> str:
+    n, shape = _tensor_square("tensorinv", x, ind)
+    return f"reshape(inv(reshape(x, {(n, n)})), {shape})"
+
+
+def _tensorsolve(a: Shape, b: Shape) -> str:
+    n, rest = prod(b), a[len(b) :]
+    if not b or prod(a) != n * n or prod(rest) != n:
+        raise ValueError(f"tensorsolve of {shape_text(a)} takes no right side of {shape_text(b)}")
+    _square("tensorsolve", (n, n))
+    return f"reshape(solve(reshape(a, {(n, n)}), reshape(b, ({n},))), {rest})"
+
+
+# --- eigenvalues and singular values ------------------------------------------------------------------
+
+
+def _eigvalsh(x: Shape) -> str:
+    return _spectrum(x, "s")
+
+
+def _eigvalsh_near(x: Shape) -> str:
+    return _spectrum(x, "near")
+
+
+def _spectrum(x: Shape, of: str) -> str:
+    """Return the eigenvalues of symmetric matrices of 2 rows, which have a closed form, ascending."""
+    if len(x) < 2 or x[-1] != x[-2] or x[-1] > 2:
+        raise ValueError("eigvalsh takes matrices of 1 x 1 and 2 x 2 here")
+    batch, at = x[:-2], _entry(of, x[:-2])
+    lines = ["s = (x + mT(x))/2", *(_orthogonal("s", x) if of == "near" else [])]
+    if x[-1] == 1:
+        return _lines(lines, f"reshape({of}, {(*batch, 1)})")
+    return _lines(
+        lines, f"m = ({at(0, 0)} + {at(1, 1)})/2", f"r = hypot(({at(0, 0)} - {at(1, 1)})/2, {at(0, 1)})",
+        f"stack([m - r, m + r], dim={len(batch)})",
+    )  # fmt: skip
+
+
+def _svdvals(x: Shape) -> str:
+    return _singular(x, "x")
+
+
+def _svdvals_near(x: Shape) -> str:
+    return _singular(x, "near")
+
+
+def _singular(x: Shape, of: str, name: str = "svdvals") -> str:
+    """Return the singular values of matrices with 2 rows or columns, descending.
+
+    Their sum and difference are the roots of |x|**2 + 2*d and |x|**2 - 2*d, where d is the root of the sum of the squares
+    of the 2 x 2 minors: for 2 x 2 matrices it is abs(det).
+    """
+    if len(x) < 2 or min(x[-2:]) > 2:
+        raise ValueError(f"{name} takes matrices with at most 2 rows or 2 columns here")
+    *batch, m, n = x
+    lines = _orthogonal("x", x) if of == "near" else []
+    over = f"dim={(len(batch), len(batch) + 1)}"
+    if min(m, n) == 1:
+        return _lines(lines, f"reshape(sqrt(sum({of}**2, {over})), {(*batch, 1)})")
+    if m == n:
+        at = _entry(of, tuple(batch))
+        # the conformal part of a 2 x 2 matrix and the rest have the norms (s1 + s2)/2 and (s1 - s2)/2 but for their order
+        p = f"hypot({at(0, 0)} + {at(1, 1)}, {at(0, 1)} - {at(1, 0)})/2"
+        q = f"hypot({at(0, 0)} - {at(1, 1)}, {at(0, 1)} + {at(1, 0)})/2"
+        return _lines(lines, f"p = {p}", f"q = {q}", f"stack([p + q, abs(p - q)], dim={len(batch)})")
+    gram = f"matmul(mT({of}), {of})" if m > n else f"matmul({of}, mT({of}))"
+    at = _entry("g", tuple(batch))
+    return _lines(
+        lines, f"g = {gram}", f"m = ({at(0, 0)} + {at(1, 1)})/2", f"r = hypot(({at(0, 0)} - {at(1, 1)})/2, {at(0, 1)})",
+        f"stack([sqrt(m + r), sqrt(m - r)], dim={len(batch)})",
+    )  # fmt: skip
+
+
+def _cond(x: Shape, p: Param = None) -> str:
+    """Return the condition number in the norm of matrices: the greatest singular value over the least, or upside down.
+
+    In other norms torch raises on the way back: linalg.cond writes into the inverse that its gradient needs.
+    """
+    if p not in (None, 2, -2):
+        raise ValueError(f"cond in the norm {p} is not supported; p is 2 or -2")
+    if len(x) < 2 or min(x[-2:]) != 2:
+        raise ValueError(f"cond takes matrices with 2 rows or 2 columns here, and this tensor is {shape_text(x)}")
+    first, last = (f"s[{':, ' * (len(x) - 2)}{k}]" for k in ((1, 0) if p == -2 else (0, 1)))
+    return _lines("s = svdvals(x)", f"{first}/{last}")
+
+
+# --- reflections --------------------------------------------------------------------------------------
+
+
+def _reflected(matrix: str, v: str, scale: str, k: int, batch: Shape) -> str:
+    """Return the text of a matrix whose rows from ``k`` on are reflected: of it minus scale*v*v.mT times it."""
+    cut = ":, " * len(batch)
+    below = f"{matrix}[{cut}{k}:, :]"
+    made = f"{below} - matmul({v}, matmul(mT({v}), {below}))*({scale})"
+    return f"cat([{matrix}[{cut}:{k}, :], {made}], dim={len(batch)})" if k else made
+
+
+def _qr(x: Shape, result: Param = 0) -> str:
+    return _lines(_orthogonalised(x, "x", result))
+
+
+def _qr_near(x: Shape, result: Param = 0) -> str:
+    return _lines(_orthogonal("x", x), _orthogonalised(x, "near", result))
+
+
+def _orthogonalised(x: Shape, of: str, result: Param) -> list[str]:
+    """Return the lines of Householder's factorisation, whose reflections decide the signs: those of LAPACK's geqrf.
+
+    Each makes the element on the diagonal the norm of what is on and below it, with the opposite sign of what was there
+    (dlarfg). In a square matrix nothing is below the last one, which keeps its sign.
+    """
+    if len(x) < 2 or x[-2] < x[-1]:
+        raise ValueError("qr takes matrices with as many rows as columns here, or more")
+    *batch, m, n = x
+    _square("qr", (n, n))
+    cut, over = ":, " * len(batch), f"dim={len(batch)}, keepdim=True"
+    lines, last, unit = [], of, "e0"
+    rows = _matrix([["1" if i == j else "0" for j in range(m)] for i in range(m)])
+    lines.append(f"e0 = expand({rows}, {(*batch, m, m)})" if batch else f"e0 = {rows}")
+    for k in range(min(n, m - 1)):
+        column = f"{last}[{cut}{k}:, {k}:{k + 1}]"
+        lines += [
+            f"c{k} = {column}", f"h{k} = c{k}[{cut}0:1, :]", f"d{k} = sqrt(sum(c{k}**2, {over}))",
+            f"v{k} = cat([h{k} + where(h{k} >= 0, d{k}, -d{k}), c{k}[{cut}1:, :]], dim={len(batch)})",
+            f"s{k} = 2/sum(v{k}**2, {over})",
+            f"t{k} = {_reflected(last, f'v{k}', f's{k}', k, tuple(batch))}",
+            f"e{k + 1} = {_reflected(unit, f'v{k}', f's{k}', k, tuple(batch))}",
+        ]  # fmt: skip
+        last, unit = f"t{k}", f"e{k + 1}"
+    if result == 0:
+        return [*lines, f"mT({unit}[{cut}:{n}, :])"]
+    triangle = _matrix([["1" if i <= j else "0" for j in range(n)] for i in range(n)])
+    return [*lines, f"{last}[{cut}:{n}, :]*{triangle}"]
+
+
+def _householder(x: Shape, tau: Shape) -> str:
+    return _lines(_product_of_reflections(x, tau, "x", "tau"))
+
+
+def _householder_near(x: Shape, tau: Shape) -> str:
+    lines = _product_of_reflections(x, tau, "near", "far")
+    return _lines(
+        _around("x", x, 4 * x[-2], "maximum(abs(x), 1)", "near"),
+        _around("tau", tau, 4 * x[-2], "abs(tau)", "far"),
+        lines,
+    )
+
+
+def _product_of_reflections(x: Shape, tau: Shape, of: str, by: str) -> list[str]:
+    """Return the lines of the first columns of (I - tau_1*v_1*v_1.mT)*(I - tau_2*v_2*v_2.mT)*...
+
+    Each v has a 1 on the diagonal, and below it what is there in its column.
+    """
+    if len(x) != 2 or x[0] < x[1] or len(tau) != 1 or tau[0] > x[1]:
+        raise ValueError("householder_product takes a matrix with as many rows as columns, or more, and a tau for each")
+    m, n = x
+    _square("householder_product", (n, n))
+    unit = _matrix([["1" if i == j else "0" for j in range(n)] for i in range(m)])
+    lines, last = [f"q = {unit}"], "q"
+    for k in reversed(range(tau[0])):
+        below = f", {of}[{k + 1}:, {k}:{k + 1}]" if k + 1 < m else ""
+        one = f"reshape(1 + 0*{by}[{k}], (1, 1))"
+        lines += [
+            f"v{k} = cat([{one}{below}], dim=0)" if below else f"v{k} = {one}",
+            f"q{k} = {_reflected(last, f'v{k}', f'{by}[{k}]', k, ())}",
+        ]
+        last = f"q{k}"
+    return [*lines, last]
+
+
+# --- systems that are factored already ----------------------------------------------------------------
+
+
+def _lu_solve(lu: Shape, b: Shape, pivots: Param, left: Param = True, adjoint: Param = False) -> str:
+    return _lines(_by_halves(lu, b, "lu", pivots, left, adjoint))
+
+
+def _lu_solve_near(lu: Shape, b: Shape, pivots: Param, left: Param = True, adjoint: Param = False) -> str:
+    lines = _by_halves(lu, b, "near", pivots, left, adjoint)
+    return _lines(_around("lu", lu, lu[-1] + 1, "abs(lu)", "near"), lines)
+
+
+def _by_halves(lu: Shape, b: Shape, of: str, pivots: Param, left: Param, adjoint: Param) -> list[str]:
+    """Return the lines of a system P*L*U*x = b: L has ones on the diagonal, and P swaps rows in the order of pivots."""
+    n = _square("lu_solve", lu)
+    if len(lu) != 2 or len(b) != 2 or b[0] != n or not left or adjoint:
+        raise ValueError("lu_solve takes one matrix and a right side with as many rows here, from the left")
+    order = _order(pivots, n)
+    at = _entry(of, ())
+    lower = _substituted(at, "p", b, lower=True, unit=True, x="y")
+    return [f"p = b[{order}, :]", *lower, *_substituted(at, "yx", b, lower=False, unit=False), "rx"]
+
+
+def _order(pivots: Param, n: int) -> list[int]:
+    """Return the order of the rows after each was swapped with that of its pivot, which LAPACK counts from 1."""
+    places = list(pivots) if isinstance(pivots, tuple) else [pivots]
+    order = list(range(n))
+    for k, one in enumerate(places):
+        if not isinstance(one, int) or len(places) != n or not k < one <= n:
+            raise ValueError(f"pivots of lu_solve are {n} rows, each from its own on, counted from 1")
+        order[k], order[one - 1] = order[one - 1], order[k]
+    return order
+
+
+# --- the exponential ----------------------------------------------------------------------------------
+
+
+def _matrix_exp(x: Shape) -> str:
+    return _lines(_exponential(x, "x"))
+
+
+def _matrix_exp_near(x: Shape) -> str:
+    """Return the exponential of a matrix near by: Taylor's polynomials and squarings are off by some u in the norm.
+
+    aten/src/ATen/native/LinearAlgebra.cpp, mexp; the way back is the exponential of a matrix of twice the rows
+    (linalg_matrix_exp_differential).
+    """
+    over = f"dim={(len(x) - 2, len(x) - 1)}, keepdim=True"
+    return _lines(_around("x", x, 32, f"maximum(sum(abs(x), {over}), 1)", "near"), _exponential(x, "near"))
+
+
+def _exponential(x: Shape, of: str) -> list[str]:
+    """Return the lines of exp(m)*(c*I + s*(x - m*I)), where m is half the trace and q half the gap of the eigenvalues, squared.
+
+    c is cosh(sqrt(q)) and s is sinh(sqrt(q))/sqrt(q): cosine and sine where q is negative (Bernstein and So, Some explicit
+    formulas for the matrix exponential, 1993).
+    """
+    if len(x) < 2 or x[-1] != x[-2] or x[-1] > 2:
+        raise ValueError("matrix_exp takes matrices of 1 x 1 and 2 x 2 here")
+    if x[-1] == 1:
+        return [f"exp({of})"]
+    batch, at = x[:-2], _entry(of, x[:-2])
+    corners = [["c + s*h", f"s*{at(0, 1)}"], [f"s*{at(1, 0)}", "c - s*h"]]
+    return [
+        f"m = ({at(0, 0)} + {at(1, 1)})/2", f"h = ({at(0, 0)} - {at(1, 1)})/2", f"q = h**2 + {at(0, 1)}*{at(1, 0)}",
+        "r = sqrt(abs(where(q == 0, 1, q)))",
+        "c = where(q > 0, cosh(r), where(q < 0, cos(r), 1 + q/2 + q**2/24))",
+        "s = where(q > 0, sinh(r)/r, where(q < 0, sin(r)/r, 1 + q/6 + q**2/120))",
+        f"{_over('exp(m)', batch)}*{_matrix(corners, batch)}",
+    ]  # fmt: skip
 
 
 # fmt: off
@@ -405,12 +807,26 @@ ROWS: tuple[Composite, ...] = (
     Composite("det", ("x",), (), _det, ("det(a[:, :2])", "det(a.T @ a + outer(v, v))"), as_torch=_det_factored, again=_at_every_order(_det_factored), dtypes=DTYPES, torch=lambda m, x: m.linalg.det(x), summary="the determinant of a square matrix"),
     Composite("logdet", ("x",), (), _logdet, ("logdet(a @ a.T)",), as_torch=lambda x: _log_factored("log(det)", x), dtypes=DTYPES, torch=lambda m, x: m.logdet(x), summary="the logarithm of the determinant, where it is positive"),
     Composite("slogdet", ("x",), (), _slogdet, ("slogdet(a[:, :2])[1]", "slogdet(a.T @ a + outer(v, v))[1]"), results=("sign", "logabsdet"), as_torch=_slogdet_factored, dtypes=DTYPES, torch=lambda m, x: m.linalg.slogdet(x), summary="the sign and the logarithm of the absolute value of the determinant"),
-    Composite("inv", ("x",), (), _inv, ("inv(a[:, 1:])", "inv(a.T @ a + outer(v, v))"), as_torch=_inv_stored, again=_ordered(_inv_stored), stored=True, dtypes=DTYPES, torch=lambda m, x: m.linalg.inv(x), summary="the inverse of a square matrix"),
-    Composite("inv_ex", ("x",), ("check_errors",), _with_info(_inv), ("inv_ex(a[:, 1:])[0]",), results=("inverse", "info"), as_torch=_with_info(_inv_stored), again=_ordered(_with_info(_inv_stored)), stored=True, dtypes=DTYPES, torch=lambda m, x, check_errors=False: m.linalg.inv_ex(x, check_errors=check_errors), summary="the inverse of a square matrix, and whether there is one"),
-    Composite("solve", ("a", "b"), ("left",), _solve, ("solve(a[:, 1:], u)", "solve(a.T @ a + outer(v, v), b, left=True)", "solve(a[:, :2], a.T, left=False)"), as_torch=_solve_stored, again=_ordered(_solve_stored), stored=True, dtypes=DTYPES, torch=lambda m, a, b, left=True: m.linalg.solve(a, b, left=left), summary="the solution x of a @ x = b"),
-    Composite("solve_ex", ("a", "b"), ("left", "check_errors"), _with_info(_solve), ("solve_ex(a[:, 1:], u)[0]",), results=("result", "info"), as_torch=_with_info(_solve_stored), again=_ordered(_with_info(_solve_stored)), stored=True, dtypes=DTYPES, torch=lambda m, a, b, left=True, check_errors=False: m.linalg.solve_ex(a, b, left=left, check_errors=check_errors), summary="the solution x of a @ x = b, and whether there is one"),
-    Composite("pinv", ("x",), (), _pinv, ("pinv(a)", "pinv(a[:, 1:])"), as_torch=_pinv_stored, again=_pinv_near, stored=True, dtypes=DTYPES, torch=lambda m, x: m.linalg.pinv(x), summary="the pseudoinverse of a matrix whose rank is full"),
-    Composite("cholesky", ("x",), ("upper",), _cholesky, ("cholesky(a @ a.T)", "cholesky(a.T @ a + outer(v, v), upper=True)"), as_torch=_cholesky_stored, again=_cholesky_near, stored=True, dtypes=DTYPES, torch=lambda m, x, upper=False: m.linalg.cholesky(x, upper=upper), summary="the Cholesky factor of a positive definite matrix"),
-    Composite("cholesky_ex", ("x",), ("upper", "check_errors"), _with_info(_cholesky), ("cholesky_ex(a @ a.T)[0]",), results=("L", "info"), as_torch=_with_info(_cholesky_stored), again=lambda order, x, result=0, check_errors=False, **params: _cholesky_near(order, x, **params), stored=True, dtypes=DTYPES, torch=lambda m, x, upper=False, check_errors=False: m.linalg.cholesky_ex(x, upper=upper, check_errors=check_errors), summary="the Cholesky factor of a positive definite matrix, and whether there is one"),
+    Composite("inv", ("x",), (), _inv, ("inv(a @ a.T)", "inv(c[:, :, 1:])"), as_torch=_inv_stored, again=_ordered(_inv_stored), stored=True, dtypes=DTYPES, torch=lambda m, x: m.linalg.inv(x), summary="the inverse of a square matrix"),
+    Composite("inv_ex", ("x",), (), _inv_ex, ("inv_ex(a @ a.T)[0]",), results=("inverse", "info"), as_torch=_inv_ex_stored, again=_ordered(_inv_ex_stored), stored=True, dtypes=DTYPES, torch=lambda m, x: m.linalg.inv_ex(x), summary="the inverse of a square matrix, and whether there is one"),
+    Composite("solve", ("a", "b"), ("left",), _solve, ("solve(a @ a.T, u)", "solve(a[:, :2], a)", "solve(a @ a.T, a.T, left=False)"), as_torch=_solve_stored, again=_ordered(_solve_stored), stored=True, dtypes=DTYPES, torch=lambda m, a, b, left=True: m.linalg.solve(a, b, left=left), summary="the solution x of a @ x = b"),
+    Composite("solve_ex", ("a", "b"), ("left",), _solve_ex, ("solve_ex(a @ a.T, u)[0]",), results=("result", "info"), as_torch=_solve_ex_stored, again=_ordered(_solve_ex_stored), stored=True, dtypes=DTYPES, torch=lambda m, a, b, left=True: m.linalg.solve_ex(a, b, left=left), summary="the solution x of a @ x = b, and whether there is one"),
+    Composite("pinv", ("x",), (), _pinv, ("pinv(a)", "pinv(a.T)"), as_torch=_pinv_stored, again=_pinv_near, stored=True, dtypes=DTYPES, torch=lambda m, x: m.linalg.pinv(x), summary="the pseudoinverse of a matrix whose rank is full"),
+    Composite("cholesky", ("x",), ("upper",), _cholesky, ("cholesky(a @ a.T)", "cholesky(a @ a.T, upper=True)"), as_torch=_cholesky_stored, again=_cholesky_near, stored=True, dtypes=DTYPES, torch=lambda m, x, upper=False: m.linalg.cholesky(x, upper=upper), summary="the Cholesky factor of a positive definite matrix"),
+    Composite("cholesky_ex", ("x",), ("upper",), _cholesky_ex, ("cholesky_ex(a @ a.T)[0]",), results=("L", "info"), as_torch=_cholesky_ex_stored, again=_cholesky_near, stored=True, dtypes=DTYPES, torch=lambda m, x, upper=False: m.linalg.cholesky_ex(x, upper=upper), summary="the Cholesky factor of a positive definite matrix, and whether there is one"),
+    Composite("solve_triangular", ("a", "b"), ("upper", "left", "unitriangular"), _solve_triangular, ("solve_triangular(a[:, :2], a, upper=True)", "solve_triangular(a[:, :2], a.T, upper=False, left=False)", "solve_triangular(a[:, :2], a, upper=False, unitriangular=True)"), as_torch=_solve_triangular_near, again=_at_every_order(_solve_triangular_near), stored=True, dtypes=DTYPES, torch=lambda m, a, b, upper, left=True, unitriangular=False: m.linalg.solve_triangular(a, b, upper=upper, left=left, unitriangular=unitriangular), summary="the solution x of a @ x = b, where a is triangular"),
+    Composite("triangular_solve", ("b", "a"), ("upper", "transpose", "unitriangular"), _triangular_solve, ("triangular_solve(a, a[:, :2])[0]", "triangular_solve(a, a[:, :2], upper=False, transpose=True)[0]"), results=("solution", "cloned_coefficient"), as_torch=_triangular_solve_near, again=_at_every_order(_triangular_solve_near), stored=True, dtypes=DTYPES, torch=lambda m, b, a, upper=True, transpose=False, unitriangular=False: m.triangular_solve(b, a, upper, transpose, unitriangular), summary="the solution x of a @ x = b, where a is triangular, and a"),
+    Composite("cholesky_solve", ("b", "x"), ("upper",), _cholesky_solve, ("cholesky_solve(a, cholesky(a @ a.T))", "cholesky_solve(a, cholesky(a @ a.T, upper=True), upper=True)"), as_torch=_cholesky_solve_near, again=_at_every_order(_cholesky_solve_near), stored=True, dtypes=DTYPES, torch=lambda m, b, x, upper=False: m.cholesky_solve(b, x, upper), summary="the solution y of x @ x.mT @ y = b"),
+    Composite("cholesky_inverse", ("x",), ("upper",), _cholesky_inverse, ("cholesky_inverse(cholesky(a @ a.T))",), as_torch=_cholesky_inverse_near, again=_at_every_order(_cholesky_inverse_near), stored=True, dtypes=DTYPES, torch=lambda m, x, upper=False: m.cholesky_inverse(x, upper), summary="the inverse of x @ x.mT"),
+    Composite("lstsq", ("a", "b"), (), _lstsq, ("lstsq(a.T, reshape(v, (3, 1)))[0]",), results=("solution", "residuals", "rank", "singular_values"), as_torch=_lstsq_near, again=_at_every_order(_lstsq_near), stored=True, dtypes=DTYPES, torch=lambda m, a, b: m.linalg.lstsq(a, b), summary="the least squares solution x of a @ x = b, where the rank of a is full"),
+    Composite("tensorinv", ("x",), ("ind",), _tensorinv, ("tensorinv(reshape(a @ a.T, (2, 2, 1)), ind=1)",), as_torch=_tensorinv, stored=True, dtypes=DTYPES, torch=lambda m, x, ind=2: m.linalg.tensorinv(x, ind), summary="the inverse of a tensor whose first ind dims are rows"),
+    Composite("tensorsolve", ("a", "b"), (), _tensorsolve, ("tensorsolve(reshape(a @ a.T, (2, 1, 2)), a[:, 0])",), stored=True, dtypes=DTYPES, torch=lambda m, a, b: m.linalg.tensorsolve(a, b), summary="the solution x of tensordot(a, x, x.dim()) = b"),
+    Composite("eigvalsh", ("x",), (), _eigvalsh, ("eigvalsh(a @ a.T)",), as_torch=_eigvalsh_near, again=_at_every_order(_eigvalsh_near), stored=True, dtypes=DTYPES, torch=lambda m, x: m.linalg.eigvalsh(x), summary="the eigenvalues of a symmetric matrix, ascending"),
+    Composite("svdvals", ("x",), (), _svdvals, ("svdvals(a[:, :2])", "svdvals(a)"), as_torch=_svdvals_near, again=_at_every_order(_svdvals_near), stored=True, dtypes=DTYPES, torch=lambda m, x: m.linalg.svdvals(x), summary="the singular values of a matrix, descending"),
+    Composite("cond", ("x",), ("p",), _cond, ("cond(a[:, :2])", "cond(a, p=-2)"), stored=True, dtypes=DTYPES, torch=lambda m, x, p=None: m.linalg.cond(x, p), summary="the condition number of a matrix"),
+    Composite("qr", ("x",), (), _qr, ("qr(a.T)[0]", "qr(a[:, :2])[1]"), results=("Q", "R"), as_torch=_qr_near, again=_at_every_order(_qr_near), stored=True, dtypes=DTYPES, torch=lambda m, x: m.linalg.qr(x), summary="the orthogonal and the triangular factor of a matrix"),
+    Composite("householder_product", ("x", "tau"), (), _householder, ("householder_product(a.T, u)",), as_torch=_householder_near, again=_at_every_order(_householder_near), stored=True, dtypes=DTYPES, torch=lambda m, x, tau: m.linalg.householder_product(x, tau), summary="the first columns of a product of reflections"),
+    Composite("lu_solve", ("lu", "b"), ("pivots", "left", "adjoint"), _lu_solve, ("lu_solve(a[:, :2], [2, 2], a)",), order=("lu", "pivots", "b"), indices=("pivots",), as_torch=_lu_solve_near, again=_at_every_order(_lu_solve_near), stored=True, dtypes=DTYPES, torch=lambda m, lu, b, pivots, left=True, adjoint=False: m.linalg.lu_solve(lu, pivots.int(), b, left=left, adjoint=adjoint), summary="the solution x of a @ x = b, where a is factored"),
+    Composite("matrix_exp", ("x",), (), _matrix_exp, ("matrix_exp(a[:, :2])", "matrix_exp(a[:, 1:] - a[:, :2])"), as_torch=_matrix_exp_near, again=_at_every_order(_matrix_exp_near), stored=True, dtypes=DTYPES, torch=lambda m, x: m.linalg.matrix_exp(x), summary="the exponential of a square matrix"),
 )
 # fmt: on

@@ -193,6 +193,7 @@ def _bce_stored(x: Shape, target: Shape, weight: Shape, reduction: Param = "mean
     """Return binary_cross_entropy with torch's slopes, without the least denominator that torch takes.
 
     ATen/native/Loss.cpp, and binary_cross_entropy_target_backward in torch/csrc/autograd/FunctionsManual.cpp.
+    There binary_cross_entropy_double_backward adds 1e-12 to x and to 1 - x: torch's second derivative is off by as much.
     """
     _bce(x, target, weight, reduction)
     inside = f"(y > {CLAMPED}) & (1 - y > {CLAMPED})"
@@ -536,7 +537,7 @@ ROWS: tuple[Composite, ...] = (
     _loss("kl_div", ("x", "target"), ("log_target",), _kl_div, ("kl_div(v, softmax(a[0], 0), reduction='batchmean')", "kl_div(v, log_softmax(a[0], 0), reduction='sum', log_target=True)"), words=BATCHMEAN, order=("x", "target", "reduction", "log_target"), summary="the Kullback-Leibler divergence of log-probabilities from the target: target*(log(target) - x)"),
     _loss("poisson_nll_loss", ("x", "target"), ("log_input", "full", "eps"), _poisson, ("poisson_nll_loss(v, exp(a[0]))", "poisson_nll_loss(exp(v), exp(a[0]), log_input=False, full=True, reduction='sum')"), summary="exp(x) - target*x, of the logarithm of a rate, or x - target*log(x + eps) of a rate itself"),
     _loss("gaussian_nll_loss", ("x", "target", "var"), ("full", "eps"), _gaussian, ("gaussian_nll_loss(v, a[0], exp(a[1]))", "gaussian_nll_loss(a, c[0], exp(u), full=True, reduction='none')"), summary="log(var)/2 + (x - target)**2/(2*var), of variances clamped at eps without a slope"),
-    _loss("binary_cross_entropy", ("x", "target", "weight"), (), _bce, ("binary_cross_entropy(sigmoid(v), sigmoid(a[0]))", "binary_cross_entropy(sigmoid(a), sigmoid(c[0]), weight=v, reduction='none')"), optional=WEIGHT, fixed=("weight",), as_torch=_bce_stored, summary="minus target*log(x) + (1 - target)*log(1 - x), each logarithm at least -100"),
+    _loss("binary_cross_entropy", ("x", "target", "weight"), (), _bce, ("binary_cross_entropy(sigmoid(v), sigmoid(a[0]))", "binary_cross_entropy(sigmoid(a), sigmoid(c[0]), weight=v, reduction='none')"), optional=WEIGHT, fixed=("weight",), as_torch=_bce_stored, wrong=("second",), summary="minus target*log(x) + (1 - target)*log(1 - x), each logarithm at least -100"),
     _loss("binary_cross_entropy_with_logits", ("x", "target", "weight", "pos_weight"), (), _bce_with_logits, ("binary_cross_entropy_with_logits(v, sigmoid(a[0]))", "binary_cross_entropy_with_logits(a, sigmoid(c[0]), weight=v, pos_weight=v, reduction='sum')"), optional={"weight": 1, "pos_weight": 1}, fixed=("weight", "pos_weight"), as_torch=_bce_with_logits_stored, order=("x", "target", "weight", "reduction", "pos_weight"), summary="binary cross entropy of sigmoid(x), with weights of the positive classes"),
     _loss("hinge_embedding_loss", ("x", "target"), ("margin",), _hinge_embedding, ("hinge_embedding_loss(a[0], v)", "hinge_embedding_loss(a, v, margin=2, reduction='none')"), fixed=("target",), summary="x where the target is 1, margin - x but at least 0 where it is -1"),
     _loss("margin_ranking_loss", ("input1", "input2", "target"), ("margin",), _margin_ranking, ("margin_ranking_loss(v, a[0], a[1])", "margin_ranking_loss(a, c[0], c[1], margin=0.7, reduction='none')"), summary="margin - target*(input1 - input2), but at least 0"),

@@ -104,6 +104,17 @@ def _channels_stored(view: Shape, over: Sequence[int], eps: Param, weight: str, 
 CHANNELS_FUSED, CHANNELS_PULLED = "u r a h v c", "d e j l"
 
 
+def _truth(**flags: Param) -> None:
+    for name, value in flags.items():
+        if not isinstance(value, bool):
+            raise ValueError(f"{name} is True or False")
+
+
+def _not_negative(eps: Param) -> None:
+    if isinstance(eps, int | Fraction) and eps < 0:
+        raise ValueError("eps is not negative here")
+
+
 def _eps(eps: Param) -> str:
     if isinstance(eps, bool) or not isinstance(eps, int | Fraction):
         raise ValueError("eps is a number")
@@ -178,7 +189,7 @@ def _group_norm_stored(x: Shape, weight: Shape, bias: Shape, num_groups: Param, 
     return _rows_stored(_grouped(x, num_groups), (2,), _eps(eps), *weights, x)
 
 
-def _given_stats(x: Shape, eps: Param, stats: tuple[Shape, Shape], to: str, weight: str, bias: str) -> str:
+def _given_stats(eps: Param, stats: tuple[Shape, Shape], to: str, weight: str, bias: str) -> str:
     if not all(stats):
         raise ValueError("running_mean and running_var are needed where the statistics are not x's own")
     scale, shift = _scaled(weight, bias)
@@ -204,11 +215,13 @@ def _given_stats_stored(eps: str, to: str, weight: str, bias: str) -> str:
 def _batch_norm(*shapes: Shape, training: Param = False, momentum: Param = MOMENTUM, eps: Param = EPS) -> str:
     """Return x by the mean and variance of each channel: its own in training, else the running ones."""
     del momentum  # it is of the running statistics alone
+    _truth(training=training)
+    _not_negative(eps)
     x, running_mean, running_var, weight, bias = shapes
     to = _channels("batch_norm", x, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
     weights = _per_channel("weight", weight, to), _per_channel("bias", bias, to)
     if not training:
-        return _given_stats(x, _eps(eps), (running_mean, running_var), to, *weights)
+        return _given_stats(_eps(eps), (running_mean, running_var), to, *weights)
     _enough(prod(x) // x[1])
     return _plain(x, _but_one(x), _eps(eps), "".join(_scaled(*weights)), x)
 
@@ -224,6 +237,8 @@ def _enough(count: int) -> None:
 
 def _batch_norm_stored(*shapes: Shape, training: Param = False, momentum: Param = MOMENTUM, eps: Param = EPS) -> str:
     del momentum  # it is of the running statistics alone
+    _truth(training=training)
+    _not_negative(eps)
     x, running_mean, running_var, weight, bias = shapes
     to = _channels("batch_norm", x, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
     weights = _per_channel("weight", weight, to), _per_channel("bias", bias, to)
@@ -235,13 +250,14 @@ def _batch_norm_stored(*shapes: Shape, training: Param = False, momentum: Param 
 def _instance_norm(*shapes: Shape, use_input_stats: Param = True, momentum: Param = MOMENTUM, eps: Param = EPS) -> str:
     """Return x by the mean and variance of each channel of each instance, or by the running ones."""
     del momentum  # it is of the running statistics alone
+    _truth(use_input_stats=use_input_stats)
     x, running_mean, running_var, weight, bias = shapes
     to = _channels("instance_norm", x, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
     weights = _per_channel("weight", weight, to), _per_channel("bias", bias, to)
     if len(x) < 3:
         raise ValueError("instance_norm takes x with dims behind the channels")
     if not use_input_stats:
-        return _given_stats(x, _eps(eps), (running_mean, running_var), to, *weights)
+        return _given_stats(_eps(eps), (running_mean, running_var), to, *weights)
     _enough(prod(x[2:]))
     return _plain(x, range(2, len(x)), _eps(eps), "".join(_scaled(*weights)), x)
 
@@ -254,6 +270,7 @@ def _instance_norm_stored(
     The weight is repeated for each instance, and so are its stored gradients, which are added up.
     """
     del momentum  # it is of the running statistics alone
+    _truth(use_input_stats=use_input_stats)
     x, running_mean, running_var, weight, bias = shapes
     to = _channels("instance_norm", x, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
     view = (x[0] * x[1], prod(x[2:])) if use_input_stats else x
@@ -264,7 +281,9 @@ def _instance_norm_stored(
             lines.append(f"each_{name} = reshape(expand({name}, {x[:2]}), {each})")
         weights.append(f"each_{name}" if shape else "")
     if use_input_stats:
-        return "\n".join([*lines, _channels_stored((x[0] * x[1], prod(x[2:])), (1,), _eps(eps), *weights, x)])
+        return "\n".join(
+            [*lines, _channels_stored((x[0] * x[1], prod(x[2:])), (1,), _eps(eps), weights[0], weights[1], x)]
+        )
     return "\n".join([*lines, _given_stats_stored(_eps(eps), to, *weights)])
 
 
@@ -279,6 +298,8 @@ def _renorm(x: Shape, p: Param, dim: Param, maxnorm: Param) -> str:
     """Return x whose parts along dim are scaled down to a norm of maxnorm; torch divides by the norm and 1e-7."""
     if len(x) < 2:
         raise ValueError("renorm takes x of at least two dims")
+    if (isinstance(p, int | Fraction) and p <= 0) or not isinstance(maxnorm, int | Fraction) or maxnorm < 0:
+        raise ValueError("renorm takes a positive p, and a maxnorm that is not negative")
     at = axis(dim, len(x))
     over = tuple(one for one in range(len(x)) if one != at)
     return f"n = norm(x, p={p}, dim={over}, keepdim=True)\nwhere(n > {maxnorm}, x*({maxnorm}/(n + 1e-7)), x)"
@@ -302,7 +323,7 @@ def _response(
 def _torch_batch_norm(m: Any, *tensors: Any, training: Any = False, momentum: Any = 0.1, eps: Any = 1e-5) -> Any:
     # In training torch would write into the running ones, which decide about nothing there.
     x, running_mean, running_var, weight, bias = tensors
-    given = (None, None) if training else (running_mean, running_var)
+    given = (None, None) if training is True else (running_mean, running_var)
     return m.nn.functional.batch_norm(x, *given, weight, bias, training, momentum, eps)
 
 
@@ -310,7 +331,7 @@ def _torch_instance_norm(
     m: Any, *tensors: Any, use_input_stats: Any = True, momentum: Any = 0.1, eps: Any = 1e-5
 ) -> Any:
     x, running_mean, running_var, weight, bias = tensors
-    given = (None, None) if use_input_stats else (running_mean, running_var)
+    given = (running_mean, running_var) if use_input_stats is False else (None, None)
     return m.nn.functional.instance_norm(x, *given, weight, bias, use_input_stats, momentum, eps)
 
 
@@ -321,15 +342,15 @@ RUNNING = {"running_mean": 0, "running_var": 1, "weight": 1, "bias": 0}
 # mode over forward mode is called wrong there, and is.
 # fmt: off
 ROWS: tuple[Composite, ...] = (
-    Composite("layer_norm", ("x", "weight", "bias"), ("normalized_shape", "eps"), _layer_norm, ("layer_norm(a, 3, v, a[0])", "layer_norm(c, (2, 3))"), order=("x", "normalized_shape", "weight", "bias", "eps"), optional={"weight": 1, "bias": 0},
-              as_torch=_layer_norm_stored, fused=ROWS_FUSED, pulled=ROWS_PULLED, torch=lambda m, x, weight, bias, normalized_shape, eps=1e-5: m.nn.functional.layer_norm(x, normalized_shape if isinstance(normalized_shape, tuple) else (normalized_shape,), weight, bias, eps), summary="x less its mean, over its deviation, along the last dims"),
+    Composite("layer_norm", ("x", "weight", "bias"), ("normalized_shape", "eps"), _layer_norm, ("layer_norm(a, 3, v, v**2)", "layer_norm(c, (2, 3))"), order=("x", "normalized_shape", "weight", "bias", "eps"), optional={"weight": 1, "bias": 0},
+              as_torch=_layer_norm_stored, fused=ROWS_FUSED, pulled=ROWS_PULLED, torch=lambda m, x, weight, bias, normalized_shape, eps=1e-5: m.nn.functional.layer_norm(x, normalized_shape, weight, bias, eps), summary="x less its mean, over its deviation, along the last dims"),
     Composite("rms_norm", ("x", "weight"), ("normalized_shape", "eps"), _rms_norm, ("rms_norm(a, 3, v, eps=0.001)", "rms_norm(c, (2, 3), eps=0.001)"), order=("x", "normalized_shape", "weight", "eps"), optional={"weight": 1},
-              as_torch=_rms_norm, fused="q v r n", pulled="q v r n", torch=lambda m, x, weight, normalized_shape, eps: m.nn.functional.rms_norm(x, normalized_shape if isinstance(normalized_shape, tuple) else (normalized_shape,), weight, eps), summary="x over its root mean square along the last dims"),
+              as_torch=_rms_norm, fused="q v r n", pulled="q v r n", torch=lambda m, x, weight, normalized_shape, eps: m.nn.functional.rms_norm(x, normalized_shape, weight, eps), summary="x over its root mean square along the last dims"),
     # The samples have one instance: with more, torch's forward mode takes means of other groups, times sums that are 0
     # but for their roundings (group_norm_invstd_jvp), and a derivative that is 0 comes out as 1e-17.
     Composite("group_norm", ("x", "weight", "bias"), ("num_groups", "eps"), _group_norm, ("group_norm(a[None], 1, u, a[:, 0])", "group_norm(a[None], 2)"), order=("x", "num_groups", "weight", "bias", "eps"), optional={"weight": 1, "bias": 0},
               as_torch=_group_norm_stored, fused=ROWS_FUSED, pulled=ROWS_PULLED, torch=lambda m, x, weight, bias, num_groups, eps=1e-5: m.nn.functional.group_norm(x, num_groups, weight, bias, eps), summary="x less its mean, over its deviation, in each group of channels"),
-    Composite("batch_norm", ("x", "running_mean", "running_var", "weight", "bias"), ("training", "momentum", "eps"), _batch_norm, ("batch_norm(a, v, v, a[0], a[1], eps=3)", "batch_norm(a, None, None, a[0], a[1], training=True)"),
+    Composite("batch_norm", ("x", "running_mean", "running_var", "weight", "bias"), ("training", "momentum", "eps"), _batch_norm, ("batch_norm(a, v, v, eps=3)", "batch_norm(a, None, None, v, v**2, training=True)"),
               optional=RUNNING, fixed=("running_mean", "running_var"), as_torch=_batch_norm_stored, fused=CHANNELS_FUSED, pulled=CHANNELS_PULLED, torch=_torch_batch_norm, summary="x less the mean, over the deviation of each channel: its own in training, else the running ones"),
     Composite("instance_norm", ("x", "running_mean", "running_var", "weight", "bias"), ("use_input_stats", "momentum", "eps"), _instance_norm, ("instance_norm(a[None], u, u, a[:, 0], a[:, 1], use_input_stats=False, eps=1)", "instance_norm(a[None], None, None, u, a[:, 0])"),
               optional=RUNNING, fixed=("running_mean", "running_var"), as_torch=_instance_norm_stored, fused=CHANNELS_FUSED, pulled=CHANNELS_PULLED, torch=_torch_instance_norm, summary="x less its mean, over its deviation, in each channel of each instance"),

@@ -109,12 +109,13 @@ def _mode(x: Shape, dim: Param = -1, keepdim: Param = False, **_result: Param) -
     others = [k for one in range(size) for k in range(size) if k != one]
     shape = reduced(x, (at,), bool(keepdim))
     # ``c`` counts what equals an element, and ``more`` the elements with a larger count; such are put behind all others.
+    # Counts are compared with halves between them, where no condition is about to change.
     return "\n".join([
         f"y = permute(x, {front})",
         f"o = reshape(y[{others}], {(size, size - 1, *rest)})",
         f"c = sum(where(reshape(y, {(size, 1, *rest)}) == o, 1, 0), dim=1)",
-        f"more = sum(where(reshape(c, {(1, size, *rest)}) > reshape(c, {(size, 1, *rest)}), 1, 0), dim=1)",
-        *renamed(tree(GREATER)((size, *rest), 0, True), "y", "top"), "z = where(more > 0, top, y)",
+        f"more = sum(where(reshape(c, {(1, size, *rest)}) > reshape(c, {(size, 1, *rest)}) + 1/2, 1, 0), dim=1)",
+        *renamed(tree(GREATER)((size, *rest), 0, True), "y", "top"), "z = where(more > 1/2, top, y)",
         *renamed(tree(LESS)((size, *rest), 0, False), "z", "least"),
         f"reshape(least, {shape})",
     ]) if size > 1 else f"reshape(x, {shape})"  # fmt: skip

@@ -191,6 +191,8 @@ def _norm_stored(x: Shape, p: Param = 2, dim: Param = None, keepdim: Param = Fal
 
 
 def _as_norm(x: Shape, ord: Param = 2, dim: Param = None, keepdim: Param = False) -> str:  # noqa: A002 - torch's own name
+    if ord in ("fro", "nuc"):
+        raise ValueError(f"the order {ord} is one of matrices: x is a matrix, or dim has two dims")
     _norm(x, ord, dim)
     return f"norm(x, p={ord}{_over(x, dim, keepdim)})"
 
@@ -462,8 +464,8 @@ ROWS: tuple[Composite, ...] = (
     Composite("linalg.matrix_norm", ("x",), ("ord", "dim", "keepdim"), _matrix_norm, ("linalg.matrix_norm(a)", "linalg.matrix_norm(c, ord=1, dim=(1, 2), keepdim=True)"), words={"ord": ("fro", "nuc", 1)}, torch=lambda m, x, **params: m.linalg.matrix_norm(x, **params), summary="the matrix norm of an order"),
     Composite("linalg.norm", ("x",), ("ord", "dim", "keepdim"), _any_norm, ("linalg.norm(a)", "linalg.norm(a, ord=inf)", "linalg.norm(a, 3, dim=1)"), words={"ord": ("fro", "nuc", 1)}, torch=lambda m, x, **params: m.linalg.norm(x, **params), summary="the norm of vectors, and of matrices where an order is given"),
     Composite("dist", ("x", "y"), ("p",), _distance, ("dist(a, v)", "dist(a, v, p=3)"), summary="the norm of a difference"),
-    Composite("cdist", ("x1", "x2"), ("p", "compute_mode"), _distances, ("cdist(a, b.T)", "cdist(a, b.T, p=4)"), words={"compute_mode": tuple(MODES)}, dtypes=("float64", "float32"), as_torch=_distances_stored, torch=lambda m, x1, x2, p=2.0, compute_mode="use_mm_for_euclid_dist_if_necessary": m.cdist(x1, x2, float(p), compute_mode), summary="the distances of the rows of two matrices"),
-    Composite("pdist", ("x",), ("p",), _pairs, ("pdist(a)", "pdist(b, p=4)"), dtypes=("float64", "float32"), torch=lambda m, x, p=2: m.pdist(x, float(p)), summary="the distances of all pairs of rows"),
+    Composite("cdist", ("x1", "x2"), ("p", "compute_mode"), _distances, ("cdist(a, b.T)", "cdist(a, b.T, p=4)"), words={"compute_mode": tuple(MODES)}, dtypes=("float64", "float32"), as_torch=_distances_stored, torch=lambda m, x1, x2, p=2.0, compute_mode="use_mm_for_euclid_dist_if_necessary": m.cdist(x1, x2, p, compute_mode), summary="the distances of the rows of two matrices"),
+    Composite("pdist", ("x",), ("p",), _pairs, ("pdist(a)", "pdist(b, p=4)"), dtypes=("float64", "float32"), torch=lambda m, x, p=2: m.pdist(x, p), summary="the distances of all pairs of rows"),
     Composite("prod", ("x",), ("dim", "keepdim"), tree("{}*{}"), ("prod(a)", "prod(a, dim=1)", "prod(v, dim=0, keepdim=True)"), stored=True, as_torch=_prod_stored, torch=_torch_prod, summary="the product of the elements"),
     Composite("amax", ("x",), ("dim", "keepdim"), tree("maximum({}, {})"), ("amax(a)", "amax(a, dim=1)", "amax(c, dim=(0, 2), keepdim=True)"), as_torch=extreme_stored("maximum({}, {})"), torch=_torch_extreme("amax"), summary="the greatest element"),
     Composite("amin", ("x",), ("dim", "keepdim"), tree("minimum({}, {})"), ("amin(a)", "amin(a, dim=0)"), as_torch=extreme_stored("minimum({}, {})"), torch=_torch_extreme("amin"), summary="the least element"),

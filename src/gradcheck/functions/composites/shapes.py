@@ -613,8 +613,8 @@ _MOVING: tuple[Composite, ...] = (
     Composite("narrow", ("x",), ("dim", "start", "length"), _narrow, ("narrow(b, 1, 1, 1)",), summary="so many slices along dim from a start on"),
     Composite("select", ("x",), ("dim", "index"), _select, ("select(a, 1, -1)",), summary="one slice along dim"),
     Composite("unfold", ("x",), ("dimension", "size", "step"), _unfold, ("b.unfold(1, 2, 1)", "v.unfold(0, 2, 1)"), torch=lambda m, x, dimension, size, step: x.unfold(dimension, size, step), summary="windows along a dim, each in a last dim of its own"),
-    Composite("as_strided", ("x",), ("size", "stride", "storage_offset"), _as_strided, ("as_strided(b, (2, 2), (1, 1), 1)",), torch=lambda m, x, size, stride, storage_offset=0: m.as_strided(x.clone(memory_format=m.contiguous_format), size, stride, storage_offset), summary="the elements in row-major order at places that strides count off"),
-    Composite("as_strided_scatter", ("x", "src"), ("size", "stride", "storage_offset"), _as_strided_scatter, ("as_strided_scatter(expand(0.5, (3, 4)), v, (3,), (4,), 1)",), torch=lambda m, x, src, size, stride, storage_offset=0: m.as_strided_scatter(x.clone(memory_format=m.contiguous_format), src, size, stride, storage_offset), summary="x with src at the places that strides count off in row-major order"),
+    Composite("as_strided", ("x",), ("size", "stride", "storage_offset"), _as_strided, ("as_strided(b, (2, 2), (1, 1), 1)",), torch=lambda m, x, size, stride, storage_offset=0: m.as_strided(x.contiguous().clone(), size, stride, storage_offset), summary="the elements in row-major order at places that strides count off"),
+    Composite("as_strided_scatter", ("x", "src"), ("size", "stride", "storage_offset"), _as_strided_scatter, ("as_strided_scatter(expand(0.5, (3, 4)), v, (3,), (4,), 1)",), torch=lambda m, x, src, size, stride, storage_offset=0: m.as_strided_scatter(x.contiguous().clone(), src, size, stride, storage_offset), summary="x with src at the places that strides count off in row-major order"),
     Composite("diagonal_scatter", ("x", "src"), ("offset", "dim1", "dim2"), _diagonal_scatter, ("diagonal_scatter(a, v[:2])",), summary="x with src on a diagonal"),
     Composite("select_scatter", ("x", "src"), ("dim", "index"), _select_scatter, ("select_scatter(a, u, 1, -1)",), summary="x with src in one slice along dim"),
     Composite("slice_scatter", ("x", "src"), ("dim", "start", "end", "step"), _slice_scatter, ("slice_scatter(b, b[:, :1], 1, 0, None, 4)",), summary="x with src in the slices of a range along dim"),
@@ -648,7 +648,7 @@ _MOVING: tuple[Composite, ...] = (
 )
 _COPIES: tuple[Composite, ...] = (
     Composite("alias_copy", ("x",), (), "x", ("alias_copy(v)*v",), summary="a copy of x"),
-    _copy("as_strided_copy", "as_strided", torch=lambda m, x, size, stride, storage_offset=0: m.as_strided_copy(x.clone(memory_format=m.contiguous_format), size, stride, storage_offset)),
+    _copy("as_strided_copy", "as_strided", torch=lambda m, x, size, stride, storage_offset=0: m.as_strided_copy(x.contiguous().clone(), size, stride, storage_offset)),
     _copy("diagonal_copy", "diagonal"),
     _copy("narrow_copy", "narrow"),
     _copy("squeeze_copy", "squeeze", samples=("squeeze_copy(a[:, :1])",)),

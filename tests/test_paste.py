@@ -123,7 +123,6 @@ REFUSED: dict[str, tuple[str, str]] = {
     "x = torch.tensor([1.0, 2.0], requires_grad=True)\nx**2": ("what is differentiated by is an input", 'leave this line out, and give the point: --at \'x=[1.0,2.0]\''),
     "w = nn.Parameter(torch.randn(3))\nw * x": ("what a module holds is an input", 'leave this line out, and give the point: --at \'w=randn(3)\''),
     "x + torch.randn(3)": ("randn draws numbers that the check cannot know", 'give them as an input: --at \'n=randn(3)\''),
-    "F.dropout(x, 0.5)": ("dropout draws numbers that the check cannot know", "leave it out: in eval mode it does nothing"),
     "nn.Linear(3, 4)(x)": ("nn.Linear holds weights", "write linear(x, weight, bias): the weights are inputs"),
     "y = torch.rand(2, 3)\nx @ y": ("rand draws numbers that the check cannot know", "give them as an input: --at 'y=randn(3)'"),
     "theta = torch.zeros(2, requires_grad=True)\ntheta * x": ("what is differentiated by is an input", "leave this line out, and give the point: --at 'theta=zeros(2)'"),

@@ -88,7 +88,7 @@ def param(reader: Reader, node: ast.expr) -> Param:
             return tuple(part for one in node.elts for part in _spread(reader, one))
         case ast.Call() if _is_literal(node):
             return param(reader, node.args[0])
-        case ast.Constant(value=None | bool() | str()):
+        case ast.Constant(value=None | bool()):
             return node.value  # type: ignore[return-value]
     if (infinity := _infinity(reader, node)) is not None:
         return infinity

@@ -144,7 +144,8 @@ def _other_arguments(reader: Reader, node: ast.Call, depth: int) -> Node | None:
         pair = (scaled, x) if name == "rsub" else (x, scaled)
         return Call("add" if name.startswith("add") else "sub", pair, (), reader.span(node))
     if name in ("div", "divide", "true_divide") and "rounding_mode" in found:
-        mode = reader.param(found["rounding_mode"])
+        written = reader.binding(found["rounding_mode"], depth + 1)
+        mode = written.value if isinstance(written, Static) else ""
         if mode not in (None, "floor", "trunc"):
             raise reader.fail("there is no such rounding_mode", found["rounding_mode"], 'it is "floor" or "trunc"')
         quotient = Call("div", _two(reader, node, depth), (), reader.span(node))

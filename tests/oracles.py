@@ -28,6 +28,10 @@ class NoNumber(AssertionError):
     """An exact value that was needed does not exist."""
 
 
+class TooWide(AssertionError):
+    """An enclosure is too wide to say what its number is: a root of what cancels to 0 has half of the bits."""
+
+
 def fraction(ball: Ball) -> Fraction:
     """Return the middle of an enclosure."""
     man, exp = ball.midpoint
@@ -40,14 +44,15 @@ def enclosures(core: Core, name: str, point: Point, bits: int = BITS) -> list[Ba
 
 
 def numbers(core: Core, name: str, point: Point, bits: int = BITS) -> list[Fraction]:
-    """Return the elements of one layer, every one a narrow enclosure of a number. Raises NoNumber."""
+    """Return the elements of one layer, every one a narrow enclosure of a number. Raises NoNumber, and TooWide."""
     found = []
     for ball in enclosures(core, name, point, bits):
         if not isinstance(ball, Ball):
             raise NoNumber(f"{name} has no number: {ball}")
         middle = fraction(ball)
         man, exp = ball.upper
-        assert Fraction(man) * Fraction(2) ** exp - middle <= max(abs(middle), 1) / 2 ** (bits // 2), "too wide"
+        if Fraction(man) * Fraction(2) ** exp - middle > max(abs(middle), 1) / 2 ** (bits // 2):
+            raise TooWide(name)
         found.append(middle)
     return found
 

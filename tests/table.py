@@ -64,8 +64,8 @@ def program_of_node(node: Node, inputs: tuple[str, ...], fixed: tuple[str, ...] 
 
 def formats_of(row: Row) -> list[Format]:
     """Return the formats that torch has a kernel for."""
-    halves = not isinstance(row, Tensor) and not row.half_types
-    return [fmt for name, fmt in FORMATS.items() if not halves or name in ("float64", "float32")]
+    wanted = () if isinstance(row, Tensor) else row.dtypes
+    return [fmt for name, fmt in FORMATS.items() if not wanted or name in wanted]
 
 
 def faults_of(row: Elementwise, point: Point) -> np.ndarray[Any, np.dtype[np.bool_]]:

@@ -35,6 +35,7 @@ from gradcheck.errors import FileProblem, GradcheckError, UsageProblem
 from gradcheck.exits import Exit
 from gradcheck.gradients import Gradients
 from gradcheck.judgements import Judgements
+from gradcheck.lane import Lane
 from gradcheck.settings import Settings
 from gradcheck.suite import Batch, Check, Expectation, Problem, Result
 from gradcheck.verdict import Verdict
@@ -412,6 +413,7 @@ def test_a_cache_that_cannot_be_written_is_no_fault(tmp_path: Path) -> None:
 
 # --- baselines ------------------------------------------------------------------------------------
 
+PLAIN = Lane("float32").title
 CRASHED = Result(check("a"), None, Problem("crashed"))
 NEWS: list[tuple[Result, Result, bool, str | None]] = [
     (result("a"), result("a"), True, None),
@@ -468,8 +470,10 @@ def test_a_baseline_is_small_sorted_and_whole(tmp_path: Path) -> None:
     write_baseline(batch_of(result("ü", "disagree", float("inf")), Result(check("a"), None, Problem("one\ntwo"))), path)
     assert path.read_text("utf-8") == (
         '{\n "checks": {\n  "a": {\n   "passed": false,\n   "problem": "one",\n   "verdict": "error"\n  },\n'
-        '  "ü": {\n   "passed": false,\n   "ulps": null,\n   "verdict": "disagree"\n  }\n },\n'
-        ' "gradcheck_baseline": 2\n}\n'
+        f'  "ü": {{\n   "lanes": {{\n    "{PLAIN}": {{\n     "passed": false,\n     "ulps": null,\n'
+        '     "verdict": "disagree"\n    }\n   },\n'
+        '   "passed": false,\n   "ulps": null,\n   "verdict": "disagree"\n  }\n },\n'
+        ' "gradcheck_baseline": 3\n}\n'
     )
     assert list(tmp_path.iterdir()) == [path]
 
@@ -495,9 +499,9 @@ def test_progress_does_not_count_as_bad_what_is_expected() -> None:
     ]  # fmt: skip
 
 
-BROKEN = ["", "[]", "{}", '{"gradcheck_baseline": 2}', '{"gradcheck_baseline": 1, "checks": {}}', "[" * 100_000,
-          '{"gradcheck_baseline": 2, "checks": {"a": {"verdict": "fine", "passed": true}}}',
-          '{"gradcheck_baseline": 2, "checks": {"a": []}}']  # fmt: skip
+BROKEN = ["", "[]", "{}", '{"gradcheck_baseline": 3}', '{"gradcheck_baseline": 2, "checks": {}}', "[" * 100_000,
+          '{"gradcheck_baseline": 3, "checks": {"a": {"verdict": "fine", "passed": true}}}',
+          '{"gradcheck_baseline": 3, "checks": {"a": []}}']  # fmt: skip
 
 
 @pytest.mark.parametrize("text", BROKEN)

@@ -16,6 +16,7 @@ from typer.main import get_command
 
 from gradcheck import cli
 from gradcheck.__main__ import run, with_program_apart
+from gradcheck.cli.output import check_writable
 from gradcheck.cli.values import OTHER, plain
 from gradcheck.exits import Exit
 from gradcheck.report import batch_json
@@ -127,14 +128,33 @@ MESSAGES = [
      "write --expect x=..., or choose one with --wrt x\n"),
     (["sum(x)", "--at", "ones(2)", "--expect", "[1]"],
      "gradcheck: a list stands for tensors only in cat and stack\n  [1]\n  ^^^\n"
-     'give tensors as inputs: --at "x=[[1,2],[3,4]]"\n'),
+     "give tensors as inputs: --at 'x=[[1,2],[3,4]]'\n"),
     (["x.max(0)", "--at", "[1,2]"],
-     "gradcheck: torch's max over a dim returns two tensors\n  x.max(0)\n  ^^^^^^^^\n"
-     "write amax(x, dim=...) for a dim, or maximum(x, y) for the maximum of two\n"),
-    (["torch.linalg.norm(x, 2)", "--at", "[1,2]"],
-     "gradcheck: torch.linalg.norm is a matrix norm for matrices\n"
-     "  torch.linalg.norm(x, 2)\n  ^^^^^^^^^^^^^^^^^^^^^^^\n"
-     "write norm(x, p=...) for the vector norm\n"),
+     "gradcheck: max returns several tensors\n  x.max(0)\n  ^^^^^^^^\n"
+     "max(...)[0] is values; or a, b = max(...)\n"),
+    (["x.max(0.5)", "--at", "[1,2]"],
+     "gradcheck: torch's max takes no number beside a tensor\n  x.max(0.5)\n  ^^^^^^^^^^\n"
+     "write maximum(x, y) for the maximum of two\n"),
+    (["x.max(0).indices", "--at", "[1,2]"],
+     "gradcheck: indices are whole numbers, and have no derivative\n  x.max(0).indices\n  ^^^^^^^^^^^^^^^^\n"),
+    (["torch.linalg.norm(x, 2)", "--at", "[[1,2],[3,4]]"],
+     "gradcheck: the matrix norm of order 2 is one of singular values, and no formula of the elements\n"
+     "  torch.linalg.norm(x, 2)\n  ^^^^^^^^^^^^^^^^^^^^^^^\n"),
+    (["einsum('ij,j', x)", "--at", "[1,2]"],
+     "gradcheck: the equation has 2 terms, and there is 1 tensor\n  einsum('ij,j', x)\n  ^^^^^^^^^^^^^^^^^\n"),
+    (["einsum(x, x)", "--at", "[1,2]"],
+     "gradcheck: equation is a text\n  einsum(x, x)\n         ^\nwrite it in quotes\n"),
+    (["einsum('i')", "--at", "[1,2]"],
+     "gradcheck: einsum needs tensors\n  einsum('i')\n  ^^^^^^^^^^^\nwrite einsum('...', a, b)\n"),
+    (["addmm(x, x, x)", "--at", "[1,2]"],
+     "gradcheck: addmm takes a matrix and a matrix, not 2 and 2\n  addmm(x, x, x)\n  ^^^^^^^^^^^^^^\n"),
+    (["kthvalue(x, 3)[0]", "--at", "[1,2]"],
+     "gradcheck: k is a whole number from 1 to 2, the number of elements\n"
+     "  kthvalue(x, 3)[0]\n  ^^^^^^^^^^^^^^^^^\n"),
+    (["quantile(x, 2)", "--at", "[1,2]"],
+     "gradcheck: q is a number from 0 to 1\n  quantile(x, 2)\n  ^^^^^^^^^^^^^^\n"),
+    (["var(x, unbiased=2)", "--at", "[1,2]"],
+     "gradcheck: unbiased is True or False\n  var(x, unbiased=2)\n  ^^^^^^^^^^^^^^^^^^\n"),
     (["x[1:0].sum()", "--at", "[1,2]"],
      "gradcheck: this tensor is empty (0): there is nothing in it to differentiate by\n  x[1:0].sum()\n  ^^^^^^\n"),
     (["std(x, correction=1/2)", "--at", "[1,2]"],
@@ -393,3 +413,69 @@ def test_a_reader_that_leaves_does_not_change_the_exit_code() -> None:
         line = f"{sys.executable} -m gradcheck '{program}' --at x=0:100:5000 --all | head -1; echo ${{PIPESTATUS[0]}}"
         made = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=True)
         assert (made.stdout.splitlines()[-1], made.stderr) == (code, "")
+
+
+def test_a_program_may_begin_like_the_option_of_the_output(tmp_path: Path) -> None:
+    """Where there is another word for the program, it is that option with its file."""
+    assert run(["-omega**2", "--at", "2", "-o", str(tmp_path / "report.txt")]) == Exit.PASS
+    for words in (["--at", "2"], ["--at=2", "-q"]):
+        assert with_program_apart(["-omega**2", *words]) == [*words, "--", "-omega**2"]
+        for program in ("x**2", "-"):
+            assert with_program_apart(["-omega.txt", program, *words]) == ["-omega.txt", program, *words]
+            assert with_program_apart([*words, program, "-omega.txt"]) == [*words, program, "-omega.txt"]
+        assert with_program_apart(["-omega.txt", "-x**2", *words]) == ["-omega.txt", *words, "--", "-x**2"]
+
+
+DEVICES = [Path("/dev/null"), Path("/dev/stdout")]
+
+
+@pytest.mark.skipif(os.geteuid() == 0 or not all(map(Path.exists, DEVICES)), reason="root may write everything")
+@pytest.mark.parametrize("path", DEVICES, ids=str)
+def test_a_device_in_a_directory_of_the_system_is_written(path: Path) -> None:
+    made = gradcheck("x**2", "--at", "3", "-o", str(path))
+    assert made.returncode == Exit.PASS, made.stderr
+
+
+def test_a_device_is_asked_for_itself_and_a_file_for_its_directory(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Path] = []
+
+    def may(path: str | Path, _: int) -> bool:
+        asked.append(Path(path))
+        return True
+
+    monkeypatch.setattr(os, "access", may)
+    check_writable([Path("/dev/null"), Path("new.txt")])
+    assert asked == [Path("/dev/null"), Path.cwd()]
+
+
+def test_what_cannot_be_read_is_no_report_that_cannot_be_written(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr("gradcheck.case.check_program", fail)
+    assert run(["x**2", "--at", "3"]) == Exit.INTERNAL
+    assert "report" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words", [["x**2", "--at", "3"], ["x**2"], ["functions"], ["explain", "x", "--at", "1"]], ids=str
+)
+def test_a_full_disk_is_told_by_every_command(words: list[str]) -> None:
+    with open("/dev/full", "w") as full:
+        made = subprocess.run(
+            [sys.executable, "-m", "gradcheck", *words], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert (made.returncode, made.stderr) == (
+        Exit.USAGE,
+        "gradcheck: cannot write the report: No space left on device\n",
+    )
+
+
+def test_a_working_directory_that_is_gone_is_told(tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    line = f"mkdir {gone} && cd {gone} && rmdir {gone} && {sys.executable} -m gradcheck 'x**2' --at 3"
+    made = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=False)
+    assert made.returncode == Exit.USAGE
+    assert made.stderr.startswith("gradcheck: the working directory is gone\n")

@@ -18,7 +18,7 @@ from gradcheck.corpus.schema import of_a_project
 from gradcheck.errors import GradcheckError
 from gradcheck.exits import Exit
 from gradcheck.settings.kinds import Form
-from gradcheck.settings.table import COMMANDS, Place
+from gradcheck.settings.table import COMMANDS, Place, settings_of
 
 
 def found(directory: Path, place: Place = Place.CHECK, **files: str) -> dict[str, object]:
@@ -228,3 +228,16 @@ def test_the_commands_that_list_need_no_settings(tmp_path: Path, monkeypatch: py
     monkeypatch.chdir(tmp_path)
     (tmp_path / "gradcheck.toml").write_text("nonsense = [", "utf-8")
     assert run(["functions", "tanh"]) == Exit.PASS
+
+
+OTHERS = {"dtype": '"float16"', "order": "3", "device": '"cpu:0"', "way": '"fwd"', "engine": '"vmap"', "seed": "3"}
+
+
+@pytest.mark.parametrize("place", [one for one in Place if one in COMMANDS | Place.NEST])
+def test_a_key_says_what_the_option_of_that_name_says_or_nothing(place: Place, tmp_path: Path) -> None:
+    """The order of `gradcheck nest` is not that of a check, nor is its dtype."""
+    text = "\n".join(f"{key} = {value}" for key, value in OTHERS.items())
+    taken = found(tmp_path, place, gradcheck=text)
+    for key in OTHERS:
+        rows = [row for row in settings_of(place) if row.name == key]
+        assert (key in taken) == any(row.field is not None for row in rows)

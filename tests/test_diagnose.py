@@ -22,12 +22,13 @@ from gradcheck.blame import Blame, Cause
 from gradcheck.case import check, mending, search
 from gradcheck.case.one import Case
 from gradcheck.diagnose.differences import how_wrong
-from gradcheck.formats import Ball
+from gradcheck.formats import FORMATS, Ball
 from gradcheck.functions import COMPOSITE, ELEMENTWISE, TENSOR
 from gradcheck.outcome import Outcome, Run
 from gradcheck.parse import parse
 from gradcheck.plan import Plan
 from gradcheck.points import Point
+from gradcheck.reason import Kind
 from gradcheck.repro import command, hexadecimal, script, worst_script
 from gradcheck.settings import Settings
 from gradcheck.verdict import Verdict
@@ -892,3 +893,108 @@ def test_layers_that_nothing_reads_and_cotangents_of_one_element_are_no_hindranc
     text: str, at: str, dtype: str
 ) -> None:
     assert check(text, at, settings=Settings(dtypes=(dtype,))).verdict in (Verdict.AGREE, Verdict.LOSSY)
+
+
+# --- the right element, and the right operation --------------------------------------------------------
+
+
+def changing(g: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+    g.mul_(3)
+    return g * x.cos()
+
+
+BACKWARDS: dict[str, Callable[..., Any]] = {
+    "changed in place": changing, "a wrong sign": lambda g, x: -g * x.cos(), "nothing": lambda g, x: 0 * g,
+}  # fmt: skip
+WRONG_VALUES = [
+    ("sin(x) + (exp(y) - exp(y))", {"x": 1.0, "y": 1000.0}, "exp"), ("sin(x) + log(1 + exp(y))", {"x": 1.0, "y": 100.0}, "exp"),
+    ("sin(x) + exp(y)/exp(y)", {"x": 1.0, "y": 100.0}, "exp"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("back", BACKWARDS.values(), ids=[*BACKWARDS])
+@pytest.mark.parametrize(("text", "at", "op"), WRONG_VALUES)
+def test_no_backward_pass_is_blamed_for_a_value(
+    text: str, at: dict[str, float], op: str, back: Callable[..., Any]
+) -> None:
+    [outcome] = check(text, at, settings=Settings(under_test=sine(back)))
+    assert outcome.value is not None
+    assert outcome.value.judgements[0].verdict is Verdict.DISAGREE
+    assert [(one.cause, one.operation) for one in outcome.value.blames] == [(Cause.OVERFLOW, op)]
+
+
+def test_a_result_without_a_graph_is_no_fault_of_a_value() -> None:
+    own = {"sin": lambda x: x.sin().detach()}
+    [outcome] = check("sin(x) + (exp(y) - exp(y))", x=1, y=1000, settings=Settings(under_test=own))
+    assert outcome.value is not None
+    assert [one.cause for one in outcome.value.blames] == [Cause.OVERFLOW]
+
+
+STORED = [("tanh(x)", 8.0), ("sigmoid(x)", 12.0), ("expm1(x)", -14.0)]
+
+
+@pytest.mark.parametrize(("text", "at"), STORED)
+@pytest.mark.parametrize("before", [0, 1, 3])
+def test_the_stored_result_that_is_shown_is_that_of_the_element(text: str, at: float, before: int) -> None:
+    [single] = check(text, x=at)[0].gradients
+    [among] = check(text, x=[0.1] * before + [at])[0].gradients
+    [first, second] = (next(one for one in each.blames if one.cause is Cause.STORED_OUTPUT) for each in (single, among))
+    assert alone(first) == alone(second)
+    assert second.element == before
+
+
+CORNERS = [("abs", torch.abs), ("relu", torch.relu)]
+MOVED = ("{}(x)", "{}(flip(x, dims=0))", "{}(x + 0)", "{}(cat([x, x]))", "{}(x[1:])", "{}(x.T)")
+"""Programs that have the corner at another place than the input."""
+
+
+@pytest.mark.parametrize(("op", "own"), CORNERS)
+@pytest.mark.parametrize("text", MOVED)
+@pytest.mark.parametrize("place", [1, 2])
+def test_a_slope_beyond_a_corner_is_wrong_wherever_the_element_goes(
+    op: str, own: Callable[..., Any], text: str, place: int
+) -> None:
+    """A slope on the other side of both is a fault of the operation, not of the corner; one between them is none."""
+    at = [3.0, 1.0, 2.0]
+    at[place] = 0.0
+    for slope, cause in ((2.0, Cause.WRONG_GRADIENT), (0.5, Cause.KINK)):
+        back = function(own, lambda g, x, s=slope: g * torch.where(x == 0, s, 1.0))
+        [gradient] = check(text.format(op), x=at, settings=Settings(under_test={op: back}))[0].gradients
+        assert {one.cause for one in gradient.blames} == {cause}
+
+
+def test_what_has_no_right_number_is_no_wrong_element() -> None:
+    """A reason in the place of a number says nothing of torch's number there, and 0 is none."""
+    right = [Ball.around(float(k)) for k in range(1, 8)]
+    numbers = [float(k) for k in range(1, 8)]
+    for kind in Kind:
+        exact: list[Ball | str | None] = [*right, str(kind)]
+        assert how_wrong([*numbers[:-1], 70.0, 5.0], exact, (8,)) == "is wrong in 1 of 8 elements"
+        assert how_wrong([*(-one for one in numbers), 5.0], exact, (8,)) != "has the wrong sign"
+
+
+def test_a_chain_of_more_operations_than_python_calls_is_traced_to_its_root() -> None:
+    layers = "; ".join(f"a{k} = a{k - 1} + 1" for k in range(1, 1_200))
+    [outcome] = check(f"a0 = exp(x); {layers}; log(a1199)", x=100)
+    [gradient] = outcome.gradients
+    assert [(one.cause, one.operation) for one in gradient.blames] == [(Cause.OVERFLOW, "exp")]
+
+
+FLAT = [("tanh(x) + exp(90 - 40*x)", 8.0), ("sigmoid(x) + exp(95 - 20*x)", 14.0)]
+
+
+@pytest.mark.parametrize(("text", "at"), FLAT)
+def test_no_error_is_held_against_a_slope_beyond_the_format(text: str, at: float) -> None:
+    [gradient] = check(text, x=at)[0].gradients
+    assert gradient.verdict is Verdict.LOSSY
+    assert "slopes nearby" not in gradient.blames[0].message
+
+
+@pytest.mark.parametrize(("dtype", "ulps"), [("float16", None), ("float32", 4.0), ("float64", 4.0), ("bfloat16", None)])
+def test_an_error_is_followed_as_far_as_it_is_beyond_the_tolerance(dtype: str, ulps: float | None) -> None:
+    eps = 2.0 ** (1 - FORMATS[dtype].precision)
+    own = {"sin": lambda x: torch.sin(x) * (1 + 6 * eps)}
+    [outcome] = check("y = sin(x); z = 3*y; z*z", x=0.7, settings=Settings(dtypes=(dtype,), ulps=ulps, under_test=own))
+    assert outcome.value is not None
+    [blame] = outcome.value.blames
+    assert [one.text for one in blame.readings] == ["sin(x)", "3*y", "z*z"]

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from fractions import Fraction
 from io import StringIO
+from math import inf, isfinite
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 
 from gradcheck import check
 from gradcheck.__main__ import run
 from gradcheck.case.one import Case
 from gradcheck.cli.explain import PROMPT
-from gradcheck.errors import GradcheckError
+from gradcheck.errors import GradcheckError, UsageProblem
 from gradcheck.exits import Exit
 from gradcheck.explanation import derivation, explain, rules
 from gradcheck.explanation.derivation import NoDerivation, derive
@@ -415,3 +418,111 @@ def test_every_option_has_something_to_say_in_the_lesson(option: str, capsys: py
         assert run(["explain", "x**2*y", "--at", "x=randn(),y=2", *more]) == Exit.PASS
         pages.append(capsys.readouterr().out)
     assert pages[0] != pages[1]
+
+
+@pytest.mark.parametrize("program", ["-log(x) + x", "log(x) - x", "x - log(x)", "-log(x) - sqrt(x)", "-log(x)"])
+def test_what_has_no_number_stands_in_no_sum(program: str) -> None:
+    text = shown(explain(program, -1))
+    assert not re.search(r"[=≈] -?(?= |$)(?! \()", "\n".join(line for line in text.splitlines() if "≈ - " in line))
+    assert not any(re.search(r"[=≈] (-|\(-\)) ?([-+]|$)", line) for line in text.splitlines()), text
+
+
+# --- what a check can be asked ------------------------------------------------------------------------
+
+REFUSED: dict[str, object] = {
+    "dtypes": "float32,float64", "device": "cpu,meta", "engines": "vmap", "cotangent": "random", "jacobian": True,
+    "boundaries": True,
+}  # fmt: skip
+HEEDED = {
+    "wrt", "ulps", "expect", "seed", "directory", "assertion", "allow", "nondet", "under_test", "ways", "order",
+}  # fmt: skip
+
+
+def test_no_setting_is_passed_over_in_silence() -> None:
+    assert {one.name for one in fields(Settings)} == {*REFUSED} | HEEDED
+    for name, given in REFUSED.items():
+        with pytest.raises(UsageProblem, match="explained"):
+            explain("x**2", x=[2.0, 3.0], settings=Settings(**{name: given}))  # type: ignore[arg-type]
+
+
+def test_a_stated_derivative_is_held_against_the_explained_one() -> None:
+    wrong, right = (explain("x**2", x=3, expect=text) for text in ("3*x", "2*x"))
+    assert wrong.fails
+    assert "you wrote 3*x; the derivative is 2*x" in story(wrong.run)
+    assert not right.fails
+
+
+def test_runs_that_differ_and_errors_that_cancel_are_told() -> None:
+    class Thrice(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: torch.Tensor, dim: int) -> torch.Tensor:
+            made = torch.softmax(x, dim)
+            ctx.save_for_backward(made)
+            return made
+
+        @staticmethod
+        def backward(ctx: Any, *grads: torch.Tensor) -> Any:
+            (made,) = ctx.saved_tensors
+            return 3 * made * (grads[0] - (grads[0] * made).sum()), None
+
+    calls = iter(range(1_000))
+    flaky = explain("sin(x)", x=1.0, nondet=3, under_test={"sin": lambda x: x.sin() + 1e-3 * next(calls) * x})
+    assert any("torch is not deterministic" in note for note in flaky.run[0].notes)
+    cancelling = explain("softmax(x, dim=0)", x=[1.0, 2.0], under_test={"softmax": Thrice})
+    assert cancelling.fails
+
+
+# --- large and strange programs -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("used", [True, False])
+def test_a_chain_of_layers_that_read_two_before_is_explained_in_no_time(used: bool) -> None:
+    """There are as many paths through it as the Fibonacci number has, and nobody walks them all."""
+    layers = "; ".join(f"a{k} = a{k - 1} + a{k - 2}" for k in range(2, 40))
+    made = explain(f"a0 = x; a1 = 2*x; {layers}; x**2{' + a39' if used else ''}", x=2.0)
+    assert not made.fails
+    assert {one.name for one in made.chains[0].arrivals} >= ({"a0", "a39"} if used else {"x"})
+
+
+RENAMED = [
+    ("a = x; b = 2*x; a + b", 3.0), ("a = x; 3*a + x**2", 7.0), ("a = x; b = a; 3*b + a + x", 5.0),
+    ("a = 2*x; b = a; b*a", 16.0), ("a = x; b = a; b**2", 4.0), ("a = x; a", 1.0),
+    ("a = x**2; b = a; c = b; c*b + a", 36.0),
+]  # fmt: skip
+"""Programs with a second name for an input or a layer, and their derivative at 2."""
+
+
+@pytest.mark.parametrize(("program", "slope"), RENAMED)
+def test_a_second_name_has_the_part_of_the_gradient_that_comes_through_it(program: str, slope: float) -> None:
+    made = explain(program, x=2.0)
+    [chain] = made.chains
+    assert chain.gradient.torch == (slope,)
+    assert not made.fails
+    assert shown(made)
+
+
+STRANGE = [("where(x > 0.5, x, sqrt(-x))", "nan"), ("exp(x)*exp(89*x)", "inf"), ("where(x > 0.5, x, (-x)**0.5)", "nan")]
+
+
+@pytest.mark.parametrize(("program", "number"), STRANGE)
+def test_what_is_no_number_accumulates(program: str, number: str) -> None:
+    (one,) = explain(program, ["x=1", "x=2"], accumulate=True).accumulations
+    for each in one.passes:
+        assert each.accumulated.torch is not None
+        assert each.accumulated.ulps is not None
+        [value], [gap] = each.accumulated.torch, each.accumulated.ulps
+        assert isfinite(value) or gap == inf
+    assert str(value) == number
+
+
+@pytest.mark.parametrize(
+    ("program", "kind"),
+    [
+        ("detach(no_grad_x)*no_grad_x", "detach"), ("no_grad(detach_x)*detach_x", "no_grad"),
+        ("no_grad_x.detach()*no_grad_x", "detach"), ("(2*no_grad_x).detach() + no_grad_x", "detach"),
+        ("no_grad(2*no_grad_x) + no_grad_x", "no_grad"), ("y = 2*no_grad_x; detach(y)*no_grad_x", "detach"),
+    ],
+)  # fmt: skip
+def test_what_switches_tracking_off_is_called_as_it_is_written(program: str, kind: str) -> None:
+    name = "detach_x" if "detach_x" in program else "no_grad_x"
+    assert {one.kind for one in explain(program, f"{name}=2").trackings} == {kind}

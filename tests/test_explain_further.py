@@ -8,6 +8,7 @@ import torch
 from gradcheck import explain
 from gradcheck.explanation.model import Explanation
 from gradcheck.formats import Ball
+from gradcheck.functions import CONSTANTS
 from gradcheck.report.lesson.blocks import Block, Code, Rows
 from gradcheck.report.lesson.build import lesson
 from gradcheck.report.reporters import EXPLANATION, writer
@@ -48,6 +49,12 @@ def test_the_derivative_of_the_derivative_is_derived() -> None:
         ("d (d f/d y)/d x", "2*x*cos(y)"), ("d (d f/d y)/d y", "-x**2*sin(y)"),
     ]  # fmt: skip
     assert all(one.steps for one in second.derivations)
+
+
+@pytest.mark.parametrize("name", sorted(CONSTANTS))
+def test_an_input_that_is_called_like_a_constant_is_none(name: str) -> None:
+    [second] = made(f"{name}**2*x**2", f"{name}=3,x=2", order=2).further
+    assert [str(closed) for _, closed in second.closed] == ["2*x**2", f"4*{name}*x", f"4*{name}*x", f"2*{name}**2"]
 
 
 def test_a_third_order_goes_on_from_the_second() -> None:

@@ -136,8 +136,8 @@ POSITIVE = call("gt", Name("x"), number(0))
         (call("guard", Name("x"), POSITIVE, reason="domain"), "x"),
         (call("patch", Name("x"), POSITIVE, number(1)), "x"),
         (
-            call("scatter", Name("ct"), key=(0, slice(1, None)), shape=(2, 3)),
-            r"\operatorname{scatter}_{0, 1{:}; 2 \times 3}(\mathrm{ct})",
+            call("add_at", Name("ct"), key=(0, slice(1, None)), shape=(2, 3)),
+            r"\operatorname{add\_at}_{0, 1{:}; 2 \times 3}(\mathrm{ct})",
         ),
         (derivative(Name("u"), "x"), r"\frac{du}{dx}"),
         (call("mul", Name("v"), derivative(formula("x + 1"), "x")), r"v\,\frac{d}{dx}\left[ x + 1 \right]"),
@@ -190,7 +190,7 @@ def every_node() -> list[Node]:
     choices: list[Node] = [formula("where(x > 0, x, y)"), formula("detach(x)"), formula("pi*e")]
     hidden: list[Node] = [
         call("mask", Name("x"), call("lt", Name("x"), number(0))),
-        call("scatter", Name("x"), key=(0,), shape=(3,)), derivative(formula("x*y"), "x"), point(Fraction(1), "x", "1"),
+        call("add_at", Name("x"), key=(0,), shape=(3,)), derivative(formula("x*y"), "x"), point(Fraction(1), "x", "1"),
     ]  # fmt: skip
     return [*rows, *choices, *hidden, *(formula(text) for one in ON_TENSORS for text in one.samples)]
 

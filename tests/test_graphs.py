@@ -30,12 +30,13 @@ from gradcheck.explanation.graphs.layout import Box, Layout, Link, Size, Stretch
 from gradcheck.explanation.graphs.mermaid import mermaid
 from gradcheck.explanation.graphs.model import Grade, GraphEdge, GraphNode, Kind, Lanes, rows
 from gradcheck.explanation.graphs.svg import picture, size
+from gradcheck.formats import FORMATS
 from gradcheck.parse import parse
 from gradcheck.plan import Plan
 from gradcheck.points import Point, parse_points, to_value
 from gradcheck.program import Program
 from gradcheck.report.lesson.tree import tree
-from gradcheck.settings import Settings
+from gradcheck.settings import DEFAULT_ULPS, Settings
 
 PROGRAMS = {
     "polynomial": ("2*x**4+x**3+3*x**2+5*x+1", "x=2"),
@@ -378,6 +379,26 @@ def test_a_number_is_graded_by_its_error(lanes: Lanes, grade: Grade) -> None:
     one = GraphNode("n0", Kind.LEAF, "x", "x", "leaf", (), Lanes("1", "1"), lanes)
     assert (lanes.grade, one.grade, one.error) == (grade, grade, lanes.error)
     assert replace(one, cause="overflow").grade is Grade.BAD
+
+
+@pytest.mark.parametrize("dtype", DEFAULT_ULPS)
+@pytest.mark.parametrize("ulps", [None, 0.0, 1.0, 1e9])
+def test_a_number_is_off_beyond_the_tolerance_of_the_check(dtype: str, ulps: float | None) -> None:
+    made = graph("log(exp(x)*3)*sin(x)/7", "x=[0.7,1.3,2.9]", dtype, ulps=ulps)
+    tolerance = Settings(ulps=ulps).tolerance(dtype)
+    found = [one for each in made.nodes for one in (each.value, each.cotangent) if one is not None and not one.bad]
+    assert {one.grade is Grade.OFF for one in found if one.error and one.error > tolerance} <= {True}
+    assert {one.grade for one in found if one.error is None or one.error <= tolerance} <= {Grade.GOOD}
+    assert ulps != 0.0 or any(one.grade is Grade.OFF for one in found)
+
+
+@pytest.mark.parametrize("dtype", DEFAULT_ULPS)
+def test_below_the_normal_range_less_is_more_than_half_of_the_digits(dtype: str) -> None:
+    """A number with two digits has lost half of them at 2 ULP: what half is depends on the number."""
+    least = FORMATS[dtype].smallest_normal * 2.0 ** -(FORMATS[dtype].precision - 4)
+    own = {"mul": lambda a, b: torch.mul(a, b) * 1.5}
+    made = graph("2*x", f"x={least!r}", dtype, under_test=own)
+    assert [one.value.bad for one in made.nodes if one.kind is Kind.OUTPUT] == [True]
 
 
 # --- the layout -----------------------------------------------------------------------------------

@@ -255,13 +255,13 @@ def test_ways_to_write_infinity(written: str) -> None:
     ["masked_fill(x, m > 0, -inf)", "x.masked_fill(m > 0, float('-inf'))", "masked_fill(x, mask=m > 0, value=-inf)"],
 )
 def test_what_is_filled_is_a_choice(written: str) -> None:
-    assert parse(written).text("out") == "where(m > 0, -inf, x)"
+    assert parse(written).text("out") == "masked_fill(x, m > 0, -inf)"
     assert gradient(f"softmax({written}, 0)[0]", "x", x=[1, 2], m=[0, 1]) == [(AGREE, 0), (AGREE, 0)]
 
 
 def test_what_is_not_filled_is_refused() -> None:
-    ways = "masked_fill(x, m > 0)", "masked_fill(x, m, 3)", "x.masked_fill(m > 0, 1, 2)", "x.masked_fill(m > 0, v=1)"
-    for text in ways:
+    ways = "x, m > 0", "x, m + 1, 3", "x, m > 0, 1, 2", "x, m > 0, v=1"
+    for text in (f"masked_fill({one})" for one in ways):
         with pytest.raises(GradcheckError):
             parse(text)
 

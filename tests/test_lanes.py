@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import pickle
+import re
 import shlex
 from contextlib import redirect_stdout
 from dataclasses import replace
@@ -15,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from jsonschema import Draft202012Validator
 
 from gradcheck import Settings, check
@@ -30,11 +32,13 @@ from gradcheck.program import unravel
 from gradcheck.report import View
 from gradcheck.report.contradictions import contradictions
 from gradcheck.report.json import document
+from gradcheck.report.lanes import SHOWN_POINTS
+from gradcheck.report.places import place, point_text
 from gradcheck.report.table import write
 from gradcheck.repro import command, script
 from gradcheck.suite import Check, Result, single
 from gradcheck.verdict import Verdict
-from gradcheck.ways import nestings
+from gradcheck.ways import nestings, ways
 from test_report_json import SCHEMA
 
 PROGRAMS: list[tuple[str, dict[str, object]]] = [
@@ -217,6 +221,28 @@ def test_a_baseline_knows_every_lane_by_itself(tmp_path: Path) -> None:
     assert same.known
 
 
+IN_LANES = [{"dtype": "float64"}, {"way": "fwd"}, {"engine": "vmap"}]
+"""Lanes beside the plain one of float32."""
+
+
+@pytest.mark.parametrize("other", IN_LANES, ids=str)
+def test_a_lane_that_fails_and_that_the_baseline_does_not_know_is_worse(other: dict[str, Any], tmp_path: Path) -> None:
+    """What is known of one lane is not known of another, whichever of the two was checked before."""
+    bad = "log(1 + exp(x))", 1000
+    plain, alone = check(*bad), check(*bad, **other)
+    both = replace(plain, outcomes=(*plain.outcomes, *alone.outcomes))
+    good = check("x**2", 1, **other)
+    checked, written = Check("a", bad[0], ("1000",), Settings()), tmp_path / "baseline.json"
+    for before, now, new in ((plain, both, alone), (alone, both, plain), (plain, alone, alone), (alone, plain, plain)):
+        write_baseline(single(checked, before), written)
+        [seen] = compare_baseline(single(checked, now), written)
+        assert seen.unmet == (f"in {new[0].in_lane.title} the baseline has nothing, now it is disagree",)
+        assert not seen.passed
+    write_baseline(single(checked, plain), written)
+    [seen] = compare_baseline(single(checked, replace(plain, outcomes=(*plain.outcomes, *good.outcomes))), written)
+    assert seen.known
+
+
 STATED = [
     ("x**3*y", {"x": 4.0, "y": 2.0}, {"x": "3*x**2*y", "y": "x**3"}, {"x": "3*x**2", "y": "x**3 + x"}),
     ("sum(x**2*y)", {"x": [1.0, 2.0], "y": 3.0}, {"x": "2*x*y", "y": "sum(x**2)"}, {"x": "2*x*y**2", "y": "sum(x**3)"}),
@@ -247,3 +273,129 @@ def test_what_is_expected_is_held_against_every_order(
 def test_an_expectation_is_of_the_gradient_of_the_sum_alone(other: dict[str, Any]) -> None:
     with pytest.raises(UsageProblem, match="the gradient of the output's sum"):
         check("x**3", [4.0, 5.0], expect="x", **other)
+
+
+COLUMNS: list[dict[str, Any]] = [
+    {"way": "rev,fwd"}, {"order": 2}, {"engine": "eager,vmap"}, {"device": "cpu,cpu:0"}, {"jacobian": True},
+]  # fmt: skip
+"""What gives the tables of lanes, each in its own way."""
+
+
+@pytest.mark.parametrize("several", COLUMNS, ids=str)
+@pytest.mark.parametrize("dtypes", ["float32", "float32,float64", "float16,float32,float64"])
+def test_points_of_tensors_are_shown_in_every_dtype(several: dict[str, Any], dtypes: str) -> None:
+    for count in (1, 7):
+        at = "x=" + ",".join(f"[{k}, 2]" for k in range(count))
+        run = check("sin(x)" if "jacobian" in several else "sum(sin(x))", at, dtype=dtypes, **several)
+        points = count * len(dtypes.split(","))
+        for view, shown in ((View(), min(points, SHOWN_POINTS)), (View(everything=True), points)):
+            file = io.StringIO()
+            write(run, file, view)
+            titles = [line for line in file.getvalue().splitlines() if line.startswith("at x in ")]
+            assert len(titles) == (shown if points > 1 else 0)
+
+
+@pytest.mark.parametrize("program", ["sin(x)", "x*sum(x)"])
+def test_a_jacobian_is_one_however_many_points_there_are(program: str) -> None:
+    points = ["[0, 2]", "[1, 2]", "[3, 4]"]
+    for count in range(1, len(points) + 1):
+        run = check(program, f"x={','.join(points[:count])}", jacobian=True)
+        assert [one.shape for outcome in run for one in outcome.gradients if one.jacobian] == [(2, 2)] * count
+
+
+# --- devices ------------------------------------------------------------------------------------------------------
+
+DEVICES = "cpu,cpu:0"
+
+
+@pytest.mark.parametrize("points", [1, 3, 2000])
+@pytest.mark.parametrize("ways", ["rev", "rev,fwd"])
+def test_devices_are_lanes_that_nothing_mixes(points: int, ways: str) -> None:
+    run = check("x**2", f"1:2:{points}" if points > 1 else "1", device=DEVICES, way=ways, dtype="float64")
+    assert len(run) == points * len(run.lanes)
+    with pytest.raises(UsageProblem, match=r"^the run has gradients"):
+        _ = run.gradients
+    for lane in run.lanes:
+        one = run.of(*lane.names)
+        assert one.lanes == (lane,)
+        assert one.gradients["x"].lower.size == points
+    assert len({lane.title for lane in run.lanes}) == len(run.lanes)
+    for device in DEVICES.split(","):
+        assert {lane.device for lane in run.of(device).lanes} == {device}
+
+
+def test_every_lane_has_another_name_wherever_it_is_named() -> None:
+    run = check("log(1 + exp(x))", 100, device=DEVICES, way="rev,fwd", engine="eager,vmap")
+    outcomes = [*run]
+    for said in (repr, point_text, lambda one: place(one, one.gradients[0], 0)):
+        assert len({said(one) for one in outcomes}) == len(outcomes)
+    assert len(Known.of(Result(Check("a", "x", ("100",), Settings()), run)).lanes) == len(outcomes)
+    assert all(device in repr(run) for device in DEVICES.split(","))
+
+
+# --- columns ------------------------------------------------------------------------------------------------------
+
+NAMES = ["exact", "value", "dtype", "by", "at", "boundary", "radius", "element", "derivative", "autograd", "ULP", "x"]
+"""What columns are called, and what an input may be called as well."""
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_input_may_be_called_like_a_column(name: str) -> None:
+    def shown(called: str) -> list[list[str]]:
+        file, settings = io.StringIO(), Settings(ways=ways(["rev", "fwd"]), dtypes=("float32", "float64"))
+        write(check(f"{called}**2*z", f"{called}=3,z=5", settings=settings), file, View(verbose=1))
+        rows = [line for line in file.getvalue().splitlines() if " agree  " in line]
+        return [re.sub(rf"\b{called}\b", "?", row).split() for row in rows]
+
+    assert shown(name) == shown("something")
+
+
+@pytest.mark.parametrize("several", [{}, {"way": "rev,fwd"}, {"jacobian": True}], ids=str)
+def test_what_could_not_run_in_one_dtype_takes_no_column_of_the_others(several: dict[str, Any]) -> None:
+    def half_less(x: torch.Tensor) -> torch.Tensor:
+        if x.dtype is torch.float16:
+            raise RuntimeError("not implemented for Half")
+        return torch.sin(x)
+
+    for program, at in (("sin(x)*y", "x=1,y=2"), ("sin(x)*y", "x=[1,2],y=[3,4]")):
+
+        def shown(dtypes: str, program: str = program, at: str = at) -> str:
+            file = io.StringIO()
+            write(check(program, at, dtype=dtypes, under_test={"sin": half_less}, **several), file, View())
+            return file.getvalue()
+
+        alone, beside = shown("float32"), shown("float16,float32")
+        wanted = [line.split() for line in alone.splitlines() if line.startswith(("derivative", "formula"))]
+        assert [line.split() for line in beside.splitlines() if line.startswith(("derivative", "formula"))] == wanted
+        head = next(line.split() for line in alone.splitlines() if "exact" in line)
+        assert {*head} <= {word for line in beside.splitlines() if "exact" in line for word in line.split()}
+
+
+SEVERAL: dict[str, dict[str, Any]] = {
+    "way": {"way": "rev,fwd"}, "lane": {"way": "rev,fwd", "engine": "eager,vmap"}, "lane ": {"device": DEVICES},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("word", SEVERAL)
+def test_lanes_are_called_ways_where_only_ways_differ(word: str) -> None:
+    programs = {"log(1 + exp(x))": "100", "sum(log(1 + exp(x)))": "x=[100, 1]", "sum(x**2)": "x=[1, 2]"}
+    for program, point in programs.items():
+        file = io.StringIO()
+        write(check(program, point, **SEVERAL[word]), file, View())
+        shown = re.sub(r"in the way [a-z-]+", "", file.getvalue())  # which names one
+        other = {"way": "lanes?", "lane": "ways?"}[word.strip()]
+        assert not re.search(rf"\b{other}\b", shown), shown
+
+
+@pytest.mark.parametrize("dtypes", ["float32", "float32,float64", "float16,float32,float64"])
+@pytest.mark.parametrize("points", [1, 2])
+def test_a_point_in_several_dtypes_is_one_point(dtypes: str, points: int) -> None:
+    run = check("log(1 + exp(x))", ",".join(["800", "900"][:points]), dtype=dtypes)
+    names, text = dtypes.split(","), str(run)
+    for said in re.findall(r"\(and at (\d+) more points?\)", text):
+        assert (int(said), len(names)) == (points - 1, 1)
+    if len(names) > 1:
+        [others] = re.findall(r"\(and (?:\d+ more, )?(?:at \d+ points, )?in ([^)]*)\)", text)
+        assert {*re.findall(r"float\d+", others)} >= {*names[:-1]} or len({*re.findall(r"float\d+", others)}) == len(
+            names
+        ) - 1

@@ -6,6 +6,7 @@ import importlib.util
 import json
 import re
 import sys
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 from types import ModuleType
@@ -18,8 +19,11 @@ import torch
 import gradcheck
 from gradcheck.__main__ import run
 from gradcheck.case import examined
+from gradcheck.errors import UsageProblem
 from gradcheck.exits import Exit
-from gradcheck.nest import Nest, nest
+from gradcheck.formats import FORMATS
+from gradcheck.nest import Finding, Nest, nest
+from gradcheck.nest.lines import DTYPE
 from gradcheck.nest.points import subjects
 from gradcheck.nest.sieve import Sieve
 from gradcheck.points import parse_points
@@ -27,7 +31,9 @@ from gradcheck.report import View
 from gradcheck.report import nest as table
 from gradcheck.report.nest_json import write as write_json
 from gradcheck.report.nest_markdown import entries, section
-from gradcheck.settings import ONES, Settings
+from gradcheck.report.reporters import NEST, writer
+from gradcheck.settings import Settings
+from gradcheck.settings.readers import ONES
 from gradcheck.verdict import Verdict
 from gradcheck.ways import nestings, ways
 
@@ -146,3 +152,37 @@ def test_every_entry_of_the_page_has_its_right_number(script: ModuleType) -> Non
         lines = script.shown(block)
         assert sum(line.is_right for line in lines) == 1 < len(lines)
         assert all(np.isfinite(line.said) for line in lines if line.is_right)
+
+
+@pytest.mark.parametrize("dtype", [one for one in FORMATS if one != DTYPE])
+def test_the_page_is_of_no_dtype_in_which_its_lines_give_other_numbers(
+    dtype: str, sinc: Nest, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["nest", "sin", "--order", "1", "--dtype", dtype, "--format", "markdown"]) == Exit.USAGE
+    assert f"not of {dtype}" in capsys.readouterr().err
+    with pytest.raises(UsageProblem):
+        writer("markdown", NEST)(replace(sinc, dtype=dtype), StringIO(), View())
+
+
+FOUND = {
+    "": (), "wrong": (Finding("rev", "x=0", Verdict.DISAGREE, "x", "1", "2"),),
+    "refused": (Finding("rev", "x=0", Verdict.ERROR, refused="not implemented"),),
+    "lossy": (Finding("rev", "x=0", Verdict.LOSSY, "x", "1", "2"),),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FOUND)
+def test_the_summary_is_green_where_the_exit_code_is(name: str, sinc: Nest) -> None:
+    made = replace(sinc, rows=(replace(sinc.rows[0], findings=FOUND[name]),))
+    fails = made.exit is not Exit.PASS
+    assert fails == (name in ("wrong", "refused"))
+
+    def shown(view: View) -> str:
+        text = StringIO()
+        table.write(made, text, view)
+        return text.getvalue()
+
+    coloured = shown(View(color=True))
+    assert ("\x1b[1;31m1 function · " in coloured, "\x1b[32m1 function · " in coloured) == (fails, not fails)
+    assert ("none wrong" in coloured) == (not fails)
+    assert (sinc.rows[0].function in shown(View(quiet=True))) == fails

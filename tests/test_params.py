@@ -12,6 +12,7 @@ import pytest
 
 from gradcheck import autograd, exact
 from gradcheck.errors import GradcheckError
+from gradcheck.functions import COMPOSITE
 from gradcheck.lower import lower
 from gradcheck.parse import parse
 from gradcheck.program import Call, Layer, Node, Param, Program
@@ -46,11 +47,14 @@ def variants(value: Param) -> Iterator[Param]:
 
 def others(node: Call) -> Iterator[Call]:
     """Yield a call with a parameter left out, and with other values of it."""
+    row = COMPOSITE.get(node.op)
+    last = max((row.order.index(one) for one in row.args), default=0) if row and row.order else 0
     for k, (name, value) in enumerate(node.params):
         rest = node.params[:k], node.params[k + 1 :]
-        if name != "key":  # nobody can write that
+        if name != "key" and (row is None or name not in row.order[:last]):  # nobody can write that
             yield replace(node, params=(*rest[0], *rest[1]))
-        written = (one for one in variants(value) if name != "key" or one != ())
+        words = [one for one in (row.words.get(name, ()) if row else ()) if isinstance(one, str) and one != value]
+        written = (one for one in (*variants(value), *words) if name != "key" or one != ())
         yield from (replace(node, params=(*rest[0], (name, one), *rest[1])) for one in written)
 
 

@@ -15,8 +15,12 @@ from hypothesis import strategies as st
 
 from gradcheck import functions
 from gradcheck.errors import GradcheckError, LimitProblem
+from gradcheck.functions import Composite
+from gradcheck.functions.signatures import required
 from gradcheck.lower import lower
 from gradcheck.parse import parse
+from gradcheck.points import to_value
+from gradcheck.points.held import softened
 from gradcheck.program import Call, Layer, Name, Node, Number, Program, call, postorder
 from gradcheck.source import MAX_LITERAL_LENGTH, MAX_NESTING, MAX_TEXT_LENGTH
 from oracles import assert_close, numbers
@@ -311,6 +315,9 @@ ERRORS: dict[str, tuple[str, ...]] = {
     "sum(x, foo=0)": ("sum has no parameter `foo`", "  sum(x, foo=0)", "         ^^^^^", "it takes x, dim, keepdim"),
     "sum(x, 0, dim=1)": ("sum got dim twice", "  sum(x, 0, dim=1)", "            ^^^^^"),
     "sum(x, dim=y)": ("this argument must be a constant", "  sum(x, dim=y)", "             ^"),
+    "norm(x, 'frob')": ('there is no p "frob"', "  norm(x, 'frob')", "          ^^^^^^", 'did you mean "fro"?'),
+    "norm(x, p='most')": ('there is no p "most"', "  norm(x, p='most')", "            ^^^^^^", 'it is "fro"'),
+    "sum(x, dim='fro')": ("a string is no number", "  sum(x, dim='fro')", "             ^^^^^"),
     "x[0.5]": ("an index is made of integers", "  x[0.5]", "    ^^^"),
     "cat(x)": ("cat joins a list of tensors", "  cat(x)", "      ^", "write cat([a, b], dim=0)"),
     "clamp(x)": ("clamp needs min or max", "  clamp(x)", "  ^^^^^^^^", "write clamp(x, min=0)"),
@@ -323,9 +330,9 @@ ERRORS: dict[str, tuple[str, ...]] = {
     "sum(x for x in y)": ("a comprehension is not part of the language", "  sum(x for x in y)", "     ^^^^^^^^^^^^^^"),
     "(y := x)": (":= is not part of the language", "  (y := x)", "   ^^^^^^",
                  "write the layer as its own statement: y = ...; z = ..."),
-    "x.shape": (".shape is not part of the language", "  x.shape", "  ^^^^^^^", "`.T` and `.mT` are the only attributes"),
+    "x.shape": (".shape is not part of the language", "  x.shape", "  ^^^^^^^", "`.T`, `.mT`, `.H` and `.mH` are the only attributes"),
     "x.__class__": (".__class__ is not part of the language", "  x.__class__", "  ^^^^^^^^^^^",
-                    "`.T` and `.mT` are the only attributes"),
+                    "`.T`, `.mT`, `.H` and `.mH` are the only attributes"),
     "x.exp": (".exp is not part of the language", "  x.exp", "  ^^^^^", "write .exp() to call it"),
     "__import__('os')": ("unknown function `__import__`", "  __import__('os')", "  ^^^^^^^^^^",
                          "`gradcheck functions` lists them all"),
@@ -387,6 +394,80 @@ ERRORS: dict[str, tuple[str, ...]] = {
     "x + \ud800": ("the text holds a character that no program can hold", "  x + �", "      ^"),
     "x + '\ud800'": ("the text holds a character that no program can hold", "  x + '�'", "       ^"),
 }  # fmt: skip
+
+
+WORDS = [(row, name) for row in functions.COMPOSITE.values() for name in row.words if row.words[name]]
+
+
+def with_param(row: Composite, name: str, value: str) -> str:
+    """Return a call of a row with one param, and with whatever else it demands."""
+    further = [one for one in row.params if one in required(row.name) and one != name]
+    named = [*(f"{one}={one}" for one in row.args[1:]), *(f"{one}=1" for one in further), f"{name}={value}"]
+    call = f"{row.name}({', '.join([row.args[0], *named])})"
+    return f"{call}[0]" if row.results else call
+
+
+@pytest.mark.parametrize(("row", "name"), WORDS, ids=lambda one: getattr(one, "name", one))
+def test_a_word_is_one_that_the_row_has_and_any_other_is_refused_at_its_place(row: Composite, name: str) -> None:
+    words = [one for one in row.words[name] if isinstance(one, str)]
+    for one in words:
+        text = str(parse(with_param(row, name, f'"{one}"')))
+        assert f"{name}='{one}'" in text
+        assert structure(parse(text)) == structure(parse(with_param(row, name, repr(one))))
+    for value, hint in ((f"{words[0]}e", f'did you mean "{words[0]}"?'), ("?", f'"{words[-1]}"')):
+        with pytest.raises(GradcheckError) as problem:
+            parse(with_param(row, name, repr(value)))
+        message, source, caret, help_ = str(problem.value).splitlines()
+        assert message == f'there is no {name} "{value}"'
+        assert source[caret.index("^") : caret.rindex("^") + 1] == repr(value)
+        assert help_.endswith(hint)
+    if len(words) == len(row.words[name]):
+        for value, hint in ((words[0], f'write "{words[0]}"'), ("1", f'"{words[-1]}"'), ("None", f'"{words[-1]}"')):
+            with pytest.raises(GradcheckError, match=f"{name} is a word") as problem:
+                parse(with_param(row, name, value))
+            assert str(problem.value).endswith(hint)
+
+
+@pytest.mark.parametrize("row", [row for row in functions.COMPOSITE.values() if row.soft], ids=lambda row: row.name)
+def test_indices_that_are_computed_or_no_whole_numbers_are_a_tensor(row: Composite) -> None:
+    """What is written, or held by an input, are indices; what an input holds is known at the point alone."""
+    [slot] = row.indices
+
+    def op(target: str, at: str = "1") -> str:
+        text = f"{row.name}(x, {slot}={target})"
+        program = softened(parse(text), {"t": to_value(at, "t"), "x": to_value("1", "x")})
+        [layer] = program.layers
+        assert isinstance(layer.expression, Call)
+        assert structure(parse(str(program))) == structure(program)
+        return layer.expression.op
+
+    assert {op("1"), op("[0, -1]"), op("torch.tensor([[2]])"), op("t"), op("t", "[2,0]")} == {row.name}
+    assert {op("softmax(t, 0)"), op("1*t"), op("t", "[0.5,0.5]"), op("t", "[0,inf]")} == {row.soft}
+
+
+CHOSEN: dict[str, tuple[str, ...]] = {
+    "max(x, dim=0)[0]": ("x.max(0)[0]", "x.max(0).values", "x.max(dim=0).values", "torch.max(x, 0)[0]", "torch.max(x, dim=0).values"),
+    "min(x, dim=-1)[0]": ("x.min(-1).values", "torch.min(x, -1)[0]", "min(x, axis=-1)[0]"),
+    "max(x, dim=1, keepdim=True)[0]": ("x.max(1, True).values", "torch.max(x, 1, keepdim=True)[0]"),
+    "maximum(x, 0)": ("max(x, 0)", "max(x, 0.0)"),
+    "maximum(x, 0)[0]": ("max(x, 0)[0]",),
+    "amax(x)": ("x.max()", "torch.max(x)"),
+    "maximum(x, y)": ("torch.max(x, y)", "x.max(y)"),
+    "median(x)": ("x.median()", "torch.median(x)"),
+    "median(x)[0]": ("x.median()[0]",),
+    "median(x, dim=0)[0]": ("x.median(0).values", "torch.median(x, 0)[0]", "median(x, axis=0).values"),
+    "aminmax(x)[1]": ("x.aminmax().max", "aminmax(x)[-1]"),
+    "norm(x, p=-inf)": ("norm(x, p=float('-inf'))", "norm(x, -torch.inf)", "x.norm(p=-math.inf)"),
+    "norm(x, p=inf)": ("norm(x, float('inf'))",),
+    "einsum(x, y, equation='ij,jk')": ("einsum('ij,jk', x, y)", "einsum('ij,jk', [x, y])", "torch.einsum('ij,jk', x, y)"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("wanted", "text"), [(wanted, text) for wanted, texts in CHOSEN.items() for text in texts])
+def test_a_result_is_chosen_as_in_torch_and_a_number_beside_a_tensor_is_a_dim_in_torch_s_own_calls(
+    wanted: str, text: str
+) -> None:
+    assert structure(parse(text)) == structure(parse(wanted))
 
 
 @pytest.mark.parametrize("text", ERRORS, ids=ascii)

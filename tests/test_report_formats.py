@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from html import unescape
 from importlib.resources import files
+from inspect import signature
 from io import StringIO
 from math import inf, nan
 from pathlib import Path
@@ -41,7 +42,7 @@ from gradcheck.report import View
 from gradcheck.report.diagnostic import Severity, code_of, diagnostic, diagnostics
 from gradcheck.report.github import MAX_SHOWN, summarize
 from gradcheck.report.json import document
-from gradcheck.report.reporters import EXPLANATION, REPORTERS, RESULTS, Reporter, by_suffix, names, write, writer
+from gradcheck.report.reporters import EXPLANATION, NEST, REPORTERS, RESULTS, Reporter, by_suffix, names, write, writer
 from gradcheck.report.sarif import rules
 from gradcheck.settings import Settings
 from gradcheck.suite import Batch, Check, Expectation, Problem, Result, Written
@@ -735,3 +736,53 @@ def test_no_text_of_a_file_is_markup(batch: Batch) -> None:
 def test_markdown_stays_short_enough_for_a_comment(batch: Batch) -> None:
     many = replace(batch, results=tuple(one for one in batch for _ in range(100)))
     assert len(written(many, "markdown")) < 65_536
+
+
+# --- where Python runs in a notebook ------------------------------------------------------------------------------
+
+
+def test_no_report_goes_to_the_notebook_that_python_runs_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A text is what its caller asked for, and shown once."""
+    from gradcheck import explanation, nest
+
+    program = "abs(x)"
+    run = case.check(program, "0,1")
+    check = Check("a", program, ("0,1",), Settings())
+    batches = (Batch((Result(replace(check, path=path), run),), run.environment) for path in (None, "a.toml"))
+    explained = explanation.explain(program, x=0)
+    tried = nest.nest(["sin"], order=1, workers=1)
+    things: dict[str, tuple[Any, ...]] = {
+        RESULTS: (*batches,), EXPLANATION: (explained,), NEST: (tried,),
+    }  # fmt: skip
+
+    def texts() -> list[str | None]:
+        made = [str(run), run._repr_html_()]
+        for what, some in things.items():
+            for name in names(what):
+                for one in some:
+                    file, write = StringIO(), writer(name, what)
+                    made.append(write(one, file, View()) if "file" in signature(write).parameters else write(one))
+                    made.append(file.getvalue() or made[-1])
+        return made
+
+    before, shown = texts(), []
+    monkeypatch.setattr("rich.console._is_jupyter", lambda: True)
+    monkeypatch.setattr("rich.jupyter.display", lambda *words: shown.append(words))
+    assert texts() == before
+    assert "" not in before
+    assert not shown
+
+
+# --- what is known, and what is expected --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("known", [False, True])
+@pytest.mark.parametrize("unmet", [(), ("expected verdict kink, found agree",)])
+@pytest.mark.parametrize("stated", [None, Verdict.AGREE, Verdict.KINK])
+def test_only_what_is_met_is_as_expected(known: bool, unmet: tuple[str, ...], stated: Verdict | None) -> None:
+    run = case.check("x**2", 3)
+    check = Check("a", "x**2", ("3",), Settings(), path="a.toml", expect=Expectation(verdict=stated))
+    found = diagnostic(Result(check, run, unmet=unmet, known=known))
+    assert found.expected == (stated is not None and not unmet and not known)
+    assert found.failed == (bool(unmet) and not known)
+    assert (found.sign == "✓") == (not unmet)

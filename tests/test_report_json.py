@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from fractions import Fraction
 from importlib.resources import files
+from io import StringIO
+from itertools import permutations
 from math import inf, isfinite, nan, prod
 from pathlib import Path
 from typing import Any
@@ -25,8 +27,11 @@ from gradcheck.formats import FORMATS, Ball, Dyadic
 from gradcheck.gradients import Gradients
 from gradcheck.judgements import Judgements
 from gradcheck.outcome import Outcome, Run
+from gradcheck.report import View, batch_json
 from gradcheck.report.json import SCHEMA_VERSION, document, render
+from gradcheck.report.streamed import pieces
 from gradcheck.settings import Settings
+from gradcheck.suite import Batch, Check, Problem, Result
 from gradcheck.verdict import Verdict
 
 SCHEMA = json.loads((files("gradcheck") / "schema" / "report.schema.json").read_text(encoding="utf-8"))
@@ -421,3 +426,25 @@ def test_the_whole_report_of_the_polynomial(golden: Callable[[str, str], None]) 
     run = check(POLYNOMIAL, x=2)
     masked = replace(run, environment=dict.fromkeys(run.environment, "..."))
     golden(GOLDEN.name, render(masked))
+
+
+def test_items_of_any_kind_stand_in_one_list() -> None:
+    """A result without a run is flat, and one with a run is not: whichever comes first."""
+    flat: list[Any] = [1, {"a": 1}, {"a": None}]
+    for order in permutations([*flat, "deep", "empty"]):
+        made = [
+            iter([{"b": [{"c": 1}]}]) if one == "deep" else {"d": iter([])} if one == "empty" else one for one in order
+        ]
+        plainly = [[{"b": [{"c": 1}]}] if one == "deep" else {"d": []} if one == "empty" else one for one in order]
+        assert json.loads("".join(pieces({"results": iter(made)}))) == {"results": plainly}
+
+
+def test_a_batch_whose_first_check_has_no_run_is_a_document() -> None:
+    run = check("x**2", 1)
+    good, bad = Check("good", "x**2", ("1",), Settings()), Check("bad", "x**2", (), Settings(boundaries=True))
+    results = Result(bad, None, Problem("it takes more than 1 s")), Result(good, run), Result(bad, None, Problem("no"))
+    for some in permutations(results):
+        file = StringIO()
+        batch_json.write(Batch(some, run.environment), file, View())
+        found = json.loads(file.getvalue())["results"]
+        assert [one["run"] is None for one in found] == [one.run is None for one in some]

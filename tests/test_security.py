@@ -177,6 +177,47 @@ def test_points_of_a_file_stay_beside_it(tree: Path) -> None:
     assert "symbolic link" in gradcheck(tree, "batch", "far.toml", "--trust").stdout
 
 
+NAMING = {"at": '"x=@{}"', "cotangent": '"@{}"'}
+"""The keys of a check that may name a file, each with a value that does."""
+
+
+def test_every_key_of_a_check_that_takes_a_file_is_looked_at() -> None:
+    from gradcheck.corpus.fields import CHECK
+    from gradcheck.errors import GradcheckError
+
+    def takes(key: str) -> bool:
+        for text in ("@w.npy", "x=@w.npy"):
+            try:
+                CHECK[key].kind.read(text)
+            except GradcheckError:
+                continue
+            return CHECK[key].field not in {"wrt", "expect"}
+        return False
+
+    remarks = {"name", "expression", "source", "why"}
+    assert {key for key in CHECK if takes(key)} - remarks == {*NAMING}
+
+
+@pytest.mark.parametrize("key", NAMING)
+@pytest.mark.parametrize("home", ["check", "defaults"])
+def test_what_a_file_names_stays_beside_it(key: str, home: str, tree: Path) -> None:
+    """Wherever it is said, and whatever the points come from: the file itself or the command line."""
+    (tree / "e" / "w.json").write_text("[3, 4]", "utf-8")
+    (tree.parent / "w.json").write_text("[3, 4]", "utf-8")
+    head = '[[check]]\nexpression = "x**2"\n'
+    for name, code in (("w.json", Exit.PASS), ("../w.json", Exit.USAGE), ("../../w.json", Exit.USAGE)):
+        for at in ["", 'at = "x=[1, 2]"'] if key != "at" else [""]:
+            said = f"{key} = {NAMING[key].format(name)}\n"
+            text = f"{head}{at}\n{said}" if home == "check" else f"[defaults]\n{said}\n{head}{at}\n"
+            (tree / "e" / "far.toml").write_text(text, "utf-8")
+            words = ["batch", "e/far.toml", *(["--at", "x=[1, 2]"] if not at and key != "at" else [])]
+            refused = gradcheck(tree, *words)
+            assert (refused.returncode, "allow it with --trust" in refused.stdout) == (Exit.USAGE, True), text
+            trusted = gradcheck(tree, *words, "--trust")
+            assert trusted.returncode == code, (text, trusted.stdout)
+            assert code is Exit.PASS or "outside the directory of the expression file" in trusted.stdout
+
+
 # --- streams ------------------------------------------------------------------------------------------------------
 
 CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")

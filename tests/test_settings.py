@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import io
 import itertools
+import json
 import re
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -21,9 +24,9 @@ from gradcheck.__main__ import run
 from gradcheck.batch import BatchOptions
 from gradcheck.batch.examine import examine
 from gradcheck.corpus import load
-from gradcheck.errors import GradcheckError
+from gradcheck.errors import GradcheckError, UsageProblem
 from gradcheck.exits import Exit
-from gradcheck.report.json import document
+from gradcheck.report.json import document, render
 from gradcheck.settings.kinds import Form
 from gradcheck.settings.table import SETTINGS, Place, Setting, settings_of
 from gradcheck.suite import Batch, Check, Result
@@ -253,3 +256,52 @@ def test_a_row_is_whole(row: Setting) -> None:
 def test_what_a_sample_says_is_no_default() -> None:
     for row in SETTINGS:
         assert not row.sample or row.sample != row.default
+
+
+# --- values of Python ---------------------------------------------------------------------------------------------
+
+ODD: dict[str, list[Any]] = {
+    "ulps": [np.float32(2.5), np.int64(3), Fraction(5, 2), np.float64(16)],
+    "seed": [np.int64(3), np.uint8(4)], "nondet": [np.int32(1)], "order": [np.int64(2)],
+    "assertion": [np.True_], "jacobian": [np.False_], "boundaries": [np.True_],
+}  # fmt: skip
+"""Values that are Python's own but for their type."""
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_a_number_of_any_kind_is_one_of_pythons_own(name: str) -> None:
+    """So that the line that checks again can be read, and JSON written."""
+    for given in ODD[name]:
+        held = getattr(Settings(**{name: given}), name)
+        assert type(held) in (int, float, bool)
+        assert held == given
+        assert json.loads(json.dumps(held)) == held
+    if name in ("ulps", "nondet"):
+        run = check("x**2", 3, expect="x", **{name: ODD[name][0]})
+        assert "(" not in json.loads(render(run))["outcomes"][0]["command"]
+
+
+WRONG: dict[str, list[Any]] = {
+    "assertion": ["false", "", 0, 1, 2.0], "jacobian": ["no", 1], "boundaries": ["yes", []],
+    "directory": [3, 2.5, ["a"]], "cotangent": ["@", "one", 3, "", "@\n", True], "seed": ["1", 1.5, True],
+    "ulps": ["1", True, 1j], "nondet": [1.5], "order": [1.5, "2"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_value_of_another_kind_is_refused(name: str) -> None:
+    for given in WRONG[name]:
+        with pytest.raises(UsageProblem):
+            Settings(**{name: given})
+
+
+@pytest.mark.parametrize("row", [row for row in SETTINGS if row.kind.form is Form.NUMBER], ids=lambda row: row.name)
+def test_what_is_wrong_with_a_number_is_said_with_that_number(row: Setting) -> None:
+    wrong: list[str] = []
+    for word in ("1.5", "-1", "9" * 40, "1e400"):
+        try:
+            row.read(word)
+        except GradcheckError as problem:
+            said = str(problem)
+            wrong += [said] if "not a number" in said or (row.off and f"{row.option} {row.off} is" not in said) else []
+    assert not wrong

@@ -124,5 +124,15 @@ def test_what_is_asserted_by_the_settings_needs_a_point(tmp_path: Path, monkeypa
     assert run(["x**2"]) == Exit.USAGE
 
 
+def test_points_that_the_settings_look_for_are_checked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".git").mkdir()
+    (tmp_path / "gradcheck.toml").write_text("boundaries = true", "utf-8")
+    assert run(["abs(x)"]) == Exit.PASS
+    assert " agree" in capsys.readouterr().out.splitlines()[-1]
+
+
 def test_a_program_without_inputs_is_no_success() -> None:
     assert run(["2 + 3"]) == Exit.NOTHING

@@ -12,7 +12,7 @@ import torch
 
 from gradcheck.formats import FORMATS
 from gradcheck.functions import TENSOR
-from gradcheck.functions.sums import GRAIN_SIZE, Depth, cascade, matmul_depth, sum_depth
+from gradcheck.functions.sums import GRAIN_SIZE, Depth, add_at_depth, cascade, matmul_depth, sum_depth
 
 Run = Callable[[torch.Tensor], torch.Tensor]
 
@@ -93,6 +93,14 @@ def test_depths() -> None:
     # Where two reduced dims do not lie in memory as one, the sums of one are added up along the other.
     assert sum_depth((100, 3, 50), (0, 2)).added == max(cascade(50) + 99, cascade(100) + 49)
     assert sum_depth((), ()) == Depth(0)
+
+
+def test_what_is_added_at_an_index_is_added_as_often_as_it_repeats() -> None:
+    """An index that may be written in two ways, from either end, counts as one."""
+    assert add_at_depth((9,), ((*range(9),),), (9,)) == Depth(0, 0)
+    assert add_at_depth((2, 4), (slice(None), (0, 2, 2, 1)), (2, 3)) == Depth(1, 0)
+    assert add_at_depth((2,), ((1, -1),), (2,)) == Depth(1, 0)
+    assert add_at_depth((2,), (0, slice(1, None)), (2, 3)) == Depth(0, 0)
 
 
 # --- errors -----------------------------------------------------------------------------------------

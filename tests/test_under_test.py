@@ -18,11 +18,12 @@ from gradcheck.explanation import explain
 from gradcheck.functions import ALIASES, COMPARISONS, COMPOSITE, CONDITIONS, ELEMENTWISE, TENSOR, known_names
 from gradcheck.parse import parse
 from gradcheck.settings import Settings
+from gradcheck.verdict import Verdict
 from table import TENSORS
 
 SPECIAL = {
     "where": "where(s > 0, s, 2*s)", "detach": "s*detach(s)", "no_grad": "s*no_grad(s)", "max": "max(s, 2*s)",
-    "min": "min(v)", "T": "a.T", "mT": "a.mT", "matmul": "matmul(c, c.mT)", "mm": "mm(a, a.T)", "mv": "mv(a, v)",
+    "min": "min(v)", "matmul": "matmul(c, c.mT)", "mm": "mm(a, a.T)", "mv": "mv(a, v)",
     "bmm": "bmm(c, c.mT)", "logical_not": "where(logical_not(s > 0), s, 2*s)", "clip": "clip(s, -1, max=1)",
 }  # fmt: skip
 """Programs of the names that no row has a sample of."""
@@ -40,8 +41,8 @@ def program(name: str) -> str:
     if op in CONDITIONS:
         sides = "s, 0.5" if op in COMPARISONS else "s > 0, s < 1"
         return f"where({name}({sides}), s, 2*s)"
-    [text, *_] = [one for one in (TENSOR.get(op) or COMPOSITE[op]).samples if f"{op}(" in one]
-    return text.replace(f"{op}(", f"{name}(", 1)
+    [text, *_] = [one for one in (TENSOR.get(op) or COMPOSITE[op]).samples if re.search(rf"\b{re.escape(op)}\b", one)]
+    return re.sub(rf"\b{re.escape(op)}\b", name, text, count=1)
 
 
 class Counted:
@@ -98,7 +99,7 @@ REFUSED: list[tuple[dict[str, Any], str, str | None]] = [
     ({"zzzzz": torch.sin}, "'zzzzz' is under test, and no function bears that name", "choose from mul, silu, expm1"),
     ({"silu": 3}, "what is under test as 'silu' is int, and cannot be called", None),
     ({"silu": torch.sin, "swish": torch.sin}, "'silu' and 'swish' are both under test as silu", None),
-    ({"scatter": torch.sin}, "'scatter' is under test, and no function bears that name", "did you mean `cat`?"),
+    ({"add_at": torch.sin}, "'add_at' is under test, and no function bears that name", "did you mean `cat`?"),
 ]  # fmt: skip
 
 
@@ -119,7 +120,8 @@ MEANT = [
     ("clamp(s, max=1)", "clamp_max", 1),
     ("v[0] + v[1:]", "index", 2),
     ("s % 0.25 + w % s", "remainder", 2),
-    ("a @ v", "mv", 1),
+    ("a @ v", "matmul", 1),
+    ("mv(a, v)", "mv", 1),
     ("(1 + 2)*s + 1", "add", 1),
     ("where(1 < 2, s, w)", "where", 1),
     ("exp(2)*s", "exp", 1),
@@ -405,3 +407,74 @@ def test_a_clamp_of_ones_own_stands_for_its_halves_and_for_no_other_operation(op
     assert outcome.error is None
     assert outcome.verdict == "agree"
     assert {(0.0, None), (None, 2.0)} <= {(low, high) for low, high in seen}
+
+
+PICKY = {
+    "anything but ones": lambda g: bool((g != 1).any()), "a first element of 0": lambda g: bool(g.ravel()[0] == 0),
+    "a last element of 0": lambda g: bool(g.ravel()[-1] == 0),
+}  # fmt: skip
+"""Cotangents that a backward may refuse although it takes ones."""
+
+
+def picky(refuses: Callable[[torch.Tensor], bool]) -> Any:
+    """Return a sine whose backward is right, and refuses some cotangents."""
+
+    def flows(g: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        if refuses(g):
+            raise ValueError("I only know the others")
+        return g * x.cos()
+
+    return returning(torch.sin, flows)
+
+
+@pytest.mark.parametrize("refuses", PICKY.values(), ids=[*PICKY])
+def test_a_row_of_a_jacobian_that_is_refused_is_an_error(refuses: Any) -> None:
+    """The gradient of the sum is there, so that nothing else would tell."""
+    [found] = check("sin(x)", x=[0.5, 1.0], jacobian=True, under_test={"sin": picky(refuses)})
+    assert found.verdict is Verdict.ERROR
+    assert "I only know the others" in str(found.error)
+    assert not found.gradients
+    assert not found.layers
+
+
+def test_a_backward_that_takes_nothing_but_ones_is_an_error() -> None:
+    own = picky(PICKY["anything but ones"])
+    [found] = check("y = sin(x); y + 0*sum(y)", x=[0.5, 1.0], under_test={"sin": own})
+    assert found.verdict is Verdict.ERROR
+    assert str(found.error).startswith("under a random cotangent (--cotangent random): torch's backward pass failed")
+    assert "I only know the others" in str(found.error)
+
+
+@pytest.mark.parametrize(("way", "engine"), [("rev", "vmap"), ("fwd", "eager"), ("double-backward", "vmap")])
+def test_the_value_that_is_shown_is_the_one_that_was_judged(way: str, engine: str) -> None:
+    def doubled(x: torch.Tensor) -> torch.Tensor:
+        return torch.exp(x) * (2 if torch._C._functorch.is_batchedtensor(x) else 1)
+
+    [found] = check("exp(x)", x=[0.5, 1.0], way=way, engine=engine, under_test={"exp": doubled})
+    assert found.value is not None
+    judged = found.value.judgements
+    wrong = [one.verdict is Verdict.DISAGREE for one in judged]
+    right = np.exp(np.array([0.5, 1.0]))
+    far = (np.abs(found.value.values - right) > 0.1).tolist()
+    assert not judged or far == wrong
+    assert any(far) == (way == "rev")
+
+
+COTANGENTS = (float("nan"), float("inf"), float("-inf"), 0.0, 1.0, 3.4028234663852886e38)
+CHANGES: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+    "nan to num": lambda g: g.nan_to_num_(), "clamped": lambda g: g.clamp_(-3e38, 3e38), "zero": lambda g: g.zero_(),
+    "twice": lambda g: g.mul_(2), "nan": lambda g: g.fill_(torch.nan), "nothing": lambda g: g,
+    "the same": lambda g: g.mul_(1),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=[*CHANGES])
+@pytest.mark.parametrize("given", COTANGENTS)
+def test_every_change_of_a_cotangent_in_place_is_seen(change: Callable[..., torch.Tensor], given: float) -> None:
+    own = returning(torch.sin, lambda g, x: change(g) * x.cos())
+    came = torch.tensor(given)
+    became = change(came.clone())
+    program, at = parse("sin(x)*c"), {"x": np.array(1.0), "c": np.array(given)}
+    found = autograd.backward(program, at, ["x"], traced=True, under_test={"sin": own})
+    [sine] = [one for one in found.operations if one.call.op == "sin"]
+    assert sine.altered is not np.array_equal(came.numpy(), became.numpy(), equal_nan=True)

@@ -13,6 +13,7 @@ from gradcheck import check
 from gradcheck.case.single import within
 from gradcheck.gradients import DIRECTIONS
 from gradcheck.outcome import Outcome, Run
+from gradcheck.settings import Settings
 from gradcheck.verdict import Verdict
 from gradcheck.ways import Way, nestings
 
@@ -229,3 +230,14 @@ def test_a_derivative_of_another_dtype_is_judged_in_that_of_the_input() -> None:
     """The tangent of a norm with a fraction for its order is float32 where the vector is bfloat16."""
     outcome = one(check("norm(v, p=3/2)", v=[0.5, -1.25, 3.0], ways="fwd", dtypes="bfloat16"))
     assert outcome.verdict in HONEST
+
+
+@pytest.mark.parametrize("way", list(nestings(2)), ids=str)
+@pytest.mark.parametrize("at", [0.0, 1e-200])
+def test_a_convention_where_the_formula_has_no_value_is_no_rounding(way: Way, at: float) -> None:
+    """Torch has 0 for the 0/0 in the slope of a norm of zeros; where squares underflow, digits are lost."""
+    run = check("norm(x)**2", [at, at], settings=Settings(dtypes=("float64",), ways=(way,)))
+    if at == 0 or way.outermost == "rev":
+        assert run.verdict is Verdict.DISAGREE
+    else:
+        assert run.verdict is Verdict.LOSSY

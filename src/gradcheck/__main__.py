@@ -67,9 +67,6 @@ def run(argv: list[str]) -> int:
         # Whoever read the output has seen enough; what is still buffered must not be flushed at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Exit.PASS
-    except OSError as problem:
-        _complain(f"cannot write the report: {problem.strerror or problem}")
-        return Exit.USAGE
     except Exception as problem:
         if os.environ.get("GRADCHECK_TRACEBACK"):
             raise
@@ -110,7 +107,7 @@ def _dispatch(argv: list[str]) -> int:
         print(cli.overview(), file=sys.stderr)
         return Exit.USAGE
     if argv[0] in cli.COMMANDS:
-        words = with_program_apart(argv[1:]) if argv[0] in cli.PROGRAMS else argv[1:]
+        words = with_program_apart(argv[1:]) if cli.takes_program(argv[0]) else argv[1:]
         name, shown = argv[0], f"gradcheck {argv[0]}"
     else:
         name, words, shown = cli.CHECK, with_program_apart(argv), "gradcheck"
@@ -134,24 +131,35 @@ def _dispatch(argv: list[str]) -> int:
 def with_program_apart(argv: list[str]) -> list[str]:
     """Return the arguments with a program that begins with a minus behind ``--``, where no option is looked for.
 
-    >>> with_program_apart(["-x**2", "--at", "2"])
-    ['--at', '2', '--', '-x**2']
+    A word such as ``-ofile`` is the option with its file where there is a program, and else the program itself.
+
+    >>> with_program_apart(["-x**2", "--at", "2"]), with_program_apart(["-omega**2", "--at", "2"])
+    (['--at', '2', '--', '-x**2'], ['--at', '2', '--', '-omega**2'])
+    >>> with_program_apart(["-omega.txt", "x**2", "--at", "2"])
+    ['-omega.txt', 'x**2', '--at', '2']
     """
     from gradcheck.settings.table import flags, valued
 
     rest: list[str] = []
+    doubtful: list[int] = []
+    program = False
     words = iter(argv)
     for word in words:
         if word == "--":
             return [*rest, word, *words]
         if word in (*flags(), *valued(), "-h", "-V", "-") or re.match(r"[^-]|--[a-z]|$", word):
+            program = program or word in ("", "-") or not word.startswith("-")
             rest.append(word)
             if word in valued():
                 rest.extend([value for value in [next(words, None)] if value is not None])
         elif word.startswith("-o") or set(word[1:]) <= {"q", "v"}:
+            doubtful += [len(rest)] if word.startswith("-o") else []
             rest.append(word)
         else:
             return [*rest, *words, "--", word]
+    if doubtful and not program:
+        word = rest.pop(doubtful[0])
+        return [*rest, "--", word]
     return rest
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
 
 from gradcheck.errors import ShapeProblem
 from gradcheck.functions import DETACH, Composite
 from gradcheck.parse import parse
-from gradcheck.program import Call, Node, Number, Param, Program, Shape
+from gradcheck.program import LISTED, Call, Layer, Name, Node, Number, Param, Program, Shape, rebuild
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,24 +41,37 @@ def opened(row: Composite, node: Call, shapes: Sequence[Shape], *, as_torch: boo
         if row.again is None:
             return opened(row, node, shapes)
         text = row.again(again, *shapes, **dict(node.params))
+    made = lines(text, row.masks)
     if callable(definition):
-        variadic = len(row.args) != len(shapes)
+        variadic = row.many or row.name in LISTED
         slots = tuple(f"x_{k}" for k in range(len(shapes))) if variadic else row.args
-        return Opened(lines(text), slots, {})
+        return Opened(made, slots, {})
     params = {**row.defaults, **dict(node.params)}
-    return Opened(lines(text), row.args, {name: _constant(name, value) for name, value in params.items()})
+    return Opened(made, row.args, {name: _constant(name, value) for name, value in params.items()})
 
 
 @lru_cache(maxsize=4096)
-def lines(text: str) -> Program:
-    """Return the program of a definition's text."""
-    return parse(text)
+def lines(text: str, masks: tuple[str, ...] = ()) -> Program:
+    """Return the program of a definition's text, in which some names are conditions already."""
+    made = parse(text, hidden=True)
+    if not masks:
+        return made
+
+    def condition(node: Node) -> Node:
+        """Return a name that was read as a number which is not 0, as a condition."""
+        inner = node.args[0] if isinstance(node, Call) and node.op == "ne" else None
+        return inner if isinstance(inner, Name) and inner.id in masks else node
+
+    layers = tuple(Layer(one.name, rebuild(one.expression, condition), one.span) for one in made.layers)
+    return replace(made, layers=layers)
 
 
 def _constant(name: str, value: Param) -> Node:
     """Return a parameter of a definition as the number that it is."""
     if value == "inf":
         return Call("inf", ())
+    if value == "-inf":
+        return Call("neg", (Call("inf", ()),))
     if isinstance(value, bool) or not isinstance(value, int | Fraction):
         raise ShapeProblem(f"{name} is a number")
     return Number(Fraction(value))

@@ -70,7 +70,7 @@ def _argument(row: Composite, name: str, value: Any, host: Host) -> Any:
         return host.truth(value)
     if name in row.optional and not host.is_tensor(value) and value == row.optional[name]:
         return None
-    return host.tensor(value)
+    return value if name in row.numbers else host.tensor(value)
 
 
 def keywords(node: Call, host: Host) -> dict[str, Any]:
@@ -79,7 +79,8 @@ def keywords(node: Call, host: Host) -> dict[str, Any]:
     if isinstance(row, Composite) and row.bounds:
         return {name: host.bound(value) for name, value in params.items()}
     if isinstance(row, Composite) and row.indices:
-        return {name: host.whole(value) if name in row.indices else value for name, value in params.items()}
+        whole = {name for name in row.indices if params.get(name) is not None}
+        return {name: host.whole(value) if name in whole else value for name, value in params.items()}
     return params
 
 
@@ -97,15 +98,17 @@ def picked(node: Call, made: Any) -> Any:
 def param(name: str, value: Param) -> Any:
     """Return a static argument as torch takes it.
 
-    >>> param("dim", (0,)), param("keepdim", True)
-    ((0,), True)
+    >>> param("dim", (0,)), param("keepdim", True), param("spacing", (Fraction(1, 2), 3))
+    ((0,), True, (0.5, 3))
     """
     if name == "key":
         return numpy_key(value)
     if isinstance(value, Fraction) or (isinstance(value, int) and abs(value) > MAX_INT):
         return float(value)
-    if value == "inf":
-        return math.inf
+    if value in ("inf", "-inf"):
+        return math.inf if value == "inf" else -math.inf
     if name in ("shape", "dims") and not isinstance(value, tuple):
         return (value,)
+    if isinstance(value, tuple):
+        return tuple(param("", one) for one in value)
     return value

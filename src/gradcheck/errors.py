@@ -54,14 +54,25 @@ def as_option(option: Option) -> str:
     """Return an option as the command line has it.
 
     >>> as_option(Option("at", "x=2")), as_option(Option("at", "x=[1,2]")), as_option(Option("at"))
-    ('--at x=2', '--at "x=[1,2]"', '--at')
+    ('--at x=2', "--at 'x=[1,2]'", '--at')
     """
     if option.name == EXPRESSION:
-        return f'gradcheck "{option.value}" --at 3'
-    if option.value is None:
-        return f"--{option.name}"
-    quote = '"' if set(option.value) & set("[](){}*?;&|<> ") else ""
-    return f"--{option.name} {quote}{option.value}{quote}"
+        return f"gradcheck {quoted(option.value or '')} --at 3"
+    return f"--{option.name}" if option.value is None else f"--{option.name} {quoted(option.value)}"
+
+
+def quoted(word: str) -> str:
+    """Return a word as a shell takes it, on one line; one of several lines as bash and zsh take it.
+
+    >>> print(quoted("x=2"), quoted("2*x"), quoted("y = 3*x\\ny**2"))
+    x=2 '2*x' $'y = 3*x\\ny**2'
+    """
+    from shlex import quote
+
+    if "\n" not in word:
+        return quote(word)
+    escaped = word.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n")
+    return f"$'{escaped}'"
 
 
 def as_argument(option: Option) -> str:

@@ -12,6 +12,9 @@ COMPILED = (AOT_EAGER, INDUCTOR)
 ENGINES = (EAGER, VMAP, *COMPILED)
 """What runs the operations: torch as it is, the batching rules of torch.vmap over all points, or compiled code."""
 
+CPU = "cpu"
+"""The device where nobody names another."""
+
 
 @dataclass(frozen=True, slots=True)
 class Lane:
@@ -24,7 +27,7 @@ class Lane:
     dtype: str
     way: Way = PLAIN
     engine: str = EAGER
-    device: str = "cpu"
+    device: str = CPU
 
     @property
     def is_plain(self) -> bool:
@@ -33,9 +36,29 @@ class Lane:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Return its dtype, its way and its engine, which no other of the three is called."""
-        return self.dtype, str(self.way), self.engine
+        """Return its dtype, its way, its engine and its device, which no other of the four is called."""
+        return self.dtype, str(self.way), self.engine, self.device
+
+    @property
+    def title(self) -> str:
+        """Return what tells it from all other lanes.
+
+        >>> Lane("float32").title, Lane("float32", device="cuda").title
+        ('float32 rev eager', 'float32 rev eager cuda')
+        """
+        return " ".join(self.names[:3] if self.device == CPU else self.names)
+
+    @property
+    def told(self) -> str:
+        """Return how torch gets there, in the words behind a dtype; nothing for the plain backward pass on the cpu.
+
+        >>> Lane("float32").told, Lane("float32", device="cuda").told, Lane("float32", Way.parse("fwd")).told
+        ('', ' on cuda', ' by fwd')
+        """
+        if not self.is_plain:
+            return f" by {self}"
+        return "" if self.device == CPU else f" on {self.device}"
 
     def __str__(self) -> str:
         engine = "" if self.engine == EAGER else f" {self.engine}"
-        return f"{self.way}{engine}{'' if self.device == 'cpu' else f' {self.device}'}"
+        return f"{self.way}{engine}{'' if self.device == CPU else f' {self.device}'}"

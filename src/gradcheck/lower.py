@@ -282,7 +282,7 @@ class _Lowering:
             part.id for layer in definition.layers for part in postorder(layer.expression) if isinstance(part, Name)
         ]
         env = {
-            name: piece if reads.count(name) < 2 or piece.size <= MAX_INLINE_NODES else self.layer(piece)
+            name: piece if reads.count(name) < 2 or self.stays_inside(piece) else self.layer(piece)
             for name, piece in zip(args, pieces, strict=True)
         }
         outside = self.fusing, self.pulling
@@ -293,6 +293,10 @@ class _Lowering:
                 env[layer.name] = self.layer(env[layer.name])
         self.fusing, self.pulling = outside
         return env[definition.output]
+
+    def stays_inside(self, piece: _Piece) -> bool:
+        """Tell whether an argument is written wherever a definition reads it: it is small, or a condition."""
+        return piece.size <= MAX_INLINE_NODES or _is_condition(piece)
 
     def kernel(self, row: Composite, line: str, outside: tuple[Accumulation | None, ...]) -> list[Accumulation | None]:
         """Return how torch computes the value and the cotangent of a line, where it does not round them."""

@@ -54,22 +54,27 @@ def element(gradient: GradientOutcome, k: int, output: str = "f") -> str:
     ['d2 f/d x[1] d x[0]', 'd2 f/d y d x[1]', 'd2 f/d x[1] d y', 'd2 f/d y d y']
     """
     *before, (name, index) = steps(gradient, k)
-    own = f"{name}{_index(index)}"
+    own = indexed(name, index)
     if not before:
         return own
     if gradient.jacobian:
-        return f"{before[0][0]}{_index(before[0][1])} by {own}"
+        return f"{indexed(*before[0])} by {own}"
     inner = [_inner(step, n, before[0][1]) for n, step in enumerate(before)]
     return f"d{gradient.order} {output}/{' '.join(f'd {one}' for one in (own, *reversed(inner)))}"
 
 
 def _inner(step: tuple[str, Index], n: int, first: Index) -> str:
     name, index = step
-    return f"{_DIRECTIONS[n]}{first[0]}" if name == DIRECTIONS else f"{name}{_index(index)}"
+    return f"{_DIRECTIONS[n]}{first[0]}" if name == DIRECTIONS else indexed(name, index)
 
 
-def _index(index: Index) -> str:
-    return f"[{', '.join(map(str, index))}]" if index else ""
+def indexed(name: str, index: Index) -> str:
+    """Return the name of one element of a tensor, of a number its own.
+
+    >>> indexed("x", (1, 0)), indexed("x", ())
+    ('x[1, 0]', 'x')
+    """
+    return f"{name}[{', '.join(map(str, index))}]" if index else name
 
 
 def symbol(gradient: GradientOutcome, output: str = "f") -> str:

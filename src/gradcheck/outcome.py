@@ -21,7 +21,7 @@ from gradcheck.lane import Lane
 from gradcheck.points import Point
 from gradcheck.program import Program, Shape
 from gradcheck.settings import Settings
-from gradcheck.verdict import Verdict, worst
+from gradcheck.verdict import Verdict, counted, worst
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -122,8 +122,7 @@ class Outcome:
             f"{name} of shape {one.shape}" if one.shape and one.written is None else f"{name} = {_short(one.text)}"
             for name, one in self.point.items()
         )
-        by = "" if self.in_lane.is_plain else f" by {self.lane}"
-        return f"<Outcome {_short(self.program.source)!r} at {at} in {self.dtype}{by}: {_told(self)}>"
+        return f"<Outcome {_short(self.program.source)!r} at {at} in {self.dtype}{self.in_lane.told}: {_told(self)}>"
 
     @property
     def verdict(self) -> Verdict:
@@ -292,7 +291,7 @@ class Run(Sequence[Outcome]):
         text = "".join(f" {_short(one.program.source)!r}" for one in self.leading(1)[:1])
         dtypes = " and ".join(self.tally.dtypes)
         ways = dict.fromkeys(map(str, self.lanes))
-        by = f" by {' and '.join(ways)}" if any(not one.is_plain for one in self.lanes) else ""
+        by = f" by {' and '.join(ways)}" if any(one.told for one in self.lanes) else ""
         return f"<Run{text}{f' in {dtypes}' if dtypes else ''}{by}: {_told(self)}>"
 
     def __str__(self) -> str:
@@ -364,7 +363,7 @@ class Run(Sequence[Outcome]):
         return tuple(self.tally.lanes)
 
     def of(self, *names: str) -> Run:
-        """Return the part of the run that is in one lane, or in some: by a dtype, a way, an engine, or several of them.
+        """Return the part of the run that is in one lane, or in some: by a dtype, a way, an engine or a device.
 
         Raises UsageProblem where there is none.
 
@@ -378,7 +377,7 @@ class Run(Sequence[Outcome]):
             return all(name in lane.names for name in names)
 
         if not any(map(wanted, self.lanes)):
-            every = dict.fromkeys(" ".join(lane.names) for lane in self.lanes)
+            every = dict.fromkeys(lane.title for lane in self.lanes)
             raise UsageProblem(f"the run has nothing in {' and '.join(names)}", hint=f"it has {' and '.join(every)}")
         if isinstance(self.outcomes, Outcomes):
             return replace(self, outcomes=self.outcomes.of(wanted))
@@ -386,7 +385,7 @@ class Run(Sequence[Outcome]):
 
     def _one_lane(self) -> None:
         """Raise UsageProblem where the run has several lanes."""
-        for what, key in (("dtype", "in"), ("way", "by"), ("engine", "with")):
+        for what, key in (("dtype", "in"), ("way", "by"), ("engine", "with"), ("device", "on")):
             found = [*dict.fromkeys(str(getattr(lane, what)) for lane in self.lanes)]
             if len(found) > 1:
                 raise UsageProblem(f"the run has gradients {key} {' and '.join(found)}", hint=_choice(found[0]))
@@ -423,8 +422,7 @@ def _told(found: Outcome | Run) -> str:
     counts = found.counts()
     if not sum(counts.values()):
         return "nothing was checked"
-    each = ", ".join(f"{counts[verdict]:,} {verdict}" for verdict in Verdict if counts[verdict])
-    return f"{found.verdict} ({each})"
+    return f"{found.verdict} ({counted(counts)})"
 
 
 def _short(text: str) -> str:

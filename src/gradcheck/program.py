@@ -12,6 +12,10 @@ from gradcheck.errors import Span
 
 RESULT = "result"
 """The param of a call that says which of several results is meant, counted from 0."""
+LISTED = frozenset({"cat", "stack", "hstack", "vstack", "dstack", "column_stack", "linalg.multi_dot"})
+"""Operations on a list of tensors, in brackets of its own."""
+ATTRIBUTES = frozenset({"T", "mT", "H", "mH"})
+"""Operations that are written without brackets: ``x.T``."""
 NOWHERE = Span(0, 0)
 """The span of a node that the user did not type."""
 
@@ -400,12 +404,12 @@ def _call_text(node: Call, args: list[Written]) -> Written:
         return args[0]
     if node.op == "permute" and node.param("dims") == (1, 0):
         return f"{_bracket(args[0], ATOM)}.T", ATOM
-    if node.op in ("T", "mT"):
+    if node.op in ATTRIBUTES:
         return f"{_bracket(args[0], ATOM)}.{node.op}", ATOM
     if not args and not node.params:
         return node.op, ATOM
     parts = [text for text, _ in args]
-    if node.op in ("cat", "stack"):
+    if node.op in LISTED:
         parts = [f"[{', '.join(parts)}]"]
     shown = [(key, value) for key, value in node.params if (key, value) != ("keepdim", False) and key != RESULT]
     parts += [f"{key}={_dim_text(key, value)}" for key, value in shown]
@@ -434,8 +438,8 @@ def _dim_text(key: str, value: Param) -> str:
 def param_text(value: Param) -> str:
     """Return a parameter as it is written in a call.
 
-    >>> param_text((0, -1)), param_text(True), param_text(slice(None, 2))
-    ('(0, -1)', 'True', ':2')
+    >>> param_text((0, -1)), param_text(True), param_text(slice(None, 2)), param_text("sum"), param_text("inf")
+    ('(0, -1)', 'True', ':2', "'sum'", 'inf')
     """
     if isinstance(value, tuple):
         return f"({', '.join(map(param_text, value))}{',' if len(value) == 1 else ''})"
@@ -443,7 +447,7 @@ def param_text(value: Param) -> str:
         return _slice_text(value)
     if isinstance(value, Fraction):
         return _number_text(value)[0]
-    return repr(value) if value == "fro" else str(value)
+    return repr(value) if isinstance(value, str) and value not in ("inf", "-inf") else str(value)
 
 
 def _key_text(key: Param) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from itertools import islice, permutations
@@ -13,7 +12,7 @@ import numpy as np
 
 from gradcheck.code import Writer, literal, safe, written
 from gradcheck.compare import Rank
-from gradcheck.errors import GradcheckError, printable
+from gradcheck.errors import GradcheckError, printable, quoted
 from gradcheck.formats import FORMATS, exact_text
 from gradcheck.gradients import GradientOutcome
 from gradcheck.lower import lower
@@ -21,8 +20,9 @@ from gradcheck.notation import element, steps
 from gradcheck.outcome import Floats, Outcome, Run
 from gradcheck.points import Value, parse_points
 from gradcheck.program import Call, Name, Node, Program, Shape, unravel
-from gradcheck.settings import ONES, Settings
+from gradcheck.settings import Settings
 from gradcheck.settings.kinds import Form
+from gradcheck.settings.readers import ONES
 from gradcheck.settings.table import Place, settings_of
 from gradcheck.steps import Step
 from gradcheck.steps import taken as derivative
@@ -70,15 +70,7 @@ def command(run: Run, outcome: Outcome) -> str | None:
             words += [row.option] * bool(value)
         elif value is not None and row.kind.words(value) not in ([row.default], [""]):
             words += [word for text in row.kind.words(value) for word in (row.option, text)]
-    return " ".join(map(_quoted, words))
-
-
-def _quoted(word: str) -> str:
-    """Return a word as a shell takes it, on one line; one of several lines as bash and zsh take it."""
-    if "\n" not in word:
-        return shlex.quote(word)
-    escaped = word.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n")
-    return f"$'{escaped}'"
+    return " ".join(map(quoted, words))
 
 
 def _numbers(outcome: Outcome) -> list[str] | None:
@@ -168,12 +160,11 @@ def script(outcome: Outcome, gradient: GradientOutcome, k: int) -> str:
     exact, torch = exact_text(gradient.exact[k], fmt), gradient.number(k)
     got = "no gradient" if torch is None else fmt.text(torch)
     what = f"{'The gradient by ' if gradient.order == 1 else ''}{name} in {outcome.dtype}"
-    by = "" if lane.is_plain else f" by {lane}"
     wrt = {one.input for one in outcome.gradients} if lane.way.is_plain or lane.way.graph else set()
     taken = _plainly if lane.is_plain and not gradient.jacobian else _in_its_way
     lines = [
         *(f"# {printable(line)}" for line in outcome.program.source.strip().splitlines()),
-        f"# {what}{by}: torch returns {got}, the derivative is {exact}.",
+        f"# {what}{lane.told}: torch returns {got}, the derivative is {exact}.",
         "import torch",
         "",
         *(

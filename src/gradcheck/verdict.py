@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Any
 
@@ -200,6 +200,15 @@ class Verdict(StrEnum):
 
 
 _SEVERITIES = {verdict: place for place, verdict in enumerate(Verdict)}
+
+
+def counted(counts: Mapping[Verdict, int]) -> str:
+    """Return how many there are of each verdict, the mildest first, in words.
+
+    >>> counted({Verdict.DISAGREE: 1, Verdict.AGREE: 3000, Verdict.KINK: 0})
+    '3,000 agree, 1 disagree'
+    """
+    return ", ".join(f"{counts[one]:,} {one}" for one in Verdict if counts.get(one))
 
 
 def failing(assertion: bool, allow: Iterable[str]) -> frozenset[Verdict]:

@@ -104,9 +104,7 @@ def passed(program: Program, lane: Lane, inputs: dict[str, torch.Tensor]) -> Pas
     tensors = [*inputs.values(), *traced]
     gradients = _gradients(layers[program.output], tensors, program, lane)
     pulled = {id(tensor): gradient for tensor, gradient in zip(tensors, gradients, strict=True)}
-    changed = {
-        place: came for place, (one, came) in arrived.items() if not torch.equal(*map(torch.nan_to_num, (one, came)))
-    }
+    changed = {place: came for place, (one, came) in arrived.items() if not _same(one, came)}
     return Passed(lane, layers, inputs, pulled, changed)
 
 
@@ -120,13 +118,14 @@ def _arrivals(tensors: Sequence[torch.Tensor]) -> dict[int, tuple[torch.Tensor, 
 
     for one in tensors:
         if one.requires_grad:
-            one.register_hook(partial(keep, id(one)))  # type: ignore[no-untyped-call]
+            one.register_hook(partial(keep, id(one)))  # type: ignore[no-untyped-call]  # torch has no types there
     return arrived
 
 
 def _same(one: torch.Tensor, other: torch.Tensor) -> bool:
-    """Tell whether two tensors hold the same numbers; nan is the same as nan."""
-    return torch.equal(one.nan_to_num(), other.nan_to_num())
+    """Tell whether two tensors hold the same numbers; nan is the same as nan, and as nothing else."""
+    strange = one.isnan(), other.isnan()
+    return torch.equal(*strange) and torch.equal(one.masked_fill(strange[0], 0), other.masked_fill(strange[1], 0))
 
 
 def _gradients(
@@ -146,7 +145,7 @@ def _refusals(program: Program, lane: Lane) -> Iterator[None]:
     """Turn what is raised on the way back into a LaneProblem, at the callable whose gradient does not fit."""
     try:
         yield
-    except Exception as problem:
+    except Exception as problem:  # whatever somebody's code raises
         if not (lane.under_test or isinstance(problem, TORCH_ERRORS)):
             raise  # a callable under test may raise anything, torch may not
         blamed = [one.span for one in lane.mismatches if one.backward]
@@ -179,7 +178,7 @@ def accumulate(
             output = lane.run(program)[program.output]
             if output.requires_grad:
                 with _refusals(program, lane):
-                    output.sum().backward()  # type: ignore[no-untyped-call]
+                    output.sum().backward()  # type: ignore[no-untyped-call]  # nor there
             held.append({name: optional(leaves[name].grad) for name in wrt})
         return held
 
@@ -201,7 +200,7 @@ def untracked_message(
         if output.requires_grad:
             return None
         try:
-            output.sum().backward()  # type: ignore[no-untyped-call]
+            output.sum().backward()  # type: ignore[no-untyped-call]  # nor there
         except RuntimeError as problem:
             return first_line(problem)
         return None

@@ -61,7 +61,7 @@ class Lane:
         try:
             made = self.call(node, args)
         except TORCH_ERRORS as problem:
-            message = f"torch could not run {node.op}: {first_line(problem)}"
+            message = f"{_refusal(node.op, problem)}: {first_line(problem)}"
             raise LaneProblem(message, source=self.source, span=node.span) from problem
         if self.traced and isinstance(made, torch.Tensor):
             self.steps.append(step(node, args, seen, made, self.still(made)))
@@ -116,6 +116,12 @@ class Lane:
     def truth(self, value: Any) -> torch.Tensor:
         """Return a condition as a tensor."""
         return value if isinstance(value, torch.Tensor) else torch.tensor(bool(value), device=self.device)
+
+
+def _refusal(op: str, problem: Exception) -> str:
+    """Return what torch could not do: the operation itself, or its derivative in forward mode."""
+    forward = isinstance(problem, NotImplementedError) and "forward AD" in str(problem)
+    return f"torch has no derivative of {op} in forward mode" if forward else f"torch could not run {op}"
 
 
 def numbers_alone(op: str, args: list[Any]) -> Any:

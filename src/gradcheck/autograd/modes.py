@@ -74,7 +74,7 @@ def _refuse() -> None:
 
 
 def _function_modes() -> list[Any]:
-    return _get_current_function_mode_stack()  # type: ignore[no-untyped-call,no-any-return]
+    return _get_current_function_mode_stack()  # type: ignore[no-untyped-call,no-any-return]  # torch's own
 
 
 def _inside(mode: str) -> UsageProblem:

@@ -40,7 +40,7 @@ class TorchValue:
             and self.grad_fn == other.grad_fn
         )
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None  # type: ignore[assignment]  # arrays can change
 
 
 @dataclass(frozen=True, slots=True)

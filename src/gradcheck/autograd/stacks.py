@@ -134,7 +134,7 @@ def _apart(tensor: torch.Tensor) -> torch.Tensor:
     return room[..., 0]
 
 
-class _Apart(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class _Apart(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch has no types there
     """Lays out in steps of two whatever an operation returns in a row, on the way back, too."""
 
     @classmethod

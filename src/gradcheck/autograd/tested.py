@@ -14,7 +14,7 @@ from gradcheck.autograd.tensors import TORCH_ERRORS, first_line
 from gradcheck.autograd.trace import functions
 from gradcheck.dispatch import picked
 from gradcheck.functions.params import shape_text
-from gradcheck.program import Call
+from gradcheck.program import LISTED, Call
 
 MAX_WATCHED = 10_000
 """Backward functions of one callable whose gradients are looked at."""
@@ -41,11 +41,11 @@ def run(node: Call, tested: Callable[..., Any], args: list[Any], params: dict[st
 
 def _called(op: str, tested: Callable[..., Any], args: list[Any], params: dict[str, Any]) -> Any:
     """Call what is under test, with a list of tensors where torch takes one; a Function stands for its ``apply``."""
-    given = [list(args)] if op in ("cat", "stack") else args
+    given = [list(args)] if op in LISTED else args
     owner = tested if isinstance(tested, type) else getattr(tested, "__self__", None)
     try:
         if isinstance(owner, type) and issubclass(owner, torch.autograd.Function):
-            return owner.apply(*_positional(owner, given, params))  # type: ignore[no-untyped-call]
+            return owner.apply(*_positional(owner, given, params))  # type: ignore[no-untyped-call]  # the user's own
         return tested(*given, **params)
     except Exception as problem:  # whatever somebody's code raises is an error of this case, and of no other
         raise RuntimeError(f"{type(problem).__name__}: {first_line(problem)}") from problem
@@ -136,7 +136,7 @@ def _watch(one: Any, node: Call, note: Note) -> None:
             note(Mismatch(node.op, node.span, what, got, want, backward=True))
         return tuple(_dense(each) if isinstance(each, torch.Tensor) else each for each in made)
 
-    one.apply = watched  # type: ignore[method-assign]
+    one.apply = watched  # type: ignore[method-assign]  # of this one object, no other call of the Function has it
 
 
 def _misfits(one: Any, made: tuple[Any, ...]) -> Iterator[tuple[str, str, str]]:

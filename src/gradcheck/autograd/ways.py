@@ -103,7 +103,7 @@ class Derivative:
                 found = self._batched(given) if self.engine == VMAP else [self._found(one) for one in given]
             except LaneProblem:
                 raise
-            except Exception as problem:
+            except Exception as problem:  # whatever somebody's code raises
                 if not (self.under_test or isinstance(problem, engines.refusals(self.engine))):
                     raise  # a callable under test may raise anything, torch may not
                 raise self._refused(problem) from problem

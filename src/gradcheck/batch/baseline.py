@@ -16,8 +16,8 @@ from gradcheck.tree import read_plain, refuse_link
 from gradcheck.verdict import Verdict
 from gradcheck.whole import write_whole
 
-VERSION = 2
-"""The version of the file's form: since 2 an error is that of what the check states, too, and of a wrong nan."""
+VERSION = 3
+"""The version of the file's form: since 3 every check that ran has its lanes, also where there is one alone."""
 MAX_BYTES = 64 * 2**20
 DEFAULT_FACTOR = 2.0
 """How many times larger an error may be than it was."""
@@ -27,7 +27,7 @@ DEFAULT_FACTOR = 2.0
 class Known:
     """What a check came to: ``problem`` is the first line of why there was no run, ``ulps`` the largest error.
 
-    A check in several lanes has what each of them came to, by its name.
+    A check that ran has what each of its lanes came to, by the lane's name.
     """
 
     verdict: Verdict
@@ -68,12 +68,10 @@ def _error(run: Run) -> float | None:
 
 
 def _by_lane(run: Run) -> dict[str, Known]:
-    """Return what each of several lanes came to, by its dtype, way and engine."""
-    if len(run.lanes) < 2:
-        return {}
+    """Return what each lane came to, by its dtype, way, engine and device."""
     found: dict[str, list[Outcome]] = {}
     for outcome in run.leading():
-        found.setdefault(" ".join(outcome.in_lane.names), []).append(outcome)
+        found.setdefault(outcome.in_lane.title, []).append(outcome)
     parts = {name: replace(run, outcomes=tuple(some)) for name, some in found.items()}
     return {name: Known(part.verdict, part.passed, _error(part)) for name, part in parts.items()}
 
@@ -93,7 +91,8 @@ def compare_baseline(batch: Batch, path: Path, factor: float = DEFAULT_FACTOR) -
     """Return the batch as seen from a baseline: what it knows passes, unless it got worse since.
 
     Worse is a more severe verdict, an error beyond the tolerance that grew by more than ``factor``, another problem, or
-    a failure where there was none. Checks that the baseline does not know are judged as ever.
+    a failure where there was none, or in a lane that was not checked. Checks that the baseline does not know are judged
+    as ever.
     """
     if not factor >= 1:
         raise UsageProblem(f"an error may grow by a factor of 1 or more, not {factor}")
@@ -120,9 +119,8 @@ def _tolerance(result: Result) -> float:
 
 def _worse(now: Known, then: Known, tolerance: float, factor: float) -> str | None:
     """Return in what a check got worse, None if in nothing."""
-    for name in sorted({*now.lanes} & {*then.lanes}):
-        if (worse := _worse(now.lanes[name], then.lanes[name], tolerance, factor)) is not None:
-            return f"in {name} {worse}"
+    if (worse := _worse_lane(now, then, tolerance, factor)) is not None:
+        return worse
     if now.verdict.severity > then.verdict.severity:
         return f"the baseline has verdict {then.verdict}, now it is {now.verdict}"
     if now.ulps is not None and then.ulps is not None and now.ulps > max(tolerance, factor * then.ulps):
@@ -130,6 +128,20 @@ def _worse(now: Known, then: Known, tolerance: float, factor: float) -> str | No
     if now.problem != then.problem and now.problem is not None:
         return f"the baseline has {then.problem or 'no such problem'}"
     return "it passes in the baseline" if then.passed and not now.passed else None
+
+
+def _worse_lane(now: Known, then: Known, tolerance: float, factor: float) -> str | None:
+    """Return in what one of several lanes got worse; one that fails and was not checked before did."""
+    if not then.lanes or len({*now.lanes, *then.lanes}) < 2:
+        return None  # a lane alone is the whole check, and of one that did not run no lane is known
+    for name, lane in sorted(now.lanes.items()):
+        if name not in then.lanes:
+            worse = None if now.passed or lane.passed else f"the baseline has nothing, now it is {lane.verdict}"
+        else:
+            worse = _worse(lane, then.lanes[name], tolerance, factor)
+        if worse is not None:
+            return f"in {name} {worse}"
+    return None
 
 
 def _notes(results: tuple[Result, ...], baseline: dict[str, Known]) -> list[str]:

@@ -262,7 +262,7 @@ class Pool:
             k = self.waiting.popleft() if k is None else k
             try:
                 packed = pickle.dumps(self.checks[k])
-            except Exception as problem:
+            except Exception as problem:  # a callable under test, or what it holds, may refuse to be pickled in any way
                 self.settle(k, Result(self.checks[k], None, Problem(f"no worker can be sent this check: {problem}")))
                 k = None
                 continue

@@ -72,7 +72,7 @@ def answer(received: bytes, examine: Examine, memory: int | None) -> bytes:
         problem, broken = Problem(str(refused)), False
     except MemoryError:
         problem, broken = Problem(out_of_memory(memory)), True
-    except Exception as unforeseen:
+    except Exception as unforeseen:  # a fault of one check must not end the others
         words = f"internal error: {type(unforeseen).__name__}: {unforeseen}"
         problem, broken = Problem(out_of_memory(memory) if tells_of_memory(words) else words), True
     return pack(Answer(problem=problem, seconds=perf_counter() - start, broken=broken))

@@ -254,7 +254,7 @@ _WORDS = {"mul": "a product", "div": "a quotient", "pow": "a power", "matmul": "
 
 # --- ordinary points ------------------------------------------------------------------------------------------------
 
-SHAPES: tuple[Shape, ...] = ((), (3,), (2, 2), (2, 3), (3, 2), (2, 2, 2))
+SHAPES: tuple[Shape, ...] = ((), (3,), (2, 2), (2, 3), (3, 2), (2, 2, 2), (3, 4), (1, 1, 2, 2))
 """Shapes that are tried for the inputs of a program without a point."""
 STARTS = (Fraction(3, 4), Fraction(5, 4), Fraction(-5, 8), Fraction(5, 2))
 """Numbers from which ordinary points begin."""

@@ -26,7 +26,8 @@ from gradcheck.plan import Plan
 from gradcheck.points import Point, parse_points, to_value
 from gradcheck.points.held import grouped
 from gradcheck.program import Program
-from gradcheck.settings import ONES, Settings
+from gradcheck.settings import Settings
+from gradcheck.settings.readers import ONES
 from gradcheck.verdict import failing
 from gradcheck.weighing import random_cotangent
 
@@ -105,7 +106,7 @@ def under_cotangent(plan: Plan, points: Sequence[Point], settings: Settings) -> 
     shape = plan.shapes[plan.program.output]
     text = settings.cotangent or ONES
     if text.startswith("@"):
-        [given] = parse_points([f"{name}={text}"], (name,), directory=settings.directory)
+        [given] = parse_points([f"{name}={text}"], (name,))
         if given[name].shape != shape:
             found, wanted = map(shape_text, (given[name].shape, shape))
             raise ShapeProblem(f"the cotangent in {text[1:]} is {found}, and the output is {wanted}")

@@ -17,10 +17,10 @@ from gradcheck.errors import LimitProblem
 from gradcheck.formats import FORMATS, exact_text
 from gradcheck.gradients import GradientOutcome, Gradients
 from gradcheck.nested import Nested
-from gradcheck.notation import element
+from gradcheck.notation import element, indexed
 from gradcheck.outcome import Fault, Outcome
 from gradcheck.points.value import Value, frozen
-from gradcheck.program import Shape
+from gradcheck.program import Shape, unravel
 from gradcheck.verdict import Verdict
 from gradcheck.weighing import random_cotangent
 
@@ -36,7 +36,8 @@ def beside_ones(case: Case | Ways, outcome: Outcome) -> Outcome:
     """Return an outcome with what a random cotangent shows that ones do not.
 
     A softmax whose backward is three times too large agrees under ones, since its sum is constant. Where each element
-    of the output stands on one of the input alone, nothing can cancel, and nothing is tried.
+    of the output stands on one of the input alone, nothing can cancel, and nothing is tried. What torch, or a callable
+    under test, refuses under another cotangent than ones is an error.
     """
     plan = case.plan if isinstance(case, Case) else case.nested.first
     shape = plan.shapes[plan.program.output]
@@ -44,6 +45,8 @@ def beside_ones(case: Case | Ways, outcome: Outcome) -> Outcome:
         return outcome
     beside = weighed(case, random_cotangent(shape, case.settings.seed))
     found = beside.run()
+    if found.error is not None:  # a backward that takes nothing but ones has no gradient to speak of
+        return _refused(outcome, f"{_UNDER_RANDOM}: {found.error}")
     wrong = [gradient for gradient in found.gradients if _wrong(gradient) is not None]
     if wrong and isinstance(beside, Ways):
         wrong = [one for one in at_fault(beside, found).gradients if _wrong(one) is not None]
@@ -91,6 +94,10 @@ class Rows:
         if whole.error is not None or not shape:
             return whole
         found = [self.row(shape, k) for k in range(prod(shape))]
+        refused = next((k for k, one in enumerate(found) if one.error is not None), None)
+        if refused is not None:
+            where = indexed(plan.program.output, unravel(shape, refused))
+            return _refused(whole, f"in the row of {where}: {found[refused].error}")
         faults = [fault for one in found for fault in one.faults]
         rows = Gradients.stacked([one.gradients for one in found])
         gradients = Gradients(_shaped(one, plan.program.output, shape) for one in rows)
@@ -102,6 +109,11 @@ class Rows:
         unit = np.zeros(shape)
         unit.flat[k] = 1.0
         return weighed(self.case, unit).run()
+
+
+def _refused(outcome: Outcome, error: str) -> Outcome:
+    """Return an outcome as one that could not be run: it has no layers and no gradients."""
+    return replace(outcome, layers=[], gradients=Gradients(), faults=[], error=error)
 
 
 def _shaped(one: GradientOutcome, output: str, shape: Shape) -> GradientOutcome:
@@ -122,7 +134,8 @@ def _under(fault: Fault) -> Fault:
     return replace(fault, judgement=replace(fault.judgement, note=note), blame=replace(fault.blame, message=message))
 
 
-_WHERE = "it shows under a random cotangent (--cotangent random), while under ones the errors cancel"
+_UNDER_RANDOM = "under a random cotangent (--cotangent random)"
+_WHERE = f"it shows {_UNDER_RANDOM}, while under ones the errors cancel"
 
 
 def _fault(gradient: GradientOutcome, outcome: Outcome) -> Fault:

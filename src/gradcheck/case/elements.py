@@ -17,6 +17,7 @@ from gradcheck.compare import SLACK, Judgement, Rounding, between, explain, infi
 from gradcheck.errors import plural
 from gradcheck.formats import Ball, Dyadic, Estimate, Format, exact_text
 from gradcheck.judgements import OPEN, Judgements, judged
+from gradcheck.notation import indexed
 from gradcheck.ordinals import distances, halves
 from gradcheck.program import Shape, unravel
 from gradcheck.reason import Kind, Reason
@@ -385,11 +386,10 @@ def spread(name: str, runs: Sequence[Floats], differ: Sequence[int], fmt: Format
     far = {k: _range([float(run[k]) for run in runs], fmt) for k in differ}
     k = max(far, key=lambda k: far[k][0])
     ulps, low, high = far[k]
-    index = f"[{', '.join(map(str, unravel(shape, k)))}]" if shape else ""
     apart = f", {ulps:.6g} ULP apart" if isfinite(ulps) else ""
     more = f", and other numbers in {plural(len(differ) - 1, 'more element')}" if len(differ) > 1 else ""
     return (
-        f"torch is not deterministic: {len(runs)} runs gave the gradient by {name}{index} "
+        f"torch is not deterministic: {len(runs)} runs gave the gradient by {indexed(name, unravel(shape, k))} "
         f"from {fmt.text(low)} to {fmt.text(high)}{apart}{more}"
     )
 

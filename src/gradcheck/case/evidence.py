@@ -96,11 +96,13 @@ class Evidence:
             wrong = self.wrong(name) if self.touched(name)[k] else None
             sensitive = wrong is None and self.case.whole.is_sensitive(name, k, truth)
             return Rounding(wrong is None, wrong, self.overflow, sensitive)
-        enclosed, overflow = self.case.whole.enclosed(name, k)
+        whole = self.case.whole
+        enclosed, overflow = whole.enclosed(name, k)
         # Numbers that Python rounds before torch sees them may lead the whole away from the truth: not so off a corner.
         led_away = not smooth and enclosed is not None and not enclosed.overlaps(truth)
-        explains = enclosed is None or (enclosed.contains(value) and not led_away)
-        return Rounding(explains, None, overflow, explains and self.case.whole.is_sensitive(name, k, truth))
+        within = whole.admits(name, k, overflow) if enclosed is None else enclosed.contains(value)
+        explains = within and not led_away
+        return Rounding(explains, None, overflow, explains and whole.is_sensitive(name, k, truth))
 
     def explain(self, one: Elements, name: str | None, at: list[int]) -> None:
         """Judge many smooth elements anew by what the roundings have to do with torch's numbers for them."""

@@ -57,7 +57,7 @@ def matters(case: Case, gradient: GradientOutcome, k: int) -> str | None:
     if ball is None or number is None or not np.isfinite(number) or case.numbers > MAX_NUMBERS:
         return None
     largest = max((abs(one) for one in slopes(case, gradient.input, place)), default=0.0)
-    if not largest:  # where the slope is 0 all around there is nothing to compare an error with
+    if not largest or not np.isfinite(largest):  # 0 all around, or beyond the format: nothing to compare an error with
         return None
     error = abs(_float(ball.midpoint, fmt) - number)
     if error <= largest * 2.0**-fmt.precision:

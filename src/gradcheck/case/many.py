@@ -61,7 +61,8 @@ class Group:
         self.alone: dict[int, tuple[Case | Ways | Rows, Outcome]] = {}
         self.looked: dict[int, Outcome] = {}
         self.changed: dict[int, Outcome] = {}
-        if lane.is_plain and len(points) >= MIN_POINTS and stacks(self.plan, self.dtype, self.settings):
+        alike = lane.is_plain and not settings.jacobian  # a stack has the gradient of its sum alone
+        if alike and len(points) >= MIN_POINTS and stacks(self.plan, self.dtype, self.settings):
             self.pile()
         at, firsts = np.unique(self.rows, return_index=True)
         for row, first in zip(at.tolist(), firsts.tolist(), strict=True):

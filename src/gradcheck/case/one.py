@@ -118,7 +118,7 @@ class Case:
         faults += map(mismatched, torch.mismatches)
         self.sharpen(gradients)
         layers = [self.layer(one, torch.layers[one.name], self.enclosed(one.name)) for one in self.plan.program.layers]
-        layers[-1] = replace(layers[-1], judgements=value.judgements, values=_shaped(value))
+        layers[-1] = replace(layers[-1], judgements=value.judgements, values=shaped(value))
         return self.outcome(layers, map(self.gradient, gradients), None, faults)
 
     def examine(self, torch: Backward, vectors: Sequence[Backward]) -> tuple[list[Elements], Elements, list[Fault]]:
@@ -297,7 +297,7 @@ class Case:
         """Return one gradient with its verdicts, and those on what the user expects."""
         expected, expectations = expectation(self, one)
         return GradientOutcome(
-            one.name, one.shape, self.plan.display, one.known, None if one.torch is None else _shaped(one),
+            one.name, one.shape, self.plan.display, one.known, None if one.torch is None else shaped(one),
             one.judgements, expected, expectations,
         )  # fmt: skip
 
@@ -309,7 +309,7 @@ def of_sum(layers: Sequence[LayerOutcome]) -> list[str]:
     return [told] if count > 1 else []
 
 
-def _shaped(one: Elements) -> Floats:
+def shaped(one: Elements) -> Floats:
     """Return torch's numbers in the shape of the tensor."""
     assert one.torch is not None
     return one.torch.reshape(one.shape)

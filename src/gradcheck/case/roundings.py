@@ -87,8 +87,21 @@ class Roundings(Whole):
             return True
         if np.isfinite(low) and np.isfinite(high):
             return False
-        enclosed, _ = self.enclosed(name, k)
-        return enclosed is None or enclosed.contains(value)
+        enclosed, overflow = self.enclosed(name, k)
+        return self.admits(name, k, overflow) if enclosed is None else enclosed.contains(value)
+
+    def admits(self, name: str | None, k: int, overflow: str | None) -> bool:
+        """Return the same, unless torch's formula has no value here even in exact arithmetic.
+
+        What torch returns there is a convention and no rounding: 0 for the 0/0 in the slope of a norm of zeros.
+        """
+        if name is None or overflow is not None:
+            return True
+        core, layer = self.programs[name]
+        point = self.toward(name, k) if self.is_forward else self.case.arrays
+        found = exact.enclose(core, point, self.case.bits)[layer]
+        [one] = exact.balls(found, self.case.bits, [0 if self.is_forward else k])
+        return isinstance(one, Ball)
 
     def ends(self, name: str, k: int) -> tuple[float, float]:
         """Return the rounding enclosure of one element in machine intervals."""

@@ -14,7 +14,7 @@ from gradcheck import autograd, exact
 from gradcheck.autograd import Backward, TorchValue
 from gradcheck.case.batch import Batch
 from gradcheck.case.elements import OUTSIDE, Elements, Floats
-from gradcheck.case.one import Case, of_sum
+from gradcheck.case.one import Case, of_sum, shaped
 from gradcheck.case.roundings import Roundings
 from gradcheck.errors import LaneProblem
 from gradcheck.gradients import DIRECTIONS, GradientOutcome, Gradients
@@ -77,14 +77,20 @@ class Along(Case):
             self.lane.engine, settings.under_test,
         )  # fmt: skip
         found = asked.at(point) if self.batch is None else self.batch.at(asked, point)
-        layers = autograd.forward(
-            first.program, point, dtype=self.dtype, device=self.lane.device, under_test=settings.under_test
-        )
+        if self.nested.order > 1:
+            return Backward({self.plan.program.output: TorchValue(np.full((), np.nan))}, dict(found.gradients), ())
+        layers = self.forward()
         if found.output is not None:
             layers[first.program.output] = found.output
-        if self.nested.order > 1:
-            layers = {self.plan.program.output: TorchValue(np.full((), np.nan))}
         return Backward(layers, dict(found.gradients), ())
+
+    def forward(self) -> dict[str, TorchValue]:
+        """Return the layers of the user's program, by torch as it is."""
+        first = self.nested.first
+        point = {name: self.arrays[name] for name in first.program.inputs}
+        return autograd.forward(
+            first.program, point, dtype=self.dtype, device=self.lane.device, under_test=self.settings.under_test
+        )
 
     def vectorised(self, *, traced: bool = False) -> tuple[Backward, ...]:
         """Return nothing: what other kernels make of the point is for the plain lane to see."""
@@ -97,7 +103,7 @@ class Along(Case):
         return Elements(self.plan.program.output, output.shape, None if nested else output)
 
     @cached_property
-    def has_limit(self) -> bool:  # type: ignore[override]
+    def has_limit(self) -> bool:  # type: ignore[override]  # worked out where Case has a constant
         """Return whether the derivative of one order less exists here, so that its limit is what it is.
 
         A function that is continuous has the limit of its slopes for a derivative where they have one.
@@ -110,12 +116,12 @@ class Along(Case):
         gradients, _, _ = below.examine(below.backward(), ())
         return all(one.known[k] is not None for one in gradients for k in np.flatnonzero(last[one.name]).tolist())
 
-    def gradients(self) -> tuple[Gradients, Elements]:
-        """Return the gradients with their verdicts, and the value."""
+    def gradients(self) -> tuple[Gradients, Elements, dict[str, TorchValue]]:
+        """Return the gradients with their verdicts, the value, and the layers that came with it."""
         torch = self.backward()
         gradients, value, _ = self.examine(torch, ())
         self.sharpen(gradients)
-        return Gradients(map(self.gradient, gradients)), value
+        return Gradients(map(self.gradient, gradients)), value, torch.layers
 
 
 class Ways:
@@ -144,27 +150,25 @@ class Ways:
         """Return what came out of both lanes."""
         case = self.along(self.units()[0] if self.nested.order > 1 else ())
         try:
-            gradients = self.first(case) if self.nested.order == 1 else self.higher()
+            if self.nested.order == 1:
+                gradients, layers = self.first(case)
+            else:  # of the value nothing is judged there
+                gradients, layers = self.higher(), self.layers(case.forward())
         except LaneProblem as problem:
             return self.outcome(case, [], Gradients(), str(problem))
-        return self.outcome(case, self.layers(), gradients, None)
+        return self.outcome(case, layers, gradients, None)
 
-    def first(self, case: Along) -> Gradients:
-        """Return the gradients of order 1."""
-        found, self.value = case.gradients()
-        return found
+    def first(self, case: Along) -> tuple[Gradients, list[LayerOutcome]]:
+        """Return the gradients of order 1, and the layers: the value is the one that was judged with them."""
+        found, value, torch = case.gradients()
+        layers = self.layers(torch)
+        layers[-1] = replace(layers[-1], judgements=value.judgements, values=shaped(value))
+        return found, layers
 
-    def layers(self) -> list[LayerOutcome]:
-        """Return the layers of the user's program; the value is judged with the gradient, and not once more."""
+    def layers(self, torch: dict[str, TorchValue]) -> list[LayerOutcome]:
+        """Return the layers of the user's program in both lanes."""
         first = Case(self.nested.first, self.point, self.lane.dtype, self.settings, truths=self.truths)
-        torch = autograd.forward(
-            self.nested.first.program, first.arrays, dtype=self.lane.dtype, device=self.lane.device,
-            under_test=self.settings.under_test,
-        )  # fmt: skip
-        layers = [first.layer(one, torch[one.name], first.enclosed(one.name)) for one in first.plan.program.layers]
-        if self.nested.order == 1:
-            layers[-1] = replace(layers[-1], judgements=self.value.judgements)
-        return layers
+        return [first.layer(one, torch[one.name], first.enclosed(one.name)) for one in first.plan.program.layers]
 
     def outcome(self, case: Along, layers: list[LayerOutcome], gradients: Gradients, error: str | None) -> Outcome:
         """Return the outcome of these parts."""

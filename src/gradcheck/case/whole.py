@@ -50,6 +50,11 @@ class Whole:
         [found] = exact.balls(values[self.layer(pullback, name)], self.case.bits, [k])
         return (found if isinstance(found, Ball) else None), overflow
 
+    def admits(self, name: str | None, k: int, overflow: str | None) -> bool:
+        """Return whether an element without a rounding enclosure may be any number for all that roundings do."""
+        del name, k, overflow
+        return True
+
     @cached_property
     def bounds(self) -> tuple[dict[str, Bounds], str | None]:
         """Return the rounding enclosure of every gradient and of the output in whole arrays, and what overflows."""

@@ -36,8 +36,6 @@ LISTED = {
 }
 COMMANDS = tuple(name for name in LISTED if name != CHECK)
 """The words that are subcommands; anything else in the first place is a program to check."""
-PROGRAMS = frozenset({"explain"})
-"""The subcommands that take a program, which may begin with a minus."""
 WELCOME = """\
 gradcheck holds the gradients that PyTorch computes against exact ones,
 and says what is wrong, where and why."""
@@ -58,6 +56,13 @@ def command(name: str) -> typer.Typer:
     return found
 
 
+def takes_program(name: str) -> bool:
+    """Tell whether a command takes a program, which may begin with a minus."""
+    from gradcheck.settings.table import PROGRAMS, Place
+
+    return Place.__members__.get(name.upper(), Place(0)) in PROGRAMS
+
+
 def project_of(name: str) -> Project | None:
     """Return what the settings of the project say about a command; those that list have none."""
     from gradcheck.settings.table import Place
@@ -66,8 +71,13 @@ def project_of(name: str) -> Project | None:
     if place is None:
         return None
     from gradcheck.cli.config import project
+    from gradcheck.errors import FileProblem
 
-    return project(place, Path.cwd())
+    try:
+        here = Path.cwd()
+    except FileNotFoundError:
+        raise FileProblem("the working directory is gone", hint="change to one that is there") from None
+    return project(place, here)
 
 
-__all__ = ["CHECK", "COMMANDS", "LISTED", "PROGRAMS", "command", "overview", "project_of"]
+__all__ = ["CHECK", "COMMANDS", "LISTED", "command", "overview", "project_of", "takes_program"]

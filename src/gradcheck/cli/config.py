@@ -54,10 +54,16 @@ def project(place: Place, directory: Path) -> Project:
     if wrong:
         raise wrong[0]
     aside = tuple(problem.message for problem in strange.values())
-    rows = [KEYS[key] for key in found if key in KEYS and key in named(place)]
+    own = named(place)
+    rows = [KEYS[key] for key in found if key in KEYS and key in own and _is_one(KEYS[key], own[key])]
     values = {row.name: _value(path, row, found[row.name]) for row in rows}
     words = {row.name: _said(row, values[row.name]) for row in rows if row.describes}
     return Project(path.name, values, words, aside)
+
+
+def _is_one(key: Setting, option: Setting) -> bool:
+    """Tell whether a key of the file and an option of the same name say the same thing."""
+    return key is option or (key.field is not None and key.field == option.field)
 
 
 def _no_setting(path: Path, key: str) -> UsageProblem:

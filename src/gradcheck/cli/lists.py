@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from enum import StrEnum
 from typing import Annotated
 
 import typer
 
 from gradcheck.cli.options import APP, CONTEXT
+from gradcheck.cli.output import deliver
 from gradcheck.cli.values import Command
 from gradcheck.report import View
 
@@ -48,7 +48,7 @@ def list_functions(
     """List the functions of the language: how they are called, what they mean, where they are defined."""
     from gradcheck.report.functions import write
 
-    write(name, sys.stdout, format)
+    deliver(lambda file: write(name, file, format), None, "table")
 
 
 # fmt: off
@@ -66,6 +66,6 @@ def run_selftest(
     from gradcheck.selftest import selftest
 
     tally = selftest(text)
-    WRITERS[format](tally, sys.stdout, View(quiet=quiet))
+    deliver(lambda file: WRITERS[format](tally, file, View(quiet=quiet)), None, format)
     raise typer.Exit(tally.exit)
 # fmt: on

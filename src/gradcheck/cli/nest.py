@@ -31,6 +31,10 @@ def run_nest(
     output = given["output"]
     form = chosen(given["format"], output, "table", NEST)
     check_writable([output])
+    if form == "markdown":
+        from gradcheck.report.nest_markdown import check_dtype
+
+        check_dtype(given["dtype"][0])
     workers = workers_of(given["workers"]) or os.cpu_count() or 1
     from gradcheck.nest import nest
 

@@ -76,7 +76,7 @@ class Given:
         shown = {key: self.values.get(key) or False for key in ("all", "quiet", "assert")}
         return View(
             everything=shown["all"], quiet=shown["quiet"] or shown["assert"], verbose=self.values.get("verbose") or 0,
-            color=SHADES[self.color], terms=self.said,
+            color=SHADES[self.color],
         )  # fmt: skip
 
     @property

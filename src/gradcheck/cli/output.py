@@ -39,6 +39,8 @@ def deliver(write: Writer, output: Path | None, form: str, color: Color = Color.
     except BrokenPipeError:
         # Whoever read the output has seen enough; the exit code is that of the run all the same.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as problem:
+        raise FileProblem(f"cannot write the report: {problem.strerror or problem}") from None
 
 
 def write_file(path: Path, write: Writer) -> None:
@@ -89,6 +91,13 @@ def _unwritable(path: Path) -> str | None:
         refuse_link(path)
     except FileProblem as problem:
         return str(problem)
-    if not os.access(path.parent, os.W_OK):
-        return "Permission denied" if path.parent.exists() else "No such file or directory"
-    return "it is a directory" if path.is_dir() else None
+    if path.is_dir():
+        return "it is a directory"
+    try:
+        apart = path.exists() and not path.is_file()  # a device or a pipe is written as it is
+        held = path if apart else Path(os.path.realpath(path)).parent
+        if not os.access(held, os.W_OK):
+            return "Permission denied" if held.exists() else "No such file or directory"
+    except OSError as problem:  # a part of the path is too long, or may not be looked into
+        return problem.strerror
+    return None

@@ -284,11 +284,13 @@ class _Reader:
         }
         expected = values.get("expect", {})
         settings = replace(self.terms.settings, **given, expect=expected.get("gradient") or self.terms.settings.expect)
-        at, files = values.get("at", self.terms.at), Files.ANY
+        at = values.get("at", self.terms.at)
         if "at" in values:
-            files = self.terms.files
             settings = replace(settings, directory=self.terms.directory)
-        return Draft(values["expression"], at, settings, expected.get("value"), files)
+        points, weights = (self.terms.files if key in values else Files.ANY for key in ("at", "cotangent"))
+        return Draft(
+            values["expression"], at, settings, expected.get("value"), points, weights, self.terms.directory
+        )  # fmt: skip
 
     def _refuse_draft(self, error: GradcheckError, key: str, way: Key) -> None:
         way = (*way, "expect", key) if key in EXPECT else (*way, key)

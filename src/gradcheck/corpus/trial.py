@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from gradcheck.corpus.definitions import Definitions, Expansion, expand
 from gradcheck.corpus.limits import Allowance
-from gradcheck.errors import GradcheckError, NameProblem, PointProblem, ShapeProblem, UsageProblem
+from gradcheck.errors import (
+    FileProblem,
+    GradcheckError,
+    NameProblem,
+    Option,
+    PointProblem,
+    ShapeProblem,
+    UsageProblem,
+)  # fmt: skip
 from gradcheck.expect import expectations
 from gradcheck.functions.params import shape_text
 from gradcheck.lower import lower
@@ -22,12 +31,16 @@ Refuse = Callable[[GradcheckError, str], None]
 
 Shapes = Mapping[str, Shape]
 
+WEIGHTS = "cotangent"
+"""What the input is called that holds the numbers of a cotangent, where it is tried out."""
+
 
 @dataclass(frozen=True, slots=True)
 class Draft:
     """A check as it is written: a program in the words of its file, and all that goes with it.
 
-    ``at`` is None where the points themselves are at fault, and nothing more is to be said of them.
+    ``at`` is None where the points themselves are at fault, and nothing more is to be said of them. ``files`` says
+    which files the points may read, ``weights`` which the cotangent; what the file itself names is in ``directory``.
     """
 
     program: str
@@ -35,6 +48,8 @@ class Draft:
     settings: Settings
     value: str | None = None
     files: Files = Files.ANY
+    weights: Files = Files.ANY
+    directory: Path | None = None
 
 
 @dataclass(slots=True)
@@ -56,6 +71,7 @@ class Trial:
             return draft
         draft = self._expanded(replace(draft, program=expansion.text), refuse)
         self._check_inputs(draft, program, refuse)
+        draft = self._weighed(draft, refuse)
         points = self._points(draft, program, refuse)
 
         def refuse_there(error: GradcheckError, key: str) -> None:
@@ -99,6 +115,25 @@ class Trial:
             draft.settings.validate(program.inputs)
         except GradcheckError as error:
             refuse(error, "wrt")
+
+    def _weighed(self, draft: Draft, refuse: Refuse) -> Draft:
+        """Return the draft with the file of its cotangent, if it may read that, as the working directory has it."""
+        text = draft.settings.cotangent
+        if text is None or not text.startswith("@") or draft.weights is Files.ANY:
+            return draft
+        try:
+            if draft.weights is Files.NONE:
+                hint = ("allow it with ", Option("trust"))
+                raise FileProblem("a cotangent of an expression file reads no other file", hint=hint)
+            parse_points(
+                [f"{WEIGHTS}={text}"], [WEIGHTS], directory=draft.directory, files=draft.weights,
+                allowance=self.allowance,
+            )  # fmt: skip
+        except GradcheckError as error:
+            refuse(error, "cotangent")
+            return draft
+        placed = f"@{(draft.directory or Path()) / text[1:]}"
+        return replace(draft, settings=replace(draft.settings, cotangent=placed))
 
     def _points(self, draft: Draft, program: Program, refuse: Refuse) -> list[Point]:
         if draft.at is None:

@@ -150,7 +150,7 @@ def _shortened(readings: list[Reading]) -> list[Reading]:
 
 
 def _off(traced: Graph, exact: Balls | None, torch: TorchValue | None) -> bool:
-    return bool((traced.losses(exact, torch) > 16).any())
+    return bool((traced.losses(exact, torch) > traced.tolerance).any())
 
 
 def _reading(

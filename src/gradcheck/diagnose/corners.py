@@ -18,6 +18,8 @@ from gradcheck.program import Number
 from gradcheck.reason import Kind, Reason
 
 _CORNERS = (Cause.KINK, Cause.JUMP)
+MAX_TIED = 64
+"""Elements of one argument at a corner that are looked at."""
 _CORNERS_FIRST = [(True, True), (True, False), (False, False), (False, True)]
 _CORNERS_LAST = [(False, False), (False, True), (True, False), (True, True)]
 """Orders of findings: whether it is a corner or jump, and whether an argument has no slope where the value exists."""
@@ -50,13 +52,20 @@ def at_a_corner(scene: Scene) -> Finding | None:
 
 
 def _beyond(scene: Scene, site: Site, position: int) -> bool:
-    """Return whether torch's slope at a corner lies outside those from the left and from the right."""
+    """Return whether torch's slope at a corner lies outside those from the left and from the right.
+
+    The element of the input says nothing of where that is in the operation's argument: every corner of it is looked at.
+    """
     isolated, incoming, pulled = scene.isolated(site), site.torch.cotangent, site.torch.pulled[position]
     if isolated is None or incoming is None or pulled is None:
         return False
-    at = scene.element if len(pulled.elements) > scene.element else 0
-    sides = isolated.sides(tensors(site.torch), array(incoming), position, at)
-    return sides is not None and not sides.left.hull(sides.right).contains(pulled.elements[at])
+    made = scene.at_exact(site)
+    tied = [] if made is None else [k for k, one in enumerate(made.pulled[position]) if not isinstance(one, Ball)]
+    for at in tied[:MAX_TIED]:
+        sides = isolated.sides(tensors(site.torch), array(incoming), position, at)
+        if sides is not None and not sides.left.hull(sides.right).contains(pulled.elements[at]):
+            return True
+    return False
 
 
 def singular(scene: Scene, site: Site) -> Finding | None:

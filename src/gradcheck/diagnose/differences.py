@@ -31,8 +31,8 @@ def how_misstated(stated: Sequence[float], exact: Sequence[Element], shape: Sequ
 
 
 def _right(exact: Element, torch: float) -> float:
-    """Return the right number; what was not worked out among many is no suspect."""
-    return torch if exact is None else exact.nearest if isinstance(exact, Ball) else 0.0
+    """Return the right number; what was not worked out among many, or has none, is no suspect."""
+    return exact.nearest if isinstance(exact, Ball) else torch
 
 
 def _near(a: float, b: float) -> bool:

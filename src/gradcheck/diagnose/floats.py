@@ -90,7 +90,3 @@ def filled(found: InFloats, at: Places, rest: InFloats) -> InFloats:
 
 def _flat(bounds: Bounds) -> Enclosures:
     return Enclosures(bounds.lower.size, Bounds(bounds.lower.ravel(), bounds.upper.ravel()))
-
-
-def _known(balls: list[Ball | str | None]) -> Enclosures:
-    return Enclosures.of(one if isinstance(one, Ball) else None for one in balls)

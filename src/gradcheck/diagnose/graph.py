@@ -101,7 +101,7 @@ class Graph:
 
     ``plain`` are those of Python among plain numbers, and ``constants`` are the same as sites, which stand in nobody's
     sources. ``output`` is where the output comes from. ``rulings`` say which operations are wrong at torch's own
-    inputs.
+    inputs by more than the ``tolerance``, in ULP.
     """
 
     program: Program
@@ -112,6 +112,7 @@ class Graph:
     readers: Mapping[str, list[tuple[Site, int]]]
     plain: tuple[Operation, ...] = ()
     output: Site | str | None = None
+    tolerance: float = 0.0
     rulings: Mapping[Call, Ruling] = field(default_factory=dict)
     constants: tuple[Site, ...] = ()
 
@@ -151,9 +152,7 @@ class Graph:
 
     def gap(self, ball: Element, value: float) -> float | None:
         """Return the distance of one number in ULP, infinite where torch's is not finite."""
-        if not isinstance(ball, Ball):
-            return None
-        return self.format.distance(value, ball.midpoint) if isfinite(value) else inf
+        return gap(ball, value, self.format)
 
     def loss(self, ball: Element, value: float, fmt: Format | None = None) -> float | None:
         """Return the same in a format of unlimited range, in which a number that became 0 has lost all its digits."""
@@ -225,6 +224,18 @@ def graph(
         program, point, fmt, bits, tuple(sites.values()), readers, run.plain, output,
         constants=tuple(constants.values()),
     )  # fmt: skip
+
+
+def gap(ball: Element, value: float, fmt: Format) -> float | None:
+    """Return the distance of one number in ULP of a format, infinite where torch's is not finite.
+
+    >>> from gradcheck.formats import FORMATS
+    >>> [gap(Ball.around(1.0), value, FORMATS["float32"]) for value in (1.0, 1 + 2**-23, float("nan"))]
+    [0.0, 1.0, inf]
+    """
+    if not isinstance(ball, Ball):
+        return None
+    return fmt.distance(value, ball.midpoint) if isfinite(value) else inf
 
 
 def _source(node: Node, layers: Mapping[str, Node], sites: Mapping[Call, Site]) -> Site | str | None:

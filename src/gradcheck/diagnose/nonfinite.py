@@ -52,10 +52,16 @@ def _origin(scene: Scene, name: str) -> tuple[Site, int] | None:
 
 def _root(scene: Scene, site: Site) -> Site | None:
     """Return the first operation on the way to ``site``, or it, whose value is not finite from finite arguments."""
-    for source in site.sources:
-        if isinstance(source, Site) and broken(source.torch.value) and not _is_infinite(scene, source):
-            return _root(scene, source)
-    return site if broken(site.torch.value) and not _is_infinite(scene, site) else None
+    at: Site | None = site if _is_broken(scene, site) else None
+    while (source := next((one for one in site.sources if _is_broken(scene, one)), None)) is not None:
+        assert isinstance(source, Site)
+        at = site = source
+    return at
+
+
+def _is_broken(scene: Scene, source: Site | str | None) -> bool:
+    """Tell whether a value is not finite, though it should be."""
+    return isinstance(source, Site) and broken(source.torch.value) and not _is_infinite(scene, source)
 
 
 def _is_infinite(scene: Scene, site: Site) -> bool:

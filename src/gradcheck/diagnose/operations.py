@@ -20,28 +20,28 @@ from gradcheck.program import Call
 from gradcheck.verdict import Verdict
 
 
-def ruled(graph: Graph, ulps: float) -> Graph:
+def ruled(graph: Graph, tolerance: float) -> Graph:
     """Return the graph with the ruling on every operation, Python's own among plain numbers in float64 included.
 
     A number is wrong where it is outside of the rounding enclosure of its operation at torch's own inputs, and more
-    than ``ulps`` of the dtype away from the exact result there.
+    than the tolerance in ULP away from the exact result there.
     """
-    found: dict[Call, Ruling] = {}
+    graph, found = replace(graph, tolerance=tolerance), dict[Call, Ruling]()
     for one in graph.plain:
         # Python compares exactly, and math.pi is the float64 next to pi.
         given = one.call.op in CONDITIONS or one.call.op in CONSTANTS
         found[one.call] = Ruling() if given else _Trial(one, FORMATS["float64"], graph.bits, 0.0).run()
     for site in graph.sites:
-        found[site.call] = _ruling(graph, site, ulps)
+        found[site.call] = _ruling(graph, site)
     return replace(graph, rulings=found)
 
 
-def _ruling(graph: Graph, site: Site, ulps: float) -> Ruling:
+def _ruling(graph: Graph, site: Site) -> Ruling:
     if site.call.op in CONDITIONS:
         return _condition(site.torch, graph.format)
     if site.call.op == DETACH:
         return Ruling()
-    trial = _Trial(site.torch, graph.format, graph.bits, ulps)
+    trial = _Trial(site.torch, graph.format, graph.bits, graph.tolerance)
     if any(site.torch.tracked) and not site.torch.made_tracked and _is_needed(graph, site):
         return trial.detached()
     return trial.run()

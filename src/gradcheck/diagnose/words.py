@@ -192,7 +192,7 @@ def _stored_output(finding: Finding, graph: Graph) -> str:
     assert site is not None
     return (
         f"torch computes the gradient of {site.call.op} from its stored result "
-        f"{_torch(graph, site.torch.value.elements[0])}, which no longer has the digits for it"
+        f"{_torch(graph, site.torch.value.elements[finding.element or 0])}, which no longer has the digits for it"
     )
 
 

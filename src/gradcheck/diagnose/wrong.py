@@ -7,6 +7,7 @@ from math import inf
 
 from gradcheck.autograd import TorchValue
 from gradcheck.blame import Cause
+from gradcheck.compare import half_of_the_digits
 from gradcheck.diagnose.graph import Graph, Site, Wrong, inputs
 from gradcheck.diagnose.scene import NOTICEABLE, Finding, Scene, not_zero
 from gradcheck.formats import FORMATS, Ball, Dyadic, Format
@@ -14,7 +15,7 @@ from gradcheck.formats import FORMATS, Ball, Dyadic, Format
 
 def detached(scene: Scene) -> Finding | None:
     """Return the first operation whose result carries no graph although its arguments do."""
-    for site in scene.on_path:
+    for site in scene.on_path if scene.name is not None else ():  # a value needs none
         if any(site.torch.tracked) and not site.torch.made_tracked and _has_slope(scene, site):
             return Finding(Cause.DETACHED, site)
     return None
@@ -32,14 +33,19 @@ def wrong(scene: Scene) -> Finding | None:
     for site in scene.graph.sites:
         if (found := wrong_value(scene.graph, site)) is not None and _matters(scene, site):
             return found
-    for site in reversed(scene.on_path):
+    for site in reversed(scene.on_path) if scene.name is not None else ():  # no way back leads to a value
         if (found := wrong_gradient(scene.graph, site, scene.name)) is not None:
             return found
     return None
 
 
 def altered(scene: Scene) -> Finding | None:
-    """Return the operation whose backward pass changed the cotangent that it was given, which others read, too."""
+    """Return the operation whose backward pass changed the cotangent that it was given, which others read, too.
+
+    A value comes from no backward pass.
+    """
+    if scene.name is None:
+        return None
     found = (site for site in reversed(scene.graph.sites) if site.torch.altered)
     return next((Finding(Cause.WRONG_GRADIENT, site, True) for site in found), None)
 
@@ -75,7 +81,8 @@ def _kind(graph: Graph, torch: TorchValue, found: Wrong, otherwise: Cause) -> Ca
     pairs = [(one, number) for one, number in given if isinstance(one, Ball)]
     if max(gaps) < inf and lower_precision(pairs, graph.format.name):
         return Cause.LOWER_PRECISION
-    if otherwise is Cause.WRONG_VALUE and max(gaps) <= 2 ** (graph.format.precision / 2):
+    halves = [half_of_the_digits(one, graph.format) if isinstance(one, Ball) else inf for one, _ in given]
+    if otherwise is Cause.WRONG_VALUE and all(gap <= half for gap, half in zip(gaps, halves, strict=True)):
         return Cause.INACCURATE_OPERATION
     return otherwise
 

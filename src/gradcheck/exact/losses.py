@@ -9,7 +9,7 @@ from typing import Any
 
 from gradcheck.formats import FORMATS, Format
 from gradcheck.functions import Accumulation, Elementwise, Tensor
-from gradcheck.functions.sums import FUSED, Depth
+from gradcheck.functions.sums import ALONE, FUSED, Depth
 from gradcheck.parse import parse
 from gradcheck.program import Call, Node, Shape, names
 
@@ -23,7 +23,8 @@ class Losses:
 
     ``inside`` are those of the format in which kernels of special functions compute what they round to ``fmt``, None
     where it is that very one. With ``coarse`` such a kernel takes short polynomials, good enough for a half type, and
-    within a fused kernel of float32. With ``cascade`` sums are those of at::sum.
+    within a fused kernel of float32. With ``cascade`` sums are those of at::sum, and those of a kernel that computes
+    ``alone`` are added in ``fmt`` itself.
     """
 
     fmt: Format
@@ -33,6 +34,11 @@ class Losses:
     cascade: bool
     coarse: bool
     inside: Losses | None
+    alone: bool
+
+    def adding(self, row: Tensor) -> Format:
+        """Return the format that sums are added in."""
+        return self.fmt if self.alone else wide(self.fmt, row.accumulation)
 
 
 @lru_cache(maxsize=64)
@@ -59,6 +65,7 @@ def losses(fmt: Format, accumulation: Accumulation | None = None) -> Losses:
         least=home.smallest_normal if home.name == "bfloat16" else tiny,
         cascade=accumulation is None or accumulation.cascade,
         coarse=inside is not None or (accumulation is not None and home.name != "float64"), inside=inside,
+        alone=accumulation == ALONE,
     )  # fmt: skip
 
 

@@ -143,7 +143,7 @@ def _tensor_sources(node: Call, core: Core, mask: Mask) -> Iterator[tuple[str, M
         left, right = mask.any(axis=-1, keepdims=True), mask.any(axis=-2, keepdims=True)
         yield args[0], _unspread(np.broadcast_to(left, (*mask.shape[:-1], shapes[0][-1])), shapes[0])
         yield args[1], _unspread(np.broadcast_to(right, (*mask.shape[:-2], *shapes[1][-2:])), shapes[1])
-    elif node.op == "scatter":
+    elif node.op == "add_at":
         yield args[0], mask[numpy_key(params["key"])]
     else:
         yield from zip(args, _moved_back(node, shapes, mask), strict=True)

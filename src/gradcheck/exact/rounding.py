@@ -12,7 +12,7 @@ from flint import arb
 
 from gradcheck.exact.elements import NAN, ZERO, Array, Values, Zero, as_ball
 from gradcheck.exact.evaluate import START_BITS, as_array, evaluate, from_float, operation, over_arrays
-from gradcheck.exact.losses import STORE, depth, expression, losses, power, terms, wide
+from gradcheck.exact.losses import STORE, depth, expression, losses, power, terms
 from gradcheck.exact.precision import working_precision
 from gradcheck.formats import Format
 from gradcheck.functions import (
@@ -115,7 +115,7 @@ class _Loss:
 
     def __init__(self, fmt: Format, accumulation: Accumulation | None, overflow: _Overflow, surely: bool) -> None:
         of = losses(fmt, accumulation)
-        self.fmt, self.cascade, self.coarse = of.fmt, of.cascade, of.coarse
+        self.of, self.fmt, self.cascade, self.coarse = of, of.fmt, of.cascade, of.coarse
         self.inside = None if of.inside is None else _Loss(of.inside.fmt, None, overflow, surely)
         self.overflow = overflow
         self.within: str | None = None
@@ -250,7 +250,7 @@ class _Loss:
         if deep is None:
             return made
         sizes = row.exact(np, *(as_array(_magnitudes(one)) for one in args), **params, zero=self.zero)
-        adding = _Loss(wide(self.fmt, row.accumulation), None, self.overflow, self.surely)
+        adding = _Loss(self.of.adding(row), None, self.overflow, self.surely)
         return over_arrays(lambda one, size: self.reduced(node.op, one, size, deep, adding), 2)(made, sizes)
 
     def reduced(self, op: str, made: Any, size: Any, depth: Depth, adding: _Loss) -> Any:

@@ -9,6 +9,7 @@ from math import prod
 from gradcheck.arguments import read
 from gradcheck.autograd import check_device
 from gradcheck.case import environment
+from gradcheck.case.cotangents import beside_ones
 from gradcheck.case.inquiry import Inquiry
 from gradcheck.case.one import Case
 from gradcheck.case.search import Search
@@ -23,12 +24,14 @@ from gradcheck.explanation.meaning import derivation_title, meaning
 from gradcheck.explanation.model import Derivation, Explanation
 from gradcheck.explanation.told import tell
 from gradcheck.explanation.tracking import tracking
+from gradcheck.lane import EAGER
 from gradcheck.outcome import Outcome, Run
 from gradcheck.plan import Plan
 from gradcheck.points import Point
 from gradcheck.points.held import grouped
 from gradcheck.program import Call, Program, names
 from gradcheck.settings import Settings, names_of
+from gradcheck.settings.readers import ONES
 from gradcheck.verdict import failing
 
 MAX_NUMBERS = 20_000
@@ -63,6 +66,7 @@ def explain_program(
 ) -> Explanation:
     """Return the explanation of a parsed program at the first of its points; further ones are for ``accumulate``."""
     settings = settings.resolved(program)
+    _refuse(settings)
     if settings.on_device != "cpu":
         check_device(settings.on_device)
     if not points or not program.inputs:
@@ -90,16 +94,33 @@ def explain_program(
 def _checked(cases: Sequence[Case], settings: Settings) -> Run:
     """Return the check of the cases, with what is at fault."""
     search = Search()
-    outcomes = tuple(Inquiry(case, case.run(), search).run() for case in cases)
+    outcomes = tuple(Inquiry(case, beside_ones(case, case.run()), search).run() for case in cases)
     fails, asked = failing(settings.assertion, settings.allow), None if settings.under_test else settings
     return Run(outcomes, settings.ulps, settings.seed, environment([settings.on_device]), fails, asked=asked)
+
+
+def _refuse(settings: Settings) -> None:
+    """Raise UsageProblem for what is asked and is not explained: it would be passed over in silence."""
+    for what, some in (("dtype", settings.in_dtypes), ("device", settings.on_devices)):
+        if len(some) > 1:
+            raise UsageProblem(f"one {what} is explained at a time")
+    asked = [
+        (settings.jacobian, Option("jacobian")),
+        (settings.cotangent not in (None, ONES), Option("cotangent", str(settings.cotangent))),
+        (settings.engines != (EAGER,), Option("engine", ",".join(settings.engines))),
+        (settings.boundaries, Option("boundaries")),
+    ]
+    for is_asked, option in asked:
+        if is_asked:
+            raise UsageProblem(
+                ("the gradient of the output's sum is explained at one point, as torch computes it, without ", option),
+                hint="gradcheck without explain checks it",
+            )
 
 
 def _tracked(program: Program, settings: Settings, freeze: Sequence[str]) -> tuple[str, ...]:
     """Return the inputs to differentiate by, without those that are frozen."""
     replace(settings, wrt=tuple(freeze)).validate(program.inputs)
-    if len(settings.in_dtypes) > 1:
-        raise UsageProblem("one dtype is explained at a time")
     wrt = program.tracked if settings.wrt is None else settings.wrt
     return tuple(name for name in wrt if name not in freeze)
 
@@ -111,7 +132,7 @@ def _cases(program: Program, points: Sequence[Point], wrt: tuple[str, ...], sett
         shapes = {name: value.shape for name, value in point.items()}
         key = tuple(shapes.items())
         if key not in plans:
-            plans[key] = Plan.make(program, shapes, wrt, ())
+            plans[key] = Plan.make(program, shapes, wrt, settings.expect)
         cases.append(Case(plans[key], point, settings.in_dtypes[0], settings))
     return cases
 

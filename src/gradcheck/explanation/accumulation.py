@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from gradcheck import autograd
 from gradcheck.autograd import TorchValue
 from gradcheck.case.one import Case
+from gradcheck.diagnose.graph import gap
 from gradcheck.errors import UsageProblem
 from gradcheck.explanation.model import Accumulation, Numbers, Pass
 from gradcheck.formats import FORMATS, Ball, Dyadic, Format
@@ -60,10 +61,7 @@ def _gradient(gradient: GradientOutcome) -> Numbers:
 def _both(gradient: GradientOutcome, total: tuple[Ball | None, ...], after: TorchValue | None, fmt: Format) -> Numbers:
     if after is None:
         return Numbers(gradient.shape, total, None, (None,) * len(total))
-    gaps = tuple(
-        None if ball is None else fmt.distance(value, ball.midpoint)
-        for ball, value in zip(total, after.elements, strict=True)
-    )
+    gaps = tuple(gap(ball, value, fmt) for ball, value in zip(total, after.elements, strict=True))
     return Numbers(gradient.shape, total, tuple(after.elements), gaps)
 
 

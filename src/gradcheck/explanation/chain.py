@@ -8,12 +8,13 @@ from math import prod
 
 from gradcheck import kernels
 from gradcheck.display import letters, local_formulas
+from gradcheck.explanation.derivation import tidied
 from gradcheck.explanation.lanes import Lanes, check_equal, formula
 from gradcheck.explanation.meaning import differentiated, element, output_name
 from gradcheck.explanation.model import Arrival, Chain, Link, Numbers
 from gradcheck.explanation.shown import Formula, quotient
 from gradcheck.explanation.shown import over as summed
-from gradcheck.explanation.textbook import FORMS, textbook
+from gradcheck.explanation.textbook import has_form, textbook
 from gradcheck.functions import DETACH
 from gradcheck.gradients import GradientOutcome
 from gradcheck.program import Call, Layer, Node, Number, Shape, call, names, number, to_text
@@ -52,11 +53,16 @@ def _between(lanes: Lanes, name: str) -> set[str]:
     for layer in layers:
         if not _cut(layer) and forth.intersection(names(layer.expression)):
             forth.add(layer.name)
+    return (forth & _leading(lanes)) | {lanes.told.output, name}
+
+
+def _leading(lanes: Lanes) -> set[str]:
+    """Return the names that lead to the output, as far as torch follows them."""
     back = {lanes.told.output}
-    for layer in reversed(layers):
+    for layer in reversed(lanes.told.program.layers):
         if layer.name in back and not _cut(layer):
             back.update(names(layer.expression))
-    return (forth & back) | {lanes.told.output, name}
+    return back
 
 
 def _cut(layer: Layer) -> bool:
@@ -78,6 +84,7 @@ class _Reverse:
         for layer in reversed(lanes.told.program.layers):
             for one in names(layer.expression) if not _cut(layer) else ():
                 self.readers.setdefault(one, []).append(layer.name)
+        self.leading = _leading(lanes)
         self.links = {name: self.incoming(name) for name in self.order}
 
     # --- words ---
@@ -101,17 +108,14 @@ class _Reverse:
 
     def incoming(self, below: str) -> tuple[Link, ...]:
         """Return the links through which a name gets its cotangent, and keep the closed form of their sum."""
-        found = [self.link(above, below) for above in self.near(below) if self.reaches(above)]
+        found = [self.link(above, below) for above in self.near(below) if above in self.leading]
         parts = [flow for _, flow in found]
         if parts and all(one is not None for one in parts):
-            total = _tidy(reduce(lambda a, b: call("add", a, b), [one for one in parts if one is not None]))
+            total = tidied(reduce(lambda a, b: call("add", a, b), [one for one in parts if one is not None]))
             if total is not None:
                 self.totals[below] = total
                 self.prove(below, total)
         return tuple(link for link, _ in found)
-
-    def reaches(self, above: str) -> bool:
-        return above == self.output or any(self.reaches(one) for one in self.near(above))
 
     def link(self, above: str, below: str) -> tuple[Link, Node | None]:
         """Return what flows from a layer to a name that it reads, and its closed form where that can be composed."""
@@ -128,7 +132,7 @@ class _Reverse:
         flow = self.flow(above, partial, over)
         shown = None if flow is None else self.formula(flow, rank)
         if over and flow is None and above in self.totals:
-            inside = _tidy(call("mul", self.totals[above], partial)) or partial
+            inside = tidied(call("mul", self.totals[above], partial)) or partial
             shown = self.formula(summed([*over.values()], inside), rank)
         return Link(above, below, title, self.formula(partial, rank), shown, tuple(over.values())), flow
 
@@ -139,7 +143,7 @@ class _Reverse:
     def textbook(self, above: str, below: str, title: Formula) -> Link:
         """Return what textbooks write for what flows through an operation on tensors."""
         operation = self.layers[above].expression
-        if isinstance(operation, Call) and operation.op not in FORMS:
+        if isinstance(operation, Call) and not has_form(operation):
             return Link(above, below, title, None, None, why_not=f"{operation.op} is told by its definition alone")
         own = letters(self.shapes[below], self.rank(below))
         seed = output_name(self.lanes) if above == self.output else None
@@ -164,7 +168,7 @@ class _Reverse:
         made = call("mul", self.totals[above], partial)
         depends = any(self.varies(one, axis) for one in names(made) for axis in over)
         repeats = prod(self.shapes[above][axis] for axis in over)
-        return None if depends else _tidy(call("mul", number(repeats), made))
+        return None if depends else tidied(call("mul", number(repeats), made))
 
     def varies(self, name: str, axis: int) -> bool:
         shape = self.shapes[name]
@@ -196,10 +200,3 @@ class _Reverse:
             shown = self.formula(total, self.rank(name))
         links = () if name == self.output else self.links[name]
         return Arrival(name, self.title(name), links, shown, numbers)
-
-
-def _tidy(node: Node) -> Node | None:
-    try:
-        return kernels.tidy(node)
-    except kernels.NoClosedForm:
-        return None

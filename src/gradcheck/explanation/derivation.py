@@ -131,7 +131,7 @@ class _Proof:
             self.slope = self.partial(layer.expression)
         except kernels.NoClosedForm:
             raise NoDerivation("SymPy finds no closed form of its derivative") from None
-        self.result = _tidied(self.slope)
+        self.result = tidied(self.slope)
         arrays = {one: lanes.array(one) for one in names(layer.expression)}
         self.at, self.shape = _sample(arrays, lanes.told.shapes[layer.name])
         self.beside = {one: array + BESIDE for one, array in self.at.items()}
@@ -170,7 +170,8 @@ def _expanded(node: Node) -> Node:
     return rebuild(node, lambda part: definition(part) or part if isinstance(part, Call) else part)
 
 
-def _tidied(node: Node) -> Node | None:
+def tidied(node: Node) -> Node | None:
+    """Return a formula as it is shown, None where SymPy finds no closed form."""
     try:
         return kernels.tidy(node)
     except kernels.NoClosedForm:

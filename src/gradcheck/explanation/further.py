@@ -11,6 +11,7 @@ from gradcheck.errors import GradcheckError
 from gradcheck.explanation.model import Derivation, Entry, Explanation, Further
 from gradcheck.explanation.shown import Formula, quotient
 from gradcheck.gradients import GradientOutcome
+from gradcheck.notation import indexed, steps
 from gradcheck.outcome import Outcome, Run
 from gradcheck.parse import parse
 from gradcheck.plan import Plan
@@ -35,7 +36,7 @@ def further(
     ``explained`` explains a program: a closed form of the gradient, whose own derivative is the next one.
     """
     asked = settings.in_ways
-    steps = _closed(first)
+    closed = _closed(first)
     for order in sorted({way.order for way in asked}):
         ways = tuple(way for way in asked if way.order == order)
         if order == 1 and all(way.is_plain for way in ways):
@@ -43,9 +44,9 @@ def further(
         chosen = replace(settings, ways=ways, order=None, wrt=None if plan.wrt == plan.program.tracked else plan.wrt)
         run = check_program(plan.program, [point], chosen)
         derivations: tuple[Derivation, ...] = ()
-        while len(steps) > 0 and steps[0][0] < order:
-            derivations, steps = _next(steps, point, settings, explained)
-        yield _told(run, order, derivations if order > 1 else (), tuple((title, one) for _, title, one in steps), plan)
+        while len(closed) > 0 and closed[0][0] < order:
+            derivations, closed = _next(closed, point, settings, explained, plan.program.inputs)
+        yield _told(run, order, derivations if order > 1 else (), tuple((title, one) for _, title, one in closed), plan)
 
 
 _Step = tuple[int, Formula, Formula]
@@ -61,15 +62,15 @@ def _closed(first: Explanation) -> list[_Step]:
 
 
 def _next(
-    steps: Sequence[_Step], point: Point, settings: Settings, explained: Explainer
+    known: Sequence[_Step], point: Point, settings: Settings, explained: Explainer, inputs: Sequence[str]
 ) -> tuple[tuple[Derivation, ...], list[_Step]]:
     """Return the derivations of the next order, and its closed forms."""
     derivations: list[Derivation] = []
     found: list[_Step] = []
-    for order, title, closed in steps:
+    for order, title, closed in known:
         if len(str(closed)) > MAX_FORMULA:
             return (), []
-        program = parse(str(closed))
+        program = parse(str(closed), inputs)  # among which e and pi may be, that are no constants then
         if not program.inputs:
             continue
         mine = replace(settings, ways=(), order=None, wrt=None, expect=(), under_test={})
@@ -102,37 +103,25 @@ def _told(
     ways = tuple(str(one.lane.way) if one.lane is not None else "rev" for one in outcomes)
     errors = tuple((way, one.error) for way, one in zip(ways, outcomes, strict=True) if one.error is not None)
     whole = [one for one in outcomes if one.error is None]
-    entries = tuple(_entries(whole, plan)) if whole else ()
+    entries = tuple(_entries(whole)) if whole else ()
     labels = tuple(label for name in plan.wrt for label in _labels(name, plan.shapes[name]))
     kept = tuple(way for way, one in zip(ways, outcomes, strict=True) if one.error is None)
     return Further(order, kept, entries, labels, derivations, closed, errors, run)
 
 
 def _labels(name: str, shape: tuple[int, ...]) -> list[str]:
-    return [_indexed(name, unravel(shape, k)) for k in range(prod(shape))]
+    return [indexed(name, unravel(shape, k)) for k in range(prod(shape))]
 
 
-def _indexed(name: str, index: Sequence[int]) -> str:
-    return f"{name}[{', '.join(map(str, index))}]" if index else name
-
-
-def _entries(outcomes: Sequence[Outcome], plan: Plan) -> Iterator[Entry]:
+def _entries(outcomes: Sequence[Outcome]) -> Iterator[Entry]:
     """Yield the elements of a derivative with what each way has for them."""
     columns: list[list[GradientOutcome]] = [list(one.gradients) for one in outcomes]
     for same in zip(*columns, strict=True):
         for k in range(min(prod(same[0].shape), MAX_ENTRIES)):
             judged = [one.judgements[k] for one in same]
             yield Entry(
-                _by(same[0], k, plan), same[0].exact[k], tuple(one.number(k) for one in same),
+                tuple(indexed(*step) for step in steps(same[0], k)), same[0].exact[k],
+                tuple(one.number(k) for one in same),
                 tuple(one.ulps for one in judged), worst([Verdict.AGREE, *(one.verdict for one in judged)]).value,
                 tuple(one.verdict.value for one in judged),
             )  # fmt: skip
-
-
-def _by(gradient: GradientOutcome, k: int, plan: Plan) -> tuple[str, ...]:
-    """Return what an element is the derivative by, the first one first."""
-    index, texts = unravel(gradient.shape, k), []
-    for name, shape in (*gradient.along, (gradient.input, plan.shapes[gradient.input])):
-        here, index = index[: len(shape)], index[len(shape) :]
-        texts.append(_indexed(name, here))
-    return tuple(texts)

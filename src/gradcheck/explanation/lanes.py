@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from math import inf, isfinite
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ import numpy as np
 from gradcheck import exact
 from gradcheck.autograd import TorchValue
 from gradcheck.case.one import Case
-from gradcheck.diagnose.graph import Graph, Site, graph
+from gradcheck.diagnose.graph import Graph, Site, gap, graph
 from gradcheck.display import letters
 from gradcheck.errors import LaneProblem
 from gradcheck.explanation.model import Numbers
@@ -85,14 +84,16 @@ class Lanes:
         return self.numbers(self.enclosures(self.array(name)), torch, self.told.shapes[name])
 
     def cotangent(self, name: str) -> Numbers | None:
-        """Return the cotangent of an input or a layer in both lanes; None where the exact lane has none."""
+        """Return the cotangent of an input or a layer in both lanes; None where the lanes have none."""
         array = self.cotangents(name)
         site = self.site(name)
         torch = site.torch.cotangent if site is not None else self.torch.gradients.get(self.root(name))
         return None if array is None else self.numbers(self.enclosures(array), torch, self.told.shapes[name])
 
     def cotangents(self, name: str) -> Array | None:
-        """Return the exact lane's cotangent of an input or a layer."""
+        """Return the exact lane's cotangent of an input or a layer; a second name of either has a part of one."""
+        if self.is_part(name):
+            return None
         site, root = self.site(name), self.root(name)
         if site is not None:
             return site.cotangent
@@ -100,6 +101,14 @@ class Lanes:
             return None
         output = self.case.plan.node.program.outputs[self.case.plan.wrt.index(root)]
         return np.broadcast_to(self.values[output], self.told.shapes[name])
+
+    def is_part(self, name: str) -> bool:
+        """Return whether a name stands for another that is read by itself too: both lanes know the sum alone."""
+        origin = self.told.origins.get(name)
+        if not isinstance(origin, Name):
+            return False
+        readers = [layer for layer in self.told.program.layers if origin.id in read(layer.expression)]
+        return len(readers) > 1 or self.is_part(origin.id)
 
     def enclosures(self, array: Array) -> Balls:
         """Return the elements of an array of the exact lane; None where there is no number."""
@@ -110,14 +119,8 @@ class Lanes:
         """Return a tensor in both lanes with the distance of the two."""
         if torch is None:
             return Numbers(shape, balls, None, (None,) * len(balls))
-        gaps = [self.gap(ball, value) for ball, value in zip(balls, torch.elements, strict=True)]
+        gaps = [gap(ball, value, self.format) for ball, value in zip(balls, torch.elements, strict=True)]
         return Numbers(shape, balls, tuple(torch.elements), tuple(gaps))
-
-    def gap(self, ball: Ball | None, value: float) -> float | None:
-        """Return the distance of one number in ULP, infinite where torch's is none."""
-        if ball is None:
-            return None
-        return self.format.distance(value, ball.midpoint) if isfinite(value) else inf
 
     # --- formulas at the point ---
 

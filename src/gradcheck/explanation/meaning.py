@@ -9,6 +9,7 @@ from gradcheck.explanation.lanes import Lanes
 from gradcheck.explanation.model import Chain
 from gradcheck.explanation.shown import Formula, at, letter, quotient
 from gradcheck.formats import Ball, exact_text
+from gradcheck.notation import indexed
 from gradcheck.program import Layer, Name, Node, call, names, unravel
 from gradcheck.verdict import Verdict
 
@@ -53,7 +54,7 @@ def meaning(lanes: Lanes, chains: Sequence[Chain]) -> str | None:
     text = exact_text(slope, lanes.format)
     if len(lanes.told.program.inputs) == 1 and not chain.point.shape and not value.shape:
         return _slope(lanes, chain, text)
-    place = f"{chain.input}[{', '.join(map(str, unravel(chain.point.shape, k)))}]" if chain.point.shape else chain.input
+    place = indexed(chain.input, unravel(chain.point.shape, k))
     whole = f"sum({output})" if value.shape else output
     most = "; no other input moves it more" if len(known) > 1 else ""
     return f"moving {place} by a small h moves {whole} by about {text}*h{most}"

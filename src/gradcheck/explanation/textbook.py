@@ -12,7 +12,7 @@ from gradcheck.explanation.shown import at, letter, over, quotient
 from gradcheck.explanation.simplify import simplified
 from gradcheck.functions import WHERE
 from gradcheck.functions.params import axes, axis, broadcast, key, order
-from gradcheck.program import Call, Layer, Name, Node, Param, Shape, call, number
+from gradcheck.program import Call, Layer, Name, Node, Number, Param, Shape, call, number
 
 LETTERS = "ijklmnopqrstuvw"
 ANYWHERE = "the same numbers in another shape: each slope goes back to the place of its number"
@@ -127,6 +127,17 @@ class Use:
 Form = Callable[[Use], Flow]
 
 
+def has_form(operation: Call) -> bool:
+    """Tell whether textbooks write what flows back through a call; of mse_loss they know the plain mean alone.
+
+    >>> from gradcheck.parse import parse
+    >>> [has_form(parse(text).layers[0].expression) for text in ("mse_loss(a, b)", "mse_loss(a, b, reduction='sum')")]
+    [True, False]
+    """
+    plain = operation.op != "mse_loss" or (isinstance(operation.args[2], Number) and not operation.params)
+    return operation.op in FORMS and plain
+
+
 def textbook(
     layer: Layer, below: str, own: tuple[str, ...], out: Node, shapes: Mapping[str, Shape], seed: str | None = None
 ) -> Flow:
@@ -180,7 +191,8 @@ def _reduction(slope: Callable[[Use, Node], Node], said: str | None = None) -> F
 
 def _variance(use: Use) -> Node:
     """Return the slope of the variance."""
-    correction = use.param("correction", 1)
+    unbiased = use.param("unbiased", None)
+    correction = use.param("correction", 1) if unbiased is None else int(bool(unbiased))
     assert isinstance(correction, int)
     mean = call("div", over(*_along(use, lambda there: use.element(use.k, there))), number(use.count))
     return call("div", call("mul", number(2), call("sub", use.a, mean)), number(use.count - correction))
@@ -200,14 +212,16 @@ def _norm(use: Use, norm: Node) -> Node:
     sign, size = call("sign", use.a), call("abs", use.a)
     if p == 1:
         return sign
-    if p == "inf":
+    if p == 0:
+        return number(0)
+    if p in ("inf", "-inf"):
         return call(WHERE, call("eq", size, norm), sign, number(0))
     assert isinstance(p, int | Fraction)
     return call("mul", sign, call("pow", call("div", size, norm), number(p - 1)))
 
 
 def _norm_form(use: Use) -> Flow:
-    return _reduction(_norm, TIES if use.param("p") == "inf" else None)(use)
+    return _reduction(_norm, TIES if use.param("p") in ("inf", "-inf") else None)(use)
 
 
 def _others(use: Use, _product: Node) -> Node:

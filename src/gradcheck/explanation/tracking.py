@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -69,7 +70,7 @@ def _cuts(lanes: Lanes, cuts: Sequence[Node], backward: str | None) -> Iterator[
         return
     case = lanes.case
     places = [_written(case.plan.program, one) for one in cuts]
-    kind = "no_grad" if all("no_grad" in one for one in places) else "detach"
+    kind = "no_grad" if all(_says_no_grad(case.plan.program, one) for one in cuts) else "detach"
     place = " and ".join(dict.fromkeys(places))
     sentence = (NO_GRAD if kind == "no_grad" else CUT).format(place=place)
     plan = Plan.make(_uncut(case.plan.program), case.plan.inputs(), case.plan.wrt, ())
@@ -99,6 +100,13 @@ def _frozen(lanes: Lanes, frozen: Sequence[str], backward: str | None) -> Iterat
 
 def _written(program: Program, part: Node) -> str:
     return " ".join(program.source[part.span.start : part.span.end].split()) or to_text(part)
+
+
+def _says_no_grad(program: Program, part: Node) -> bool:
+    """Return whether a cut is written as no_grad: what it is called stands outside of its argument."""
+    inner = _inside(part).span
+    outside = program.source[part.span.start : inner.start], program.source[inner.end : part.span.end]
+    return any(re.search(r"\bno_grad\b", one) for one in outside)
 
 
 def _closed(lanes: Lanes, plan: Plan, name: str) -> Formula | None:

@@ -24,15 +24,15 @@ ALIASES = {
     "ln": "log", "Abs": "abs", "absolute": "abs", "fabs": "abs", "arcsin": "asin", "arccos": "acos", "arctan": "atan",
     "arctan2": "atan2", "arcsinh": "asinh", "arccosh": "acosh", "arctanh": "atanh", "negative": "neg", "sgn": "sign",
     "power": "pow", "multiply": "mul", "subtract": "sub", "divide": "div", "true_divide": "div", "clip": "clamp",
-    "concat": "cat", "concatenate": "cat", "mm": "matmul", "mv": "matmul", "bmm": "matmul", "swapaxes": "transpose",
+    "concat": "cat", "concatenate": "cat", "swapaxes": "transpose",
     "swapdims": "transpose", "view": "reshape", "broadcast_to": "expand", "expit": "sigmoid", "fix": "trunc",
-    "vector_norm": "norm", "swish": "silu", "ger": "outer", "inner": "dot", "greater": "gt", "less": "lt",
+    "vector_norm": "norm", "swish": "silu", "ger": "outer", "multi_dot": "linalg.multi_dot", "matrix_power": "linalg.matrix_power", "vecdot": "linalg.vecdot", "greater": "gt", "less": "lt",
 }  # fmt: skip
 """Other names for a row: NumPy's, SymPy's and torch's own synonyms."""
 
 NO_GRAD = "no_grad"
 """Another name of ``detach``: an expression computed inside of ``torch.no_grad()`` has the same value and no graph."""
-HIDDEN = frozenset({"scatter", "index", *(row.name for row in choices.CHOICE_ROWS if row.hidden)})
+HIDDEN = frozenset({"add_at", "index", *(row.name for row in choices.CHOICE_ROWS if row.hidden)})
 """Rows that gradient programs use and nobody types by name."""
 
 PARAM_ALIASES = {"axis": "dim", "keepdims": "keepdim", "ddof": "correction", "ord": "p"}

@@ -155,10 +155,9 @@ PAGES: dict[str, Page] = {
     "amin":       _in_words("1 by the least element, 0 by the others", "amin(x)", VECTOR,
                             kinks="where several elements are the least"),
     "max":        _in_words("as that of amax, and for two that of maximum", "max(x)", VECTOR,
-                            meaning="the greatest element, or of two the greater",
                             kinks="where several are the greatest"),
     "min":        _in_words("as that of amin, and for two that of minimum", "min(x)", VECTOR,
-                            meaning="the least element, or of two the lesser", kinks="where several are the least"),
+                            kinks="where several are the least"),
     "sort":       _in_words("1: every gradient goes back to where its element came from", "sort(x)[0]", VECTOR,
                             kinks="where elements are equal"),
 

@@ -36,7 +36,7 @@ class Elementwise:
     comes on top of it in the half types and within fused kernels, and ``forward`` a formula for the value, where no
     relative error is small because torch subtracts on the way. Where that is inside of one kernel, ``absolute`` is the
     error that comes on top, in unit roundoffs of 1; with ``one_kernel`` a half type computes all of ``forward`` in float32,
-    and rounds once. Without ``half_types`` torch has no kernel for them, forward or back.
+    and rounds once. ``dtypes`` are those that torch has kernels for, forward and back, where these are not all.
     ``smooth`` says where it is smooth whose corner neither domain nor kinks tell. With equal arguments it is one and the
     same number, or one of them, where ``equals`` is "constant" or "either". ``compares`` names the pairs of arguments
     whose order decides. ``safe`` is an argument with a value and a slope, and ``grows`` says that it overflows from
@@ -69,7 +69,7 @@ class Elementwise:
     fused: bool = False
     coarse: float = 0.0
     absolute: float = 0.0
-    half_types: bool = True
+    dtypes: tuple[str, ...] = ()
     forward: str | None = None
     one_kernel: bool = False
     domain: str | Callable[[Call], str | None] | None = None
@@ -159,9 +159,15 @@ class Composite:
     ``order`` is that of torch's positional arguments where it is not the tensors first.
     ``optional`` gives for each tensor that need not be given the number that stands for it in the definition; torch gets
     None. ``masks`` names the arguments that are conditions, ``fixed`` those that torch differentiates nothing by, and ``indices`` the params that hold whole numbers, which
-    may be the name of an input. A function of several results has ``results``: their names, or one name with a star for
-    a list of any length. A definition gets as ``result`` which of them is wanted, counted from 0. Without ``half_types``
-    torch has no kernel for them.
+    may be the name of an input. ``words`` gives for each param that is a word the words that it may be; a number among
+    them says that numbers are taken as well, and none at all that any text is. ``soft`` names the row that a call is of
+    which these numbers are not written, or held by an input, but computed, or no whole ones.
+    A function of several results has ``results``: their names, or one name with a star for a list of any length. A
+    definition gets as ``result`` which of them is wanted, counted from 0; without the param ``single`` there is one alone.
+    ``wrong`` names the steps, ``rev`` or ``fwd``, in which torch's own derivative is off at ordinary points.
+    ``numbers`` names the arguments that torch takes as plain numbers where they are some.
+    With ``many`` it takes any number of tensors in the place of its one argument. ``dtypes`` are those that torch's
+    function takes on the CPU, where these are not all.
 
     >>> from gradcheck.functions import lookup
     >>> lookup("silu").definition
@@ -187,8 +193,14 @@ class Composite:
     masks: tuple[str, ...] = ()
     fixed: tuple[str, ...] = ()
     indices: tuple[str, ...] = ()
+    words: Mapping[str, tuple[str | int, ...]] = field(default_factory=dict, hash=False)
+    soft: str = ""
     results: tuple[str, ...] = ()
-    half_types: bool = True
+    single: str = ""
+    wrong: tuple[str, ...] = ()
+    many: bool = False
+    numbers: tuple[str, ...] = ()
+    dtypes: tuple[str, ...] = ()
     torch: Callable[..., Any] | None = None
     summary: str = ""
 

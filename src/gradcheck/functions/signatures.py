@@ -5,7 +5,8 @@ from __future__ import annotations
 import inspect
 from collections.abc import Sequence
 
-from gradcheck.functions import ALIASES, CONSTANTS, DETACH, HIDDEN, NO_GRAD, TABLE
+from gradcheck.functions import ALIASES, CONSTANTS, DETACH, HIDDEN, NO_GRAD, TABLE, Composite
+from gradcheck.program import LISTED
 
 
 def resolve(name: str, given: int, keywords: bool) -> str | None:
@@ -24,11 +25,13 @@ def meanings(name: str) -> tuple[str, ...]:
     """Return the operations that a function's name may become, none where nothing bears it.
 
     >>> meanings("ln"), meanings("max"), meanings("clip")
-    (('log',), ('maximum', 'amax'), ('clamp', 'clamp_min', 'clamp_max'))
+    (('log',), ('maximum', 'amax', 'max'), ('clamp', 'clamp_min', 'clamp_max'))
     """
     if name == "index":
         return (name,)  # what x[...] is
-    found = dict.fromkeys(op for op in (resolve(name, 2, False), resolve(name, 1, False)) if op is not None)
+    over_dim = name if name in ("max", "min") else None
+    found = dict.fromkeys(op for op in (resolve(name, 2, False), resolve(name, 1, False), over_dim) if op is not None)
+    found |= dict.fromkeys(row.soft for op in found if isinstance(row := TABLE[op], Composite) and row.soft)
     return ("clamp", "clamp_min", "clamp_max") if "clamp" in found else tuple(found)
 
 
@@ -48,7 +51,7 @@ def required(op: str) -> frozenset[str]:
     >>> sorted(required("softmax")), sorted(required("sum"))
     (['dim', 'x'], ['x'])
     """
-    if op in ("cat", "stack"):
+    if op in LISTED:
         return frozenset({"tensors"})
     args, params = signature(op)
     if op == "clamp":

@@ -101,23 +101,23 @@ ROWS: tuple[Elementwise, ...] = (
     # --- the error function -------------------------------------------------------------------------------------------
     row("erfinv", "x", UNIT, safe=0, exact=lambda x: x.erfinv(), oracle=lambda m, x: m.erfinv(x), partials=("exp(erfinv(x)**2)*sqrt(pi)/2",), domain="(x > -1) & (x < 1)", outside="1 -1 2", as_torch=("0.8862269254527579*exp(erfinv(x)**2)*grad",), summary="the number whose erf is x"),
 
-    row("erfcx", "x", WIDE, safe=0, budget=8, forward="where(x < 0, 2*exp(x*x) - erfcx(abs(x)), erfcx(abs(x)))", half_types=False, torch=lambda m, x: m.special.erfcx(x), exact=_scaled_erfc, oracle=lambda m, x: m.exp(x * x) * m.erfc(x), partials=("2*x*erfcx(x) - 2/sqrt(pi)",), as_torch=("(2*x*result - 1.12837916709551257)*grad",), summary="exp(x**2)*erfc(x)"),
-    row("ndtri", "x", "0.01 0.3 0.75 0.999", torch=lambda m, x: m.special.ndtri(x), half_types=False, exact=_normal_quantile, oracle=lambda m, x: m.sqrt(2) * m.erfinv(2 * x - 1), partials=("sqrt(2*pi)*exp(ndtri(x)**2/2)",), domain="(x > 0) & (x < 1)", outside="0 1 -1 2", as_torch=("grad*2.5066282746310002*exp(result*result/2)",),
+    row("erfcx", "x", WIDE, safe=0, budget=8, forward="where(x < 0, 2*exp(x*x) - erfcx(abs(x)), erfcx(abs(x)))", dtypes=("float64", "float32"), torch=lambda m, x: m.special.erfcx(x), exact=_scaled_erfc, oracle=lambda m, x: m.exp(x * x) * m.erfc(x), partials=("2*x*erfcx(x) - 2/sqrt(pi)",), as_torch=("(2*x*result - 1.12837916709551257)*grad",), summary="exp(x**2)*erfc(x)"),
+    row("ndtri", "x", "0.01 0.3 0.75 0.999", torch=lambda m, x: m.special.ndtri(x), dtypes=("float64", "float32"), exact=_normal_quantile, oracle=lambda m, x: m.sqrt(2) * m.erfinv(2 * x - 1), partials=("sqrt(2*pi)*exp(ndtri(x)**2/2)",), domain="(x > 0) & (x < 1)", outside="0 1 -1 2", as_torch=("grad*2.5066282746310002*exp(result*result/2)",),
         summary="the number whose ndtr is x"),
 
     # --- Bessel functions ---------------------------------------------------------------------------------------------
     row("i0", "x", WIDE, budget=8, grows=True, safe=0, exact=lambda x: _bessel(x, 0), oracle=lambda m, x: m.besseli(0, x), partials=("i1(x)",), summary="the modified Bessel function of the first kind and order 0"),
-    row("i1", "x", WIDE, budget=16, half_types=False, grows=True, safe=0, torch=lambda m, x: m.special.i1(x), exact=lambda x: _bessel(x, 1), oracle=lambda m, x: m.besseli(1, x), partials=("i0(x) - i1(x)/x",), removable=(("x == 0", "1/2"),),
+    row("i1", "x", WIDE, budget=16, dtypes=("float64", "float32"), grows=True, safe=0, torch=lambda m, x: m.special.i1(x), exact=lambda x: _bessel(x, 1), oracle=lambda m, x: m.besseli(1, x), partials=("i0(x) - i1(x)/x",), removable=(("x == 0", "1/2"),),
         as_torch=("where(abs(x) <= 0, grad/2, grad*(i0(x) - result/x))",), summary="the modified Bessel function of the first kind and order 1"),
     row("i0e", "x", WIDE, budget=8, halves=6, torch=lambda m, x: m.special.i0e(x), exact=lambda x: _scaled(x, 0), oracle=lambda m, x: m.exp(-abs(x)) * m.besseli(0, x), partials=("i1e(x) - sign(x)*i0e(x)",), kinks="x == 0", as_torch=("grad*(i1e(x) - sign(x)*result)",),
         summary="exp(-abs(x)) times i0(x)"),
-    row("i1e", "x", WIDE, budget=16, half_types=False, torch=lambda m, x: m.special.i1e(x), exact=lambda x: _scaled(x, 1), oracle=lambda m, x: m.exp(-abs(x)) * m.besseli(1, x), partials=("i0e(x) - i1e(x)*(sign(x) + 1/x)",), removable=(("x == 0", "1/2"),),
+    row("i1e", "x", WIDE, budget=16, dtypes=("float64", "float32"), torch=lambda m, x: m.special.i1e(x), exact=lambda x: _scaled(x, 1), oracle=lambda m, x: m.exp(-abs(x)) * m.besseli(1, x), partials=("i0e(x) - i1e(x)*(sign(x) + 1/x)",), removable=(("x == 0", "1/2"),),
         as_torch=("where(abs(x) <= 0, grad/2, grad*(i0e(x) - result*(sign(x) + 1/x)))",), summary="exp(-abs(x)) times i1(x)"),
 
     # --- the gamma function -------------------------------------------------------------------------------------------
     row("lgamma", "x", GAMMA, exact=_log_gamma, oracle=lambda m, x: m.re(m.loggamma(x)), partials=("digamma(x)",), domain="(x > 0) | (x != floor(x))", outside="0 -1 -3", summary="log(abs(gamma(x)))"),
     row("digamma", "x", GAMMA, budget=6, absolute=8, faults="x < 60", one_kernel=True, forward="where(x < 0, digamma(1 - x) - pi*cos(pi*(x - ceil(x)))/sin(pi*(x - ceil(x))), digamma(x))", exact=_digamma, oracle=lambda m, x: m.psi(0, x), partials=("zeta(2, x)",), domain="(x > 0) | (x != floor(x))", outside="0 -1 -3", summary="the derivative of lgamma"),
-    row("zeta", "s q", "2.5,0.7 3,1.9 2,40 3,-0.3", torch=lambda m, s, q: m.special.zeta(s, q), half_types=False, fixed=("s",), exact=_zeta, oracle=lambda m, s, q: m.zeta(s, q), partials=("", "-s*zeta(s + 1, q)"), domain="(s > 1) & ((q > 0) | (s == floor(s)) & (q != floor(q)))", outside="0.5,2 2.5,-0.5 3,-1",
+    row("zeta", "s q", "2.5,0.7 3,1.9 2,40 3,-0.3", torch=lambda m, s, q: m.special.zeta(s, q), dtypes=("float64", "float32"), fixed=("s",), exact=_zeta, oracle=lambda m, s, q: m.zeta(s, q), partials=("", "-s*zeta(s + 1, q)"), domain="(s > 1) & ((q > 0) | (s == floor(s)) & (q != floor(q)))", outside="0.5,2 2.5,-0.5 3,-1",
         as_torch=("", "grad*-s*zeta(s + 1, q)"), summary="the sum of 1/(k + q)**s over k from 0"),
 )
 # fmt: on

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -41,6 +42,8 @@ class Accumulation:
 
 SUMS = Accumulation(cascade=True)
 FUSED = Accumulation()
+ALONE = Accumulation(())
+"""A kernel that adds one term after the other in the format itself."""
 WELFORD = Accumulation(DOUBLE)
 
 
@@ -133,7 +136,19 @@ def matmul_depth(a: Shape, _b: Shape) -> Depth:
     return Depth(a[-1])
 
 
-def scatter_depth(_x: Shape, key: Param, **_params: Param) -> Depth:
-    """Return how often an index may repeat: index_put_ adds one after the other, in the format itself."""
+def add_at_depth(_x: Shape, key: Param, shape: Shape) -> Depth:
+    """Return how often an index repeats: index_put_ adds one after the other, in the format itself.
+
+    >>> add_at_depth((4,), ((0, 2, -1, 2),), (3,))
+    Depth(added=2, stored=0)
+    """
     items = key if isinstance(key, tuple) else (key,)
-    return Depth(max((len(item) for item in items if isinstance(item, tuple)), default=1) - 1, 0)
+    lists = [(k, one) for k, one in enumerate(items) if isinstance(one, tuple)]
+    if not lists:
+        return Depth(0, 0)
+    [(k, found)] = lists
+    behind = any(one == "..." for one in items[:k])
+    after = sum(one is not None for one in items[k:])
+    size = shape[-after] if behind else shape[sum(one is not None for one in items[:k])]
+    times = Counter(one % size for one in found if isinstance(one, int))
+    return Depth(max(times.values(), default=1) - 1, 0)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from gradcheck.functions import params
 from gradcheck.functions.params import reduced, shape_text
 from gradcheck.functions.rows import Tensor
-from gradcheck.functions.sums import DOUBLE, Accumulation, cumsum_depth, matmul_depth, scatter_depth, sum_depth
+from gradcheck.functions.sums import DOUBLE, Accumulation, add_at_depth, cumsum_depth, matmul_depth, sum_depth
 from gradcheck.program import Call, Node, Param, Shape, call
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def _index_message(shape: Shape, problem: str) -> str:
 # --- evaluation in balls --------------------------------------------------------------------------
 
 
-def scatter(np: Any, values: Array, key: Param, shape: Shape, zero: object) -> Array:
+def add_at(np: Any, values: Array, key: Param, shape: Shape, zero: object) -> Array:
     """Return zeros of ``shape`` with ``values`` added where ``key`` points; ``zero`` is the structural zero."""
     out: Array = np.empty(shape, dtype=values.dtype)
     out.fill(zero)
@@ -169,10 +169,10 @@ def _matrix_transpose(ct: Node, other: Node, shape: Shape, result: Shape, positi
 
 
 def _index_transpose(ct: Node, node: Call, shapes: Sequence[Shape], _result: Shape, _position: int) -> Node:
-    return call("scatter", ct, key=node.param("key"), shape=shapes[0])
+    return call("add_at", ct, key=node.param("key"), shape=shapes[0])
 
 
-def _scatter_transpose(ct: Node, node: Call, _shapes: Sequence[Shape], _result: Shape, _position: int) -> Node:
+def _add_at_transpose(ct: Node, node: Call, _shapes: Sequence[Shape], _result: Shape, _position: int) -> Node:
     return call("index", ct, key=node.param("key"))
 
 
@@ -239,11 +239,11 @@ ROWS: tuple[Tensor, ...] = (
            exact=lambda m, x, key, zero: x[numpy_key(key)],
            transpose=_index_transpose, samples=("a[0]", "a[:, 1]", "a[0, -1]", "c[..., 1:]", "v[None]", "v[::2]", "v[[0, 2, 2]]"),
            torch=lambda m, x, key: x[numpy_key(key)], summary="x[...], with ints, slices, None, ... and lists of ints"),
-    Tensor("scatter", ("x",), ("key", "shape"),
+    Tensor("add_at", ("x",), ("key", "shape"),
            canonical=lambda x, key, shape: {"key": key, "shape": shape},
            shape=lambda x, key, shape: tuple(shape),
-           exact=lambda m, x, key, shape, zero: scatter(m, x, key, shape, zero),
-           transpose=_scatter_transpose, samples=(), depth=scatter_depth, accumulation=Accumulation(()), summary="zeros of a shape with x added at an index: the transpose of indexing"),
+           exact=lambda m, x, key, shape, zero: add_at(m, x, key, shape, zero),
+           transpose=_add_at_transpose, samples=(), depth=add_at_depth, accumulation=Accumulation(()), summary="zeros of a shape with x added at an index: the transpose of indexing"),
     Tensor("cat", ("x",), ("dim",),
            canonical=lambda *x, dim=0: {"dim": params.axis(dim, len(x[0]))},
            shape=_cat_shape,

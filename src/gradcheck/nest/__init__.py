@@ -20,7 +20,8 @@ from gradcheck.nest.sieve import Sieve
 from gradcheck.outcome import Outcome
 from gradcheck.points import Point, parse_points
 from gradcheck.program import Program, Shape, unravel
-from gradcheck.settings import ONES, Settings
+from gradcheck.settings import Settings
+from gradcheck.settings.readers import ONES
 from gradcheck.verdict import Verdict
 from gradcheck.ways import Way, nestings
 

@@ -17,6 +17,8 @@ from gradcheck.program import Shape
 from gradcheck.repro import expression
 from gradcheck.ways import REVERSE, Way
 
+DTYPE = "float64"
+"""The dtype that the lines set as the default, and in which the points of the table are their numbers."""
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
 
@@ -35,7 +37,7 @@ class Function:
         [given] = parse_points([point], made.inputs)
         arguments = {one: given[one].array(float) for one in made.inputs}
         shapes: dict[str, Shape] = {one: array.shape for one, array in arguments.items()}
-        code = expression(made, shapes, "float64")
+        code = expression(made, shapes, DTYPE)
         if lower(made, shapes).shapes[made.output] != ():
             code = f"{code}.sum()"
         return Function(name, _bare(code), arguments)

@@ -12,10 +12,11 @@ from gradcheck.source import prepare, syntax_tree
 __all__ = ["Places", "parse"]
 
 
-def parse(text: str, bound: Iterable[str] = ()) -> Program:
+def parse(text: str, bound: Iterable[str] = (), *, hidden: bool = False) -> Program:
     """Return the program that ``text`` writes; the last statement is its output.
 
-    ``bound`` names are inputs even where they would mean a constant (``pi``, ``e``).
+    ``bound`` names are inputs even where they would mean a constant (``pi``, ``e``). With ``hidden`` the text is one of
+    a row, and may call what nobody types by name.
     Raises SyntaxProblem, NameProblem or LimitProblem, with the span of what is wrong.
 
     >>> print(parse("y = 3*x + 2; mean(2*y**2)"))
@@ -24,4 +25,4 @@ def parse(text: str, bound: Iterable[str] = ()) -> Program:
     """
     source = prepare(text)
     tree = syntax_tree(source)
-    return Reader(source, frozenset(bound)).program(tree)
+    return Reader(source, frozenset(bound), hidden).program(tree)

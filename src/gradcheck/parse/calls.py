@@ -12,15 +12,17 @@ from typing import TYPE_CHECKING
 
 from gradcheck import functions
 from gradcheck.errors import NameProblem, Span
-from gradcheck.functions import COMPOSITE, PARAM_ALIASES, TABLE, WHERE, Composite
+from gradcheck.functions import COMPOSITE, HIDDEN, PARAM_ALIASES, TABLE, WHERE, Composite
 from gradcheck.functions.signatures import required, resolve, signature
-from gradcheck.parse.params import indices, is_prefix, param
-from gradcheck.program import RESULT, Call, Name, Node, Number, Param
+from gradcheck.parse.params import indices, is_prefix, is_written, param, word
+from gradcheck.program import LISTED, RESULT, Call, Name, Node, Number, Param
 
 if TYPE_CHECKING:
     from gradcheck.parse.reader import Reader
 
 
+TRAILING = frozenset({"shape", "dims", "size", "repeats"})
+"""Last params that may be written without brackets: ``x.repeat(2, 3)``."""
 WHOLE = frozenset({"indices"})
 """Results that hold whole numbers."""
 
@@ -31,15 +33,15 @@ def function(reader: Reader, node: ast.Call, depth: int) -> Node:
         return infinity
     name, place, receiver = _callee(reader, node)
     _refuse_other_meanings(reader, name, node)
-    if name == "masked_fill":
-        return _filled(reader, node, receiver, depth + 1)
-    op = resolve(name, len(node.args) + (receiver is not None), bool(node.keywords))
+    op = name if _over_dim(name, node) else resolve(name, len(node.args) + (receiver is not None), bool(node.keywords))
+    if reader.hidden and name in HIDDEN:
+        op = name
     if op is None:
         raise _unknown_function(reader, name, place, node)
     given: list[ast.expr] = [*([receiver] if receiver is not None else []), *node.args]
     arguments = _Arguments(reader, node, name, op, given, depth + 1)
     made = arguments.call()
-    results = getattr(TABLE[op], "results", ())
+    results = _results(node)
     if results and not isinstance(node, _Chosen):
         shown = f"{name}(...)[0]"
         hint = f"write {shown}" if "*" in results[0] else f"{shown} is {results[0]}"
@@ -78,21 +80,28 @@ def result(reader: Reader, node: ast.Call, index: int, results: tuple[str, ...],
 
 def _results(node: ast.Call) -> tuple[str, ...]:
     """Return the names of the results of a call, none where it has one."""
-    name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+    name = _attribute(node.func) if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
     row = COMPOSITE.get(functions.ALIASES.get(name, name))
-    return () if row is None else row.results
+    if row is None or (name in ("max", "min") and not _over_dim(name, node)):
+        return ()
+    return row.results if not row.single or row.single in _given(node, row) else ()
 
 
-def _filled(reader: Reader, node: ast.Call, receiver: ast.expr | None, depth: int) -> Call:
-    """Return ``masked_fill(x, mask, value)``, which is a choice between the value and x."""
-    given = [*([receiver] if receiver is not None else []), *node.args]
-    bound = dict(zip(("input", "mask", "value"), given, strict=False))
-    for one in node.keywords:
-        bound[{"x": "input"}.get(str(one.arg), str(one.arg))] = one.value
-    if len(given) > 3 or set(bound) != {"input", "mask", "value"}:
-        raise reader.fail("masked_fill takes x, mask and value", node, "write x.masked_fill(mask > 0, -inf)")
-    branches = reader.real(bound["value"], depth), reader.real(bound["input"], depth)
-    return Call(WHERE, (reader.condition(bound["mask"], depth), *branches), (), reader.span(node))
+def _given(node: ast.Call, row: Composite) -> set[str]:
+    """Return the names of what a call gives."""
+    method = isinstance(node.func, ast.Attribute) and not is_prefix(node.func.value)
+    slots = row.order or (*row.args, *row.params)
+    return {
+        *slots[: len(node.args) + method],
+        *(PARAM_ALIASES.get(str(one.arg), str(one.arg)) for one in node.keywords),
+    }
+
+
+def named_result(reader: Reader, node: ast.Attribute, depth: int) -> Node | None:
+    """Return the result that is chosen by its name, as in ``x.max(dim=0).values``; None where there is none."""
+    if not isinstance(node.value, ast.Call) or node.attr not in (results := _results(node.value)):
+        return None
+    return result(reader, node.value, results.index(node.attr), results, reader.span(node), depth)
 
 
 def _pasted_infinity(reader: Reader, node: ast.Call) -> Node | None:
@@ -106,18 +115,38 @@ def _pasted_infinity(reader: Reader, node: ast.Call) -> Node | None:
     return None
 
 
-def _refuse_other_meanings(reader: Reader, name: str, node: ast.Call) -> None:
-    """Refuse what torch reads in another way than a formula would: ``x.max(0)`` is a maximum over dim 0."""
+def _over_dim(name: str, node: ast.Call) -> bool:
+    """Tell whether ``max`` or ``min`` is that over a dim, as torch's own is with a whole number beside a tensor."""
+    if name not in ("max", "min"):
+        return False
+    named = {PARAM_ALIASES.get(str(one.arg), one.arg) for one in node.keywords}
     pasted = isinstance(node.func, ast.Attribute)
-    if name in ("max", "min"):
-        over_dim = any(one.arg in ("dim", "axis", "keepdim") for one in node.keywords)
-        if over_dim or (pasted and node.args and isinstance(node.args[-1], ast.Constant)):
-            hint = f"write a{name}(x, dim=...) for a dim, or {name}imum(x, y) for the {name}imum of two"
-            raise reader.fail(f"torch's {name} over a dim returns two tensors", node, hint)
-    if name == "norm" and pasted and (node.args[1:] or node.keywords) and "linalg" in ast.unparse(node.func):
-        raise reader.fail(
-            "torch.linalg.norm is a matrix norm for matrices", node, "write norm(x, p=...) for the vector norm"
-        )
+    place = 1 if not pasted or is_prefix(node.func.value) else 0  # type: ignore[attr-defined]
+    second = node.args[place] if pasted and len(node.args) > place else None
+    return bool(named & {"dim", "keepdim"}) or (second is not None and _is_whole(second))
+
+
+def _is_whole(node: ast.expr) -> bool:
+    inner = node.operand if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub) else node
+    return isinstance(inner, ast.Constant) and type(inner.value) is int
+
+
+def _refuse_other_meanings(reader: Reader, name: str, node: ast.Call) -> None:
+    """Refuse what torch reads in another way than a formula would: ``x.max(0.5)`` is no maximum of two."""
+    pasted = isinstance(node.func, ast.Attribute) and name in ("max", "min")
+    if pasted and node.args and isinstance(node.args[-1], ast.Constant) and not _over_dim(name, node):
+        hint = f"write {name}imum(x, y) for the {name}imum of two"
+        raise reader.fail(f"torch's {name} takes no number beside a tensor", node, hint)
+
+
+def _attribute(node: ast.Attribute) -> str:
+    """Return the name of a function behind a dot: a row may bear a part of torch, as linalg.diagonal does."""
+    if is_prefix(node.value):
+        of = node.value.attr if isinstance(node.value, ast.Attribute) else getattr(node.value, "id", "")
+        of = "functional" if of == "F" else of
+        if f"{of}.{node.attr}" in TABLE:
+            return f"{of}.{node.attr}"
+    return node.attr
 
 
 def _callee(reader: Reader, node: ast.Call) -> tuple[str, Span, ast.expr | None]:
@@ -127,7 +156,7 @@ def _callee(reader: Reader, node: ast.Call) -> tuple[str, Span, ast.expr | None]
     if isinstance(node.func, ast.Attribute):
         whole = reader.span(node.func)
         place = Span(whole.end - len(node.func.attr), whole.end)
-        return node.func.attr, place, None if is_prefix(node.func.value) else node.func.value
+        return _attribute(node.func), place, None if is_prefix(node.func.value) else node.func.value
     if isinstance(node.func, ast.Constant):
         shown = reader.source[reader.span(node.func).start : reader.span(node.func).end]
         raise reader.fail(f"{shown} is no function", node.func, f"write {shown}*(...) for a product")
@@ -150,12 +179,18 @@ class _Arguments:
         self.place = reader.span(node)
 
     def call(self) -> Node:
-        if self.op in ("cat", "stack"):
+        if self.op in LISTED:
             return self._joined()
+        if self._row and self._row.many:
+            return self._side_by_side()
         if self.op == "clamp":
             return self._clamped()
         args, params = signature(self.op)
         bound = self._bind(args, params)
+        if self._is_soft(bound):
+            self.op = self._row.soft if self._row else self.op
+            args, params = signature(self.op)
+            bound = self._bind(args, params)
         tensors = tuple(self._optional(one, bound) or self._tensor(one, bound) for one in args)
         return Call(self.op, tensors, self._params(params, bound), self.place)
 
@@ -165,7 +200,7 @@ class _Arguments:
         given = self.given
         by_name = {PARAM_ALIASES.get(str(one.arg), str(one.arg)) for one in self.node.keywords} & set(slots)
         slots = [*(one for one in slots if one not in by_name), *by_name] if self._row and self._row.order else slots
-        if params and params[-1] in ("shape", "dims") and len(given) > len(slots):
+        if params and params[-1] in TRAILING and len(given) > len(slots):
             given = [*given[: len(slots) - 1], _as_tuple(given[len(slots) - 1 :])]
         if len(given) > len(slots):
             raise self.reader.fail(
@@ -180,6 +215,15 @@ class _Arguments:
             hint = f"write {self.name}({', '.join(shown)})"
             raise self.reader.fail(f"{self.name} needs {' and '.join(missing)}", self.place, hint)
         return bound
+
+    def _is_soft(self, bound: dict[str, ast.expr]) -> bool:
+        """Tell whether what may be whole numbers is computed: probabilities in the place of classes."""
+        if self._row is None or not self._row.soft:
+            return False
+        node = bound[self._row.indices[0]]
+        if isinstance(node, ast.Name):
+            return node.id in self.reader.assigned
+        return not is_written(node)
 
     @property
     def _row(self) -> Composite | None:
@@ -198,7 +242,7 @@ class _Arguments:
         if one.arg is None:
             raise self.reader.fail("** for unpacking is not part of the language", one.value)
         name = PARAM_ALIASES.get(one.arg, one.arg) if one.arg not in slots else one.arg
-        name = {"input": slots[0], "size": "shape"}.get(name, name)
+        name = {"input": slots[0], "size": "shape", "value": "src"}.get(name, name) if name not in slots else name
         if name not in slots:
             closest = functions.nearest(one.arg, slots)
             hint = f"did you mean `{closest}`?" if closest else f"it takes {', '.join(slots)}"
@@ -217,13 +261,16 @@ class _Arguments:
         return made
 
     def _params(self, names: Sequence[str], bound: dict[str, ast.expr]) -> tuple[tuple[str, Param], ...]:
-        whole = self._row.indices if self._row else ()
-        found = {
-            name: (indices if name in whole else param)(self.reader, bound[name]) for name in names if name in bound
-        }
+        found = {name: self._param(name, bound[name]) for name in names if name in bound}
         if self._row and self._row.order:
             found = {**self._before(found), **found}
         return tuple((name, found[name]) for name in names if name in found)
+
+    def _param(self, name: str, node: ast.expr) -> Param:
+        if self._row and name in self._row.words:
+            return word(self.reader, node, name, self._row.words[name])
+        whole = self._row is not None and name in self._row.indices
+        return (indices if whole else param)(self.reader, node)
 
     def _before(self, found: dict[str, Param]) -> dict[str, Param]:
         """Return the params that stand before a tensor: as a program prints each by its name, none may be left out."""
@@ -235,12 +282,32 @@ class _Arguments:
                 for name in row.order[:last] if name in row.params and name not in found}  # fmt: skip
 
     def _joined(self) -> Node:
-        bound = self._bind(("tensors",), ("dim",))
+        _, params = signature(self.op)
+        bound = self._bind(("tensors",), params)
         tensors = bound["tensors"]
         if not isinstance(tensors, ast.List | ast.Tuple) or not tensors.elts:
             raise self.reader.fail(f"{self.name} joins a list of tensors", tensors, f"write {self.name}([a, b], dim=0)")
         parts = tuple(self.reader.real(one, self.depth) for one in tensors.elts)
-        return Call(self.op, parts, self._params(("dim",), bound), self.place)
+        return Call(self.op, parts, self._params(params, bound), self.place)
+
+    def _side_by_side(self) -> Node:
+        """Return a call on any number of tensors, which torch also takes in a list."""
+        _, params = signature(self.op)
+        bound: dict[str, ast.expr] = {}
+        for one in self.node.keywords:
+            self._keyword(one, list(params), bound)
+        assert self._row is not None
+        first = [name for name in self._row.order if name in params and name not in bound]  # stands before the tensors
+        bound |= zip(first, self.given, strict=False)
+        given = self.given[len(first) :]
+        given = given[0].elts if len(given) == 1 and isinstance(given[0], ast.List) else given
+        if not given:
+            shown = ", ".join(
+                ["'...'" if name in self._row.words else name for name in self._row.order[:-1]] + ["a", "b"]
+            )
+            raise self.reader.fail(f"{self.name} needs tensors", self.place, f"write {self.name}({shown})")
+        parts = tuple(self.reader.real(one, self.depth) for one in given)
+        return Call(self.op, parts, self._params(params, bound), self.place)
 
     def _clamped(self) -> Node:
         bound = self._bind(("x", "min", "max"), ())

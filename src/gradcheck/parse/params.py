@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from gradcheck.constants import constant_value
 from gradcheck.errors import LimitProblem
+from gradcheck.functions import nearest
 from gradcheck.program import Given, Param
 
 if TYPE_CHECKING:
@@ -27,23 +29,48 @@ def indices(reader: Reader, node: ast.expr) -> Param:
             hint = "give them as an input, or write a list"
             raise reader.fail("indices are known before anything is computed", node, hint)
         return Given(node.id)
+    if isinstance(node, ast.Tuple | ast.List):
+        return tuple(indices(reader, one) for one in node.elts)
     return param(reader, node)
 
 
+def word(reader: Reader, node: ast.expr, name: str, choices: Sequence[str | int]) -> Param:
+    """Return a static argument that is one of some words; with a number among these numbers are taken as well.
+
+    Without any choices it may be any word.
+    """
+    words = [one for one in choices if isinstance(one, str)]
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        if not choices:
+            return node.value
+        if node.value in words:
+            return node.value
+        closest = nearest(node.value, words)
+        hint = f'did you mean "{closest}"?' if closest else _one_of(words)
+        raise reader.fail(f'there is no {name} "{node.value}"', node, hint)
+    if len(words) < len(choices):
+        return param(reader, node)
+    if not choices:
+        raise reader.fail(f"{name} is a text", node, "write it in quotes")
+    closest = nearest(node.id, words) if isinstance(node, ast.Name) else None
+    raise reader.fail(f"{name} is a word", node, f'write "{closest}"' if closest else _one_of(words))
+
+
+def _one_of(words: Sequence[str]) -> str:
+    quoted = [f'"{one}"' for one in words]
+    return f"it is {' or '.join(part for part in (', '.join(quoted[:-1]), quoted[-1]) if part)}"
+
+
 def param(reader: Reader, node: ast.expr) -> Param:
-    """Return a static argument: a number, a flag, a name of a norm, or a tuple of these."""
+    """Return a static argument: a number, a flag, or a tuple of these."""
     if isinstance(node, ast.Tuple | ast.List):
         return tuple(param(reader, one) for one in node.elts)
     if isinstance(node, ast.Call) and _is_literal(node):
         return param(reader, node.args[0])
     if isinstance(node, ast.Constant) and (node.value is None or isinstance(node.value, bool)):
         return node.value
-    if isinstance(node, ast.Constant) and node.value == "fro":
-        return "fro"
-    if isinstance(node, ast.Name) and node.id == "inf":
-        return "inf"
-    if isinstance(node, ast.Attribute) and node.attr == "inf" and is_prefix(node.value):
-        return "inf"
+    if (infinity := _infinity(node)) is not None:
+        return infinity
     value = constant_value(reader.expression(node, 0))
     if value is None:
         raise reader.fail("this argument must be a constant", node)
@@ -51,6 +78,33 @@ def param(reader: Reader, node: ast.expr) -> Param:
         message = f"an argument of more than {MAX_PARAM_BITS} bits (the limit MAX_PARAM_BITS)"
         raise LimitProblem(message, source=reader.source, span=reader.span(node))
     return int(value) if value.denominator == 1 else value
+
+
+def is_written(node: ast.expr) -> bool:
+    """Tell whether a node writes numbers down: a number, a list of such, a tensor of a list.
+
+    >>> [is_written(ast.parse(text, mode="eval").body) for text in ("[0, -1]", "torch.tensor([2])", "softmax(x, 0)")]
+    [True, True, False]
+    """
+    if isinstance(node, ast.Tuple | ast.List):
+        return all(map(is_written, node.elts))
+    if isinstance(node, ast.Call):
+        return _is_literal(node) and is_written(node.args[0])
+    return isinstance(node, ast.Constant) or (isinstance(node, ast.UnaryOp) and is_written(node.operand))
+
+
+def _infinity(node: ast.expr) -> str | None:
+    """Return an infinity by its name, however people write it in Python."""
+    match node:
+        case ast.UnaryOp(op=ast.USub(), operand=operand):
+            return {"inf": "-inf", "-inf": "inf"}.get(_infinity(operand) or "")
+        case ast.Name(id="inf"):
+            return "inf"
+        case ast.Attribute(attr="inf", value=value) if is_prefix(value):
+            return "inf"
+        case ast.Call(func=ast.Name(id="float"), args=[ast.Constant(value="inf" | "-inf" as text)], keywords=[]):
+            return text
+    return None
 
 
 def _is_literal(node: ast.Call) -> bool:

@@ -12,10 +12,10 @@ from gradcheck.constants import check_growth
 from gradcheck.errors import LimitProblem, NameProblem, Option, Span, SyntaxProblem, Words
 from gradcheck.functions import CONDITIONS, CONSTANTS
 from gradcheck.functions.signatures import resolve
-from gradcheck.parse.calls import chosen_result, function
+from gradcheck.parse.calls import chosen_result, function, named_result
 from gradcheck.parse.params import PREFIXES, key
 from gradcheck.parse.places import Places
-from gradcheck.program import Call, Layer, Name, Node, Number, Program, given, postorder
+from gradcheck.program import ATTRIBUTES, Call, Layer, Name, Node, Number, Program, given, postorder
 from gradcheck.source import MAX_NESTING, too_deep
 
 MAX_NODES = 100_000
@@ -56,15 +56,17 @@ _REFUSED: dict[type[ast.AST], tuple[str, Words | None]] = {
     ast.AnnAssign: ("an annotation is not part of the language", "write name = expression"),
 }  # fmt: skip
 
-_ATTRIBUTES = frozenset({"T", "mT"})
+_READ_AS_CALLS = ATTRIBUTES | {"real"}
+"""What torch has as an attribute of a tensor."""
 
 
 class Reader:
     """Turns one syntax tree into a program; the state is the text, and the names that were assigned so far."""
 
-    def __init__(self, source: str, bound: frozenset[str]) -> None:
+    def __init__(self, source: str, bound: frozenset[str], hidden: bool) -> None:
         self.source = source
         self.bound = bound
+        self.hidden = hidden
         self.assigned: dict[str, Span] = {}
         self.fixed: dict[Span, str] = {}
         self.nodes = 0
@@ -279,7 +281,9 @@ class Reader:
             return Call(node.attr, (), (), self.span(node))
         if node.attr == "values" and _is_sort(node.value):
             return self.expression(node.value, depth + 1)
-        if node.attr not in _ATTRIBUTES:
+        if (chosen := named_result(self, node, depth)) is not None:
+            return chosen
+        if node.attr not in _READ_AS_CALLS:
             raise self.fail(f".{node.attr} is not part of the language", node, _attribute_hint(node.attr))
         return Call(node.attr, (self.real(node.value, depth + 1),), (), self.span(node))
 
@@ -301,7 +305,7 @@ def _is_sort(node: ast.expr) -> TypeGuard[ast.Call]:
 
 def _attribute_hint(name: str) -> str | None:
     op = resolve(name, 1, False)
-    return f"write .{name}() to call it" if op else "`.T` and `.mT` are the only attributes"
+    return f"write .{name}() to call it" if op else "`.T`, `.mT`, `.H` and `.mH` are the only attributes"
 
 
 def _kind(value: object) -> str:

@@ -7,8 +7,9 @@ from dataclasses import replace
 from fractions import Fraction
 
 from gradcheck.errors import PointProblem
+from gradcheck.functions import COMPOSITE
 from gradcheck.points.value import Point, Value
-from gradcheck.program import Call, Given, Layer, Node, Param, Program, Shape, rebuild
+from gradcheck.program import Call, Given, Layer, Name, Node, Param, Program, Shape, rebuild
 
 Group = tuple[Program, dict[str, Shape], list[int]]
 """A program, the shapes of its inputs, and the places of the points that have these."""
@@ -25,16 +26,50 @@ def grouped(program: Program, points: Sequence[Point]) -> Iterator[Group]:
     >>> [(str(one), shapes, places) for one, shapes, places in grouped(parse("x[t]"), points)]
     [('out = x[1]', {'x': (3,)}, [0])]
     """
-    indices = program.indices
     found: dict[object, Group] = {}
     for k, point in enumerate(points):
-        numbers = {name: whole(name, point[name]) for name in indices}
+        held = softened(program, point)
+        numbers = {name: whole(name, point[name]) for name in held.indices}
         shapes = {name: value.shape for name, value in point.items() if name not in numbers}
         key = tuple(shapes.items()), tuple(numbers.values())
         if key not in found:
-            found[key] = with_numbers(program, numbers), shapes, []
+            found[key] = with_numbers(held, numbers), shapes, []
         found[key][2].append(k)
     yield from found.values()
+
+
+def softened(program: Program, point: Point) -> Program:
+    """Return a program in which inputs that hold no whole numbers are tensors, where a function takes either.
+
+    >>> from gradcheck.parse import parse
+    >>> from gradcheck.points import parse_points
+    >>> [point] = parse_points(["x=[1,2]", "t=[0.25,0.75]"], ("x", "t"))
+    >>> str(softened(parse("cross_entropy(x, t)"), point))
+    'out = cross_entropy_of_probabilities(x, t, 1)'
+    """
+
+    def changed(node: Node) -> Node:
+        row = COMPOSITE.get(node.op) if isinstance(node, Call) else None
+        if not isinstance(node, Call) or row is None or not row.soft:
+            return node
+        [slot] = row.indices
+        target = node.param(slot)
+        if not isinstance(target, Given) or _is_whole(point[target.name]):
+            return node
+        at = COMPOSITE[row.soft].args.index(slot)
+        args = (*node.args[:at], Name(target.name, node.span), *node.args[at:])
+        return Call(row.soft, args, tuple(one for one in node.params if one[0] != slot), node.span)
+
+    layers = tuple(Layer(one.name, rebuild(one.expression, changed), one.span) for one in program.layers)
+    return program if all(map(_same, layers, program.layers)) else replace(program, layers=layers)
+
+
+def _same(one: Layer, other: Layer) -> bool:
+    return one.expression is other.expression
+
+
+def _is_whole(value: Value) -> bool:
+    return all(abs(one) < 2**53 and Fraction(one).denominator == 1 for one in value.numbers)
 
 
 def whole(name: str, value: Value) -> Param:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from io import StringIO
 from itertools import compress
 from typing import IO
 
@@ -15,7 +14,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from gradcheck.errors import visible
+from gradcheck.errors import plural, visible
 from gradcheck.outcome import Run
 from gradcheck.report import View, table
 from gradcheck.report.blame import MARGIN, again, block
@@ -23,8 +22,8 @@ from gradcheck.report.diagnostic import Diagnostic, diagnostics
 from gradcheck.report.elements import Element
 from gradcheck.report.places import ulp_text
 from gradcheck.report.told import failures
-from gradcheck.report.tones import COLORS, FILE_WIDTH, STYLES, put
-from gradcheck.report.words import facts, number, problems
+from gradcheck.report.tones import COLORS, STYLES, printed, put
+from gradcheck.report.words import facts, problems
 from gradcheck.suite import Batch
 from gradcheck.verdict import Tone
 
@@ -44,17 +43,7 @@ def write(batch: Batch, file: IO[str], view: View) -> None:
     if batch.alone is not None:
         table.write(batch.alone, file, replace(view, terms=batch.terms))
         return
-    if file.isatty():
-        _show(batch, _console(file, view, view.width), view)
-        return
-    text = StringIO()
-    _show(batch, _console(text, view, view.width or FILE_WIDTH), view)
-    file.writelines(f"{one.rstrip()}\n" for one in text.getvalue().splitlines())
-
-
-def _console(file: IO[str], view: View, width: int | None) -> Console:
-    no_color = True if view.color is False else None
-    return Console(file=file, force_terminal=view.color, no_color=no_color, highlight=False, width=width)
+    printed(lambda console: _show(batch, console, view), file, view)
 
 
 def _show(batch: Batch, console: Console, view: View) -> None:
@@ -82,7 +71,7 @@ def _body(batch: Batch, width: int, view: View) -> Iterator[object]:
     for one in shown:
         yield from _failure(one, width, view)
     if len(shown) < len(failed):
-        yield Text(f"{number(len(failed) - len(shown), 'failure')} without details (--all shows them)", "dim")
+        yield Text(f"{plural(len(failed) - len(shown), 'failure')} without details (--all shows them)", "dim")
     for problem in problems(batch):
         yield Text.assemble(("✗ ", COLORS[Tone.BAD]), problem)
     yield from (Text(f"note: {visible(note)}", "dim") for note in batch.notes)
@@ -128,7 +117,7 @@ def _label(one: Diagnostic) -> Text:
 def _cut(rows: Sequence[Diagnostic]) -> Text:
     counts = Counter(one.label for one in rows)
     listed = ", ".join(f"{count:,} {label}" for label, count in counts.items())
-    return Text(f"above: the worst; {number(len(rows), 'check')} not shown: {listed} (--all shows them)", "dim")
+    return Text(f"above: the worst; {plural(len(rows), 'check')} not shown: {listed} (--all shows them)", "dim")
 
 
 # --- a failure ------------------------------------------------------------------------------------
@@ -159,7 +148,7 @@ def _others(run: Run, element: Element, view: View) -> Iterator[object]:
         yield _indented(Text("all that fails:", "dim"))
         yield from map(_indented, failures(run, view))
     elif more > 0:
-        yield _indented(Text(f"{number(more, 'more failure')} in this check (--all shows them)", "dim"))
+        yield _indented(Text(f"{plural(more, 'more failure')} in this check (--all shows them)", "dim"))
 
 
 def _indented(part: Text) -> Padding:

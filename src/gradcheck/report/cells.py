@@ -13,9 +13,9 @@ from gradcheck.formats import FORMATS, Ball
 from gradcheck.judgements import Judgements
 from gradcheck.outcome import Outcome
 from gradcheck.report.layers import judged
-from gradcheck.report.places import counted, ulp_text
+from gradcheck.report.places import ulp_text
 from gradcheck.report.tones import STYLES
-from gradcheck.verdict import Verdict
+from gradcheck.verdict import Verdict, counted
 
 SHOWN_ROWS = 12
 """Rows of one table; more are cut to the worst ones, unless everything is asked for."""

@@ -11,7 +11,7 @@ from gradcheck.formats import FORMATS, Ball
 from gradcheck.outcome import Run
 from gradcheck.peers import Contradiction, peers
 from gradcheck.report.lanes import Row, exact_cell
-from gradcheck.report.places import named, point_text, written
+from gradcheck.report.places import lane_word, named, point_text, written
 from gradcheck.report.words import listed
 
 
@@ -44,4 +44,4 @@ def _sentence(one: Contradiction, more: int) -> str:
         (first, a, count), (second, b, _) = sides
         return f"{first} contradict{'s' * (count == 1)} {second} at {where}{others}: {a} and {b}{right}"
     each = ", ".join(f"{lanes} {'has' if count == 1 else 'have'} {number}" for lanes, number, count in sides)
-    return f"the ways contradict each other at {where}{others}: {each}{right}"
+    return f"the {lane_word(one.peers.lanes)}s contradict each other at {where}{others}: {each}{right}"

@@ -136,12 +136,14 @@ class Diagnostic:
     @property
     def expected(self) -> bool:
         """Return whether this is just what the author of the check says must come out."""
-        return self.result is not None and self.result.passed and self.result.check.expect.verdict is not None
+        result = self.result
+        met = result is not None and result.passed and not result.known and not result.unmet
+        return met and result is not None and result.check.expect.verdict is not None
 
     @property
     def plain(self) -> bool:
         """Return whether there is nothing to tell."""
-        return self.expected or (not self.failed and self.verdict is Verdict.AGREE)
+        return self.expected or (not self.failed and self.label == Verdict.AGREE)
 
     @property
     def sign(self) -> str:

@@ -12,7 +12,7 @@ from typing import IO
 
 from gradcheck import functions
 from gradcheck.code import call_of
-from gradcheck.errors import NameProblem
+from gradcheck.errors import NameProblem, quoted
 from gradcheck.functions import ALIASES, Composite, Elementwise, Tensor, lookup
 from gradcheck.functions.pages import page_of, pages
 from gradcheck.program import Call, Name, param_text, postorder
@@ -67,7 +67,8 @@ def page(name: str, room: int = NARROW) -> Iterator[str]:
       example                gradcheck "relu(x)" --at x=0.2
     """
     found = told(name)
-    yield signature(name)
+    called = signature(name)
+    yield from textwrap.wrap(called, room, subsequent_indent=" " * (len(name) + 1), break_long_words=False)
     yield ""
     width = max(map(len, found))
     for word, text in found.items():
@@ -188,7 +189,7 @@ def derivatives(name: str) -> dict[str, str]:
 def example(name: str) -> str:
     """Return a command that checks the function."""
     program, at = sample(name)
-    return f'gradcheck "{program}" --at {_quoted(at)}'
+    return f"gradcheck {quoted(program)} --at {quoted(at)}"
 
 
 def sample(name: str) -> tuple[str, str]:
@@ -201,10 +202,6 @@ def sample(name: str) -> tuple[str, str]:
         values = ",".join(f"{by}={value}" for by, value in zip(row.args, middle, strict=True))
         return f"{name}({', '.join(row.args)})", values
     return f"{name}(x)", "x=0.7"
-
-
-def _quoted(at: str) -> str:
-    return f'"{at}"' if set(at) & set("[]()") else at
 
 
 def _domain(name: str) -> str:

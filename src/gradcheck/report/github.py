@@ -6,10 +6,10 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import IO
 
-from gradcheck.errors import FileProblem
+from gradcheck.errors import FileProblem, plural
 from gradcheck.report import View, markdown
 from gradcheck.report.diagnostic import Diagnostic, Place, Severity, diagnostics, untold
-from gradcheck.report.words import facts, number, one_line, relative
+from gradcheck.report.words import facts, one_line, relative
 from gradcheck.suite import Batch, Region
 
 MAX_SHOWN = 10
@@ -51,7 +51,7 @@ def summarize(batch: Batch, environment: Mapping[str, str], view: View) -> None:
 
 def _more(*left: int) -> Iterator[str]:
     counts = [
-        number(count, f"more {noun}") for count, noun in zip(left, ("error", "warning"), strict=True) if count > 0
+        plural(count, f"more {noun}") for count, noun in zip(left, ("error", "warning"), strict=True) if count > 0
     ]
     if counts:
         yield f"{' and '.join(counts)} without an annotation; the summary of the step has a table of all"

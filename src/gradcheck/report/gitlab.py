@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import IO, Any
 
 from gradcheck.report import View
 from gradcheck.report.diagnostic import COMMAND_LINE, Diagnostic, Place, Severity, diagnostics, untold
+from gradcheck.report.streamed import indented
 from gradcheck.report.words import one_line, relative
 from gradcheck.suite import Batch
 from gradcheck.verdict import Verdict
@@ -15,7 +15,7 @@ from gradcheck.verdict import Verdict
 def write(batch: Batch, file: IO[str], _view: View) -> None:
     """Write the list of issues; a fingerprint is the same over runs and machines."""
     issues = [_issue(one) for one in (*diagnostics(batch), *untold(batch)) if one.severity is not Severity.NOTE]
-    file.write(json.dumps(issues, indent=2, allow_nan=False).replace("\x7f", "\\u007f") + "\n")
+    file.write(f"{indented(issues)}\n")
 
 
 def _issue(one: Diagnostic) -> dict[str, Any]:

@@ -7,10 +7,10 @@ from decimal import Decimal, InvalidOperation
 from io import StringIO
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
 
 from gradcheck.formats import Ball, Estimate, Format, exact_text
+from gradcheck.report.tones import console
 
 DIGITS, MOST_DIGITS = (None, 10, 6), 40
 """Digits of numbers where there is room for all, less, and little; and of one that is told from the one beside it."""
@@ -23,7 +23,7 @@ def grid(header: str = "bold") -> Table:
 
 def breadth(table: Table) -> int:
     """Return how many columns of a window a table takes where nothing in it is broken."""
-    return Console(file=StringIO(), width=100_000).measure(table).maximum
+    return console(StringIO(), width=100_000).measure(table).maximum
 
 
 def fitting(layouts: Sequence[Callable[[], Table]], width: int) -> Table:

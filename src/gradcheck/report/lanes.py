@@ -23,13 +23,13 @@ from gradcheck.report.cells import SHOWN_ROWS, cut, radius, value_cell, verdict_
 from gradcheck.report.grids import DIGITS, fitting, grid, missing, side_by_side
 from gradcheck.report.layers import layers
 from gradcheck.report.matrices import is_small, matrix
-from gradcheck.report.places import named, number_at, point_text, ulp_text, why_of
+from gradcheck.report.places import lane_word, named, number_at, point_text, ulp_text, why_of
 from gradcheck.report.tones import FILE_WIDTH, STYLES
+from gradcheck.report.words import ORDINALS
 from gradcheck.verdict import Verdict
 
 SHOWN_POINTS = 6
 """Points of tensors shown in full; of more, the worst ones."""
-ORDERS = {1: "first derivatives", 2: "second derivatives", 3: "third derivatives", 4: "fourth derivatives"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,8 @@ def tables(run: Run, scalar: bool, view: View) -> Iterator[object]:
     for one in groups:
         points.setdefault((id(one.first.point), one.first.dtype), []).append(one)
     ranked = sorted(points.values(), key=lambda held: max(each.rank() for one in held for each in one.outcomes))
-    shown = [*points.values()] if view.everything else [one for one in points.values() if one in ranked[-SHOWN_POINTS:]]
+    kept = {id(one) for one in (ranked if view.everything else ranked[-SHOWN_POINTS:])}
+    shown = [one for one in points.values() if id(one) in kept]
     for held in shown:
         yield from _point(held, view, several=len(points) > 1)
     if len(shown) < len(points):
@@ -110,7 +111,7 @@ def _section(groups: Sequence[Peers], scalar: bool, view: View, *, titled: bool)
     if small:
         yield from matrix(alone, width)
     elif titled:
-        yield Text(ORDERS[alone.order], style="bold")
+        yield Text(f"{ORDINALS[alone.order]} derivatives", style="bold")
     rows = _rows(groups, view, doubted=small and not view.everything and not view.verbose)
     if rows:
         yield _table(rows, scalar, view)
@@ -162,7 +163,7 @@ def _rest(alone: Peers, rows: Sequence[Row]) -> Iterator[object]:
         yield Text(_the_rest(alone, rows), style="dim")
         return
     table = grid()
-    table.add_column("way", overflow="fold")
+    table.add_column(lane_word(alone.lanes), overflow="fold")
     table.add_column("worst ULP", justify="right")
     table.add_column("verdict", no_wrap=True)
     for one in alone.outcomes:
@@ -178,8 +179,8 @@ def _the_rest(alone: Peers, rows: Sequence[Row]) -> str:
     if any(set(one.verdicts()) != {Verdict.AGREE} for one in left):
         return f"the rest: {within(left)}"
     worst = max((one.worst_ulps for one in left if one.worst_ulps is not None), default=0.0)
-    count, ways = sum(map(len, left)) // len(alone.lanes), len(alone.lanes)
-    every = f" in all {ways} ways" if ways > 1 else ""
+    count, lanes = sum(map(len, left)) // len(alone.lanes), len(alone.lanes)
+    every = f" in all {plural(lanes, lane_word(alone.lanes))}" if lanes > 1 else ""
     return f"{plural(count, 'more element')} agree{'s' * (count == 1)}{every}, within {ulp_text(worst)} ULP"
 
 
@@ -200,30 +201,39 @@ def _table(rows: Sequence[Row], scalar: bool, view: View) -> Table:
     return fitting(made, view.width or FILE_WIDTH)
 
 
-Cell = Callable[[Row], Text]
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column before those of the lanes: what makes its cells, whether these are words, and stay on one line."""
+
+    name: str
+    cell: Callable[[Row], Text]
+    words: bool = False
+    whole: bool = False
 
 
-def _columns(rows: Sequence[Row], scalar: bool, view: View, layout: Layout) -> dict[str, Cell]:
-    """Return the columns before those of the lanes, each with what makes its cells."""
+def _columns(rows: Sequence[Row], scalar: bool, view: View, layout: Layout) -> list[Column]:
+    """Return the columns before those of the lanes; an input may be called like any of the others."""
     first, order = rows[0].peers.first, rows[0].peers.order
     outcomes = {id(row.peers.first): row.peers.first for row in rows}.values()
-    found: dict[str, Cell] = {}
+    found: list[Column] = []
     if scalar and (order == 1 or len(outcomes) > 1):
-        found |= {name: partial(_at, name) for name in first.point}
+        found += [Column(name, partial(_at, name)) for name in first.point]
     if len({one.dtype for one in outcomes}) > 1:
-        found["dtype"] = lambda row: Text(row.peers.first.dtype)
+        found.append(Column("dtype", lambda row: Text(row.peers.first.dtype), words=True))
     if scalar and order == 1 and layout.valued:
-        found["value"] = lambda row: value_cell(row.peers.first, layout.digits)
+        found.append(Column("value", lambda row: value_cell(row.peers.first, layout.digits)))
     if order > 1 or not scalar or len(first.gradients) > 1:
         name = "derivative" if order > 1 else "by" if scalar else "element"
-        found[name] = lambda row: Text(named(row.peers.first, row.columns[0], row.k))
+        found.append(
+            Column(name, lambda row: Text(named(row.peers.first, row.columns[0], row.k)), words=True, whole=True)
+        )
     if not scalar and order == 1 and not first.gradients[0].jacobian:
-        found["at"] = _own
+        found.append(Column("at", _own))
     if any(map(why_of, outcomes)):
-        found["boundary"] = lambda row: Text(printable(why_of(row.peers.first)))
-    found["exact"] = lambda row: Text(exact_cell(row, layout.digits))
+        found.append(Column("boundary", lambda row: Text(printable(why_of(row.peers.first))), words=True))
+    found.append(Column("exact", lambda row: Text(exact_cell(row, layout.digits))))
     if view.verbose:
-        found["radius"] = lambda row: Text(radius(row.columns[0].ball(row.k)))
+        found.append(Column("radius", lambda row: Text(radius(row.columns[0].ball(row.k)))))
     return found
 
 
@@ -237,19 +247,13 @@ def _own(row: Row) -> Text:
     return Text(FORMATS[outcome.dtype].text(number_at(outcome, row.columns[0], row.k)))
 
 
-WORDS = ("dtype", "boundary", "derivative", "by", "element")
-"""Columns of words, of which the names of derivatives are not broken."""
-
-
 def _head(table: Table, rows: Sequence[Row], scalar: bool, view: View, layout: Layout) -> Callable[[Row], list[Text]]:
     """Add the columns before those of the lanes, and return what makes their cells."""
     columns = _columns(rows, scalar, view, layout)
-    for name in columns:
-        words = name in WORDS and name not in rows[0].peers.first.point
-        whole = words and name not in WORDS[:2]
-        table.add_column(name, justify="left" if words else "right", no_wrap=whole, overflow="fold")
+    for one in columns:
+        table.add_column(one.name, justify="left" if one.words else "right", no_wrap=one.whole, overflow="fold")
     missing(table, [] if layout.valued or not scalar or rows[0].peers.order > 1 else ["value"])
-    return lambda row: [make(row) for make in columns.values()]
+    return lambda row: [one.cell(row) for one in columns]
 
 
 def exact_cell(row: Row, digits: int | None) -> str:
@@ -312,7 +316,7 @@ def _stacked(rows: Sequence[Row], scalar: bool, view: View, layout: Layout) -> T
     table = grid()
     cells = _head(table, rows, scalar, view, layout)
     stated = _stated(rows)
-    table.add_column("way", no_wrap=True)
+    table.add_column(lane_word(lane for row in rows for lane in row.peers.lanes), no_wrap=True)
     for name in ("autograd", "ULP"):
         table.add_column(name, justify="right", overflow="fold")
     if layout.words:

@@ -14,12 +14,11 @@ from gradcheck.outcome import Floats, LayerOutcome, Outcome
 from gradcheck.program import Shape
 from gradcheck.report.grids import DIGITS, breadth, grid, missing
 from gradcheck.report.tones import STYLES
+from gradcheck.report.words import MAX_ONE_LINE, nested
 from gradcheck.verdict import Verdict, worst
 
 SHOWN_VALUES = 8
 """Elements of a layer's value."""
-MAX_ONE_LINE = 36
-"""Characters of a matrix in one line."""
 LEAST = 20
 """Columns of a window in which the text of a layer, or its derivative, is broken before other columns go."""
 LOCAL, GRAD_FN = "local derivative", "grad_fn"
@@ -86,10 +85,7 @@ def numbers(values: Floats, dtype: str, digits: int | None = None, one_line: int
     texts = [FORMATS[dtype].text(value, digits) for value in values.ravel()[:SHOWN_VALUES].tolist()]
     if values.size > SHOWN_VALUES:
         return f"{', '.join(texts[:3])}, ... ({values.size:,} elements)"
-    for size in reversed(shape[1:]):
-        texts = [f"[{', '.join(texts[k : k + size])}]" for k in range(0, len(texts), size)]
-    long = len(shape) > 1 and sum(map(len, texts)) > one_line
-    return f"[{(',' + chr(10) + ' ' if long else ', ').join(texts)}]" if shape else texts[0]
+    return nested(texts, shape, one_line)
 
 
 def shape_name(shape: Shape) -> str:

@@ -6,10 +6,11 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import IO
 
+from gradcheck.errors import plural
 from gradcheck.report import View
 from gradcheck.report.diagnostic import Diagnostic, diagnostics, untold
 from gradcheck.report.places import ulp_text
-from gradcheck.report.words import facts, number
+from gradcheck.report.words import facts
 from gradcheck.suite import Batch
 
 SHOWN_FAILURES = 30
@@ -48,13 +49,13 @@ def _parts(batch: Batch, view: View) -> Iterator[str]:
     if found:
         kept = found if view.everything else found[:SHOWN_CHECKS]
         rows = _table(("check", "verdict", "ULP"), map(_check, kept), len(found) - len(kept))
-        yield from _folded(f"All {number(len(found), 'check')}" if len(found) > 1 else "The check", rows)
+        yield from _folded(f"All {plural(len(found), 'check')}" if len(found) > 1 else "The check", rows)
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[str]], hidden: int) -> Iterator[str]:
     rule = ["---:" if name == "ULP" else "---" for name in header]
     yield from (f"| {' | '.join(cells)} |" for cells in (header, rule, *rows))
-    yield f"\n{number(hidden, 'more row')}.\n" if hidden else ""
+    yield f"\n{plural(hidden, 'more row')}.\n" if hidden else ""
 
 
 def _folded(title: str, parts: Iterable[str]) -> Iterator[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from io import StringIO
 from typing import IO, TYPE_CHECKING
 
 from rich.console import Console
@@ -15,8 +14,8 @@ from gradcheck.errors import plural
 from gradcheck.exits import Exit
 from gradcheck.report import View
 from gradcheck.report.grids import grid
-from gradcheck.report.tones import COLORS, FILE_WIDTH, STYLES, put
-from gradcheck.verdict import Tone, Verdict
+from gradcheck.report.tones import COLORS, STYLES, printed, put
+from gradcheck.verdict import Tone, Verdict, counted
 
 if TYPE_CHECKING:
     from gradcheck.nest import Finding, Nest, Row
@@ -27,21 +26,11 @@ MAX_SAID = 48
 
 def write(nest: Nest, file: IO[str], view: View) -> None:
     """Write the table of all functions, of those alone that are wrong where the view is quiet, and the summary."""
-    if file.isatty():
-        _show(nest, _console(file, view, view.width), view)
-        return
-    text = StringIO()
-    _show(nest, _console(text, view, view.width or FILE_WIDTH), view)
-    file.writelines(f"{one.rstrip()}\n" for one in text.getvalue().splitlines())
-
-
-def _console(file: IO[str], view: View, width: int | None) -> Console:
-    no_color = True if view.color is False else None
-    return Console(file=file, force_terminal=view.color, no_color=no_color, highlight=False, width=width)
+    printed(lambda console: _show(nest, console, view), file, view)
 
 
 def _show(nest: Nest, console: Console, view: View) -> None:
-    rows = [row for row in nest.rows if row.findings or not view.quiet]
+    rows = [row for row in nest.rows if row.wrong or row.refused or not view.quiet]
     if rows:
         for part in _table(nest, rows):
             put(console, part)
@@ -107,14 +96,15 @@ def _summary(nest: Nest) -> Iterator[Text]:
         return
     wrong = [row for row in nest.rows if row.wrong]
     refused = [row for row in nest.rows if row.refused]
-    bad = f"{plural(len(wrong), 'function')} wrong" if wrong else "none wrong"
     counts = sum((sum(row.counts.values(), Counter()) for row in nest.rows), Counter[Verdict]())
     parts = [
         plural(len(nest.rows), "function"),
         f"{plural(len(nest.ways), 'way')}, up to order {max(nest.orders)}",
-        bad,
+        *([f"{plural(len(wrong), 'function')} wrong"] if wrong else []),
+        *([f"{len(refused)} refused"] if refused else []),
     ]
-    parts += [f"{len(refused)} refused"] if refused else []
-    told = ", ".join(f"{counts[one]:,} {one}" for one in Verdict if counts[one])
-    yield Text(" · ".join(parts), style=COLORS[Tone.BAD if wrong else Tone.GOOD])
-    yield Text(f"{told} · {nest.dtype} · torch {nest.environment['torch']} · {nest.seconds:.0f} s", style="dim")
+    parts += [] if wrong or refused else ["none wrong"]
+    yield Text(" · ".join(parts), style=COLORS[Tone.GOOD if nest.exit is Exit.PASS else Tone.BAD])
+    yield Text(
+        f"{counted(counts)} · {nest.dtype} · torch {nest.environment['torch']} · {nest.seconds:.0f} s", style="dim"
+    )

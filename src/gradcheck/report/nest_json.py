@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from typing import IO, TYPE_CHECKING, Any
 
 from gradcheck.report import View
+from gradcheck.report.streamed import indented
 from gradcheck.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def write(nest: Nest, file: IO[str], _view: View) -> None:
         "environment": dict(sorted(nest.environment.items())),
         "functions": [_row(row) for row in nest.rows],
     }
-    file.write(json.dumps(report, indent=2, ensure_ascii=False) + "\n")
+    file.write(f"{indented(report)}\n")
 
 
 def _row(row: Row) -> dict[str, Any]:

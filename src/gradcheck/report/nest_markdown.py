@@ -11,8 +11,8 @@ from itertools import groupby
 from math import isfinite, log
 from typing import IO, TYPE_CHECKING
 
-from gradcheck.errors import plural
-from gradcheck.nest.lines import Function, mpmath_line, torch_line
+from gradcheck.errors import UsageProblem, plural
+from gradcheck.nest.lines import DTYPE, Function, mpmath_line, torch_line
 from gradcheck.report import View
 from gradcheck.verdict import Verdict
 from gradcheck.ways import Way
@@ -59,7 +59,7 @@ from mpmath import mp
 from torch import autograd, tensor
 from torch.func import grad, jvp
 
-torch.set_default_dtype(torch.float64)
+torch.set_default_dtype(torch.{dtype})
 mp.dps = 800
 ```
 
@@ -83,8 +83,15 @@ class Entry:
         return self.findings[0].point
 
 
+def check_dtype(dtype: str) -> None:
+    """Raise UsageProblem for a dtype in which the lines of the page would not give the numbers behind them."""
+    if dtype != DTYPE:
+        raise UsageProblem(f"the page is of {DTYPE}, as its lines are; not of {dtype}", hint="write --format json")
+
+
 def write(nest: Nest, file: IO[str], _view: View) -> None:
-    """Write the page."""
+    """Write the page; raises UsageProblem for another dtype than that of its lines."""
+    check_dtype(nest.dtype)
     file.writelines(f"{line}\n" for line in _page(nest))
 
 
@@ -93,6 +100,7 @@ def _page(nest: Nest) -> Iterator[str]:
     yield INTRODUCTION.format(
         torch=nest.environment["torch"].partition("+")[0], order=max(nest.orders, default=0),
         functions=plural(len(nest.rows), "function"), asked="".join(f"{name} " for name in nest.asked),
+        dtype=DTYPE,
     )  # fmt: skip
     for kind, (title, meaning) in TITLES.items():
         some = [entry for entry in found if entry.kind == kind]

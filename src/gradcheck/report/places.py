@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Iterable
 
 from gradcheck import notation
 from gradcheck.blame import Blame
 from gradcheck.errors import printable
 from gradcheck.formats import FORMATS, Format
 from gradcheck.gradients import GradientOutcome
+from gradcheck.lane import Lane
 from gradcheck.outcome import Outcome
 from gradcheck.program import Shape, unravel
-from gradcheck.verdict import Verdict
 
 
 def element(name: str, shape: Shape, k: int) -> str:
@@ -82,14 +82,17 @@ def _why(outcome: Outcome) -> str:
 
 
 def _suffix(outcome: Outcome) -> str:
-    """Return the dtype, and the way where it is not the plain one."""
-    lane = outcome.lane
-    return f" in {outcome.dtype}" if lane is None or lane.is_plain else f" in {outcome.dtype} by {lane}"
+    """Return the dtype, and the way and the device where they are not the usual ones."""
+    return f" in {outcome.dtype}{outcome.in_lane.told}"
 
 
-def counted(counts: Counter[Verdict]) -> str:
-    """Return ``3 agree, 1 disagree``, the mildest first."""
-    return ", ".join(f"{counts[verdict]:,} {verdict}" for verdict in Verdict if counts[verdict])
+def lane_word(lanes: Iterable[Lane]) -> str:
+    """Return what lanes of a dtype are called: ways, where they are told from each other by these alone.
+
+    >>> lane_word([Lane("float32"), Lane("float32", engine="vmap")]), lane_word([Lane("float32")])
+    ('lane', 'way')
+    """
+    return "way" if len({(one.engine, one.device) for one in lanes}) == 1 else "lane"
 
 
 def headline(outcome: Outcome, blame: Blame) -> str:

@@ -24,8 +24,7 @@ class Reporter:
     """What writes one format: ``results``, ``explanation`` and ``nest`` name functions of ``report/``: ``file:name``.
 
     ``meaning`` says what the format is for, as the page on builds does. ``suffixes`` are those of its files, without
-    the point. ``texts`` says that it shows the formulas of every run, which are then made where the run is, and
-    ``streamed`` that it writes element by element: what is read is not kept.
+    the point. ``texts`` says that it shows the formulas of every run, which are then made where the run is.
     """
 
     meaning: str
@@ -35,7 +34,6 @@ class Reporter:
     suffixes: tuple[str, ...] = ()
     form: Form = TEXT
     texts: bool = False
-    streamed: bool = False
 
     def of(self, what: str) -> str | None:
         """Return the function that writes this format of one thing, None where none does."""
@@ -52,11 +50,11 @@ REPORTERS: dict[str, Reporter] = {
     "concise": Reporter("editors and grep: one line for each failure, beginning with file and line", "concise:write"),
     "json": Reporter(
         SCRIPTS, "batch_json:write", nest="nest_json:write", suffixes=("json",), form=JSON,
-        texts=True, streamed=True,
+        texts=True,
     ),
     "jsonl": Reporter(
         SCRIPTS, "batch_json:write_lines", suffixes=("jsonl", "ndjson"), form=JSON,
-        texts=True, streamed=True,
+        texts=True,
     ),
     "junit": Reporter(
         "Jenkins, GitLab and whatever else draws test results", "junit:write", suffixes=("xml",),
@@ -88,7 +86,7 @@ REPORTERS: dict[str, Reporter] = {
 
 
 def names(what: str) -> list[str]:
-    """Return the formats of results, or of an explanation."""
+    """Return the formats of results, of an explanation, or of functions in all ways."""
     return [name for name, row in REPORTERS.items() if row.of(what) is not None]
 
 

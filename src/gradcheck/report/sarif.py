@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import cache
 from pathlib import PurePath
@@ -13,6 +12,7 @@ from gradcheck import __version__
 from gradcheck.blame import Cause
 from gradcheck.report import View
 from gradcheck.report.diagnostic import UNCHECKED, UNMET, Diagnostic, Place, Severity, code_of, diagnostics, untold
+from gradcheck.report.streamed import indented
 from gradcheck.report.words import relative
 from gradcheck.suite import Batch, Region
 from gradcheck.verdict import Passes, Verdict
@@ -50,7 +50,7 @@ def write(batch: Batch, file: IO[str], _view: View) -> None:
         "results": [_result(one) for one in shown],
     }
     log = {"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}
-    file.write(json.dumps(log, indent=2, allow_nan=False).replace("\x7f", "\\u007f") + "\n")
+    file.write(f"{indented(log)}\n")
 
 
 def _driver(batch: Batch) -> Object:

@@ -7,15 +7,14 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import IO, TYPE_CHECKING, Any
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from gradcheck.errors import plural
 from gradcheck.exits import Exit
 from gradcheck.report import View
-from gradcheck.report.tones import COLORS
-from gradcheck.report.words import number
-from gradcheck.verdict import Tone, Verdict
+from gradcheck.report.tones import COLORS, console
+from gradcheck.verdict import Tone, Verdict, counted
 
 if TYPE_CHECKING:
     from gradcheck.blame import Cause
@@ -26,13 +25,13 @@ GOOD, BAD = COLORS[Tone.GOOD], COLORS[Tone.BAD]
 
 def write(tally: Tally, file: IO[str], view: View) -> None:
     """Write the table of all trials, or of the missed ones where the view is quiet, false alarms, and the summary."""
-    console = Console(file=file, highlight=False, width=view.width or (None if file.isatty() else 140))
+    paper = console(file, width=view.width or (None if file.isatty() else 140))
     trials = tally.missed if view.quiet else tally.trials
     if trials:
-        console.print(_trials(trials))
-        console.print()
+        paper.print(_trials(trials))
+        paper.print()
     for part in _below(tally):
-        console.print(part, soft_wrap=not console.is_terminal)
+        paper.print(part, soft_wrap=not paper.is_terminal)
 
 
 def write_json(tally: Tally, file: IO[str], _view: View) -> None:
@@ -87,9 +86,9 @@ def _below(tally: Tally) -> Iterator[Text]:
         yield Text("nothing was tried: no fault and no program has this text", style=BAD)
         return
     missed = len(tally.missed)
-    found = f"{number(len(tally.trials) - missed, 'fault')} found, {missed:,} missed"
-    calm = f"{number(tally.programs, 'correct program')}, {number(len(tally.alarms), 'false alarm')}"
-    counts = ", ".join(f"{tally.verdicts[one]:,} {one}" for one in Verdict if tally.verdicts[one])
+    found = f"{plural(len(tally.trials) - missed, 'fault')} found, {missed:,} missed"
+    calm = f"{plural(tally.programs, 'correct program')}, {plural(len(tally.alarms), 'false alarm')}"
+    counts = counted(tally.verdicts)
     yield Text.assemble(
         (found, BAD if missed else GOOD), " · ", (calm, BAD if tally.alarms else GOOD),
         f"{counts and f' ({counts})'} · torch {tally.environment['torch']}",

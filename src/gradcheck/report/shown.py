@@ -42,13 +42,13 @@ def html(run: Run) -> str:
     >>> html(check("x**2", 3))[:4]
     '<pre'
     """
-    from rich.console import Console
-
     from gradcheck.report import table
+    from gradcheck.report.tones import console
 
-    console = Console(file=StringIO(), record=True, force_terminal=True, width=NOTEBOOK_WIDTH, highlight=False)
-    table.show(run, console, View(color=True))
-    return console.export_html(inline_styles=True, code_format=PRE)
+    view = View(color=True)
+    paper = console(StringIO(), view, NOTEBOOK_WIDTH, record=True)
+    table.show(run, paper, view)
+    return paper.export_html(inline_styles=True, code_format=PRE)
 
 
 WRITERS: dict[str, Callable[[Run], str]] = {"text": text, "html": html}

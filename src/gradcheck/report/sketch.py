@@ -12,7 +12,7 @@ from itertools import product
 import numpy as np
 
 from gradcheck import exact
-from gradcheck.errors import GradcheckError, printable
+from gradcheck.errors import GradcheckError, printable, quoted, visible
 from gradcheck.functions import ELEMENTWISE, TABLE, WHERE
 from gradcheck.functions.pages import page_of, pages
 from gradcheck.functions.params import shape_text
@@ -33,10 +33,13 @@ from gradcheck.program import (
     to_text,
 )
 
-SHAPES: tuple[Shape, ...] = ((), (3,), (3, 3), (4,), (2, 2))
+SHAPES: tuple[Shape, ...] = ((), (3,), (3, 3), (4,), (2, 2), (2, 2, 2), (1, 2, 2), (1, 1, 2, 2))
 """Shapes that inputs may have: the first that fits the program is taken, alike for all of them if it can be."""
 NUMBERS = ("2", "0.5", "-2", "-0.5", "4")
-POINTS = ("[1,2,3]", "[[1,2,3],[4,5,6],[7,8,9]]", "[1,2,3,4]", "[[1,2],[3,4]]")
+POINTS = (
+    "[1,2,3]", "[[1,2,3],[4,5,6],[7,8,9]]", "[1,2,3,4]", "[[1,2],[3,4]]", "[[[1,2],[3,4]],[[5,6],[7,8]]]",
+    "[[[1,2],[3,4]]]", "[[[[1,2],[3,4]]]]",
+)  # fmt: skip
 """Points of these shapes; of the numbers the first is taken that lies in the domain."""
 MAX_INPUTS = 3
 """Inputs up to which all shapes of them are tried together."""
@@ -71,7 +74,7 @@ def _fitting(program: Program, wrt: Sequence[str]) -> Plan | None:
     for shapes in dict.fromkeys([*alike, *(product(SHAPES, repeat=count) if count <= MAX_INPUTS else ())]):
         try:
             plan = Plan.make(program, dict(zip(program.inputs, shapes, strict=True)), tuple(wrt), ())
-            assert plan.fused  # differentiated
+            _ = plan.fused  # it is differentiated here, if it can be
         except GradcheckError:
             continue
         return plan
@@ -197,7 +200,7 @@ def _nothing(plan: Plan) -> Iterator[str]:
     points = dict(zip(SHAPES, (_inside(plan), *POINTS), strict=True))
     point = ",".join(f"{name}={points[shape]}" for name, shape in plan.inputs().items())
     yield "No gradient was checked. Say where with --at, and PyTorch's is held against it:"
-    yield f"  gradcheck {_quoted(' '.join(plan.program.source.split()))} --at {_quoted(point)}"
+    yield visible(f"  gradcheck {quoted(plan.program.source.strip())} --at {quoted(point)}")
 
 
 def _inside(plan: Plan) -> str:
@@ -212,10 +215,6 @@ def _inside(plan: Plan) -> str:
     points = ({name: np.array(float(text)) for name in plan.inputs()} for text in NUMBERS)
     inside = [exact.enclose(core, point, exact.START_BITS)["inside_"] for point in points]
     return next((text for text, found in zip(NUMBERS, inside, strict=True) if found == 1), NUMBERS[0])
-
-
-def _quoted(text: str) -> str:
-    return f"'{text}'" if "'" not in text and set(text) & set('[]()*;&|<> $`"!') else text
 
 
 def _folded(word: str, text: str, width: int) -> Iterator[str]:

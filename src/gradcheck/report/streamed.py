@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from itertools import chain, islice
+from itertools import chain, groupby, islice
 from typing import Any
 
 BLOCK = 1_000
@@ -14,8 +14,26 @@ _encoder = json.JSONEncoder(allow_nan=False)  # all beyond ASCII is escaped, wha
 
 
 def encode(value: Any) -> str:
-    """Return JSON on one line that no terminal obeys: the encoder escapes every control character but one."""
-    return _encoder.encode(value).replace("\x7f", "\\u007f")
+    """Return JSON on one line that no terminal obeys."""
+    return _obeyed_by_none(_encoder.encode(value))
+
+
+def indented(value: Any) -> str:
+    """Return JSON over lines, of which no terminal obeys a character.
+
+    >>> print(indented({"a": ["\x7f"]}))
+    {
+      "a": [
+        "\\u007f"
+      ]
+    }
+    """
+    return _obeyed_by_none(json.dumps(value, indent=2, allow_nan=False))
+
+
+def _obeyed_by_none(text: str) -> str:
+    """Return JSON with the one control character escaped that the encoder leaves as it is."""
+    return text.replace("\x7f", "\\u007f")
 
 
 def pieces(value: Any, margin: str = "\n") -> Iterator[str]:
@@ -49,15 +67,19 @@ def _listed(parts: Iterator[Any], margin: str) -> Iterator[str]:
     every = chain([first], parts)
     if first is nothing:
         yield "[]"
-    elif _is_flat(first):  # and so is the rest: the items of a list are alike, and there may be many
-        yield from _spread(_blocks(map(encode, every), f",{margin}  "), "[]", margin)
     else:
-        yield from _spread((pieces(part, f"{margin}  ") for part in every), "[]", margin)
+        yield from _spread(_blocks(every, f"{margin}  "), "[]", margin)
 
 
-def _blocks(lines: Iterator[str], between: str) -> Iterator[list[str]]:
-    while block := list(islice(lines, BLOCK)):
-        yield [between.join(block)]
+def _blocks(parts: Iterator[Any], margin: str) -> Iterator[Iterable[str]]:
+    """Yield the items of a list as they are written: those on one line, of which there may be many, together."""
+    for flat, alike in groupby(parts, _is_flat):
+        if not flat:
+            yield from (pieces(part, margin) for part in alike)
+            continue
+        lines = map(encode, alike)
+        while block := list(islice(lines, BLOCK)):
+            yield [f",{margin}".join(block)]
 
 
 def _spread(parts: Iterable[Iterable[str]], brackets: str, margin: str) -> Iterator[str]:

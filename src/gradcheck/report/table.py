@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
-from io import StringIO
 from math import isfinite
-from typing import IO, Any, TypeVar
+from typing import IO, TypeVar
 
 from rich.console import Console
 from rich.table import Table
@@ -23,10 +22,10 @@ from gradcheck.report import View, lanes
 from gradcheck.report.cells import SHOWN_ROWS, cut, radius, value_cell, verdict_cell
 from gradcheck.report.grids import DIGITS, fitting, grid, missing, side_by_side
 from gradcheck.report.layers import layers
-from gradcheck.report.places import counted, element, number_at, output_name, ulp_text, why_of
+from gradcheck.report.places import element, number_at, output_name, ulp_text, why_of
 from gradcheck.report.told import failures, notes
-from gradcheck.report.tones import FILE_WIDTH, STYLES, put
-from gradcheck.verdict import Verdict
+from gradcheck.report.tones import FILE_WIDTH, STYLES, printed, put
+from gradcheck.verdict import Verdict, counted
 
 SHOWN_OUTCOMES = 6
 """Tensor checks shown in full; of more, the worst ones."""
@@ -38,16 +37,7 @@ Row = TypeVar("Row")
 
 def write(run: Run, file: IO[str], view: View) -> None:
     """Write the table of a run, wide or narrow as the terminal is; where there is none, without trailing blanks."""
-    if file.isatty():
-        show(run, Console(file=file, **_colors(view), width=view.width), view)
-        return
-    text = StringIO()
-    show(run, Console(file=text, **_colors(view), width=view.width or FILE_WIDTH), view)
-    file.writelines(f"{line.rstrip()}\n" for line in text.getvalue().splitlines())
-
-
-def _colors(view: View) -> dict[str, Any]:
-    return {"force_terminal": view.color, "no_color": True if view.color is False else None, "highlight": False}
+    printed(lambda console: show(run, console, view), file, view)
 
 
 def show(run: Run, console: Console, view: View) -> None:
@@ -74,12 +64,17 @@ def _body(run: Run, view: View) -> Iterator[object]:
         yield from _parts(run, view, len(run))
 
 
+def _first(run: Run) -> Outcome:
+    """Return the first outcome that torch could run, or else the first of all."""
+    return next((one for one in run.outcomes if one.error is None), run.outcomes[0])
+
+
 def _parts(run: Run, view: View, count: int) -> Iterator[object]:
     """Yield the parts of a run, or of the worst of so many outcomes."""
-    first = run.outcomes[0]
+    first = _first(run)
     scalar = all(not value.shape for outcome in run for value in outcome.point.values())
     scalar = scalar and all(layer.shape == () for outcome in run for layer in outcome.layers)
-    several = _has_lanes(run) or any(one.jacobian for one in first.gradients)
+    several = _has_lanes(run) or any(one.jacobian for outcome in run for one in outcome.gradients)
     yield _formulas(run, scalar, view)
     if several:
         yield from lanes.tables(run, scalar, view)
@@ -100,12 +95,12 @@ def _formulas(run: Run, scalar: bool, view: View) -> Table:
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column(overflow="fold")
-    outcome = run.outcomes[0]
+    outcome = _first(run)
     if len(outcome.program.layers) == 1:
         grid.add_row("formula", _text(outcome.program.source))
     elif scalar:
         grid.add_row("program", _text(outcome.program.source))
-    orders = {one.in_lane.way.order: one for one in reversed(run.leading())}
+    orders = {one.in_lane.way.order: one for one in reversed(run.leading()) if one.error is None}
     gradients = [one for order in sorted(orders) for one in orders[order].gradients]
     closed = {symbol(one, output_name(outcome)): one.formula for one in reversed(gradients) if one.formula is not None}
     for left, right in reversed(closed.items()):
@@ -128,7 +123,7 @@ def _scalar_tables(run: Run, view: View) -> Iterator[object]:
     rows = [(outcome, gradient) for outcome in run for gradient in outcome.gradients]
     order = sorted(range(len(rows)), key=lambda k: rows[k][0].rank(rows[k][1]))
     shown, hidden = _worst(order, view)
-    first = run.outcomes[0]
+    first = _first(run)
     several_dtypes = len({outcome.dtype for outcome in run}) > 1
     expected = any(gradient.expected is not None for _, gradient in rows)
     special = any(why_of(rows[k][0]) for k in shown)

@@ -11,14 +11,15 @@ from gradcheck.blame import Cause
 from gradcheck.errors import Span, plural
 from gradcheck.formats import FORMATS, exact_text
 from gradcheck.gradients import GradientOutcome
+from gradcheck.lane import Lane
 from gradcheck.outcome import Outcome, Run
 from gradcheck.report import View
 from gradcheck.report.blame import again, block
 from gradcheck.report.contradictions import contradictions
 from gradcheck.report.elements import Element, beside_the_gradients, told
-from gradcheck.report.places import headline, place, point_text, written
+from gradcheck.report.places import headline, lane_word, place, point_text, written
 from gradcheck.report.tones import FILE_WIDTH, STYLES
-from gradcheck.report.words import one_line
+from gradcheck.report.words import listed, one_line
 from gradcheck.verdict import Verdict
 
 SHOWN_FAILURES = 100
@@ -33,22 +34,24 @@ SHOWN_BLAMES = 4
 class _Kind:
     """Elements of which the same is to be said, whatever their numbers; ``worst`` is the one that stands for them.
 
-    ``count`` says how many they are, ``points`` at which points and in which dtypes, ``lanes`` in which ways, and
-    ``inputs`` by which the gradients are.
+    ``count`` says how many they are, ``points`` and ``dtypes`` at which points and in which dtypes they are, ``lanes``
+    in which lanes of a dtype, and ``inputs`` by which the gradients are.
     """
 
     worst: Element
     count: int = 0
-    points: set[object] = field(default_factory=set)
-    lanes: set[str] = field(default_factory=set)
+    points: set[int] = field(default_factory=set)
+    dtypes: dict[str, None] = field(default_factory=dict)
+    lanes: dict[str, Lane] = field(default_factory=dict)
     inputs: dict[str, None] = field(default_factory=dict)
 
     def add(self, one: Element) -> None:
         """Take one more; it stands for all where more is known of it, or else where it is worse."""
         self.worst = max(self.worst, one, key=lambda each: (each.blame is not None, each.rank))
         self.count += one.count
-        self.points.add((id(one.outcome.point), one.outcome.dtype))
-        self.lanes.add(str(one.outcome.in_lane))
+        self.points.add(id(one.outcome.point))
+        self.dtypes |= {one.outcome.dtype: None}
+        self.lanes |= {str(one.outcome.in_lane): one.outcome.in_lane}
         self.inputs |= {one.gradient.input: None} if one.gradient is not None else {}
 
     @property
@@ -59,7 +62,13 @@ class _Kind:
             return ""
         if len(self.lanes) > 1:
             count = self.count if self.count != len(self.lanes) else 0
-            return f" ({f'{count:,} numbers, ' if count else ''}in {len(self.lanes)} ways{self._places})"
+            lanes = plural(len(self.lanes), lane_word(self.lanes.values()))
+            return f" ({f'{count:,} numbers, ' if count else ''}in {lanes}{self._places})"
+        if len(self.dtypes) == self.count:
+            places = f", at {points:,} points" if points > 1 else ""
+            return f" (and in {listed(one for one in self.dtypes if one != self.worst.outcome.dtype)}{places})"
+        if len(self.dtypes) > 1:
+            return f" (and {more:,} more{self._places})"
         if points == self.count:
             return f" (and at {plural(more, 'more point')})"
         if points > 1:
@@ -70,7 +79,8 @@ class _Kind:
 
     @property
     def _places(self) -> str:
-        return f", at {len(self.points):,} points" if len(self.points) > 1 else ""
+        points = f", at {len(self.points):,} points" if len(self.points) > 1 else ""
+        return f"{points}, in {listed(self.dtypes)}" if len(self.dtypes) > 1 else points
 
 
 def _kinds(run: Run) -> list[_Kind]:

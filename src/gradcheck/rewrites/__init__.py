@@ -151,6 +151,8 @@ class _Search:
             binding = self.along(found.binding, place) if one.row.along else found.binding
             if binding is None or (one.row.kept and _loses_dims(binding)):
                 continue
+            if one.row.alike and not self.are_alike(binding, place):
+                continue
             if not any(self.is_zero(bound) for bound in binding.nodes.values()):
                 yield replace(found, binding=binding)
 
@@ -189,6 +191,11 @@ class _Search:
         elif "keepdim" not in params:
             return None
         return replace(binding, params=(("dim", dim),)) if isinstance(dim, int) else None
+
+    def are_alike(self, binding: Binding, place: int) -> bool:
+        """Return whether all that was bound is known to have one shape."""
+        found = {self.shape(node, place) for node in binding.nodes.values()}
+        return len(found) == 1 and None not in found
 
     def size(self, node: Node) -> int | None:
         """Return how many elements an expression has, where the shapes are known."""

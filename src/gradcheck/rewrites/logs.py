@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial, reduce
@@ -114,6 +114,7 @@ class Inside:
         constant, factors = self.forms.factors(node)
         if constant <= 0 or (len(factors) == 1 and factors[0].base is node):
             return _one(call("log", node))
+        factors = self.merged(factors)
         parts = [self.factor(one, depth) for one in factors]
         terms = [term for one in parts for term in one.terms]
         for by, n in ((1, constant.numerator), (-1, constant.denominator)):
@@ -121,6 +122,14 @@ class Inside:
         unsure = sum(one.exponent % 2 != 0 and not never_negative(one.base, self.forms) for one in factors)
         notes = [one.note for one in parts if one.note] + [SIGNS] * (unsure > 1)
         return Log(tuple(terms), any(one.known for one in parts), notes[0] if notes else None)
+
+    def merged(self, factors: Sequence[Factor]) -> list[Factor]:
+        """Return factors of which no two have one base: ``x*x`` is a square, which is never negative."""
+        found: dict[int, Factor] = {}
+        for one in factors:
+            key = self.forms.key(one.base)
+            found[key] = replace(one, exponent=one.exponent + (found[key].exponent if key in found else 0))
+        return [one for one in found.values() if one.exponent]
 
     def factor(self, one: Factor, depth: int) -> Log:
         """Return the logarithm of one factor; an even power says nothing of the sign of its base."""
@@ -139,7 +148,8 @@ class Inside:
         sure = [never_negative(term.written, self.forms) for term in terms]
         known = any(one.known for one in parts) and all(map(or_, sure, (one.known for one in parts)))
         made = reduce(partial(call, "logaddexp"), (one.node for one in parts))
-        return _one(made, known, None if all(sure) else WEIGHTS)
+        note = next((one.note for one in parts if one.note), None) if all(sure) else WEIGHTS
+        return _one(made, known, note)
 
 
 def _one(node: Node, known: bool = False, note: str | None = None) -> Log:

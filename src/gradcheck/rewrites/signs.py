@@ -15,7 +15,7 @@ NEVER_NEGATIVE = frozenset({
 })  # fmt: skip
 KEEPS = frozenset({
     "add", "mul", "div", "reciprocal", "sum", "mean", "prod", "amax", "amin", "index", "maximum", "minimum", "reshape",
-    "flatten", "squeeze", "unsqueeze", "expand", "permute", "T", "matmul", "dot", "cumsum", "log1p",
+    "flatten", "squeeze", "unsqueeze", "expand", "permute", "T", "mT", "matmul", "dot", "cumsum", "log1p",
 })  # fmt: skip
 """Operations that have no sign of their own: nothing negative comes out where nothing negative goes in."""
 

@@ -18,7 +18,8 @@ class Row:
     ``note`` says where ``after`` is another function than ``before``, and ``unlike`` is a point at which it is; None
     where the two are equal wherever ``before`` has a value. The note falls where all wildcards of one of ``sure`` are
     never negative, or, as in ``c>0``, one is a positive number. With ``along`` both sums over one dim only, as softmax
-    does; with ``kept`` a reduction is over all elements, or keeps its dims. A ``floor`` helps where there is no
+    does; with ``kept`` a reduction is over all elements, or keeps its dims; with ``alike`` all wildcards have one shape,
+    as a sum of what is broadcast has other terms. A ``floor`` helps where there is no
     derivative, and nowhere else.
     """
 
@@ -33,6 +34,7 @@ class Row:
     along: bool = False
     sure: tuple[str, ...] = ()
     kept: bool = False
+    alike: bool = False
     floor: bool = False
 
 
@@ -128,7 +130,7 @@ ROWS: tuple[Row, ...] = (
     Row("square-of-difference",      "a**2 + b**2 - 2*a*b",           "(a - b)**2",                      "x**2 + y**2 - 2*x*y",           "x=1000, y=1000.1"),
     Row("square-of-sum",             "a**2 + b**2 + 2*a*b",           "(a + b)**2",                      "x**2 + y**2 + 2*x*y",           "x=1000, y=-1000.1"),
     Row("distance",                  "sqrt(a**2 + b**2 - 2*a*b)",     "abs(a - b)",                      "sqrt(x**2 + y**2 - 2*x*y)",     "x=1000, y=1000.1"),
-    Row("squared-distance",          "sum(a**2) + sum(b**2) - 2*sum(a*b)", "sum((a - b)**2)",                 "(sum(x**2) + sum(y**2) - 2*sum(x*y))**2", "x=[1000,2000], y=[1000.1,2000.1]"),
+    Row("squared-distance",          "sum(a**2) + sum(b**2) - 2*sum(a*b)", "sum((a - b)**2)",                 "(sum(x**2) + sum(y**2) - 2*sum(x*y))**2", "x=[1000,2000], y=[1000.1,2000.1]", alike=True),
     Row("quadratic-root",            "(sqrt(b**2 - 4*a*c) - b)/(2*a)", "-2*c/(b + sqrt(b**2 - 4*a*c))",   "(sqrt(y**2 - 4*x*z) - y)/(2*x)", "x=1, y=1e4, z=1", note=_DENOMINATOR, unlike="a=1, b=-1, c=0"),
 
     # --- logarithms of what over- or underflows -----------------------------------------------------------------------
@@ -181,8 +183,8 @@ ROWS: tuple[Row, ...] = (
     Row("ratio-floor",               "a/b",                           "a/(b + 1e-12)",                   "2*sum(x*y)/(sum(x) + sum(y))",  "x=[0,0], y=[0,0]", note=_LIFTED_BELOW, floor=True, unlike="a=1, b=1"),
     Row("harmonic",                  "1/(1/a + 1/b)",                 "a*b/(a + b)",                     "1/(1/x + 1/y)",                 "x=1e-39, y=1"),
     Row("acosh-one-plus",            "acosh(1 + a)",                  "2*asinh(sqrt(a/2))",              "acosh(1 + x)",                  "x=1e-9"),
-    Row("angle",                     "acos(sum(a*b)/(norm(a)*norm(b)))", "2*atan2(norm(a*norm(b) - b*norm(a)), norm(a*norm(b) + b*norm(a)))", "acos(sum(x*y)/(norm(x)*norm(y)))", "x=[1,2], y=[1,2.001]", kept=True),
-    Row("angle-clamped",             "acos(clamp(sum(a*b)/(norm(a)*norm(b)), -1, 1))", "2*atan2(norm(a*norm(b) - b*norm(a)), norm(a*norm(b) + b*norm(a)))", "acos(clamp(sum(x*y)/(norm(x)*norm(y)), -1, 1))", "x=[1,2], y=[1,2.001]", kept=True),
+    Row("angle",                     "acos(sum(a*b)/(norm(a)*norm(b)))", "2*atan2(norm(a*norm(b) - b*norm(a)), norm(a*norm(b) + b*norm(a)))", "acos(sum(x*y)/(norm(x)*norm(y)))", "x=[1,2], y=[1,2.001]", kept=True, alike=True),
+    Row("angle-clamped",             "acos(clamp(sum(a*b)/(norm(a)*norm(b)), -1, 1))", "2*atan2(norm(a*norm(b) - b*norm(a)), norm(a*norm(b) + b*norm(a)))", "acos(clamp(sum(x*y)/(norm(x)*norm(y)), -1, 1))", "x=[1,2], y=[1,2.001]", kept=True, alike=True),
 
     # --- torch's own derivatives that cancel: from a stored result, or from 1 - x**2 ----------------------------------
     Row("sigmoid-stored",            "sigmoid(a)",                    "exp(logsigmoid(a))",              "sigmoid(x)",                    "x=20"),

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from math import isfinite
+from math import inf, isfinite
 from numbers import Integral, Real
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gradcheck.errors import NameProblem, Option, UsageProblem
 from gradcheck.formats import FORMATS, dtype_name
 from gradcheck.lane import EAGER, ENGINES, Lane
+from gradcheck.settings.readers import ONES, RANDOM, cotangent
 from gradcheck.ways import MAX_ORDER, PLAIN, Way, nestings, ways
 
 if TYPE_CHECKING:
@@ -19,8 +21,6 @@ if TYPE_CHECKING:
 
 DEFAULT_ULPS = {"float64": 16.0, "float32": 16.0, "bfloat16": 2.0, "float16": 2.0}
 """Tolerance in ULP by dtype where none is given: 16 would be 6 to 12 % in bfloat16, whose ULP are large."""
-ONES, RANDOM = "ones", "random"
-"""Cotangents of the output, as the settings name them."""
 DEFAULT_DTYPE, DEFAULT_DEVICE = "float32", "cpu"
 """Where a check runs of which nobody says it, and whose points have no dtype and no device of their own."""
 
@@ -33,7 +33,7 @@ class Settings:
     as points, and float32 on the cpu where there are none. ``wrt`` names the inputs to
     differentiate by, None is all. ``ulps`` is the tolerance in ULP of the dtype; None takes DEFAULT_ULPS.
     ``expect`` holds derivatives that the user believes in, as texts or by the names of the inputs. ``seed`` is that of
-    random points, ``directory`` where files of points are looked for.
+    random points, ``directory`` where files of points are looked for; that of a cotangent is looked for where it is.
     With ``assertion`` whatever is not known to be right fails too; ``allow`` names verdicts that pass all the same.
     ``nondet`` is how often torch runs again, to see whether it returns the same. ``under_test`` holds callables that
     run in place of torch's own, by the operation's name or another name of it (``ln``, ``mm``, ``max``): this is how a
@@ -151,8 +151,6 @@ class Settings:
                 "a Jacobian has first derivatives alone",
                 hint=("for second derivatives of one element take it as the output, such as `out[0]`"),
             )
-        if self.cotangent not in (None, ONES, RANDOM) and not self.cotangent.startswith("@"):
-            raise UsageProblem(f"unknown cotangent {self.cotangent!r}", hint="it is ones, random, or @ and a file")
         if self.expect and (self.jacobian or self.cotangent not in (None, ONES)):
             other = Option("jacobian") if self.jacobian else Option("cotangent", str(self.cotangent))
             raise UsageProblem(
@@ -207,13 +205,26 @@ def _ways(given: Any, name: str) -> tuple[Way, ...]:
 
 
 def _number(given: Any, name: str) -> float:
-    number: float = _kind(given, name, Real, "a number")
-    return number
+    """Return one of Python's own numbers, whatever else has made it: what is written again must be read again."""
+    number = _kind(given, name, Real, "a number")
+    try:
+        return int(number) if isinstance(number, Integral) else float(number)
+    except OverflowError:
+        return inf
 
 
 def _count(given: Any, name: str) -> int:
-    number: int = _kind(given, name, Integral, "a whole number")
-    return number
+    return int(_kind(given, name, Integral, "a whole number"))
+
+
+def _flag(given: Any, name: str) -> bool:
+    if type(given).__name__ not in ("bool", "bool_"):  # that of NumPy, too
+        raise UsageProblem(f"{name} takes True or False, not {given!r:.60}")
+    return bool(given)
+
+
+def _cotangent(given: Any, name: str) -> str:
+    return cotangent(_kind(given, name, str, f"{ONES}, {RANDOM}, or @ and a file"))
 
 
 def _callables(given: Any, name: str) -> Mapping[str, Callable[..., Any]]:
@@ -235,14 +246,17 @@ _READERS: dict[str, Callable[[Any, str], Any]] = {
     "ulps": _number,
     "expect": _expected,
     "seed": _count,
-    "directory": lambda given, _: Path(given),
+    "directory": lambda given, name: Path(_kind(given, name, (str, PathLike), "a path")),
+    "assertion": _flag,
     "allow": names_of,
     "nondet": _count,
     "under_test": _callables,
     "ways": _ways,
     "order": _count,
     "engines": names_of,
-    "cotangent": lambda given, _: str(given),
+    "cotangent": _cotangent,
+    "jacobian": _flag,
+    "boundaries": _flag,
 }
 """What makes of a value as people write it what its field holds."""
 KEYWORDS = {**{one.name: one.name for one in fields(Settings)}, "dtype": "dtypes", "way": "ways", "engine": "engines"}

@@ -144,12 +144,12 @@ WORDS      = Kind(readers.some, one_or_several(ref("text"), 1), Form.WORDS)
 VERDICTS   = Kind(lambda value: tuple(map(_verdict, readers.words(value))),
                   one_or_several(ref("verdict")), Form.WORDS, _VERDICTS)
 GRADIENT   = Kind(readers.gradient, ref("gradient"), Form.TEXTS)
-WAYS       = Kind(lambda value: ways(readers.words(value)), one_or_several({
-    "type": "string", "pattern": r"^(all|(rev|fwd)(-(rev|fwd)){0,3}|(double|triple)-backward)$"}, 1), Form.WORDS)
+WAYS       = Kind(lambda value: ways(readers.words(value)), one_or_several({"type": "string", "pattern":
+    rf"^(all|(rev|fwd)(-(rev|fwd)){{0,{MAX_ORDER - 1}}}|(double|triple)-backward)$"}, 1), Form.WORDS)
 ENGINES    = Kind(lambda value: tuple(map(_engine, readers.words(value))),
     one_or_several({"enum": list(ENGINES_)}, 1), Form.WORDS, tuple(ENGINES_))
 ORDER      = _whole(1, MAX_ORDER)
-COTANGENT  = Kind(readers.cotangent, {"type": "string", "pattern": "^(ones|random|@.+)$"})
+COTANGENT  = Kind(readers.cotangent, {"type": "string", "pattern": f"^{readers.COTANGENT}$"})
 TOLERANCE  = Kind(readers.tolerance, {"type": "number", "minimum": 0}, Form.NUMBER)
 SECONDS    = Kind(readers.seconds, {
     "type": "number", "exclusiveMinimum": 0, "maximum": int(readers.MAX_TIMEOUT)}, Form.NUMBER)

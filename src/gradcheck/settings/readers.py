@@ -24,7 +24,13 @@ MAX_TIMEOUT = 86_400.0
 """Seconds."""
 MAX_NONDET = 1_000
 """Repeated runs of torch."""
+MAX_SHOWN = 40
+"""Characters of a number in a message."""
 MAX_SEED = 2**63 - 1
+ONES, RANDOM = "ones", "random"
+"""Cotangents of the output, as the settings name them."""
+COTANGENT = f"({ONES}|{RANDOM}|@.+)"
+"""How a cotangent looks: by its name, or by that of a file."""
 DEVICE = "[a-z]{1,20}(:[0-9]{1,3})?"
 """How the name of a device looks."""
 
@@ -55,7 +61,7 @@ def name(value: Any) -> str:
 def cotangent(value: Any) -> str:
     """Return which cotangent an output of several elements has."""
     found = text(value)
-    if found not in ("ones", "random") and not (found.startswith("@") and len(found) > 1):
+    if not re.fullmatch(COTANGENT, found):
         raise UsageProblem(f"a cotangent is ones, random, or @ and a file, not {found!r}")
     return found
 
@@ -116,6 +122,10 @@ def whole(least: int, most: int) -> Reader:
     """Return a reader of whole numbers in a range."""
 
     def number(value: Any) -> int:
+        if isinstance(value, Real):
+            if re.fullmatch(r"[+-]?[0-9]+", value.text):  # one of more digits than any that is in range
+                raise UsageProblem(f"expected a whole number from {least} to {most:,}")
+            raise UsageProblem(f"expected a whole number, not {value.text[:MAX_SHOWN]}")
         if not isinstance(value, int) or isinstance(value, bool):
             raise UsageProblem(f"expected a whole number, not {kind(value)}")
         if not least <= value <= most:

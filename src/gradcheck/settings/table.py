@@ -97,7 +97,9 @@ class Setting:
         try:
             return self.kind.on_the_command_line(given)
         except GradcheckError as problem:
-            raise UsageProblem((Option(self.name), ": ", *parts(problem.words)), hint=problem.advice) from None
+            lifted = None if self.off is None else (Option(self.name, self.off), " is no limit")
+            hint = problem.advice or lifted
+            raise UsageProblem((Option(self.name), ": ", *parts(problem.words)), hint=hint) from None
 
 
 # fmt: off
@@ -175,7 +177,8 @@ SETTINGS = (
             default=f"{DEFAULT_TIMEOUT:g}", off="0", sample="0.001"),
     Setting("source", kinds.REMARK, FILE, "Where the expression comes from: a citation."),
     Setting("why", kinds.REMARK, FILE, "Why an exception is right."),
-    Setting("trust", kinds.FLAG, BATCH | PYTEST, "Let expression files read points from files beside them."),
+    Setting("trust", kinds.FLAG, BATCH | PYTEST,
+            "Let expression files read points and cotangents from files beside them."),
     Setting("exit-zero", kinds.FLAG, CHECK | BATCH, "Exit with 0 even where something fails."),
 
     # --- which checks of files run, and how ---

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.exact.losses import Losses, depth, expression, losses, power, terms, wide
+from gradcheck.exact.losses import Losses, depth, expression, losses, power, terms
 from gradcheck.exact.machine import arithmetic as machine
 from gradcheck.exact.machine.arithmetic import UNIT, UP, Flags, Interval, Reals, full_rad
 from gradcheck.exact.machine.choices import CHOICES, condition, ended, is_same
@@ -206,7 +206,7 @@ class Loss:
         if not all(one.bounded for one in args):
             made, size = self.lost(row, args, params, made, size)
         zeros = self.nothing_added(row, args, params, size)
-        adding = Loss(wide(self.of.fmt, row.accumulation), None, self.overflow, surely=self.surely)
+        adding = Loss(self.of.adding(row), None, self.overflow, surely=self.surely)
         found = self.reduced(node.op, made, size, deep, adding)
         if np.any(zeros):
             rad = np.where(zeros, 0.0, found.rad)

@@ -23,8 +23,8 @@ def tensor(op: str, args: Sequence[Element], **params: Param) -> Element:
         numbers = ADDING[op][0](*(one for one, _ in args), **params)
         states = ADDING[op][1](args, **params) if any(codes is not None for _, codes in args) else None
         return numbers, states
-    if op == "scatter":
-        return scatter(args[0], **params)
+    if op == "add_at":
+        return _add_at(args[0], **params)
 
     def moved(*arrays: Any) -> Any:
         return TENSOR[op].exact(np, *arrays, **params, zero=0)
@@ -93,7 +93,7 @@ ADDING: dict[str, tuple[Callable[..., Interval], Callable[..., States]]] = {
 """The operations that add up, each with what its elements are."""
 
 
-def scatter(element: Element, *, key: Param, shape: Any) -> Element:
+def _add_at(element: Element, *, key: Param, shape: Any) -> Element:
     """Return hard zeros of a shape with numbers added where the key points, one after the other."""
     numbers, states = element
     at = numpy_key(key)

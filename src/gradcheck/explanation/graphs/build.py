@@ -11,6 +11,7 @@ from math import isfinite, prod
 from gradcheck import exact
 from gradcheck.autograd import Backward, Operation, Saved, TorchValue
 from gradcheck.case.one import Case
+from gradcheck.compare import half_of_the_digits
 from gradcheck.diagnose.graph import Balls, Graph, Site, graph
 from gradcheck.errors import LimitProblem, Span, printable
 from gradcheck.explanation.graphs.model import DynamicGraph, GraphEdge, GraphNode, Kind, Lanes
@@ -48,6 +49,7 @@ def dynamic_graph(case: Case, outcome: Outcome) -> DynamicGraph:
     torch = case.backward(traced=True)
     values = exact.enclose(plan.node.core, case.arrays, outcome.bits)
     traced = graph(plan.program, plan.node, lambda: values, case.arrays, torch, case.format, outcome.bits)
+    traced = replace(traced, tolerance=case.tolerance)
     pulled = {name: plan.node.cotangents.get(name) for name in plan.wrt}
     gradients = {name: values[node.id] for name, node in pulled.items() if isinstance(node, Name)}
     return _Drawing(traced, torch, gradients, _causes(outcome)).run()
@@ -206,9 +208,10 @@ class _Drawing:
         if torch is None:
             return Lanes(proven, "none", bad=any(one is not None and not one.contains(0.0) for one in balls))
         gaps = [self.traced.gap(ball, value) for ball, value in zip(balls, torch.elements, strict=False)]
-        error = max((gap for gap in gaps if gap is not None), default=None)
-        bad = error is not None and error > 2.0 ** (self.format.precision / 2)
-        return Lanes(proven, self.numbers(torch, MAX_NUMBERS), error, bad)
+        known = [(ball, gap) for ball, gap in zip(balls, gaps, strict=False) if ball is not None and gap is not None]
+        error = max((gap for _, gap in known), default=None)
+        bad = any(gap > half_of_the_digits(ball, self.format) for ball, gap in known)
+        return Lanes(proven, self.numbers(torch, MAX_NUMBERS), error, bad, self.traced.tolerance)
 
 
 def _function(torch: Operation) -> str:

@@ -9,6 +9,7 @@ from enum import StrEnum
 from math import inf
 
 from gradcheck.program import Shape
+from gradcheck.settings import DEFAULT_ULPS
 
 
 class Kind(StrEnum):
@@ -28,15 +29,11 @@ class Grade(StrEnum):
     """How good a number is: what colours it."""
 
     GOOD = "good"
-    """Within the usual tolerance, or not to be measured."""
+    """Within the tolerance, or not to be measured."""
     OFF = "off"
-    """Outside the usual tolerance."""
+    """Outside of it."""
     BAD = "bad"
     """More than half of its digits are wrong."""
-
-
-MAX_GOOD = 16.0
-"""ULP up to which a number is drawn as right."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,20 +41,22 @@ class Lanes:
     """One tensor in both lanes, as text; ``exact`` is None where the exact lane has no such tensor (a condition).
 
     ``error`` is the largest distance of an element in ULP, None where there is none to measure; ``bad`` says that torch
-    has more than half of some element's digits wrong, or no number where there is one.
+    has more than half of some element's digits wrong, or no number where there is one. ``tolerance`` is that of the
+    check, in ULP.
     """
 
     exact: str | None
     torch: str
     error: float | None = None
     bad: bool = False
+    tolerance: float = DEFAULT_ULPS["float32"]
 
     @property
     def grade(self) -> Grade:
         """Return how good torch's numbers are."""
         if self.bad:
             return Grade.BAD
-        return Grade.OFF if self.error is not None and self.error > MAX_GOOD else Grade.GOOD
+        return Grade.OFF if self.error is not None and self.error > self.tolerance else Grade.GOOD
 
 
 @dataclass(frozen=True, slots=True)

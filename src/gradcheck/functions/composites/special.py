@@ -63,7 +63,7 @@ ROWS: tuple[Composite, ...] = (
     Composite("logaddexp2", ("x", "y"), (), "maximum(x, y) + log2(1 + exp2(-abs(x - y)))", ("logaddexp2(v, flip(v, (0,)) + 0.2)",), as_torch=_LOG_ADD_EXP2, summary="log2(2**x + 2**y)"),
     Composite("logit", ("x",), ("eps",), _logit, ("logit(sigmoid(v))", "logit(sigmoid(a), 0.25)"), summary="log(x/(1 - x)), with x kept eps away from 0 and 1"),
     Composite("ndtr", ("x",), (), "erfc(-x/sqrt(2))/2", ("ndtr(v)",), as_torch="(1 + erf(x/1.4142135623730951))*0.5", torch=lambda m, x: m.special.ndtr(x), summary="the normal distribution function"),
-    Composite("log_ndtr", ("x",), (), "where(x < 0, log(erfcx(-x/sqrt(2))/2) - x**2/2, log1p(-erfc(x/sqrt(2))/2))", ("log_ndtr(3*v)",), as_torch=_LOG_NDTR, stored=True, half_types=False, torch=lambda m, x: m.special.log_ndtr(x),
+    Composite("log_ndtr", ("x",), (), "where(x < 0, log(erfcx(-x/sqrt(2))/2) - x**2/2, log1p(-erfc(x/sqrt(2))/2))", ("log_ndtr(3*v)",), as_torch=_LOG_NDTR, stored=True, dtypes=("float64", "float32"), torch=lambda m, x: m.special.log_ndtr(x),
               summary="the logarithm of the normal distribution function"),
 
     # --- the gamma function -------------------------------------------------------------------------------------------

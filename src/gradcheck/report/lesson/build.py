@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields, is_dataclass, replace
 from fractions import Fraction
 from typing import Any
 
+from gradcheck.errors import plural
 from gradcheck.explanation.model import Explanation
 from gradcheck.explanation.shown import LITERAL, Formula
 from gradcheck.formats import FORMATS
@@ -23,7 +24,6 @@ from gradcheck.report.lesson.gradients import gradients
 from gradcheck.report.lesson.lab import accumulation, tracking
 from gradcheck.report.lesson.values import Values
 from gradcheck.report.told import notes
-from gradcheck.report.words import number
 
 
 def lesson(explanation: Explanation, *, steps: bool = False, hint: bool = False) -> list[Block]:
@@ -117,7 +117,7 @@ class _Lesson:
             yield Sentence((f"Note: {note}.",), "foot")
         steps = sum(len(derivation.steps) for derivation in one.derivations)
         facts = [
-            *([f"{number(steps, 'line')} proved at the point"] if steps else []), one.dtype, one.device,
+            *([f"{plural(steps, 'line')} proved at the point"] if steps else []), one.dtype, one.device,
             *(f"{name} {one.environment[name]}" for name in ("gradcheck", "torch", "sympy") if name in one.environment),
         ]  # fmt: skip
         yield Sentence((" · ".join(facts),), "foot")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from gradcheck.errors import plural
 from gradcheck.explanation.formulas.lines import Sign
 from gradcheck.explanation.model import Derivation, Explanation, Step
 from gradcheck.explanation.shown import Formula, derivative
@@ -11,7 +12,6 @@ from gradcheck.program import Call, Name, call
 from gradcheck.report.lesson.blocks import Block, Break, Equation, Formulas, Heading, Inline, Maths, Sentence, Strong
 from gradcheck.report.lesson.forward import evaluation
 from gradcheck.report.lesson.values import Values, rounded
-from gradcheck.report.words import number
 
 SHOWN_USES = 3
 """Uses of a rule in one step for which it is said what its letters stand for."""
@@ -107,5 +107,5 @@ def _proved(one: Derivation, values: Values, *, first: bool) -> Iterator[Block]:
     if known:
         alone = len(one.numbers.exact or ()) == 1
         said = f"is {values.first(one.numbers)} at this point" if alone else "has the same value"
-        place = "" if alone else f" at {number(len(known), 'element')}"
+        place = "" if alone else f" at {plural(len(known), 'element')}"
         yield Sentence((f"Each line {said}{place}: proved by enclosure.{ENCLOSURE if first else ''}",), "note")

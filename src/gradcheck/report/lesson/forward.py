@@ -51,9 +51,10 @@ def evaluation(one: Evaluation, values: Values) -> Iterator[Block]:
     lines = [Equation((one.formula,), (one.title,)), Equation((one.substituted,))]
     if len(one.terms) > 1:
         exact = all(values.is_exact(term.value, term.substituted) for term in one.terms)
-        lines.append(Equation(_added(one, values), sign="=" if exact else "≈"))
+        if all(values.has(term.value) for term in one.terms):
+            lines.append(Equation(_added(one, values), sign="=" if exact else "≈"))
     exact = values.is_exact(one.value, one.substituted)
-    if one.value.exact is not None and one.value.exact[0] is not None:
+    if values.has(one.value):
         lines.append(Equation((Numeral(values.first(one.value)),), sign="=" if exact else "≈"))
     yield Formulas(tuple(lines))
     if len(one.terms) > 1:
@@ -62,7 +63,7 @@ def evaluation(one: Evaluation, values: Values) -> Iterator[Block]:
             value = values.first(term.value)
             formulas = (signed(term.sign, formula) for formula in (term.formula, term.substituted))
             cells: list[Words] = [(Maths((each,)),) for each in formulas]
-            terms.append((*cells, (value if term.sign > 0 else opposite(value),)))
+            terms.append((*cells, (value if term.sign > 0 or not values.has(term.value) else opposite(value),)))
         columns = (Column(("term",), 3), Column(("at the point",), 3), Column(("value",), 2, right=True))
         yield Rows(columns, tuple(terms))
 

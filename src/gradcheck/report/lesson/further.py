@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from gradcheck.errors import plural
 from gradcheck.explanation.model import Entry, Explanation, Further
 from gradcheck.formats import exact_text
 from gradcheck.report import View
@@ -24,14 +25,13 @@ from gradcheck.report.lesson.derivations import rules_of, worked
 from gradcheck.report.lesson.values import Values
 from gradcheck.report.places import ulp_text
 from gradcheck.report.told import notes
-from gradcheck.report.words import number
+from gradcheck.report.words import ORDINALS
 from gradcheck.verdict import Verdict
 
 MAX_MATRIX = 6
 """Rows of a Hessian that is shown as a matrix."""
 SHOWN = 16
 """Elements of the table of ways; of more, the worst."""
-WORDS = {2: "second", 3: "third", 4: "fourth"}
 
 
 def further(one: Further, explanation: Explanation, values: Values, *, hint: bool, exercise: bool) -> Iterator[Block]:
@@ -44,7 +44,7 @@ def further(one: Further, explanation: Explanation, values: Values, *, hint: boo
     if exercise:
         return
     if len(one.closed) > 1 < one.order:
-        yield Sentence((f"So the {WORDS[one.order]} derivatives are:",))
+        yield Sentence((f"So the {ORDINALS[one.order]} derivatives are:",))
         yield Formulas(tuple(Equation((closed,), (title,)) for title, closed in one.closed))
     if one.order == 2 and 1 < len(one.labels) <= MAX_MATRIX and one.entries:
         yield Sentence(("All of them make a matrix, the Hessian; it is its own transpose:",))
@@ -59,7 +59,7 @@ def further(one: Further, explanation: Explanation, values: Values, *, hint: boo
 def _title(one: Further) -> str:
     if one.order == 1:
         return f"The gradient in {'another way' if len(one.ways) == 1 else 'other ways'}"
-    return f"The {WORDS[one.order]} derivative"
+    return f"The {ORDINALS[one.order]} derivative"
 
 
 def matrix(one: Further, values: Values) -> Rows:
@@ -82,7 +82,7 @@ def _ways(one: Further, explanation: Explanation, values: Values) -> Iterator[Bl
     output = explanation.program.output if len(explanation.program.layers) > 1 else "f"
     yield Rows(COLUMNS, tuple(row for k in shown for row in _rows(one, one.entries[k], output, values)))
     if left := len(one.entries) - len(shown):
-        yield Sentence((f"{number(left, 'more element')} not shown.",), "note")
+        yield Sentence((f"{plural(left, 'more element')} not shown.",), "note")
 
 
 COLUMNS = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from gradcheck.errors import plural
 from gradcheck.explanation.model import Chain, Explanation
 from gradcheck.formats import exact_text
 from gradcheck.program import unravel
@@ -22,7 +23,6 @@ from gradcheck.report.lesson.blocks import (
 )
 from gradcheck.report.lesson.values import Values
 from gradcheck.report.places import ulp_text
-from gradcheck.report.words import number
 from gradcheck.verdict import Verdict
 
 SHOWN_ROWS = 16
@@ -51,7 +51,7 @@ def _gradient(one: Chain, values: Values) -> Iterator[Block]:
     yield Rows(COLUMNS, tuple(_element(one, k, values) for k in shown))
     left = len(one.verdicts) - len(shown)
     if left:
-        yield Sentence((f"{number(left, 'more element')} not shown.",), "note")
+        yield Sentence((f"{plural(left, 'more element')} not shown.",), "note")
 
 
 def _shown(one: Chain) -> list[int]:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from io import StringIO
 from typing import Any
 
-from rich.console import Console
 from rich.text import Text
 
 from gradcheck.outcome import Run
 from gradcheck.report import View
 from gradcheck.report.told import notes
-from gradcheck.report.tones import put
+from gradcheck.report.tones import console, put
 
 WIDTH = 80
 """Columns of a story that is a text."""
@@ -28,7 +27,7 @@ def parts(run: Run, width: int) -> list[Any]:
 def story(run: Run) -> str:
     """Return the story of a run as a text."""
     file = StringIO()
-    console = Console(file=file, no_color=True, highlight=False, width=WIDTH)
+    paper = console(file, View(color=False), WIDTH)
     for part in parts(run, WIDTH):
-        put(console, part)
+        put(paper, part)
     return "\n".join(line.rstrip() for line in file.getvalue().rstrip().splitlines())

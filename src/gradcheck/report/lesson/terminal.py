@@ -36,7 +36,7 @@ from gradcheck.report.lesson.blocks import (
 from gradcheck.report.lesson.build import lesson
 from gradcheck.report.lesson.story import parts
 from gradcheck.report.lesson.tree import tree
-from gradcheck.report.tones import FILE_WIDTH, STYLES, put
+from gradcheck.report.tones import FILE_WIDTH, STYLES, console, put
 
 NARROW = 80
 """Columns below which tables go without what can be spared."""
@@ -55,10 +55,7 @@ def write(
     """Write an explanation; ``pause`` is called after every step, and ends the lesson where it returns False."""
     to_terminal = file.isatty()
     held = file if to_terminal or pause is not None else StringIO()
-    console = Console(
-        file=held, force_terminal=view.color, no_color=True if view.color is False else None, highlight=False,
-        width=view.width or (None if to_terminal else FILE_WIDTH),
-    )  # fmt: skip
+    paper = console(held, view, view.width or (None if to_terminal else FILE_WIDTH))
     before: Block | None = None
     for block in lesson(explanation, steps=pause is not None, hint=hint):
         if isinstance(block, Break):
@@ -66,10 +63,10 @@ def write(
                 break
             continue
         if _apart(before, block):
-            console.print()
-        for part in _parts(block, console.width - MARGIN):
+            paper.print()
+        for part in _parts(block, paper.width - MARGIN):
             margin = 0 if isinstance(block, Heading) and block.level < 3 else MARGIN
-            _put(console, part, margin)
+            _put(paper, part, margin)
         before = block
     if isinstance(held, StringIO) and held is not file:
         file.writelines(f"{line.rstrip()}\n" for line in held.getvalue().splitlines())

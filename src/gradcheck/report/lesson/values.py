@@ -14,11 +14,10 @@ from gradcheck.explanation.shown import D, Formula
 from gradcheck.formats import EXACT_DIGITS, Ball, Format, exact_text
 from gradcheck.program import Call, Node, Number, Shape, call, rebuild
 from gradcheck.report.lesson.blocks import Code, Inline
+from gradcheck.report.words import MAX_ONE_LINE, nested
 
 SHOWN_VALUES = 8
 """Elements of a tensor in one cell; of more, the first three."""
-MAX_ONE_LINE = 36
-"""Characters of a matrix in one line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +42,10 @@ class Values:
         """Return the exact number of a scalar."""
         return exact_text(_ball(numbers), self.format)
 
+    def has(self, numbers: Numbers) -> bool:
+        """Return whether there is an exact number of a scalar at all."""
+        return _ball(numbers) is not None
+
     def is_exact(self, numbers: Numbers, formula: Formula) -> bool:
         """Return whether the text of a formula's value is that value, and no rounding of it."""
         ball = _ball(numbers)
@@ -60,12 +63,8 @@ def _tensor(texts: list[str], shape: Shape) -> Inline:
     """Return a small tensor in full and a large one by its first elements; a long matrix row under row."""
     if len(texts) > SHOWN_VALUES:
         return Code(f"{', '.join(texts[:3])}, ...")
-    if not shape:
-        return texts[0]
-    for size in reversed(shape[1:]):
-        texts = [f"[{', '.join(texts[k : k + size])}]" for k in range(0, len(texts), size)]
-    long = len(shape) > 1 and sum(map(len, texts)) > MAX_ONE_LINE
-    return Code(f"[{(',' + chr(10) + ' ' if long else ', ').join(texts)}]")
+    text = nested(texts, shape, MAX_ONE_LINE)
+    return Code(text) if shape else text
 
 
 def shape_text(shape: Shape) -> str:

@@ -163,7 +163,7 @@ def run(seconds: float, seed: int, only: list[str]) -> dict[tuple[str, str, str,
     random, end = np.random.default_rng(seed), time.monotonic() + seconds
     while time.monotonic() < end:
         for name in only or measures:
-            for dtype in DTYPES if getattr(ROWS.get(name), "half_types", True) else ("float64", "float32"):
+            for dtype in getattr(ROWS.get(name), "dtypes", ()) or DTYPES:
                 for what, way, new in measures[name](dtype, random):
                     key = name, dtype, what, way
                     old = found.get(key, Worst())

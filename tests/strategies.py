@@ -34,7 +34,7 @@ SMOOTH = [
     (row, sample, place)
     for row in ROWS
     for sample in row.samples
-    for place in range(len(row.args))
+    for place in map(row.args.index, row.moving)
     if has_derivative(row, sample, place)
 ]
 """Sample points with the arguments by which there is a derivative that is not 0: a constant makes ties and 0/0."""
@@ -111,9 +111,10 @@ def elementwise(draw: st.DrawFn, inner: Node, smooth: bool) -> Node:
         middles = [number(Fraction(text)) for text in sample]
         return call(row.name, *(_near(inner, one) if k == place else one for k, one in enumerate(middles)))
     row = draw(st.sampled_from(ROWS))
-    place = draw(st.integers(0, len(row.args) - 1))
-    others = st.sampled_from([inner, number(draw(st.integers(-3, 3)))])
-    return call(row.name, *(inner if k == place else draw(others) for k in range(len(row.args))))
+    place = row.args.index(draw(st.sampled_from(row.moving)))
+    alone = number(draw(st.integers(-3, 3)))
+    others = [st.just(alone) if one in row.fixed else st.sampled_from([inner, alone]) for one in row.args]
+    return call(row.name, *(inner if k == place else draw(one) for k, one in enumerate(others)))
 
 
 def _near(node: Node, middle: Node) -> Node:

@@ -79,7 +79,7 @@ class Elementwise:
     smooth: str | None = None
     equals: str = ""
     compares: tuple[tuple[int, int], ...] = ()
-    safe: int = 1
+    safe: float = 1
     grows: bool = False
     bounds: bool = False
     fixed: tuple[str, ...] = ()

@@ -101,8 +101,8 @@ ROWS: tuple[Elementwise, ...] = (
     # --- the error function -------------------------------------------------------------------------------------------
     row("erfinv", "x", UNIT, safe=0, exact=lambda x: x.erfinv(), oracle=lambda m, x: m.erfinv(x), partials=("exp(erfinv(x)**2)*sqrt(pi)/2",), domain="(x > -1) & (x < 1)", outside="1 -1 2", as_torch=("0.8862269254527579*exp(erfinv(x)**2)*grad",), summary="the number whose erf is x"),
 
-    row("erfcx", "x", WIDE, safe=0, budget=8, forward="where(x < 0, 2*exp(x*x) - erfcx(abs(x)), erfcx(abs(x)))", dtypes=("float64", "float32"), torch=lambda m, x: m.special.erfcx(x), exact=_scaled_erfc, oracle=lambda m, x: m.exp(x * x) * m.erfc(x), partials=("2*x*erfcx(x) - 2/sqrt(pi)",), as_torch=("(2*x*result - 1.12837916709551257)*grad",), summary="exp(x**2)*erfc(x)"),
-    row("ndtri", "x", "0.01 0.3 0.75 0.999", torch=lambda m, x: m.special.ndtri(x), dtypes=("float64", "float32"), exact=_normal_quantile, oracle=lambda m, x: m.sqrt(2) * m.erfinv(2 * x - 1), partials=("sqrt(2*pi)*exp(ndtri(x)**2/2)",), domain="(x > 0) & (x < 1)", outside="0 1 -1 2", as_torch=("grad*2.5066282746310002*exp(result*result/2)",),
+    row("erfcx", "x", WIDE, grows=True, safe=0, budget=8, forward="where(x < 0, 2*exp(x*x) - erfcx(abs(x)), erfcx(abs(x)))", dtypes=("float64", "float32"), torch=lambda m, x: m.special.erfcx(x), exact=_scaled_erfc, oracle=lambda m, x: m.exp(x * x) * m.erfc(x), partials=("2*x*erfcx(x) - 2/sqrt(pi)",), as_torch=("(2*x*result - 1.12837916709551257)*grad",), summary="exp(x**2)*erfc(x)"),
+    row("ndtri", "x", "0.01 0.3 0.75 0.999", safe=0.5, torch=lambda m, x: m.special.ndtri(x), dtypes=("float64", "float32"), exact=_normal_quantile, oracle=lambda m, x: m.sqrt(2) * m.erfinv(2 * x - 1), partials=("sqrt(2*pi)*exp(ndtri(x)**2/2)",), domain="(x > 0) & (x < 1)", outside="0 1 -1 2", as_torch=("grad*2.5066282746310002*exp(result*result/2)",),
         summary="the number whose ndtr is x"),
 
     # --- Bessel functions ---------------------------------------------------------------------------------------------
@@ -117,7 +117,7 @@ ROWS: tuple[Elementwise, ...] = (
     # --- the gamma function -------------------------------------------------------------------------------------------
     row("lgamma", "x", GAMMA, exact=_log_gamma, oracle=lambda m, x: m.re(m.loggamma(x)), partials=("digamma(x)",), domain="(x > 0) | (x != floor(x))", outside="0 -1 -3", summary="log(abs(gamma(x)))"),
     row("digamma", "x", GAMMA, budget=6, absolute=8, faults="x < 60", one_kernel=True, forward="where(x < 0, digamma(1 - x) - pi*cos(pi*(x - ceil(x)))/sin(pi*(x - ceil(x))), digamma(x))", exact=_digamma, oracle=lambda m, x: m.psi(0, x), partials=("zeta(2, x)",), domain="(x > 0) | (x != floor(x))", outside="0 -1 -3", summary="the derivative of lgamma"),
-    row("zeta", "s q", "2.5,0.7 3,1.9 2,40 3,-0.3", torch=lambda m, s, q: m.special.zeta(s, q), dtypes=("float64", "float32"), fixed=("s",), exact=_zeta, oracle=lambda m, s, q: m.zeta(s, q), partials=("", "-s*zeta(s + 1, q)"), domain="(s > 1) & ((q > 0) | (s == floor(s)) & (q != floor(q)))", outside="0.5,2 2.5,-0.5 3,-1",
+    row("zeta", "s q", "2.5,0.7 3,1.9 2,40 3,-0.3", safe=2, torch=lambda m, s, q: m.special.zeta(s, q), dtypes=("float64", "float32"), fixed=("s",), exact=_zeta, oracle=lambda m, s, q: m.zeta(s, q), partials=("", "-s*zeta(s + 1, q)"), domain="(s > 1) & ((q > 0) | (s == floor(s)) & (q != floor(q)))", outside="0.5,2 2.5,-0.5 3,-1",
         as_torch=("", "grad*-s*zeta(s + 1, q)"), summary="the sum of 1/(k + q)**s over k from 0"),
 )
 # fmt: on

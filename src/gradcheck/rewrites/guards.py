@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from fractions import Fraction
 
 from gradcheck.functions import ELEMENTWISE, WHERE, Elementwise
 from gradcheck.program import NOWHERE, Call, Layer, Node, Number, call, names, number, rebuild
@@ -73,8 +74,8 @@ class _Guard:
         args = tuple(self._choice(one, row.safe) if k == place else one for k, one in enumerate(part.args))
         return replace(part, args=args, span=NOWHERE)
 
-    def _choice(self, node: Node, value: int) -> Node:
-        safe = number(value)
+    def _choice(self, node: Node, value: float) -> Node:
+        safe = number(Fraction(value))
         return call(WHERE, self.condition, *((node, safe) if self.taken else (safe, node)))
 
     def _chosen(self, node: Node) -> bool:

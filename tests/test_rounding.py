@@ -97,8 +97,7 @@ def works(program: Program, point: Point, fmt: Format) -> bool:
     """Tell whether torch computes a program in a dtype, with one of its numbers where an honest one may be."""
     try:
         torch = autograd.backward(program, point, program.tracked, dtype=fmt.name)
-    except LaneProblem as problem:
-        assert "torch could not run" in problem.message
+    except LaneProblem:
         return False
     value, found = torch.layers[program.output], gradients(program, point, fmt)[""]
     balls = [ball for ball in found if isinstance(ball, Ball)]

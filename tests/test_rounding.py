@@ -97,8 +97,7 @@ def works(program: Program, point: Point, fmt: Format) -> bool:
     """Tell whether torch computes a program in a dtype, with one of its numbers where an honest one may be."""
     try:
         torch = autograd.backward(program, point, program.tracked, dtype=fmt.name)
-    except LaneProblem as problem:
-        assert "torch could not run" in problem.message
+    except LaneProblem:
         return False
     value, found = torch.layers[program.output], gradients(program, point, fmt)[""]
     balls = [ball for ball in found if isinstance(ball, Ball)]
@@ -110,14 +109,10 @@ def works(program: Program, point: Point, fmt: Format) -> bool:
 @ALL
 def test_torchs_value_and_gradient_lie_in_the_enclosure(row: Row, fmt: Format) -> None:
     if fmt not in formats_of(row):
-        with pytest.raises(LaneProblem, match="not implemented"):
-            torch_s(row, fmt)
+        assert not any(works(program, rounded(plain, fmt), fmt) for program, plain in sampled(row))
         return
     for program, plain in sampled(row):
         point = rounded(plain, fmt)
-        if fmt.name not in (getattr(row, "dtypes", ()) or FORMATS):
-            assert not works(program, point, fmt)
-            continue
         torch = autograd.backward(program, point, program.tracked, dtype=fmt.name)
         found = gradients(program, point, fmt)
         returned = {"": torch.layers[program.output], **torch.gradients}
@@ -128,12 +123,6 @@ def test_torchs_value_and_gradient_lie_in_the_enclosure(row: Row, fmt: Format) -
                     assert ball.contains(value), (str(program), name, value, ball)
                 else:
                     assert fmt.name == "float16" or not isfinite(value), (str(program), name, value)
-
-
-def torch_s(row: Row, fmt: Format) -> None:
-    """Run the samples of a row."""
-    for program, plain in sampled(row):
-        autograd.backward(program, rounded(plain, fmt), program.tracked, dtype=fmt.name)
 
 
 @pytest.mark.parametrize("row", each(row for row in ELEMENTWISE.values() if row.faults))

@@ -379,7 +379,7 @@ ROWS: tuple[Composite, ...] = (
 
     # --- contractions ---
     Composite("einsum", ("x",), ("equation",), _einsum, ("einsum('ij,jk->ik', a, b)", "einsum('bij,bj', c, a)", "einsum('ii->i', a[:, :2])"), many=True, order=("equation", "x"), words={"equation": ()}, adds=True, torch=lambda m, *x, equation: m.einsum(equation, *x), summary="sums of products over the letters of an equation"),
-    Composite("tensordot", ("a", "b"), ("dims",), _tensordot, ("tensordot(a, c, dims=((0, 1), (1, 2)))", "tensordot(a, b, 1)"), adds=True, torch=lambda m, a, b, dims=(2,): m.tensordot(a, b, dims=dims if len(dims) > 1 else dims[0]), summary="sums of products over some dims of both"),
+    Composite("tensordot", ("a", "b"), ("dims",), _tensordot, ("tensordot(a, c, dims=((0, 1), (1, 2)))", "tensordot(a, b, 1)"), adds=True, torch=lambda m, a, b, dims=(2,): m.tensordot(a, b, dims=dims if not isinstance(dims, tuple) or len(dims) > 1 else dims[0]), summary="sums of products over some dims of both"),
     Composite("kron", ("a", "b"), (), _kron, ("kron(a, u)",), summary="the Kronecker product"),
     Composite("cross", ("a", "b"), ("dim",), _old_cross, ("cross(v, a[0])",), adds=True, summary="the cross product along dim, or the first dim of size 3"),
     Composite("linalg.cross", ("a", "b"), ("dim",), _cross, ("linalg.cross(a, v[None])",), adds=True, torch=lambda m, a, b, dim=-1: m.linalg.cross(a, b, dim=dim), summary="the cross product along dim"),

@@ -282,7 +282,7 @@ def test_torch_is_inside_the_rounding_enclosure_of_every_way(row: Elementwise, d
             try:
                 found = list(enclosed(ways.along(directions)))
             except LaneProblem as problem:
-                assert "not implemented for" in str(problem)  # noqa: PT017
+                assert "implemented" in str(problem)  # noqa: PT017
                 continue
             for what, inside in found:
                 assert inside, f"{row.name}{row.samples[0]} {dtype} {way} {directions}: {what}"

@@ -13,6 +13,7 @@ import pytest
 from gradcheck.case import check_program
 from gradcheck.case.ways import Along, Ways
 from gradcheck.differentiate import differentiate, pull_back, push_forward
+from gradcheck.errors import LaneProblem
 from gradcheck.formats import Ball
 from gradcheck.functions import COMPOSITE, ELEMENTWISE, Composite, Elementwise
 from gradcheck.gradients import GradientOutcome
@@ -268,13 +269,23 @@ def test_a_definition_that_is_differentiated_again_has_the_derivatives_of_its_fu
 @pytest.mark.parametrize("dtype", ["float64", "bfloat16"])
 @pytest.mark.parametrize("row", each(ELEMENTWISE.values()))
 def test_torch_is_inside_the_rounding_enclosure_of_every_way(row: Elementwise, dtype: str) -> None:
-    """But for what is known to be wrong: there torch has a rule that its own formula is not."""
-    plan = Plan.make(program_of(row), dict.fromkeys(row.args, ()), row.args)
+    """But for what is known to be wrong: there torch has a rule that its own formula is not.
+
+    Where torch has no kernel for a dtype, of the row or of its derivative, there is nothing to hold.
+    """
+    if row.dtypes and dtype not in row.dtypes:
+        return
+    plan = Plan.make(program_of(row), dict.fromkeys(row.args, ()), row.moving)
     for way in WAYS:
         lane = Lane(dtype, way)
         ways = Ways(Nested(plan, way.order), lane, values(point_of(row, row.samples[0])), Settings(dtypes=(dtype,)))
         for directions in ways.units() if way.order > 1 else [()]:
-            for what, inside in enclosed(ways.along(directions)):
+            try:
+                found = list(enclosed(ways.along(directions)))
+            except LaneProblem as problem:
+                assert "implemented" in str(problem)  # noqa: PT017
+                continue
+            for what, inside in found:
                 assert inside, f"{row.name}{row.samples[0]} {dtype} {way} {directions}: {what}"
 
 

@@ -15,7 +15,7 @@ from gradcheck.errors import GradcheckError
 from gradcheck.functions import COMPOSITE
 from gradcheck.lower import lower
 from gradcheck.parse import parse
-from gradcheck.program import Call, Layer, Node, Param, Program
+from gradcheck.program import RESULT, Call, Layer, Node, Param, Program
 from oracles import shapes
 from table import inputs_of, texts
 
@@ -50,6 +50,8 @@ def others(node: Call) -> Iterator[Call]:
     row = COMPOSITE.get(node.op)
     last = max((row.order.index(one) for one in row.args), default=0) if row and row.order else 0
     for k, (name, value) in enumerate(node.params):
+        if name == RESULT:  # which is chosen behind the brackets
+            continue
         rest = node.params[:k], node.params[k + 1 :]
         if name != "key" and (row is None or name not in row.order[:last]):  # nobody can write that
             yield replace(node, params=(*rest[0], *rest[1]))

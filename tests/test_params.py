@@ -19,7 +19,7 @@ from gradcheck.program import RESULT, Call, Layer, Node, Param, Program
 from oracles import shapes
 from table import inputs_of, texts
 
-BEYOND = ("not supported", "is empty", "single ellipsis")
+BEYOND = ("not supported", "is empty", "single ellipsis", "torch leaves open which", "no formula of the elements")
 """Words of what gradcheck refuses although torch does it."""
 TORCHS = ("cannot be greater",)
 """Words of what torch refuses although there is a value."""
@@ -30,7 +30,7 @@ def variants(value: Param) -> Iterator[Param]:
     if isinstance(value, bool):
         yield not value
     elif isinstance(value, int):
-        yield from (value + 1, value - 1, -value - 1, value + 7, value - 7)
+        yield from (value + 1, value - 1, -value - 1, value + 7, value - 7, (value,))
     elif isinstance(value, Fraction):
         yield from (value + Fraction(1, 4), -value)
     elif isinstance(value, tuple):
@@ -64,6 +64,12 @@ def rebuilt(node: Node, old: Call, new: Call) -> Node:
     if node is old:
         return new
     return replace(node, args=tuple(rebuilt(one, old, new) for one in node.args)) if isinstance(node, Call) else node
+
+
+def is_faulty(node: Call) -> bool:
+    """Tell whether torch's own value is known to be wrong with these params."""
+    row = COMPOSITE.get(node.op)
+    return row is not None and bool(row.faulty) and row.faulty.items() <= dict(node.params).items()
 
 
 def called(node: Node) -> Iterator[Call]:
@@ -108,6 +114,9 @@ def test_a_parameter_means_what_it_means_to_torch(text: str) -> None:
                 if mine is not None:
                     assert mine.shape == theirs.shape, what
                     here = ~np.isnan(mine)
+                    if is_faulty(other):
+                        assert not np.allclose(mine[here], theirs[here], rtol=1e-12, atol=1e-12), what
+                        continue
                     np.testing.assert_allclose(mine[here], theirs[here], rtol=1e-12, atol=1e-12, err_msg=what)
 
 

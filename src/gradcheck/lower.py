@@ -271,6 +271,7 @@ class _Lowering:
     # --- definitions ---
 
     def composite(self, row: Composite, node: Call, args: list[_Piece]) -> _Piece:
+        _check_scalars(row, args)
         made = opened(row, node, [piece.shape for piece in args], as_torch=self.as_torch, again=self.again)
         constants = [_Piece(one, ()) for one in made.constants.values()]
         return self.define(made.program, (*made.slots, *made.constants), node, [*args, *constants], row)
@@ -331,6 +332,15 @@ def domain(node: Call) -> Node | None:
 
 def _is_condition(piece: _Piece) -> bool:
     return isinstance(piece.node, Call) and piece.node.op in CONDITIONS
+
+
+def _check_scalars(row: Composite, args: Sequence[_Piece]) -> None:
+    """Demand that what need not be given has dims where it is given, if torch wants so."""
+    for name, piece in zip(row.args, args, strict=False):
+        if piece.shape or not args[0].shape or name not in row.optional or name in row.scalars:
+            continue
+        if not isinstance(piece.node, Number) or piece.node.value != row.optional[name]:
+            raise ValueError(f"{name} of {row.name} is a tensor with dimensions, and no single number")
 
 
 def _broadcast(shapes: Sequence[Shape]) -> Shape:

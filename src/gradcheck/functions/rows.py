@@ -158,14 +158,15 @@ class Composite:
     the dtype cannot hold them.
     ``order`` is that of torch's positional arguments where it is not the tensors first.
     ``optional`` gives for each tensor that need not be given the number that stands for it in the definition; torch gets
-    None. ``masks`` names the arguments that are conditions, ``fixed`` those that torch differentiates nothing by, and ``indices`` the params that hold whole numbers, which
+    None. Of these only the ``scalars`` may have no dims where the first tensor has some. ``masks`` names the arguments that are conditions, ``fixed`` those that torch differentiates nothing by, and ``indices`` the params that hold whole numbers, which
     may be the name of an input. ``words`` gives for each param that is a word the words that it may be; a number among
     them says that numbers are taken as well, and none at all that any text is. ``soft`` names the row that a call is of
     which these numbers are not written, or held by an input, but computed, or no whole ones.
     A function of several results has ``results``: their names, or one name with a star for a list of any length. A
     definition gets as ``result`` which of them is wanted, counted from 0; without the param ``single`` there is one alone.
     ``wrong`` names the steps, ``rev`` or ``fwd``, in which torch's own derivative is off at ordinary points, or
-    ``second`` where that of order two is off by less than rounding in the half types.
+    ``second`` where that of order two is off by less than rounding in the half types. ``faulty`` gives the params with
+    which torch's value itself is known to be wrong, and not excused.
     ``numbers`` names the arguments that torch takes as plain numbers where they are some.
     With ``many`` it takes any number of tensors in the place of its one argument. ``dtypes`` are those in
     which torch's function works on the CPU, where these are not all: in the others it raises, or is wrong throughout.
@@ -191,6 +192,7 @@ class Composite:
     defaults: dict[str, Param] = field(default_factory=dict)
     order: tuple[str, ...] = ()
     optional: dict[str, int] = field(default_factory=dict)
+    scalars: tuple[str, ...] = ()
     masks: tuple[str, ...] = ()
     fixed: tuple[str, ...] = ()
     indices: tuple[str, ...] = ()
@@ -199,6 +201,7 @@ class Composite:
     results: tuple[str, ...] = ()
     single: str = ""
     wrong: tuple[str, ...] = ()
+    faulty: Mapping[str, Param] = field(default_factory=dict, hash=False)
     many: bool = False
     numbers: tuple[str, ...] = ()
     dtypes: tuple[str, ...] = ()

@@ -137,8 +137,8 @@ def _unfold(x: Shape, kernel_size: Param, dilation: Param = 1, padding: Param = 
 
 def _windows(sizes: Shape, kernel: Param, dilation: Param, padding: Param, stride: Param) -> Windows:
     return Windows(
-        sizes, each(kernel, 2, "kernel_size"), each(stride, 2, "stride"),
-        tuple((one, one) for one in each(padding, 2, "padding", 0)), each(dilation, 2, "dilation"),
+        sizes, each(kernel, 2, "kernel_size", single=False), each(stride, 2, "stride", single=False),
+        tuple((one, one) for one in each(padding, 2, "padding", 0, single=False)), each(dilation, 2, "dilation", single=False),
     )  # fmt: skip
 
 
@@ -154,7 +154,7 @@ def _fold(
         raise ValueError(
             f"fold takes a tensor of 3 dimensions (batch, columns, windows) or of 2, and not {shape_text(x)}"
         )
-    sizes = each(output_size, 2, "output_size")
+    sizes = each(output_size, 2, "output_size", single=False)
     windows = _windows(sizes, kernel_size, dilation, padding, stride)
     taps, count = prod(windows.kernel), prod(windows.counts)
     if x[-2] % taps or x[-1] != count:

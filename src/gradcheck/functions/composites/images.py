@@ -27,7 +27,7 @@ def _pairs(x: Shape, pad: Param) -> list[tuple[int, int]]:
     pairs = list(zip(whole[::2], whole[1::2], strict=True))[::-1]
     for size, (before, after) in zip(x[len(x) - len(pairs) :], pairs, strict=True):
         if size + min(before, 0) + min(after, 0) < 1:
-            raise ValueError(f"nothing is left of an axis of {size} elements with the padding ({before}, {after})")
+            raise ValueError(f"an axis of {size} elements is empty before the padding ({before}, {after}) adds any")
     return pairs
 
 
@@ -77,6 +77,11 @@ def _pad(x: Shape, pad: Param, mode: Param = "constant", value: Param = None) ->
         if mode in FURTHEST and max(pair) > size + FURTHEST[mode]:
             raise ValueError(
                 f"padding of mode {mode} is at most {size + FURTHEST[mode]} for an axis of {size} elements, and not {max(pair)}"
+            )
+        if mode == "circular" and max(pair) > (kept := size + min(0, *pair)):
+            raise ValueError(
+                f"padding of mode circular by {max(pair)} with the {kept} elements that are left is not supported: torch reads "
+                "what it has not written"
             )
     along = [
         [FOLLOWS[mode](at, size, range(max(-before, 0), size - max(-after, 0))) for at in range(-before, size + after)]
@@ -241,7 +246,7 @@ def _sizes(x: Shape, size: Param, scale: Param) -> tuple[Shape, list[Fraction | 
     if (size is None) == (scale is None):
         raise ValueError("interpolate takes either a size or a scale_factor")
     if size is not None:
-        return each(size, len(sizes), "size"), [None] * len(sizes)
+        return each(size, len(sizes), "size", single=False), [None] * len(sizes)
     items = scale if isinstance(scale, tuple) else (scale,) * len(sizes)
     scales = [
         Fraction(one) for one in items if isinstance(one, int | Fraction) and not isinstance(one, bool) and one > 0
@@ -301,7 +306,7 @@ def _affine_grid(stored: bool, theta: Shape, size: Param, align_corners: Param =
     outer ends. ``stored`` computes them as aten/src/ATen/native/AffineGridGenerator.cpp does (linspace_from_neg_one).
     """
     axes = theta[-1] - 1 if theta else 0
-    sizes = each(size, axes + 2, "size") if axes in (2, 3) else ()
+    sizes = each(size, axes + 2, "size", single=False) if axes in (2, 3) else ()
     if theta != (*sizes[:1], axes, axes + 1) or not sizes:
         raise ValueError(
             f"affine_grid takes a batch of matrices of 2 x 3, or of 3 x 4, and a size; this is {shape_text(theta)}"

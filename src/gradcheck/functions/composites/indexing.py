@@ -125,12 +125,12 @@ def within(name: str, places: Places, size: int, *, negative: bool = False) -> P
     return places % size if size else places
 
 
-def _vector(name: str, index: Param, size: int) -> Places:
+def _vector(name: str, index: Param, size: int, *, negative: bool = False) -> Places:
     """Return a list of indices, or a single one, along an axis of a size."""
     found = whole(name, index)
     if found.ndim > 1:
         raise ValueError(f"{name} is a list of whole numbers")
-    return within(name, found.reshape(-1), size)
+    return within(name, found.reshape(-1), size, negative=negative)
 
 
 def _along(x: Shape, dim: int, index: Places) -> Places:
@@ -170,7 +170,8 @@ def _take_along(x: Shape, indices: Param, dim: Param = None) -> str:
     rest = broadcast(*((*shape[:at], 1, *shape[at + 1 :]) for shape in (x, given.shape)))
     given = np.broadcast_to(given, (*rest[:at], given.shape[at], *rest[at + 1 :]))
     full = np.broadcast_to(counted(x), (*rest[:at], x[at], *rest[at + 1 :]))
-    return picked("x", x, np.take_along_axis(full, within("indices", given, x[at]), at))
+    # aten/src/ATen/native/TensorAdvancedIndexing.cpp, _take_along_dim_helper: what lies outside comes round again
+    return picked("x", x, np.take_along_axis(full, given % x[at], at))
 
 
 def _take(x: Shape, index: Param) -> str:
@@ -298,7 +299,7 @@ def _index_fill(x: Shape, value: Shape, dim: Param, index: Param) -> str:
     _one(value, "value")
     at, wide = axis(dim, len(x)), x or (1,)
     places = counted(wide).copy()
-    places[(slice(None),) * at + (np.unique(_vector("index", index, wide[at])),)] = prod(x)
+    places[(slice(None),) * at + (np.unique(_vector("index", index, wide[at], negative=True)),)] = prod(x)
     return _replaced(x, (), "value", places.reshape(x))
 
 

@@ -190,14 +190,14 @@ def _torch_bag(m: Any, weight: Any, per_sample_weights: Any, indices: Any, offse
 
 # fmt: off
 ROWS: tuple[Composite, ...] = (
-    Composite("linear", ("x", "weight", "bias"), (), _linear, ("linear(a, c[0], u)", "linear(v, a)"), optional={"bias": 0}, adds=True, torch=lambda m, x, weight, bias: m.nn.functional.linear(x, weight, bias), summary="x times the transposed weight, plus the bias"),
+    Composite("linear", ("x", "weight", "bias"), (), _linear, ("linear(a, c[0], u)", "linear(v, a)"), optional={"bias": 0}, scalars=("bias",), adds=True, torch=lambda m, x, weight, bias: m.nn.functional.linear(x, weight, bias), summary="x times the transposed weight, plus the bias"),
     Composite("bilinear", ("x1", "x2", "weight", "bias"), (), _bilinear, ("bilinear(a, 2*a, (a.T @ a)[None], a[0, :1])",), optional={"bias": 0}, adds=True, torch=lambda m, x1, x2, weight, bias: m.nn.functional.bilinear(x1, x2, weight, bias), summary="x1 times each matrix of the weight times x2, plus the bias"),
     Composite("embedding", ("weight",), ("indices", "padding_idx"), _embedding, ("embedding([[0, 2], [1, 2]], b)",), order=("indices", "weight", "padding_idx"), indices=("indices",),
               torch=lambda m, weight, indices, padding_idx=None: m.nn.functional.embedding(indices, weight, padding_idx), summary="the rows of the weight that the indices name"),
     Composite("embedding_bag", ("weight", "per_sample_weights"), ("indices", "offsets", "mode", "include_last_offset", "padding_idx"), _embedding_bag, ("embedding_bag([[0, 2], [1, 2]], b)", "embedding_bag([0, 2, 1], b, [0, 1], mode='sum', per_sample_weights=v)", "embedding_bag([0, 2, 1], b, [0, 1], mode='max')"),
               order=("indices", "weight", "offsets", "mode", "per_sample_weights", "include_last_offset", "padding_idx"), optional={"per_sample_weights": 1}, indices=("indices", "offsets"), words={"mode": ("mean", "sum", "max")}, torch=_torch_bag, summary="the mean, sum or maximum of the rows of each bag of indices"),
     Composite("scaled_dot_product_attention", ("query", "key", "value", "attn_mask"), ("is_causal", "scale"), _attention, ("scaled_dot_product_attention(c, 2*c, c**2)", "scaled_dot_product_attention(c, c, c, is_causal=True, scale=2)", "scaled_dot_product_attention(a, b.T, b.T[:, :2], b[:2])"),
-              optional={"attn_mask": 0}, as_torch=_attention_stored,
+              optional={"attn_mask": 0}, scalars=("attn_mask",), as_torch=_attention_stored,
               torch=lambda m, query, key, value, attn_mask, is_causal=False, scale=None: m.nn.functional.scaled_dot_product_attention(query, key, value, attn_mask, is_causal=is_causal, scale=scale), summary="softmax(scale*query @ key.mT + attn_mask) @ value"),
     Composite("cosine_similarity", ("x1", "x2"), ("dim", "eps"), _cosine, ("cosine_similarity(a, v)", "cosine_similarity(v, 2*v[[1, 2, 0]], dim=0)"), torch=lambda m, x1, x2, dim=1, eps=1e-8: m.nn.functional.cosine_similarity(x1, x2, dim, eps), summary="the cosine of the angle between vectors along dim"),
     Composite("pairwise_distance", ("x1", "x2"), ("p", "eps", "keepdim"), _pairwise, ("pairwise_distance(a, v)", "pairwise_distance(a, 2*v, p=3, keepdim=True)"), torch=lambda m, x1, x2, p=2.0, eps=1e-6, keepdim=False: m.nn.functional.pairwise_distance(x1, x2, p, eps, keepdim), summary="the norm of x1 - x2 + eps along the last dim"),

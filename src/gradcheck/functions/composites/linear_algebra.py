@@ -496,7 +496,8 @@ def _turned(b: Shape, a: Shape, of: str, upper: Param, transpose: Param, unit: P
 
 
 # torch's slopes by a Cholesky factor are those by a full matrix L of L @ L.mT (cholesky_solve_backward and
-# cholesky_inverse_backward have no triangle in them), though only a triangle is read: the function is that of the full one.
+# cholesky_inverse_backward have no triangle in them), though only a triangle is read: the value is that of the triangle,
+# and the slope that of the full matrix there.
 
 
 def _by_factor(name: str, b: Shape | None, x: Shape, upper: Param, near: bool) -> str:
@@ -504,10 +505,12 @@ def _by_factor(name: str, b: Shape | None, x: Shape, upper: Param, near: bool) -
     n = _square(name, x)
     if b is not None and (len(b) < 2 or b[-2] != n):
         raise ValueError(f"{name} with a factor of {shape_text(x)} takes no right side of {shape_text(b)}")
-    of = "near" if near else "x"
+    other = _matrix([["1" if (i > j) == bool(upper) and i != j else "0" for j in range(n)] for i in range(n)])
+    lines = [f"f = x - detach(x*{other})" if n > 1 else "f = x"]
+    of = "near" if near else "f"
     product = f"matmul(mT({of}), {of})" if upper else f"matmul({of}, mT({of}))"
     return _lines(
-        _around("x", x, 3 * (n + 1), "abs(x)", "near") if near else [], f"g = {product}", _inverse("g", x),
+        lines, _around("f", x, 3 * (n + 1), "abs(f)", "near") if near else [], f"g = {product}", _inverse("g", x),
         "inv" if b is None else "matmul(inv, b)",
     )  # fmt: skip
 
@@ -544,6 +547,8 @@ def _least(a: Shape, b: Shape, result: Param, of: str, lines: list[str]) -> str:
     _full_rank("lstsq", a)
     if result:
         raise ValueError("lstsq is defined for its solution here; write lstsq(a, b)[0]")
+    if b == a[:-1]:  # a vector for each matrix
+        return _lines(lines, _pseudo(of, a), f"reshape(matmul(pinv, reshape(b, {(*b, 1)})), {(*a[:-2], a[-1])})")
     if len(b) < 2 or b[-2] != a[-2]:
         raise ValueError(f"lstsq of {shape_text(a)} takes no right side of {shape_text(b)}")
     return _lines(lines, _pseudo(of, a), "matmul(pinv, b)")
@@ -640,9 +645,10 @@ def _cond(x: Shape, p: Param = None) -> str:
     """
     if p not in (None, 2, -2):
         raise ValueError(f"cond in the norm {p} is not supported; p is 2 or -2")
-    if len(x) < 2 or min(x[-2:]) != 2:
-        raise ValueError(f"cond takes matrices with 2 rows or 2 columns here, and this tensor is {shape_text(x)}")
-    first, last = (f"s[{':, ' * (len(x) - 2)}{k}]" for k in ((1, 0) if p == -2 else (0, 1)))
+    if len(x) < 2 or min(x[-2:]) > 2:
+        raise ValueError(f"cond takes matrices with at most 2 rows or 2 columns here, and this tensor is {shape_text(x)}")
+    least = min(x[-2:]) - 1
+    first, last = (f"s[{':, ' * (len(x) - 2)}{k}]" for k in ((least, 0) if p == -2 else (0, least)))
     return _lines("s = svdvals(x)", f"{first}/{last}")
 
 
@@ -669,12 +675,11 @@ def _orthogonalised(x: Shape, of: str, result: Param) -> list[str]:
     """Return the lines of Householder's factorisation, whose reflections decide the signs: those of LAPACK's geqrf.
 
     Each makes the element on the diagonal the norm of what is on and below it, with the opposite sign of what was there
-    (dlarfg). In a square matrix nothing is below the last one, which keeps its sign.
+    (dlarfg). Where the last row has one of them nothing is below it, and it keeps its sign.
     """
-    if len(x) < 2 or x[-2] < x[-1]:
-        raise ValueError("qr takes matrices with as many rows as columns here, or more")
+    _full_rank("qr", x)
     *batch, m, n = x
-    _square("qr", (n, n))
+    rank = min(m, n)
     cut, over = ":, " * len(batch), f"dim={len(batch)}, keepdim=True"
     lines, last, unit = [], of, "e0"
     rows = _matrix([["1" if i == j else "0" for j in range(m)] for i in range(m)])
@@ -690,9 +695,9 @@ def _orthogonalised(x: Shape, of: str, result: Param) -> list[str]:
         ]  # fmt: skip
         last, unit = f"t{k}", f"e{k + 1}"
     if result == 0:
-        return [*lines, f"mT({unit}[{cut}:{n}, :])"]
-    triangle = _matrix([["1" if i <= j else "0" for j in range(n)] for i in range(n)])
-    return [*lines, f"{last}[{cut}:{n}, :]*{triangle}"]
+        return [*lines, f"mT({unit}[{cut}:{rank}, :])"]
+    triangle = _matrix([["1" if i <= j else "0" for j in range(n)] for i in range(rank)])
+    return [*lines, f"{last}[{cut}:{rank}, :]*{triangle}"]
 
 
 def _householder(x: Shape, tau: Shape) -> str:
@@ -758,8 +763,8 @@ def _order(pivots: Param, n: int) -> list[int]:
     places = list(pivots) if isinstance(pivots, tuple) else [pivots]
     order = list(range(n))
     for k, one in enumerate(places):
-        if not isinstance(one, int) or len(places) != n or not k < one <= n:
-            raise ValueError(f"pivots of lu_solve are {n} rows, each from its own on, counted from 1")
+        if not isinstance(one, int) or len(places) != n or not 0 < one <= n:
+            raise ValueError(f"pivots of lu_solve are {n} rows, counted from 1")
         order[k], order[one - 1] = order[one - 1], order[k]
     return order
 

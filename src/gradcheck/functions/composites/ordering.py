@@ -59,8 +59,10 @@ def _kth(x: Shape, k: Param, dim: Param = -1, keepdim: Param = False, **_result:
 def _topk(x: Shape, k: Param, dim: Param = -1, largest: Param = True, sorted: Param = True, **_result: Param) -> str:  # noqa: A002 - torch's own name
     at = axis(dim, len(x))
     size = x[at] if x else 1
-    if not isinstance(k, int) or isinstance(k, bool) or not 1 <= k <= size:
+    if not isinstance(k, int) or isinstance(k, bool) or not 0 <= k <= size:
         raise ValueError(f"k is a whole number from 1 to {size}, the number of elements")
+    if not k:
+        raise ValueError("what topk chooses is empty with k=0")
     if not sorted:
         raise ValueError("with sorted=False the order of the elements is open")
     return f"sort(x, dim={at}, descending={bool(largest)})[{':, ' * at}:{k}]" if x else "x"

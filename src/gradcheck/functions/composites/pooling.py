@@ -58,6 +58,7 @@ def _avg_pool(
     """Return the averages; padding counts as elements that are 0, but not what lies behind it (Pool.h, AvgPoolKernel.cpp)."""
     flat, sizes = _pooled(axes, x, f"avg_pool{axes}d")
     windows = _windows(axes, sizes, kernel_size, stride, padding, ceil_mode)
+    _fits(windows)
     reads = _reads(windows)
     counts = [len(one) for one in reads]
     if divisor_override is not None:
@@ -73,13 +74,20 @@ def _avg_pool(
     return _averages(flat, reads, counts, (*x[:-axes], *windows.counts))
 
 
+def _fits(windows: Windows) -> None:
+    """Demand of three axes that no window is larger than the image without its padding (Pool.h, pool3d_shape_check)."""
+    larger = [one for one in zip(windows.kernel, windows.image, strict=True) if one[0] > one[1]]
+    if len(windows.image) == 3 and larger:
+        raise ValueError("a window of {} is larger than an image of {} elements".format(*larger[0]))
+
+
 def _adaptive(axes: int, x: Shape, output_size: Param, name: str) -> tuple[Shape, Reads, Shape]:
     """Return a flat shape, what windows read, and the result's shape (AdaptivePooling.h): None keeps a size."""
     flat, sizes = _pooled(axes, x, name)
     items = output_size if isinstance(output_size, tuple) else (output_size,) * axes
     if len(items) == axes:
         items = tuple(size if one is None else one for one, size in zip(items, sizes, strict=True))
-    made = each(items, axes, "output_size")
+    made = each(items, axes, "output_size", single=False)
     reads: list[list[tuple[int, ...]]] = [[()]]
     for size, count in zip(sizes, made, strict=True):
         reads = [[(*place, at) for place in one for at in more] for one in reads for more in _spans(size, count)]
@@ -169,12 +177,13 @@ def _lp_pool(
     axes: int, x: Shape, norm_type: Param, kernel_size: Param, stride: Param = None, ceil_mode: Param = False
 ) -> str:  # fmt: skip
     """Return the root of the sums of powers."""
-    if not isinstance(norm_type, int | Fraction) or isinstance(norm_type, bool) or norm_type <= 0:
-        raise ValueError("norm_type is a positive number")
-    if axes == 1 and isinstance(kernel_size, tuple):
-        raise ValueError("kernel_size of lp_pool1d is a whole number")
+    if not isinstance(norm_type, int | Fraction) or isinstance(norm_type, bool) or norm_type == 0:
+        raise ValueError("norm_type is a number other than 0")
+    if isinstance(kernel_size, tuple) and (axes == 1 or len(kernel_size) == 1):
+        raise ValueError(f"kernel_size of lp_pool{axes}d is a whole number{f', or {axes} of them' if axes > 1 else ''}")
     flat, sizes = _pooled(axes, x, f"lp_pool{axes}d")
     windows = _windows(axes, sizes, kernel_size, stride, 0, ceil_mode)
+    _fits(windows)
     *lines, total = added("z", flat, _reads(windows), False).splitlines()
     made = (*x[:-axes], *windows.counts)
     root = Fraction(1) / Fraction(norm_type)

@@ -547,7 +547,7 @@ def _combinations(x: Shape, r: Param = 2, with_replacement: Param = False) -> st
     countable((comb(x[0] + count - 1 if with_replacement else x[0], count), count) if count < MAX_PICKED else (count,))
     found = whole("places", tuple(choose(range(x[0]), count)))
     if not found.size:
-        raise ValueError(f"there is no choice of {r} among {x[0]} elements")
+        raise ValueError(f"the choice of {r} among {x[0]} elements is empty")
     return picked("x", x, found)
 
 

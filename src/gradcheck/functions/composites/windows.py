@@ -15,17 +15,16 @@ Place = int | None
 """A place in an image whose axes are joined into one; None is outside of it."""
 
 
-def each(value: Param, count: int, name: str, least: int = 1) -> tuple[int, ...]:
+def each(value: Param, count: int, name: str, least: int = 1, *, single: bool = True) -> tuple[int, ...]:
     """Return a number for each of the axes of an image: one for all of them, or a tuple.
 
-    >>> each(2, 3, "stride"), each((1, 2), 2, "stride")
-    ((2, 2, 2), (1, 2))
+    A tuple of a ``single`` number is one for all of them, where torch takes it so.
+
+    >>> each(2, 3, "stride"), each((1, 2), 2, "stride"), each((2,), 3, "stride")
+    ((2, 2, 2), (1, 2), (2, 2, 2))
     """
-    items = (
-        value
-        if isinstance(value, tuple) and len(value) != 1
-        else (value if not isinstance(value, tuple) else value[0],) * count
-    )
+    given = value if isinstance(value, tuple) else (value,)
+    items = given * count if not isinstance(value, tuple) or (single and len(given) == 1) else given
     whole = tuple(one for one in items if isinstance(one, int) and not isinstance(one, bool) and one >= least)
     if len(whole) != len(items):
         raise ValueError(f"{name} is made of whole numbers from {least}")

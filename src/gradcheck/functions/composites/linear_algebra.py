@@ -645,10 +645,11 @@ def _cond(x: Shape, p: Param = None) -> str:
     """
     if p not in (None, 2, -2):
         raise ValueError(f"cond in the norm {p} is not supported; p is 2 or -2")
-    if len(x) < 2 or min(x[-2:]) > 2:
-        raise ValueError(f"cond takes matrices with at most 2 rows or 2 columns here, and this tensor is {shape_text(x)}")
-    least = min(x[-2:]) - 1
-    first, last = (f"s[{':, ' * (len(x) - 2)}{k}]" for k in ((least, 0) if p == -2 else (0, least)))
+    if len(x) < 2 or min(x[-2:]) != 2:
+        raise ValueError(
+            f"cond of {shape_text(x)} is not supported: it takes matrices with 2 rows or 2 columns here (with one it is 1)"
+        )
+    first, last = (f"s[{':, ' * (len(x) - 2)}{k}]" for k in ((1, 0) if p == -2 else (0, 1)))
     return _lines("s = svdvals(x)", f"{first}/{last}")
 
 

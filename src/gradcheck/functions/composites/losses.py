@@ -259,6 +259,8 @@ def _soft_margin_stored(x: Shape, target: Shape, reduction: Param = "mean") -> s
 def _multilabel_soft_margin(x: Shape, target: Shape, weight: Shape, reduction: Param = "mean") -> str:
     if not x:
         raise ValueError("multilabel_soft_margin_loss takes a number for each class")
+    if max(len(target), len(weight)) > len(x):  # whose last dim torch sums over, wherever it is behind broadcasting
+        raise ValueError("multilabel_soft_margin_loss of a target or a weight with more dims than x is not supported")
     broadcast(x, target, weight)
     error = "-(target*logsigmoid(x) + (1 - target)*logsigmoid(-x))*weight"
     return _reduced(f"sum({error}, dim=-1)/{x[-1]}", reduction)

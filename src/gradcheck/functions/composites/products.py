@@ -226,7 +226,7 @@ def _tensordot(a: Shape, b: Shape, dims: Param = 2) -> str:
         first, second = list(range(len(a) - dims, len(a))), list(range(dims))
     else:
         if not isinstance(dims, tuple) or len(dims) != 2 or not all(isinstance(one, tuple) for one in dims):
-            raise ValueError("dims is a number, or two lists of dims")
+            raise ValueError("dims is a number, or two lists of dims; what else torch reads as such is not supported")
         first, second = ([axis(one, len(shape)) for one in some]  # type: ignore[union-attr]
                          for some, shape in zip(dims, (a, b), strict=True))  # fmt: skip
     if len(first) != len(second) or len({*first}) < len(first) or len({*second}) < len(second):

@@ -73,8 +73,8 @@ def _as(x: Shape, other: Shape) -> str:
 
 def _movedim(x: Shape, source: Param, destination: Param) -> str:
     first, last = ((one if isinstance(one, tuple) else (one,)) for one in (source, destination))
-    if len(first) != len(last):
-        raise ValueError("source and destination name as many dims")
+    if len(first) != len(last) or isinstance(source, tuple) != isinstance(destination, tuple):
+        raise ValueError("source and destination name as many dims, in lists or not")
     places = dict(zip(axes(last, len(x)) if last else (), axes(first, len(x)) if first else (), strict=True))
     rest = iter(one for one in range(len(x)) if one not in places.values())
     return f"permute(x, {tuple(places[k] if k in places else next(rest) for k in range(len(x)))})" if x else "x"
@@ -465,11 +465,13 @@ def _fill(x: Shape, value: Shape) -> str:
     return f"expand(value, {x})"
 
 
-def _nan_to_num(x: Shape, nan: Param = 0, posinf: Param = None, neginf: Param = None) -> str:  # noqa: ARG001
+def _nan_to_num(x: Shape, nan: Param = 0, posinf: Param = None, neginf: Param = None) -> str:
     """Return x itself but at infinities, which have no slope; where no number is given it is the largest of the dtype.
 
     Infinity stands for that one here: it is no further from it than the format can tell.
     """
+    if any(isinstance(one, tuple | str) for one in (nan, posinf, neginf)):
+        raise ValueError("nan_to_num puts numbers in the place of what is none")
     high, low = ("detach(x)" if one is None else f"({one})" for one in (posinf, neginf))
     return f"where(x == inf, {high}, where(x == -inf, {low}, x))"
 

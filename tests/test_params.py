@@ -24,6 +24,9 @@ BEYOND = ("not supported", "is empty", "single ellipsis", "torch leaves open whi
 TORCHS = ("cannot be greater",)
 """Words of what torch refuses although there is a value."""
 
+OPTIONAL = [text for row in COMPOSITE.values() if row.optional for text in row.samples]
+"""Samples of rows with tensors that need not be given."""
+
 
 def variants(value: Param) -> Iterator[Param]:
     """Yield other values of a parameter."""
@@ -122,7 +125,7 @@ def test_a_parameter_means_what_it_means_to_torch(text: str) -> None:
                     np.testing.assert_allclose(mine[here], theirs[here], rtol=1e-12, atol=1e-12, err_msg=what)
 
 
-@pytest.mark.parametrize("text", [one for one in texts() if any(row.optional for row in rows_of(one.values[0]))])
+@pytest.mark.parametrize("text", OPTIONAL)
 def test_a_scalar_stands_for_a_tensor_where_torch_takes_it(text: str) -> None:
     """What need not be given has dims where it is given, but for what torch broadcasts."""
     program = parse(text)

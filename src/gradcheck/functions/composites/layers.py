@@ -31,7 +31,9 @@ def _bilinear(x1: Shape, x2: Shape, weight: Shape, bias: Shape) -> str:
             "bilinear takes a weight of out x in1 x in2, for x1 and x2 that have in1 and in2 last and all else alike"
         )
     if bias not in ((), weight[:1]):
-        raise ValueError(f"bilinear takes a bias of {shape_text(weight[:1])}; one of {shape_text(bias)} is not supported")
+        raise ValueError(
+            f"bilinear takes a bias of {shape_text(weight[:1])}; one of {shape_text(bias)} is not supported"
+        )
     rank = len(x1)
     return (
         f"sum(reshape(x1, {(*x1[:-1], 1, x1[-1], 1)})*weight*reshape(x2, {(*x2[:-1], 1, 1, x2[-1])}), "

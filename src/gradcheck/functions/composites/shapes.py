@@ -465,7 +465,7 @@ def _fill(x: Shape, value: Shape) -> str:
     return f"expand(value, {x})"
 
 
-def _nan_to_num(x: Shape, nan: Param = 0, posinf: Param = None, neginf: Param = None) -> str:
+def _nan_to_num(x: Shape, nan: Param = 0, posinf: Param = None, neginf: Param = None) -> str:  # noqa: ARG001
     """Return x itself but at infinities, which have no slope; where no number is given it is the largest of the dtype.
 
     Infinity stands for that one here: it is no further from it than the format can tell.

@@ -197,7 +197,7 @@ def _run(name: str) -> Callable[..., Any]:
 
 SAMPLES = (
     ("reshape(b, (1, 1, -1))", "reshape(a, (1, 2, -1))", "reshape(b, (1, -1))"),
-    ("reshape(b, (1, 1, 2, -1))", "reshape(b, (1, 3, 4))", "reshape(b, (1, 2, -1))"),
+    ("reshape(b, (1, 1, 3, 4))", "reshape(b, (1, 3, 4))", "reshape(b, (1, 2, -1))"),
     ("reshape(b, (1, 1, 2, 2, -1))", "reshape(b, (1, 1, 2, 3, 2))", "reshape(b, (1, 1, 2, -1))"),
 )
 """Images of one to three axes."""

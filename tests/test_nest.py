@@ -82,6 +82,14 @@ def test_what_agrees_side_by_side_agrees_alone(name: str) -> None:
                 assert outcomes[i * len(some) + j].verdict is Verdict.AGREE, (way, subject.points[i])
 
 
+@pytest.mark.parametrize("name", [one.function for one in subjects()])
+def test_every_function_can_be_tried(name: str) -> None:
+    """One that raised would end the run over all of them."""
+    [row] = nest([name], order=1).rows
+    assert row.counts
+    assert not row.refused
+
+
 def test_every_way_has_a_column_and_counts(sinc: Nest) -> None:
     [row] = sinc.rows
     assert [*row.counts] == [*sinc.ways] == [str(one) for order in (1, 2) for one in nestings(order)]

@@ -180,6 +180,22 @@ def _prod_stored(x: Shape, dim: Param = None, keepdim: Param = False) -> str:
     ])  # fmt: skip
 
 
+def _prod_again(order: int, x: Shape, dim: Param = None, keepdim: Param = False) -> str:
+    """Return prod with what torch's second derivatives lose beside those of the product of the others.
+
+    Its slope is prod(x)/x (FunctionsManual.cpp, prod_backward): differentiated again by the same element, two equal
+    terms are subtracted. The sum that is added here is 0 with all its derivatives, and is rounded as those are.
+    """
+    del order
+    if not x:
+        return "x"
+    shape, over = reduced(x, axes(dim, len(x)), bool(keepdim)), _over(x, dim, True)
+    return "\n".join([
+        *_renamed(_tree("{}*{}")(x, dim, True), "x", "p"), "q = where(x == 0, 1, x)",
+        f"reshape(p + sum(p - (p/q)*q{over}), {shape})",
+    ])  # fmt: skip
+
+
 def _renamed(text: str, x: str, result: str) -> list[str]:
     """Return the lines of a reduction of ``x``, with names of their own and a name for the result."""
     *lines, last = re.sub(r"\b(y|odd|with)(?![a-z])", rf"{result}_\1", text).splitlines()
@@ -360,7 +376,7 @@ ROWS: tuple[Composite, ...] = (
     Composite("var",  ("x",), ("dim", "correction", "keepdim"), _variance, ("var(a)", "var(a, dim=1)", "var(a, dim=1, correction=0, keepdim=True)"), as_torch=_variance_stored, fused="u v", accumulation=WELFORD, torch=_torch_over("var"), summary="the variance, divided by n - correction"),
     Composite("std",  ("x",), ("dim", "correction", "keepdim"), _deviation, ("std(a)", "std(a, dim=0)", "std(v, correction=0)"), stored=True, as_torch=_deviation_stored, fused="u v r", accumulation=WELFORD, torch=_torch_over("std"), summary="the standard deviation"),
     Composite("norm", ("x",), ("p", "dim", "keepdim"), _norm, ("norm(a)", "norm(a, p=1)", "norm(a, p=3, dim=1)", "norm(v, p=inf)", "norm(v, p=1.5)"), stored=True, as_torch=_norm_stored, fused="r", torch=_torch_norm, summary="the vector norm of order p"),
-    Composite("prod", ("x",), ("dim", "keepdim"), _tree("{}*{}"), ("prod(a)", "prod(a, dim=1)", "prod(v, dim=0, keepdim=True)"), stored=True, as_torch=_prod_stored, torch=_torch_prod, summary="the product of the elements"),
+    Composite("prod", ("x",), ("dim", "keepdim"), _tree("{}*{}"), ("prod(a)", "prod(a, dim=1)", "prod(v, dim=0, keepdim=True)"), stored=True, again=_prod_again, as_torch=_prod_stored, torch=_torch_prod, summary="the product of the elements"),
     Composite("amax", ("x",), ("dim", "keepdim"), _tree("maximum({}, {})"), ("amax(a)", "amax(a, dim=1)", "amax(c, dim=(0, 2), keepdim=True)"), as_torch=_extreme_stored("maximum({}, {})"), torch=_torch_extreme("amax"), summary="the greatest element"),
     Composite("amin", ("x",), ("dim", "keepdim"), _tree("minimum({}, {})"), ("amin(a)", "amin(a, dim=0)"), as_torch=_extreme_stored("minimum({}, {})"), torch=_torch_extreme("amin"), summary="the least element"),
     Composite("sort", ("x",), ("dim", "descending"), sort, ("sort(v)", "sort(a, 0)", "sort(a, descending=True)", "sort(c, dim=1)"), as_torch=sort_stored, torch=lambda m, x, dim=-1, descending=False: m.sort(x, dim=dim, descending=descending).values, summary="the elements in order along dim, values alone"),

@@ -82,6 +82,27 @@ def test_what_agrees_side_by_side_agrees_alone(name: str) -> None:
                 assert outcomes[i * len(some) + j].verdict is Verdict.AGREE, (way, subject.points[i])
 
 
+@pytest.mark.parametrize("name", [one.function for one in subjects()])
+def test_every_function_can_be_tried(name: str) -> None:
+    """One that raised would end the run over all of them."""
+    [row] = nest([name], order=1).rows
+    assert row.counts
+    assert not row.refused
+
+
+@pytest.mark.parametrize("name", [one.function for one in subjects()])
+def test_nobody_is_called_wrong_at_an_ordinary_point(name: str) -> None:
+    """Torch differentiates twice by other formulas than once: what these lose is no error."""
+    [subject] = subjects([name])
+    points = [one for text in subject.points if text not in subject.boundary
+              for one in parse_points([text], subject.program.inputs)]  # fmt: skip
+    settings = Settings(dtypes=("float64",), ways=ways(["rev-rev,double-backward"]), cotangent=ONES)
+    for outcome in examined(subject.program, points, settings.resolved(subject.program)):
+        if "torch has no derivative" not in (outcome.error or ""):
+            assert outcome.error is None
+            assert outcome.verdict is not Verdict.DISAGREE, outcome
+
+
 def test_every_way_has_a_column_and_counts(sinc: Nest) -> None:
     [row] = sinc.rows
     assert [*row.counts] == [*sinc.ways] == [str(one) for order in (1, 2) for one in nestings(order)]

@@ -71,11 +71,13 @@ class Sieve:
 
     def passed(self, ways: Iterable[Way]) -> dict[Way, Passed]:
         """Return for each way what torch made of all points, and where it agrees in all elements."""
+        if not self.stacks:  # what is no function of numbers has no plan for one
+            return dict.fromkeys(ways, self._nothing)
         nested: dict[int, Nested] = {}
         found = {}
         for way in ways:
             one = nested.setdefault(way.order, Nested(self.plan, way.order))
-            found[way] = self._passed(one, way) if self.stacks else self._nothing
+            found[way] = self._passed(one, way)
         return found
 
     @cached_property

@@ -363,6 +363,22 @@ def _prod_stored(x: Shape, dim: Param = None, keepdim: Param = False) -> str:
     ])  # fmt: skip
 
 
+def _prod_again(order: int, x: Shape, dim: Param = None, keepdim: Param = False) -> str:
+    """Return prod with what torch's second derivatives lose beside those of the product of the others.
+
+    Its slope is prod(x)/x (FunctionsManual.cpp, prod_backward): differentiated again by the same element, two equal
+    terms are subtracted. The sum that is added here is 0 with all its derivatives, and is rounded as those are.
+    """
+    del order
+    if not x:
+        return "x"
+    shape, over = reduced(x, axes(dim, len(x)), bool(keepdim)), _over(x, dim, True)
+    return "\n".join([
+        *renamed(tree("{}*{}")(x, dim, True), "x", "p"), "q = where(x == 0, 1, x)",
+        f"reshape(p + sum(p - (p/q)*q{over}), {shape})",
+    ])  # fmt: skip
+
+
 def renamed(text: str, x: str, result: str) -> list[str]:
     """Return the lines of a reduction of ``x``, with names of their own and a name for the result."""
     *lines, last = re.sub(r"\b(y|odd|with)(?![a-z])", rf"{result}_\1", text).splitlines()
@@ -466,7 +482,7 @@ ROWS: tuple[Composite, ...] = (
     Composite("dist", ("x", "y"), ("p",), _distance, ("dist(a, v)", "dist(a, v, p=3)"), summary="the norm of a difference"),
     Composite("cdist", ("x1", "x2"), ("p", "compute_mode"), _distances, ("cdist(a, b.T)", "cdist(a, b.T, p=4)"), words={"compute_mode": tuple(MODES)}, dtypes=("float64", "float32"), as_torch=_distances_stored, torch=lambda m, x1, x2, p=2.0, compute_mode="use_mm_for_euclid_dist_if_necessary": m.cdist(x1, x2, p, compute_mode), summary="the distances of the rows of two matrices"),
     Composite("pdist", ("x",), ("p",), _pairs, ("pdist(a)", "pdist(b, p=4)"), dtypes=("float64", "float32"), torch=lambda m, x, p=2: m.pdist(x, p), summary="the distances of all pairs of rows"),
-    Composite("prod", ("x",), ("dim", "keepdim"), tree("{}*{}"), ("prod(a)", "prod(a, dim=1)", "prod(v, dim=0, keepdim=True)"), stored=True, as_torch=_prod_stored, torch=_torch_prod, summary="the product of the elements"),
+    Composite("prod", ("x",), ("dim", "keepdim"), tree("{}*{}"), ("prod(a)", "prod(a, dim=1)", "prod(v, dim=0, keepdim=True)"), stored=True, again=_prod_again, as_torch=_prod_stored, torch=_torch_prod, summary="the product of the elements"),
     Composite("amax", ("x",), ("dim", "keepdim"), tree("maximum({}, {})"), ("amax(a)", "amax(a, dim=1)", "amax(c, dim=(0, 2), keepdim=True)"), as_torch=extreme_stored("maximum({}, {})"), torch=_torch_extreme("amax"), summary="the greatest element"),
     Composite("amin", ("x",), ("dim", "keepdim"), tree("minimum({}, {})"), ("amin(a)", "amin(a, dim=0)"), as_torch=extreme_stored("minimum({}, {})"), torch=_torch_extreme("amin"), summary="the least element"),
     Composite("sort", ("x",), ("dim", "descending"), sort, ("sort(v)", "sort(a, 0)", "sort(a, descending=True)", "sort(c, dim=1)"), as_torch=sort_stored, torch=lambda m, x, dim=-1, descending=False: m.sort(x, dim=dim, descending=descending).values, summary="the elements in order along dim, values alone"),

@@ -69,7 +69,7 @@ ulps = 8
 source = "the manual"
 
 [define]
-"mish(x)" = "x*tanh(softplus(x))"
+"mush(x)" = "x*tanh(softplus(x))"
 
 [[check]]
 name = "polynomial"
@@ -100,7 +100,7 @@ verdict = "kink"
 cause = "overflow"
 
 [[check]]
-expression = "mish(x)"
+expression = "mush(x)"
 at = [1, "x=2:3:4", -0.5]
 '''
 
@@ -124,7 +124,7 @@ def test_a_file_says_all_that_the_command_line_says(loaded: Load) -> None:
             ),
             "a.toml", 16, Expectation(None, Verdict.KINK, Cause.OVERFLOW), "a book", "because", 10,
         ),
-        Check("mish(x)", "(x*tanh(softplus(x)))", ("1", "x=2:3:4", "-0.5"), common, "a.toml", 38, source="the manual"),
+        Check("mush(x)", "(x*tanh(softplus(x)))", ("1", "x=2:3:4", "-0.5"), common, "a.toml", 38, source="the manual"),
     )  # fmt: skip
 
 
@@ -539,8 +539,8 @@ MISTAKES: dict[str, str] = {
     ),
     # definitions
     '[define]\nmish = "x"\n' + HEAD: (
-        "a.toml:2: a definition is a call and its expression\n  mish = \"x\"\n  ^^^^\n"
-        'write "mish(x)" = "x*tanh(softplus(x))"'
+        "a.toml:2: a definition is a call and its expression\n  mush = \"x\"\n  ^^^^\n"
+        'write "mush(x)" = "x*tanh(softplus(x))"'
     ),
     '[define]\n"sin(x)" = "x"\n' + HEAD: (
         'a.toml:2: sin is a word of the language already\n  "sin(x)" = "x"\n  ^^^^^^^^\n'
@@ -621,16 +621,16 @@ def test_lines_of_text_have_the_words_of_the_command_line(loaded: Load) -> None:
 # --- definitions --------------------------------------------------------------------------------
 
 DEFINED = """
-"mish(x)" = "x*tanh(softplus(x))"
+"mush(x)" = "x*tanh(softplus(x))"
 "half(a)" = "a/2  # of it"
 "both(a, b)" = '''
   (half(a)
-    - mish(b))'''
+    - mush(b))'''
 "ｔhird(θ)" = "θ/3"
 """
 
 EXPANDED = {
-    "mish(2*x)": "((2*x)*tanh(softplus(2*x)))",
+    "mush(2*x)": "((2*x)*tanh(softplus(2*x)))",
     "1 - half(x)**2": "1 - (x/2)**2",
     "half(x - 1)": "((x - 1)/2)",
     "half(half(x)) # nested": "(((x/2))/2) # nested",
@@ -656,14 +656,14 @@ def test_what_is_expected_may_call_definitions_too(loaded: Load) -> None:
 
 
 CALLS = {
-    "mish(x, 2)": "mish takes 1 argument, not 2\n  mish(x, 2)\n  ^^^^^^^^^^\nwrite mish(x)",
+    "mush(x, 2)": "mush takes 1 argument, not 2\n  mush(x, 2)\n  ^^^^^^^^^^\nwrite mush(x)",
     "1 + both(x)": "both takes 2 arguments, not 1\n  1 + both(x)\n      ^^^^^^^\nwrite both(a, b)",
-    "mish(x=x)": "mish takes its arguments by place\n  mish(x=x)\n  ^^^^^^^^^\nwrite mish(x)",
-    "mish(*x)": "mish takes its arguments by place\n  mish(*x)\n  ^^^^^^^^\nwrite mish(x)",
-    "x + mish(foo(x))": "unknown function `foo`\n  x + mish(foo(x))\n      ^^^^^^^^^^^^\ndid you mean `floor`?",
-    "mish(x > 0)": "a comparison is no number\n  mish(x > 0)\n  ^^^^^^^^^^^\nwrite where(condition, a, b)",
-    "mish(x) + foo(x)": "unknown function `foo`\n  mish(x) + foo(x)\n            ^^^\ndid you mean `floor`?",
-    "mish(f'{x}')": "a string is not part of the language\n  mish(f'{x}')\n       ^^^^^^",
+    "mush(x=x)": "mush takes its arguments by place\n  mush(x=x)\n  ^^^^^^^^^\nwrite mush(x)",
+    "mush(*x)": "mush takes its arguments by place\n  mush(*x)\n  ^^^^^^^^\nwrite mush(x)",
+    "x + mush(foo(x))": "unknown function `foo`\n  x + mush(foo(x))\n      ^^^^^^^^^^^^\ndid you mean `floor`?",
+    "mush(x > 0)": "a comparison is no number\n  mush(x > 0)\n  ^^^^^^^^^^^\nwrite where(condition, a, b)",
+    "mush(x) + foo(x)": "unknown function `foo`\n  mush(x) + foo(x)\n            ^^^\ndid you mean `floor`?",
+    "mush(f'{x}')": "a string is not part of the language\n  mush(f'{x}')\n       ^^^^^^",
 }
 
 

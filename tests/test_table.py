@@ -65,7 +65,8 @@ def test_every_alias_of_a_parameter_leads_to_a_parameter_of_a_row() -> None:
     params = {param for row in ON_TENSORS for param in row.params}
     assert functions.PARAM_ALIASES
     assert set(functions.PARAM_ALIASES.values()) <= params
-    assert not set(functions.PARAM_ALIASES) & params
+    for row in ON_TENSORS:  # where a row has such a name itself, it is that
+        assert not any({alias, name} <= {*row.params} for alias, name in functions.PARAM_ALIASES.items()), row.name
 
 
 @EVERY_ROW

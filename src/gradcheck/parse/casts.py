@@ -24,8 +24,8 @@ WHOLE = frozenset({
 COMPLEX = frozenset({"complex32", "complex64", "complex128", "cfloat", "cdouble", "chalf"})
 
 SAME = frozenset({
-    "clone", "contiguous", "requires_grad_", "cpu", "cuda", "float", "double", "half", "bfloat16", "to", "type",
-    "type_as", "astype", "retain_grad", "pin_memory", "resolve_conj", "resolve_neg", "copy", "numpy_", "alias",
+    "requires_grad_", "cpu", "cuda", "float", "double", "half", "bfloat16", "to", "type",
+    "type_as", "astype", "retain_grad", "pin_memory", "copy", "numpy_", "alias",
     "share_memory_", "block_until_ready",
 })  # fmt: skip
 """Methods that return the numbers they get."""

@@ -138,11 +138,10 @@ def _sum(reader: Reader, node: ast.Call, one: ast.expr, depth: int) -> Node:
 def _other_arguments(reader: Reader, node: ast.Call, depth: int) -> Node | None:
     """Return ``add(x, y, alpha=2)`` and ``div(x, y, rounding_mode="floor")`` in the operations that they are."""
     name, found = name_of(node), {str(one.arg): one.value for one in node.keywords}
-    if name in ("add", "sub", "subtract", "rsub", "add_", "sub_") and "alpha" in found:
+    if name in ("add", "sub", "subtract", "add_", "sub_") and "alpha" in found:
         x, y = _two(reader, node, depth)
         scaled = Call("mul", (reader.real(found["alpha"], depth + 1), y), (), reader.span(node))
-        pair = (scaled, x) if name == "rsub" else (x, scaled)
-        return Call("add" if name.startswith("add") else "sub", pair, (), reader.span(node))
+        return Call("add" if name.startswith("add") else "sub", (x, scaled), (), reader.span(node))
     if name in ("div", "divide", "true_divide") and "rounding_mode" in found:
         written = reader.binding(found["rounding_mode"], depth + 1)
         mode = written.value if isinstance(written, Static) else ""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from fractions import Fraction
 from itertools import pairwise
-from math import prod
 from typing import Any
 
 from gradcheck.functions.params import axis, broadcast, shape_text
@@ -177,13 +176,6 @@ def _pairwise(x1: Shape, x2: Shape, p: Param = 2, eps: Param = Fraction(1, 10**6
     return f"norm(x1 - x2 + {eps}, p={p}, dim={len(shape) - 1}, keepdim={bool(keepdim)})"
 
 
-def _shuffle(x: Shape, groups: Param) -> str:
-    if len(x) < 3 or not isinstance(groups, int) or isinstance(groups, bool) or groups < 1 or x[1] % groups:
-        raise ValueError("channel_shuffle cuts the channels, dim 1 of at least 3, into groups of one size")
-    parts = (x[0], groups, x[1] // groups, prod(x[2:]))
-    return f"reshape(permute(reshape(x, {parts}), (0, 2, 1, 3)), {x})"
-
-
 def _torch_bag(m: Any, weight: Any, per_sample_weights: Any, indices: Any, offsets: Any = None, **params: Any) -> Any:
     return m.nn.functional.embedding_bag(
         indices, weight, offsets, per_sample_weights=per_sample_weights, **{"mode": "mean", **params}
@@ -203,6 +195,5 @@ ROWS: tuple[Composite, ...] = (
               torch=lambda m, query, key, value, attn_mask, is_causal=False, scale=None: m.nn.functional.scaled_dot_product_attention(query, key, value, attn_mask, is_causal=is_causal, scale=scale), summary="softmax(scale*query @ key.mT + attn_mask) @ value"),
     Composite("cosine_similarity", ("x1", "x2"), ("dim", "eps"), _cosine, ("cosine_similarity(a, v)", "cosine_similarity(v, 2*v[[1, 2, 0]], dim=0)"), torch=lambda m, x1, x2, dim=1, eps=1e-8: m.nn.functional.cosine_similarity(x1, x2, dim, eps), summary="the cosine of the angle between vectors along dim"),
     Composite("pairwise_distance", ("x1", "x2"), ("p", "eps", "keepdim"), _pairwise, ("pairwise_distance(a, v)", "pairwise_distance(a, 2*v, p=3, keepdim=True)"), torch=lambda m, x1, x2, p=2.0, eps=1e-6, keepdim=False: m.nn.functional.pairwise_distance(x1, x2, p, eps, keepdim), summary="the norm of x1 - x2 + eps along the last dim"),
-    Composite("channel_shuffle", ("x",), ("groups",), _shuffle, ("channel_shuffle(cat([c, 2*c])[None], 2)",), summary="the channels of all groups in turn"),
 )
 # fmt: on

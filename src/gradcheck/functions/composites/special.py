@@ -40,11 +40,6 @@ t = y*0.70710678118654752440
 m = where(y < -1, log(erfcx(-t)/2) - t*t, log1p(-erfc(t)/2))
 m + (x - y)*(exp(-(m + y**2/2))/2.50662827463100050242)"""
 """aten/src/ATen/native/Math.h, calc_log_ndtr; its gradient in derivatives.yaml takes the stored result."""
-_LOG_ADD_EXP2 = """p = detach(x)
-q = detach(y)
-m = maximum(p, q) + log1p(exp2(-abs(p - q)))*1.4426950408889634
-m + (x - p)/(1 + exp2(q - p)) + (y - q)/(1 + exp2(p - q))"""
-"""aten/src/ATen/native/cpu/BinaryOpsKernel.cpp, logaddexp2_kernel, and its gradients in derivatives.yaml."""
 
 # fmt: off
 ROWS: tuple[Composite, ...] = (
@@ -60,7 +55,6 @@ ROWS: tuple[Composite, ...] = (
     Composite("xlogy", ("x", "y"), (), "where(x == 0, 0, x*log(y))", ("xlogy(v, exp(v))",), summary="x*log(y), and 0 where x is 0"),
     Composite("xlog1py", ("x", "y"), (), "where(x == 0, 0, x*log1p(y))", ("xlog1py(v, exp(v) - 0.9)",), torch=lambda m, x, y: m.special.xlog1py(x, y), summary="x*log(1 + y), and 0 where x is 0"),
     Composite("entr", ("x",), (), "where(x == 0, 0, -x*log(x))", ("entr(exp(v))",), torch=lambda m, x: m.special.entr(x), summary="x times the negative of its logarithm, and 0 at 0"),
-    Composite("logaddexp2", ("x", "y"), (), "maximum(x, y) + log2(1 + exp2(-abs(x - y)))", ("logaddexp2(v, flip(v, (0,)) + 0.2)",), as_torch=_LOG_ADD_EXP2, summary="log2(2**x + 2**y)"),
     Composite("logit", ("x",), ("eps",), _logit, ("logit(sigmoid(v))", "logit(sigmoid(a), 0.25)"), summary="log(x/(1 - x)), with x kept eps away from 0 and 1"),
     Composite("ndtr", ("x",), (), "erfc(-x/sqrt(2))/2", ("ndtr(v)",), as_torch="(1 + erf(x/1.4142135623730951))*0.5", torch=lambda m, x: m.special.ndtr(x), summary="the normal distribution function"),
     Composite("log_ndtr", ("x",), (), "where(x < 0, log(erfcx(-x/sqrt(2))/2) - x**2/2, log1p(-erfc(x/sqrt(2))/2))", ("log_ndtr(3*v)",), as_torch=_LOG_NDTR, stored=True, dtypes=("float64", "float32"), torch=lambda m, x: m.special.log_ndtr(x),

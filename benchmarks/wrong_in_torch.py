@@ -83,7 +83,8 @@ def of_torch(code: str) -> float:
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64)
     try:
-        return float(eval(code, dict(NAMES)))  # a line of the project's own page: that it can be pasted is what is tested
+        # A line of the project's own page: that it can be pasted is what is tested.
+        return float(eval(code, dict(NAMES)))
     finally:
         torch.set_default_dtype(before)
 
@@ -91,7 +92,7 @@ def of_torch(code: str) -> float:
 def of_mpmath(code: str) -> float:
     """Return what mpmath gives, which is no float before it is rounded at the end."""
     with mp.workdps(DIGITS):
-        return float(mp.re(eval(code, dict(NAMES))))  # as above
+        return float(mp.re(eval(code, dict(NAMES))))
 
 
 def same(one: float, other: float) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import isclose, isfinite, isnan
@@ -42,7 +43,9 @@ class Shown:
 def main() -> int:
     """Say what is not as the page has it; return how much that is."""
     page = PAGE.read_text(encoding="utf-8")
-    problems = [problem for block in BLOCK.findall(page) for problem in wrong(shown(block))]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # torch loads rules of forward mode by what it deprecates
+        problems = [problem for block in BLOCK.findall(page) for problem in wrong(shown(block))]
     version = torch.__version__.partition("+")[0]
     if f"# Wrong in torch {version}\n" not in page:
         problems.append(f"the page is not about torch {version}")
@@ -80,6 +83,7 @@ def of_torch(code: str) -> float:
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64)
     try:
+        # A line of the project's own page: that it can be pasted is what is tested.
         return float(eval(code, dict(NAMES)))
     finally:
         torch.set_default_dtype(before)

@@ -15,6 +15,21 @@ pytest_plugins = ["pytester"]  # runs pytest within a test: the plugin is tested
 settings.register_profile("gradcheck", deadline=None, derandomize="CI" in os.environ, print_blob=True)
 settings.load_profile("gradcheck")
 
+OUTSIDE = ("GITHUB_", "GRADCHECK_", "CI", "BUILD_NUMBER", "FORCE_COLOR", "NO_COLOR", "PY_COLORS", "CLICOLOR", "COLUMNS")
+"""Begin the variables of a build or a terminal that change what gradcheck prints."""
+OURS = ("GRADCHECK_MACHINE_",)
+"""Begin those that say how much the tests try."""
+
+
+@pytest.fixture(autouse=True, scope="session")
+def desk() -> Iterator[None]:
+    """Let every test run as at somebody's desk, whichever build runs it; a test of a build sets what it needs."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in list(os.environ):
+            if name.startswith(OUTSIDE) and not name.startswith(OURS):
+                patch.delenv(name)
+        yield
+
 
 @pytest.fixture(autouse=True)
 def torch_stays_as_it_was() -> Iterator[None]:

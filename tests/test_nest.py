@@ -27,6 +27,7 @@ from gradcheck.nest.lines import DTYPE
 from gradcheck.nest.points import subjects
 from gradcheck.nest.sieve import Sieve
 from gradcheck.points import parse_points
+from gradcheck.pointwise import goes_by_elements
 from gradcheck.report import View
 from gradcheck.report import nest as table
 from gradcheck.report.nest_json import write as write_json
@@ -101,6 +102,17 @@ def test_nobody_is_called_wrong_at_an_ordinary_point(name: str) -> None:
         if "torch has no derivative" not in (outcome.error or ""):
             assert outcome.error is None
             assert outcome.verdict is not Verdict.DISAGREE, outcome
+
+
+SMOOTH = [one.function for one in subjects() if len(one.program.inputs) == 1 and goes_by_elements(one.program)]
+
+
+@pytest.mark.parametrize("name", SMOOTH)
+def test_what_saturates_loses_digits_and_is_not_wrong(name: str) -> None:
+    """Where a function is nearly flat, 1 minus its slope has few digits: that is rounding, in every way."""
+    [subject] = subjects([name])
+    made = gradcheck.check(subject.program.source, "8.25,-8.25,17.75,-17.75", order=2, dtype="float64")
+    assert made.verdict not in (Verdict.DISAGREE, Verdict.ERROR), made
 
 
 def test_every_way_has_a_column_and_counts(sinc: Nest) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -16,9 +15,8 @@ SCRIPT = Path(__file__).parent.parent / "fuzz" / "outside.py"
 @pytest.mark.parametrize("kind", ["commands", "settings", "files"])
 def test_whatever_strangers_write_ends_in_the_words_of_the_command(kind: str) -> None:
     """No internal error, traceback, control character, long refusal, large memory, or file written elsewhere."""
-    clean = {key: value for key, value in os.environ.items() if not key.startswith("GITHUB_")}
     made = subprocess.run(
-        [sys.executable, str(SCRIPT), kind, "--count", "12"], env=clean, capture_output=True, text=True, check=False
+        [sys.executable, str(SCRIPT), kind, "--count", "12"], capture_output=True, text=True, check=False
     )
     assert made.returncode == 0, made.stdout + made.stderr
     assert f"{kind}: 12 of seed 0" in made.stdout

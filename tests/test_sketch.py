@@ -21,9 +21,7 @@ ASK = "No gradient was checked. Say where with --at, and PyTorch's is held again
 
 
 @pytest.fixture(autouse=True)
-def desk(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the tests run at somebody's desk, not in a build."""
-    monkeypatch.delenv("CI", raising=False)
+def width(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
 
 

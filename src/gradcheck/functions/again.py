@@ -71,6 +71,17 @@ def logsumexp(order: int, x: Shape, dim: Param = None, keepdim: Param = False) -
     return _finished(made, order, f", {reduced(x, axes(dim, len(x)), bool(keepdim))})", "reshape(")
 
 
+def logsigmoid(order: int, x: Shape) -> str:
+    """Return logsigmoid with the slope 1 - sigmoid(x), whose own is p*(p - 1) of the stored p = sigmoid(x).
+
+    tools/autograd/derivatives.yaml, log_sigmoid_backward: where p is near 1, p - 1 has lost its digits.
+    """
+    del x
+    return _finished(
+        _Lines(lambda a: f"minimum({a}, 0) - log1p(exp(-abs({a})))", lambda z, _, u: f"{u}*(1 - sigmoid({z}))"), order
+    )
+
+
 def softmax(order: int, x: Shape, dim: Param) -> str:
     """Return softmax with the slope of its result, y*(u - sum(y*u)), up to an order."""
     over = f", dim={axis(dim, len(x))}, keepdim=True" if x else ""

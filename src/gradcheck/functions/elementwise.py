@@ -199,7 +199,7 @@ ROWS: tuple[Elementwise, ...] = (
 
     # --- piecewise ----------------------------------------------------------------------------------------------------
     row("abs",   "x", WIDE, budget=0, machine=Direct("absolute"), exact=abs, sympy=lambda m, x: m.Abs(x), oracle=lambda m, x: abs(x), kinks="x == 0"),
-    row("sign",  "x", WIDE, budget=0, machine=Monotone(lambda m, x: m.sign(x)), exact=lambda x: x.sgn(),   oracle=lambda m, x: m.sign(x),  partials=("0",), jumps=True, kinks="x == 0"),
+    row("sign",  "x", WIDE, budget=0, machine=Monotone(lambda m, x: m.sign(x)), exact=lambda x: x if x.is_nan() else x.sgn(), oracle=lambda m, x: m.sign(x),  partials=("0",), jumps=True, kinks="x == 0"),
     row("floor", "x", WIDE, budget=0, machine=Monotone(lambda m, x: m.floor(x)), exact=lambda x: x.floor(), oracle=lambda m, x: m.floor(x), partials=("0",), jumps=True, kinks="x == floor(x)"),
     row("ceil",  "x", WIDE, budget=0, machine=Monotone(lambda m, x: m.ceil(x)), exact=lambda x: x.ceil(),  oracle=lambda m, x: m.ceil(x),  partials=("0",), jumps=True, kinks="x == floor(x)"),
     row("remainder", "x y", PAIRS, equals="constant", budget=1, machine=Direct("remainder"), exact=lambda x, y: x - y * (x / y).floor(), oracle=lambda m, x, y: x - y * m.floor(x / y), torch=lambda m, x, y: x % y, partials=("1", "-floor(x/y)"), as_torch=("grad", FLOORED), jumps=True, kinks="x/y == floor(x/y)",

@@ -71,7 +71,7 @@ def torch_line(function: Function, way: Way, by: Sequence[str]) -> str:
     >>> torch_line(Function.at("sinc", "sinc(x)", "x=0"), Way.parse("fwd-rev"), ["x", "x"])
     'jvp(grad(torch.sinc), (tensor(0.0),), (tensor(1.0),))[1]'
     """
-    if way.graph:
+    if way.graph or way.steps == (REVERSE,):  # which is the backward pass itself; torch.func may have other formulas
         return _graph(function, by)
     text = function.text
     for step, one in zip(reversed(way.steps), by, strict=True):

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from math import prod
 
+from gradcheck.functions import again
 from gradcheck.functions.params import axis
 from gradcheck.functions.rows import Composite
 from gradcheck.program import Param, Shape
@@ -135,7 +136,7 @@ ROWS: tuple[Composite, ...] = (
               defaults={"beta": 1, "threshold": 20}, as_torch=_SOFTPLUS, fused="z v g", pulled="d", torch=lambda m, x, beta=1, threshold=20: m.nn.functional.softplus(x, beta, threshold), summary="log(1 + exp(beta*x))/beta, and x itself above the threshold"),
     Composite("round", ("x",), (), "where(x - floor(x) == 1/2, 2*floor((x + 1/2)/2), floor(x + 1/2))", ("round(v)", "round(3*a)"), summary="the nearest integer, ties to even"),
     Composite("trunc", ("x",), (), "where(x >= 0, floor(x), ceil(x))", ("trunc(3*v)",), summary="the integer part"),
-    Composite("logsigmoid", ("x",), (), "-log1p(exp(-x))", ("logsigmoid(v)",), as_torch=_LOGSIGMOID, fused="z v g", pulled="d", torch=lambda m, x: m.nn.functional.logsigmoid(x), summary="log(sigmoid(x))"),
+    Composite("logsigmoid", ("x",), (), "-log1p(exp(-x))", ("logsigmoid(v)",), again=again.logsigmoid, as_torch=_LOGSIGMOID, fused="z v g", pulled="d", torch=lambda m, x: m.nn.functional.logsigmoid(x), summary="log(sigmoid(x))"),
     Composite("silu", ("x",), (), "x*sigmoid(x)", ("silu(v)",), as_torch=_SILU, fused="s v g", pulled="d", torch=lambda m, x: m.nn.functional.silu(x), summary="x*sigmoid(x)"),
     Composite("gelu", ("x",), ("approximate",), _gelu, ("gelu(v)", "gelu(v, approximate='tanh')"), words={"approximate": ("none", "tanh")},
               as_torch=_gelu_stored, fused="c t v g", pulled="d",

@@ -22,7 +22,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("parse", "points"),
     ("definitions", "dispatch", "settings", "sizes"),
     ("arguments", "lower", "pointwise"),
-    ("groups",),
+    ("corners", "groups"),
     ("kernels", "exact", "autograd", "compare", "expect", "blame", "rewrites"),
     ("code", "judgements", "differentiate"),
     ("display", "gradients"),

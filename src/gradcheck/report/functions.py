@@ -7,21 +7,23 @@ import json
 import shutil
 import textwrap
 from collections.abc import Iterator, Sequence
+from fractions import Fraction
 from itertools import groupby, zip_longest
 from typing import IO
 
 from gradcheck import functions
 from gradcheck.code import call_of
+from gradcheck.corners import completed, written_out
 from gradcheck.errors import NameProblem, quoted
 from gradcheck.functions import ALIASES, Composite, Elementwise, Tensor, lookup
-from gradcheck.functions.pages import page_of, pages
-from gradcheck.program import Call, Name, param_text, postorder
+from gradcheck.functions.pages import PAGES, page_of, pages
+from gradcheck.program import Param, param_text
 
 HEAD = ("function", "meaning", "domain", "not differentiable at", "also called")
 WIDTH, NARROW = 100, 80
 """Columns of the list and of a page, where nothing says how wide the window is."""
 GAP = "  "
-EVERYWHERE, NOWHERE = "everywhere", "nowhere"
+EVERYWHERE, NOWHERE, LINES = "everywhere", "nowhere", "see its page"
 
 
 def write(name: str | None, file: IO[str], form: str = "table") -> None:
@@ -113,7 +115,7 @@ def signature(name: str) -> str:
     """Return how a function is called: what need not be given stands with its default.
 
     >>> signature("softplus"), signature("nll_loss")
-    ('softplus(x, beta=1, threshold=20)', 'nll_loss(x, target, weight=None)')
+    ('softplus(x, beta=1, threshold=20)', "nll_loss(x, target, weight=None, ignore_index=-100, reduction='mean')")
     """
     row = lookup(name)
     if row is None:
@@ -128,12 +130,19 @@ def _default(row: functions.AnyRow, name: str) -> str:
     if isinstance(row, Composite) and name in row.optional:
         return "=None"
     if isinstance(row, Composite) and name in row.defaults:
-        return f"={param_text(row.defaults[name])}"
+        return f"={_decimal(row.defaults[name])}"
     rule = getattr(row, "canonical", None) or getattr(row, "definition", None)
     if name not in getattr(row, "params", ()) or not callable(rule):
         return ""
     default = inspect.signature(rule).parameters[name].default
-    return "" if default is inspect.Parameter.empty else f"={default!r}"
+    return "" if default is inspect.Parameter.empty else f"={_decimal(default)}"
+
+
+def _decimal(value: Param) -> str:
+    """Return a default as torch's documentation writes it: 0.01, and no 1/100, where the decimals end."""
+    if isinstance(value, Fraction) and Fraction(text := repr(float(value))) == value:
+        return text.removesuffix(".0")
+    return param_text(value)
 
 
 def meaning(name: str) -> str:
@@ -152,27 +161,8 @@ def _definition(name: str) -> str:
         return ""
     if isinstance(row.definition, str):
         return "" if row.definition == meaning(name) else row.definition
-    text, at = sample(name)
-    found = _written_out(row, text, at)
-    return f"of {text}: {found}" if found else ""
-
-
-def _written_out(row: Composite, text: str, at: str) -> str:
-    """Return the definition of the call in a program, on one line."""
-    from gradcheck.definitions import opened
-    from gradcheck.lower import lower
-    from gradcheck.parse import parse
-    from gradcheck.points import parse_points
-
-    program = parse(text)
-    [point] = parse_points([at], program.inputs)
-    core = lower(program, {one: value.shape for one, value in point.items()}, nodes=True)
-    calls = [one for one in postorder(program.layers[-1].expression) if isinstance(one, Call) and one.op == row.name]
-    if not calls:
-        return ""
-    homes = (core.homes.get(one, one) if isinstance(one, Call) else one for one in calls[0].args)
-    shapes = [core.shapes[one.id] if isinstance(one, Name) else () for one in homes]
-    return "; ".join(str(opened(row, calls[0], shapes).program).splitlines())
+    found = written_out(name)
+    return f"of {sample(name)[0]}: {'; '.join(str(found).splitlines())}" if found else ""
 
 
 NONE = "none: torch differentiates nothing by it"
@@ -207,12 +197,12 @@ def sample(name: str) -> tuple[str, str]:
 
 
 def _domain(name: str) -> str:
-    row, found = lookup(name), page_of(name)
+    row, found = lookup(name), completed(name)
     return row.domain if isinstance(row, Elementwise) and isinstance(row.domain, str) else found.domain
 
 
 def _kinks(name: str) -> str:
-    row, found = lookup(name), page_of(name)
+    row, found = lookup(name), completed(name)
     return (row.kinks or found.kinks) if isinstance(row, Elementwise) else found.kinks
 
 
@@ -248,6 +238,9 @@ def _lines(row: Sequence[str], widths: Sequence[int]) -> Iterator[str]:
 
 def _cells(name: str) -> tuple[str, str, str, str, str]:
     also = ", ".join(alias for alias, op in ALIASES.items() if op == name)
+    row = lookup(name)
+    if isinstance(row, Composite) and callable(row.definition) and name not in PAGES:
+        return signature(name), meaning(name), LINES, LINES, also  # the list is there at once; pages open their lines
     return signature(name), meaning(name), _domain(name), _kinks(name), also
 
 

@@ -5,47 +5,38 @@ from __future__ import annotations
 import shutil
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
-from fractions import Fraction
 from functools import reduce
 from itertools import product
 
 import numpy as np
 
 from gradcheck import exact
+from gradcheck.corners import corners, domains, operations
 from gradcheck.errors import GradcheckError, printable, quoted, visible
-from gradcheck.functions import ELEMENTWISE, TABLE, WHERE
-from gradcheck.functions.pages import page_of, pages
+from gradcheck.functions import WHERE
 from gradcheck.functions.params import shape_text
 from gradcheck.groups import at_shapes
-from gradcheck.lower import condition, domain, lower
+from gradcheck.lower import domain, lower
 from gradcheck.plan import Plan
 from gradcheck.pointwise import goes_by_elements
 from gradcheck.program import (
-    Call,
     Layer,
-    Node,
     Program,
     Shape,
     call,
-    names,
     number,
-    postorder,
-    substitute,
-    to_text,
 )
 
-SHAPES: tuple[Shape, ...] = ((), (3,), (3, 3), (4,), (2, 2), (2, 2, 2), (1, 2, 2), (1, 1, 2, 2))
+SHAPES: tuple[Shape, ...] = ((), (3,), (3, 3), (4,), (2, 2), (2, 2, 2), (1, 2, 2), (1, 1, 2, 2), (3, 4))
 """Shapes that inputs may have: the first that fits the program is taken, alike for all of them if it can be."""
 NUMBERS = ("2", "0.5", "-2", "-0.5", "4")
 POINTS = (
     "[1,2,3]", "[[1,2,3],[4,5,6],[7,8,9]]", "[1,2,3,4]", "[[1,2],[3,4]]", "[[[1,2],[3,4]],[[5,6],[7,8]]]",
-    "[[[1,2],[3,4]]]", "[[[[1,2],[3,4]]]]",
+    "[[[1,2],[3,4]]]", "[[[[1,2],[3,4]]]]", "[[1,2,3,4],[5,6,7,8],[9,10,11,12]]",
 )  # fmt: skip
 """Points of these shapes; of the numbers the first is taken that lies in the domain."""
 MAX_INPUTS = 3
 """Inputs up to which all shapes of them are tried together."""
-MAX_NODES = 300
-"""Nodes of an expression up to which the layers that it reads are looked into."""
 MAX_LINES = 6
 """Lines of a gradient program that are shown where there is no closed form."""
 WIDTH = 80
@@ -106,8 +97,8 @@ def _rows(plan: Plan) -> Iterator[tuple[str, str]]:
         yield "derivative", "no short formula; gradcheck explain with --at shows it step by step"
     if shapes := [f"{name} of {shape_text(shape)}" for name, shape in plan.inputs().items() if shape]:
         yield "here", f"{', '.join(shapes)}; any other shape that fits goes as well"
-    yield from _listed("defined", _domains(plan.program), "everywhere")
-    yield from _listed("corners", _corners(plan.program), "none: it is differentiable wherever it is defined")
+    yield from _listed("defined", domains(plan.program), "everywhere")
+    yield from _listed("corners", corners(plan.program), "none: it is differentiable wherever it is defined")
 
 
 def _listed(word: str, texts: Iterable[str], none: str) -> Iterator[tuple[str, str]]:
@@ -121,82 +112,6 @@ def _indexed(name: str, shape: Shape) -> str:
     return f"{name}[{', '.join(letters)}]" if letters else name
 
 
-# --- where there is a value, and a derivative ------------------------------------------------------
-
-Part = tuple[Call, tuple[Node, ...]]
-"""An operation, and the conditions of the choices under which it is taken."""
-
-
-def _operations(program: Program) -> list[Part]:
-    """Return the operations of the output that depend on an input, innermost first, each once."""
-    return [*dict.fromkeys(one for one in _parts(_output(program), ()) if [*names(one[0])])]
-
-
-def _output(program: Program) -> Node:
-    """Return the output as an expression of the inputs alone, as far as it is no giant."""
-    made: dict[str, Node] = {}
-    for layer in program.layers:
-        made[layer.name] = substitute(layer.expression, made)
-        if sum(1 for _ in postorder(made[layer.name])) > MAX_NODES:
-            del made[layer.name]
-    return made.get(program.layers[-1].name, program.layers[-1].expression)
-
-
-def _parts(node: Node, under: tuple[Node, ...]) -> Iterator[Part]:
-    if not isinstance(node, Call):
-        return
-    if node.op == WHERE:
-        choice, taken, otherwise = node.args
-        yield from _parts(choice, under)
-        yield from _parts(taken, (*under, choice))
-        yield from _parts(otherwise, (*under, call("logical_not", choice)))
-    else:
-        for one in node.args:
-            yield from _parts(one, under)
-    yield node, under
-
-
-def _domains(program: Program) -> Iterator[str]:
-    """Yield where the operations have a value, as conditions, or in words where a row has none."""
-    for node, under in _operations(program):
-        page, found = page_of(node.op) if node.op in pages() else None, domain(node)
-        if found is not None and [*names(found)]:
-            yield f"where {to_text(found)}{_part(under)}"
-        elif found is None and page is not None and page.domain and node.op != "pow":
-            yield f"in {to_text(node)} {page.domain}{_part(under)}"
-
-
-def _corners(program: Program) -> Iterator[str]:
-    """Yield where operations have no derivative, though a value: their conditions, or in words."""
-    for node, under in _operations(program):
-        row, page = ELEMENTWISE.get(node.op), page_of(node.op) if node.op in pages() else None
-        text = row.kinks if row is not None and row.kinks else page.kinks if page is not None else ""
-        formula, comma, words = text.partition(", ")
-        if node.op == WHERE:
-            yield f"where {to_text(node.args[0])} changes, if values or slopes differ there{_part(under)}"
-        elif formula.startswith("where"):
-            yield f"in {to_text(node)} {text}{_part(under)}"
-        elif text:
-            yield f"at {to_text(_on(formula, node))}{comma}{words}{_part(under)}"
-
-
-def _part(under: Sequence[Node]) -> str:
-    """Return in words in which part of a program something holds."""
-    return f" (in the part where {' and '.join(map(to_text, under))})" if under else ""
-
-
-def _on(text: str, node: Call) -> Node:
-    """Return a condition of a row's page on the arguments and params of a call."""
-    row = TABLE[node.op]
-    params = {**getattr(row, "defaults", {}), **dict(node.params)}
-    given = {**dict(zip(row.args, node.args, strict=False)), **{name: _number(one) for name, one in params.items()}}
-    return substitute(condition(text), {name: one for name, one in given.items() if one is not None})
-
-
-def _number(value: object) -> Node | None:
-    return number(value) if isinstance(value, int | Fraction) and not isinstance(value, bool) else None
-
-
 def _nothing(plan: Plan) -> Iterator[str]:
     """Yield what was not done, and how to ask for it."""
     points = dict(zip(SHAPES, (_inside(plan), *POINTS), strict=True))
@@ -207,7 +122,7 @@ def _nothing(plan: Plan) -> Iterator[str]:
 
 def _inside(plan: Plan) -> str:
     """Return a number at which all operations have a value, if one of a few is such."""
-    found = [domain(node) for node, under in _operations(plan.program) if not under]
+    found = [domain(node) for node, under in operations(plan.program) if not under]
     conditions = [one for one in found if one is not None]
     if any(plan.inputs().values()) or not conditions:
         return NUMBERS[0]

@@ -33,6 +33,7 @@ from kinds import (
     reductions,
     removable,
     spellings,
+    table,
     ties,
     vectors,
     ways,
@@ -48,15 +49,16 @@ class Kind:
     """How to draw a program, what is promised of each pair, and how many of a hundred programs are of this kind.
 
     Each program is checked at so many ``points`` at once; with ``both``, what it is in other words is checked as well,
-    and each in all ``ways`` of differentiating.
+    and each in all ``ways`` of differentiating. What is drawn ``in_turn`` gets the number of the program, too.
     """
 
-    draw: Callable[[Random], Drawn]
+    draw: Callable[..., Drawn]
     judge: Callable[[Pair, Outcomes, int, Tally], object]
     share: int
     points: int = 5
     both: bool = False
     ways: tuple[Way, ...] = (PLAIN,)
+    in_turn: bool = False
 
 
 def near_infinity(one: Pair, outcomes: Outcomes, k: int, total: Tally) -> None:
@@ -65,7 +67,8 @@ def near_infinity(one: Pair, outcomes: Outcomes, k: int, total: Tally) -> None:
 
 
 KINDS = {
-    "random": Kind(random_programs.draw, random_programs.judge, 30),
+    "random": Kind(random_programs.draw, random_programs.judge, 20),
+    "table": Kind(table.draw, table.judge, 10, points=2, in_turn=True),
     "jumps": Kind(jumps.draw, hold, 14),
     "masks": Kind(masks.draw, masks.judge, 10),
     "infinities": Kind(infinities.draw, near_infinity, 8),
@@ -117,7 +120,7 @@ def tally(seed: int, start: int, stop: int, kind: str | None = None, seconds: fl
 
 def judged(kind: Kind, random: Random, k: int, total: Tally) -> int:
     """Check a program at its points, hold each pair to the promise, and return how many there are."""
-    drawn = kind.draw(random)
+    drawn = kind.draw(random, k) if kind.in_turn else kind.draw(random)
     pairs = drawn.pairs(random, kind.points)
     programs = [drawn.program, drawn.other] if kind.both and drawn.other is not None else [drawn.program]
     try:

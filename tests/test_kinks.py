@@ -15,6 +15,7 @@ from gradcheck.case import check
 from gradcheck.differentiate import pull_back
 from gradcheck.exact.sides import Beside, beside
 from gradcheck.formats import Ball
+from gradcheck.functions import ELEMENTWISE, Elementwise
 from gradcheck.lower import lower
 from gradcheck.outcome import Run
 from gradcheck.parse import parse
@@ -356,3 +357,12 @@ def test_where_the_program_is_smooth_the_slope_at_the_kink_does_not_matter_while
 def test_where_both_sides_have_one_derivative_torch_must_have_it(slope: float, verdict: Verdict, dtype: str) -> None:
     """``relu(x) - relu(-x)`` is x: half a slope from each is right, and what torch has is not."""
     assert run("relu(x) - relu(-x)", at(), dtype, relu=sloped(torch.relu, slope)).verdict is verdict
+
+
+@pytest.mark.parametrize("row", ELEMENTWISE.values(), ids=lambda row: row.name)
+def test_a_corner_beside_any_function_of_the_table_is_a_kink(row: Elementwise) -> None:
+    """Whether its own corners meet the other one is seen by the conditions on its arguments, however it names them."""
+    point = dict(zip(row.args, row.samples[0], strict=True))
+    corner = " + ".join(f"abs({name} - detach({name}))" for name in row.moving)
+    found = check(f"{row.name}({', '.join(row.args)}) + {corner}", settings=Settings(dtypes=("float64",)), **point)
+    assert found.verdict in (KINK, UNDEFINED)

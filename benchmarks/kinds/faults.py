@@ -45,9 +45,10 @@ def operation(plant: Plant) -> Callable[..., Any]:
     """Return torch's own function with a value, or a gradient, that is wrong by a factor."""
     run = function(plant.op)
 
-    def faulty(*args: Any, **params: Any) -> Any:
-        made = run(*args, **params)
-        if not isinstance(made, torch.Tensor):
+    def changed(made: Any) -> Any:
+        if isinstance(made, tuple | list):
+            return [changed(one) for one in made]  # a function of several results
+        if not isinstance(made, torch.Tensor) or not made.is_floating_point():
             return made
         if plant.value:
             return _Passed.apply(made, plant.factor)  # type: ignore[no-untyped-call]
@@ -56,7 +57,7 @@ def operation(plant: Plant) -> Callable[..., Any]:
             made.register_hook(lambda gradient: gradient * plant.factor)  # type: ignore[no-untyped-call]
         return made
 
-    return faulty
+    return lambda *args, **params: changed(run(*args, **params))
 
 
 class _Passed(torch.autograd.Function):

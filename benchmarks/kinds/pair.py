@@ -25,6 +25,8 @@ Floats = np.ndarray[Any, np.dtype[np.float64]]
 NAMES = tuple(DTYPES)
 MAX_SHOWN = 40
 """Numbers of a point that are written out."""
+TRIES = 10
+"""How often a point is drawn until it is inside of a domain."""
 
 
 Draw = Callable[[Random], Floats]
@@ -33,27 +35,41 @@ Draw = Callable[[Random], Floats]
 
 @dataclass(frozen=True)
 class Drawn:
-    """A program, how its inputs are drawn, the dtypes that hold what is drawn, and the same function in other words."""
+    """A program, how its inputs are drawn, the dtypes that hold what is drawn, and the same function in other words.
+
+    A point is drawn again where it is not ``inside`` of the domain, so many ``TRIES``; ``row`` is what the program is of.
+    """
 
     program: Program
     numbers: Mapping[str, Draw]
     dtypes: tuple[str, ...] = NAMES
     other: Program | None = None
+    inside: Callable[[dict[str, Floats]], bool] = lambda _point: True
+    row: str | None = None
 
     def pairs(self, random: Random, points: int) -> list[Pair]:
         """Return so many points, each in every dtype."""
-        drawn = [{name: self.numbers[name](random) for name in self.program.inputs} for _ in range(points)]
-        return [Pair(self.program, point, dtype, self.other) for point in drawn for dtype in self.dtypes]
+        drawn = [self.point(random) for _ in range(points)]
+        return [Pair(self.program, point, dtype, self.other, self.row) for point in drawn for dtype in self.dtypes]
+
+    def point(self, random: Random) -> dict[str, Floats]:
+        """Return a point inside of the domain, or the last that was tried."""
+        for _ in range(TRIES):
+            point = {name: self.numbers[name](random) for name in self.program.inputs}
+            if self.inside(point):
+                break
+        return point
 
 
 @dataclass(frozen=True)
 class Pair:
-    """A program, a point for it, a dtype, and the same function in other words."""
+    """A program, a point for it, a dtype, the same function in other words, and the row that it is of."""
 
     program: Program
     point: dict[str, Floats]
     dtype: str
     other: Program | None = None
+    row: str | None = None
 
     def __str__(self) -> str:
         small = sum(array.size for array in self.point.values()) <= MAX_SHOWN

@@ -160,8 +160,8 @@ def disagrees(one: Pair, outcome: Outcome, gradient: GradientOutcome, k: int, to
 def at_a_kink(one: Pair, outcome: Outcome, gradient: GradientOutcome, k: int) -> bool:
     """Tell whether the formula has no derivative of its own here, only one that both sides agree on."""
     point = rounded(one, outcome)
-    pullback = pull_back(lower(one.program, shapes_of(point), nodes=True), one.program.inputs, guarded=True)
-    output = pullback.program.outputs[one.program.inputs.index(gradient.input)]
+    pullback = pull_back(lower(one.program, shapes_of(point), nodes=True), (gradient.input,), guarded=True)
+    [output] = pullback.program.outputs
     [found] = exact.balls(exact.enclose(pullback.core, point, outcome.bits)[output], outcome.bits, [k])
     return isinstance(found, str)
 

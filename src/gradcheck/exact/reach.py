@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import reduce
 from typing import Any
 
@@ -14,12 +15,14 @@ from gradcheck.exact.precision import working_precision
 from gradcheck.functions import COMPARISONS, DETACH, ELEMENTWISE, TENSOR, WHERE
 from gradcheck.functions.tensor import numpy_key
 from gradcheck.lower import Core, condition
-from gradcheck.program import Call, Layer, Name, Node, Number, names, postorder, substitute
+from gradcheck.program import Call, Layer, Name, Node, Number, names, postorder, rebuild, substitute
 
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
 Masks = dict[str, Mask]
 """For names, which of their elements are meant."""
 Labels = np.ndarray[Any, np.dtype[np.object_]]
+OPEN = {"ge": "gt", "le": "lt", "eq": "ne"}
+"""What is left of a comparison without its ends."""
 
 
 def jumping(core: Core, values: Values, bits: int) -> Masks:
@@ -193,8 +196,14 @@ def _smooth(node: Call) -> Iterator[tuple[Node, bool]]:
         yield _on(node, row.kinks), False
     inside = row.smooth or (row.domain(node) if callable(row.domain) else row.domain)
     if inside is not None:
-        # the ends of a domain are left out; a power of any exponent is smooth for a positive base
-        yield _on(node, "x > 0" if "floor" in inside else inside.replace(">=", ">").replace("<=", "<")), True
+        yield rebuild(_on(node, inside), _opened), True
+
+
+def _opened(node: Node) -> Node:
+    """Return a comparison without its ends; numbers that are equal are not so in any neighbourhood."""
+    if not isinstance(node, Call) or node.op not in OPEN:
+        return node
+    return replace(node, op=OPEN[node.op], args=node.args if node.op != "eq" else node.args[:1] * 2)
 
 
 def _on(node: Call, text: str) -> Node:

@@ -63,7 +63,7 @@ def family(name: str) -> str:
     """
     for module in (*composites.FAMILIES, special):
         if any(row.name == name for row in module.ROWS):
-            return str(module.__doc__).partition(":")[0].strip().rstrip(".")
+            return str(module.__doc__).partition("\n")[0].partition(":")[0].strip().rstrip(".")
     if name in ELEMENTWISE:
         return "Functions of numbers"
     return "Linear functions of tensors" if name in TENSOR else "Choices and conditions"

@@ -15,7 +15,7 @@ from gradcheck.exits import Exit
 from gradcheck.formats import FORMATS, exact_text
 from gradcheck.functions import COMPOSITE, ELEMENTWISE, TENSOR, nearest
 from gradcheck.gradients import GradientOutcome
-from gradcheck.nest.points import Subject, subjects
+from gradcheck.nest.points import Subject, further, subjects
 from gradcheck.nest.sieve import Sieve
 from gradcheck.outcome import Outcome
 from gradcheck.points import Point, parse_points
@@ -36,6 +36,7 @@ class Finding:
     """What came out in one way at one point, where it is worst; the texts are as the dtype writes numbers.
 
     ``by`` says what the derivative is by, the innermost first, ``refused`` what torch said where it has none.
+    ``program`` is what was differentiated, where that is not the one of the row.
     """
 
     way: str
@@ -45,17 +46,22 @@ class Finding:
     torch: str | None = None
     exact: str | None = None
     refused: str | None = None
+    program: str = ""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One function: how many elements have each verdict, by way, and all that torch has wrong, lacks or loses."""
+    """One function: how many elements have each verdict, by way, and all that torch has wrong, lacks or loses.
+
+    ``program`` is what was tried in all ways, one of ``programs`` so many.
+    """
 
     function: str
     program: str
     counts: dict[str, Counter[Verdict]]
     findings: tuple[Finding, ...]
     seconds: float = 0.0
+    programs: int = 1
 
     @property
     def wrong(self) -> tuple[Finding, ...]:
@@ -147,18 +153,29 @@ def made(name: str, ways: tuple[Way, ...], dtype: str) -> Row:
     """Return the row of one function."""
     start = perf_counter()
     [subject] = subjects([name])
+    everything = [subject, *further(subject)]
     counts: dict[str, Counter[Verdict]] = {str(way): Counter() for way in ways}
     findings: list[Finding] = []
+    for one in everything:
+        findings += _tried(one, tuple(way for way in ways if not one.first or way.order == 1), dtype, counts)
+    order = [*map(str, ways)]
+    findings = [replace(one, program="" if one.program == subject.program.source else one.program) for one in findings]
+    findings.sort(key=lambda one: order.index(one.way))
+    programs = len({one.program.source for one in everything})
+    return Row(name, subject.program.source, counts, tuple(findings), perf_counter() - start, programs)
+
+
+def _tried(
+    subject: Subject, ways: tuple[Way, ...], dtype: str, counts: dict[str, Counter[Verdict]]
+) -> Iterator[Finding]:
+    """Yield what is found of one program, and count the verdicts."""
     for text, way, outcome in _outcomes(subject, ways, dtype):
         if isinstance(outcome, Verdict):
             counts[way][outcome] += len(subject.program.inputs) ** Way.parse(way).order
             continue
         counts[way].update(outcome.counts())
         if outcome.verdict in TOLD:
-            findings += _findings(way, text, outcome)
-    order = [*map(str, ways)]
-    findings.sort(key=lambda one: order.index(one.way))
-    return Row(name, str(subject.program.source), counts, tuple(findings), perf_counter() - start)
+            yield from (replace(one, program=subject.program.source) for one in _findings(way, text, outcome))
 
 
 def _outcomes(subject: Subject, ways: tuple[Way, ...], dtype: str) -> Iterator[tuple[str, str, Outcome | Verdict]]:

@@ -1,0 +1,132 @@
+"""Every row of the table in turn, at its samples and at random points of its domain: what is wrong there is torch itself.
+
+Each element is held against the oracle; a number that is called wrong has to be as far off as is said, and errors that
+are planted in the row are found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+from math import isfinite, prod
+from random import Random
+
+import numpy as np
+
+from gradcheck.formats import FORMATS
+from gradcheck.functions import COMPOSITE, ELEMENTWISE, HIDDEN, TENSOR, Composite, Elementwise, Tensor
+from gradcheck.outcome import Outcome
+from gradcheck.parse import parse
+from gradcheck.program import Program, Shape
+from gradcheck.verdict import Verdict
+from kinds import planting
+from kinds.evaluation import BeyondError, Evaluation, M, tensor
+from kinds.faults import FACTORS, Plant, operation
+from kinds.held import Outcomes, hold, never_wrong
+from kinds.pair import NAMES, Draw, Drawn, Floats, Pair, Tally, looked_at
+from kinds.random_programs import SHAPES
+
+ROWS: tuple[Elementwise | Tensor | Composite, ...] = tuple(
+    row for row in (*ELEMENTWISE.values(), *TENSOR.values(), *COMPOSITE.values()) if row.name not in HIDDEN
+)
+GRID = (-1.0, 0.0, 0.5, 1.0, 1.0, 2.0)
+"""Numbers that tie, and ends of domains."""
+FEW_BITS = 100
+"""Enough to tell whether a program has a value."""
+GROSS = ("factor 2", "sign")
+"""The planted errors that are far beyond all rounding."""
+NEARBY = 0.5
+"""How far a number is from that of a sample, relatively."""
+
+
+def draw(random: Random, number: int) -> Drawn:
+    """Return a row of the table by its number, at one of its samples or somewhere in its domain."""
+    row = ROWS[number % len(ROWS)]
+    dtypes = () if isinstance(row, Tensor) else row.dtypes
+    if isinstance(row, Elementwise):
+        sample = random.choice(row.samples)
+        program = parse(f"{row.name}({', '.join(row.args)})")
+        numbers: Mapping[str, Draw] = {
+            name: partial(near, value=float(value)) for name, value in zip(row.args, sample, strict=True)
+        }
+    else:
+        program = parse(random.choice(row.samples))
+        kind = random.choice((between, between, of_many_sizes, on_the_grid))
+        numbers = {name: partial(kind, shape=SHAPES[name]) for name in program.inputs}
+    return Drawn(program, numbers, dtypes or NAMES, inside=partial(has_a_value, program), row=row.name)
+
+
+def near(random: Random, value: float) -> Floats:
+    """Return the number of a sample, one of about its size, or one of any."""
+    kind = random.randrange(3)
+    size = random.uniform(1 - NEARBY, 1 + NEARBY) * value if kind else value
+    return np.array(random.choice((-1, 1)) * 10 ** random.uniform(-2, 2) if kind == 1 else size)
+
+
+def between(random: Random, shape: Shape) -> Floats:
+    return np.array([random.uniform(-3, 3) for _ in range(prod(shape))]).reshape(shape)
+
+
+def of_many_sizes(random: Random, shape: Shape) -> Floats:
+    return between(random, shape) * 10 ** np.array([random.uniform(-2, 1) for _ in range(prod(shape))]).reshape(shape)
+
+
+def on_the_grid(random: Random, shape: Shape) -> Floats:
+    return np.array([random.choice(GRID) for _ in range(prod(shape))]).reshape(shape)
+
+
+def has_a_value(program: Program, point: Mapping[str, Floats]) -> bool:
+    """Tell whether a program has a value at a point, as mpmath says."""
+    with M.workprec(FEW_BITS):
+        try:
+            found = Evaluation().value(program, {name: tensor(numbers) for name, numbers in point.items()})
+        except BeyondError:
+            return False
+    return not any(map(M.isnan, found.ravel()))
+
+
+# --- one pair ---------------------------------------------------------------------------------------
+
+
+def judge(one: Pair, outcomes: Outcomes, k: int, total: Tally) -> None:
+    """Hold a pair against the oracle; what is called wrong is, and planted errors are found."""
+    outcome = hold(one, outcomes, k, total)
+    if outcome is None or outcome.error is not None:
+        return
+    total.broken += never_wrong(one, outcome)
+    plant(one, outcome, Random(k), total)
+    if one.dtype in planting.PLANTED and k % planting.EACH == 0:
+        planting.plant(one, outcome, total, public=k % planting.PUBLIC == 0)
+
+
+def plant(one: Pair, outcome: Outcome, random: Random, total: Tally) -> None:
+    """Plant a gross error in what the row pulls, or in its value, and demand that it is found where it shows."""
+    assert one.row is not None
+    fault, value = random.choice(GROSS), random.random() < 1 / 3
+    planted = Plant("table", one.row, one, fault, FACTORS[one.dtype][fault], value)
+    changed = looked_at(one, under_test={one.row: operation(planted)})
+    if changed.error is not None:
+        total.broken.append(f"raised: {planted}: {changed.error}")
+        return
+    key = f"{one.dtype}, {'value' if value else 'gradient'} of a row"
+    for where, k, verdict in shown(outcome, changed, value):
+        total.planted[key] += 1
+        if verdict is Verdict.DISAGREE:
+            total.found[key] += 1
+        else:
+            total.broken.append(f"missed: {planted}: {where}[{k}]: {verdict}")
+
+
+def shown(before: Outcome, after: Outcome, value: bool) -> Iterator[tuple[str, int, Verdict]]:
+    """Yield the elements that were right and are other numbers now, each with the verdict on it."""
+    fmt = FORMATS[before.dtype]
+    numbers = [
+        ("the value", before.value.judgements, after.value.judgements, before.value.values.ravel(), after.value.values.ravel())
+    ] if value and before.value is not None and after.value is not None else [
+        (a.input, a.judgements, b.judgements, a.torch.ravel(), b.torch.ravel())
+        for a, b in zip(before.gradients, after.gradients, strict=True) if a.torch is not None and b.torch is not None
+    ]  # fmt: skip
+    for where, mine, theirs, was, now in numbers:
+        for k in np.flatnonzero(was != now):
+            if mine[int(k)].verdict is Verdict.AGREE and isfinite(now[k]) and abs(was[k]) > fmt.smallest_normal:
+                yield where, int(k), theirs[int(k)].verdict

@@ -163,6 +163,7 @@ TITLES = {
     "reach": "reach of the rounding enclosure in float32 and float64",
     "oracle": "what the oracle says, and the verdict",
     "planted": "planted errors", "found": "planted errors that were found",
+    "wrong": "called wrong, and by the oracle as far off",
 }  # fmt: skip
 
 

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Any
@@ -57,7 +57,12 @@ def operation(plant: Plant) -> Callable[..., Any]:
             made.register_hook(lambda gradient: gradient * plant.factor)  # type: ignore[no-untyped-call]
         return made
 
-    return lambda *args, **params: changed(run(*args, **params))
+    return lambda *args, **params: changed(run(*several(args), **params))
+
+
+def several(args: Sequence[Any]) -> Sequence[Any]:
+    """Return the arguments of torch's own function, which has a list of tensors one by one here."""
+    return args[0] if args and isinstance(args[0], list) else args
 
 
 class _Passed(torch.autograd.Function):

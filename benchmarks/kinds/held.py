@@ -57,7 +57,7 @@ def held(
     program: Program | None = None,
 ) -> Iterator[str]:  # fmt: skip
     """Yield the promises that verdicts of an outcome break."""
-    point = tuple((name, array.shape, array.tobytes()) for name, array in rounded(one, outcome).items())
+    point = numbers_of(one, outcome)
     places = [(gradient, k) for gradient in outcome.gradients for k in range(len(gradient.judgements))]
     for gradient, k in random.sample(places, min(most, len(places))):
         truth = told(oracle, program or one.program, point, gradient.input, k)
@@ -65,6 +65,11 @@ def held(
             place = f"{gradient.input}[{k}] is a {truth}, torch {_torch(gradient, k)}"
             yield f"{broken}: {one}: {place}: {_said(gradient, k)}"
         total.oracle[f"{truth.kind}: {gradient.judgements[k].verdict}"] += 1
+
+
+def numbers_of(one: Pair, outcome: Outcome) -> Numbers:
+    """Return the point as the oracle takes it."""
+    return tuple((name, array.shape, array.tobytes()) for name, array in rounded(one, outcome).items())
 
 
 @lru_cache(maxsize=256)

@@ -96,6 +96,7 @@ class Tally:
     oracle: Counter[str] = field(default_factory=Counter)
     planted: Counter[str] = field(default_factory=Counter)
     found: Counter[str] = field(default_factory=Counter)
+    wrong: Counter[str] = field(default_factory=Counter)
     broken: list[str] = field(default_factory=list)
 
     def __add__(self, more: Tally) -> Tally:

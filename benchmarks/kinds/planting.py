@@ -7,8 +7,6 @@ from fractions import Fraction
 from math import isfinite
 from typing import Any
 
-import torch
-
 from gradcheck import exact
 from gradcheck.autograd import function
 from gradcheck.compare import Rounding, explain, judge
@@ -18,6 +16,7 @@ from gradcheck.gradients import GradientOutcome
 from gradcheck.lower import lower
 from gradcheck.outcome import Outcome
 from gradcheck.program import Call, Node
+from gradcheck.selftest.planting import altered
 from gradcheck.settings import DEFAULT_ULPS
 from gradcheck.verdict import Verdict
 from kinds.pair import Pair, Tally, looked_at, rounded, shapes_of
@@ -125,14 +124,4 @@ def calls(node: Node) -> Iterator[Call]:
 
 def scaled(op: str, factor: float) -> Callable[..., Any]:
     """Return torch's own function with a gradient that is wrong by a factor."""
-    run = function(op)
-
-    def faulty(*args: Any, **params: Any) -> Any:
-        made = run(*args, **params)
-        if not isinstance(made, torch.Tensor) or not made.requires_grad:
-            return made
-        copy = made.clone()
-        copy.register_hook(lambda gradient: gradient * factor)  # type: ignore[no-untyped-call]
-        return copy
-
-    return faulty
+    return altered(function(op), lambda gradient: gradient * factor)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import partial
-from math import isfinite, prod
+from math import inf, isfinite, prod
 from random import Random
 
 import numpy as np
@@ -22,7 +22,8 @@ from gradcheck.verdict import Verdict
 from kinds import planting
 from kinds.evaluation import BeyondError, Evaluation, M, tensor
 from kinds.faults import FACTORS, Plant, operation
-from kinds.held import Outcomes, hold, never_wrong
+from kinds.held import Outcomes, ball, hold, never_wrong_beside, numbers_of, told
+from kinds.oracle import along
 from kinds.pair import NAMES, Draw, Drawn, Floats, Pair, Tally, looked_at
 from kinds.random_programs import SHAPES
 
@@ -35,6 +36,8 @@ FEW_BITS = 100
 """Enough to tell whether a program has a value."""
 GROSS = ("factor 2", "sign")
 """The planted errors that are far beyond all rounding."""
+OFF = 64
+"""ULP that torch's number is from the oracle's at least where it is called wrong."""
 NEARBY = 0.5
 """How far a number is from that of a sample, relatively."""
 
@@ -93,10 +96,28 @@ def judge(one: Pair, outcomes: Outcomes, k: int, total: Tally) -> None:
     outcome = hold(one, outcomes, k, total)
     if outcome is None or outcome.error is not None:
         return
-    total.broken += never_wrong(one, outcome)
+    total.broken += called_wrong(one, outcome, total)
     plant(one, outcome, Random(k), total)
     if one.dtype in planting.PLANTED and k % planting.EACH == 0:
         planting.plant(one, outcome, total, public=k % planting.PUBLIC == 0)
+
+
+def called_wrong(one: Pair, outcome: Outcome, total: Tally) -> Iterator[str]:
+    """Yield what is called wrong and is not: the oracle has to be as far off."""
+    fmt, point = FORMATS[one.dtype], numbers_of(one, outcome)
+    stands = False
+    for gradient in outcome.gradients:
+        for k in gradient.judgements.ranked((Verdict.DISAGREE,)):
+            torch, truth = gradient.number(k), told(along, one.program, point, gradient.input, k)
+            off = inf if torch is None or not isfinite(torch) else fmt.distance(torch, ball(truth.right or 0).midpoint)
+            if truth.kind in ("slope", "end") and off > OFF:
+                stands = True
+                total.wrong[f"{one.row} in {one.dtype}"] += 1
+            else:
+                yield f"called wrong: {one}: {gradient.input}[{k}] is a {truth}, torch {torch}: {gradient.judgements[k]}"
+    for broken in never_wrong_beside(one, outcome):
+        if not (stands and f": {one.row}, " in broken):
+            yield broken
 
 
 def plant(one: Pair, outcome: Outcome, random: Random, total: Tally) -> None:

@@ -25,7 +25,7 @@ nester = typer.Typer(**APP)  # type: ignore[arg-type]
 def run_nest(
     given: Given,
     names: Annotated[list[str] | None, typer.Argument(
-        metavar="[NAME...]", help="Functions of the table; all of them without a name.", show_default=False)] = None,
+        metavar="[NAME...]", help="Functions of the table, or families (losses, pooling, special, ...); all of them without a name.", show_default=False)] = None,
 ) -> None:  # fmt: skip
     """Try functions in every way of differentiating, at ordinary points and where rules go wrong."""
     output = given["output"]
@@ -36,19 +36,37 @@ def run_nest(
 
         check_dtype(given["dtype"][0])
     workers = workers_of(given["workers"]) or os.cpu_count() or 1
-    from gradcheck.nest import nest
+    from gradcheck.nest import named, nest
 
+    shown = sys.stderr.isatty()
+    progress = _Progress(len(named(names or ())))
+    if shown and not names:
+        print(f"{progress.count} functions take minutes. {_families()}", file=sys.stderr)
     made = nest(
         names or (), order=given["order"], dtype=given["dtype"][0], workers=workers,
-        done=_tell if sys.stderr.isatty() else lambda row: row,
+        done=progress.tell if shown else lambda row: row,
     )  # fmt: skip
-    if sys.stderr.isatty():
+    if shown:
         print("\r\033[K", end="", file=sys.stderr, flush=True)
     deliver(lambda file: writer(form, NEST)(made, file, given.view), output, form, given.color)
     raise typer.Exit(made.exit)
 # fmt: on
 
 
-def _tell(row: Row) -> None:
-    """Name the function that is done, on the line of the one before it."""
-    print(f"\r\033[K{row.function} · {row.seconds:.1f} s", end="", file=sys.stderr, flush=True)
+def _families() -> str:
+    from gradcheck.functions import families
+
+    return f"Name some, or families: {', '.join(families())}"
+
+
+class _Progress:
+    """A line that names the function that is done, on the place of the one before it; the state is how many are."""
+
+    def __init__(self, count: int) -> None:
+        self.count, self.done = count, 0
+
+    def tell(self, row: Row) -> None:
+        """Name a function that is done."""
+        self.done += 1
+        text = f"{self.done} of {self.count} · {row.function} · {row.seconds:.1f} s"
+        print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)

@@ -69,6 +69,19 @@ def family(name: str) -> str:
     return "Linear functions of tensors" if name in TENSOR else "Choices and conditions"
 
 
+def families() -> dict[str, tuple[str, ...]]:
+    """Return the functions of the table that have derivatives by family, whose name here is one word.
+
+    >>> [*families()][:3], families()["activations"][0]
+    (['activations', 'convolution', 'images'], 'celu')
+    """
+    found: dict[str, tuple[str, ...]] = {}
+    for module in (*composites.FAMILIES, special, elementwise, tensor):
+        name = module.__name__.rpartition(".")[2]
+        found[name] = (*found.get(name, ()), *(row.name for row in module.ROWS if row.name not in HIDDEN))
+    return found
+
+
 def known_names() -> list[str]:
     """Return every name that a user can call, sorted.
 

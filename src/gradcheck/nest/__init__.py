@@ -13,7 +13,7 @@ from gradcheck.case import environment, examined
 from gradcheck.errors import GradcheckError, UsageProblem
 from gradcheck.exits import Exit
 from gradcheck.formats import FORMATS, exact_text
-from gradcheck.functions import COMPOSITE, ELEMENTWISE, TENSOR, nearest
+from gradcheck.functions import COMPOSITE, ELEMENTWISE, HIDDEN, TENSOR, families, nearest
 from gradcheck.gradients import GradientOutcome
 from gradcheck.nest.points import Subject, further, subjects
 from gradcheck.nest.sieve import Sieve
@@ -119,26 +119,40 @@ def nest(
     workers: int = 1,
     done: Callable[[Row], object] = lambda row: row,
 ) -> Nest:
-    """Return what all ways up to an order make of the functions of the table, or of those named.
+    """Return what all ways up to an order make of the functions of the table, or of those named, or of their families.
 
     Raises UsageProblem for a name that the table does not have. ``done`` gets each row when it is made.
 
     >>> [row.worst.point for row in nest(["sinc"], order=1).rows]
     ['x=1e-8']
     """
-    rows: list[str] = [*ELEMENTWISE, *TENSOR, *COMPOSITE]
-    for name in names:
-        if name not in rows:
-            close = nearest(name, [*rows])
-            raise UsageProblem(f"the table has no function {name}", hint=f"did you mean `{close}`?" if close else None)
+    asked = named(names)
     start = perf_counter()
     ways = tuple(one for k in range(1, order + 1) for one in nestings(k))
     found = []
-    for row in _rows([one.function for one in subjects(names)], ways, dtype, workers):
+    for row in _rows(asked, ways, dtype, workers):
         done(row)
         found.append(row)
     seconds = perf_counter() - start
     return Nest(tuple(found), tuple(map(str, ways)), dtype, environment(["cpu"]), seconds, tuple(names))
+
+
+def named(names: Sequence[str] = ()) -> list[str]:
+    """Return the functions that are tried where these are asked for: functions and families, all of the table for none.
+
+    >>> named(["pooling", "sinc"])[:2], "sinc" in named()
+    (['avg_pool1d', 'adaptive_avg_pool1d'], True)
+    """
+    rows, groups = [name for name in (*ELEMENTWISE, *TENSOR, *COMPOSITE) if name not in HIDDEN], families()
+    found: dict[str, None] = {}
+    for name in names:
+        if name not in rows and name not in groups:
+            close = nearest(name, [*rows, *groups])
+            raise UsageProblem(
+                f"the table has no function {name}, and no family {name}", hint=f"did you mean `{close}`?" if close else None
+            )
+        found |= dict.fromkeys([name] if name in rows else groups[name])
+    return [*found] if names else rows
 
 
 def _rows(names: list[str], ways: tuple[Way, ...], dtype: str, workers: int) -> Iterator[Row]:

@@ -84,10 +84,11 @@ def worst_text(one: Finding) -> str:
     >>> worst_text(Finding("rev-rev", "x=0", Verdict.DISAGREE, "x x", "nan", "-3.29"))
     'rev-rev at x=0: torch nan, right -3.29'
     """
+    at = f"{one.program} at {one.point}" if one.program else one.point
     if one.refused is not None:
-        return f"{one.way} at {one.point}: {one.refused[:MAX_SAID]}{'...' * (len(one.refused) > MAX_SAID)}"
+        return f"{one.way} at {at}: {one.refused[:MAX_SAID]}{'...' * (len(one.refused) > MAX_SAID)}"
     by = "" if len(set(one.by.split())) < 2 else f" by {one.by.replace(' ', ', ')}"
-    return f"{one.way}{by} at {one.point}: torch {one.torch}, right {one.exact}"
+    return f"{one.way}{by} at {at}: torch {one.torch}, right {one.exact}"
 
 
 def _summary(nest: Nest) -> Iterator[Text]:

@@ -32,6 +32,7 @@ def _row(row: Row) -> dict[str, Any]:
     return {
         "function": row.function,
         "program": row.program,
+        "programs": row.programs,
         "seconds": round(row.seconds, 3),
         "counts": {
             way: {one.value: counts[one] for one in Verdict if counts[one]} for way, counts in row.counts.items()
@@ -42,6 +43,6 @@ def _row(row: Row) -> dict[str, Any]:
 
 def _finding(one: Finding) -> dict[str, Any]:
     return {
-        "way": one.way, "at": one.point, "by": one.by.split(), "verdict": one.verdict.value,
+        "way": one.way, "program": one.program or None, "at": one.point, "by": one.by.split(), "verdict": one.verdict.value,
         "torch": one.torch, "exact": one.exact, "refused": one.refused,
     }  # fmt: skip

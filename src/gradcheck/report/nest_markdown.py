@@ -82,6 +82,11 @@ class Entry:
         """Return the point that stands for all."""
         return self.findings[0].point
 
+    @property
+    def program(self) -> str:
+        """Return what is differentiated."""
+        return self.findings[0].program or self.row.program
+
 
 def check_dtype(dtype: str) -> None:
     """Raise UsageProblem for a dtype in which the lines of the page would not give the numbers behind them."""
@@ -118,12 +123,17 @@ def section(group: Iterable[Entry]) -> Iterator[str]:
 
 
 def entries(row: Row) -> list[Entry]:
-    """Return the findings of a function, equal ones together, the mildest point first."""
+    """Return the findings of a function, equal ones together, the mildest point first.
+
+    Its other programs are told of where they show a kind of their own.
+    """
     groups: dict[tuple[str, *tuple[object, ...]], list[list[Finding]]] = {}
+    shown: dict[str, str] = {}
     for found in _by_place(row):
         kind = min((one for one in map(kind_of, found) if one is not None), key=[*TITLES].index)
         alike = tuple((one.way, _class(one)) for one in found)
-        groups.setdefault((kind, tuple(sorted(found[0].by.split())), alike), []).append(found)
+        if shown.setdefault(kind, found[0].program) == found[0].program:
+            groups.setdefault((kind, tuple(sorted(found[0].by.split())), alike), []).append(found)
     made = []
     for (kind, *_), points in groups.items():
         points.sort(key=lambda found: _size(found[0].point))
@@ -134,10 +144,10 @@ def entries(row: Row) -> list[Entry]:
 
 def _by_place(row: Row) -> list[list[Finding]]:
     """Return the findings that are told: those of one derivative at one point together."""
-    found: dict[tuple[str, str], list[Finding]] = {}
-    for one in row.findings:
+    found: dict[tuple[str, str, str], list[Finding]] = {}
+    for one in sorted(row.findings, key=lambda one: bool(one.program)):
         if kind_of(one) is not None:
-            found.setdefault((one.point, one.by), []).append(one)
+            found.setdefault((one.program, one.point, one.by), []).append(one)
     return list(found.values())
 
 
@@ -202,12 +212,12 @@ def _class(one: Finding) -> str:
 
 def _told(entry: Entry) -> Iterator[str]:
     first = entry.findings[0]
-    function = Function.at(entry.row.function, entry.row.program, entry.point)
+    function = Function.at(entry.row.function, entry.program, entry.point)
     by = entry.by.split()
     exact = number(first.exact)
     also = f"; also at {', '.join(entry.others[:OTHER_POINTS])}" if entry.others else ""
     more = f" and {len(entry.others) - OTHER_POINTS} more" if len(entry.others) > OTHER_POINTS else ""
-    yield f"`{entry.row.program}`, {derivative(by)} at {entry.point} is **{exact}**{also}{more}.\n"
+    yield f"`{entry.program}`, {derivative(by)} at {entry.point} is **{exact}**{also}{more}.\n"
     yield "```python"
     for torch, ways in _by_number(entry.findings):
         yield f"{torch_line(function, Way.parse(ways[0]), by)}  # {torch}: {', '.join(ways)}"
@@ -243,4 +253,4 @@ def derivative(by: list[str]) -> str:
 
 def _refused(entry: Entry) -> Iterator[str]:
     ways = [one.way for one in entry.findings]
-    yield f"`{entry.row.program}` has no {', '.join(ways)}: {entry.findings[0].refused}\n"
+    yield f"`{entry.program}` has no {', '.join(ways)}: {entry.findings[0].refused}\n"

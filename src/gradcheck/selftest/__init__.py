@@ -12,6 +12,7 @@ from gradcheck.exits import Exit
 from gradcheck.outcome import Outcome, Run
 from gradcheck.selftest.controls import Control, controls
 from gradcheck.selftest.faults import FAULTS
+from gradcheck.selftest.of_the_table import planted_in_the_table
 from gradcheck.selftest.planting import Fault
 from gradcheck.settings import Settings
 from gradcheck.verdict import Verdict
@@ -71,7 +72,7 @@ class Tally:
 
 def selftest(text: str = "") -> Tally:
     """Try every fault and every correct program, or those alone whose name or program contains ``text``."""
-    faults = [fault for fault in FAULTS if text in fault.name or text in fault.program]
+    faults = [fault for fault in (*FAULTS, *planted_in_the_table()) if text in fault.name or text in fault.program]
     chosen = [control for control in controls() if text in control.program]
     runs = [checked(control) for control in chosen]
     return Tally(

@@ -11,9 +11,8 @@ from torch.nn import functional
 from gradcheck.functions import COMPOSITE, ELEMENTWISE, TENSOR
 from gradcheck.parse import parse
 from gradcheck.selftest.faults import FAULTS
+from gradcheck.selftest.inputs import DTYPES, at_the_inputs, squared
 from gradcheck.selftest.planting import Operation, distorted
-
-DTYPES = ("float64", "float32", "bfloat16", "float16")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,21 +24,6 @@ class Control:
     dtypes: tuple[str, ...] = DTYPES
     under_test: Mapping[str, Operation] = field(default_factory=dict, compare=False)
 
-
-INPUTS = {
-    "s": "0.6",
-    "t": "1.4",
-    "v": "[0.8,-1.3,2.1]",
-    "w": "[0.35,1.2,-0.75]",
-    "p": "[0.2,1.3,2.9]",
-    "q": "[0.5,0.3,0.2]",
-    "u": "[-0.7,1.6]",
-    "a": "[[0.3,-1.1,1.9],[-0.45,0.9,2.4]]",
-    "b": "[[1.2,-0.6,0.35,2.2],[-1.7,0.15,0.95,-0.25],[0.5,1.4,-2.3,0.75]]",
-    "c": "[[[0.2,-1.4,0.65],[1.7,-0.35,1.05]],[[-2.1,0.55,-0.9],[1.25,2.6,-0.15]]]",
-    "m": "[[1.4,0.3],[-0.2,0.9]]",
-}
-"""What the samples of the table and the formulas read: ``p`` is positive, ``q`` a distribution, ``m`` invertible."""
 
 FORMULAS = (
     # --- losses -------------------------------------------------------------------------------------------------------
@@ -216,7 +200,7 @@ def controls() -> Iterator[Control]:
             yield Control(f"{row.name}({', '.join(row.args)})", (text,))
     for rows in (TENSOR, COMPOSITE):
         texts = (text for one in rows.values() for text in one.samples)
-        yield from (_at_the_inputs(f"sum(({text})**2)") for text in texts)
+        yield from (_at_the_inputs(squared(text)) for text in texts)
     yield from map(_at_the_inputs, FORMULAS)
     yield from (Control(text, tuple(at)) for text, *at in ODD)
     yield from (_at_the_inputs(text, {op: distorted(function, lambda g: g)}) for op, function, text in HONEST)
@@ -225,4 +209,5 @@ def controls() -> Iterator[Control]:
 
 def _at_the_inputs(program: str, under_test: Mapping[str, Operation] | None = None) -> Control:
     read = parse(program).inputs
-    return Control(program, tuple(f"{name}={INPUTS[name]}" for name in read), under_test=under_test or {})
+    at = tuple(at_the_inputs([name]) for name in read)
+    return Control(program, at, under_test=under_test or {})

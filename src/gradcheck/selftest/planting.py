@@ -107,6 +107,26 @@ def scaled(function: Operation, factor: float) -> Operation:
     return distorted(function, lambda gradient: gradient * factor)
 
 
+def altered(function: Operation, change: Callable[[torch.Tensor], torch.Tensor]) -> Operation:
+    """Return torch's function with the cotangent of each result changed before it is pulled back.
+
+    It takes whatever the function takes, and returns as many results.
+    """
+
+    def changed(made: Any) -> Any:
+        if isinstance(made, tuple | list):
+            return [changed(one) for one in made]
+        if isinstance(made, torch.Tensor) and made.requires_grad:
+            made = made.clone()
+            made.register_hook(change)  # type: ignore[no-untyped-call]  # torch has no types here
+        return made
+
+    def run(*args: Any, **params: Any) -> Any:
+        return changed(function(*(args[0] if isinstance(args[0], list) else args), **params))
+
+    return run
+
+
 def shared(function: Operation, pullback: Pullback) -> Operation:
     """Return a Function that keeps its argument in a place that all its calls share, so that the last call wins."""
     last: list[torch.Tensor] = []

@@ -16,14 +16,16 @@ from gradcheck.case import check, elements
 from gradcheck.compare import Judgement
 from gradcheck.diagnose import operations
 from gradcheck.exits import Exit
-from gradcheck.functions import lookup
+from gradcheck.functions import ELEMENTWISE, families, lookup
 from gradcheck.parse import parse
 from gradcheck.program import Call, postorder
 from gradcheck.report import View
 from gradcheck.report.selftest import WRITERS
 from gradcheck.selftest import RIGHT, Alarm, Tally, Trial, checked, selftest, tried
-from gradcheck.selftest.controls import DTYPES, FORMULAS, HONEST, ODD, Control, controls
+from gradcheck.selftest.controls import FORMULAS, HONEST, ODD, Control, controls
 from gradcheck.selftest.faults import FAULTS
+from gradcheck.selftest.of_the_table import MISTAKES, planted_in_the_table
+from gradcheck.selftest.inputs import DTYPES
 from gradcheck.selftest.planting import Fault
 from gradcheck.selftest.ways import HIDDEN
 from gradcheck.settings import Settings
@@ -34,6 +36,8 @@ CAUSES = {
 }  # fmt: skip
 """What somebody's code can be blamed for, no subgradient at a kink among it; the other causes lie in the formula and
 the point."""
+
+OF_THE_TABLE = list(planted_in_the_table())
 
 SOME = "sum(exp"
 """What the formulas of several faults and correct programs have in common."""
@@ -67,6 +71,21 @@ def test_every_fault_is_found_for_what_it_is(fault: Fault) -> None:
     assert trial.found, (trial.verdict, trial.cause, trial.operation)
 
 
+@pytest.mark.parametrize("fault", OF_THE_TABLE, ids=lambda fault: fault.name)
+def test_a_fault_of_the_table_is_found_for_what_it_is(fault: Fault) -> None:
+    trial = tried(fault)
+    assert trial.found, (trial.verdict, trial.cause, trial.operation)
+
+
+def test_every_family_has_a_fault() -> None:
+    """All but the functions of numbers, which the listed faults are of."""
+    wrong, names = {fault.op for fault in OF_THE_TABLE}, [fault.name for fault in OF_THE_TABLE]
+    assert all(wrong & {*some} for some in families().values() if {*some} - {*ELEMENTWISE})
+    assert len({*names}) == len(names)
+    assert {what for name in names for what, _ in MISTAKES if what in name} == {what for what, _ in MISTAKES}
+    assert {fault.dtype for fault in OF_THE_TABLE} == {*DTYPES}
+
+
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
 def test_the_fault_alone_is_what_is_wrong(fault: Fault) -> None:
     found = check(fault.program, fault.at, settings=Settings(dtypes=(fault.dtype,))).verdict
@@ -97,7 +116,7 @@ def test_everything_is_found_and_nothing_else(capsys: pytest.CaptureFixture[str]
     out, err = capsys.readouterr()
     assert not err
     assert out.startswith(
-        f"{len(FAULTS)} faults found, 0 missed · {len(list(controls()))} correct programs, 0 false alarms ("
+        f"{len(FAULTS) + len(OF_THE_TABLE)} faults found, 0 missed · {len(list(controls()))} correct programs, 0 false alarms ("
     )
     assert out.count("\n") == 1
 

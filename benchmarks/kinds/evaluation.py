@@ -129,7 +129,7 @@ class Evaluation:
             names = names if len(names) == len(args) else tuple(f"x_{k}" for k in range(len(args)))
         else:
             constants = {name: _scalar(_mpf(one)) for name, one in {**row.defaults, **given}.items()}
-        return self.value(parse(text), {**dict(zip(names, args, strict=True)), **constants})
+        return self.value(parse(text, hidden=True), {**dict(zip(names, args, strict=True)), **constants})
 
 
 def tensor(numbers: Any) -> Tensor:

@@ -54,7 +54,7 @@ def operation(plant: Plant) -> Callable[..., Any]:
             return _Passed.apply(made, plant.factor)  # type: ignore[no-untyped-call]
         if made.requires_grad:
             made = made.clone()
-            made.register_hook(lambda gradient: gradient * plant.factor)  # type: ignore[no-untyped-call]
+            made.register_hook(lambda gradient: gradient * plant.factor)
         return made
 
     return lambda *args, **params: changed(run(*several(args), **params))

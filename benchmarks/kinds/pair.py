@@ -37,7 +37,7 @@ Draw = Callable[[Random], Floats]
 class Drawn:
     """A program, how its inputs are drawn, the dtypes that hold what is drawn, and the same function in other words.
 
-    A point is drawn again where it is not ``inside`` of the domain, so many ``TRIES``; ``row`` is what the program is of.
+    A point is drawn again where it is not ``inside`` of the domain, so many ``TRIES``; ``row`` names what is tried.
     """
 
     program: Program

@@ -1,4 +1,4 @@
-"""Every row of the table in turn, at its samples and at random points of its domain: what is wrong there is torch itself.
+"""Every row of the table in turn, at its samples and at random points of its domain: what is wrong there is torch.
 
 Each element is held against the oracle; a number that is called wrong has to be as far off as is said, and errors that
 are planted in the row are found.
@@ -14,7 +14,7 @@ from random import Random
 import numpy as np
 
 from gradcheck.formats import FORMATS
-from gradcheck.functions import COMPOSITE, ELEMENTWISE, HIDDEN, TENSOR, Composite, Elementwise, Tensor
+from gradcheck.functions import COMPOSITE, ELEMENTWISE, HIDDEN, TENSOR, Elementwise, Row, Tensor
 from gradcheck.outcome import Outcome
 from gradcheck.parse import parse
 from gradcheck.program import Program, Shape
@@ -27,9 +27,8 @@ from kinds.oracle import along
 from kinds.pair import NAMES, Draw, Drawn, Floats, Pair, Tally, looked_at
 from kinds.random_programs import SHAPES
 
-ROWS: tuple[Elementwise | Tensor | Composite, ...] = tuple(
-    row for row in (*ELEMENTWISE.values(), *TENSOR.values(), *COMPOSITE.values()) if row.name not in HIDDEN
-)
+EVERY: tuple[Row, ...] = (*ELEMENTWISE.values(), *TENSOR.values(), *COMPOSITE.values())
+ROWS = tuple(row for row in EVERY if row.name not in HIDDEN)
 GRID = (-1.0, 0.0, 0.5, 1.0, 1.0, 2.0)
 """Numbers that tie, and ends of domains."""
 FEW_BITS = 100
@@ -71,7 +70,8 @@ def between(random: Random, shape: Shape) -> Floats:
 
 
 def of_many_sizes(random: Random, shape: Shape) -> Floats:
-    return between(random, shape) * 10 ** np.array([random.uniform(-2, 1) for _ in range(prod(shape))]).reshape(shape)
+    sizes = np.array([10 ** random.uniform(-2, 1) for _ in range(prod(shape))]).reshape(shape)
+    return np.array(between(random, shape) * sizes)
 
 
 def on_the_grid(random: Random, shape: Shape) -> Floats:
@@ -114,7 +114,8 @@ def called_wrong(one: Pair, outcome: Outcome, total: Tally) -> Iterator[str]:
                 stands = True
                 total.wrong[f"{one.row} in {one.dtype}"] += 1
             else:
-                yield f"called wrong: {one}: {gradient.input}[{k}] is a {truth}, torch {torch}: {gradient.judgements[k]}"
+                place = f"{gradient.input}[{k}] is a {truth}, torch {torch}"
+                yield f"called wrong: {one}: {place}: {gradient.judgements[k]}"
     for broken in never_wrong_beside(one, outcome):
         if not (stands and f": {one.row}, " in broken):
             yield broken
@@ -142,12 +143,15 @@ def shown(before: Outcome, after: Outcome, value: bool) -> Iterator[tuple[str, i
     """Yield the elements that were right and are other numbers now, each with the verdict on it."""
     fmt = FORMATS[before.dtype]
     numbers = [
-        ("the value", before.value.judgements, after.value.judgements, before.value.values.ravel(), after.value.values.ravel())
-    ] if value and before.value is not None and after.value is not None else [
-        (a.input, a.judgements, b.judgements, a.torch.ravel(), b.torch.ravel())
-        for a, b in zip(before.gradients, after.gradients, strict=True) if a.torch is not None and b.torch is not None
-    ]  # fmt: skip
+        (a.input, a.judgements, b.judgements, a.torch, b.torch)
+        for a, b in zip(before.gradients, after.gradients, strict=True)
+    ]
+    if value and before.value is not None and after.value is not None:
+        a, b = before.value, after.value
+        numbers = [("the value", a.judgements, b.judgements, a.values, b.values)]
     for where, mine, theirs, was, now in numbers:
-        for k in np.flatnonzero(was != now):
-            if mine[int(k)].verdict is Verdict.AGREE and isfinite(now[k]) and abs(was[k]) > fmt.smallest_normal:
-                yield where, int(k), theirs[int(k)].verdict
+        if was is None or now is None:
+            continue
+        for k in map(int, np.flatnonzero(was != now)):
+            if mine[k].verdict is Verdict.AGREE and isfinite(now.flat[k]) and abs(was.flat[k]) > fmt.smallest_normal:
+                yield where, k, theirs[k].verdict

@@ -25,7 +25,8 @@ nester = typer.Typer(**APP)  # type: ignore[arg-type]
 def run_nest(
     given: Given,
     names: Annotated[list[str] | None, typer.Argument(
-        metavar="[NAME...]", help="Functions of the table, or families (losses, pooling, special, ...); all of them without a name.", show_default=False)] = None,
+        metavar="[NAME...]", show_default=False,
+        help="Functions of the table, or families (losses, pooling, special, ...); all without a name.")] = None,
 ) -> None:  # fmt: skip
     """Try functions in every way of differentiating, at ordinary points and where rules go wrong."""
     output = given["output"]

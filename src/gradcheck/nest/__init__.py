@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
+from math import isfinite
 from multiprocessing import get_context
 from time import perf_counter
 
@@ -29,6 +30,8 @@ WRONG = frozenset({Verdict.DISAGREE, Verdict.ERROR})
 """The verdicts that make the run fail: torch is wrong, or has no such derivative."""
 TOLD = WRONG | {Verdict.LOSSY}
 """Those that are told one by one."""
+NOT_RUN = "torch could not run"
+"""What an outcome's error says where there is not even a value."""
 
 
 @dataclass(frozen=True)
@@ -148,9 +151,8 @@ def named(names: Sequence[str] = ()) -> list[str]:
     for name in names:
         if name not in rows and name not in groups:
             close = nearest(name, [*rows, *groups])
-            raise UsageProblem(
-                f"the table has no function {name}, and no family {name}", hint=f"did you mean `{close}`?" if close else None
-            )
+            hint = f"did you mean `{close}`?" if close else None
+            raise UsageProblem(f"the table has no function {name}, and no family {name}", hint=hint)
         found |= dict.fromkeys([name] if name in rows else groups[name])
     return [*found] if names else rows
 
@@ -187,6 +189,8 @@ def _tried(
         if isinstance(outcome, Verdict):
             counts[way][outcome] += len(subject.program.inputs) ** Way.parse(way).order
             continue
+        if subject.first and NOT_RUN in (outcome.error or ""):
+            continue  # a param that torch does not take so
         counts[way].update(outcome.counts())
         if outcome.verdict in TOLD:
             yield from (replace(one, program=subject.program.source) for one in _findings(way, text, outcome))
@@ -230,10 +234,12 @@ def _findings(way: str, text: str, outcome: Outcome) -> Iterator[Finding]:
     if outcome.error is not None:
         yield Finding(way, text, Verdict.ERROR, refused=outcome.error.splitlines()[0])
         return
-    fmt = FORMATS[outcome.dtype]
+    fmt, has_a_value = FORMATS[outcome.dtype], Verdict.UNDEFINED not in outcome.value_counts()
     for gradient in outcome.gradients:
         for k in gradient.judgements.ranked((outcome.verdict,))[:1]:
             number = gradient.number(k)
+            if not has_a_value and not isfinite(number or 0.0):
+                continue  # what has no value beside this element makes the sum of all nan
             torch = "none" if number is None else fmt.text(number)
             yield Finding(way, text, outcome.verdict, by_text(gradient, k), torch, exact_text(gradient.exact[k], fmt))
 

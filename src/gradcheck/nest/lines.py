@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from gradcheck.lower import lower
-from gradcheck.nest.oracles import ORACLES
+from gradcheck.nest.oracles import oracle
 from gradcheck.parse import parse
 from gradcheck.points import parse_points
 from gradcheck.program import Shape
@@ -24,15 +24,15 @@ Floats = np.ndarray[Any, np.dtype[np.float64]]
 
 @dataclass(frozen=True)
 class Function:
-    """A function in torch, as text, with the arguments that it has at a point."""
+    """A function in torch, as text, with the arguments that it has at a point, and what it is in mpmath."""
 
-    name: str
     code: str
     arguments: Mapping[str, Floats]
+    oracle: str | None
 
     @staticmethod
-    def at(name: str, program: str, point: str) -> Function:
-        """Return the function of a program of one line at a point."""
+    def at(name: str, program: str, point: str, *, first: bool = True) -> Function:
+        """Return the function of a program of one line at a point; the first program is the one of its name."""
         made = parse(program)
         [given] = parse_points([point], made.inputs)
         arguments = {one: given[one].array(float) for one in made.inputs}
@@ -40,7 +40,7 @@ class Function:
         code = expression(made, shapes, DTYPE)
         if lower(made, shapes).shapes[made.output] != ():
             code = f"{code}.sum()"
-        return Function(name, _bare(code), arguments)
+        return Function(_bare(code), arguments, oracle(name, program, first))
 
     @property
     def inputs(self) -> str:
@@ -145,16 +145,15 @@ def mpmath_line(function: Function, by: Sequence[str]) -> str | None:
     >>> mpmath_line(Function.at("sinc", "sinc(x)", "x=0"), ["x", "x"])
     'mp.diff(mp.sincpi, 0.0, 2)'
     """
-    oracle = ORACLES.get(function.name)
-    if oracle is None:
+    if function.oracle is None:
         return None
     flat = [float(one) for array in function.arguments.values() for one in array.ravel()]
     if len(flat) == 1:
-        return f"mp.diff({oracle}, {flat[0]!r}, {len(by)})"
+        return f"mp.diff({function.oracle}, {flat[0]!r}, {len(by)})"
     orders = [0] * len(flat)
     for one in by:
         orders[_place(function, one)] += 1
-    return f"mp.diff({oracle}, {tuple(flat)!r}, {tuple(orders)!r})"
+    return f"mp.diff({function.oracle}, {tuple(flat)!r}, {tuple(orders)!r})"
 
 
 def _place(function: Function, by: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -41,6 +42,10 @@ WIDE = {
     "c": "[[[0.25,-1.5,0.625],[1.75,-0.375,1.125]],[[-2.125,0.5,-0.875],[1.25,2.625,-0.125]]]",
 }  # fmt: skip
 """Those of the shapes that all samples take."""
+NUMERAL = re.compile(r"[0-9.]+(?:e[-+]?[0-9]+)?(?:/[0-9]+)?")
+"""A number of a point, behind its sign."""
+FAR = 100
+"""Where a function of a function is not tried: the inner one overflows there."""
 INEXACT = Fraction(4, 5)
 """A number times this one is no number of any format."""
 
@@ -82,7 +87,7 @@ def further(subject: Subject) -> Iterator[Subject]:
     if not isinstance(row, Tensor | Composite):
         return
     ordinary, *more = subject.points
-    special = tuple(_beside(ordinary, subject.program)) if not more else ()
+    special = () if more else _subject(row.name, subject.program, (), _beside(ordinary, subject.program)).points
     if special:
         yield Subject(subject.function, subject.program, special, frozenset(special), first=True)
     known = {to_text(_expression(subject.program))}
@@ -140,9 +145,38 @@ def tensor(name: str, row: Tensor | Composite) -> Subject:
             boundary = [f"{one}={value}" for value in (*SPECIAL, *_written_in(row), *EXTREME)]
             return _subject(name, program, [f"{one}={value}" for value in ELEMENTS], boundary)
     found = [(point, program) for program in programs if (point := _ordinary(program)) is not None]
-    point, program = min(found, key=lambda one: one[0].count(","))
-    small = len(program.inputs) == 1 and set(program.inputs) <= set(SMALL) and WIDE["a"] not in point
+    point, program = min(found, key=lambda one: _is_wide(one[0]) * one[0].count(","))
+    small = len(program.inputs) == 1 and not _is_wide(point)
     return _subject(name, program, [point], _beside(point, program) if small else ())
+
+
+def _is_wide(point: str) -> bool:
+    return any(tensor in point for name, tensor in WIDE.items() if tensor != SMALL.get(name))
+
+
+def _is_moderate(point: str) -> bool:
+    """Return whether nothing overflows or vanishes that a function is given there."""
+    return not any(one and not 1 / FAR < one < FAR for one in magnitudes(point))
+
+
+def magnitudes(point: str) -> list[float]:
+    """Return the numbers of a point, without their signs.
+
+    >>> magnitudes("y=1/2,v=[0,-2]")
+    [0.5, 0.0, 2.0]
+    """
+    return [abs(float(Fraction(text))) for text in NUMERAL.findall(point)]
+
+
+def _is_plain(program: Program, name: str) -> bool:
+    """Return whether a function is given the inputs themselves: moved, and by a factor."""
+
+    def is_plain(node: Node) -> bool:
+        if not isinstance(node, Call) or node.op == name or node.op in TENSOR:
+            return True
+        return node.op == "mul" and isinstance(node.args[0], Number)
+
+    return all(map(is_plain, postorder(_expression(program))))
 
 
 def _ordinary(program: Program) -> str | None:
@@ -257,5 +291,7 @@ def _point(args: Sequence[str], values: Sequence[str]) -> str:
 
 
 def _subject(name: str, program: Program, ordinary: Sequence[str], boundary: Iterable[str]) -> Subject:
+    if not _is_plain(program, name):
+        boundary = filter(_is_moderate, boundary)
     points = tuple(dict.fromkeys([*ordinary, *boundary]))
     return Subject(name, program, points, frozenset(points) - set(ordinary))

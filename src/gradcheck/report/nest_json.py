@@ -43,6 +43,6 @@ def _row(row: Row) -> dict[str, Any]:
 
 def _finding(one: Finding) -> dict[str, Any]:
     return {
-        "way": one.way, "program": one.program or None, "at": one.point, "by": one.by.split(), "verdict": one.verdict.value,
-        "torch": one.torch, "exact": one.exact, "refused": one.refused,
+        "way": one.way, "program": one.program or None, "at": one.point, "by": one.by.split(),
+        "verdict": one.verdict.value, "torch": one.torch, "exact": one.exact, "refused": one.refused,
     }  # fmt: skip

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
-from fractions import Fraction
 from itertools import groupby
 from math import isfinite, log
 from typing import IO, TYPE_CHECKING
 
 from gradcheck.errors import UsageProblem, plural
 from gradcheck.nest.lines import DTYPE, Function, mpmath_line, torch_line
+from gradcheck.nest.oracles import oracle
+from gradcheck.nest.points import magnitudes
 from gradcheck.report import View
 from gradcheck.verdict import Verdict
 from gradcheck.ways import Way
@@ -38,8 +38,6 @@ GROSS = 1e-3
 """The relative error from which lost digits are told."""
 EPSILON = 2.0**-52
 """What an error has to exceed, of a number that is at most 1: else it is lost in the tail of what saturates."""
-NUMERAL = re.compile(r"[0-9.]+(?:e[-+]?[0-9]+)?(?:/[0-9]+)?")
-"""A number of a point, behind its sign."""
 OTHER_POINTS = 6
 """Further points of an entry that are named."""
 INTRODUCTION = """\
@@ -67,6 +65,12 @@ This page is generated: `gradcheck nest {asked}--order {order} --format markdown
 """
 
 
+UNWRITTEN = """\
+## Told by the command alone
+
+Of these functions no line of mpmath is written down here: `gradcheck nest NAME` tells what it finds: """
+
+
 @dataclass(frozen=True)
 class Entry:
     """Equal findings of one function: one derivative at several points, with torch's numbers by way at the first."""
@@ -87,6 +91,16 @@ class Entry:
         """Return what is differentiated."""
         return self.findings[0].program or self.row.program
 
+    @property
+    def first(self) -> bool:
+        """Return whether that is the function's first program."""
+        return self.program == self.row.program
+
+    @property
+    def oracle(self) -> str | None:
+        """Return what it is in mpmath, where somebody has written that down."""
+        return oracle(self.row.function, self.program, self.first)
+
 
 def check_dtype(dtype: str) -> None:
     """Raise UsageProblem for a dtype in which the lines of the page would not give the numbers behind them."""
@@ -101,7 +115,8 @@ def write(nest: Nest, file: IO[str], _view: View) -> None:
 
 
 def _page(nest: Nest) -> Iterator[str]:
-    found = [entry for row in nest.rows for entry in entries(row)]
+    every = [entry for row in nest.rows for entry in entries(row)]
+    found = [entry for entry in every if entry.kind == REFUSED or entry.oracle is not None]
     yield INTRODUCTION.format(
         torch=nest.environment["torch"].partition("+")[0], order=max(nest.orders, default=0),
         functions=plural(len(nest.rows), "function"), asked="".join(f"{name} " for name in nest.asked),
@@ -114,6 +129,9 @@ def _page(nest: Nest) -> Iterator[str]:
             for name, group in groupby(some, key=lambda entry: entry.row.function):
                 yield f"### {name}{'' if kind == NUMBER else f' ({title.lower()})'}\n"
                 yield from section(group)
+    rest = dict.fromkeys(entry.row.function for entry in every if entry not in found)
+    if rest:
+        yield f"{UNWRITTEN}{', '.join(f'`{name}`' for name in rest)}.\n"
 
 
 def section(group: Iterable[Entry]) -> Iterator[str]:
@@ -187,21 +205,12 @@ def right(text: str | None) -> float | None:
 
 
 def _is_far(point: str) -> bool:
-    return any(value and (value >= FAR or value <= 1 / FAR) for value in _values(point))
-
-
-def _values(point: str) -> list[float]:
-    """Return the numbers of a point, without their signs.
-
-    >>> _values("y=1/2,v=[0,-2]")
-    [0.5, 0.0, 2.0]
-    """
-    return [abs(float(Fraction(text))) for text in NUMERAL.findall(point)]
+    return any(value and (value >= FAR or value <= 1 / FAR) for value in magnitudes(point))
 
 
 def _size(point: str) -> float:
     """Return how far a point is from ordinary ones."""
-    return max((abs(log(value)) for value in _values(point) if value), default=0.0)
+    return max((abs(log(value)) for value in magnitudes(point) if value), default=0.0)
 
 
 def _class(one: Finding) -> str:
@@ -212,7 +221,7 @@ def _class(one: Finding) -> str:
 
 def _told(entry: Entry) -> Iterator[str]:
     first = entry.findings[0]
-    function = Function.at(entry.row.function, entry.program, entry.point)
+    function = Function.at(entry.row.function, entry.program, entry.point, first=entry.first)
     by = entry.by.split()
     exact = number(first.exact)
     also = f"; also at {', '.join(entry.others[:OTHER_POINTS])}" if entry.others else ""
@@ -221,9 +230,9 @@ def _told(entry: Entry) -> Iterator[str]:
     yield "```python"
     for torch, ways in _by_number(entry.findings):
         yield f"{torch_line(function, Way.parse(ways[0]), by)}  # {torch}: {', '.join(ways)}"
-    oracle = mpmath_line(function, by)
-    if oracle is not None:
-        yield f"{oracle}  # {exact}"
+    line = mpmath_line(function, by)
+    if line is not None:
+        yield f"{line}  # {exact}"
     yield "```\n"
 
 

@@ -118,7 +118,7 @@ def altered(function: Operation, change: Callable[[torch.Tensor], torch.Tensor])
             return [changed(one) for one in made]
         if isinstance(made, torch.Tensor) and made.requires_grad:
             made = made.clone()
-            made.register_hook(change)  # type: ignore[no-untyped-call]  # torch has no types here
+            made.register_hook(change)
         return made
 
     def run(*args: Any, **params: Any) -> Any:

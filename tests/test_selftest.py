@@ -24,8 +24,8 @@ from gradcheck.report.selftest import WRITERS
 from gradcheck.selftest import RIGHT, Alarm, Tally, Trial, checked, selftest, tried
 from gradcheck.selftest.controls import FORMULAS, HONEST, ODD, Control, controls
 from gradcheck.selftest.faults import FAULTS
-from gradcheck.selftest.of_the_table import MISTAKES, planted_in_the_table
 from gradcheck.selftest.inputs import DTYPES
+from gradcheck.selftest.of_the_table import MISTAKES, planted_in_the_table
 from gradcheck.selftest.planting import Fault
 from gradcheck.selftest.ways import HIDDEN
 from gradcheck.settings import Settings
@@ -115,9 +115,8 @@ def test_everything_is_found_and_nothing_else(capsys: pytest.CaptureFixture[str]
     assert run(["selftest", "-q"]) == Exit.PASS
     out, err = capsys.readouterr()
     assert not err
-    assert out.startswith(
-        f"{len(FAULTS) + len(OF_THE_TABLE)} faults found, 0 missed · {len(list(controls()))} correct programs, 0 false alarms ("
-    )
+    faults, programs = len(FAULTS) + len(OF_THE_TABLE), len(list(controls()))
+    assert out.startswith(f"{faults} faults found, 0 missed · {programs} correct programs, 0 false alarms (")
     assert out.count("\n") == 1
 
 

@@ -41,6 +41,17 @@ def hold(
     program: Program | None = None,
 ) -> Outcome | None:  # fmt: skip
     """Hold the verdicts on some elements against the oracle, which may read the ``program`` in other words."""
+    outcome = hold_gradients(one, outcomes, k, total, oracle, most, program)
+    if outcome is not None and outcome.error is None:
+        total.broken += never_wrong_beside(one, outcome)
+    return outcome
+
+
+def hold_gradients(
+    one: Pair, outcomes: Outcomes, k: int, total: Tally, oracle: Oracle = along, most: int = MAX_HELD,
+    program: Program | None = None,
+) -> Outcome | None:  # fmt: skip
+    """Hold the verdicts on the gradients alone."""
     outcome = outcomes[0]
     count(outcome, total)
     if outcome.error is not None and any(words in outcome.error for words in REFUSALS):
@@ -48,7 +59,7 @@ def hold(
     if outcome.error is not None:
         total.broken.append(f"torch raised: {one}: {outcome.error}")
         return outcome
-    total.broken += [*held(one, outcome, total, Random(k), oracle, most, program), *never_wrong_beside(one, outcome)]
+    total.broken += held(one, outcome, total, Random(k), oracle, most, program)
     return outcome
 
 

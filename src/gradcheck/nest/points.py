@@ -46,6 +46,8 @@ NUMERAL = re.compile(r"[0-9.]+(?:e[-+]?[0-9]+)?(?:/[0-9]+)?")
 """A number of a point, behind its sign."""
 FAR = 100
 """Where a function of a function is not tried: the inner one overflows there."""
+MOST = 9
+"""Numbers that a function may have where it is differentiated more than once: so many times that is worked out."""
 INEXACT = Fraction(4, 5)
 """A number times this one is no number of any format."""
 
@@ -147,7 +149,8 @@ def tensor(name: str, row: Tensor | Composite) -> Subject:
     found = [(point, program) for program in programs if (point := _ordinary(program)) is not None]
     point, program = min(found, key=lambda one: _is_wide(one[0]) * one[0].count(","))
     small = len(program.inputs) == 1 and not _is_wide(point)
-    return _subject(name, program, [point], _beside(point, program) if small else ())
+    made = _subject(name, program, [point], _beside(point, program) if small else ())
+    return replace(made, first=len(magnitudes(point)) > MOST)
 
 
 def _is_wide(point: str) -> bool:

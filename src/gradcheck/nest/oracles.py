@@ -6,6 +6,8 @@ function; another one is written out.
 
 from __future__ import annotations
 
+SOLVED = "lambda a, b, c, d, *u: sum((mp.matrix([[a, b], [c, d]])*mp.matrix([[a, c], [b, d]]))**-1*mp.matrix([*u]))"
+"""What solves a 2 x 2 matrix times its transpose."""
 ORACLES = {
     "sinc": "mp.sincpi",
     "pow": "mp.power",
@@ -40,6 +42,9 @@ ORACLES = {
     "hardsigmoid": "lambda v: min(max(4*v + 3, 0), 6)/mp.mpf(6)",
     "celu": "lambda v: v if v > 0 else mp.exp(v) - 1",
     "log_ndtr": "lambda v: mp.log(mp.erfc(-3*v/mp.sqrt(2))/2)",
+    "lgamma": "lambda x: mp.log(abs(mp.gamma(x)))",
+    "i1": "lambda x: mp.besseli(1, x)",
+    "i1e": "lambda x: mp.exp(-abs(x))*mp.besseli(1, x)",
     "digamma": "lambda x: mp.psi(0, x)",
     "polygamma(exp(v), n=1)": "lambda *a: sum(mp.psi(1, mp.exp(x)) for x in a)",
     "copysign": "lambda *a: sum(abs(x)*(1 if y >= 0 else -1) for x, y in zip(a, a[::-1]))",
@@ -56,6 +61,25 @@ ORACLES = {
         " for rows in ((0, 1), (2,)) for columns in ((0, 1), (2, 3)))"
     ),
     "scatter_reduce(v, a[0], dim=0, index=(2, 0, 2), reduce='prod')": "lambda u, v, w, *a: u*a[1] + v + w*a[0]*a[2]",
+    "logdet": "lambda a, b, c, d: 2*mp.log(abs(a*d - b*c))",
+    "slogdet": "lambda a, b, c, d: mp.log(abs(a*d - b*c))",
+    "solve": SOLVED,
+    "solve_ex": SOLVED,
+    "embedding_bag(b, v, indices=(0, 2, 1), offsets=(0, 1), mode='sum', include_last_offset=True)": (
+        "lambda *x: sum(x[:4])*x[12]"
+    ),
+    "lp_pool1d": "lambda *b: sum(mp.root(abs(x)**4 + abs(y)**4, 4) for x, y in zip(b, b[1:]))",
+    "lp_pool2d": (
+        "lambda *b: sum(mp.root(sum(abs(b[4*(i + p) + j + q])**4 for p in (0, 1) for q in (0, 1)), 4)"
+        " for i in range(2) for j in range(3))"
+    ),
+    "lp_pool3d": (
+        "lambda *b: sum(mp.root(abs(b[6*i + k])**4 + abs(b[6*i + 3 + k])**4, 4) for i in range(2) for k in range(3))"
+    ),
+    "mish": "lambda u: u*mp.tanh(mp.log(1 + mp.exp(u)))",
+    "scatter_reduce(v, a[0], dim=0, index=(2, 0, 2), include_self=False, reduce='amax')": (
+        "lambda u, v, w, *a: a[1] + v + max(a[0], a[2])"
+    ),
     "soft_margin_loss": "lambda *x: sum(mp.log(1 + mp.exp(-x[j]*x[6 + j])) for j in range(3))/3",
     "layer_norm": (
         "lambda *x: sum(x[6 + j]*(x[3*i + j] - sum(x[3*i:3*i + 3])/3)"

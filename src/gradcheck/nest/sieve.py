@@ -62,7 +62,8 @@ class Sieve:
     def stacks(self) -> bool:
         """Return whether the points can stand side by side."""
         scalars = all(array.ndim == 1 for array in self.arrays.values())
-        return self.count >= MIN_POINTS and scalars and goes_by_elements(self.program)
+        by_all = not self.program.fixed  # torch may have no derivative by one of several
+        return self.count >= MIN_POINTS and scalars and by_all and goes_by_elements(self.program)
 
     @cached_property
     def plan(self) -> Plan:

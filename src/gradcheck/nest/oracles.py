@@ -16,7 +16,7 @@ ORACLES = {
     "hypot": "mp.hypot",
     "logaddexp": "lambda x, y: mp.log(mp.exp(x) + mp.exp(y))",
     "softplus": "lambda s: mp.log(1 + mp.exp(s))",
-    "gelu": "lambda v: v*(1 + mp.erf(v/mp.sqrt(2)))/2",
+    "gelu": "lambda *v: sum(x*(1 + mp.erf(x/mp.sqrt(2)))/2 for x in v)",
     "silu": "lambda v: v/(1 + mp.exp(-v))",
     "prod": "lambda *a: mp.fprod(a)",
     "std": "lambda *a: mp.sqrt(sum((x - sum(a)/len(a))**2 for x in a)/(len(a) - 1))",

@@ -165,6 +165,7 @@ FORMULAS = (
     "x**3*exp(-x)/(1 + x)", "log(1 + x**2)*x", "sqrt(x + sqrt(x))", "2**(x**2)", "x**x", "1/x**2", "gelu(x)",
     "silu(2*x)", "-x*-x", "(x + 1)*(x + 2)*(x + 3)", "tanh(x/3)**2", "where(x > 0, log(x), x)", "abs(x - 5)",
     "maximum(x, x**2)", "logaddexp(x, 2*x)", "x/3/x**2", "e**(2*x)", "pi*x**pi", "softplus(x)", "5",
+    "binary_cross_entropy_with_logits(x, x/4, reduction='none')",
 )  # fmt: skip
 
 

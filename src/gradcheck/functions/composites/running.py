@@ -66,19 +66,24 @@ def _logcumsumexp_stored(x: Shape, dim: Param) -> str:
     """Return logcumsumexp as torch has it, from one to the next, with the slope exp(x - result).
 
     aten/src/ATen/native/cpu/ReduceOpsKernel.cpp, logcumsumexp_cpu_kernel, and FunctionsManual.cpp, logcumsumexp_backward.
+    That adds up in logarithms once more: what comes in is subtracted from, and added to, in floats of the size of the
+    results, and all of that error is in an exponent.
     Forward mode (logcumsumexp_jvp) adds 1e-13 to the sum that it divides by, and is off by so much or more.
     """
     if not x or not prod(x):
         return "x"
     at = axis(dim, len(x))
     *lines, last = _running("detach({})", "maximum({0}, {1}) + log1p(exp(-abs({0} - {1})))")(x, at).splitlines()
-    terms = [
-        f"sum(exp({_at('y', at, f':{k + 1}')} - {_at('m', at, f'{k}:{k + 1}')})*{_at('d', at, f':{k + 1}')}"
-        f"{arguments(dim=(at,), keepdim=True)})"
-        for k in range(x[at])
-    ]
+    exponents, terms = [], []
+    for k in range(x[at]):
+        before, here = _at("m", at, f":{k + 1}"), _at("m", at, f"{k}:{k + 1}")
+        exponents += [
+            f"t_{k}_ = abs({before}) + abs({here}) + 1",
+            f"e_{k}_ = sum(stack([{_at('y', at, f':{k + 1}')} - {here}, t_{k}_, -t_{k}_], dim=0), dim=0)",
+        ]
+        terms.append(f"sum(exp(e_{k}_)*{_at('d', at, f':{k + 1}')}{arguments(dim=(at,), keepdim=True)})")
     return "\n".join([
-        *lines, f"m = {last}", "y = detach(x)", "d = x - detach(x)", f"m + cat([{', '.join(terms)}], dim={at})",
+        *lines, f"m = {last}", "y = detach(x)", "d = x - detach(x)", *exponents, f"m + cat([{', '.join(terms)}], dim={at})",
     ])  # fmt: skip
 
 
@@ -175,7 +180,7 @@ ROWS: tuple[Composite, ...] = (
     Composite("cumprod", ("x",), ("dim",), _cumprod, ("cumprod(v, 0)", "cumprod(a, dim=1)"), stored=True, as_torch=_cumprod_stored, summary="running products along dim"),
     Composite("cummax", ("x",), ("dim",), _running("{}", "maximum({}, {})"), ("cummax(v, 0)[0]", "cummax(a, dim=1)[0]"), as_torch=_cummax_stored, results=("values", "indices"), summary="running maxima along dim"),
     Composite("cummin", ("x",), ("dim",), _running("{}", "minimum({}, {})"), ("cummin(v, 0)[0]", "cummin(a, dim=1)[0]"), as_torch=_cummin_stored, results=("values", "indices"), summary="running minima along dim"),
-    Composite("logcumsumexp", ("x",), ("dim",), _logcumsumexp, ("logcumsumexp(v, 0)", "logcumsumexp(a, dim=1)"), stored=True, wrong=("fwd",), as_torch=_logcumsumexp_stored, summary="log(cumsum(exp(x)))"),
+    Composite("logcumsumexp", ("x",), ("dim",), _logcumsumexp, ("logcumsumexp(v, 0)", "logcumsumexp(a, dim=1)", "logcumsumexp(400*v, 0)"), stored=True, wrong=("fwd",), as_torch=_logcumsumexp_stored, summary="log(cumsum(exp(x)))"),
     Composite("diff", ("x", "prepend", "append"), ("n", "dim"), _diff, ("diff(v)", "diff(a, n=2, dim=1)", "diff(a, dim=0, prepend=a[:1]**2, append=reshape(v, (1, 3)))"), adds=True, order=("x", "n", "dim", "prepend", "append"), optional={"prepend": 0, "append": 0},
               torch=lambda m, x, prepend, append, n=1, dim=-1: m.diff(x, n=n, dim=dim, prepend=prepend, append=append), summary="differences of neighbours along dim, taken n times"),
     Composite("gradient", ("x",), ("spacing", "dim", "edge_order"), _gradient, ("gradient(v)[0]", "gradient(a, spacing=(2, 0.5))[1]", "gradient(b, spacing=0.5, dim=0, edge_order=2)[0]"), results=("gradients*",), adds=True,

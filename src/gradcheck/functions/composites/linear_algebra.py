@@ -678,17 +678,24 @@ def _qr_stored(x: Shape, result: Param = 0) -> str:
     With k = u*inv(r) the slope of r is t*r, where t is the upper triangle of q.mT*k and its transpose, with half of the
     diagonal; that of q is k - q*t. Where x is wide, that of q is q*o and that of r is q.mT*u - o*r, where o is the lower
     triangle of q.mT*k without the diagonal, less its transpose.
+
+    What is stored are the factors of x + e (see _orthogonal). These are off by sqrt(2)*|e|*|inv(r)| in q, times |r| in r
+    (Higham, section 19.9), and inv(r) by as much times itself.
     """
-    *reflections, q = _orthogonalised(x, "near", 0)
-    r = _orthogonalised(x, "near", 1)[-1]
+    *lines, q = _orthogonalised(x, "x", 0)
+    r = _orthogonalised(x, "x", 1)[-1]
     *leading, m, n = x
     batch, rank = tuple(leading), min(m, n)
+    over, off = f"dim={(len(batch), len(batch) + 1)}, keepdim=True", 12 * m * n
     names = {(i, j): f"m{i}{j}" for j in range(rank) for i in range(j, rank)}
     inverse, inverted = _inverted(names, rank)
-    lines = [
-        *_orthogonal("x", x), *reflections, f"q = detach({q})", f"r = detach({r})",
-        *(f"{name} = {_entry('r', batch)(j, i)}" for (i, j), name in names.items()), *inverse,
-        f"w = {_triangle(inverted, rank, batch, upper=True)}", "u = x - detach(x)",
+    lines += [
+        f"orth = {q}", f"upper = {r}", *(f"{name} = {_entry('upper', batch)(j, i)}" for (i, j), name in names.items()),
+        *inverse, f"back = {_triangle(inverted, rank, batch, upper=True)}",
+        f"far = sqrt(sum(x**2, {over}))", f"steep = sqrt(sum(back**2, {over}))",
+        *_around("orth", (*batch, m, rank), off, "far*steep", "qs"), "q = detach(qs)",
+        *_around("upper", (*batch, rank, n), off, "far*far*steep", "rs"), "r = detach(rs)",
+        *_around("back", (*batch, rank, rank), off, "far*steep*steep", "ws"), "w = detach(ws)", "u = x - detach(x)",
     ]  # fmt: skip
     if m >= n:
         half = _matrix([["1/2" if i == j else "1" if i < j else "0" for j in range(n)] for i in range(n)])
@@ -702,8 +709,8 @@ def _qr_stored(x: Shape, result: Param = 0) -> str:
 def _orthogonalised(x: Shape, of: str, result: Param) -> list[str]:
     """Return the lines of Householder's factorisation, whose reflections decide the signs: those of LAPACK's geqrf.
 
-    Each makes the element on the diagonal the norm of what is on and below it, with the opposite sign of what was there
-    (dlarfg). Where the last row has one of them nothing is below it, and it keeps its sign.
+    Each makes the element on the diagonal the norm of what is on and below it, with the opposite sign of what was there.
+    Where all below it is 0, as in the last row, it keeps its sign (dlarfg): there the factors jump.
     """
     _full_rank("qr", x)
     *batch, m, n = x
@@ -717,7 +724,7 @@ def _orthogonalised(x: Shape, of: str, result: Param) -> list[str]:
         lines += [
             f"c{k} = {column}", f"h{k} = c{k}[{cut}0:1, :]", f"d{k} = sqrt(sum(c{k}**2, {over}))",
             f"v{k} = cat([h{k} + where(h{k} >= 0, d{k}, -d{k}), c{k}[{cut}1:, :]], dim={len(batch)})",
-            f"s{k} = 2/sum(v{k}**2, {over})",
+            f"s{k} = where(sum(c{k}[{cut}1:, :]**2, {over}) == 0, 0, 2/sum(v{k}**2, {over}))",
             f"t{k} = {_reflected(last, f'v{k}', f's{k}', k, tuple(batch))}",
             f"e{k + 1} = {_reflected(unit, f'v{k}', f's{k}', k, tuple(batch))}",
         ]  # fmt: skip

@@ -24,8 +24,8 @@ from gradcheck.errors import LaneProblem
 from gradcheck.exact import rounding
 from gradcheck.exact.rounding import enclose_rounded
 from gradcheck.formats import FORMATS, Ball, Format
-from gradcheck.functions import ELEMENTWISE
-from gradcheck.functions.rows import Elementwise, Row
+from gradcheck.functions import COMPOSITE, ELEMENTWISE
+from gradcheck.functions.rows import Composite, Elementwise, Row
 from gradcheck.lower import lower
 from gradcheck.parse import parse
 from gradcheck.plan import Plan
@@ -123,6 +123,22 @@ def test_torchs_value_and_gradient_lie_in_the_enclosure(row: Row, fmt: Format) -
                     assert ball.contains(value), (str(program), name, value, ball)
                 else:
                     assert fmt.name == "float16" or not isfinite(value), (str(program), name, value)
+
+
+@pytest.mark.parametrize(
+    "row", each(one for one in COMPOSITE.values() if isinstance(one.definition, str) and one.args[1:])
+)
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_what_is_broadcast_and_cancels_is_not_called_wrong(row: Composite, dtype: str) -> None:
+    """Each formula of torch's rounds another product first, which shows where the terms of a sum cancel."""
+    params = "".join(f", {one}=0.3" for one in row.params)
+    text = f"{row.name}({', '.join(row.args)}{params})"
+    for seed in (2, 5, 7):
+        rng = np.random.default_rng(seed)
+        shapes = [(3, 3, 1), (1, 5)] if len(row.args) == 2 else [(1,), (3, 3, 1), (1, 5)]
+        scales = [3, 4] if len(row.args) == 2 else [1, 3, 4]
+        at = {one: rng.normal(size=shape) * scale for one, shape, scale in zip(row.args, shapes, scales, strict=True)}
+        assert Verdict.DISAGREE not in check(text, at, dtype=dtype, seed=seed).verdicts(), seed
 
 
 @pytest.mark.parametrize("row", each(row for row in ELEMENTWISE.values() if row.faults))

@@ -61,9 +61,9 @@ def _broadcast_first(made: Program, args: Sequence[str], node: Call, shapes: Seq
     full = broadcast(*shapes)
     narrow = [name for name, given, shape in zip(args, node.args, shapes, strict=True)
               if shape != full and not isinstance(given, Number)]  # fmt: skip
-    wide = {name: Name(f"{name}_wide") for name in narrow}
+    wide: dict[str, Node] = {name: Name(f"{name}_wide") for name in narrow}
     first = [
-        Layer(wide[name].id, Call("expand", (Name(name),), (("shape", full),)), made.layers[0].span) for name in narrow
+        Layer(f"{name}_wide", Call("expand", (Name(name),), (("shape", full),)), made.layers[0].span) for name in narrow
     ]
     rest = [replace(one, expression=substitute(one.expression, wide)) for one in made.layers]
     return replace(made, layers=(*first, *rest))

@@ -20,7 +20,7 @@ import pytest
 from gradcheck import autograd, exact
 from gradcheck.case import check
 from gradcheck.differentiate import pull_back
-from gradcheck.errors import LaneProblem
+from gradcheck.errors import GradcheckError, LaneProblem
 from gradcheck.exact import rounding
 from gradcheck.exact.rounding import enclose_rounded
 from gradcheck.formats import FORMATS, Ball, Format
@@ -139,6 +139,26 @@ def test_what_is_broadcast_and_cancels_is_not_called_wrong(row: Composite, dtype
         scales = [3, 4] if len(row.args) == 2 else [1, 3, 4]
         at = {one: rng.normal(size=shape) * scale for one, shape, scale in zip(row.args, shapes, scales, strict=True)}
         assert Verdict.DISAGREE not in check(text, at, dtype=dtype, seed=seed).verdicts(), seed
+
+
+REDUCING = [
+    row for row in COMPOSITE.values() if {"dim", "keepdim"} <= {*row.params} and not row.results and row.args == ("x",)
+]
+
+
+@pytest.mark.parametrize("row", each(REDUCING))
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_a_reduction_over_dims_apart_is_not_called_wrong(row: Composite, dtype: str) -> None:
+    """Between the dims torch may store what it has, where no kernel holds it in float32."""
+    if row.dtypes and dtype not in row.dtypes:
+        return
+    for seed in (1, 2, 6):
+        at = np.random.default_rng(seed).normal(size=(2, 2, 3)) * 3
+        try:
+            run = check(f"{row.name}(x, dim=(0, 2), keepdim=True)", x=at, dtype=dtype, seed=seed)
+        except GradcheckError:  # what is over one dim alone takes no two
+            return
+        assert Verdict.DISAGREE not in run.verdicts(), seed
 
 
 @pytest.mark.parametrize("row", each(row for row in ELEMENTWISE.values() if row.faults))

@@ -25,15 +25,16 @@ from gradcheck.exact import rounding
 from gradcheck.exact.rounding import enclose_rounded
 from gradcheck.formats import FORMATS, Ball, Format
 from gradcheck.functions import COMPOSITE, ELEMENTWISE
+from gradcheck.functions.composites import shapes as shapes_of_torch
 from gradcheck.functions.rows import Composite, Elementwise, Row
 from gradcheck.lower import lower
 from gradcheck.parse import parse
 from gradcheck.plan import Plan
-from gradcheck.program import Program
+from gradcheck.program import LISTED, Program
 from gradcheck.settings import Settings
 from gradcheck.verdict import Verdict
 from oracles import Point, shapes
-from table import ON_TENSORS, each, faults_of, formats_of, point_of, program_of, weighted
+from table import ON_TENSORS, TENSORS, each, faults_of, formats_of, point_of, program_of, weighted
 from worst import WORST
 
 ROOT = Path(__file__).parents[1]
@@ -159,6 +160,29 @@ def test_a_reduction_over_dims_apart_is_not_called_wrong(row: Composite, dtype: 
         except GradcheckError:  # what is over one dim alone takes no two
             return
         assert Verdict.DISAGREE not in run.verdicts(), seed
+
+
+MOVING = [
+    (row, text)
+    for row in shapes_of_torch.ROWS
+    if row.args == ("x",) and not row.many and row.name not in LISTED
+    for text in row.samples
+]
+
+
+@pytest.mark.parametrize(("row", "text"), [pytest.param(*one, id=one[1]) for one in MOVING])
+def test_what_only_moves_elements_is_known_to_the_last_digit(row: Composite, text: str) -> None:
+    """However many zeros it puts between them, nothing is added up: a tenth too much is found in any format."""
+    at = {name: TENSORS[name].tolist() for name in parse(text).inputs}
+    plain = check(text, at, dtype="bfloat16")
+    if not any(one.torch is not None and one.torch.any() for one in plain[0].gradients):
+        return
+    torch = autograd.function(row.name)
+
+    def spoiled(x: Any, *args: Any, **params: Any) -> Any:
+        return torch(x * 1.125 - x.detach() * 0.125, *args, **params)
+
+    assert Verdict.DISAGREE in check(text, at, dtype="bfloat16", under_test={row.name: spoiled}).verdicts()
 
 
 @pytest.mark.parametrize("row", each(row for row in ELEMENTWISE.values() if row.faults))

@@ -26,7 +26,9 @@ ALIASES = {
     "power": "pow", "multiply": "mul", "subtract": "sub", "divide": "div", "true_divide": "div", "clip": "clamp",
     "concat": "cat", "concatenate": "cat", "swapaxes": "transpose",
     "swapdims": "transpose", "view": "reshape", "broadcast_to": "expand", "expit": "sigmoid", "fix": "trunc",
-    "vector_norm": "norm", "swish": "silu", "ger": "outer", "multi_dot": "linalg.multi_dot", "matrix_power": "linalg.matrix_power", "vecdot": "linalg.vecdot", "greater": "gt", "less": "lt",
+    "vector_norm": "norm", "swish": "silu", "ger": "outer", "multi_dot": "linalg.multi_dot",
+    "matrix_power": "linalg.matrix_power", "vecdot": "linalg.vecdot", "greater": "gt", "less": "lt",
+    "trapz": "trapezoid", "pinverse": "pinv",
 }  # fmt: skip
 """Other names for a row: NumPy's, SymPy's and torch's own synonyms."""
 

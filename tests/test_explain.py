@@ -146,9 +146,10 @@ def lanes(text: str, at: Sequence[str]) -> Lanes:
 @pytest.mark.parametrize("name", [name for name, row in ELEMENTWISE.items() if row.samples])
 def test_every_row_has_a_derivation_that_ends_in_the_check_s_own_formula(name: str) -> None:
     row = ELEMENTWISE[name]
-    letters = [f"a_{k}" for k in range(len(row.args))]
-    text = f"3*{name}({', '.join(f'1*{letter}' for letter in letters)}) + 1"
-    at = [f"{letter}={value}" for letter, value in zip(letters, row.samples[0], strict=True)]
+    letters = {by: f"a_{k}" for k, by in enumerate(row.args) if by not in row.fixed}
+    sample = dict(zip(row.args, row.samples[0], strict=True))
+    text = f"3*{name}({', '.join(f'1*{letters[by]}' if by in letters else sample[by] for by in row.args)}) + 1"
+    at = [f"{letter}={sample[by]}" for by, letter in letters.items()]
     both = lanes(text, at)
     (layer,) = both.told.program.layers
     for by in names(layer.expression):

@@ -137,7 +137,7 @@ POSITIVE = call("gt", Name("x"), number(0))
         (call("patch", Name("x"), POSITIVE, number(1)), "x"),
         (
             call("add_at", Name("ct"), key=(0, slice(1, None)), shape=(2, 3)),
-            r"\operatorname{add\_at}_{0, 1{:}; 2 \times 3}(\mathrm{ct})",
+            r"{\operatorname{add\_at}}_{0, 1{:}; 2 \times 3}(\mathrm{ct})",
         ),
         (derivative(Name("u"), "x"), r"\frac{du}{dx}"),
         (call("mul", Name("v"), derivative(formula("x + 1"), "x")), r"v\,\frac{d}{dx}\left[ x + 1 \right]"),

@@ -80,7 +80,7 @@ def test_nobody_is_called_wrong_at_a_sample_but_by_an_oracle(row: Elementwise, d
         assert verdict not in NEVER, what
         if verdict is Verdict.DISAGREE:
             assert is_wrong(program, point, one, k), what
-    assert found
+    assert found or dtype not in (row.dtypes or DTYPES), "torch has no kernel of it in this dtype"
 
 
 @pytest.mark.parametrize("text", texts())

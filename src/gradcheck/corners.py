@@ -78,10 +78,10 @@ def completed(name: str) -> Page:
     if isinstance(row.definition, str):
         made = lines(row.definition, row.masks)
         return replace(found, domain=_joined(domains(made)), kinks=_joined(corners(made)))
-    made = written_out(name)
-    if made is None:
+    written = written_out(name)
+    if written is None:
         return found
-    return replace(found, domain=_within(made, _has_value), kinks=_within(made, _has_corner))
+    return replace(found, domain=_within(written, _has_value), kinks=_within(written, _has_corner))
 
 
 def written_out(name: str) -> Program | None:

@@ -16,9 +16,9 @@ from gradcheck.functions.signatures import required, resolve, signature
 from gradcheck.parse.params import indices, is_written, param, word
 from gradcheck.parse.pasted import adapted, changes, pasted
 from gradcheck.parse.prefixes import is_prefix
-from gradcheck.parse.scopes import Results
+from gradcheck.parse.scopes import Held, Results, Static, Tensor
 from gradcheck.parse.unknown import unknown_function
-from gradcheck.program import LISTED, RESULT, Call, Name, Node, Number, Param
+from gradcheck.program import LISTED, RESULT, Call, Name, Node, Number, Param, Sized
 
 if TYPE_CHECKING:
     from gradcheck.parse.reader import Reader
@@ -32,9 +32,13 @@ WHOLE = frozenset({"indices"})
 
 def function(reader: Reader, node: ast.Call, depth: int) -> Node:
     """Read a call of a function or method."""
-    if (read := pasted(reader, node, depth)) is not None:
-        return read
-    changed = changes(reader, node)
+    made = pasted(reader, node, depth) or _of_table(reader, node, depth)
+    if changes(node) and isinstance(made, Call) and (owner := reader.memory.of(made.args[0])) is not None:
+        reader.memory.change(owner, "leave out inplace=True, or the _ of a method")
+    return made
+
+
+def _of_table(reader: Reader, node: ast.Call, depth: int) -> Call:
     node = adapted(reader, node)
     name, place, receiver = _callee(reader, node)
     _refuse_other_meanings(reader, name, node)
@@ -50,8 +54,6 @@ def function(reader: Reader, node: ast.Call, depth: int) -> Node:
     given: list[ast.expr] = [*([receiver] if receiver is not None else []), *node.args]
     arguments = _Arguments(reader, node, name, op, given, depth + 1)
     made = arguments.call()
-    if changed is not None:
-        reader.spoiled.add(changed)
     several = results(reader, node)
     if several and not isinstance(node, _Chosen):
         shown = f"{name}(...)[0]"
@@ -87,7 +89,9 @@ def named_result(reader: Reader, node: ast.Attribute, depth: int) -> Node | None
 
 def _several(reader: Reader, node: ast.expr) -> tuple[ast.Call | None, tuple[str, ...]]:
     """Return the call that returned several results, and their names."""
-    held = reader.scope.find(node.id) if isinstance(node, ast.Name) else None
+    held = node.binding if isinstance(node, Held) else None
+    if isinstance(node, ast.Name):
+        held = reader.scope.find(node.id)
     if isinstance(held, Results):
         return held.call, held.names
     names = results(reader, node) if isinstance(node, ast.Call) else ()
@@ -145,12 +149,31 @@ def _over_dim(reader: Reader, name: str, node: ast.Call) -> bool:
     pasted = isinstance(node.func, ast.Attribute)
     place = 1 if not pasted or is_prefix(reader, node.func.value) else 0  # type: ignore[attr-defined]
     second = node.args[place] if pasted and len(node.args) > place else None
-    return bool(named & {"dim", "keepdim"}) or (second is not None and _is_whole(second))
+    return bool(named & {"dim", "keepdim"}) or (second is not None and _is_whole(reader, second))
 
 
-def _is_whole(node: ast.expr) -> bool:
-    inner = node.operand if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub) else node
-    return isinstance(inner, ast.Constant) and type(inner.value) is int
+def _is_whole(reader: Reader, node: ast.expr) -> bool:
+    """Tell whether a node is a whole number of Python's own: it is written, or stands for one."""
+    match node:
+        case ast.UnaryOp(op=ast.USub(), operand=inner):
+            return _is_whole(reader, inner)
+        case ast.BinOp(left=left, right=right):
+            return _is_whole(reader, left) and _is_whole(reader, right)
+        case ast.Constant(value=value):
+            return type(value) is int
+        case (
+            ast.Attribute(attr="ndim")
+            | ast.Call(func=ast.Attribute(attr="dim" | "ndimension" | "size") | ast.Name(id="len"))
+            | ast.Subscript(value=ast.Attribute(attr="shape"))
+        ):
+            return True
+    held = (
+        node.binding if isinstance(node, Held) else reader.scope.find(node.id) if isinstance(node, ast.Name) else None
+    )
+    if isinstance(held, Static):
+        return isinstance(held.value, int | Sized) and not isinstance(held.value, bool)
+    known = reader.with_numbers(held.node) if isinstance(held, Tensor) else None
+    return isinstance(known, Number) and known.value.denominator == 1
 
 
 def _refuse_other_meanings(reader: Reader, name: str, node: ast.Call) -> None:
@@ -193,7 +216,7 @@ class _Arguments:
         self.reader, self.node, self.name, self.op, self.given, self.depth = reader, node, name, op, given, depth
         self.place = reader.span(node)
 
-    def call(self) -> Node:
+    def call(self) -> Call:
         if self.op in LISTED:
             return self._joined()
         if self._row and self._row.many:
@@ -296,7 +319,7 @@ class _Arguments:
         return {name: row.defaults[name] if name in row.defaults else defaults[name].default
                 for name in row.order[:last] if name in row.params and name not in found}  # fmt: skip
 
-    def _joined(self) -> Node:
+    def _joined(self) -> Call:
         _, params = signature(self.op)
         bound = self._bind(("tensors",), params)
         tensors = bound["tensors"]
@@ -305,7 +328,7 @@ class _Arguments:
         parts = tuple(self.reader.real(one, self.depth) for one in tensors.elts)
         return Call(self.op, parts, self._params(params, bound), self.place)
 
-    def _side_by_side(self) -> Node:
+    def _side_by_side(self) -> Call:
         """Return a call on any number of tensors, which torch also takes in a list."""
         _, params = signature(self.op)
         bound: dict[str, ast.expr] = {}
@@ -324,7 +347,7 @@ class _Arguments:
         parts = tuple(self.reader.real(one, self.depth) for one in given)
         return Call(self.op, parts, self._params(params, bound), self.place)
 
-    def _clamped(self) -> Node:
+    def _clamped(self) -> Call:
         bound = self._bind(("x", "min", "max"), ())
         bounds = {n: one for n, one in bound.items() if not (isinstance(one, ast.Constant) and one.value is None)}
         if len(bounds) < 2:

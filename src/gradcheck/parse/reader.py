@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections import Counter
 from fractions import Fraction
 from itertools import chain, count
 from math import floor
@@ -15,6 +16,7 @@ from gradcheck.parse import statements
 from gradcheck.parse.attributes import attribute
 from gradcheck.parse.calls import chosen_result, function, is_sort
 from gradcheck.parse.inlining import untracked
+from gradcheck.parse.memory import Memory
 from gradcheck.parse.params import key, param
 from gradcheck.parse.places import Places
 from gradcheck.parse.prefixes import prefix
@@ -22,7 +24,7 @@ from gradcheck.parse.refusals import REFUSED
 from gradcheck.parse.scopes import Binding, Held, Scope, regions
 from gradcheck.parse.shapes import constant, numbers_in, size
 from gradcheck.parse.statics import truth
-from gradcheck.parse.values import bound, kept, node_of
+from gradcheck.parse.values import bound, kept, node_of, opened, part_of
 from gradcheck.program import (
     QUOTIENT,
     Call,
@@ -70,13 +72,10 @@ class Reader:
         self.regions: dict[str, int] = {}
         self.words = set(re.findall(r"\w+", source))
         self.copies: dict[str, int] = {}
-        self.reads: dict[tuple[ast.AST, str], int] = {}
+        self.reads: dict[ast.AST, Counter[str]] = {}
         self.tracked = True
         self.target = "n"
-        self.owners: dict[str, str] = {}
-        self.sharing: dict[str, set[str]] = {}
-        self.lent: set[str] = set()
-        self.spoiled: set[str] = set()
+        self.memory = Memory()
         self.nodes = 0
         self.turns = 0
         self.span = Places(source).span
@@ -135,6 +134,12 @@ class Reader:
         self.inputs.add(name)
         return Name(name, self.span(place))
 
+    def read(self, name: str, place: ast.AST) -> Name:
+        """Return a layer or an input that is read; raise where it is no longer what it was."""
+        if name in self.memory.changed:
+            raise self.fail("this was changed in place before", place, self.memory.changed[name])
+        return Name(name, self.span(place))
+
     def with_numbers(self, node: Node) -> Node:
         """Return an expression with the numbers that layers hold in the place of their names."""
         held = {name: Number(self.numbers[name]) for name in names(node) if name in self.numbers}
@@ -168,7 +173,8 @@ class Reader:
         name, node = self.fresh(name), node if self.tracked else untracked(node)
         self.layers.append(Layer(name, node, span))
         self.assigned[name] = span
-        if (value := constant_value(node)) is not None:
+        self.memory.note(name, node)
+        if (value := constant_value(self.with_numbers(node))) is not None:
             self.numbers[name] = value
         return Name(name, span)
 
@@ -208,11 +214,16 @@ class Reader:
         """Read an expression that is a condition."""
         made = self.expression(node, depth)
         if isinstance(made, Name) and made.id not in self.assigned:
-            self.fixed[made.span, made.id] = None
-            return Call("ne", (made, Number(Fraction(0), made.span)), (), made.span)
+            return self.truthy(made)
         if not _is_condition(made):
             raise self.fail("a condition is needed here", node, "write a comparison, as in x > 0")
         return made
+
+    def truthy(self, node: Node) -> Call:
+        """Return where a number is not 0; an input that stands for a condition is differentiated by nowhere."""
+        if isinstance(node, Name) and node.id not in self.assigned:
+            self.fixed[node.span, node.id] = None
+        return Call("ne", (node, Number(Fraction(0), node.span)), (), node.span)
 
     def expression(self, node: ast.expr, depth: int) -> Node:  # noqa: C901 - one case a kind of node
         """Read any expression; ``depth`` counts the nodes around it."""
@@ -233,9 +244,9 @@ class Reader:
             case ast.Call():
                 return function(self, node, depth)
             case ast.Subscript():
-                return self._subscript(node, depth)
+                return self._subscript(opened(self, node, depth), depth)
             case ast.Attribute():
-                return attribute(self, node, depth)
+                return attribute(self, opened(self, node, depth), depth)
             case ast.IfExp():
                 return self.expression(node.body if self.truth(node.test, depth, node) else node.orelse, depth + 1)
             case Held():
@@ -274,7 +285,7 @@ class Reader:
             hint = f"call one of them {node.id}2"
             raise self.fail(f"{node.id} is an input here, and something else inside a function", node, hint)
         self.inputs.add(node.id)
-        return Name(node.id, span)
+        return self.read(node.id, node)
 
     def is_constant(self, node: ast.Name) -> bool:
         """Tell whether a name is that of a constant here, and of no input or layer."""
@@ -364,6 +375,8 @@ class Reader:
             return asked
         if (chosen := chosen_result(self, node, depth)) is not None:
             return chosen
+        if (part := part_of(self, node)) is not None:
+            return node_of(self, part, node)
         place = key(self, node.slice)
         return Call("index", (self.real(node.value, depth + 1),), (("key", place),), self.span(node))
 

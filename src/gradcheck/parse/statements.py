@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gradcheck.errors import SyntaxProblem, Words
-from gradcheck.functions import DETACH
 from gradcheck.functions.signatures import resolve
 from gradcheck.parse.calls import result
-from gradcheck.parse.inlining import on_inputs, untracked
+from gradcheck.parse.casts import flagged, name_of
+from gradcheck.parse.inlining import closed, on_inputs
 from gradcheck.parse.loops import assign, iterated, turn
-from gradcheck.parse.pasted import IN_PLACE, name_of
+from gradcheck.parse.pasted import IN_PLACE
 from gradcheck.parse.prefixes import KNOWN
 from gradcheck.parse.refusals import REFUSED
 from gradcheck.parse.scopes import Binding, Function, Held, Results, Several, Static, Tensor, Truth
 from gradcheck.parse.shapes import picked
-from gradcheck.program import SHAPE, Call, Name, Node, Param, Sized
+from gradcheck.program import SHAPE, Call, Name, Param, Sized
 
 if TYPE_CHECKING:
     from gradcheck.parse.reader import Reader
@@ -30,14 +31,12 @@ CALLS_SKIPPED = frozenset({
     "set_grad_enabled", "set_float32_matmul_precision", "use_deterministic_algorithms", "eval", "train",
 })  # fmt: skip
 """Calls that stand alone in a line and compute nothing of the value."""
+FLAGGED = {
+    "set_grad_enabled": "write `with torch.no_grad():` around the lines that it is meant for",
+    "requires_grad_": "write x = detach(x), or leave this out for an input",
+}
+"""Those among them that say with False that nothing is tracked."""
 NO_GRAD = frozenset({"no_grad", "inference_mode"})
-SHARING = frozenset({
-    "reshape", "permute", "index", "expand", "transpose", "T", "mT", "t", "flatten", "squeeze", "unsqueeze", DETACH,
-    "chunk",
-    "split", "unbind", "view", "swapaxes", "movedim", "narrow", "select", "diagonal", "unflatten", "unfold", "H", "mH",
-    "real",
-})  # fmt: skip
-"""Operations whose result may share its memory with their argument."""
 
 
 def whole(reader: Reader, tree: ast.Module) -> str:
@@ -97,12 +96,17 @@ def body(reader: Reader, lines: Sequence[ast.stmt], depth: int) -> Binding | Non
 
 
 def _statement(reader: Reader, node: ast.stmt, depth: int, last: bool) -> Binding | None:  # noqa: C901, PLR0912 - cases
+    reader.count(1, node)
     match node:
         case ast.Expr():
             return _value(reader, node, depth, last)
         case ast.Assign(targets=[ast.Name() as target]):
             reader.target = target.id
-            _assign(reader, target, reader.binding(node.value, depth + 1), node)
+            made = reader.binding(node.value, depth + 1)
+            if isinstance(node.value, ast.Name) and isinstance(made, Several):
+                made = replace(made, aliased=True)
+                _rebind(reader, node.value.id, made)
+            _assign(reader, target, made, node)
         case ast.Assign(targets=[ast.Tuple() | ast.List() as target]):
             _unpack(reader, target, node.value, node, depth)
         case ast.Assign(targets=[target]):
@@ -157,6 +161,8 @@ def _not_a_name(reader: Reader, target: ast.expr, node: ast.stmt) -> SyntaxProbl
 def _value(reader: Reader, node: ast.Expr, depth: int, last: bool) -> Binding | None:
     value = node.value
     if _computes_nothing(node):
+        if isinstance(value, ast.Call) and name_of(value) in FLAGGED and value.args and not flagged(reader, value):
+            raise reader.fail("what is tracked from here on is no matter of the text", node, FLAGGED[name_of(value)])
         return None
     if isinstance(value, ast.Constant) and isinstance(value.value, str) and not (last and not reader.layers):
         return None
@@ -186,17 +192,27 @@ def _in_place(reader: Reader, value: ast.Call, node: ast.Expr, depth: int) -> bo
         return False
     held = reader.scope.find(func.value.id)
     if isinstance(held, Several) and func.attr in ("append", "extend") and len(value.args) == 1:
+        _check_alone(reader, held, func.value.id, node)
         added = reader.kept(func.value.id, reader.binding(value.args[0], depth + 1), node)
         parts = added.parts if func.attr == "extend" and isinstance(added, Several) else (added,)
+        reader.count(len(parts), node)
         _rebind(reader, func.value.id, Several((*held.parts, *parts)))
         return True
     if not IN_PLACE.fullmatch(func.attr) or not resolve(func.attr[:-1], 1 + len(value.args), bool(value.keywords)):
         return False
     if reader.prefix(func.value) is not None:
         return False
-    _check_change(reader, func.value, node)
-    _assign(reader, func.value, Tensor(reader.real(value, depth + 1)), node)
+    made = reader.real(value, depth + 1)
+    _note_change(reader, func.value, node)
+    _assign(reader, func.value, Tensor(made), node)
     return True
+
+
+def _check_alone(reader: Reader, held: Several, name: str, node: ast.stmt) -> None:
+    """Refuse to make a list longer that has two names."""
+    if held.aliased:
+        message = f"{name} is a list that has another name as well"
+        raise reader.fail(message, node, f"make a new one: {name} = [*{name}, ...]")
 
 
 def _rebind(reader: Reader, name: str, binding: Binding) -> None:
@@ -213,22 +229,10 @@ def _rebind(reader: Reader, name: str, binding: Binding) -> None:
 def _assign(reader: Reader, target: ast.Name, binding: Binding, node: ast.stmt) -> None:
     """Let a name stand for a value, which is a layer where it is a tensor."""
     if isinstance(binding, Tensor):
-        made = binding.node
-        of = _memory(reader, made)
-        binding = Tensor(reader.emit(target.id, made, reader.span(node)))
-        assert isinstance(binding.node, Name)
-        reader.owners[binding.node.id] = of or binding.node.id
-        reader.sharing.setdefault(of or binding.node.id, set()).add(binding.node.id)
+        binding = Tensor(reader.emit(target.id, binding.node, reader.span(node)))
     elif isinstance(binding, Several):
         binding = reader.kept(target.id, binding, node)
     reader.scope.names[target.id] = binding
-
-
-def _memory(reader: Reader, node: Node) -> str | None:
-    """Return the layer or input whose memory an expression may share, None where it has its own."""
-    while isinstance(node, Call) and node.op in SHARING:
-        node = node.args[0]
-    return reader.owners.get(node.id, node.id) if isinstance(node, Name) else None
 
 
 def _unpack(reader: Reader, target: ast.Tuple | ast.List, value: ast.expr, node: ast.stmt, depth: int) -> None:
@@ -301,32 +305,33 @@ def _change(reader: Reader, target: ast.Name, node: ast.AugAssign, depth: int) -
     """Read ``y += 1`` as ``y = y + 1``, which it is where no other name shares the memory of y."""
     old = reader.scope.find(target.id)
     if isinstance(old, Several) and isinstance(node.op, ast.Add):
+        _check_alone(reader, old, target.id, node)
         more = iterated(reader, node.value, depth + 1)
         added = [reader.kept(target.id, one, node) for one in more]
+        reader.count(len(old.parts) + len(added), node)
         reader.scope.names[target.id] = Several((*old.parts, *added))
         return
-    _check_change(reader, target, node)
     left = ast.copy_location(ast.Name(target.id, ast.Load()), target)
-    _assign(reader, target, reader.binding(ast.copy_location(ast.BinOp(left, node.op, node.value), node), depth), node)
+    made = reader.binding(ast.copy_location(ast.BinOp(left, node.op, node.value), node), depth)
+    _note_change(reader, target, node)
+    _assign(reader, target, made, node)
 
 
-def _check_change(reader: Reader, target: ast.Name, node: ast.stmt) -> None:
-    """Refuse to change in place what another name stands for as well, or what is an input."""
+def _note_change(reader: Reader, target: ast.Name, node: ast.stmt) -> None:
+    """Note that what a name stood for is changed in place; refuse it of what is an input."""
     held = reader.scope.find(target.id)
     if isinstance(held, Static | Truth | Function | Results | Several):
         return
-    name = held.node.id if isinstance(held, Tensor) and isinstance(held.node, Name) else target.id
-    if name in reader.numbers:
+    before = held.node if isinstance(held, Tensor) else Name(target.id)
+    owner = reader.memory.of(before)
+    if owner is None or owner in reader.numbers:
         return
-    owner = reader.owners.get(name, name)
     hint = f"write {target.id} = {target.id} + ..., which makes a new one"
     if not isinstance(node, ast.AugAssign):
         hint = f"write {target.id} = {reader.text(node).replace('_(', '(', 1)}, which makes a new one"
     if owner not in reader.assigned:
         raise reader.fail("torch changes no input in place that it differentiates by", node, hint)
-    others = reader.sharing.get(owner, set()) - {name}
-    if name in reader.lent or (others and not others.isdisjoint(layer for _, layer in reader.scope.layers())):
-        raise reader.fail(f"this changes what shares its memory with {target.id} too", node, hint)
+    reader.memory.change(owner, hint)
 
 
 # --- blocks -----------------------------------------------------------------------------------------
@@ -350,19 +355,15 @@ def _block(reader: Reader, node: ast.With, depth: int) -> Binding | None:
     before = reader.tracked
     for one in node.items:
         name = name_of(one.context_expr) if isinstance(one.context_expr, ast.Call) else ""
-        if name not in (*NO_GRAD, "enable_grad", "set_grad_enabled"):
+        if not isinstance(one.context_expr, ast.Call) or name not in (*NO_GRAD, "enable_grad", "set_grad_enabled"):
             message = "`with` is read for torch.no_grad() alone"
             raise reader.fail(message, one.context_expr, "paste the lines inside of it")
-        reader.tracked = name not in NO_GRAD and (name == "enable_grad" or _flag(reader, one.context_expr))
+        reader.tracked = name not in NO_GRAD and (name == "enable_grad" or flagged(reader, one.context_expr))
     try:
         made = body(reader, node.body, depth + 1)
-        return Tensor(untracked(made.node)) if isinstance(made, Tensor) and not reader.tracked else made
+        return closed(made) if made is not None and not reader.tracked else made
     finally:
         reader.tracked = before
-
-
-def _flag(reader: Reader, node: ast.expr) -> bool:
-    return isinstance(node, ast.Call) and bool(node.args) and reader.param(node.args[0]) is True
 
 
 def _decorated(reader: Reader, node: ast.FunctionDef) -> bool:

@@ -275,6 +275,7 @@ def test_what_people_paste_in_front_of_a_function_is_dropped(prefix: str) -> Non
     ("method", "function"),
     [("x.sum(dim=0)", "sum(x, dim=0)"), ("(x + 1).mean()", "mean(x + 1)"), ("x.max()", "max(x)"), ("x.T", "T(x)"),
      ("torch.sort(x, descending=True).values[0]", "sort(x, descending=True)[0]"), ("x.sort().values", "sort(x)"),
+     ("torch.sort(x)[0]", "sort(x)"), ("x.sort(dim=0)[0][1]", "sort(x, 0)[1]"),
      ("x.reshape(2, 3)", "reshape(x, (2, 3))"), ("x.clamp(min=0)", "clamp(x, min=0)"), ("max(x, y)", "x.max(y)")],
 )  # fmt: skip
 def test_methods_are_functions(method: str, function: str) -> None:
@@ -314,7 +315,8 @@ ERRORS: dict[str, tuple[str, ...]] = {
     "sum(x, dims=0)": ("sum has no parameter `dims`", "  sum(x, dims=0)", "         ^^^^^^", "did you mean `dim`?"),
     "sum(x, foo=0)": ("sum has no parameter `foo`", "  sum(x, foo=0)", "         ^^^^^", "it takes x, dim, keepdim"),
     "sum(x, 0, dim=1)": ("sum got dim twice", "  sum(x, 0, dim=1)", "            ^^^^^"),
-    "sum(x, dim=y)": ("this argument must be a constant", "  sum(x, dim=y)", "             ^"),
+    "sum(x, dim=y)": ("this argument must be a constant", "  sum(x, dim=y)", "             ^",
+                      "write the number itself, or y = 2 in a line before"),
     "norm(x, 'frob')": ('there is no p "frob"', "  norm(x, 'frob')", "          ^^^^^^", 'did you mean "fro"?'),
     "norm(x, p='most')": ('there is no p "most"', "  norm(x, p='most')", "            ^^^^^^", 'it is "fro"'),
     "sum(x, dim='fro')": ("a string is no number", "  sum(x, dim='fro')", "             ^^^^^"),
@@ -373,8 +375,8 @@ ERRORS: dict[str, tuple[str, ...]] = {
     "...": ("this is no number", "  ...", "  ^^^"),
     "2j*x": ("complex numbers are not part of the language", "  2j*x", "  ^^"),
     "nan*x": ("nan is no number of the language", "  nan*x", "  ^^^", "infinity is written inf"),
-    "torch.sort(x)[0]": ("torch's sort returns two tensors", "  torch.sort(x)[0]", "  ^^^^^^^^^^^^^^^^",
-                         "write .values[...] for the sorted elements"),
+    "torch.sort(x)": ("a program has one output", "  torch.sort(x)", "  ^^^^^^^^^^^^^",
+                      "write one expression, or use stack or cat"),
     "x // 2": ("// is no operator here", "  x // 2", "    ^^", "write floor(a/b)"),
     "x, y": ("a program has one output", "  x, y", "  ^^^^", "write one expression, or use stack or cat"),
     "[x, y]": ("a list stands for tensors only in cat and stack", "  [x, y]", "  ^^^^^^",

@@ -7,13 +7,14 @@ import inspect
 from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
-from typing import TYPE_CHECKING, TypeGuard
+from typing import TYPE_CHECKING
 
 from gradcheck import functions
 from gradcheck.errors import Span
 from gradcheck.functions import COMPOSITE, HIDDEN, PARAM_ALIASES, TABLE, WHERE, Composite
 from gradcheck.functions.signatures import required, resolve, signature
-from gradcheck.parse.params import indices, is_written, param, word
+from gradcheck.parse.casts import name_of
+from gradcheck.parse.params import SAME_NUMBERS, indices, is_written, param, word
 from gradcheck.parse.pasted import adapted, changes, pasted
 from gradcheck.parse.prefixes import is_prefix
 from gradcheck.parse.scopes import Held, Results, Static, Tensor
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 TRAILING = frozenset({"shape", "dims", "size", "repeats"})
 """Last params that may be written without brackets: ``x.repeat(2, 3)``."""
+SORTED = ("values", "indices")
+"""Results of torch's own ``sort``; that of the language, which has no module in front of it, returns the values."""
 WHOLE = frozenset({"indices"})
 """Results that hold whole numbers."""
 
@@ -80,8 +83,6 @@ def chosen_result(reader: Reader, node: ast.Subscript, depth: int) -> Node | Non
 def named_result(reader: Reader, node: ast.Attribute, depth: int) -> Node | None:
     """Return the result of a call that is asked for by its name, as in ``sort(x).values``; None for anything else."""
     call, names = _several(reader, node.value)
-    if call is None and node.attr == "values" and is_sort(node.value):
-        return reader.expression(node.value, depth + 1)
     if call is None or node.attr not in names:
         return None
     return result(reader, call, names.index(node.attr), names, reader.span(node), depth)
@@ -98,13 +99,6 @@ def _several(reader: Reader, node: ast.expr) -> tuple[ast.Call | None, tuple[str
     return (node, names) if names and isinstance(node, ast.Call) else (None, ())
 
 
-def is_sort(node: ast.expr) -> TypeGuard[ast.Call]:
-    """Tell whether a node is a call of ``sort``."""
-    if not isinstance(node, ast.Call):
-        return False
-    return getattr(node.func, "attr", None) == "sort" or getattr(node.func, "id", None) == "sort"
-
-
 def result(reader: Reader, node: ast.Call, index: int, results: tuple[str, ...], place: Span, depth: int) -> Node:
     """Return the result at ``index``, from the back where that is negative, of a call that has several."""
     count = None if "*" in results[0] else len(results)
@@ -117,6 +111,8 @@ def result(reader: Reader, node: ast.Call, index: int, results: tuple[str, ...],
     ast.copy_location(chosen, node)
     made = function(reader, chosen, depth)
     assert isinstance(made, Call)
+    if made.op == "sort":
+        return replace(made, span=place)
     return replace(made, params=(*made.params, (RESULT, at)), span=place)
 
 
@@ -125,6 +121,11 @@ def results(reader: Reader, node: ast.Call) -> tuple[str, ...]:
     if isinstance(node.func, ast.Name) and reader.scope.find(node.func.id) is not None:
         return ()
     name = _attribute(reader, node.func) if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+    if name == "sort":
+        module = reader.imported.get(name, ("",))[0]
+        if isinstance(node.func, ast.Attribute):
+            module = reader.prefix(node.func.value) or "torch"
+        return SORTED if module.startswith("torch") else ()
     row = COMPOSITE.get(functions.ALIASES.get(name, name))
     if row is None or (name in ("max", "min") and not _over_dim(reader, name, node)):
         return ()
@@ -260,7 +261,11 @@ class _Arguments:
             return False
         node = bound[self._row.indices[0]]
         if isinstance(node, ast.Name):
-            return node.id in self.reader.assigned
+            held = self.reader.scope.find(node.id)
+            name = held.node.id if isinstance(held, Tensor) and isinstance(held.node, Name) else node.id
+            return name in self.reader.assigned and name not in self.reader.whole
+        if isinstance(node, ast.Call) and (name_of(node) in (*SAME_NUMBERS, "arange")):
+            return False
         return not is_written(node)
 
     @property

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 
 from gradcheck.errors import Option
 from gradcheck.functions import DETACH
-from gradcheck.parse.casts import check_dtype, name_of
+from gradcheck.parse.casts import check_dtype, dtype, name_of
+from gradcheck.parse.params import MAX_WRITTEN
+from gradcheck.parse.scopes import Held, Several
 from gradcheck.parse.shapes import SIZES, named
 from gradcheck.program import SHAPE, Call, Node, Number, Param, Sized, fold
 
 if TYPE_CHECKING:
     from gradcheck.parse.reader import Reader
 
-MAX_WRITTEN = 10_000
-"""Numbers of one tensor that a text makes of a few words."""
 _TENSORS = frozenset(
     {"tensor", "as_tensor", "asarray", "array", "Tensor", "FloatTensor", "DoubleTensor", "constant", "scalar_tensor"}
 )
@@ -34,7 +34,9 @@ def literal(reader: Reader, node: ast.Call, depth: int) -> Node | None:
     if name not in _MADE or (isinstance(func, ast.Name) and reader.scope.find(name) is not None):
         return _like(reader, node, name, depth)
     _check(reader, node)
-    return _MADE[name](reader, node, depth)
+    made = _MADE[name](reader, node, depth)
+    truths = any(one.arg == "dtype" and dtype(one.value) == "bool" for one in node.keywords)
+    return reader.truthy(made) if made is not None and truths else made
 
 
 def _check(reader: Reader, node: ast.Call) -> None:
@@ -97,6 +99,11 @@ def _tensor(reader: Reader, node: ast.Call, depth: int) -> Node | None:
 
 
 def _nested(reader: Reader, node: ast.expr, module: str, depth: int) -> Node:
+    held = reader.scope.find(node.id) if isinstance(node, ast.Name) else getattr(node, "binding", None)
+    if isinstance(node, ast.ListComp | ast.GeneratorExp):
+        held = reader.binding(node, depth + 1)
+    if isinstance(held, Several):
+        node = ast.copy_location(ast.List([Held(one, node) for one in held.parts], ast.Load()), node)
     if isinstance(node, ast.List | ast.Tuple):
         if not node.elts:
             raise reader.fail("this tensor is empty", node)

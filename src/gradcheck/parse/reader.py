@@ -14,7 +14,7 @@ from gradcheck.errors import LimitProblem, NameProblem, Span, SyntaxProblem, Wor
 from gradcheck.functions import CONDITIONS, CONSTANTS
 from gradcheck.parse import statements
 from gradcheck.parse.attributes import attribute
-from gradcheck.parse.calls import chosen_result, function, is_sort
+from gradcheck.parse.calls import chosen_result, function
 from gradcheck.parse.inlining import untracked
 from gradcheck.parse.memory import Memory
 from gradcheck.parse.params import key, param
@@ -75,6 +75,7 @@ class Reader:
         self.reads: dict[ast.AST, Counter[str]] = {}
         self.tracked = True
         self.target = "n"
+        self.whole: dict[str, Param] = {}
         self.memory = Memory()
         self.nodes = 0
         self.turns = 0
@@ -156,7 +157,19 @@ class Reader:
         reads = {node.id for layer in self.layers for node in postorder(layer.expression)
                  if isinstance(node, Name) and (node.span, node.id) not in self.fixed}  # fmt: skip
         fixed = tuple(name for name in dict.fromkeys(name for _, name in self.fixed) if name not in reads)
-        return Program(self._inputs(), tuple(self.layers), (output,), self.source, fixed)
+        made = Program(self._inputs(), tuple(self.layers), (output,), self.source, fixed)
+        self._check_indices(made)
+        return made
+
+    def _check_indices(self, made: Program) -> None:
+        """Refuse an input that holds indices and is read as a number, too: it is a part of the program alone."""
+        held = frozenset(made.indices)
+        for layer in made.layers if held else ():
+            for node in postorder(layer.expression):
+                for name in [node.id] if isinstance(node, Name) else sized(node):
+                    if name in held:
+                        hint = "give the numbers as an input of another name"
+                        raise self.fail(f"{name} holds indices, and is no number here", node.span, hint)
 
     def _inputs(self) -> tuple[str, ...]:
         """Return the names that are read and never made, in order of appearance."""
@@ -280,7 +293,8 @@ class Reader:
         if node.id in ("nan", "infinity", "NaN"):
             raise self.fail(f"{node.id} is no number of the language", node, "infinity is written inf")
         if node.id.startswith("__"):
-            raise self.fail(f"{node.id} is not part of the language", node)
+            hint = "leave the line out, with what stands in its block" if node.id == "__name__" else None
+            raise self.fail(f"{node.id} is not part of the language", node, hint)
         if node.id in self.assigned:
             hint = f"call one of them {node.id}2"
             raise self.fail(f"{node.id} is an input here, and something else inside a function", node, hint)
@@ -367,10 +381,9 @@ class Reader:
         return joined
 
     def _subscript(self, node: ast.Subscript, depth: int) -> Node:
-        pasted = is_sort(node.value) and isinstance(node.value.func, ast.Attribute)
-        if pasted:
-            hint = "write .values[...] for the sorted elements"
-            raise self.fail("torch's sort returns two tensors", node, hint)
+        if isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, str):
+            message, _ = REFUSED[ast.Dict]
+            raise self.fail(message, node, f"write {node.slice.value}: what it holds is an input")
         if (asked := size(self, node, depth)) is not None:
             return asked
         if (chosen := chosen_result(self, node, depth)) is not None:
@@ -384,6 +397,12 @@ class Reader:
 def _read(node: Node) -> list[str]:
     """Return the inputs that hold static arguments of an operation, or whose shapes these ask for."""
     return [name for _, value in node.params for name in _named(value)] if isinstance(node, Call) else []
+
+
+def sized(node: Node) -> list[str]:
+    """Return the inputs and layers whose shapes the static arguments of an operation ask for."""
+    held = {name for _, value in node.params for name in given(value)} if isinstance(node, Call) else set()
+    return [name for name in _read(node) if name not in held]
 
 
 def _named(value: Param) -> list[str]:

@@ -13,6 +13,7 @@ from gradcheck.parse.calls import result
 from gradcheck.parse.casts import flagged, name_of
 from gradcheck.parse.inlining import closed, on_inputs
 from gradcheck.parse.loops import assign, iterated, turn
+from gradcheck.parse.params import whole_numbers
 from gradcheck.parse.pasted import IN_PLACE
 from gradcheck.parse.prefixes import KNOWN
 from gradcheck.parse.refusals import REFUSED
@@ -107,6 +108,7 @@ def _statement(reader: Reader, node: ast.stmt, depth: int, last: bool) -> Bindin
                 made = replace(made, aliased=True)
                 _rebind(reader, node.value.id, made)
             _assign(reader, target, made, node)
+            _note_whole(reader, target, node.value)
         case ast.Assign(targets=[ast.Tuple() | ast.List() as target]):
             _unpack(reader, target, node.value, node, depth)
         case ast.Assign(targets=[target]):
@@ -233,6 +235,15 @@ def _assign(reader: Reader, target: ast.Name, binding: Binding, node: ast.stmt) 
     elif isinstance(binding, Several):
         binding = reader.kept(target.id, binding, node)
     reader.scope.names[target.id] = binding
+
+
+def _note_whole(reader: Reader, target: ast.Name, value: ast.expr) -> None:
+    """Note that a layer holds whole numbers, which may be indices: those that are written, or None for others."""
+    held = reader.scope.find(target.id)
+    if isinstance(value, ast.Call) and isinstance(held, Tensor) and isinstance(held.node, Name):
+        numbers = whole_numbers(reader, value)
+        if numbers is not None or name_of(value) == "arange":
+            reader.whole[held.node.id] = numbers
 
 
 def _unpack(reader: Reader, target: ast.Tuple | ast.List, value: ast.expr, node: ast.stmt, depth: int) -> None:
@@ -384,8 +395,7 @@ def _import(reader: Reader, node: ast.Import | ast.ImportFrom) -> None:
     for one in node.names:
         whole = f"{module}.{one.name}" if module else one.name
         if whole.partition(".")[0] not in KNOWN:
-            message, hint = "this statement is not part of the language", "a statement is name = expression"
-            raise reader.fail(message, node, hint)
+            raise reader.fail(f"{whole.partition('.')[0]} is no library that is read here", node, "leave this line out")
         if isinstance(node, ast.Import):
             if one.asname:
                 reader.modules[one.asname] = whole

@@ -21,6 +21,10 @@ FORMULAS = {
 
 def unknown_function(reader: Reader, name: str, place: Span, node: ast.Call) -> NameProblem:
     """Return the error about a function that the table has not."""
+    match node.func:
+        case ast.Attribute(value=ast.Name(id="self")):
+            hint = "write its formula, with its weights as inputs"
+            return reader.unknown(f"what self.{name} computes is not in the text", node.func, hint)
     if name in FORMULAS or name in TORCH:
         whose = f"torch's `{name}`" if name in TORCH else f"`{name}`"
         formula = FORMULAS.get(name, "its formula; `gradcheck functions` lists what there is")

@@ -352,7 +352,7 @@ ERRORS: dict[str, tuple[str, ...]] = {
     "x.exp": (".exp is not part of the language", "  x.exp", "  ^^^^^", "write .exp() to call it"),
     "__import__('os')": ("unknown function `__import__`", "  __import__('os')", "  ^^^^^^^^^^",
                          "`gradcheck functions` lists them all"),
-    "import os": ("this statement is not part of the language", "  import os", "  ^^^^^^^^^", "a statement is name = expression"),
+    "import os": ("os is no library that is read here", "  import os", "  ^^^^^^^^^", "leave this line out"),
     "__x + 1": ("__x is not part of the language", "  __x + 1", "  ^^^"),
     "x if x > 0 else y": ("`if` does not work on tensors", "  x if x > 0 else y", "  ^^^^^^^^^^^^^^^^^",
                           "write where(condition, a, b)"),

@@ -6,7 +6,9 @@ from __future__ import annotations
 import ast
 import math
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from inspect import isbuiltin, isfunction
 from typing import Any
 
@@ -19,11 +21,13 @@ from torch import nn
 from gradcheck import check
 from gradcheck.errors import GradcheckError, LimitProblem
 from gradcheck.functions.signatures import resolve
+from gradcheck.lower import lower
 from gradcheck.parse import parse
 from gradcheck.parse.loops import MAX_TURNS
 from gradcheck.parse.torch_names import MODULES
 from gradcheck.parse.unknown import FORMULAS
-from gradcheck.program import Call, postorder
+from gradcheck.program import RESULT, Call, postorder
+from table import ON_TENSORS, TENSORS, each
 
 V, U, S = [0.5, -1.5, 2.25], [1.25, 0.75, -0.5], 0.75
 A = [[0.5, -1.0, 1.5], [2.0, 0.25, -0.75]]
@@ -391,6 +395,48 @@ def test_a_short_text_that_stands_for_very_much_meets_a_limit(text: str) -> None
     with pytest.raises(GradcheckError) as problem:
         parse(text)
     assert "(the limit MAX_" in problem.value.message
+
+
+@pytest.mark.parametrize("row", each(row for row in ON_TENSORS if row.params))
+def test_a_huge_static_argument_of_any_function_meets_a_limit(row: Any) -> None:
+    """A definition that writes out what it reads says how much that is, before it does."""
+    for text in row.samples:
+        program = parse(text)
+        known = {name: TENSORS[name].shape for name in program.inputs}
+        last = program.layers[-1]
+        node = last.expression
+        assert isinstance(node, Call)
+        for name, value in node.params:
+            for huge in (10**6, 10**9, 10**30, (10**6, 10**6)):
+                if isinstance(value, str) or name == RESULT or name in row_words(row):
+                    continue
+                params = tuple((key, huge if key == name else one) for key, one in node.params)
+                changed = replace(last, expression=replace(node, params=params))
+                with suppress(GradcheckError), few_steps():
+                    lower(replace(program, layers=(*program.layers[:-1], changed)), known)
+
+
+def row_words(row: Any) -> Any:
+    return getattr(row, "words", ())
+
+
+@contextmanager
+def few_steps(most: int = 3_000_000) -> Iterator[None]:
+    """Fail after so many lines of Python."""
+    count = 0
+
+    def step(*_: Any) -> Any:
+        nonlocal count
+        count += 1
+        assert count < most, "no limit was met"
+        return step
+
+    before = sys.gettrace()
+    sys.settrace(step)
+    try:
+        yield
+    finally:
+        sys.settrace(before)
 
 
 LENGTHY = {

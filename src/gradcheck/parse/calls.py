@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING
 
 from gradcheck import functions
 from gradcheck.errors import Span
-from gradcheck.functions import COMPOSITE, HIDDEN, PARAM_ALIASES, TABLE, WHERE, Composite
+from gradcheck.functions import COMPOSITE, HIDDEN, PARAM_ALIASES, WHERE, Composite
 from gradcheck.functions.signatures import required, resolve, signature
 from gradcheck.parse.casts import name_of
 from gradcheck.parse.params import SAME_NUMBERS, indices, is_written, param, word
 from gradcheck.parse.pasted import adapted, changes, pasted
 from gradcheck.parse.prefixes import is_prefix
-from gradcheck.parse.scopes import Held, Results, Static, Tensor
+from gradcheck.parse.results import WHOLE, attribute, over_dim, results
+from gradcheck.parse.scopes import Held, Results, Tensor
 from gradcheck.parse.unknown import unknown_function
-from gradcheck.program import LISTED, RESULT, Call, Name, Node, Number, Param, Sized
+from gradcheck.program import LISTED, RESULT, Call, Name, Node, Number, Param
 
 if TYPE_CHECKING:
     from gradcheck.parse.reader import Reader
@@ -27,10 +28,6 @@ if TYPE_CHECKING:
 
 TRAILING = frozenset({"shape", "dims", "size", "repeats"})
 """Last params that may be written without brackets: ``x.repeat(2, 3)``."""
-SORTED = ("values", "indices")
-"""Results of torch's own ``sort``; that of the language, which has no module in front of it, returns the values."""
-WHOLE = frozenset({"indices"})
-"""Results that hold whole numbers."""
 
 
 def function(reader: Reader, node: ast.Call, depth: int) -> Node:
@@ -47,7 +44,7 @@ def _of_table(reader: Reader, node: ast.Call, depth: int) -> Call:
     _refuse_other_meanings(reader, name, node)
     op = (
         name
-        if _over_dim(reader, name, node)
+        if over_dim(reader, name, node)
         else resolve(name, len(node.args) + (receiver is not None), bool(node.keywords))
     )
     if reader.hidden and name in HIDDEN:
@@ -116,83 +113,12 @@ def result(reader: Reader, node: ast.Call, index: int, results: tuple[str, ...],
     return replace(made, params=(*made.params, (RESULT, at)), span=place)
 
 
-def results(reader: Reader, node: ast.Call) -> tuple[str, ...]:
-    """Return the names of the results of a call, none where it has one."""
-    if isinstance(node.func, ast.Name) and reader.scope.find(node.func.id) is not None:
-        return ()
-    name = _attribute(reader, node.func) if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-    if name == "sort":
-        module = reader.imported.get(name, ("",))[0]
-        if isinstance(node.func, ast.Attribute):
-            module = reader.prefix(node.func.value) or "torch"
-        return SORTED if module.startswith("torch") else ()
-    row = COMPOSITE.get(functions.ALIASES.get(name, name))
-    if row is None or (name in ("max", "min") and not _over_dim(reader, name, node)):
-        return ()
-    return row.results if not row.single or row.single in _given(reader, node, row) else ()
-
-
-def _given(reader: Reader, node: ast.Call, row: Composite) -> set[str]:
-    """Return the names of what a call gives."""
-    method = isinstance(node.func, ast.Attribute) and not is_prefix(reader, node.func.value)
-    slots = row.order or (*row.args, *row.params)
-    return {
-        *slots[: len(node.args) + method],
-        *(PARAM_ALIASES.get(str(one.arg), str(one.arg)) for one in node.keywords),
-    }
-
-
-def _over_dim(reader: Reader, name: str, node: ast.Call) -> bool:
-    """Tell whether ``max`` or ``min`` is that over a dim, as torch's own is with a whole number beside a tensor."""
-    if name not in ("max", "min"):
-        return False
-    named = {PARAM_ALIASES.get(str(one.arg), one.arg) for one in node.keywords}
-    pasted = isinstance(node.func, ast.Attribute)
-    place = 1 if not pasted or is_prefix(reader, node.func.value) else 0  # type: ignore[attr-defined]
-    second = node.args[place] if pasted and len(node.args) > place else None
-    return bool(named & {"dim", "keepdim"}) or (second is not None and _is_whole(reader, second))
-
-
-def _is_whole(reader: Reader, node: ast.expr) -> bool:
-    """Tell whether a node is a whole number of Python's own: it is written, or stands for one."""
-    match node:
-        case ast.UnaryOp(op=ast.USub(), operand=inner):
-            return _is_whole(reader, inner)
-        case ast.BinOp(left=left, right=right):
-            return _is_whole(reader, left) and _is_whole(reader, right)
-        case ast.Constant(value=value):
-            return type(value) is int
-        case (
-            ast.Attribute(attr="ndim")
-            | ast.Call(func=ast.Attribute(attr="dim" | "ndimension" | "size") | ast.Name(id="len"))
-            | ast.Subscript(value=ast.Attribute(attr="shape"))
-        ):
-            return True
-    held = (
-        node.binding if isinstance(node, Held) else reader.scope.find(node.id) if isinstance(node, ast.Name) else None
-    )
-    if isinstance(held, Static):
-        return isinstance(held.value, int | Sized) and not isinstance(held.value, bool)
-    known = reader.with_numbers(held.node) if isinstance(held, Tensor) else None
-    return isinstance(known, Number) and known.value.denominator == 1
-
-
 def _refuse_other_meanings(reader: Reader, name: str, node: ast.Call) -> None:
     """Refuse what torch reads in another way than a formula would: ``x.max(0.5)`` is no maximum of two."""
     pasted = isinstance(node.func, ast.Attribute) and name in ("max", "min")
-    if pasted and node.args and isinstance(node.args[-1], ast.Constant) and not _over_dim(reader, name, node):
+    if pasted and node.args and isinstance(node.args[-1], ast.Constant) and not over_dim(reader, name, node):
         hint = f"write {name}imum(x, y) for the {name}imum of two"
         raise reader.fail(f"torch's {name} takes no number beside a tensor", node, hint)
-
-
-def _attribute(reader: Reader, node: ast.Attribute) -> str:
-    """Return the name of a function behind a dot: a row may bear a part of torch, as linalg.diagonal does."""
-    if is_prefix(reader, node.value):
-        of = node.value.attr if isinstance(node.value, ast.Attribute) else getattr(node.value, "id", "")
-        of = "functional" if of == "F" else of
-        if f"{of}.{node.attr}" in TABLE:
-            return f"{of}.{node.attr}"
-    return node.attr
 
 
 def _callee(reader: Reader, node: ast.Call) -> tuple[str, Span, ast.expr | None]:
@@ -203,7 +129,7 @@ def _callee(reader: Reader, node: ast.Call) -> tuple[str, Span, ast.expr | None]
         whole = reader.span(node.func)
         written = reader.text(node.func).rpartition(".")[2]
         place = Span(whole.end - len(written), whole.end)
-        return _attribute(reader, node.func), place, None if is_prefix(reader, node.func.value) else node.func.value
+        return attribute(reader, node.func), place, None if is_prefix(reader, node.func.value) else node.func.value
     if isinstance(node.func, ast.Constant):
         shown = reader.text(node.func)
         raise reader.fail(f"{shown} is no function", node.func, f"write {shown}*(...) for a product")

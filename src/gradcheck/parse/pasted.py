@@ -48,7 +48,6 @@ REFUSED = {
     "clip_grad_norm_": ("the gradient is what the check gives", "leave this out"),
 }  # fmt: skip
 """Functions that are refused, each with what is wrong and what to write."""
-NORMAL = "write its formula: -((x - mu)**2)/(2*sigma**2) - log(sigma) - log(2*pi)/2 for the log_prob of a Normal"
 SPREADS = frozenset({"std", "var", "std_mean", "var_mean"})
 """Functions with a flag for the unbiased estimate, which may stand in the place of the dim."""
 IN_PLACE = re.compile(r"[a-z]\w*[a-z0-9]_")
@@ -70,8 +69,6 @@ def _refuse(reader: Reader, node: ast.Call) -> None:
     if name == "where" and len(node.args) == 1 and not node.keywords and not isinstance(node.args[0], ast.Starred):
         message = "where with a condition alone gives indices, which depend on the point"
         raise reader.fail(message, node, "write where(condition, a, b)")
-    if _is_distribution(reader, node):
-        raise reader.fail("a distribution is not part of the language", node, NORMAL)
     own = isinstance(node.func, ast.Name) and reader.scope.find(name) is not None
     if name in REFUSED and not own and resolve(name, 1, False) is None:
         raise reader.fail(REFUSED[name][0], node, REFUSED[name][1])
@@ -79,17 +76,6 @@ def _refuse(reader: Reader, node: ast.Call) -> None:
         hint: Words = ("give them as an input: ", Option("at", f"{reader.target}=randn(3)"))
         message = f"{name} draws numbers that the check cannot know"
         raise reader.fail(message, node, "leave it out: in eval mode it does nothing" if "dropout" in name else hint)
-
-
-def _is_distribution(reader: Reader, node: ast.expr) -> bool:
-    """Tell whether a call makes one of torch.distributions, or asks one for something."""
-    while isinstance(node, ast.Call):
-        func = node.func
-        module = reader.prefix(func.value) if isinstance(func, ast.Attribute) else reader.modules.get(name_of(node))
-        if (module or "").startswith("torch.distributions"):
-            return True
-        node = func.value if isinstance(func, ast.Attribute) else func
-    return False
 
 
 # --- what Python writes -----------------------------------------------------------------------------

@@ -7,26 +7,25 @@ import re
 from collections import Counter
 from fractions import Fraction
 from itertools import chain, count
-from math import floor
 
 from gradcheck.constants import check_growth, constant_value
 from gradcheck.errors import LimitProblem, NameProblem, Span, SyntaxProblem, Words
-from gradcheck.functions import CONDITIONS, CONSTANTS
+from gradcheck.functions import CONSTANTS
 from gradcheck.parse import statements
 from gradcheck.parse.attributes import attribute
 from gradcheck.parse.calls import chosen_result, function
 from gradcheck.parse.inlining import untracked
 from gradcheck.parse.memory import Memory
+from gradcheck.parse.operators import binary, comparison, is_condition, unary
 from gradcheck.parse.params import key, param
 from gradcheck.parse.places import Places
 from gradcheck.parse.prefixes import prefix
 from gradcheck.parse.refusals import REFUSED
 from gradcheck.parse.scopes import Binding, Held, Scope, regions
-from gradcheck.parse.shapes import constant, numbers_in, size
+from gradcheck.parse.shapes import constant, size
 from gradcheck.parse.statics import truth
 from gradcheck.parse.values import bound, kept, node_of, opened, part_of
 from gradcheck.program import (
-    QUOTIENT,
     Call,
     Layer,
     Name,
@@ -46,12 +45,6 @@ MAX_NODES = 100_000
 """Operations, names and numbers of a program."""
 MAX_LITERAL_EXPONENT = 5_000
 """Decimal exponent of one number; float64 ends at 308."""
-
-_OPERATORS: dict[type[ast.AST], str] = {
-    ast.Add: "add", ast.Sub: "sub", ast.Mult: "mul", ast.Div: "div", ast.Mod: "remainder",
-    ast.MatMult: "matmul", ast.Pow: "pow", ast.BitAnd: "logical_and", ast.BitOr: "logical_or",
-    ast.Lt: "lt", ast.LtE: "le", ast.Gt: "gt", ast.GtE: "ge", ast.Eq: "eq", ast.NotEq: "ne",
-}  # fmt: skip
 
 
 class Reader:
@@ -219,7 +212,7 @@ class Reader:
     def real(self, node: ast.expr, depth: int) -> Node:
         """Return an expression that is a number, not a condition."""
         made = self.expression(node, depth)
-        if _is_condition(made):
+        if is_condition(made):
             raise self.fail("a comparison is no number", node, "write where(condition, a, b)")
         return made
 
@@ -228,7 +221,7 @@ class Reader:
         made = self.expression(node, depth)
         if isinstance(made, Name) and made.id not in self.assigned:
             return self.truthy(made)
-        if not _is_condition(made):
+        if not is_condition(made):
             raise self.fail("a condition is needed here", node, "write a comparison, as in x > 0")
         return made
 
@@ -249,11 +242,11 @@ class Reader:
             case ast.Name():
                 return self._name(node)
             case ast.BinOp():
-                return self._binary(node, depth)
+                return binary(self, node, depth)
             case ast.UnaryOp():
-                return self._unary(node, depth)
+                return unary(self, node, depth)
             case ast.Compare():
-                return self._comparison(node, depth)
+                return comparison(self, node, depth)
             case ast.Call():
                 return function(self, node, depth)
             case ast.Subscript():
@@ -305,81 +298,6 @@ class Reader:
         """Tell whether a name is that of a constant here, and of no input or layer."""
         return node.id in CONSTANTS and self.scope.find(node.id) is None and node.id not in self.bound
 
-    def _binary(self, node: ast.BinOp, depth: int) -> Node:
-        """Return an operator; a long sum leans to the left, and is walked without recursion."""
-        spine = [node]
-        while isinstance(spine[-1].left, ast.BinOp):
-            spine.append(spine[-1].left)
-            self.nodes += 1
-        made = self.expression(spine[-1].left, depth + 1)
-        for one in reversed(spine):
-            made = self._operator(one, made, depth)
-        return made
-
-    def _operator(self, node: ast.BinOp, left: Node, depth: int) -> Node:
-        op = _OPERATORS.get(type(node.op))
-        if isinstance(node.op, ast.FloorDiv) and numbers_in(self, left):
-            return self._quotient(node, left, depth)
-        if op is None:
-            message, hint = REFUSED.get(type(node.op), ("this operator is not part of the language", None))
-            raise self.fail(message, self._operator_span(node), hint)
-        right = self.expression(node.right, depth + 1)
-        for side, made in ((node.left, left), (node.right, right)):
-            if _is_condition(made) != op.startswith("logical"):
-                raise self._wrong_kind(side, op)
-        return Call(op, (left, right), (), self.span(node))
-
-    def _quotient(self, node: ast.BinOp, left: Node, depth: int) -> Node:
-        """Return the whole quotient of two numbers that are known before anything is computed."""
-        right = self.expression(node.right, depth + 1)
-        if not numbers_in(self, right):
-            message, hint = REFUSED[ast.FloorDiv]
-            raise self.fail(message, self._operator_span(node), hint)
-        a, b = constant_value(left), constant_value(right)
-        if a is None or b is None:
-            return Call(QUOTIENT, (left, right), (), self.span(node))
-        if not b:
-            raise self.fail("a division by zero", node)
-        return Number(Fraction(floor(a / b)), self.span(node))
-
-    def _wrong_kind(self, side: ast.expr, op: str) -> SyntaxProblem:
-        if op.startswith("logical"):
-            return self.fail(
-                "& and | join comparisons, not numbers", side, "put brackets around each comparison: (x > 0) & (x < 1)"
-            )
-        return self.fail("a comparison is no number", side, "write where(condition, a, b)")
-
-    def _operator_span(self, node: ast.BinOp) -> Span:
-        start, end = self.span(node.left).end, self.span(node.right).start
-        between = self.source[start:end]
-        sign = re.search(r"[^\s()]+", between)
-        return Span(start + sign.start(), start + sign.end()) if sign else self.span(node)
-
-    def _unary(self, node: ast.UnaryOp, depth: int) -> Node:
-        if isinstance(node.op, ast.USub):
-            return Call("neg", (self.real(node.operand, depth + 1),), (), self.span(node))
-        if isinstance(node.op, ast.UAdd):
-            return self.real(node.operand, depth + 1)
-        if isinstance(node.op, ast.Invert):
-            return Call("logical_not", (self.condition(node.operand, depth + 1),), (), self.span(node))
-        message, hint = REFUSED[ast.Not]
-        raise self.fail(message, node, hint)
-
-    def _comparison(self, node: ast.Compare, depth: int) -> Node:
-        """Return a comparison; of a chain each part is read for every comparison that it stands in."""
-        if len(node.ops) > MAX_NESTING:
-            raise too_deep(self.source, self.span(node))
-        sides = [node.left, *node.comparators]
-        joined: Node | None = None
-        for sign, left, right in zip(node.ops, sides, sides[1:], strict=False):
-            op = _OPERATORS.get(type(sign))
-            if op is None:
-                raise self.fail("this comparison is not part of the language", node, "write <, <=, >, >=, == or !=")
-            one = Call(op, (self.real(left, depth + 1), self.real(right, depth + 1)), (), self.span(node))
-            joined = one if joined is None else Call("logical_and", (joined, one), (), self.span(node))
-        assert joined is not None
-        return joined
-
     def _subscript(self, node: ast.Subscript, depth: int) -> Node:
         if isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, str):
             message, _ = REFUSED[ast.Dict]
@@ -413,10 +331,6 @@ def _named(value: Param) -> list[str]:
     if isinstance(value, tuple):
         return [name for one in value for name in _named(one)]
     return list(given(value))
-
-
-def _is_condition(node: Node) -> bool:
-    return isinstance(node, Call) and node.op in CONDITIONS
 
 
 def _kind(value: object) -> str:

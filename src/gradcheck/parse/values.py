@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, TypeVar
 from gradcheck.constants import constant_value
 from gradcheck.errors import SyntaxProblem
 from gradcheck.functions import CONDITIONS, DETACH
-from gradcheck.parse.calls import results
 from gradcheck.parse.inlining import called
 from gradcheck.parse.loops import comprehended, iterated
 from gradcheck.parse.modules import module
 from gradcheck.parse.params import is_written, param
 from gradcheck.parse.refusals import REFUSED
+from gradcheck.parse.results import results
 from gradcheck.parse.scopes import Binding, Function, Held, Results, Several, Static, Tensor, Truth
 from gradcheck.parse.shapes import asks, shape
 from gradcheck.program import Call, Name, Node, Number, Param, Sized, postorder, rebuild

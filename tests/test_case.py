@@ -236,7 +236,11 @@ def planted(row: Row, fault: Fault) -> Row:
 
     def faulty(_torch: object, *args: Any, **params: Any) -> Any:
         made = run(*args, **params)
-        return fault(made, args[0]) if isinstance(made, torch.Tensor) else made
+        given = next((one for one in args if isinstance(one, torch.Tensor) and one.requires_grad), args[0])
+        if isinstance(made, torch.Tensor):
+            return fault(made, given)
+        results = [fault(one, given) if one.is_floating_point() else one for one in made]
+        return type(made)(results)  # a tuple, a list, or one of torch's own with names
 
     return replace(row, torch=faulty)
 
@@ -260,13 +264,13 @@ def test_every_wrong_gradient_of_torch_is_found(row: Row, monkeypatch: pytest.Mo
     faulty = {kind: planted(row, fault) for kind, fault in FAULTS.items()}
     found = set()
     for program, point in sampled(row):
-        right = autograd.backward(program, point, program.inputs, dtype="float64")
+        right = autograd.backward(program, point, program.tracked, dtype="float64")
         for kind, wrong in faulty.items():
             if kind in found:
                 continue
             with monkeypatch.context() as context:
                 context.setitem(table, row.name, wrong)
-                made = autograd.backward(program, point, program.inputs, dtype="float64")
+                made = autograd.backward(program, point, program.tracked, dtype="float64")
                 if differs(right, made):
                     run = check_at(program, point)
                     assert run.verdict is Verdict.DISAGREE, f"{kind}: {run[0]}"
@@ -285,7 +289,7 @@ def test_every_wrong_gradient_of_torch_is_found(row: Row, monkeypatch: pytest.Mo
 
 def has_slope(program: Program, point: Point) -> bool:
     """Return whether a row's own input has a gradient that is not zero."""
-    wrt = [name for name in program.inputs if name != "weights"]
+    wrt = [name for name in program.tracked if name != "weights"]
     found = autograd.backward(program, point, wrt, dtype="float64").gradients
     return any(one is not None and any(one.elements) for one in found.values())
 

@@ -55,6 +55,8 @@ def _zeta(s: Any, q: Any) -> Any:
     """Return the sum of (k + q)**-s over k from 0 for balls, by reflection where q is negative and s is whole."""
     if s <= 1:  # Arb continues it to where the sum does not exist
         return _number(s, -1).log()
+    if is_infinite(s):
+        return s - s  # Arb would go on for ever
     if is_infinite(q) and q > 0:
         return 1 / q
     order = s.unique_fmpz() if s.is_integer() else None

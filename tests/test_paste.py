@@ -115,6 +115,7 @@ WORK: list[tuple[str, dict[str, Any]]] = [
     ("@torch.no_grad()\ndef f(x):\n    return x.max(0)\nx * f(x)[0]", M),
     ("w = torch.as_tensor(x)\nw * x", X),
     ("with torch.set_grad_enabled(False):\n    y = x * 2\ny * x", X),
+    ("with torch.no_grad():\n    y = x * 2\n    y += x\n    y.mul_(2)\ny * x", X),
     # a dim that has a name
     ("d = 1\nm = torch.max(x, d)\nx - m.values.unsqueeze(d)", M),
     ("dim = -1\nx.max(dim)[0] + x.min(dim - 1).values.sum()", M),
@@ -238,6 +239,8 @@ REFUSED: dict[str, tuple[str, str]] = {
     "if __name__ == '__main__':\n    y = x\nx": ("__name__ is not part of the language", "leave the line out, with what stands in its block"),
     "torch.where(x > 0)": ("where with a condition alone gives indices, which depend on the point", "write where(condition, a, b)"),
     "batch['x'] * 2": ("a dict is not part of the language", "write x: what it holds is an input"),
+    "h = x * 2\nwith torch.no_grad():\n    h += 1\nh * x": ("where nothing is tracked this changes the numbers, and no gradient", "change it outside of the block, with detach(...) around what is no part of the gradient"),
+    "h = x * 2\nwith torch.no_grad():\n    y = h.relu_()\ny * x": ("where nothing is tracked this changes the numbers, and no gradient", "change it outside of the block, with detach(...) around what is no part of the gradient"),
     "np.cumsum(x)": ("without axis this is another function than torch's", "write axis=..., or flatten(x) before it"),
     "y = x + 1\nz = y.T\ny += 1\nz * y": ("this was changed in place before", "write y = y + ..., which makes a new one"),
     "for i in range(x.shape[0]):\n    y = x[i]\ny": ("the ends of a range are whole numbers, known before anything is computed", "write the numbers themselves: range(3)"),

@@ -144,7 +144,7 @@ def note_change(reader: Reader, target: ast.Name, node: ast.stmt) -> None:
         hint = f"write {target.id} = {reader.text(node).replace('_(', '(', 1)}, which makes a new one"
     if owner not in reader.assigned:
         raise reader.fail("torch changes no input in place that it differentiates by", node, hint)
-    reader.memory.change(owner, hint)
+    reader.change(owner, node, hint)
 
 
 def check_alone(reader: Reader, held: Several, name: str, node: ast.stmt) -> None:

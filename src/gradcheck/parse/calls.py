@@ -34,7 +34,7 @@ def function(reader: Reader, node: ast.Call, depth: int) -> Node:
     """Read a call of a function or method."""
     made = pasted(reader, node, depth) or _of_table(reader, node, depth)
     if changes(node) and isinstance(made, Call) and (owner := reader.memory.of(made.args[0])) is not None:
-        reader.memory.change(owner, "leave out inplace=True, or the _ of a method")
+        reader.change(owner, node, "leave out inplace=True, or the _ of a method")
     return made
 
 

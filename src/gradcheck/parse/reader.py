@@ -10,7 +10,7 @@ from itertools import chain, count
 
 from gradcheck.constants import check_growth, constant_value
 from gradcheck.errors import LimitProblem, NameProblem, Span, SyntaxProblem, Words
-from gradcheck.functions import CONSTANTS
+from gradcheck.functions import CONSTANTS, DETACH
 from gradcheck.parse import statements
 from gradcheck.parse.attributes import attribute
 from gradcheck.parse.calls import chosen_result, function
@@ -70,6 +70,7 @@ class Reader:
         self.target = "n"
         self.whole: dict[str, Param] = {}
         self.memory = Memory()
+        self.closed: set[str] = set()
         self.nodes = 0
         self.turns = 0
         self.span = Places(source).span
@@ -134,6 +135,13 @@ class Reader:
             raise self.fail("this was changed in place before", place, self.memory.changed[name])
         return Name(name, self.span(place))
 
+    def change(self, owner: str, place: ast.AST, hint: Words) -> None:
+        """Note that a layer or an input is changed in place."""
+        if not self.tracked and owner not in self.closed:
+            written = "change it outside of the block, with detach(...) around what is no part of the gradient"
+            raise self.fail("where nothing is tracked this changes the numbers, and no gradient", place, written)
+        self.memory.change(owner, hint)
+
     def with_numbers(self, node: Node) -> Node:
         """Return an expression with the numbers that layers hold in the place of their names."""
         held = {name: Number(self.numbers[name]) for name in names(node) if name in self.numbers}
@@ -180,6 +188,8 @@ class Reader:
         self.layers.append(Layer(name, node, span))
         self.assigned[name] = span
         self.memory.note(name, node)
+        if isinstance(node, Call) and node.op == DETACH:
+            self.closed.add(name)
         if (value := constant_value(self.with_numbers(node))) is not None:
             self.numbers[name] = value
         return Name(name, span)

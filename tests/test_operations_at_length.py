@@ -35,11 +35,10 @@ def operation(
 
 def in_formats(rows: Iterable[Elementwise], *names: str) -> Any:
     """Return rows in those of the formats that torch has a kernel for, as parameters of a test."""
-    found = [(row, fmt) for row in rows for fmt in formats_of(row) if fmt.name in names]
-    assert found, "the loop is empty"
-    return pytest.mark.parametrize(
-        ("row", "fmt"), [pytest.param(*one, id=f"{one[1].name}-{one[0].name}") for one in found]
-    )
+    pairs = [(row, fmt) for row in rows for fmt in formats_of(row) if fmt.name in names]
+    assert pairs, "the loop is empty"
+    found = [pytest.param(row, fmt, id=f"{fmt.name}-{row.name}") for row, fmt in pairs]
+    return pytest.mark.parametrize(("row", "fmt"), found)
 
 
 @in_formats(ELEMENTWISE.values(), "float32", "float16")

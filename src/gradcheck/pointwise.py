@@ -40,7 +40,7 @@ def is_elementwise(op: str) -> bool:
 
 
 def _definitions(row: Composite) -> list[str]:
-    """Return the lines that a function is, where they are the same whatever the shapes; its params may choose by words."""
+    """Return the lines that a function is, by the words of its params, where they are the same whatever the shapes."""
     if isinstance(row.definition, str):
         return [row.definition]
     if not row.params or not row.words.keys() >= set(row.params):

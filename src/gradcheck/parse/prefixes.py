@@ -29,7 +29,8 @@ def prefix(reader: Reader, node: ast.expr) -> str | None:
     """Return the module that a node names, None where it names none.
 
     >>> from gradcheck.parse.reader import Reader
-    >>> [prefix(Reader("", frozenset(), hidden=False), ast.parse(one, mode="eval").body) for one in ("F", "x", "jnp.fft")]
+    >>> reader = Reader("", frozenset(), hidden=False)
+    >>> [prefix(reader, ast.parse(one, mode="eval").body) for one in ("F", "x", "jnp.fft")]
     ['torch.nn.functional', None, 'jax.numpy.fft']
     """
     parts: list[str] = []

@@ -518,6 +518,17 @@ def test_an_expected_derivative_of_exactly_zero_is_decided() -> None:
         assert [one.verdict for one in gradient.expectations] == [verdict]
 
 
+@pytest.mark.parametrize("at", ["100", "90:110:50", "[100,95,-100,200,300]", "linspace(90,110,3000)"])
+def test_an_expected_derivative_whose_terms_cancel_is_known_to_its_digits(at: str) -> None:
+    """The middle of a ball that is wider than the number in it is no number that anybody stated."""
+    for expected, verdict in (("1 - sigmoid(x)", Verdict.AGREE), ("1 - sigmoid(x) + 1e-43", Verdict.DISAGREE)):
+        how = Settings(dtypes=("float64",), expect=(expected,))
+        run = check("-softplus(-x)", f"x={at}", settings=how)
+        found = [one.verdict for outcome in run for one in outcome.gradients[0].expectations or ()]
+        assert verdict in found
+        assert set(found) <= {verdict, Verdict.AGREE}
+
+
 def test_an_expected_derivative_may_be_a_program_of_layers() -> None:
     how = Settings(expect=("p = softmax(x, dim=0); stack([p[0]*(1 - p[0]), -p[0]*p[1]])",))
     assert check("softmax(x, dim=0)[0]", x=[1, 2], settings=how).verdict is Verdict.AGREE

@@ -842,6 +842,7 @@ SCRIPTS = [
 ]  # fmt: skip
 
 
+@pytest.mark.filterwarnings("ignore:.*is deprecated. Use:UserWarning")  # torch's, of upsample_nearest and its like
 @pytest.mark.parametrize("program", SCRIPTS)
 def test_the_script_of_torch_alone_shows_the_same_gradient(program: str) -> None:
     """For every row: the number that the script prints is the number of the autograd lane, to the bit."""

@@ -80,9 +80,15 @@ def test_every_check_can_be_explained(name: str) -> None:
 
 def test_the_families_are_all_there() -> None:
     assert FAMILIES == [
-        "activations", "derivatives", "exponentials", "finance", "kinks", "lab", "layers", "linear-algebra", "losses",
-        "physics", "polynomials", "precision", "reductions", "shapes", "singularities", "special", "statistics",
-        "traps", "trigonometric",
+<<<<<<< HEAD
+        "activations", "attention", "classes", "derivatives", "exponentials", "finance", "kinks", "lab", "layers",
+        "linear-algebra", "losses", "norms", "physics", "polynomials", "precision", "reductions", "shapes",
+        "singularities", "special", "statistics", "traps", "trigonometric",
+=======
+        "activations", "convolution", "derivatives", "exponentials", "finance", "indexing", "kinks", "lab", "layers",
+        "linear-algebra", "losses", "physics", "polynomials", "precision", "reductions", "shapes", "singularities",
+        "special", "statistics", "traps", "trigonometric",
+>>>>>>> t-corpus2
     ]  # fmt: skip
 
 

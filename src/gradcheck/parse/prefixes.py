@@ -19,6 +19,7 @@ MODULES = {
 PARTS = frozenset({
     "nn", "functional", "special", "linalg", "numpy", "math", "scipy", "lax", "Tensor", "modules", "ops", "aten", "fft",
     "autograd", "signal", "stats", "experimental", "keras", "backend", "func", "utils",
+    "distributions",
 })  # fmt: skip
 """Modules inside of modules."""
 KNOWN = frozenset(one.partition(".")[0] for one in MODULES.values()) | {"typing", "__future__", "collections"}

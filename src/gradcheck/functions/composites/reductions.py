@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from fractions import Fraction
-from math import prod
+from math import comb, prod
 from typing import Any
 
 from gradcheck.functions import again
+from gradcheck.functions.composites.windows import check_amount
 from gradcheck.functions.params import arguments, axes, axis, broadcast, reduced, shape_text
 from gradcheck.functions.rows import Composite
 from gradcheck.functions.sorting import sort, sort_stored
@@ -297,6 +298,7 @@ def _pairs(x: Shape, p: Param = 2) -> str:
     if len(x) != 2:
         raise ValueError(f"pdist takes a matrix, and the distances of its rows, not {shape_text(x)}")
     _of_distances(p)
+    check_amount(comb(x[0], 2), "pairs of rows")
     pairs = [(i, j) for i in range(x[0]) for j in range(i + 1, x[0])]
     if not pairs:
         raise ValueError("pdist takes two rows or more")

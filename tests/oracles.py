@@ -24,6 +24,10 @@ CLOSE = Fraction(1, 2**150)
 """Largest relative difference between a derivative and its finite difference."""
 
 
+LARGE = 2**20
+"""Exponent, of either sign, beyond which a number is not written out."""
+
+
 class NoNumber(AssertionError):
     """An exact value that was needed does not exist."""
 
@@ -33,8 +37,10 @@ class TooWide(AssertionError):
 
 
 def fraction(ball: Ball) -> Fraction:
-    """Return the middle of an enclosure."""
+    """Return the middle of an enclosure. Raises NoNumber for one that no memory holds."""
     man, exp = ball.midpoint
+    if abs(exp) > LARGE:
+        raise NoNumber(f"2**{exp}")
     return Fraction(man) * Fraction(2) ** exp
 
 

@@ -154,7 +154,7 @@ MESSAGES = [
     (["quantile(x, 2)", "--at", "[1,2]"],
      "gradcheck: q is a number from 0 to 1\n  quantile(x, 2)\n  ^^^^^^^^^^^^^^\n"),
     (["var(x, unbiased=2)", "--at", "[1,2]"],
-     "gradcheck: unbiased is True or False\n  var(x, unbiased=2)\n  ^^^^^^^^^^^^^^^^^^\n"),
+     "gradcheck: unbiased is True or False\n  var(x, unbiased=2)\n                  ^\n"),
     (["x[1:0].sum()", "--at", "[1,2]"],
      "gradcheck: this tensor is empty (0): there is nothing in it to differentiate by\n  x[1:0].sum()\n  ^^^^^^\n"),
     (["std(x, correction=1/2)", "--at", "[1,2]"],
@@ -177,7 +177,7 @@ def test_what_is_wrong_is_said_in_full(argv: list[str], message: str, capsys: py
 
 
 HOSTILE = [
-    "", " ", "#", "(x", "x)", "[x", "9**9**9**9", "(3*x)**1e9", "__import__('os')", "x.__class__", "lambda: x",
+    "", " ", "#", "(x", "x)", "[x", "9**9**9**9", "(3*x)**1e9", "__import__('os')", "x.__class__", "lambda *x: x",
     "[x for x in y]", "x[" * 200 + "0" + "]" * 200, "1e99999999",
     "(y := x)", "f'{x}'", "x if y else z", "x; import os", "open('f')", "eval('1')", "x\x00", "\ud800", "x" * 2_000,
     "(" * 100_000 + "x" + ")" * 100_000, "-" * 100_000 + "x", "x" + ".exp()" * 100_000, "+".join("x" * 300_000),

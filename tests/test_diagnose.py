@@ -23,7 +23,7 @@ from gradcheck.case import check, mending, search
 from gradcheck.case.one import Case
 from gradcheck.diagnose.differences import how_wrong
 from gradcheck.formats import FORMATS, Ball
-from gradcheck.functions import COMPOSITE, ELEMENTWISE, TENSOR
+from gradcheck.functions import COMPOSITE, ELEMENTWISE, TENSOR, Composite
 from gradcheck.outcome import Outcome, Run
 from gradcheck.parse import parse
 from gradcheck.plan import Plan
@@ -33,6 +33,25 @@ from gradcheck.repro import command, hexadecimal, script, worst_script
 from gradcheck.settings import Settings
 from gradcheck.verdict import Verdict
 from table import TENSORS, texts
+
+# --- reductions that torch differentiates by what it stored -------------------------------------------
+
+NEAR = [[3, -2, 5], [3.015625, -2.0078125, 5.03125], [3, -2, 5.03125], [3.015625, -2, 5]]
+"""Columns whose elements are nearly equal: what is left of them after their mean has few digits."""
+REDUCING = [row for row in COMPOSITE.values() if row.stored and row.args == ("x",) and "dim" in row.params]
+
+
+@pytest.mark.parametrize("row", [pytest.param(row, id=row.name) for row in REDUCING])
+def test_what_loses_digits_among_several_results_is_told(row: Composite) -> None:
+    """An element of the input has no place among the results, which are fewer."""
+    for dtype in ("float32", "bfloat16", "float16"):
+        run = check(f"{row.name}(x, dim=0)", x=NEAR, dtype=dtype)
+        assert run[0].error is None
+        told = [blame.message for one in run[0].gradients for blame in one.blames]
+        assert all(told), (dtype, run.verdicts())
+        if run[0].value.shape != (4, 3):
+            assert not any(re.search(r"stored result -?\d", one) for one in told)
+
 
 # --- the points that numerical analysts know --------------------------------------------------------
 
@@ -842,6 +861,7 @@ SCRIPTS = [
 ]  # fmt: skip
 
 
+@pytest.mark.filterwarnings("ignore:.*is deprecated. Use:UserWarning")  # torch's, of upsample_nearest and its like
 @pytest.mark.parametrize("program", SCRIPTS)
 def test_the_script_of_torch_alone_shows_the_same_gradient(program: str) -> None:
     """For every row: the number that the script prints is the number of the autograd lane, to the bit."""

@@ -80,9 +80,9 @@ def test_every_check_can_be_explained(name: str) -> None:
 
 def test_the_families_are_all_there() -> None:
     assert FAMILIES == [
-        "activations", "derivatives", "exponentials", "finance", "kinks", "lab", "layers", "linear-algebra", "losses",
-        "physics", "polynomials", "precision", "reductions", "shapes", "singularities", "special", "statistics",
-        "traps", "trigonometric",
+        "activations", "attention", "classes", "convolution", "derivatives", "exponentials", "finance", "indexing",
+        "kinks", "lab", "layers", "linear-algebra", "losses", "norms", "physics", "polynomials", "precision",
+        "reductions", "shapes", "singularities", "special", "statistics", "traps", "trigonometric",
     ]  # fmt: skip
 
 

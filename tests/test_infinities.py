@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import product
 from math import inf, isinf
 from typing import Any
@@ -43,6 +44,8 @@ def limit(row: Elementwise, point: tuple[float, ...]) -> Any:
     with mpmath.workdps(60):
         for far in HUGE:
             args = [mpmath.sign(one) * far if isinf(one) else mpmath.mpf(one) for one in point]
+            if not inside(row, args):
+                return None
             try:
                 value = row.oracle(mpmath, *args)
             except (ValueError, ZeroDivisionError, OverflowError):
@@ -54,6 +57,13 @@ def limit(row: Elementwise, point: tuple[float, ...]) -> Any:
     if abs(far) > 2**40 and abs(near) > 2**40 and near * far > 0:
         return mpmath.sign(far) * mpmath.inf
     return far if abs(near - far) < 1e-9 * (1 + abs(far)) else None
+
+
+def inside(row: Elementwise, args: Sequence[Any]) -> bool:
+    """Tell whether numbers are in the row's domain: mpmath continues some functions, and works for hours far out."""
+    if not isinstance(row.domain, str):
+        return True
+    return bool(eval(row.domain, {"floor": mpmath.floor}, dict(zip(row.args, args, strict=True))))
 
 
 SLOW = {"log", "log2", "log10", "log1p", "asinh", "acosh", "sqrt"}

@@ -42,6 +42,8 @@ WRONG: list[tuple[str, str, str, str | None]] = [
     ("sum((x @ w)*v)", "x=w @ v.T", "x=[[1,2],[3,4]];w=[[1,2],[5,4]];v=[[2,0],[1,7]]", "what you wrote is transposed"),
     ("tanh(x)", "1 - tanh(x)", "x=1", None),
     ("x**2", "1", "x=3", None),
+    ("exp(softplus(-x))", "1", "x=3", None),
+    ("sum(softmax(gelu(x), dim=0)*x)", "1", "x=[1,2]", None),
 ]
 
 

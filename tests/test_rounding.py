@@ -20,20 +20,21 @@ import pytest
 from gradcheck import autograd, exact
 from gradcheck.case import check
 from gradcheck.differentiate import pull_back
-from gradcheck.errors import LaneProblem
+from gradcheck.errors import GradcheckError, LaneProblem
 from gradcheck.exact import rounding
 from gradcheck.exact.rounding import enclose_rounded
 from gradcheck.formats import FORMATS, Ball, Format
-from gradcheck.functions import ELEMENTWISE
-from gradcheck.functions.rows import Elementwise, Row
+from gradcheck.functions import COMPOSITE, ELEMENTWISE
+from gradcheck.functions.composites import shapes as shapes_of_torch
+from gradcheck.functions.rows import Composite, Elementwise, Row
 from gradcheck.lower import lower
 from gradcheck.parse import parse
 from gradcheck.plan import Plan
-from gradcheck.program import Program
+from gradcheck.program import LISTED, Program
 from gradcheck.settings import Settings
 from gradcheck.verdict import Verdict
 from oracles import Point, shapes
-from table import ON_TENSORS, each, faults_of, formats_of, point_of, program_of, weighted
+from table import ON_TENSORS, TENSORS, each, faults_of, formats_of, point_of, program_of, weighted
 from worst import WORST
 
 ROOT = Path(__file__).parents[1]
@@ -123,6 +124,65 @@ def test_torchs_value_and_gradient_lie_in_the_enclosure(row: Row, fmt: Format) -
                     assert ball.contains(value), (str(program), name, value, ball)
                 else:
                     assert fmt.name == "float16" or not isfinite(value), (str(program), name, value)
+
+
+@pytest.mark.parametrize(
+    "row", each(one for one in COMPOSITE.values() if isinstance(one.definition, str) and one.args[1:])
+)
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_what_is_broadcast_and_cancels_is_not_called_wrong(row: Composite, dtype: str) -> None:
+    """Each formula of torch's rounds another product first, which shows where the terms of a sum cancel."""
+    params = "".join(f", {one}=0.3" for one in row.params)
+    text = f"{row.name}({', '.join(row.args)}{params})"
+    for seed in (2, 5, 7):
+        rng = np.random.default_rng(seed)
+        shapes = [(3, 3, 1), (1, 5)] if len(row.args) == 2 else [(1,), (3, 3, 1), (1, 5)]
+        scales = [3, 4] if len(row.args) == 2 else [1, 3, 4]
+        at = {one: rng.normal(size=shape) * scale for one, shape, scale in zip(row.args, shapes, scales, strict=True)}
+        assert Verdict.DISAGREE not in check(text, at, dtype=dtype, seed=seed).verdicts(), seed
+
+
+REDUCING = [
+    row for row in COMPOSITE.values() if {"dim", "keepdim"} <= {*row.params} and not row.results and row.args == ("x",)
+]
+
+
+@pytest.mark.parametrize("row", each(REDUCING))
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_a_reduction_over_dims_apart_is_not_called_wrong(row: Composite, dtype: str) -> None:
+    """Between the dims torch may store what it has, where no kernel holds it in float32."""
+    if row.dtypes and dtype not in row.dtypes:
+        return
+    for seed in (1, 2, 6):
+        at = np.random.default_rng(seed).normal(size=(2, 2, 3)) * 3
+        try:
+            run = check(f"{row.name}(x, dim=(0, 2), keepdim=True)", x=at, dtype=dtype, seed=seed)
+        except GradcheckError:  # what is over one dim alone takes no two
+            return
+        assert Verdict.DISAGREE not in run.verdicts(), seed
+
+
+MOVING = [
+    (row, text)
+    for row in shapes_of_torch.ROWS
+    if row.args == ("x",) and not row.many and row.name not in LISTED
+    for text in row.samples
+]
+
+
+@pytest.mark.parametrize(("row", "text"), [pytest.param(*one, id=one[1]) for one in MOVING])
+def test_what_only_moves_elements_is_known_to_the_last_digit(row: Composite, text: str) -> None:
+    """However many zeros it puts between them, nothing is added up: a tenth too much is found in any format."""
+    at = {name: TENSORS[name].tolist() for name in parse(text).inputs}
+    plain = check(text, at, dtype="bfloat16")
+    if not any(one.torch is not None and one.torch.any() for one in plain[0].gradients):
+        return
+    torch = autograd.function(row.name)
+
+    def spoiled(x: Any, *args: Any, **params: Any) -> Any:
+        return torch(x * 1.125 - x.detach() * 0.125, *args, **params)
+
+    assert Verdict.DISAGREE in check(text, at, dtype="bfloat16", under_test={row.name: spoiled}).verdicts()
 
 
 @pytest.mark.parametrize("row", each(row for row in ELEMENTWISE.values() if row.faults))

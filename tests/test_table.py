@@ -15,6 +15,7 @@ import pytest
 from gradcheck import autograd, functions, kernels
 from gradcheck.case import check, check_program
 from gradcheck.differentiate import differentiate, pull_back
+from gradcheck.exact import reach
 from gradcheck.formats import FORMATS, Ball
 from gradcheck.functions import COMPOSITE, ELEMENTWISE, TENSOR, Composite, Elementwise, Tensor
 from gradcheck.functions.rows import Row, Sample
@@ -88,6 +89,14 @@ def test_every_elementwise_row_is_whole(row: Elementwise) -> None:
     assert len(row.removable) in (0, len(row.args))
     assert all(len(one) == len(row.args) for one in (*row.samples, *row.outside))
     assert (row.domain is None) == (not row.outside), "a domain and samples outside come together"
+
+
+@EVERY_ELEMENTWISE
+def test_where_a_row_is_smooth_is_said_of_its_own_arguments(row: Elementwise) -> None:
+    """Whatever these are called in a program: the condition of another row reads what is not there."""
+    given = tuple(f"given_{one}" for one in row.args)
+    read = [one for said, _ in reach.smooth(call(row.name, *map(Name, given))) for one in names(said)]
+    assert set(read) <= set(given)
 
 
 @EVERY_ELEMENTWISE

@@ -36,7 +36,10 @@ def program(name: str) -> str:
         return SPECIAL[name]
     if op in ELEMENTWISE:
         row = ELEMENTWISE[op]
-        assigned = "; ".join(f"{arg}_ = {text}*s/s" for arg, text in zip(row.args, row.samples[0], strict=True))
+        assigned = "; ".join(  # what is fixed stays a plain number: torch differentiates nothing by it
+            f"{arg}_ = {text}{'' if arg in row.fixed else '*s/s'}"
+            for arg, text in zip(row.args, row.samples[0], strict=True)
+        )
         return f"{assigned}; {name}({', '.join(f'{arg}_' for arg in row.args)})"
     if op in CONDITIONS:
         sides = "s, 0.5" if op in COMPARISONS else "s > 0, s < 1"
@@ -99,7 +102,7 @@ REFUSED: list[tuple[dict[str, Any], str, str | None]] = [
     ({"zzzzz": torch.sin}, "'zzzzz' is under test, and no function bears that name", "choose from mul, silu, expm1"),
     ({"silu": 3}, "what is under test as 'silu' is int, and cannot be called", None),
     ({"silu": torch.sin, "swish": torch.sin}, "'silu' and 'swish' are both under test as silu", None),
-    ({"add_at": torch.sin}, "'add_at' is under test, and no function bears that name", "did you mean `cat`?"),
+    ({"add_at": torch.sin}, "'add_at' is under test, and no function bears that name", "did you mean `add`?"),
 ]  # fmt: skip
 
 

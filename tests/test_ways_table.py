@@ -31,7 +31,7 @@ from gradcheck.settings.readers import ONES
 from gradcheck.verdict import Verdict
 from gradcheck.ways import Way, nestings
 from oracles import NoNumber, Point, assert_close, differences, enclosures, fraction, numbers, shapes
-from table import each, inputs_of, point_of, program_of, samples, texts, weighted
+from table import each, formats_of, inputs_of, point_of, program_of, samples, texts, weighted
 
 WAYS = tuple(way for order in (1, 2) for way in nestings(order))
 FEW = tuple(map(Way.parse, ("fwd", "fwd-rev", "rev-fwd")))
@@ -70,6 +70,8 @@ def judged(run: Run) -> Iterator[tuple[str, Lane | None, Point, GradientOutcome,
 @pytest.mark.parametrize("row", each(ELEMENTWISE.values()))
 def test_nobody_is_called_wrong_at_a_sample_but_by_an_oracle(row: Elementwise, dtype: str) -> None:
     """What torch does get wrong there, a finite difference of the exact gradient says as well."""
+    if dtype not in {fmt.name for fmt in formats_of(row)}:
+        pytest.skip("torch has no kernel")
     program, found = program_of(row), 0
     for what, _, point, one, k, verdict in judged(
         checked(program, [point_of(row, sample) for sample in row.samples], dtype, DTYPES[dtype])
@@ -78,7 +80,7 @@ def test_nobody_is_called_wrong_at_a_sample_but_by_an_oracle(row: Elementwise, d
         assert verdict not in NEVER, what
         if verdict is Verdict.DISAGREE:
             assert is_wrong(program, point, one, k), what
-    assert found
+    assert found or dtype not in (row.dtypes or DTYPES), "torch has no kernel of it in this dtype"
 
 
 @pytest.mark.parametrize("text", texts())

@@ -78,10 +78,10 @@ def completed(name: str) -> Page:
     if isinstance(row.definition, str):
         made = lines(row.definition, row.masks)
         return replace(found, domain=_joined(domains(made)), kinks=_joined(corners(made)))
-    program = written_out(name)
-    if program is None:
+    written = written_out(name)
+    if written is None:
         return found
-    return replace(found, domain=_within(program, _has_value), kinks=_within(program, _has_corner))
+    return replace(found, domain=_within(written, _has_value), kinks=_within(written, _has_corner))
 
 
 def written_out(name: str) -> Program | None:
@@ -107,10 +107,10 @@ def written_out(name: str) -> Program | None:
 def _joined(texts: Iterable[str]) -> str:
     """Return conditions as one, or one sentence where some are told in words."""
     found = [*dict.fromkeys(texts)]
-    plain = [one.removeprefix("at ") for one in found if one.startswith("at ") and ", " not in one]
-    if plain and len(plain) == len(found):
+    plain = [one.removeprefix("at ") for one in found if one.startswith("at ")]
+    if len(plain) == len(found) and (len(plain) == 1 or not any(", " in one for one in plain)):
         return plain[0] if len(plain) == 1 else " | ".join(f"({one})" for one in plain)
-    return "; ".join(found[:1] + [one.removeprefix("where ") for one in found[1:]])
+    return "where " + "; ".join(one.removeprefix("at ").removeprefix("where ") for one in found) if found else ""
 
 
 INSIDE = "where in its definition "

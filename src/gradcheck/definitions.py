@@ -9,8 +9,9 @@ from functools import lru_cache
 
 from gradcheck.errors import ShapeProblem
 from gradcheck.functions import DETACH, Composite
+from gradcheck.functions.params import broadcast
 from gradcheck.parse import parse
-from gradcheck.program import LISTED, Call, Layer, Name, Node, Number, Param, Program, Shape, rebuild
+from gradcheck.program import LISTED, Call, Layer, Name, Node, Number, Param, Program, Shape, rebuild, substitute
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,25 @@ def opened(row: Composite, node: Call, shapes: Sequence[Shape], *, as_torch: boo
         slots = tuple(f"x_{k}" for k in range(len(shapes))) if variadic else row.args
         return Opened(made, slots, {})
     params = {**row.defaults, **dict(node.params)}
+    if as_torch and len({*shapes}) > 1:
+        made = _broadcast_first(made, row.args, node, shapes)
     return Opened(made, row.args, {name: _constant(name, value) for name, value in params.items()})
+
+
+def _broadcast_first(made: Program, args: Sequence[str], node: Call, shapes: Sequence[Shape]) -> Program:
+    """Return the lines of a kernel that computes every element by itself: what it sends back is added up at the end.
+
+    Else a factor that is alike for many elements would meet their sum, which has other roundings than their products.
+    """
+    full = broadcast(*shapes)
+    narrow = [name for name, given, shape in zip(args, node.args, shapes, strict=True)
+              if shape != full and not isinstance(given, Number)]  # fmt: skip
+    wide: dict[str, Node] = {name: Name(f"{name}_wide") for name in narrow}
+    first = [
+        Layer(f"{name}_wide", Call("expand", (Name(name),), (("shape", full),)), made.layers[0].span) for name in narrow
+    ]
+    rest = [replace(one, expression=substitute(one.expression, wide)) for one in made.layers]
+    return replace(made, layers=(*first, *rest))
 
 
 @lru_cache(maxsize=4096)

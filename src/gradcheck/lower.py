@@ -245,7 +245,7 @@ class _Lowering:
             replace(node, args=tuple(piece.node for piece in args)), shape, 1 + sum(piece.size for piece in args)
         )
         # A condition stays inside the choice that it makes, so that the choice knows its own border.
-        if not (self.nodes and args) or _is_condition(made):
+        if not (self.nodes and args) or _is_condition(made) or _is_end(made.node):
             return made
         held = self.layer(made)
         if isinstance(held.node, Name) and by_python(node.op, map(self.is_plain, args)):
@@ -255,7 +255,11 @@ class _Lowering:
     def is_plain(self, piece: _Piece) -> bool:
         """Tell whether a piece is a plain number in torch, and no tensor."""
         node = piece.node
-        return node.id in self.plain if isinstance(node, Name) else isinstance(node, Number) or not node.args
+        return (
+            node.id in self.plain
+            if isinstance(node, Name)
+            else isinstance(node, Number) or not node.args or _is_end(node)
+        )
 
     def tensor(self, row: Tensor, node: Call, args: list[_Piece]) -> _Piece:
         shapes = [piece.shape for piece in args]
@@ -328,6 +332,11 @@ def domain(node: Call) -> Node | None:
     if row is None or text is None:
         return None
     return substitute(condition(text), dict(zip(row.args, node.args, strict=True)))
+
+
+def _is_end(node: Node) -> bool:
+    """Tell whether a node is minus infinity, which Python computes: a constant, as infinity is."""
+    return isinstance(node, Call) and node.op == "neg" and isinstance(of := node.args[0], Call) and of.op == "inf"
 
 
 def _is_condition(piece: _Piece) -> bool:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from functools import cache
+from itertools import product
 
-from gradcheck.functions import COMPOSITE, CONDITIONS, CONSTANTS, DETACH, ELEMENTWISE, WHERE
+from gradcheck.functions import COMPOSITE, CONDITIONS, CONSTANTS, DETACH, ELEMENTWISE, WHERE, Composite
 from gradcheck.parse import parse
 from gradcheck.program import Call, Program, postorder
 
@@ -34,4 +35,19 @@ def is_elementwise(op: str) -> bool:
     if op in ELEMENTWISE or op in CONDITIONS or op in CONSTANTS or op in (WHERE, DETACH):
         return True
     row = COMPOSITE.get(op)
-    return row is not None and isinstance(row.definition, str) and goes_by_elements(parse(row.definition))
+    texts = [] if row is None else _definitions(row)
+    return bool(texts) and all(goes_by_elements(parse(one)) for one in texts)
+
+
+def _definitions(row: Composite) -> list[str]:
+    """Return the lines that a function is, by the words of its params, where they are the same whatever the shapes."""
+    if isinstance(row.definition, str):
+        return [row.definition]
+    if not row.params or not row.words.keys() >= set(row.params):
+        return []
+    chosen = [dict(zip(row.params, words, strict=True)) for words in product(*(row.words[one] for one in row.params))]
+    try:
+        number, matrix = ([row.definition(*[shape] * len(row.args), **one) for one in chosen] for shape in ((), (2, 3)))
+    except ValueError:  # it does not take every shape
+        return []
+    return number if number == matrix else []

@@ -158,7 +158,8 @@ class Program:
         >>> parse("where(m, x[t], 0)").tracked
         ('x',)
         """
-        return tuple(name for name in self.inputs if name not in (*self.fixed, *self.indices))
+        others = {*self.fixed, *self.indices}
+        return tuple(name for name in self.inputs if name not in others)
 
     @property
     def output(self) -> str:

@@ -40,8 +40,12 @@ def run(node: Call, tested: Callable[..., Any], args: list[Any], params: dict[st
 
 
 def _called(op: str, tested: Callable[..., Any], args: list[Any], params: dict[str, Any]) -> Any:
-    """Call what is under test, with a list of tensors where torch takes one; a Function stands for its ``apply``."""
-    given = [list(args)] if op in LISTED else args
+    """Call what is under test, with a list of tensors where torch takes one; a Function stands for its ``apply``.
+
+    Tensors that need not be given, and are not, are left out at the end: not everybody's ``mse_loss`` takes weights.
+    """
+    last = max((k for k, one in enumerate(args, 1) if one is not None), default=0)
+    given = [list(args)] if op in LISTED else args[:last]
     owner = tested if isinstance(tested, type) else getattr(tested, "__self__", None)
     try:
         if isinstance(owner, type) and issubclass(owner, torch.autograd.Function):

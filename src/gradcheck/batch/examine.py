@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import islice
 
 from gradcheck.errors import NameProblem, ShapeProblem
-from gradcheck.formats import FORMATS, Ball, Format, exact_text
+from gradcheck.formats import EXACT_DIGITS, FORMATS, Ball, Format, exact_text
 from gradcheck.gradients import GradientOutcome
 from gradcheck.outcome import LayerOutcome, Outcome, Outcomes, Run
 from gradcheck.suite import Check
@@ -140,8 +140,11 @@ def _expected(text: str, outcome: Outcome) -> Sequence[Ball | None]:
         raise ShapeProblem(f"the expected value is {made}, and the output is {shape_text(shape)}")
     point = {name: np.reshape(np.array(outcome.rounded[name]), shapes[name]) for name in shapes}
     bits = max(outcome.bits, exact.START_BITS)
-    values = exact.enclose(core, point, bits)[program.output]
-    return [one if isinstance(one, Ball) else None for one in exact.balls(np.broadcast_to(values, shape), bits)]
+    truth = exact.Truth(core, point)
+    balls = exact.balls(np.broadcast_to(truth.values(bits)[program.output], shape), bits)
+    found = [one if isinstance(one, Ball) else None for one in balls]
+    truth.sharpen(found, EXACT_DIGITS[outcome.dtype])
+    return found
 
 
 def _same(found: Ball | None, wanted: Ball | None, fmt: Format) -> bool:

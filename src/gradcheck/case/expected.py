@@ -32,6 +32,7 @@ def expectation(case: Case, one: Elements) -> tuple[list[float | None] | None, J
     values = exact.enclose(core, case.arrays, case.bits)[core.program.output]
     balls = exact.balls(np.broadcast_to(values, one.shape), case.bits)
     stated = [ball if isinstance(ball, Ball) else None for ball in balls]
+    exact.Truth(core, case.arrays).sharpen(stated, EXACT_DIGITS[case.dtype])
     numbers = [None if ball is None else case.format.round_dyadic(ball.midpoint) for ball in stated]
     truths = [one.truth(k) for k in range(len(one.known))]
     found = [expected(case, *three) for three in zip(stated, truths, one.judgements, strict=True)]
@@ -60,8 +61,9 @@ def _of_arrays(case: Case, core: Core, one: Elements) -> tuple[list[float | None
     sure = known & found.is_(Verdict.AGREE, Verdict.DISAGREE)
     stated: list[float | None] = numbers.tolist()
     left = np.flatnonzero(~sure).tolist()
-    for k, ball in zip(left, truth.some({output: left})[output] if left else [], strict=True):
-        exactly = ball if isinstance(ball, Ball) else None
+    balls = [ball if isinstance(ball, Ball) else None for ball in truth.some({output: left})[output]] if left else []
+    truth.sharpen(balls, EXACT_DIGITS[case.dtype], left)
+    for k, exactly in zip(left, balls, strict=True):
         stated[k] = None if exactly is None else case.format.round_dyadic(exactly.midpoint)
         found[k] = expected(case, exactly, one.truth(k), one.judgements[k])
     return stated, found

@@ -165,8 +165,10 @@ class Stack:
     def expectation(self, core: Core, one: Elements) -> tuple[list[float | None], Judgements]:
         """Return what the user expects of a gradient, rounded to the dtype, and the verdicts on it."""
         output = core.program.output
-        balls = exact.balls(exact.enclose(self.wide(core, [output]), self.arrays, START_BITS)[output], START_BITS)
+        truth = exact.Truth(self.wide(core, [output]), self.arrays)
+        balls = exact.balls(truth.values()[output], START_BITS)
         stated = [ball if isinstance(ball, Ball) else None for ball in balls]
+        truth.sharpen(stated, EXACT_DIGITS[self.case.dtype])
         numbers = [None if ball is None else self.case.format.round_dyadic(ball.midpoint) for ball in stated]
         found = (
             expected(self.case, ball, one.truth(k), one.judgements.get(k) or _OPEN) for k, ball in enumerate(stated)

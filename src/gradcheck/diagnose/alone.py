@@ -18,7 +18,7 @@ from gradcheck.diagnose.graph import Balls, Element, Floats
 from gradcheck.differentiate import Pullback, pull_back
 from gradcheck.errors import GradcheckError
 from gradcheck.formats import FORMATS, Format
-from gradcheck.functions import ELEMENTWISE, WHERE
+from gradcheck.functions import COMPOSITE, ELEMENTWISE, WHERE
 from gradcheck.kernels import ZERO
 from gradcheck.lower import lower
 from gradcheck.program import NOWHERE, Call, Layer, Name, Node, Number, Program, Shape, call, to_text
@@ -183,10 +183,18 @@ def _argument(position: int) -> str:
 
 
 def _placed(one: Operation, position: int) -> Node:
-    """Return an argument as a name, a plain number as it is; the condition of ``where`` is 1 where it holds."""
+    """Return an argument as a name, a plain number as it is; a condition is 1 where it holds."""
     number = one.numbers[position]
     made = Name(_argument(position)) if number is None else Number(Fraction(number))
-    return call("ne", made, ZERO) if one.call.op == WHERE and position == 0 else made
+    return call("ne", made, ZERO) if _is_condition(one.call.op, position) else made
+
+
+def _is_condition(op: str, position: int) -> bool:
+    """Tell whether an operation chooses by an argument."""
+    row = COMPOSITE.get(op)
+    if row is None or not row.masks:
+        return op == WHERE and position == 0
+    return row.args[position] in row.masks
 
 
 def array(value: TorchValue) -> Floats:

@@ -190,9 +190,14 @@ def _exact_beside(graph: Graph, exact: Ball, torch: float) -> str:
 def _stored_output(finding: Finding, graph: Graph) -> str:
     site = finding.site
     assert site is not None
+    stored, sent = site.torch.value, finding.torch
+    # Of a reduction with several results the element that is sent back does not tell which of them it came from.
+    alike = len(stored.elements) == 1 or (sent is not None and sent.shape == stored.shape)
+    k = (finding.element or 0) % len(stored.elements) if alike else None
+    shown = "" if k is None else f" {_torch(graph, stored.elements[k])}"
     return (
-        f"torch computes the gradient of {site.call.op} from its stored result "
-        f"{_torch(graph, site.torch.value.elements[finding.element or 0])}, which no longer has the digits for it"
+        f"torch computes the gradient of {site.call.op} from its stored result{shown}, which no longer has the digits "
+        "for it"
     )
 
 

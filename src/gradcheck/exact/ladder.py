@@ -11,6 +11,7 @@ import numpy as np
 
 from gradcheck.bounds import Bounds
 from gradcheck.exact.demand import demanded, enclose_some
+from gradcheck.exact.digits import MAX_BITS
 from gradcheck.exact.elements import Array, Values, balls
 from gradcheck.exact.evaluate import START_BITS, enclose
 from gradcheck.exact.machine import evaluate as machine
@@ -72,6 +73,19 @@ class Truth:
     def some(self, wanted: Mapping[str, Sequence[int]], bits: int = START_BITS) -> dict[str, list[Ball | str | None]]:
         """Return some elements: a ball, the reason why there is no number, or None where neither is known."""
         return {name: balls(array, bits) for name, array in self.arrays(wanted, bits).items()}
+
+    def sharpen(self, found: list[Ball | None], digits: int, at: Sequence[int] | None = None) -> None:
+        """Enclose what was found of the output to so many digits: the middle of a wide ball is not a number of it.
+
+        ``at`` says which elements these are; where it says nothing, they are all of them, or copies of a scalar.
+        """
+        output, bits = self.core.program.output, START_BITS
+        only = not self.core.shapes[output]
+        while bits < MAX_BITS and (wide := [k for k, one in enumerate(found) if one and not one.is_sharp(digits)]):
+            bits *= 2
+            places = [0 if only else k if at is None else at[k] for k in wide]
+            for k, ball in zip(wide, self.some({output: places}, bits)[output], strict=True):
+                found[k] = ball if isinstance(ball, Ball) else found[k]
 
 
 class Truths:

@@ -186,7 +186,7 @@ def _steady(node: Call) -> Iterator[tuple[Node, bool]]:
         yield _on(node, kinks), False
 
 
-def _smooth(node: Call) -> Iterator[tuple[Node, bool]]:
+def smooth(node: Call) -> Iterator[tuple[Node, bool]]:
     """Yield where an operation is smooth in a neighbourhood of its arguments."""
     if node.op == WHERE:
         yield from _steady(node)
@@ -194,8 +194,10 @@ def _smooth(node: Call) -> Iterator[tuple[Node, bool]]:
     row = ELEMENTWISE[node.op]
     if row.kinks is not None:
         yield _on(node, row.kinks), False
-    inside = row.smooth or (row.domain(node) if callable(row.domain) else row.domain)
-    if inside is not None:
+    inside = row.domain(node) if callable(row.domain) else row.domain
+    if row.smooth is not None:
+        yield _on(node, row.smooth), True
+    elif inside is not None:
         yield rebuild(_on(node, inside), _opened), True
 
 
@@ -267,7 +269,7 @@ def _join_at_corners(
             continue
         if not (reads := [one for one in names(part) if one in labels]):
             continue
-        rough = ~_holding(_smooth(part), values, shape)
+        rough = ~_holding(smooth(part), values, shape)
         if rough.any():
             meeting = np.broadcast_to(reduce(np.bitwise_or, [labels[one] for one in reads]), shape)
             for bits in set(meeting[rough].tolist()):

@@ -162,12 +162,17 @@ class _Proof:
         """Return a part of a line without anything that the exact lane does not know."""
         if not isinstance(part, Call):
             return part
-        return self.partial(part.args[0]) if part.op == D else definition(part) or part
+        return self.partial(part.args[0]) if part.op == D else _opened(part)
 
 
 def _expanded(node: Node) -> Node:
-    """Return an expression with every definition written out."""
-    return rebuild(node, lambda part: definition(part) or part if isinstance(part, Call) else part)
+    """Return an expression with every definition written out, and those that are in definitions."""
+    return rebuild(node, lambda part: _opened(part) if isinstance(part, Call) else part)
+
+
+def _opened(part: Call) -> Node:
+    made = definition(part)
+    return part if made is None else _expanded(made)
 
 
 def tidied(node: Node) -> Node | None:

@@ -93,7 +93,9 @@ def _first_derivative(self: Any, symbol: Any) -> Any:
 
 def _row_derivative(self: Any, argindex: int = 1) -> Any:
     """Return the partial that the row states, guarded where the function has a kink."""
-    row = ELEMENTWISE[type(self).__name__]
+    row = ELEMENTWISE.get(type(self).__name__)
+    if row is None:  # what has a definition has the partials of that alone
+        raise NoClosedForm(type(self).__name__)
     if row.args[argindex - 1] in row.fixed:
         raise NoClosedForm(f"{row.name} by {row.args[argindex - 1]}")
     leaves = dict(zip(row.args, self.args, strict=True))

@@ -7,16 +7,18 @@ import inspect
 from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
-from typing import TYPE_CHECKING, TypeGuard
+from typing import TYPE_CHECKING
 
 from gradcheck import functions
 from gradcheck.errors import Span
-from gradcheck.functions import COMPOSITE, HIDDEN, PARAM_ALIASES, TABLE, WHERE, Composite
+from gradcheck.functions import COMPOSITE, HIDDEN, PARAM_ALIASES, WHERE, Composite
 from gradcheck.functions.signatures import required, resolve, signature
-from gradcheck.parse.params import indices, is_written, param, word
+from gradcheck.parse.casts import name_of
+from gradcheck.parse.params import SAME_NUMBERS, indices, is_written, param, word
 from gradcheck.parse.pasted import adapted, changes, pasted
 from gradcheck.parse.prefixes import is_prefix
-from gradcheck.parse.scopes import Results
+from gradcheck.parse.results import WHOLE, attribute, over_dim, results
+from gradcheck.parse.scopes import Held, Results, Tensor
 from gradcheck.parse.unknown import unknown_function
 from gradcheck.program import LISTED, RESULT, Call, Name, Node, Number, Param
 
@@ -26,21 +28,23 @@ if TYPE_CHECKING:
 
 TRAILING = frozenset({"shape", "dims", "size", "repeats"})
 """Last params that may be written without brackets: ``x.repeat(2, 3)``."""
-WHOLE = frozenset({"indices"})
-"""Results that hold whole numbers."""
 
 
 def function(reader: Reader, node: ast.Call, depth: int) -> Node:
     """Read a call of a function or method."""
-    if (read := pasted(reader, node, depth)) is not None:
-        return read
-    changed = changes(reader, node)
+    made = pasted(reader, node, depth) or _of_table(reader, node, depth)
+    if changes(node) and isinstance(made, Call) and (owner := reader.memory.of(made.args[0])) is not None:
+        reader.change(owner, node, "leave out inplace=True, or the _ of a method")
+    return made
+
+
+def _of_table(reader: Reader, node: ast.Call, depth: int) -> Call:
     node = adapted(reader, node)
     name, place, receiver = _callee(reader, node)
     _refuse_other_meanings(reader, name, node)
     op = (
         name
-        if _over_dim(reader, name, node)
+        if over_dim(reader, name, node)
         else resolve(name, len(node.args) + (receiver is not None), bool(node.keywords))
     )
     if reader.hidden and name in HIDDEN:
@@ -50,8 +54,6 @@ def function(reader: Reader, node: ast.Call, depth: int) -> Node:
     given: list[ast.expr] = [*([receiver] if receiver is not None else []), *node.args]
     arguments = _Arguments(reader, node, name, op, given, depth + 1)
     made = arguments.call()
-    if changed is not None:
-        reader.spoiled.add(changed)
     several = results(reader, node)
     if several and not isinstance(node, _Chosen):
         shown = f"{name}(...)[0]"
@@ -78,8 +80,6 @@ def chosen_result(reader: Reader, node: ast.Subscript, depth: int) -> Node | Non
 def named_result(reader: Reader, node: ast.Attribute, depth: int) -> Node | None:
     """Return the result of a call that is asked for by its name, as in ``sort(x).values``; None for anything else."""
     call, names = _several(reader, node.value)
-    if call is None and node.attr == "values" and is_sort(node.value):
-        return reader.expression(node.value, depth + 1)
     if call is None or node.attr not in names:
         return None
     return result(reader, call, names.index(node.attr), names, reader.span(node), depth)
@@ -87,18 +87,13 @@ def named_result(reader: Reader, node: ast.Attribute, depth: int) -> Node | None
 
 def _several(reader: Reader, node: ast.expr) -> tuple[ast.Call | None, tuple[str, ...]]:
     """Return the call that returned several results, and their names."""
-    held = reader.scope.find(node.id) if isinstance(node, ast.Name) else None
+    held = node.binding if isinstance(node, Held) else None
+    if isinstance(node, ast.Name):
+        held = reader.scope.find(node.id)
     if isinstance(held, Results):
         return held.call, held.names
     names = results(reader, node) if isinstance(node, ast.Call) else ()
     return (node, names) if names and isinstance(node, ast.Call) else (None, ())
-
-
-def is_sort(node: ast.expr) -> TypeGuard[ast.Call]:
-    """Tell whether a node is a call of ``sort``."""
-    if not isinstance(node, ast.Call):
-        return False
-    return getattr(node.func, "attr", None) == "sort" or getattr(node.func, "id", None) == "sort"
 
 
 def result(reader: Reader, node: ast.Call, index: int, results: tuple[str, ...], place: Span, depth: int) -> Node:
@@ -113,62 +108,17 @@ def result(reader: Reader, node: ast.Call, index: int, results: tuple[str, ...],
     ast.copy_location(chosen, node)
     made = function(reader, chosen, depth)
     assert isinstance(made, Call)
+    if made.op == "sort":
+        return replace(made, span=place)
     return replace(made, params=(*made.params, (RESULT, at)), span=place)
-
-
-def results(reader: Reader, node: ast.Call) -> tuple[str, ...]:
-    """Return the names of the results of a call, none where it has one."""
-    if isinstance(node.func, ast.Name) and reader.scope.find(node.func.id) is not None:
-        return ()
-    name = _attribute(reader, node.func) if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-    row = COMPOSITE.get(functions.ALIASES.get(name, name))
-    if row is None or (name in ("max", "min") and not _over_dim(reader, name, node)):
-        return ()
-    return row.results if not row.single or row.single in _given(reader, node, row) else ()
-
-
-def _given(reader: Reader, node: ast.Call, row: Composite) -> set[str]:
-    """Return the names of what a call gives."""
-    method = isinstance(node.func, ast.Attribute) and not is_prefix(reader, node.func.value)
-    slots = row.order or (*row.args, *row.params)
-    return {
-        *slots[: len(node.args) + method],
-        *(PARAM_ALIASES.get(str(one.arg), str(one.arg)) for one in node.keywords),
-    }
-
-
-def _over_dim(reader: Reader, name: str, node: ast.Call) -> bool:
-    """Tell whether ``max`` or ``min`` is that over a dim, as torch's own is with a whole number beside a tensor."""
-    if name not in ("max", "min"):
-        return False
-    named = {PARAM_ALIASES.get(str(one.arg), one.arg) for one in node.keywords}
-    pasted = isinstance(node.func, ast.Attribute)
-    place = 1 if not pasted or is_prefix(reader, node.func.value) else 0  # type: ignore[attr-defined]
-    second = node.args[place] if pasted and len(node.args) > place else None
-    return bool(named & {"dim", "keepdim"}) or (second is not None and _is_whole(second))
-
-
-def _is_whole(node: ast.expr) -> bool:
-    inner = node.operand if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub) else node
-    return isinstance(inner, ast.Constant) and type(inner.value) is int
 
 
 def _refuse_other_meanings(reader: Reader, name: str, node: ast.Call) -> None:
     """Refuse what torch reads in another way than a formula would: ``x.max(0.5)`` is no maximum of two."""
     pasted = isinstance(node.func, ast.Attribute) and name in ("max", "min")
-    if pasted and node.args and isinstance(node.args[-1], ast.Constant) and not _over_dim(reader, name, node):
+    if pasted and node.args and isinstance(node.args[-1], ast.Constant) and not over_dim(reader, name, node):
         hint = f"write {name}imum(x, y) for the {name}imum of two"
         raise reader.fail(f"torch's {name} takes no number beside a tensor", node, hint)
-
-
-def _attribute(reader: Reader, node: ast.Attribute) -> str:
-    """Return the name of a function behind a dot: a row may bear a part of torch, as linalg.diagonal does."""
-    if is_prefix(reader, node.value):
-        of = node.value.attr if isinstance(node.value, ast.Attribute) else getattr(node.value, "id", "")
-        of = "functional" if of == "F" else of
-        if f"{of}.{node.attr}" in TABLE:
-            return f"{of}.{node.attr}"
-    return node.attr
 
 
 def _callee(reader: Reader, node: ast.Call) -> tuple[str, Span, ast.expr | None]:
@@ -179,7 +129,7 @@ def _callee(reader: Reader, node: ast.Call) -> tuple[str, Span, ast.expr | None]
         whole = reader.span(node.func)
         written = reader.text(node.func).rpartition(".")[2]
         place = Span(whole.end - len(written), whole.end)
-        return _attribute(reader, node.func), place, None if is_prefix(reader, node.func.value) else node.func.value
+        return attribute(reader, node.func), place, None if is_prefix(reader, node.func.value) else node.func.value
     if isinstance(node.func, ast.Constant):
         shown = reader.text(node.func)
         raise reader.fail(f"{shown} is no function", node.func, f"write {shown}*(...) for a product")
@@ -193,7 +143,7 @@ class _Arguments:
         self.reader, self.node, self.name, self.op, self.given, self.depth = reader, node, name, op, given, depth
         self.place = reader.span(node)
 
-    def call(self) -> Node:
+    def call(self) -> Call:
         if self.op in LISTED:
             return self._joined()
         if self._row and self._row.many:
@@ -237,7 +187,11 @@ class _Arguments:
             return False
         node = bound[self._row.indices[0]]
         if isinstance(node, ast.Name):
-            return node.id in self.reader.assigned
+            held = self.reader.scope.find(node.id)
+            name = held.node.id if isinstance(held, Tensor) and isinstance(held.node, Name) else node.id
+            return name in self.reader.assigned and name not in self.reader.whole
+        if isinstance(node, ast.Call) and (name_of(node) in (*SAME_NUMBERS, "arange")):
+            return False
         return not is_written(node)
 
     @property
@@ -296,7 +250,7 @@ class _Arguments:
         return {name: row.defaults[name] if name in row.defaults else defaults[name].default
                 for name in row.order[:last] if name in row.params and name not in found}  # fmt: skip
 
-    def _joined(self) -> Node:
+    def _joined(self) -> Call:
         _, params = signature(self.op)
         bound = self._bind(("tensors",), params)
         tensors = bound["tensors"]
@@ -305,7 +259,7 @@ class _Arguments:
         parts = tuple(self.reader.real(one, self.depth) for one in tensors.elts)
         return Call(self.op, parts, self._params(params, bound), self.place)
 
-    def _side_by_side(self) -> Node:
+    def _side_by_side(self) -> Call:
         """Return a call on any number of tensors, which torch also takes in a list."""
         _, params = signature(self.op)
         bound: dict[str, ast.expr] = {}
@@ -324,7 +278,7 @@ class _Arguments:
         parts = tuple(self.reader.real(one, self.depth) for one in given)
         return Call(self.op, parts, self._params(params, bound), self.place)
 
-    def _clamped(self) -> Node:
+    def _clamped(self) -> Call:
         bound = self._bind(("x", "min", "max"), ())
         bounds = {n: one for n, one in bound.items() if not (isinstance(one, ast.Constant) and one.value is None)}
         if len(bounds) < 2:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -67,23 +68,50 @@ def cast(reader: Reader, node: ast.Call, depth: int) -> Node | None:
     if reader.prefix(of) is not None:
         if name not in ("clone", "contiguous", "alias", "resolve_conj", "resolve_neg", "copy", *_ARRAYS) or not args:
             return None
-        of, *args = args
-        if name in _ARRAYS and isinstance(of, ast.List | ast.Tuple | ast.Constant):
+        if name in _ARRAYS and (isinstance(args[0], ast.List | ast.Tuple | ast.Constant) or not _keeps(reader, node)):
             return None
+        of, *args = args
     elif name in TAKEN_OUT:
         hint = "write detach(x) for a number that nothing flows back through"
         raise reader.fail(f".{name}() takes the numbers out of torch", node, hint)
-    elif name in WHOLE:
-        raise reader.fail("whole numbers have no derivative", node, "write trunc(x) for the whole part; it is flat")
-    elif name not in SAME or (name == "float" and args):
+    elif name not in SAME | WHOLE or (name == "float" and args):
         return None
-    for one in (*args, *(one.value for one in node.keywords)):
-        check_dtype(reader, one)
+    if name == "requires_grad_" and (args or node.keywords) and not flagged(reader, node):
+        raise reader.fail("what is not differentiated by is no matter of the text", node, "write detach(x)")
+    return _converted(reader, node, of, [name, *map(dtype, (*args, *(one.value for one in node.keywords)))], depth)
+
+
+def _converted(reader: Reader, node: ast.Call, of: ast.expr, names: Sequence[str | None], depth: int) -> Node:
+    """Return a tensor in a dtype of one of these names: a condition as 1 and 0, and as bool where a number is not 0."""
     made = reader.expression(of, depth + 1)
-    if isinstance(made, Call) and made.op in CONDITIONS:
+    condition = isinstance(made, Call) and made.op in CONDITIONS
+    if "bool" in names:
+        return made if condition else reader.truthy(made)
+    if condition:
         numbers = (Number(Fraction(1), made.span), Number(Fraction(0), made.span))
         return Call(WHERE, (made, *numbers), (), reader.span(node))
+    if not WHOLE.isdisjoint(names):
+        raise reader.fail("whole numbers have no derivative", node, "write trunc(x) for the whole part; it is flat")
+    if not COMPLEX.isdisjoint(names):
+        raise reader.fail("complex numbers are not part of the language", node)
     return made
+
+
+def _keeps(reader: Reader, node: ast.Call) -> bool:
+    """Tell whether a function that makes a tensor of one keeps its gradient; ``torch.tensor`` takes the numbers out."""
+    module = reader.prefix(node.func.value) if isinstance(node.func, ast.Attribute) else None
+    return name_of(node) != "tensor" or not (module or "").startswith("torch")
+
+
+def name_of(node: ast.Call) -> str:
+    """Return the last part of the name of what is called."""
+    return node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+
+
+def flagged(reader: Reader, node: ast.Call) -> bool:
+    """Tell whether the first argument of a call is True."""
+    given = [*node.args, *(one.value for one in node.keywords)]
+    return bool(given) and reader.param(given[0]) is True
 
 
 _ARRAYS = ("asarray", "array", "as_tensor", "tensor", "Tensor", "ascontiguousarray", "from_numpy")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
+from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gradcheck.functions import DETACH
 from gradcheck.parse.modules import applied, module
-from gradcheck.parse.scopes import FUNCTIONS, Binding, Function, Scope, Tensor
+from gradcheck.parse.scopes import FUNCTIONS, Binding, Function, Scope, Several, Tensor
 from gradcheck.program import Call, Name, Node, Number
 from gradcheck.source import MAX_NESTING, too_deep
 
@@ -59,7 +61,7 @@ def entered(reader: Reader, function: Function, given: dict[str, Binding], depth
         reader.scope, reader.tracked = around, tracked
     if made is None:
         raise reader.fail(f"{function.name} returns nothing", function.node, "end it with return ...")
-    return Tensor(untracked(made.node)) if function.detached and isinstance(made, Tensor) else made
+    return closed(made) if function.detached else made
 
 
 def untracked(node: Node) -> Node:
@@ -74,6 +76,13 @@ def untracked(node: Node) -> Node:
     return Call(DETACH, (node,), (), node.span)
 
 
+def closed(binding: Binding) -> Binding:
+    """Return what a block or function in which nothing is tracked returns."""
+    if isinstance(binding, Several):
+        return replace(binding, parts=tuple(map(closed, binding.parts)))
+    return Tensor(untracked(binding.node)) if isinstance(binding, Tensor) else binding
+
+
 def _arguments(
     reader: Reader, function: Function, made: ast.FunctionDef | ast.Lambda, node: ast.Call, depth: int
 ) -> dict[str, Binding]:
@@ -82,9 +91,9 @@ def _arguments(
     if len(node.args) > len(names):
         message = f"{function.name} takes {len(names)} argument{'s' * (len(names) != 1)}, not {len(node.args)}"
         raise reader.fail(message, node.args[len(names)])
-    bound = dict(zip(names, node.args, strict=False))
+    bound, known = dict(zip(names, node.args, strict=False)), set(names)
     for one in node.keywords:
-        if one.arg not in names or one.arg in bound:
+        if one.arg not in known or one.arg in bound:
             raise reader.fail(f"{function.name} has no parameter `{one.arg}`", one, f"it takes {', '.join(names)}")
         bound[one.arg] = one.value
     given = {name: _passed(reader, made, name, one, depth) for name, one in bound.items()}
@@ -95,7 +104,7 @@ def missing(
     reader: Reader, function: Function, made: ast.FunctionDef | ast.Lambda, given: dict[str, Binding], place: ast.AST
 ) -> dict[str, Binding]:
     """Return the defaults of the parameters that are not given."""
-    wanted = [name for name in parameters(reader, made) if name not in given]
+    wanted = dict.fromkeys(name for name in parameters(reader, made) if name not in given)
     around, reader.scope = reader.scope, function.scope
     found = {
         name: reader.kept(name, reader.binding(one, 0), one) for name, one in defaults(made).items() if name in wanted
@@ -110,22 +119,25 @@ def missing(
 def _passed(reader: Reader, made: ast.FunctionDef | ast.Lambda, name: str, node: ast.expr, depth: int) -> Binding:
     binding = reader.binding(node, depth + 1)
     if isinstance(binding, Tensor) and isinstance(binding.node, Name):
-        reader.lent.add(binding.node.id)
         return binding
-    if (made, name) not in reader.reads:
-        reader.reads[made, name] = _reads(made, name)
-    if isinstance(binding, Tensor) and not isinstance(binding.node, Number) and reader.reads[made, name] < 2:
+    if made not in reader.reads:
+        reader.reads[made] = _reads(made)
+    if isinstance(binding, Tensor) and not isinstance(binding.node, Number) and reader.reads[made][name] < 2:
         return binding
+    if isinstance(node, ast.Name) and isinstance(binding, Several):
+        return replace(binding, aliased=True)
     return reader.kept(name, binding, node)
 
 
-def _reads(made: ast.FunctionDef | ast.Lambda, name: str) -> int:
-    """Return how often a body reads a name; what is read in a loop or in another function is read often."""
+def _reads(made: ast.FunctionDef | ast.Lambda) -> Counter[str]:
+    """Return how often a body reads each name; what is read in a loop or in another function is read often."""
     body = made.body if isinstance(made.body, list) else [made.body]
-    count, stack = 0, [(one, 1) for one in body]
+    count: Counter[str] = Counter()
+    stack = [(one, 1) for one in body]
     while stack:
         node, times = stack.pop()
-        count += times * (isinstance(node, ast.Name) and node.id == name)
+        if isinstance(node, ast.Name):
+            count[node.id] += times
         often = isinstance(node, (ast.For, ast.ListComp, ast.GeneratorExp, ast.Compare, *FUNCTIONS))
         stack += [(one, 2 if often else times) for one in ast.iter_child_nodes(node)]  # type: ignore[misc]
     return count

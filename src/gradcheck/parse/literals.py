@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 
 from gradcheck.errors import Option
 from gradcheck.functions import DETACH
-from gradcheck.parse.casts import check_dtype
-from gradcheck.parse.shapes import named
-from gradcheck.program import SHAPE, Call, Name, Node, Number, Param, Sized, postorder
+from gradcheck.parse.casts import check_dtype, dtype, name_of
+from gradcheck.parse.params import MAX_WRITTEN
+from gradcheck.parse.scopes import Held, Several
+from gradcheck.parse.shapes import SIZES, named
+from gradcheck.program import SHAPE, Call, Node, Number, Param, Sized, fold
 
 if TYPE_CHECKING:
     from gradcheck.parse.reader import Reader
 
-MAX_WRITTEN = 10_000
-"""Numbers of one tensor that a text makes of a few words."""
 _TENSORS = frozenset(
     {"tensor", "as_tensor", "asarray", "array", "Tensor", "FloatTensor", "DoubleTensor", "constant", "scalar_tensor"}
 )
@@ -28,13 +28,15 @@ _FILLED = {"zeros": 0, "ones": 1}
 def literal(reader: Reader, node: ast.Call, depth: int) -> Node | None:
     """Return a tensor of numbers, None for a call of anything else."""
     func = node.func
-    name = func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")
+    name = name_of(node)
     if isinstance(func, ast.Attribute) and (reader.prefix(func.value) is None or name not in _MADE):
         return _like(reader, node, name, depth)
     if name not in _MADE or (isinstance(func, ast.Name) and reader.scope.find(name) is not None):
         return _like(reader, node, name, depth)
     _check(reader, node)
-    return _MADE[name](reader, node, depth)
+    made = _MADE[name](reader, node, depth)
+    truths = any(one.arg == "dtype" and dtype(one.value) == "bool" for one in node.keywords)
+    return reader.truthy(made) if made is not None and truths else made
 
 
 def _check(reader: Reader, node: ast.Call) -> None:
@@ -42,7 +44,7 @@ def _check(reader: Reader, node: ast.Call) -> None:
         if one.arg == "dtype" and not isinstance(one.value, ast.Attribute | ast.Name):
             continue
         if one.arg == "requires_grad" and reader.param(one.value) is True:
-            name = func.attr if isinstance(func := node.func, ast.Attribute) else getattr(func, "id", "")
+            name = name_of(node)
             shown = "".join(reader.text(node.args[0]).split()) if node.args else "[1,2]"
             shown = shown if name in _TENSORS else f"{name}({shown})"
             hint = ("leave this line out, and give the point: ", Option("at", f"{reader.target}={shown}"))
@@ -72,7 +74,10 @@ def _value(reader: Reader, node: ast.Call, name: str, args: Sequence[ast.expr], 
     given = [*args, *(one.value for one in node.keywords if one.arg in ("fill_value", "value"))]
     if len(given) != 1:
         raise reader.fail("full needs a shape and a value", node, "write full((2, 3), 0.5)")
-    return reader.real(given[0], depth + 1)
+    made = reader.real(given[0], depth + 1)
+    if not _is_number(reader, made):
+        raise reader.fail("torch's full takes a number, and no tensor", given[0], "write value.expand(2, 3)")
+    return made
 
 
 # --- one kind each ----------------------------------------------------------------------------------
@@ -82,6 +87,9 @@ def _tensor(reader: Reader, node: ast.Call, depth: int) -> Node | None:
     """Return the numbers of a nested list; a tensor in the place of one keeps its gradient in no library but jax."""
     if len(node.args) != 1 or isinstance(node.args[0], ast.Starred):
         return None
+    if name_of(node).endswith("Tensor") and not isinstance(node.args[0], ast.List | ast.Tuple):
+        shown = f"write torch.tensor({reader.text(node.args[0])}) for the number, zeros(...) for so many of them"
+        raise reader.fail("this is a tensor of that size, and nothing is in it", node, shown)
     func = node.func
     module = reader.prefix(func.value) if isinstance(func, ast.Attribute) else None
     for one in node.keywords:
@@ -91,6 +99,11 @@ def _tensor(reader: Reader, node: ast.Call, depth: int) -> Node | None:
 
 
 def _nested(reader: Reader, node: ast.expr, module: str, depth: int) -> Node:
+    held = reader.scope.find(node.id) if isinstance(node, ast.Name) else getattr(node, "binding", None)
+    if isinstance(node, ast.ListComp | ast.GeneratorExp):
+        held = reader.binding(node, depth + 1)
+    if isinstance(held, Several):
+        node = ast.copy_location(ast.List([Held(one, node) for one in held.parts], ast.Load()), node)
     if isinstance(node, ast.List | ast.Tuple):
         if not node.elts:
             raise reader.fail("this tensor is empty", node)
@@ -104,12 +117,14 @@ def _nested(reader: Reader, node: ast.expr, module: str, depth: int) -> Node:
 
 
 def _is_number(reader: Reader, node: Node) -> bool:
-    return not any(isinstance(one, Name) and one.id not in reader.numbers for one in postorder(node))
+    """Tell whether an expression is made of plain numbers and sizes, which no gradient flows to."""
+    return fold(
+        node, lambda one: one.id in reader.numbers, lambda _: True, lambda one, args: one.op in SIZES or all(args)
+    )
 
 
 def _filled(reader: Reader, node: ast.Call, depth: int) -> Node | None:
-    func = node.func
-    name = (func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")).removeprefix("new_")
+    name = name_of(node).removeprefix("new_")
     sizes, rest = _shape(reader, node, name)
     value = _value(reader, node, name, rest, depth)
     return Call("expand", (value,), (("shape", sizes),), reader.span(node)) if sizes else value

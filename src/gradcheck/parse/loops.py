@@ -75,7 +75,7 @@ def comprehended(reader: Reader, node: ast.ListComp | ast.GeneratorExp, depth: i
         for one in iterated(reader, first.iter, depth + 1):
             turn(reader, node)
             reader.scope = Scope(around)
-            assign(reader, first.target, one)
+            each(reader, first.target, one)
             if all(reader.truth(test, depth) for test in first.ifs):
                 made.append(reader.binding(node.elt, depth + 1))
     finally:
@@ -83,7 +83,7 @@ def comprehended(reader: Reader, node: ast.ListComp | ast.GeneratorExp, depth: i
     return made
 
 
-def assign(reader: Reader, target: ast.expr, binding: Binding) -> None:
+def each(reader: Reader, target: ast.expr, binding: Binding) -> None:
     """Give the names of a loop what they stand for in one turn."""
     if isinstance(target, ast.Name):
         if isinstance(binding, Tensor) and not isinstance(binding.node, Name):
@@ -93,6 +93,6 @@ def assign(reader: Reader, target: ast.expr, binding: Binding) -> None:
         if len(target.elts) != len(binding.parts):
             raise reader.fail(f"{len(target.elts)} names for {len(binding.parts)} values", target)
         for one, part in zip(target.elts, binding.parts, strict=True):
-            assign(reader, one, part)
+            each(reader, one, part)
     else:
         raise reader.fail("a loop gives values to names", target, "write for k in range(3): ...")

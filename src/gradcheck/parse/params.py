@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from gradcheck.errors import LimitProblem
-from gradcheck.functions import nearest
+from gradcheck.errors import LimitProblem, SyntaxProblem
+from gradcheck.functions import ALIASES, CONDITIONS, nearest
 from gradcheck.parse.prefixes import is_prefix
 from gradcheck.parse.scopes import Held, Static, Tensor, Truth
 from gradcheck.parse.shapes import constant, shape
@@ -17,6 +17,10 @@ from gradcheck.program import Given, Name, Param, Sized
 if TYPE_CHECKING:
     from gradcheck.parse.reader import Reader
 
+SAME_NUMBERS = frozenset({"long", "int", "detach", "to", "type", "cpu", "cuda", "contiguous", "clone"})
+"""Methods after which whole numbers are what they were."""
+MAX_WRITTEN = 10_000
+"""Numbers of one tensor that a text makes of a few words."""
 MAX_PARAM_BITS = 1_100
 """Bits of a static argument such as a dim or a beta; every float64 has fewer."""
 LITERALS = frozenset({"tensor", "as_tensor", "LongTensor", "IntTensor", "array", "asarray", "Size", "tuple", "list"})
@@ -25,21 +29,60 @@ LITERALS = frozenset({"tensor", "as_tensor", "LongTensor", "IntTensor", "array",
 
 def indices(reader: Reader, node: ast.expr) -> Param:
     """Return whole numbers: those that are written, or an input that holds them."""
-    if isinstance(node, ast.Name) and not reader.is_constant(node):
-        held = reader.scope.find(node.id)
-        if isinstance(held, Tensor):
-            if isinstance(held.node, Name) and held.node.id not in reader.assigned:
-                return Given(held.node.id)
-            if isinstance(held.node, Name) and held.node.id in reader.numbers:
-                return param(reader, node)
-            hint = "give them as an input, or write a list"
-            raise reader.fail("indices are known before anything is computed", node, hint)
-        if held is None:
-            reader.inputs.add(node.id)
-            return Given(node.id)
-    if isinstance(node, ast.Tuple | ast.List):
-        return tuple(indices(reader, one) for one in node.elts)
+    match node:
+        case ast.Name() if not reader.is_constant(node):
+            return _named(reader, node)
+        case ast.Tuple() | ast.List():
+            return tuple(indices(reader, one) for one in node.elts)
+        case ast.Call(func=ast.Attribute(value=ast.Name() as inner, attr=name)) if name in SAME_NUMBERS:
+            if reader.prefix(inner) is None:
+                return indices(reader, inner)
+    if isinstance(node, ast.Call) and (numbers := whole_numbers(reader, node)) is not None:
+        return numbers
+    if isinstance(node, ast.Call | ast.Subscript) and not is_written(node) and shape(reader, node, 0) is None:
+        value = constant(reader, reader.expression(node, 0))
+        if value is None:
+            raise _computed(reader, node)
+        return value
     return param(reader, node)
+
+
+def _named(reader: Reader, node: ast.Name) -> Param:
+    """Return whole numbers that have a name: those of an input, or of a layer that is written."""
+    held = reader.scope.find(node.id)
+    if held is None:
+        return Given(reader.input(node.id, node).id)
+    if not isinstance(held, Tensor):
+        return param(reader, node)
+    name = held.node.id if isinstance(held.node, Name) else ""
+    if name and name not in reader.assigned:
+        return Given(name)
+    if (numbers := reader.whole.get(name)) is not None:
+        return numbers
+    value = constant(reader, held.node)
+    if value is None:
+        raise _computed(reader, node)
+    return value
+
+
+def _computed(reader: Reader, node: ast.expr) -> SyntaxProblem:
+    hint = "give them as an input of the shape that is meant, or write a list"
+    return reader.fail("indices are known before anything is computed", node, hint)
+
+
+def whole_numbers(reader: Reader, node: ast.Call) -> Param:
+    """Return the whole numbers that a call makes a tensor of, as ``torch.tensor([0, 2])``, None for any other call."""
+    name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+    if isinstance(node.func, ast.Name) and reader.scope.find(name) is not None:
+        return None
+    if name == "arange" and node.args and all(map(is_written, node.args)):
+        ends = [param(reader, one) for one in node.args]
+        if len(ends) < 4 and all(type(one) is int for one in ends) and 0 not in ends[2:]:
+            numbers = range(*ends)  # type: ignore[arg-type]
+            return None if numbers[MAX_WRITTEN:] else tuple(numbers)
+    written = _is_literal(node) and is_written(node.args[0])
+    decimal = any(isinstance(one, ast.Constant) and type(one.value) is not int for one in ast.walk(node))
+    return param(reader, node.args[0]) if written and not decimal and name not in ("tuple", "list", "Size") else None
 
 
 def word(reader: Reader, node: ast.expr, name: str, choices: Sequence[str | int]) -> Param:
@@ -98,7 +141,8 @@ def param(reader: Reader, node: ast.expr) -> Param:
 def _number(reader: Reader, node: ast.expr) -> Param:
     value = constant(reader, reader.expression(node, 0))
     if value is None:
-        raise reader.fail("this argument must be a constant", node)
+        hint = f"write the number itself, or {node.id} = 2 in a line before" if isinstance(node, ast.Name) else None
+        raise reader.fail("this argument must be a constant", node, hint)
     exact = Fraction(value) if isinstance(value, int | Fraction) else Fraction(0)
     if max(abs(exact.numerator), exact.denominator).bit_length() > MAX_PARAM_BITS:
         message = f"an argument of more than {MAX_PARAM_BITS} bits (the limit MAX_PARAM_BITS)"
@@ -157,7 +201,7 @@ def key(reader: Reader, node: ast.expr) -> Param:
 
 
 def _key_item(reader: Reader, node: ast.expr) -> Param:
-    if isinstance(node, ast.Compare) or (isinstance(node, ast.Name) and isinstance(reader.scope.find(node.id), Truth)):
+    if _is_mask(reader, node):
         hint = "write where(condition, x, 0), which keeps the shape"
         raise reader.fail("how many elements a condition picks depends on the point", node, hint)
     if isinstance(node, ast.Slice):
@@ -169,9 +213,23 @@ def _key_item(reader: Reader, node: ast.expr) -> Param:
         return None
     if isinstance(node, ast.List):
         return tuple(_integer(reader, one) for one in node.elts)
-    if isinstance(node, ast.Name) and isinstance(held := indices(reader, node), Given):
-        return held
+    if isinstance(node, ast.Name | ast.Call):
+        numbers = indices(reader, node)
+        if isinstance(numbers, Given) or (isinstance(numbers, tuple) and all(type(one) is int for one in numbers)):
+            return numbers
     return _integer(reader, node)
+
+
+def _is_mask(reader: Reader, node: ast.expr) -> bool:
+    """Tell whether a node says which elements are meant by a condition on each."""
+    match node:
+        case ast.Compare() | ast.UnaryOp(op=ast.Invert()) | ast.BinOp(op=ast.BitAnd() | ast.BitOr()):
+            return True
+        case ast.Name(id=name):
+            return isinstance(reader.scope.find(name), Truth)
+        case ast.Call(func=ast.Attribute(attr=name) | ast.Name(id=name)):
+            return name == "bool" or ALIASES.get(name, name) in CONDITIONS
+    return False
 
 
 def _integer(reader: Reader, node: ast.expr) -> Param:

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 from gradcheck.errors import Option, Words
 from gradcheck.functions.signatures import resolve, signature
-from gradcheck.parse.casts import IGNORED, SAME, cast, check_dtype
+from gradcheck.parse.casts import IGNORED, SAME, cast, check_dtype, name_of
 from gradcheck.parse.dialects import translated
 from gradcheck.parse.inlining import called
 from gradcheck.parse.literals import literal
-from gradcheck.parse.scopes import Held, Several, Static, Tensor
+from gradcheck.parse.scopes import Held, Several, Static
 from gradcheck.parse.shapes import numbers_in, size
-from gradcheck.program import Call, Name, Node, Number
+from gradcheck.program import QUOTIENT, Call, Node, Number, postorder
 
 if TYPE_CHECKING:
     from gradcheck.parse.reader import Reader
@@ -48,7 +48,8 @@ REFUSED = {
     "clip_grad_norm_": ("the gradient is what the check gives", "leave this out"),
 }  # fmt: skip
 """Functions that are refused, each with what is wrong and what to write."""
-LISTS = (ast.List, ast.Tuple, ast.ListComp, ast.GeneratorExp)
+SPREADS = frozenset({"std", "var", "std_mean", "var_mean"})
+"""Functions with a flag for the unbiased estimate, which may stand in the place of the dim."""
 IN_PLACE = re.compile(r"[a-z]\w*[a-z0-9]_")
 
 
@@ -63,13 +64,11 @@ def pasted(reader: Reader, node: ast.Call, depth: int) -> Node | None:
     return None
 
 
-def name_of(node: ast.Call) -> str:
-    """Return the last part of the name of what is called."""
-    return node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-
-
 def _refuse(reader: Reader, node: ast.Call) -> None:
     name = name_of(node)
+    if name == "where" and len(node.args) == 1 and not node.keywords and not isinstance(node.args[0], ast.Starred):
+        message = "where with a condition alone gives indices, which depend on the point"
+        raise reader.fail(message, node, "write where(condition, a, b)")
     own = isinstance(node.func, ast.Name) and reader.scope.find(name) is not None
     if name in REFUSED and not own and resolve(name, 1, False) is None:
         raise reader.fail(REFUSED[name][0], node, REFUSED[name][1])
@@ -116,9 +115,13 @@ def _taken_out(reader: Reader, node: ast.Call, name: str, one: ast.expr, depth: 
     if not numbers_in(reader, made):
         hint = "write detach(x) for a number that nothing flows back through"
         raise reader.fail(f"{name}(...) takes the number out of torch", node, hint)
-    if name == "int" and isinstance(made, Number):
+    if name == "float":
+        return made
+    if isinstance(made, Number):
         return Number(Fraction(int(made.value)), made.span)
-    return made
+    if any(isinstance(part, Call) and part.op in ("sub", "neg") for part in postorder(made)):
+        raise reader.fail("int(...) of a size rounds towards 0", node, "write //, as in (n - 1)//2")
+    return Call(QUOTIENT, (made, Number(Fraction(1), made.span)), (), reader.span(node))
 
 
 def _sum(reader: Reader, node: ast.Call, one: ast.expr, depth: int) -> Node:
@@ -178,7 +181,10 @@ def adapted(reader: Reader, node: ast.Call) -> ast.Call:
     slots = {"x", *(("dim", "keepdim") if op is None else (one for part in signature(op) for one in part))}
     keywords = [made for one in node.keywords for made in _keyword(reader, name, one, slots)]
     args = [part for one in node.args for part in _argument(reader, one)]
-    args = _without_bools(reader, name, args)
+    args, unbiased = _without_bools(
+        reader, name, args, isinstance(func, ast.Attribute) and reader.prefix(func.value) is None
+    )
+    keywords += unbiased
     made = type(node)(func, args, keywords)
     made = ast.copy_location(made, node)
     module = imported[0] if imported is not None else None
@@ -187,18 +193,11 @@ def adapted(reader: Reader, node: ast.Call) -> ast.Call:
     return made if module is None else translated(reader, made, module)
 
 
-def changes(reader: Reader, node: ast.Call) -> str | None:
-    """Return the layer or input that a call changes in place, as ``relu(h, inplace=True)`` and ``h.relu_()`` do."""
-    inplace = any(
-        one.arg == "inplace" and isinstance(one.value, ast.Constant) and one.value.value for one in node.keywords
-    )
-    if not inplace and not (IN_PLACE.fullmatch(name_of(node)) and name_of(node) not in SAME):
-        return None
-    of: ast.expr | None = node.args[0] if node.args else None
-    if isinstance(node.func, ast.Attribute) and reader.prefix(node.func.value) is None:
-        of = node.func.value
-    held = reader.scope.find(of.id) if isinstance(of, ast.Name) else None
-    return held.node.id if isinstance(held, Tensor) and isinstance(held.node, Name) else None
+def changes(node: ast.Call) -> bool:
+    """Tell whether a call changes its first tensor in place, as ``relu(h, inplace=True)`` and ``h.relu_()`` do."""
+    if any(one.arg == "inplace" and isinstance(one.value, ast.Constant) and one.value.value for one in node.keywords):
+        return True
+    return IN_PLACE.fullmatch(name_of(node)) is not None and name_of(node) not in SAME
 
 
 def _renamed(func: ast.expr, name: str) -> ast.expr:
@@ -210,7 +209,7 @@ def _renamed(func: ast.expr, name: str) -> ast.expr:
 def _keyword(reader: Reader, name: str, one: ast.keyword, slots: set[str]) -> list[ast.keyword]:
     if one.arg == "out":
         raise reader.fail("out= writes into a tensor, and is not part of the language", one, f"write y = {name}(...)")
-    if one.arg == "unbiased" and name in ("std", "var", "std_mean", "var_mean"):
+    if one.arg == "unbiased" and name in SPREADS:
         return [_with(one, "correction", _correction(reader, one.value))]
     if one.arg in IGNORED and one.arg not in slots:
         if one.arg == "dtype":
@@ -231,12 +230,23 @@ def _correction(reader: Reader, node: ast.expr) -> ast.expr:
     return ast.copy_location(ast.Constant(int(flag)), node)
 
 
-def _without_bools(reader: Reader, name: str, args: list[ast.expr]) -> list[ast.expr]:
-    """Return the arguments of ``x.std(0, False)``, whose flag says unbiased, with the correction that it means."""
-    if name not in ("std", "var"):
-        return args
-    return [_correction(reader, one) if isinstance(one, ast.Constant) and isinstance(one.value, bool) else one
-            for one in args]  # fmt: skip
+def _without_bools(
+    reader: Reader, name: str, args: list[ast.expr], method: bool
+) -> tuple[list[ast.expr], list[ast.keyword]]:
+    """Return the arguments of ``x.std(0, False)``, whose flag says unbiased, with the correction that it means.
+
+    A flag in the place of the dim, as in ``x.std(False)``, is that of all elements.
+    """
+    place = 0 if method else 1
+    flags = [
+        k for k, one in enumerate(args[: place + 2]) if isinstance(one, ast.Constant) and isinstance(one.value, bool)
+    ]
+    if name not in SPREADS or not flags:
+        return args, []
+    made = [_correction(reader, one) if k in flags else one for k, one in enumerate(args)]
+    if place not in flags:
+        return made, []
+    return [*made[:place], *made[place + 1 :]], [ast.copy_location(ast.keyword("correction", made[place]), args[place])]
 
 
 def _argument(reader: Reader, node: ast.expr) -> list[ast.expr]:

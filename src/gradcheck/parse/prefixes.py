@@ -19,6 +19,7 @@ MODULES = {
 PARTS = frozenset({
     "nn", "functional", "special", "linalg", "numpy", "math", "scipy", "lax", "Tensor", "modules", "ops", "aten", "fft",
     "autograd", "signal", "stats", "experimental", "keras", "backend", "func", "utils",
+    "distributions",
 })  # fmt: skip
 """Modules inside of modules."""
 KNOWN = frozenset(one.partition(".")[0] for one in MODULES.values()) | {"typing", "__future__", "collections"}
@@ -29,7 +30,8 @@ def prefix(reader: Reader, node: ast.expr) -> str | None:
     """Return the module that a node names, None where it names none.
 
     >>> from gradcheck.parse.reader import Reader
-    >>> [prefix(Reader("", frozenset()), ast.parse(one, mode="eval").body) for one in ("F", "x", "jnp.fft")]
+    >>> reader = Reader("", frozenset(), hidden=False)
+    >>> [prefix(reader, ast.parse(one, mode="eval").body) for one in ("F", "x", "jnp.fft")]
     ['torch.nn.functional', None, 'jax.numpy.fft']
     """
     parts: list[str] = []

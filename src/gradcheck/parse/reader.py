@@ -4,27 +4,28 @@ from __future__ import annotations
 
 import ast
 import re
+from collections import Counter
 from fractions import Fraction
 from itertools import chain, count
-from math import floor
 
 from gradcheck.constants import check_growth, constant_value
 from gradcheck.errors import LimitProblem, NameProblem, Span, SyntaxProblem, Words
-from gradcheck.functions import CONDITIONS, CONSTANTS
+from gradcheck.functions import CONSTANTS, DETACH
 from gradcheck.parse import statements
 from gradcheck.parse.attributes import attribute
-from gradcheck.parse.calls import chosen_result, function, is_sort
+from gradcheck.parse.calls import chosen_result, function
 from gradcheck.parse.inlining import untracked
+from gradcheck.parse.memory import Memory
+from gradcheck.parse.operators import binary, comparison, is_condition, unary
 from gradcheck.parse.params import key, param
 from gradcheck.parse.places import Places
 from gradcheck.parse.prefixes import prefix
 from gradcheck.parse.refusals import REFUSED
 from gradcheck.parse.scopes import Binding, Held, Scope, regions
-from gradcheck.parse.shapes import constant, numbers_in, size
+from gradcheck.parse.shapes import constant, size
 from gradcheck.parse.statics import truth
-from gradcheck.parse.values import bound, kept, node_of
+from gradcheck.parse.values import bound, kept, node_of, opened, part_of
 from gradcheck.program import (
-    QUOTIENT,
     Call,
     Layer,
     Name,
@@ -45,12 +46,6 @@ MAX_NODES = 100_000
 MAX_LITERAL_EXPONENT = 5_000
 """Decimal exponent of one number; float64 ends at 308."""
 
-_OPERATORS: dict[type[ast.AST], str] = {
-    ast.Add: "add", ast.Sub: "sub", ast.Mult: "mul", ast.Div: "div", ast.Mod: "remainder",
-    ast.MatMult: "matmul", ast.Pow: "pow", ast.BitAnd: "logical_and", ast.BitOr: "logical_or",
-    ast.Lt: "lt", ast.LtE: "le", ast.Gt: "gt", ast.GtE: "ge", ast.Eq: "eq", ast.NotEq: "ne",
-}  # fmt: skip
-
 
 class Reader:
     """Turns one syntax tree into a program; the state is the layers so far, and what every name stands for now."""
@@ -70,13 +65,12 @@ class Reader:
         self.regions: dict[str, int] = {}
         self.words = set(re.findall(r"\w+", source))
         self.copies: dict[str, int] = {}
-        self.reads: dict[tuple[ast.AST, str], int] = {}
+        self.reads: dict[ast.AST, Counter[str]] = {}
         self.tracked = True
         self.target = "n"
-        self.owners: dict[str, str] = {}
-        self.sharing: dict[str, set[str]] = {}
-        self.lent: set[str] = set()
-        self.spoiled: set[str] = set()
+        self.whole: dict[str, Param] = {}
+        self.memory = Memory()
+        self.closed: set[str] = set()
         self.nodes = 0
         self.turns = 0
         self.span = Places(source).span
@@ -135,6 +129,19 @@ class Reader:
         self.inputs.add(name)
         return Name(name, self.span(place))
 
+    def read(self, name: str, place: ast.AST) -> Name:
+        """Return a layer or an input that is read; raise where it is no longer what it was."""
+        if name in self.memory.changed:
+            raise self.fail("this was changed in place before", place, self.memory.changed[name])
+        return Name(name, self.span(place))
+
+    def change(self, owner: str, place: ast.AST, hint: Words) -> None:
+        """Note that a layer or an input is changed in place."""
+        if not self.tracked and owner not in self.closed:
+            written = "change it outside of the block, with detach(...) around what is no part of the gradient"
+            raise self.fail("where nothing is tracked this changes the numbers, and no gradient", place, written)
+        self.memory.change(owner, hint)
+
     def with_numbers(self, node: Node) -> Node:
         """Return an expression with the numbers that layers hold in the place of their names."""
         held = {name: Number(self.numbers[name]) for name in names(node) if name in self.numbers}
@@ -151,7 +158,19 @@ class Reader:
         reads = {node.id for layer in self.layers for node in postorder(layer.expression)
                  if isinstance(node, Name) and (node.span, node.id) not in self.fixed}  # fmt: skip
         fixed = tuple(name for name in dict.fromkeys(name for _, name in self.fixed) if name not in reads)
-        return Program(self._inputs(), tuple(self.layers), (output,), self.source, fixed)
+        made = Program(self._inputs(), tuple(self.layers), (output,), self.source, fixed)
+        self._check_indices(made)
+        return made
+
+    def _check_indices(self, made: Program) -> None:
+        """Refuse an input that holds indices and is read as a number, too: it is a part of the program alone."""
+        held = frozenset(made.indices)
+        for layer in made.layers if held else ():
+            for node in postorder(layer.expression):
+                for name in [node.id] if isinstance(node, Name) else sized(node):
+                    if name in held:
+                        hint = "give the numbers as an input of another name"
+                        raise self.fail(f"{name} holds indices, and is no number here", node.span, hint)
 
     def _inputs(self) -> tuple[str, ...]:
         """Return the names that are read and never made, in order of appearance."""
@@ -168,7 +187,10 @@ class Reader:
         name, node = self.fresh(name), node if self.tracked else untracked(node)
         self.layers.append(Layer(name, node, span))
         self.assigned[name] = span
-        if (value := constant_value(node)) is not None:
+        self.memory.note(name, node)
+        if isinstance(node, Call) and node.op == DETACH:
+            self.closed.add(name)
+        if (value := constant_value(self.with_numbers(node))) is not None:
             self.numbers[name] = value
         return Name(name, span)
 
@@ -200,7 +222,7 @@ class Reader:
     def real(self, node: ast.expr, depth: int) -> Node:
         """Return an expression that is a number, not a condition."""
         made = self.expression(node, depth)
-        if _is_condition(made):
+        if is_condition(made):
             raise self.fail("a comparison is no number", node, "write where(condition, a, b)")
         return made
 
@@ -208,11 +230,16 @@ class Reader:
         """Read an expression that is a condition."""
         made = self.expression(node, depth)
         if isinstance(made, Name) and made.id not in self.assigned:
-            self.fixed[made.span, made.id] = None
-            return Call("ne", (made, Number(Fraction(0), made.span)), (), made.span)
-        if not _is_condition(made):
+            return self.truthy(made)
+        if not is_condition(made):
             raise self.fail("a condition is needed here", node, "write a comparison, as in x > 0")
         return made
+
+    def truthy(self, node: Node) -> Call:
+        """Return where a number is not 0; an input that stands for a condition is differentiated by nowhere."""
+        if isinstance(node, Name) and node.id not in self.assigned:
+            self.fixed[node.span, node.id] = None
+        return Call("ne", (node, Number(Fraction(0), node.span)), (), node.span)
 
     def expression(self, node: ast.expr, depth: int) -> Node:  # noqa: C901 - one case a kind of node
         """Read any expression; ``depth`` counts the nodes around it."""
@@ -225,17 +252,17 @@ class Reader:
             case ast.Name():
                 return self._name(node)
             case ast.BinOp():
-                return self._binary(node, depth)
+                return binary(self, node, depth)
             case ast.UnaryOp():
-                return self._unary(node, depth)
+                return unary(self, node, depth)
             case ast.Compare():
-                return self._comparison(node, depth)
+                return comparison(self, node, depth)
             case ast.Call():
                 return function(self, node, depth)
             case ast.Subscript():
-                return self._subscript(node, depth)
+                return self._subscript(opened(self, node, depth), depth)
             case ast.Attribute():
-                return attribute(self, node, depth)
+                return attribute(self, opened(self, node, depth), depth)
             case ast.IfExp():
                 return self.expression(node.body if self.truth(node.test, depth, node) else node.orelse, depth + 1)
             case Held():
@@ -269,101 +296,28 @@ class Reader:
         if node.id in ("nan", "infinity", "NaN"):
             raise self.fail(f"{node.id} is no number of the language", node, "infinity is written inf")
         if node.id.startswith("__"):
-            raise self.fail(f"{node.id} is not part of the language", node)
+            hint = "leave the line out, with what stands in its block" if node.id == "__name__" else None
+            raise self.fail(f"{node.id} is not part of the language", node, hint)
         if node.id in self.assigned:
             hint = f"call one of them {node.id}2"
             raise self.fail(f"{node.id} is an input here, and something else inside a function", node, hint)
         self.inputs.add(node.id)
-        return Name(node.id, span)
+        return self.read(node.id, node)
 
     def is_constant(self, node: ast.Name) -> bool:
         """Tell whether a name is that of a constant here, and of no input or layer."""
         return node.id in CONSTANTS and self.scope.find(node.id) is None and node.id not in self.bound
 
-    def _binary(self, node: ast.BinOp, depth: int) -> Node:
-        """Return an operator; a long sum leans to the left, and is walked without recursion."""
-        spine = [node]
-        while isinstance(spine[-1].left, ast.BinOp):
-            spine.append(spine[-1].left)
-            self.nodes += 1
-        made = self.expression(spine[-1].left, depth + 1)
-        for one in reversed(spine):
-            made = self._operator(one, made, depth)
-        return made
-
-    def _operator(self, node: ast.BinOp, left: Node, depth: int) -> Node:
-        op = _OPERATORS.get(type(node.op))
-        if isinstance(node.op, ast.FloorDiv) and numbers_in(self, left):
-            return self._quotient(node, left, depth)
-        if op is None:
-            message, hint = REFUSED.get(type(node.op), ("this operator is not part of the language", None))
-            raise self.fail(message, self._operator_span(node), hint)
-        right = self.expression(node.right, depth + 1)
-        for side, made in ((node.left, left), (node.right, right)):
-            if _is_condition(made) != op.startswith("logical"):
-                raise self._wrong_kind(side, op)
-        return Call(op, (left, right), (), self.span(node))
-
-    def _quotient(self, node: ast.BinOp, left: Node, depth: int) -> Node:
-        """Return the whole quotient of two numbers that are known before anything is computed."""
-        right = self.expression(node.right, depth + 1)
-        if not numbers_in(self, right):
-            message, hint = REFUSED[ast.FloorDiv]
-            raise self.fail(message, self._operator_span(node), hint)
-        a, b = constant_value(left), constant_value(right)
-        if a is None or b is None:
-            return Call(QUOTIENT, (left, right), (), self.span(node))
-        if not b:
-            raise self.fail("a division by zero", node)
-        return Number(Fraction(floor(a / b)), self.span(node))
-
-    def _wrong_kind(self, side: ast.expr, op: str) -> SyntaxProblem:
-        if op.startswith("logical"):
-            return self.fail(
-                "& and | join comparisons, not numbers", side, "put brackets around each comparison: (x > 0) & (x < 1)"
-            )
-        return self.fail("a comparison is no number", side, "write where(condition, a, b)")
-
-    def _operator_span(self, node: ast.BinOp) -> Span:
-        start, end = self.span(node.left).end, self.span(node.right).start
-        between = self.source[start:end]
-        sign = re.search(r"[^\s()]+", between)
-        return Span(start + sign.start(), start + sign.end()) if sign else self.span(node)
-
-    def _unary(self, node: ast.UnaryOp, depth: int) -> Node:
-        if isinstance(node.op, ast.USub):
-            return Call("neg", (self.real(node.operand, depth + 1),), (), self.span(node))
-        if isinstance(node.op, ast.UAdd):
-            return self.real(node.operand, depth + 1)
-        if isinstance(node.op, ast.Invert):
-            return Call("logical_not", (self.condition(node.operand, depth + 1),), (), self.span(node))
-        message, hint = REFUSED[ast.Not]
-        raise self.fail(message, node, hint)
-
-    def _comparison(self, node: ast.Compare, depth: int) -> Node:
-        """Return a comparison; of a chain each part is read for every comparison that it stands in."""
-        if len(node.ops) > MAX_NESTING:
-            raise too_deep(self.source, self.span(node))
-        sides = [node.left, *node.comparators]
-        joined: Node | None = None
-        for sign, left, right in zip(node.ops, sides, sides[1:], strict=False):
-            op = _OPERATORS.get(type(sign))
-            if op is None:
-                raise self.fail("this comparison is not part of the language", node, "write <, <=, >, >=, == or !=")
-            one = Call(op, (self.real(left, depth + 1), self.real(right, depth + 1)), (), self.span(node))
-            joined = one if joined is None else Call("logical_and", (joined, one), (), self.span(node))
-        assert joined is not None
-        return joined
-
     def _subscript(self, node: ast.Subscript, depth: int) -> Node:
-        pasted = is_sort(node.value) and isinstance(node.value.func, ast.Attribute)
-        if pasted:
-            hint = "write .values[...] for the sorted elements"
-            raise self.fail("torch's sort returns two tensors", node, hint)
+        if isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, str):
+            message, _ = REFUSED[ast.Dict]
+            raise self.fail(message, node, f"write {node.slice.value}: what it holds is an input")
         if (asked := size(self, node, depth)) is not None:
             return asked
         if (chosen := chosen_result(self, node, depth)) is not None:
             return chosen
+        if (part := part_of(self, node)) is not None:
+            return node_of(self, part, node)
         place = key(self, node.slice)
         return Call("index", (self.real(node.value, depth + 1),), (("key", place),), self.span(node))
 
@@ -371,6 +325,12 @@ class Reader:
 def _read(node: Node) -> list[str]:
     """Return the inputs that hold static arguments of an operation, or whose shapes these ask for."""
     return [name for _, value in node.params for name in _named(value)] if isinstance(node, Call) else []
+
+
+def sized(node: Node) -> list[str]:
+    """Return the inputs and layers whose shapes the static arguments of an operation ask for."""
+    held = {name for _, value in node.params for name in given(value)} if isinstance(node, Call) else set()
+    return [name for name in _read(node) if name not in held]
 
 
 def _named(value: Param) -> list[str]:
@@ -381,10 +341,6 @@ def _named(value: Param) -> list[str]:
     if isinstance(value, tuple):
         return [name for one in value for name in _named(one)]
     return list(given(value))
-
-
-def _is_condition(node: Node) -> bool:
-    return isinstance(node, Call) and node.op in CONDITIONS
 
 
 def _kind(value: object) -> str:

@@ -32,9 +32,10 @@ class Static:
 
 @dataclass(frozen=True, slots=True)
 class Several:
-    """A tuple or list."""
+    """A tuple or list; one that is ``aliased`` has a second name, by which it could be made longer."""
 
     parts: tuple[Binding, ...]
+    aliased: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,21 +16,21 @@ if TYPE_CHECKING:
 _ARITHMETIC = frozenset({"add", "sub", "mul", "div", "neg", "pow", "remainder", QUOTIENT})
 MAX_JOINED = 8
 """Shapes and tuples in one sum."""
-_SIZES = frozenset({SIZE, COUNT, RANK})
+SIZES = frozenset({SIZE, COUNT, RANK})
 
 
 def numbers_in(reader: Reader, node: Node) -> bool:
     """Tell whether an expression is made of numbers and sizes alone."""
 
     def operation(part: Call, args: list[bool]) -> bool:
-        return part.op in _SIZES or (part.op in _ARITHMETIC and all(args))
+        return part.op in SIZES or (part.op in _ARITHMETIC and all(args))
 
     return fold(node, lambda one: one.id in reader.numbers, lambda _: True, operation)
 
 
 def asks(reader: Reader, node: Node) -> bool:
     """Tell whether an expression is a number that the shapes give."""
-    return numbers_in(reader, node) and any(isinstance(one, Call) and one.op in _SIZES for one in postorder(node))
+    return numbers_in(reader, node) and any(isinstance(one, Call) and one.op in SIZES for one in postorder(node))
 
 
 def shape(reader: Reader, node: ast.expr, depth: int) -> tuple[Param, ...] | None:
@@ -75,6 +75,7 @@ def _joined(reader: Reader, node: ast.BinOp, depth: int) -> tuple[Param, ...] | 
         sizes = reader.param(side) if written else shape(reader, side, depth + 1)
         if not isinstance(sizes, tuple):
             return None
+        reader.count(len(sizes), side)
         parts += sizes
     return tuple(parts)
 

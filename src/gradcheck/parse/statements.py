@@ -6,18 +6,17 @@ import ast
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from gradcheck.errors import SyntaxProblem, Words
-from gradcheck.functions import DETACH
+from gradcheck.errors import SyntaxProblem
 from gradcheck.functions.signatures import resolve
-from gradcheck.parse.calls import result
-from gradcheck.parse.inlining import on_inputs, untracked
-from gradcheck.parse.loops import assign, iterated, turn
-from gradcheck.parse.pasted import IN_PLACE, name_of
+from gradcheck.parse.assignments import assign, change, check_alone, named, not_a_name, note_change, rebind, unpack
+from gradcheck.parse.casts import flagged, name_of
+from gradcheck.parse.inlining import closed, on_inputs
+from gradcheck.parse.loops import each, iterated, turn
+from gradcheck.parse.pasted import IN_PLACE
 from gradcheck.parse.prefixes import KNOWN
 from gradcheck.parse.refusals import REFUSED
-from gradcheck.parse.scopes import Binding, Function, Held, Results, Several, Static, Tensor, Truth
-from gradcheck.parse.shapes import picked
-from gradcheck.program import SHAPE, Call, Name, Node, Param, Sized
+from gradcheck.parse.scopes import Binding, Function, Results, Several, Static, Tensor, Truth
+from gradcheck.program import Name
 
 if TYPE_CHECKING:
     from gradcheck.parse.reader import Reader
@@ -30,14 +29,12 @@ CALLS_SKIPPED = frozenset({
     "set_grad_enabled", "set_float32_matmul_precision", "use_deterministic_algorithms", "eval", "train",
 })  # fmt: skip
 """Calls that stand alone in a line and compute nothing of the value."""
+FLAGGED = {
+    "set_grad_enabled": "write `with torch.no_grad():` around the lines that it is meant for",
+    "requires_grad_": "write x = detach(x), or leave this out for an input",
+}
+"""Those among them that say with False that nothing is tracked."""
 NO_GRAD = frozenset({"no_grad", "inference_mode"})
-SHARING = frozenset({
-    "reshape", "permute", "index", "expand", "transpose", "T", "mT", "t", "flatten", "squeeze", "unsqueeze", DETACH,
-    "chunk",
-    "split", "unbind", "view", "swapaxes", "movedim", "narrow", "select", "diagonal", "unflatten", "unfold", "H", "mH",
-    "real",
-})  # fmt: skip
-"""Operations whose result may share its memory with their argument."""
 
 
 def whole(reader: Reader, tree: ast.Module) -> str:
@@ -97,23 +94,24 @@ def body(reader: Reader, lines: Sequence[ast.stmt], depth: int) -> Binding | Non
 
 
 def _statement(reader: Reader, node: ast.stmt, depth: int, last: bool) -> Binding | None:  # noqa: C901, PLR0912 - cases
+    reader.count(1, node)
     match node:
         case ast.Expr():
             return _value(reader, node, depth, last)
         case ast.Assign(targets=[ast.Name() as target]):
             reader.target = target.id
-            _assign(reader, target, reader.binding(node.value, depth + 1), node)
+            named(reader, target, node.value, node, depth)
         case ast.Assign(targets=[ast.Tuple() | ast.List() as target]):
-            _unpack(reader, target, node.value, node, depth)
+            unpack(reader, target, node.value, node, depth)
         case ast.Assign(targets=[target]):
-            raise _not_a_name(reader, target, node)
+            raise not_a_name(reader, target, node)
         case ast.AnnAssign(target=ast.Name() as target, value=value):
             if value is not None:
-                _assign(reader, target, reader.binding(value, depth + 1), node)
+                named(reader, target, value, node, depth)
         case ast.AugAssign(target=ast.Name() as target):
-            _change(reader, target, node, depth)
+            change(reader, target, node, depth)
         case ast.AugAssign(target=target):
-            raise _not_a_name(reader, target, node)
+            raise not_a_name(reader, target, node)
         case ast.Return():
             return Static(None) if node.value is None else reader.binding(node.value, depth + 1)
         case ast.For():
@@ -138,25 +136,14 @@ def _refused(reader: Reader, node: ast.stmt) -> SyntaxProblem:
     return reader.fail(message, node, hint or "a statement is name = expression")
 
 
-def _not_a_name(reader: Reader, target: ast.expr, node: ast.stmt) -> SyntaxProblem:
-    hint: Words = "write y = ...; z = ..."
-    if isinstance(target, ast.Subscript):
-        hint = "write where(condition, value, x) for the whole tensor, or cat([x[:1], value, x[2:]])"
-        return reader.fail("no part of a tensor can be assigned", target, hint)
-    if isinstance(target, ast.Attribute):
-        name = target.attr
-        if name == "requires_grad":
-            return reader.fail("what is differentiated by is an option", node, "leave this line out")
-        return reader.fail("an attribute cannot be assigned", target, f"write {name} = ...")
-    return reader.fail("one statement assigns one name", target, hint)
-
-
 # --- values that stand alone ------------------------------------------------------------------------
 
 
 def _value(reader: Reader, node: ast.Expr, depth: int, last: bool) -> Binding | None:
     value = node.value
     if _computes_nothing(node):
+        if isinstance(value, ast.Call) and name_of(value) in FLAGGED and value.args and not flagged(reader, value):
+            raise reader.fail("what is tracked from here on is no matter of the text", node, FLAGGED[name_of(value)])
         return None
     if isinstance(value, ast.Constant) and isinstance(value.value, str) and not (last and not reader.layers):
         return None
@@ -186,147 +173,20 @@ def _in_place(reader: Reader, value: ast.Call, node: ast.Expr, depth: int) -> bo
         return False
     held = reader.scope.find(func.value.id)
     if isinstance(held, Several) and func.attr in ("append", "extend") and len(value.args) == 1:
+        check_alone(reader, held, func.value.id, node)
         added = reader.kept(func.value.id, reader.binding(value.args[0], depth + 1), node)
         parts = added.parts if func.attr == "extend" and isinstance(added, Several) else (added,)
-        _rebind(reader, func.value.id, Several((*held.parts, *parts)))
+        reader.count(len(parts), node)
+        rebind(reader, func.value.id, Several((*held.parts, *parts)))
         return True
     if not IN_PLACE.fullmatch(func.attr) or not resolve(func.attr[:-1], 1 + len(value.args), bool(value.keywords)):
         return False
     if reader.prefix(func.value) is not None:
         return False
-    _check_change(reader, func.value, node)
-    _assign(reader, func.value, Tensor(reader.real(value, depth + 1)), node)
+    made = reader.real(value, depth + 1)
+    note_change(reader, func.value, node)
+    assign(reader, func.value, Tensor(made), node)
     return True
-
-
-def _rebind(reader: Reader, name: str, binding: Binding) -> None:
-    """Change what a name stands for where it was given its meaning."""
-    scope = reader.scope
-    while name not in scope.names and scope.around is not None:
-        scope = scope.around
-    scope.names[name] = binding
-
-
-# --- assignments ------------------------------------------------------------------------------------
-
-
-def _assign(reader: Reader, target: ast.Name, binding: Binding, node: ast.stmt) -> None:
-    """Let a name stand for a value, which is a layer where it is a tensor."""
-    if isinstance(binding, Tensor):
-        made = binding.node
-        of = _memory(reader, made)
-        binding = Tensor(reader.emit(target.id, made, reader.span(node)))
-        assert isinstance(binding.node, Name)
-        reader.owners[binding.node.id] = of or binding.node.id
-        reader.sharing.setdefault(of or binding.node.id, set()).add(binding.node.id)
-    elif isinstance(binding, Several):
-        binding = reader.kept(target.id, binding, node)
-    reader.scope.names[target.id] = binding
-
-
-def _memory(reader: Reader, node: Node) -> str | None:
-    """Return the layer or input whose memory an expression may share, None where it has its own."""
-    while isinstance(node, Call) and node.op in SHARING:
-        node = node.args[0]
-    return reader.owners.get(node.id, node.id) if isinstance(node, Name) else None
-
-
-def _unpack(reader: Reader, target: ast.Tuple | ast.List, value: ast.expr, node: ast.stmt, depth: int) -> None:
-    names = target.elts
-    stars = [k for k, one in enumerate(names) if isinstance(one, ast.Starred)]
-    if len(stars) > 1:
-        raise reader.fail("only one name has a star", target)
-    binding = reader.binding(value, depth + 1)
-    parts = _parts(reader, binding, len(names), stars, node)
-    for one, part in zip(names, parts, strict=True):
-        inner = one.value if isinstance(one, ast.Starred) else one
-        if isinstance(inner, ast.Tuple | ast.List):
-            _unpack(reader, inner, Held(part, inner), node, depth + 1)
-        elif not isinstance(inner, ast.Name):
-            raise _not_a_name(reader, inner, node)
-        elif inner.id != "_" or not isinstance(part, Results):
-            _assign(reader, inner, part, node)
-
-
-def _parts(reader: Reader, binding: Binding, count: int, stars: list[int], node: ast.stmt) -> list[Binding]:
-    """Return what each of the names on the left stands for."""
-    place: ast.expr = getattr(node, "value", node)  # type: ignore[arg-type]
-    if isinstance(binding, Static) and isinstance(binding.value, tuple):
-        return _sizes(reader, binding.value, count, stars, place)
-    if stars:
-        if not isinstance(binding, Several) or len(binding.parts) < count - 1:
-            raise reader.fail("a star takes what is left of a tuple or a shape", place)
-        first, rest = stars[0], len(binding.parts) - count + 1
-        parts = binding.parts
-        return [*parts[:first], Several(parts[first : first + rest]), *parts[first + rest :]]
-    if isinstance(binding, Results):
-        if "*" not in binding.names[0] and len(binding.names) != count:
-            names = ", ".join(binding.names)
-            raise reader.fail(f"{count} names for {len(binding.names)} results", place, f"they are {names}")
-        return [_result(reader, binding, k, place) for k in range(count)]
-    if isinstance(binding, Several):
-        if len(binding.parts) != count:
-            raise reader.fail(f"{count} names for {len(binding.parts)} values", place)
-        return [reader.kept("part", one, place) if isinstance(one, Several) else one for one in binding.parts]
-    if isinstance(binding, Tensor):
-        held = reader.kept("part", binding, place)
-        return [Tensor(Call("index", (reader.node(held, place),), (("key", (k,)),), reader.span(place)))
-                for k in range(count)]  # fmt: skip
-    raise reader.fail(f"{count} names for one value", place)
-
-
-def _result(reader: Reader, binding: Results, k: int, place: ast.AST) -> Binding:
-    if "*" not in binding.names[0] and binding.names[k] == "indices":
-        return Results(binding.call, binding.names)  # told that it has no derivative where it is read
-    return Tensor(result(reader, binding.call, k, binding.names, reader.span(place), 1))
-
-
-def _sizes(reader: Reader, sizes: tuple[Param, ...], count: int, stars: list[int], place: ast.AST) -> list[Binding]:
-    """Return the sizes of a shape one by one, with the rest of them for a name with a star."""
-    if not stars:
-        return [Static(picked(reader, sizes, k, place)) for k in range(count)]
-    first, after = stars[0], count - stars[0] - 1
-    only = sizes[0]
-    if len(sizes) > 1 or not isinstance(only, Sized) or not isinstance(only.node, Call) or only.node.params:
-        raise reader.fail("a star takes what is left of a shape", place)
-    cut = slice(first or None, -after or None)
-    rest = Sized(Call(SHAPE, only.node.args, (("key", cut),), only.node.span))
-    return [
-        *(Static(picked(reader, sizes, k, place)) for k in range(first)), Static((rest,)),
-        *(Static(picked(reader, sizes, k - after, place)) for k in range(after)),
-    ]  # fmt: skip
-
-
-def _change(reader: Reader, target: ast.Name, node: ast.AugAssign, depth: int) -> None:
-    """Read ``y += 1`` as ``y = y + 1``, which it is where no other name shares the memory of y."""
-    old = reader.scope.find(target.id)
-    if isinstance(old, Several) and isinstance(node.op, ast.Add):
-        more = iterated(reader, node.value, depth + 1)
-        added = [reader.kept(target.id, one, node) for one in more]
-        reader.scope.names[target.id] = Several((*old.parts, *added))
-        return
-    _check_change(reader, target, node)
-    left = ast.copy_location(ast.Name(target.id, ast.Load()), target)
-    _assign(reader, target, reader.binding(ast.copy_location(ast.BinOp(left, node.op, node.value), node), depth), node)
-
-
-def _check_change(reader: Reader, target: ast.Name, node: ast.stmt) -> None:
-    """Refuse to change in place what another name stands for as well, or what is an input."""
-    held = reader.scope.find(target.id)
-    if isinstance(held, Static | Truth | Function | Results | Several):
-        return
-    name = held.node.id if isinstance(held, Tensor) and isinstance(held.node, Name) else target.id
-    if name in reader.numbers:
-        return
-    owner = reader.owners.get(name, name)
-    hint = f"write {target.id} = {target.id} + ..., which makes a new one"
-    if not isinstance(node, ast.AugAssign):
-        hint = f"write {target.id} = {reader.text(node).replace('_(', '(', 1)}, which makes a new one"
-    if owner not in reader.assigned:
-        raise reader.fail("torch changes no input in place that it differentiates by", node, hint)
-    others = reader.sharing.get(owner, set()) - {name}
-    if name in reader.lent or (others and not others.isdisjoint(layer for _, layer in reader.scope.layers())):
-        raise reader.fail(f"this changes what shares its memory with {target.id} too", node, hint)
 
 
 # --- blocks -----------------------------------------------------------------------------------------
@@ -339,7 +199,7 @@ def _loop(reader: Reader, node: ast.For, depth: int) -> Binding | None:
         )
     for one in iterated(reader, node.iter, depth + 1):
         turn(reader, node)
-        assign(reader, node.target, one)
+        each(reader, node.target, one)
         if (made := body(reader, node.body, depth + 1)) is not None:
             return made
     return None
@@ -350,19 +210,15 @@ def _block(reader: Reader, node: ast.With, depth: int) -> Binding | None:
     before = reader.tracked
     for one in node.items:
         name = name_of(one.context_expr) if isinstance(one.context_expr, ast.Call) else ""
-        if name not in (*NO_GRAD, "enable_grad", "set_grad_enabled"):
+        if not isinstance(one.context_expr, ast.Call) or name not in (*NO_GRAD, "enable_grad", "set_grad_enabled"):
             message = "`with` is read for torch.no_grad() alone"
             raise reader.fail(message, one.context_expr, "paste the lines inside of it")
-        reader.tracked = name not in NO_GRAD and (name == "enable_grad" or _flag(reader, one.context_expr))
+        reader.tracked = name not in NO_GRAD and (name == "enable_grad" or flagged(reader, one.context_expr))
     try:
         made = body(reader, node.body, depth + 1)
-        return Tensor(untracked(made.node)) if isinstance(made, Tensor) and not reader.tracked else made
+        return closed(made) if made is not None and not reader.tracked else made
     finally:
         reader.tracked = before
-
-
-def _flag(reader: Reader, node: ast.expr) -> bool:
-    return isinstance(node, ast.Call) and bool(node.args) and reader.param(node.args[0]) is True
 
 
 def _decorated(reader: Reader, node: ast.FunctionDef) -> bool:
@@ -383,8 +239,7 @@ def _import(reader: Reader, node: ast.Import | ast.ImportFrom) -> None:
     for one in node.names:
         whole = f"{module}.{one.name}" if module else one.name
         if whole.partition(".")[0] not in KNOWN:
-            message, hint = "this statement is not part of the language", "a statement is name = expression"
-            raise reader.fail(message, node, hint)
+            raise reader.fail(f"{whole.partition('.')[0]} is no library that is read here", node, "leave this line out")
         if isinstance(node, ast.Import):
             if one.asname:
                 reader.modules[one.asname] = whole

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from gradcheck import functions
 from gradcheck.errors import NameProblem, Span
+from gradcheck.parse.casts import name_of
 from gradcheck.parse.torch_names import TORCH
 
 if TYPE_CHECKING:
@@ -19,8 +20,17 @@ FORMULAS = {
 """What torch's functions are in the language, of those that the table may not have."""
 
 
+NORMAL = "write its formula: -((x - mu)**2)/(2*sigma**2) - log(sigma) - log(2*pi)/2 for the log_prob of a Normal"
+
+
 def unknown_function(reader: Reader, name: str, place: Span, node: ast.Call) -> NameProblem:
     """Return the error about a function that the table has not."""
+    if _is_distribution(reader, node):
+        return reader.unknown("a distribution is not part of the language", node, NORMAL)
+    match node.func:
+        case ast.Attribute(value=ast.Name(id="self")):
+            written = "write its formula, with its weights as inputs"
+            return reader.unknown(f"what self.{name} computes is not in the text", node.func, written)
     if name in FORMULAS or name in TORCH:
         whose = f"torch's `{name}`" if name in TORCH else f"`{name}`"
         formula = FORMULAS.get(name, "its formula; `gradcheck functions` lists what there is")
@@ -30,3 +40,14 @@ def unknown_function(reader: Reader, name: str, place: Span, node: ast.Call) -> 
     if hint is None and len(name) <= 2 and isinstance(node.func, ast.Name):
         hint = f"write {name}*(...) for a product"
     return reader.unknown(f"unknown function `{name}`", place, hint or "`gradcheck functions` lists them all")
+
+
+def _is_distribution(reader: Reader, node: ast.expr) -> bool:
+    """Tell whether a call makes one of torch.distributions, or asks one for something."""
+    while isinstance(node, ast.Call):
+        func = node.func
+        module = reader.prefix(func.value) if isinstance(func, ast.Attribute) else reader.modules.get(name_of(node))
+        if (module or "").startswith("torch.distributions"):
+            return True
+        node = func.value if isinstance(func, ast.Attribute) else func
+    return False

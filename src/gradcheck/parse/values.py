@@ -6,16 +6,17 @@ import ast
 from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
+from gradcheck.constants import constant_value
 from gradcheck.errors import SyntaxProblem
-from gradcheck.functions import CONDITIONS
-from gradcheck.parse.calls import results
+from gradcheck.functions import CONDITIONS, DETACH
 from gradcheck.parse.inlining import called
 from gradcheck.parse.loops import comprehended, iterated
 from gradcheck.parse.modules import module
-from gradcheck.parse.params import param
+from gradcheck.parse.params import is_written, param
 from gradcheck.parse.refusals import REFUSED
+from gradcheck.parse.results import results
 from gradcheck.parse.scopes import Binding, Function, Held, Results, Several, Static, Tensor, Truth
 from gradcheck.parse.shapes import asks, shape
 from gradcheck.program import Call, Name, Node, Number, Param, Sized, postorder, rebuild
@@ -25,13 +26,14 @@ if TYPE_CHECKING:
     from gradcheck.parse.reader import Reader
 
 
+Behind = TypeVar("Behind", ast.Subscript, ast.Attribute)
+
+
 def node_of(reader: Reader, binding: Binding, place: ast.expr) -> Node:
     """Return the expression that stands at a place for a name; raise where it is none."""
     match binding:
-        case Tensor(Name(id=name)) if name in reader.spoiled:
-            raise reader.fail("this was changed in place before", place, "leave out inplace=True, or the _ of a method")
         case Tensor(Name(id=name)):
-            return Name(name, reader.span(place))
+            return reader.read(name, place)
         case Tensor(Number(value=value)):
             return Number(value, reader.span(place))
         case Tensor(node):
@@ -96,8 +98,10 @@ def bound(reader: Reader, node: ast.expr, depth: int) -> Binding:  # noqa: C901 
             return bound(reader, node.body if reader.truth(node.test, depth, node) else node.orelse, depth + 1)
         case ast.Call():
             return _called(reader, node, depth)
-        case ast.Subscript() if (part := _part(reader, node)) is not None:
-            return part
+        case ast.Subscript():
+            node = opened(reader, node, depth)
+            if (part := part_of(reader, node)) is not None:
+                return part
     if (sizes := shape(reader, node, depth)) is not None:
         return Static(sizes)
     return _expression(reader, node, depth)
@@ -125,13 +129,31 @@ def _frozen(reader: Reader, node: ast.Call, depth: int) -> ast.Call:
     """Return a call whose arguments are read now, and not when one of its results is asked for."""
 
     def read(one: ast.expr) -> ast.expr:
-        return Held(kept(reader, "part", reader.binding(one, depth + 1), one), one)
+        if is_written(one) or (isinstance(one, ast.Attribute) and reader.prefix(one.value) is not None):
+            return one
+        if isinstance(one, ast.List | ast.Tuple):
+            return ast.copy_location(ast.List([read(part) for part in one.elts], ast.Load()), one)
+        return Held(_held(reader, reader.binding(one, depth + 1), one), one)
 
     func = node.func
     if isinstance(func, ast.Attribute) and reader.prefix(func.value) is None:
         func = ast.copy_location(ast.Attribute(read(func.value), func.attr, ast.Load()), func)
-    args = [one if isinstance(one, ast.Constant | ast.List | ast.Tuple) else read(one) for one in node.args]
-    return ast.copy_location(ast.Call(func, args, node.keywords), node)
+    args = [
+        ast.copy_location(ast.Starred(read(one.value), ast.Load()), one) if isinstance(one, ast.Starred) else read(one)
+        for one in node.args
+    ]
+    keywords = [ast.copy_location(ast.keyword(one.arg, read(one.value)), one) for one in node.keywords]
+    return ast.copy_location(ast.Call(func, args, keywords), node)
+
+
+def _held(reader: Reader, binding: Binding, place: ast.expr) -> Binding:
+    """Return an argument as it is now, untracked where nothing is tracked."""
+    if isinstance(binding, Tensor) and isinstance(binding.node, Name) and not reader.tracked:
+        return Tensor(reader.emit("part", Call(DETACH, (binding.node,), (), binding.node.span), reader.span(place)))
+    numbers = reader.with_numbers(binding.node) if isinstance(binding, Tensor) else None
+    if numbers is not None and (value := constant_value(numbers)) is not None:
+        return Tensor(Number(value, numbers.span))
+    return kept(reader, "part", binding, place)
 
 
 def kept(reader: Reader, name: str, binding: Binding, place: ast.AST) -> Binding:
@@ -139,7 +161,8 @@ def kept(reader: Reader, name: str, binding: Binding, place: ast.AST) -> Binding
     if isinstance(binding, Tensor) and not isinstance(binding.node, Name):
         return Tensor(reader.emit(name, binding.node, reader.span(place)))
     if isinstance(binding, Several):
-        return Several(tuple(kept(reader, name, one, place) for one in binding.parts))
+        reader.count(len(binding.parts), place)
+        return replace(binding, parts=tuple(kept(reader, name, one, place) for one in binding.parts))
     return binding
 
 
@@ -155,9 +178,25 @@ def _listed(reader: Reader, node: ast.Tuple | ast.List, depth: int) -> Binding:
     return Several(tuple(parts))
 
 
-def _part(reader: Reader, node: ast.Subscript) -> Binding | None:
+def opened(reader: Reader, node: Behind, depth: int) -> Behind:
+    """Return what stands behind a call of the user's own function, or a part of a list, with that read already."""
+    made: Binding | None = None
+    if isinstance(node.value, ast.Call):
+        made = called(reader, node.value, depth)
+    elif isinstance(node.value, ast.Subscript):
+        made = part_of(reader, opened(reader, node.value, depth))
+    if made is None:
+        return node
+    value = Held(made, node.value)
+    read = ast.Subscript(value, node.slice) if isinstance(node, ast.Subscript) else ast.Attribute(value, node.attr)
+    return ast.copy_location(read, node)  # type: ignore[return-value]
+
+
+def part_of(reader: Reader, node: ast.Subscript) -> Binding | None:
     """Return a part of what is known to be several things, None for anything else."""
-    held = reader.scope.find(node.value.id) if isinstance(node.value, ast.Name) else None
+    held = node.value.binding if isinstance(node.value, Held) else None
+    if isinstance(node.value, ast.Name):
+        held = reader.scope.find(node.value.id)
     if not isinstance(held, Several):
         return None
     if isinstance(node.slice, ast.Slice):

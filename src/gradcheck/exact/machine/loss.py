@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
+from itertools import compress
 from math import expm1, inf, log1p, nan
 from typing import Any
 
 import numpy as np
 
-from gradcheck.exact.losses import Losses, depth, expression, losses, power, terms
+from gradcheck.exact.losses import Losses, against_infinity, depth, expression, losses, power, terms
 from gradcheck.exact.machine import arithmetic as machine
-from gradcheck.exact.machine.arithmetic import UNIT, UP, Flags, Interval, Reals, full_rad
+from gradcheck.exact.machine.arithmetic import UNIT, UP, Flags, Interval, Reals, Truth, full_rad
 from gradcheck.exact.machine.choices import CHOICES, condition, ended, is_same
 from gradcheck.exact.machine.elementary import constant
 from gradcheck.exact.machine.evaluate import value_of
@@ -79,11 +80,20 @@ class Loss:
             return self.stored(node.op, constant(node.op), 1)
         row = ELEMENTWISE.get(node.op)
         if row is None:
-            return condition(node.op, *args)
+            settled = against_infinity(node)
+            return condition(node.op, *args) if settled is None else self.finite(settled, args)
         formula = power(row, node, _number(args[-1])) or (row.forward if row.name != self.within else None)
         if formula is not None:
             return self.formula(row, formula, args)
         return self.elementwise(row, node, args)
+
+    def finite(self, settled: tuple[bool, bool, bool], args: list[Stored]) -> Truth:
+        """Return what a comparison with infinity is, where the other side is a finite number for sure."""
+        *asked, truth = settled
+        sure: Flags = np.bool_(True)
+        for one in compress(args, asked):
+            sure = sure & np.isfinite(one.mid) & np.isfinite(one.rad)
+        return Truth(sure & truth, sure & (not truth))
 
     def formula(self, row: Elementwise, formula: str, args: list[Value]) -> Value:
         """Return what a row's formula loses; where the row itself stands in it, that is the kernel's own part."""

@@ -10,7 +10,7 @@ from math import floor, prod
 from typing import Any
 
 from gradcheck.functions.composites.pooling import adaptive_avg_pool
-from gradcheck.functions.composites.windows import each, flat, in_turn, pick
+from gradcheck.functions.composites.windows import check_amount, each, flat, in_turn, pick
 from gradcheck.functions.params import shape_text
 from gradcheck.functions.rows import Composite
 from gradcheck.program import Param, Shape
@@ -272,6 +272,7 @@ def _interpolate(
     if mode not in LINEAR and align_corners is not None:
         raise ValueError(f"align_corners is for modes with weights, and not for {mode}")
     made, scales = _sizes(x, size, scale_factor)
+    check_amount(prod(made), "elements of the image")
     if recompute_scale_factor:
         scales = [None] * len(sizes)
     if mode == "area":

@@ -57,8 +57,10 @@ def picked(name: str, shape: Shape, places: Places) -> str:
     countable(places.shape)
     size, flat = prod(shape), f"reshape({name}, ({prod(shape)},))"
     found = places.ravel().tolist()
-    if any(one < 0 for one in found):
-        flat, found = f"cat([{flat}, expand(0, (1,))])", [one if one >= 0 else size for one in found]
+    if missing := sum(one < 0 for one in found):
+        # each has a place of its own, so that nothing repeats, and nothing is added up on the way back, that does not
+        spare = iter(range(size, size + missing))
+        flat, found = f"cat([{flat}, expand(0, ({missing},))])", [one if one >= 0 else next(spare) for one in found]
     return f"reshape({flat}[{found}], {places.shape})"
 
 

@@ -672,11 +672,45 @@ def _qr_near(x: Shape, result: Param = 0) -> str:
     return _lines(_orthogonal("x", x), _orthogonalised(x, "near", result))
 
 
+def _qr_stored(x: Shape, result: Param = 0) -> str:
+    """Return the factors with torch's slope, made of the stored ones (linalg_qr_backward).
+
+    With k = u*inv(r) the slope of r is t*r, where t is the upper triangle of q.mT*k and its transpose, with half of the
+    diagonal; that of q is k - q*t. Where x is wide, that of q is q*o and that of r is q.mT*u - o*r, where o is the lower
+    triangle of q.mT*k without the diagonal, less its transpose.
+
+    What is stored are the factors of x + e (see _orthogonal). These are off by sqrt(2)*|e|*|inv(r)| in q, times |r| in r
+    (Higham, section 19.9), and inv(r) by as much times itself.
+    """
+    *lines, q = _orthogonalised(x, "x", 0)
+    r = _orthogonalised(x, "x", 1)[-1]
+    *leading, m, n = x
+    batch, rank = tuple(leading), min(m, n)
+    over, off = f"dim={(len(batch), len(batch) + 1)}, keepdim=True", 12 * m * n
+    names = {(i, j): f"m{i}{j}" for j in range(rank) for i in range(j, rank)}
+    inverse, inverted = _inverted(names, rank)
+    lines += [
+        f"orth = {q}", f"upper = {r}", *(f"{name} = {_entry('upper', batch)(j, i)}" for (i, j), name in names.items()),
+        *inverse, f"back = {_triangle(inverted, rank, batch, upper=True)}",
+        f"far = sqrt(sum(x**2, {over}))", f"steep = sqrt(sum(back**2, {over}))",
+        *_around("orth", (*batch, m, rank), off, "far*steep", "qs"), "q = detach(qs)",
+        *_around("upper", (*batch, rank, n), off, "far*far*steep", "rs"), "r = detach(rs)",
+        *_around("back", (*batch, rank, rank), off, "far*steep*steep", "ws"), "w = detach(ws)", "u = x - detach(x)",
+    ]  # fmt: skip
+    if m >= n:
+        half = _matrix([["1/2" if i == j else "1" if i < j else "0" for j in range(n)] for i in range(n)])
+        lines += ["k = matmul(u, w)", "z = matmul(mT(q), k)", f"t = {half}*(z + mT(z))"]
+        return _lines(lines, "r + matmul(t, r)" if result else "q + k - matmul(q, t)")
+    below = _matrix([["1" if i > j else "0" for j in range(m)] for i in range(m)])
+    lines += ["k = matmul(mT(q), u)", f"z = {below}*matmul(k[{':, ' * (len(batch) + 1)}:{m}], w)", "o = z - mT(z)"]
+    return _lines(lines, "r + k - matmul(o, r)" if result else "q + matmul(q, o)")
+
+
 def _orthogonalised(x: Shape, of: str, result: Param) -> list[str]:
     """Return the lines of Householder's factorisation, whose reflections decide the signs: those of LAPACK's geqrf.
 
-    Each makes the element on the diagonal the norm of what is on and below it, with the opposite sign of what was there
-    (dlarfg). Where the last row has one of them nothing is below it, and it keeps its sign.
+    Each makes the element on the diagonal the norm of what is on and below it, with the opposite sign of what was there.
+    Where all below it is 0, as in the last row, it keeps its sign (dlarfg): there the factors jump.
     """
     _full_rank("qr", x)
     *batch, m, n = x
@@ -690,7 +724,7 @@ def _orthogonalised(x: Shape, of: str, result: Param) -> list[str]:
         lines += [
             f"c{k} = {column}", f"h{k} = c{k}[{cut}0:1, :]", f"d{k} = sqrt(sum(c{k}**2, {over}))",
             f"v{k} = cat([h{k} + where(h{k} >= 0, d{k}, -d{k}), c{k}[{cut}1:, :]], dim={len(batch)})",
-            f"s{k} = 2/sum(v{k}**2, {over})",
+            f"s{k} = where(sum(c{k}[{cut}1:, :]**2, {over}) == 0, 0, 2/sum(v{k}**2, {over}))",
             f"t{k} = {_reflected(last, f'v{k}', f's{k}', k, tuple(batch))}",
             f"e{k + 1} = {_reflected(unit, f'v{k}', f's{k}', k, tuple(batch))}",
         ]  # fmt: skip
@@ -833,7 +867,7 @@ ROWS: tuple[Composite, ...] = (
     Composite("eigvalsh", ("x",), (), _eigvalsh, ("eigvalsh(a @ a.T)",), as_torch=_eigvalsh_near, again=_at_every_order(_eigvalsh_near), stored=True, dtypes=DTYPES, torch=lambda m, x: m.linalg.eigvalsh(x), summary="the eigenvalues of a symmetric matrix, ascending"),
     Composite("svdvals", ("x",), (), _svdvals, ("svdvals(a[:, :2])", "svdvals(a)"), as_torch=_svdvals_near, again=_at_every_order(_svdvals_near), stored=True, dtypes=DTYPES, torch=lambda m, x: m.linalg.svdvals(x), summary="the singular values of a matrix, descending"),
     Composite("cond", ("x",), ("p",), _cond, ("cond(a[:, :2])", "cond(a, p=-2)"), stored=True, dtypes=DTYPES, torch=lambda m, x, p=None: m.linalg.cond(x, p), summary="the condition number of a matrix"),
-    Composite("qr", ("x",), (), _qr, ("qr(a.T)[0]", "qr(a[:, :2])[1]", "qr(a)[1]"), results=("Q", "R"), as_torch=_qr_near, again=_at_every_order(_qr_near), stored=True, dtypes=DTYPES, torch=lambda m, x: m.linalg.qr(x), summary="the orthogonal and the triangular factor of a matrix"),
+    Composite("qr", ("x",), (), _qr, ("qr(a.T)[0]", "qr(a[:, :2])[1]", "qr(a)[0]", "qr(a)[1]"), results=("Q", "R"), as_torch=_qr_stored, again=_at_every_order(_qr_near), stored=True, dtypes=DTYPES, torch=lambda m, x: m.linalg.qr(x), summary="the orthogonal and the triangular factor of a matrix"),
     Composite("householder_product", ("x", "tau"), (), _householder, ("householder_product(a.T, u)",), as_torch=_householder_near, again=_at_every_order(_householder_near), stored=True, wrong=("fwd",), dtypes=DTYPES, torch=lambda m, x, tau: m.linalg.householder_product(x, tau), summary="the first columns of a product of reflections"),
     Composite("lu_solve", ("lu", "b"), ("pivots", "left", "adjoint"), _lu_solve, ("lu_solve(a[:, :2], [2, 2], a)",), order=("lu", "pivots", "b"), indices=("pivots",), as_torch=_lu_solve_near, again=_at_every_order(_lu_solve_near), stored=True, dtypes=DTYPES, torch=lambda m, lu, b, pivots, left=True, adjoint=False: m.linalg.lu_solve(lu, pivots.int(), b, left=left, adjoint=adjoint), summary="the solution x of a @ x = b, where a is factored"),
     Composite("matrix_exp", ("x",), (), _matrix_exp, ("matrix_exp(a[:, :2])", "matrix_exp(a[:, 1:] - a[:, :2])"), as_torch=_matrix_exp_near, again=_at_every_order(_matrix_exp_near), stored=True, dtypes=DTYPES, torch=lambda m, x: m.linalg.matrix_exp(x), summary="the exponential of a square matrix"),

@@ -9,7 +9,7 @@ from itertools import product
 from math import prod
 from typing import Any
 
-from gradcheck.functions.composites.windows import Windows, added, each, image, in_turn
+from gradcheck.functions.composites.windows import Windows, added, check_amount, each, image, in_turn
 from gradcheck.functions.rows import Composite
 from gradcheck.functions.sorting import EITHER
 from gradcheck.program import Param, Shape
@@ -88,6 +88,7 @@ def _adaptive(axes: int, x: Shape, output_size: Param, name: str) -> tuple[Shape
     if len(items) == axes:
         items = tuple(size if one is None else one for one, size in zip(items, sizes, strict=True))
     made = each(items, axes, "output_size", single=False)
+    check_amount(prod(size + count for size, count in zip(sizes, made, strict=True)), "elements in all windows")
     reads: list[list[tuple[int, ...]]] = [[()]]
     for size, count in zip(sizes, made, strict=True):
         reads = [[(*place, at) for place in one for at in more] for one in reads for more in _spans(size, count)]

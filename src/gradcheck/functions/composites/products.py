@@ -360,6 +360,26 @@ w = detach(weight)
 m = detach(where(abs(w) < 1/2, x + w*d, end - d*(1 - w)))
 m + (x - detach(x))*(1 - w) + (end - detach(end))*w + (weight - w)*d"""
 
+# aten/src/ATen/native/cpu/PointwiseOpsKernel.cpp, addcmul and addcdiv: the value is rounded once. derivatives.yaml has
+# the slopes, each of them a number that is rounded before the cotangent meets it.
+_ADDCMUL_STORED = """y = detach(a)
+z = detach(b)
+v = detach(x) + value*y*z
+m = detach(v)
+m + (x - detach(x)) + (a - y)*(z*value) + (b - z)*(y*value)"""
+_ADDCDIV_STORED = """y = detach(a)
+z = detach(b)
+v = detach(x) + value*y/z
+m = detach(v)
+m + (x - detach(x)) + (a - y)*(value/z) - (b - z)*(value*y/(z*z))"""
+
+# derivatives.yaml: the slope by the exponent is that of the stored result.
+_LDEXP_STORED = """y = detach(x)
+z = detach(other)
+v = y*2**z
+m = detach(v)
+m + (x - y)*2**z + ((other - z)*0.6931471805599453)*m"""
+
 
 # fmt: off
 ROWS: tuple[Composite, ...] = (
@@ -392,10 +412,10 @@ ROWS: tuple[Composite, ...] = (
     Composite("linalg.vander", ("x",), ("N",), _vander, ("linalg.vander(a, N=4)",), dtypes=("float64", "float32"), torch=lambda m, x, **params: m.linalg.vander(x, **params), summary="the powers of the elements, along a new last dim"),
 
     # --- elements ---
-    Composite("addcmul", ("x", "a", "b"), ("value",), "x + value*a*b", ("addcmul(v, a, a, value=0.3)",), defaults={"value": 1}, adds=True, torch=lambda m, x, a, b, value=1: m.addcmul(x, a, b, value=value), summary="x + value*a*b"),
-    Composite("addcdiv", ("x", "a", "b"), ("value",), "x + value*a/b", ("addcdiv(v, a, v, value=0.3)",), defaults={"value": 1}, adds=True, torch=lambda m, x, a, b, value=1: m.addcdiv(x, a, b, value=value), summary="x + value*a/b"),
+    Composite("addcmul", ("x", "a", "b"), ("value",), "x + value*a*b", ("addcmul(v, a, a, value=0.3)",), defaults={"value": 1}, adds=True, as_torch=_ADDCMUL_STORED, fused="v", torch=lambda m, x, a, b, value=1: m.addcmul(x, a, b, value=value), summary="x + value*a*b"),
+    Composite("addcdiv", ("x", "a", "b"), ("value",), "x + value*a/b", ("addcdiv(v, a, v, value=0.3)",), defaults={"value": 1}, adds=True, as_torch=_ADDCDIV_STORED, fused="v", torch=lambda m, x, a, b, value=1: m.addcdiv(x, a, b, value=value), summary="x + value*a/b"),
     Composite("lerp", ("x", "end", "weight"), (), "x + weight*(end - x)", ("lerp(v, a, s)", "lerp(v, a, 0.75)"), adds=True, as_torch=_LERP_STORED, summary="from x towards end by a weight"),
-    Composite("ldexp", ("x", "other"), (), "x*2**other", ("ldexp(v, a)",), summary="x*2**other"),
+    Composite("ldexp", ("x", "other"), (), "x*2**other", ("ldexp(v, a)",), stored=True, as_torch=_LDEXP_STORED, summary="x*2**other"),
     Composite("rsub", ("x", "other"), ("alpha",), "other - alpha*x", ("rsub(v, a)", "rsub(v, a, alpha=3)"), defaults={"alpha": 1}, adds=True, torch=lambda m, x, other, alpha=1: m.rsub(x, other, alpha=alpha), summary="other - alpha*x"),
 )
 # fmt: on

@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from fractions import Fraction
-from math import prod
+from math import comb, prod
 from typing import Any
 
 from gradcheck.functions import again
+from gradcheck.functions.composites.windows import check_amount
 from gradcheck.functions.params import arguments, axes, axis, broadcast, reduced, shape_text
 from gradcheck.functions.rows import Composite
 from gradcheck.functions.sorting import sort, sort_stored
-from gradcheck.functions.sums import SUMS, WELFORD
+from gradcheck.functions.sums import ALONE, SUMS, WELFORD
 from gradcheck.program import Param, Shape
 
 
@@ -56,6 +57,21 @@ def _mean_stored(x: Shape, dim: Param = None, keepdim: Param = False) -> str:
     aten/src/ATen/native/ReduceOps.cpp, mean_out; on the way back torch divides and then expands.
     """
     return f"s = sum(x{_over(x, dim, keepdim)})\ns/{_count(x, dim)}"
+
+
+def _nansum(x: Shape, dim: Param = None, keepdim: Param = False) -> str:
+    return f"sum(x{_over(x, dim, keepdim)})"
+
+
+def _nansum_stored(x: Shape, dim: Param = None, keepdim: Param = False) -> str:
+    """Return nansum as torch has it: over several dims partial sums are stored (ReduceOps.cpp, nansum_out)."""
+    name = "s" if len(axes(dim, len(x))) > 1 else "t"  # what is called s is added up in the format
+    return f"{name} = {_nansum(x, dim, keepdim)}\n{name}"
+
+
+def _nanmean_stored(x: Shape, dim: Param = None, keepdim: Param = False) -> str:
+    lines = _nansum_stored(x, dim, keepdim)
+    return f"{lines}/{_count(x, dim)}"
 
 
 def _variance_lines(x: Shape, dim: Param, correction: Param, keepdim: Param) -> tuple[list[str], str]:
@@ -282,6 +298,7 @@ def _pairs(x: Shape, p: Param = 2) -> str:
     if len(x) != 2:
         raise ValueError(f"pdist takes a matrix, and the distances of its rows, not {shape_text(x)}")
     _of_distances(p)
+    check_amount(comb(x[0], 2), "pairs of rows")
     pairs = [(i, j) for i in range(x[0]) for j in range(i + 1, x[0])]
     if not pairs:
         raise ValueError("pdist takes two rows or more")
@@ -474,8 +491,8 @@ ROWS: tuple[Composite, ...] = (
     Composite("var_mean", ("x",), ("dim", "correction", "keepdim", "unbiased"), _with_mean("var", _variance), ("var_mean(a, dim=0)[0]", "var_mean(a)[1]"), results=("var", "mean"), torch=_torch_over("var_mean"), summary="the variance, and the mean"),
     Composite("cov", ("x",), ("correction",), _covariance, ("cov(a)", "cov(v, correction=0)"), adds=True, torch=lambda m, x, correction=1: m.cov(x, correction=correction), summary="the covariances of the rows"),
     Composite("corrcoef", ("x",), (), _correlation, ("corrcoef(b)",), adds=True, summary="the correlations of the rows"),
-    Composite("nansum", ("x",), ("dim", "keepdim"), lambda x, dim=None, keepdim=False: f"sum(x{_over(x, dim, keepdim)})", ("nansum(a)", "nansum(c, dim=(0, 2), keepdim=True)"), adds=True, torch=_torch_over("nansum"), summary="the sum of the elements that are numbers"),
-    Composite("nanmean", ("x",), ("dim", "keepdim"), _mean, ("nanmean(a)", "nanmean(a, dim=0)"), adds=True, torch=_torch_over("nanmean"), summary="the mean of the elements that are numbers"),
+    Composite("nansum", ("x",), ("dim", "keepdim"), _nansum, ("nansum(a)", "nansum(c, dim=(0, 2), keepdim=True)"), adds=True, as_torch=_nansum_stored, fused="s", accumulation=ALONE, torch=_torch_over("nansum"), summary="the sum of the elements that are numbers"),
+    Composite("nanmean", ("x",), ("dim", "keepdim"), _mean, ("nanmean(a)", "nanmean(a, dim=0)"), adds=True, as_torch=_nanmean_stored, fused="s", accumulation=ALONE, torch=_torch_over("nanmean"), summary="the mean of the elements that are numbers"),
     Composite("linalg.vector_norm", ("x",), ("ord", "dim", "keepdim"), _as_norm, ("linalg.vector_norm(a, ord=3)",), torch=lambda m, x, **params: m.linalg.vector_norm(x, **params), summary="the vector norm of an order"),
     Composite("linalg.matrix_norm", ("x",), ("ord", "dim", "keepdim"), _matrix_norm, ("linalg.matrix_norm(a)", "linalg.matrix_norm(c, ord=1, dim=(1, 2), keepdim=True)"), words={"ord": ("fro", "nuc", 1)}, torch=lambda m, x, **params: m.linalg.matrix_norm(x, **params), summary="the matrix norm of an order"),
     Composite("linalg.norm", ("x",), ("ord", "dim", "keepdim"), _any_norm, ("linalg.norm(a)", "linalg.norm(a, ord=inf)", "linalg.norm(a, 3, dim=1)"), words={"ord": ("fro", "nuc", 1)}, torch=lambda m, x, **params: m.linalg.norm(x, **params), summary="the norm of vectors, and of matrices where an order is given"),

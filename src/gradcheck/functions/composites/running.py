@@ -66,19 +66,24 @@ def _logcumsumexp_stored(x: Shape, dim: Param) -> str:
     """Return logcumsumexp as torch has it, from one to the next, with the slope exp(x - result).
 
     aten/src/ATen/native/cpu/ReduceOpsKernel.cpp, logcumsumexp_cpu_kernel, and FunctionsManual.cpp, logcumsumexp_backward.
+    That adds up in logarithms once more: what comes in is subtracted from, and added to, in floats of the size of the
+    results, and all of that error is in an exponent.
     Forward mode (logcumsumexp_jvp) adds 1e-13 to the sum that it divides by, and is off by so much or more.
     """
     if not x or not prod(x):
         return "x"
     at = axis(dim, len(x))
     *lines, last = _running("detach({})", "maximum({0}, {1}) + log1p(exp(-abs({0} - {1})))")(x, at).splitlines()
-    terms = [
-        f"sum(exp({_at('y', at, f':{k + 1}')} - {_at('m', at, f'{k}:{k + 1}')})*{_at('d', at, f':{k + 1}')}"
-        f"{arguments(dim=(at,), keepdim=True)})"
-        for k in range(x[at])
-    ]
+    exponents, terms = [], []
+    for k in range(x[at]):
+        before, here = _at("m", at, f":{k + 1}"), _at("m", at, f"{k}:{k + 1}")
+        exponents += [
+            f"t_{k}_ = abs({before}) + abs({here}) + 1",
+            f"e_{k}_ = sum(stack([{_at('y', at, f':{k + 1}')} - {here}, t_{k}_, -t_{k}_], dim=0), dim=0)",
+        ]
+        terms.append(f"sum(exp(e_{k}_)*{_at('d', at, f':{k + 1}')}{arguments(dim=(at,), keepdim=True)})")
     return "\n".join([
-        *lines, f"m = {last}", "y = detach(x)", "d = x - detach(x)", f"m + cat([{', '.join(terms)}], dim={at})",
+        *lines, f"m = {last}", "y = detach(x)", "d = x - detach(x)", *exponents, f"m + cat([{', '.join(terms)}], dim={at})",
     ])  # fmt: skip
 
 

@@ -8,6 +8,9 @@ from typing import Any
 from gradcheck.functions.rows import Composite
 from gradcheck.program import Param, Shape
 
+MAX_ORDER = 1_000
+"""Orders of polygamma and mvlgamma: the one has its factorial in it, and the other a term for each."""
+
 
 def _logit(_x: Shape, eps: Param = None) -> str:
     """Return log(x/(1 - x)), with x kept ``eps`` away from 0 and 1."""
@@ -18,15 +21,15 @@ def _logit(_x: Shape, eps: Param = None) -> str:
 
 def _polygamma(_x: Shape, n: Param) -> str:
     """Return a derivative of digamma as the zeta function that it is."""
-    if not isinstance(n, int) or isinstance(n, bool) or n < 0:
-        raise ValueError("the order of polygamma is a whole number from 0 on")
+    if not isinstance(n, int) or isinstance(n, bool) or not 0 <= n <= MAX_ORDER:
+        raise ValueError(f"the order of polygamma is a whole number from 0 to {MAX_ORDER:,} (MAX_ORDER)")
     return f"{(-1) ** (n + 1) * factorial(n)}*zeta({n + 1}, x)" if n else "digamma(x)"
 
 
 def _mvlgamma(_x: Shape, p: Param) -> str:
     """Return the logarithm of the multivariate gamma function of order ``p``."""
-    if not isinstance(p, int) or isinstance(p, bool) or p < 1:
-        raise ValueError("the order of mvlgamma is a whole number from 1 on")
+    if not isinstance(p, int) or isinstance(p, bool) or not 1 <= p <= MAX_ORDER:
+        raise ValueError(f"the order of mvlgamma is a whole number from 1 to {MAX_ORDER:,} (MAX_ORDER)")
     return f"{' + '.join(f'lgamma(x - {k}/2)' for k in range(p))} + {p * (p - 1)}/4*log(pi)"
 
 

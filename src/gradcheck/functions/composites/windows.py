@@ -8,8 +8,12 @@ from fractions import Fraction
 from itertools import product
 from math import prod
 
+from gradcheck.errors import LimitProblem
 from gradcheck.functions.params import shape_text
 from gradcheck.program import Param, Shape
+
+MAX_READ = 100_000
+"""Elements of an image, and elements that all its windows read together; their places are written out."""
 
 Place = int | None
 """A place in an image whose axes are joined into one; None is outside of it."""
@@ -45,6 +49,12 @@ def image(x: Shape, axes: int, name: str) -> tuple[int, int, Shape]:
             f"without a batch; this one is {shape_text(x)}"
         )
     return (1 if len(x) == axes + 1 else x[0]), x[-axes - 1], x[-axes:]
+
+
+def check_amount(amount: int, what: str) -> None:
+    """Raise LimitProblem where the places of too many elements would be written out."""
+    if amount > MAX_READ:
+        raise LimitProblem(f"{amount:,} {what}; the limit (MAX_READ) is {MAX_READ:,}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +101,7 @@ class Windows:
     def taps(self, counts: Shape | None = None) -> Iterator[list[Place]]:
         """Yield for each place in a window what all windows read there, or as many of them as are asked for."""
         rules = list(self.axes)
+        check_amount(prod(self.kernel) * prod(counts or self.counts), "elements in all windows")
         for tap in product(*map(range, self.kernel)):
             yield [
                 flat(
@@ -106,6 +117,7 @@ class Windows:
         >>> Windows((3,), (2,)).readers()
         [[0], [1, 2], [3]]
         """
+        check_amount(prod(self.image), "elements of the image")
         found: list[list[int]] = [[] for _ in range(prod(self.image))]
         for k, place in enumerate(place for tap in self.taps(counts) for place in tap):
             if place is not None:

@@ -49,6 +49,7 @@ def test_what_loses_digits_among_several_results_is_told(row: Composite) -> None
         assert run[0].error is None
         told = [blame.message for one in run[0].gradients for blame in one.blames]
         assert all(told), (dtype, run.verdicts())
+        assert run[0].value is not None
         if run[0].value.shape != (4, 3):
             assert not any(re.search(r"stored result -?\d", one) for one in told)
 

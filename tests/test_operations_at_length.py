@@ -33,7 +33,7 @@ def operation(
     return run.operations[-1]
 
 
-def in_formats(rows: Iterable[Elementwise], *names: str) -> Any:
+def in_formats(rows: Iterable[Elementwise], *names: str) -> pytest.MarkDecorator:
     """Return rows in those of the formats that torch has a kernel for, as parameters of a test."""
     pairs = [(row, fmt) for row in rows for fmt in formats_of(row) if fmt.name in names]
     assert pairs, "the loop is empty"

@@ -17,7 +17,7 @@ from gradcheck.parse.casts import name_of
 from gradcheck.parse.params import SAME_NUMBERS, indices, is_written, param, word
 from gradcheck.parse.pasted import adapted, changes, pasted
 from gradcheck.parse.prefixes import is_prefix
-from gradcheck.parse.results import WHOLE, attribute, over_dim, results
+from gradcheck.parse.results import WHOLE, attribute, over_dim, results, returns_several
 from gradcheck.parse.scopes import Held, Results, Tensor
 from gradcheck.parse.unknown import unknown_function
 from gradcheck.program import LISTED, RESULT, Call, Name, Node, Number, Param
@@ -56,9 +56,7 @@ def _of_table(reader: Reader, node: ast.Call, depth: int) -> Call:
     made = arguments.call()
     several = results(reader, node)
     if several and not isinstance(node, _Chosen):
-        shown = f"{name}(...)[0]"
-        hint = f"write {shown}" if "*" in several[0] else f"{shown} is {several[0]}"
-        raise reader.fail(f"{name} returns several tensors", node, f"{hint}; or a, b = {name}(...)")
+        raise reader.fail(*returns_several(name, several, node))
     return made
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from gradcheck import functions
@@ -34,6 +35,13 @@ def results(reader: Reader, node: ast.Call) -> tuple[str, ...]:
     if row is None or (name in ("max", "min") and not over_dim(reader, name, node)):
         return ()
     return row.results if not row.single or row.single in _given(reader, node, row) else ()
+
+
+def returns_several(name: str, names: Sequence[str], node: ast.expr) -> tuple[str, ast.expr, str]:
+    """Return what is said of a call of which one result must be chosen."""
+    shown = f"{name}(...)[0]"
+    hint = f"write {shown}" if "*" in names[0] else f"{shown} is {names[0]}"
+    return f"{name} returns several tensors", node, f"{hint}; or a, b = {name}(...)"
 
 
 def _given(reader: Reader, node: ast.Call, row: Composite) -> set[str]:

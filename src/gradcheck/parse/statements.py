@@ -15,6 +15,7 @@ from gradcheck.parse.loops import each, iterated, turn
 from gradcheck.parse.pasted import IN_PLACE
 from gradcheck.parse.prefixes import KNOWN
 from gradcheck.parse.refusals import REFUSED
+from gradcheck.parse.results import returns_several
 from gradcheck.parse.scopes import Binding, Function, Results, Several, Static, Tensor, Truth
 from gradcheck.program import Name
 
@@ -45,7 +46,9 @@ def whole(reader: Reader, tree: ast.Module) -> str:
         made = _last(reader, tree)
     if isinstance(made, Function):
         made = on_inputs(reader, made)
-    if isinstance(made, Several | Results):
+    if isinstance(made, Results):
+        raise reader.fail(*returns_several(name_of(made.call), made.names, getattr(last, "value", made.call)))
+    if isinstance(made, Several):
         message, hint = REFUSED[ast.Tuple]
         raise reader.fail(message, getattr(last, "value", last), hint)
     place: ast.expr = getattr(last, "value", None) or last  # type: ignore[assignment]

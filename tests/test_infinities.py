@@ -36,13 +36,15 @@ NAN: tuple[Verdict, float | None] = (DISAGREE, 0)
 ENDS = (-inf, inf)
 HUGE = (mpmath.mpf(2) ** 61 + mpmath.mpf(1) / 3, mpmath.mpf(3) ** 67 + mpmath.mpf(1) / 7)
 """What stands for infinity in the oracle."""
+FARTHER = tuple(far ** (2**40) for far in HUGE)
+"""Where what grows as a logarithm is large as well."""
 
 
-def limit(row: Elementwise, point: tuple[float, ...]) -> Any:
+def limit(row: Elementwise, point: tuple[float, ...], places: Sequence[Any] = HUGE) -> Any:
     """Return what mpmath has far out, infinite where it grows, and None where it does not settle or has no value."""
     found = []
     with mpmath.workdps(60):
-        for far in HUGE:
+        for far in places:
             args = [mpmath.sign(one) * far if isinf(one) else mpmath.mpf(one) for one in point]
             if not inside(row, args):
                 return None
@@ -66,10 +68,6 @@ def inside(row: Elementwise, args: Sequence[Any]) -> bool:
     return bool(eval(row.domain, {"floor": mpmath.floor}, dict(zip(row.args, args, strict=True))))
 
 
-SLOW = {"log", "log2", "log10", "log1p", "asinh", "acosh", "sqrt"}
-"""What grows without end, though too slowly for the oracle to see."""
-
-
 @pytest.mark.parametrize("row", each(ELEMENTWISE.values()))
 def test_a_row_at_infinity_is_its_limit_or_no_number(row: Elementwise) -> None:
     values = (*ENDS, 0.75, -1.5) if len(row.args) < 3 else (*ENDS, 0.75)
@@ -83,7 +81,8 @@ def test_a_row_at_infinity_is_its_limit_or_no_number(row: Elementwise) -> None:
         if isinstance(element, Ball):
             assert wanted is not None, point
             assert abs(element.nearest - float(wanted)) < 1e-8, point
-        elif element == "infinite" and row.name not in SLOW:
+        elif element == "infinite":
+            wanted = limit(row, point, FARTHER) if wanted is None else wanted
             assert wanted is not None, point
             assert bool(found > 0) == bool(wanted > 0), point
             assert mpmath.isinf(wanted), point

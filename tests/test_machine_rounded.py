@@ -41,7 +41,7 @@ SECOND = 16
 
 def gradients_of(program: Program, point: Point) -> Pullback:
     core = lower(program, shapes(point), nodes=True, as_torch=True)
-    return pull_back(core, program.inputs, as_torch=True)
+    return pull_back(core, program.tracked, as_torch=True)
 
 
 def fraction(end: Dyadic) -> Fraction:
@@ -164,9 +164,9 @@ def test_blocks_are_put_together_as_the_whole_is(row: Row, monkeypatch: pytest.M
 def outside(program: Program, point: Point, fmt: Format, times: float = 1.0) -> Iterator[tuple[str, np.ndarray]]:
     """Yield where torch's value and gradients, times a number, are outside of their bounds."""
     pullback = gradients_of(program, point)
-    names = {"": program.output, **dict(zip(program.inputs, pullback.program.outputs, strict=True))}
+    names = {"": program.output, **dict(zip(program.tracked, pullback.program.outputs, strict=True))}
     found, _ = enclose_rounded(pullback.core, point, fmt, set(names.values()))
-    torch = autograd.backward(program, point, program.inputs, dtype=fmt.name)
+    torch = autograd.backward(program, point, program.tracked, dtype=fmt.name)
     for name, layer in names.items():
         made = torch.gradients[name] if name else torch.layers[program.output]
         if made is not None:
@@ -228,8 +228,8 @@ def test_what_is_outside_of_the_balls_is_outside_of_the_bounds(row: Row, fmt: Fo
         outputs = set(pullback.program.outputs)
         wanted, _ = exact.enclose_rounded(pullback.core, point, fmt)
         found, _ = enclose_rounded(pullback.core, point, fmt, outputs)
-        torch = autograd.backward(program, point, program.inputs, dtype=fmt.name)
-        for name, layer in zip(program.inputs, pullback.program.outputs, strict=True):
+        torch = autograd.backward(program, point, program.tracked, dtype=fmt.name)
+        for name, layer in zip(program.tracked, pullback.program.outputs, strict=True):
             made = torch.gradients[name]
             balls = exact.balls(wanted[layer], 128)
             for times in (2.0, -1.0) if made is not None else ():

@@ -37,7 +37,7 @@ def plant(one: Pair, outcome: Outcome, total: Tally, *, public: bool) -> None:
     fmt = FORMATS[one.dtype]
     point = rounded(one, outcome)
     core = lower(one.program, shapes_of(point), nodes=True, as_torch=True)
-    pullback = pull_back(core, one.program.inputs, as_torch=True)
+    pullback = pull_back(core, one.program.tracked, as_torch=True)
     enclosed, overflow = exact.enclose_rounded(pullback.core, point, fmt, outcome.bits)
     safest = 0.0
     for gradient, output in zip(outcome.gradients, pullback.program.outputs, strict=True):

@@ -43,7 +43,7 @@ def _bessel(x: Any, order: int) -> Any:
 def _log_gamma(x: Any) -> Any:
     """Return log(abs(gamma(x))) for balls, by reflection where x is negative."""
     if is_infinite(x):
-        return abs(x)
+        return x if x > 0 else x - x  # a pole at every whole number on the way down
     return (x.pi() / abs(x.sin_pi())).log() - (1 - x).lgamma() if x < 0 else x.lgamma()
 
 

@@ -33,6 +33,7 @@ from gradcheck.program import (
     Program,
     Shape,
     fold,
+    infinity,
     postorder,
     structure,
     substitute,
@@ -245,7 +246,7 @@ class _Lowering:
             replace(node, args=tuple(piece.node for piece in args)), shape, 1 + sum(piece.size for piece in args)
         )
         # A condition stays inside the choice that it makes, so that the choice knows its own border.
-        if not (self.nodes and args) or _is_condition(made):
+        if not (self.nodes and args) or _is_condition(made) or infinity(made.node) is not None:
             return made
         held = self.layer(made)
         if isinstance(held.node, Name) and by_python(node.op, map(self.is_plain, args)):
@@ -255,7 +256,7 @@ class _Lowering:
     def is_plain(self, piece: _Piece) -> bool:
         """Tell whether a piece is a plain number in torch, and no tensor."""
         node = piece.node
-        return node.id in self.plain if isinstance(node, Name) else isinstance(node, Number) or not node.args
+        return node.id in self.plain if isinstance(node, Name) else isinstance(node, Number) or not node.args or infinity(node) is not None
 
     def tensor(self, row: Tensor, node: Call, args: list[_Piece]) -> _Piece:
         shapes = [piece.shape for piece in args]

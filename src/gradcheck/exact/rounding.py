@@ -30,7 +30,7 @@ from gradcheck.functions import (
 )
 from gradcheck.functions.sums import Depth
 from gradcheck.lower import Core
-from gradcheck.program import Call, Node, Number, fold, names
+from gradcheck.program import Call, Node, Number, fold, infinity, names
 
 
 def enclose_rounded(
@@ -170,7 +170,9 @@ class _Loss:
             self.within = before
 
     def condition(self, node: Call, args: list[Array]) -> Any:
-        made = operation(node, [as_array(_as_balls(one)) for one in args])
+        ends = map(infinity, node.args)  # a float that is none is no infinity
+        beside = (one if end is None else as_array(arb(end)) for one, end in zip(args, ends, strict=True))
+        made = operation(node, [as_array(_as_balls(one)) for one in beside])
         if node.op not in COMPARISONS:
             return made
         reflexive = node.op in ("le", "ge", "eq")

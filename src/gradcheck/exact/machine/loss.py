@@ -21,7 +21,7 @@ from gradcheck.exact.machine.tensors import tensor
 from gradcheck.formats import Format
 from gradcheck.functions import CONSTANTS, DETACH, ELEMENTWISE, GUARD, TENSOR, Accumulation, Elementwise, Tensor
 from gradcheck.functions.sums import Depth
-from gradcheck.program import Call, Node, Number, fold
+from gradcheck.program import Call, Node, Number, fold, infinity
 
 Value = Any
 """What a kernel stores, or a condition."""
@@ -79,7 +79,9 @@ class Loss:
             return self.stored(node.op, constant(node.op), 1)
         row = ELEMENTWISE.get(node.op)
         if row is None:
-            return condition(node.op, *args)
+            ends = map(infinity, node.args)  # a float that is none is no infinity
+            beside = (one if end is None else Stored(Interval(np.float64(end))) for one, end in zip(args, ends, strict=True))
+            return condition(node.op, *beside)
         formula = power(row, node, _number(args[-1])) or (row.forward if row.name != self.within else None)
         if formula is not None:
             return self.formula(row, formula, args)

@@ -91,7 +91,7 @@ def agrees(ball: Ball | str | None, low: float, high: float, fmt: Format, loose:
 @ROWS
 @ALL
 def test_every_row_has_the_bounds_of_its_balls(row: Row, fmt: Format) -> None:
-    for program, plain in sampled(row):
+    for program, plain in sampled(row) if fmt in formats_of(row) else ():
         pullback = gradients_of(program, plain)
         for surely in (False, True):
             compare(pullback.core, rounded(plain, fmt), fmt, surely=surely)
@@ -190,8 +190,8 @@ def test_torch_lies_inside_at_thousands_of_points(row: Elementwise, fmt: Format)
     point = rounded(dict(zip(row.args, numbers, strict=True)), fmt)
     faulty = faults_of(row, point)
     for name, missed in outside(program_of(row), point, fmt):
-        missed = missed & ~faulty if name else missed
-        assert not missed.any(), (name, {one: array[missed] for one, array in point.items()})
+        wrong = missed & ~faulty if name else missed
+        assert not wrong.any(), (name, {one: array[wrong] for one, array in point.items()})
 
 
 @given(cases())
@@ -275,7 +275,9 @@ def test_elements_that_are_one_number_leave_nothing_among_others_that_are_not(fm
 
 
 @ALL
-@pytest.mark.parametrize("text", ["nan_to_num(x)", "where(x == -inf, 3*x, x)", "where(-inf < x, x, 3*x)", "clamp(x, -inf, inf)"])
+@pytest.mark.parametrize(
+    "text", ["nan_to_num(x)", "where(x == -inf, 3*x, x)", "where(-inf < x, x, 3*x)", "clamp(x, -inf, inf)"]
+)
 def test_what_is_finite_is_surely_no_infinity(text: str, fmt: Format) -> None:
     """A wrong slope is not excused by what stands where the number would be infinite."""
     point = rounded({"x": np.array([0.3, -0.7, 1.1])}, fmt)

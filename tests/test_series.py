@@ -88,7 +88,7 @@ def test_the_limit_and_the_slope_on_each_side_are_those_of_the_oracle(row: Eleme
                     assert made.meets == (abs(here - values[0]) < mpmath.mpf(10) ** -60), what
             if made.infinite:
                 assert made.infinite * slope > 10**5, what
-    assert proven > min(10, asked * 3 / 4)
+    assert proven > min(10, asked * 2 / 3)
 
 
 def shifted(point: tuple[float, ...], place: int, distance: Any) -> list[Any]:

@@ -256,7 +256,11 @@ class _Lowering:
     def is_plain(self, piece: _Piece) -> bool:
         """Tell whether a piece is a plain number in torch, and no tensor."""
         node = piece.node
-        return node.id in self.plain if isinstance(node, Name) else isinstance(node, Number) or not node.args or infinity(node) is not None
+        return (
+            node.id in self.plain
+            if isinstance(node, Name)
+            else isinstance(node, Number) or not node.args or infinity(node) is not None
+        )
 
     def tensor(self, row: Tensor, node: Call, args: list[_Piece]) -> _Piece:
         shapes = [piece.shape for piece in args]

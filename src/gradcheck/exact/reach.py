@@ -194,7 +194,8 @@ def _smooth(node: Call) -> Iterator[tuple[Node, bool]]:
     inside = row.smooth or (row.domain(node) if callable(row.domain) else row.domain)
     if inside is not None:
         # the ends of a domain are left out; a power of any exponent is smooth for a positive base
-        yield _on(node, "x > 0" if "floor" in inside else inside.replace(">=", ">").replace("<=", "<")), True
+        power = node.op == "pow" and not isinstance(node.args[1], Number)
+        yield _on(node, "x > 0" if power else inside.replace(">=", ">").replace("<=", "<")), True
 
 
 def _on(node: Call, text: str) -> Node:

@@ -134,7 +134,9 @@ class Run:
         """Return the value of one operation."""
         if node.op in CONDITIONS:
             ends = map(infinity, node.args)  # what is proven of a number is proven beside infinity too
-            beside = [one if end is None else Element(Interval(np.float64(end))) for one, end in zip(args, ends, strict=True)]
+            beside = [
+                one if end is None else Element(Interval(np.float64(end))) for one, end in zip(args, ends, strict=True)
+            ]
             return condition(node.op, beside)
         if node.op in TENSOR:
             numbers, codes = tensor(node.op, [whole(one).both for one in args], **dict(node.params))

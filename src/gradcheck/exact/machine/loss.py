@@ -80,7 +80,9 @@ class Loss:
         row = ELEMENTWISE.get(node.op)
         if row is None:
             ends = map(infinity, node.args)  # a float that is none is no infinity
-            beside = (one if end is None else Stored(Interval(np.float64(end))) for one, end in zip(args, ends, strict=True))
+            beside = (
+                one if end is None else Stored(Interval(np.float64(end))) for one, end in zip(args, ends, strict=True)
+            )
             return condition(node.op, *beside)
         formula = power(row, node, _number(args[-1])) or (row.forward if row.name != self.within else None)
         if formula is not None:
@@ -109,6 +111,8 @@ class Loss:
         made = value_of(row.name, balls)
         if row.budget == 1:
             made = _sharpened(row, balls, made)
+        if row.domain is None:
+            self.beyond(row.name, made, args)
         made = spread(ended(node, made, args, strictly=self.surely), args)
         if row.absorbing:
             made = self.absorbed(row, made, args)
@@ -137,6 +141,14 @@ class Loss:
         if "power of two" in row.spares and self.of.fmt.precision > SHORT and not made.is_exact:
             made = _scaled(made, args, budget)
         return self.stored(row.name, made, budget)
+
+    def beyond(self, op: str, made: Interval, args: Sequence[Stored]) -> None:
+        """Name an operation without a domain whose own bounds are beyond float64, though nothing in it was lost."""
+        if made.is_exact or np.all(np.isfinite(made.rad)):
+            return
+        lost = reduce(np.logical_or, (one.endless | one.unknown for one in args))
+        if np.any(np.isinf(made.rad) & ~lost):
+            self.overflow.perhaps = self.overflow.perhaps or op
 
     def spared(self, row: Elementwise, args: Sequence[Stored]) -> Any:
         """Return how many roundings each element goes through: none beside a number that leaves the other's digits."""
@@ -203,6 +215,7 @@ class Loss:
             return nothing(row.shape(*shapes, **params))
         tame = [one if one.bounded else tamed(one) for one in args]
         made, _ = tensor(node.op, [(one.ball, None) for one in tame], **params)
+        self.beyond(node.op, made, tame)
         size = row.exact(np, *(machine.magnitude(one.ball) for one in tame), **params, zero=0.0)
         size = size * (1 + 2 * UNIT * max(one.mid.size for one in tame))
         if not all(one.bounded for one in args):

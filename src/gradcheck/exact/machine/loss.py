@@ -117,14 +117,16 @@ class Loss:
         if row.absorbing:
             made = self.absorbed(row, made, args)
         if row.spares:
-            return self.arithmetic(row, made, args)
+            found = self.arithmetic(row, made, args)
+            return replace(found, partly=True) if any(args[k].partly for k in row.absorbing) else found
         return self.stored(row.name, made, row.budget, row)
 
     def absorbed(self, row: Elementwise, made: Interval, args: Sequence[Stored]) -> Interval:
         """Return a product with an exact 0 wherever a factor is one, whatever the other is."""
-        if self.surely or (all(one.bounded for one in args) and np.isfinite(np.max(made.rad))):
+        hiding = [args[k].hidden if self.surely else args[k].zeros for k in row.absorbing]
+        if not np.any(hiding[0] | hiding[-1]) or (all(one.bounded for one in args) and np.isfinite(np.max(made.rad))):
             return made
-        zeros = reduce(np.logical_or, (args[k].zeros for k in row.absorbing))
+        zeros = reduce(np.logical_or, hiding)
         return Interval(np.where(zeros, 0.0, made.mid), np.where(zeros, 0.0, made.rad))
 
     def arithmetic(self, row: Elementwise, made: Interval, args: list[Stored]) -> Stored:
@@ -133,6 +135,9 @@ class Loss:
             same = is_same(*args)
             if same is True:
                 return nothing(np.shape(made.mid))
+            if np.all(same | ~np.isfinite(args[0].rad)) and np.any(same):
+                rad = np.where(same, 0.0, np.where(np.isnan(made.rad), np.nan, inf))
+                return Stored(Interval(np.zeros(np.shape(rad)), rad), bounded=False, partly=True)
             if np.any(same):
                 made = Interval(np.where(same, 0.0, made.mid), np.where(same, 0.0, made.rad))
         if made.is_exact and np.all(fits(made.mid, self.of.fmt)):
@@ -225,14 +230,15 @@ class Loss:
         found = self.reduced(node.op, made, size, deep, adding)
         if np.any(zeros):
             rad = np.where(zeros, 0.0, found.rad)
-            return replace(found, ball=Interval(np.where(zeros, 0.0, found.mid), rad))
+            partly = len(args) == 1 and args[0].partly
+            return replace(found, partly=partly, ball=Interval(np.where(zeros, 0.0, found.mid), rad))
         return found
 
     def lost(
         self, row: Tensor, args: Sequence[Stored], params: Mapping[str, Any], made: Interval, size: Reals
     ) -> tuple[Interval, Reals]:
         """Return a sum that is lost wherever a term is: anything, or unknown; a factor of 0 hides a lost one."""
-        present = [np.ones(one.shape) if self.surely else np.where(one.zeros, 0.0, 1.0) for one in args]
+        present = [np.where(one.hidden if self.surely else one.zeros, 0.0, np.ones(one.shape)) for one in args]
 
         def behind(flags: Sequence[Flags]) -> Flags:
             made: Flags = False
@@ -248,9 +254,9 @@ class Loss:
 
     def nothing_added(self, row: Tensor, args: Sequence[Stored], params: Mapping[str, Any], size: Reals) -> Flags:
         """Return where every term of a sum is an exact 0."""
-        if self.surely or np.all(size):
+        if np.all(size):
             return False
-        present = (np.where(one.zeros, 0.0, 1.0) for one in args)
+        present = (np.where(one.hidden if self.surely else one.zeros, 0.0, np.ones(one.shape)) for one in args)
         return row.exact(np, *present, **params, zero=0.0) == 0
 
     def reduced(self, op: str, made: Interval, size: Reals, deep: Depth, adding: Loss) -> Stored:

@@ -230,7 +230,7 @@ class Loss:
         found = self.reduced(node.op, made, size, deep, adding)
         if np.any(zeros):
             rad = np.where(zeros, 0.0, found.rad)
-            partly = len(args) == 1 and args[0].partly
+            partly = row.name == "sum" and args[0].partly
             return replace(found, partly=partly, ball=Interval(np.where(zeros, 0.0, found.mid), rad))
         return found
 
@@ -254,7 +254,7 @@ class Loss:
 
     def nothing_added(self, row: Tensor, args: Sequence[Stored], params: Mapping[str, Any], size: Reals) -> Flags:
         """Return where every term of a sum is an exact 0."""
-        if np.all(size):
+        if np.all(size) or (self.surely and row.name != "sum"):  # others put zeros of their own beside what they add
             return False
         present = (np.where(one.hidden if self.surely else one.zeros, 0.0, np.ones(one.shape)) for one in args)
         return row.exact(np, *present, **params, zero=0.0) == 0

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from typing import Any
 
+import mpmath
 import numpy as np
 import pytest
 
@@ -15,7 +16,7 @@ from gradcheck.functions import COMPOSITE, ELEMENTWISE, TENSOR, Composite, Eleme
 from gradcheck.functions.rows import Row, Sample
 from gradcheck.lower import lower
 from gradcheck.parse import parse
-from gradcheck.program import Layer, Name, Node, Program, call
+from gradcheck.program import Call, Layer, Name, Node, Program, call, postorder
 from oracles import Point, shapes
 
 TENSORS: Point = {
@@ -80,6 +81,19 @@ def faults_of(row: Elementwise, point: Point) -> np.ndarray[Any, np.dtype[np.boo
 
 def point_of(row: Elementwise, sample: Sample) -> Point:
     return {name: np.array(float(Fraction(text))) for name, text in zip(row.args, sample, strict=True)}
+
+
+def inside(row: Elementwise, args: Sequence[Any]) -> bool:
+    """Tell whether numbers are in the row's domain: mpmath continues some functions, and works for hours far out."""
+    if not isinstance(row.domain, str):
+        return True
+    return bool(eval(row.domain, {"floor": mpmath.floor}, dict(zip(row.args, args, strict=True))))
+
+
+def left_to_balls(program: Program) -> bool:
+    """Tell whether a program has an operation that machine intervals lack."""
+    parts = (part for layer in program.layers for part in postorder(layer.expression) if isinstance(part, Call))
+    return any(part.op in ELEMENTWISE and ELEMENTWISE[part.op].machine is None for part in parts)
 
 
 def inputs_of(program: Program) -> Point:

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from flint import arb
 
-from gradcheck import exact
+from gradcheck import autograd, exact
 from gradcheck.case import check, check_program
 from gradcheck.differentiate import pull_back
-from gradcheck.errors import GradcheckError
+from gradcheck.errors import GradcheckError, LaneProblem
 from gradcheck.exact.evaluate import _on_balls
 from gradcheck.exact.structure import Book, forget
 from gradcheck.formats import Ball, Estimate
@@ -27,7 +27,7 @@ from gradcheck.program import Program
 from gradcheck.settings import Settings
 from gradcheck.verdict import Verdict
 from oracles import enclosures
-from table import ON_TENSORS, TENSORS, each, program_of
+from table import ON_TENSORS, TENSORS, each, inside, program_of
 
 AGREE, DISAGREE, UNDEFINED, KINK = Verdict.AGREE, Verdict.DISAGREE, Verdict.UNDEFINED, Verdict.KINK
 NAN: tuple[Verdict, float | None] = (DISAGREE, 0)
@@ -36,13 +36,15 @@ NAN: tuple[Verdict, float | None] = (DISAGREE, 0)
 ENDS = (-inf, inf)
 HUGE = (mpmath.mpf(2) ** 61 + mpmath.mpf(1) / 3, mpmath.mpf(3) ** 67 + mpmath.mpf(1) / 7)
 """What stands for infinity in the oracle."""
+FARTHER = tuple(far ** (2**40) for far in HUGE)
+"""Where what grows as a logarithm is large as well."""
 
 
-def limit(row: Elementwise, point: tuple[float, ...]) -> Any:
+def limit(row: Elementwise, point: tuple[float, ...], places: Sequence[Any] = HUGE) -> Any:
     """Return what mpmath has far out, infinite where it grows, and None where it does not settle or has no value."""
     found = []
     with mpmath.workdps(60):
-        for far in HUGE:
+        for far in places:
             args = [mpmath.sign(one) * far if isinf(one) else mpmath.mpf(one) for one in point]
             if not inside(row, args):
                 return None
@@ -59,17 +61,6 @@ def limit(row: Elementwise, point: tuple[float, ...]) -> Any:
     return far if abs(near - far) < 1e-9 * (1 + abs(far)) else None
 
 
-def inside(row: Elementwise, args: Sequence[Any]) -> bool:
-    """Tell whether numbers are in the row's domain: mpmath continues some functions, and works for hours far out."""
-    if not isinstance(row.domain, str):
-        return True
-    return bool(eval(row.domain, {"floor": mpmath.floor}, dict(zip(row.args, args, strict=True))))
-
-
-SLOW = {"log", "log2", "log10", "log1p", "asinh", "acosh", "sqrt"}
-"""What grows without end, though too slowly for the oracle to see."""
-
-
 @pytest.mark.parametrize("row", each(ELEMENTWISE.values()))
 def test_a_row_at_infinity_is_its_limit_or_no_number(row: Elementwise) -> None:
     values = (*ENDS, 0.75, -1.5) if len(row.args) < 3 else (*ENDS, 0.75)
@@ -83,7 +74,8 @@ def test_a_row_at_infinity_is_its_limit_or_no_number(row: Elementwise) -> None:
         if isinstance(element, Ball):
             assert wanted is not None, point
             assert abs(element.nearest - float(wanted)) < 1e-8, point
-        elif element == "infinite" and row.name not in SLOW:
+        elif element == "infinite":
+            wanted = limit(row, point, FARTHER) if wanted is None else wanted
             assert wanted is not None, point
             assert bool(found > 0) == bool(wanted > 0), point
             assert mpmath.isinf(wanted), point
@@ -215,6 +207,15 @@ def infinite_in_parts(program: Program, random: np.random.Generator) -> dict[str
     return point
 
 
+def refused(program: Program, point: dict[str, Any]) -> bool:
+    """Tell whether torch itself computes nothing: some of its functions of matrices raise for infinite numbers."""
+    try:
+        autograd.backward(program, point, program.tracked, dtype="float32")
+    except LaneProblem:
+        return True
+    return False
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_nothing_raises_at_an_infinite_point(seed: int) -> None:
     """Every sample of the table with infinities among its numbers, in both lanes, findings looked into."""
@@ -223,7 +224,7 @@ def test_nothing_raises_at_an_infinite_point(seed: int) -> None:
         point = infinite_in_parts(program, random)
         at = {name: to_value(one, name) for name, one in point.items()}
         run = check_program(program, [at], Settings(dtypes=("float32",)))
-        assert run[0].error is None, (program, point)
+        assert run[0].error is None or refused(program, point), (program, point)
 
 
 @pytest.mark.parametrize("seed", range(3))

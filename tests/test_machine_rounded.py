@@ -24,7 +24,7 @@ from gradcheck.parse import parse
 from gradcheck.program import Program
 from oracles import Point, shapes
 from strategies import Case, cases
-from table import ON_TENSORS, each, program_of, weighted
+from table import ON_TENSORS, each, faults_of, formats_of, left_to_balls, program_of, weighted
 from test_rounding import rounded, sampled
 
 ALL = pytest.mark.parametrize("fmt", FORMATS.values(), ids=FORMATS)
@@ -41,7 +41,7 @@ SECOND = 16
 
 def gradients_of(program: Program, point: Point) -> Pullback:
     core = lower(program, shapes(point), nodes=True, as_torch=True)
-    return pull_back(core, program.inputs, as_torch=True)
+    return pull_back(core, program.tracked, as_torch=True)
 
 
 def fraction(end: Dyadic) -> Fraction:
@@ -91,7 +91,7 @@ def agrees(ball: Ball | str | None, low: float, high: float, fmt: Format, loose:
 @ROWS
 @ALL
 def test_every_row_has_the_bounds_of_its_balls(row: Row, fmt: Format) -> None:
-    for program, plain in sampled(row):
+    for program, plain in sampled(row) if fmt in formats_of(row) else ():
         pullback = gradients_of(program, plain)
         for surely in (False, True):
             compare(pullback.core, rounded(plain, fmt), fmt, surely=surely)
@@ -118,7 +118,7 @@ def test_rows_have_the_bounds_of_their_balls_at_numbers_of_all_sizes(row: Elemen
     point = {name: wild(random, (40,), fmt) for name in row.args}
     core = gradients_of(program_of(row), point).core
     left = [compare(core, point, fmt, surely=surely) for surely in (False, True)]
-    assert max(left) <= 40 or fmt.name == "float64"
+    assert max(left) <= 40 or fmt.name == "float64" or left_to_balls(core.program)
 
 
 @pytest.mark.parametrize("row", each(row for row in ON_TENSORS if row.samples))
@@ -164,9 +164,9 @@ def test_blocks_are_put_together_as_the_whole_is(row: Row, monkeypatch: pytest.M
 def outside(program: Program, point: Point, fmt: Format, times: float = 1.0) -> Iterator[tuple[str, np.ndarray]]:
     """Yield where torch's value and gradients, times a number, are outside of their bounds."""
     pullback = gradients_of(program, point)
-    names = {"": program.output, **dict(zip(program.inputs, pullback.program.outputs, strict=True))}
+    names = {"": program.output, **dict(zip(program.tracked, pullback.program.outputs, strict=True))}
     found, _ = enclose_rounded(pullback.core, point, fmt, set(names.values()))
-    torch = autograd.backward(program, point, program.inputs, dtype=fmt.name)
+    torch = autograd.backward(program, point, program.tracked, dtype=fmt.name)
     for name, layer in names.items():
         made = torch.gradients[name] if name else torch.layers[program.output]
         if made is not None:
@@ -182,12 +182,16 @@ def beyond(bounds: Bounds, values: np.ndarray) -> np.ndarray:
 @ONE_BY_ONE
 @ALL
 def test_torch_lies_inside_at_thousands_of_points(row: Elementwise, fmt: Format) -> None:
+    if fmt not in formats_of(row):
+        return
     random, shape = np.random.default_rng(3), (len(row.args), 2_000)
     near, far = 1 + random.normal(0, 1e-3, shape), 10 ** random.uniform(-4, 2, shape)
     numbers = np.where(random.random(shape) < 0.5, near, far) * random.choice((-1, 1), shape)
     point = rounded(dict(zip(row.args, numbers, strict=True)), fmt)
+    faulty = faults_of(row, point)
     for name, missed in outside(program_of(row), point, fmt):
-        assert not missed.any(), (name, {one: array[missed] for one, array in point.items()})
+        wrong = missed & ~faulty if name else missed
+        assert not wrong.any(), (name, {one: array[wrong] for one, array in point.items()})
 
 
 @given(cases())
@@ -222,14 +226,14 @@ def test_faults_lie_outside_in_long_arrays_and_honest_numbers_do_not(text: str, 
 @ROWS
 @ALL
 def test_what_is_outside_of_the_balls_is_outside_of_the_bounds(row: Row, fmt: Format) -> None:
-    for program, plain in list(sampled(row))[:2]:
+    for program, plain in list(sampled(row))[:2] if fmt in formats_of(row) else ():
         point = rounded(plain, fmt)
         pullback = gradients_of(program, point)
         outputs = set(pullback.program.outputs)
         wanted, _ = exact.enclose_rounded(pullback.core, point, fmt)
         found, _ = enclose_rounded(pullback.core, point, fmt, outputs)
-        torch = autograd.backward(program, point, program.inputs, dtype=fmt.name)
-        for name, layer in zip(program.inputs, pullback.program.outputs, strict=True):
+        torch = autograd.backward(program, point, program.tracked, dtype=fmt.name)
+        for name, layer in zip(program.tracked, pullback.program.outputs, strict=True):
             made = torch.gradients[name]
             balls = exact.balls(wanted[layer], 128)
             for times in (2.0, -1.0) if made is not None else ():
@@ -268,6 +272,21 @@ def test_elements_that_are_one_number_compare_for_certain_among_others_that_are_
 @ALL
 def test_elements_that_are_one_number_leave_nothing_among_others_that_are_not(fmt: Format) -> None:
     assert at_ones("z = exp(x); w = where(y > 0, z, 2*z); z - w", fmt) == [(0.0, 0.0)] * 2
+
+
+@ALL
+@pytest.mark.parametrize(
+    "text", ["nan_to_num(x)", "where(x == -inf, 3*x, x)", "where(-inf < x, x, 3*x)", "clamp(x, -inf, inf)"]
+)
+def test_what_is_finite_is_surely_no_infinity(text: str, fmt: Format) -> None:
+    """A wrong slope is not excused by what stands where the number would be infinite."""
+    point = rounded({"x": np.array([0.3, -0.7, 1.1])}, fmt)
+    pullback = gradients_of(parse(text), point)
+    assert not compare(pullback.core, point, fmt)
+    [slope] = pullback.program.outputs
+    found, _ = enclose_rounded(pullback.core, point, fmt, [slope])
+    assert (found[slope].lower == 1).all()
+    assert (found[slope].upper == 1).all()
 
 
 SIGNS = {"le": "{} <= {}", "ge": "{} >= {}", "eq": "{} == {}", "lt": "{} < {}", "gt": "{} > {}", "ne": "{} != {}"}

@@ -33,6 +33,7 @@ from gradcheck.program import (
     Program,
     Shape,
     fold,
+    infinity,
     postorder,
     structure,
     substitute,
@@ -245,7 +246,7 @@ class _Lowering:
             replace(node, args=tuple(piece.node for piece in args)), shape, 1 + sum(piece.size for piece in args)
         )
         # A condition stays inside the choice that it makes, so that the choice knows its own border.
-        if not (self.nodes and args) or _is_condition(made) or _is_end(made.node):
+        if not (self.nodes and args) or _is_condition(made) or infinity(made.node) is not None:
             return made
         held = self.layer(made)
         if isinstance(held.node, Name) and by_python(node.op, map(self.is_plain, args)):
@@ -258,7 +259,7 @@ class _Lowering:
         return (
             node.id in self.plain
             if isinstance(node, Name)
-            else isinstance(node, Number) or not node.args or _is_end(node)
+            else isinstance(node, Number) or not node.args or infinity(node) is not None
         )
 
     def tensor(self, row: Tensor, node: Call, args: list[_Piece]) -> _Piece:
@@ -332,11 +333,6 @@ def domain(node: Call) -> Node | None:
     if row is None or text is None:
         return None
     return substitute(condition(text), dict(zip(row.args, node.args, strict=True)))
-
-
-def _is_end(node: Node) -> bool:
-    """Tell whether a node is minus infinity, which Python computes: a constant, as infinity is."""
-    return isinstance(node, Call) and node.op == "neg" and isinstance(of := node.args[0], Call) and of.op == "inf"
 
 
 def _is_condition(piece: _Piece) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
+from math import inf
 from typing import TypeVar
 
 from gradcheck.errors import Span
@@ -179,6 +180,19 @@ class Program:
 
     def __str__(self) -> str:
         return "\n".join(f"{layer.name} = {to_text(layer.expression)}" for layer in self.layers)
+
+
+def infinity(node: Node) -> float | None:
+    """Return the infinity that an expression is as it is written, None for any other.
+
+    >>> infinity(call("neg", call("inf"))), infinity(Name("x"))
+    (-inf, None)
+    """
+    if isinstance(node, Call) and node.op == "inf":
+        return inf
+    if isinstance(node, Call) and node.op == "neg" and infinity(node.args[0]) is not None:
+        return -inf if infinity(node.args[0]) == inf else inf
+    return None
 
 
 def given(value: Param) -> Iterator[str]:

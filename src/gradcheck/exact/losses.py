@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import operator
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from math import inf, prod
+from math import prod
 from typing import Any
 
 from gradcheck.formats import FORMATS, Format
-from gradcheck.functions import COMPARISONS, Accumulation, Elementwise, Tensor
+from gradcheck.functions import Accumulation, Elementwise, Tensor
 from gradcheck.functions.sums import ALONE, FUSED, Depth
 from gradcheck.parse import parse
 from gradcheck.program import Call, Node, Shape, names
@@ -101,28 +100,6 @@ def terms(node: Node) -> list[Node]:
 def expression(text: str) -> Node:
     """Return the formula of a row."""
     return parse(text).layers[0].expression
-
-
-def against_infinity(node: Call) -> tuple[bool, bool, bool] | None:
-    """Return what a comparison with infinity is for every finite number; None for one with no infinite constant.
-
-    Before it stands which argument is finite: ``(left, right, truth)``. A number of a format is never beyond its end,
-    though behind an infinity that was computed it may be anything.
-
-    >>> against_infinity(expression("where(x == -inf, 0, x)").args[0])
-    (True, False, False)
-    """
-    ends = [_end(one) for one in node.args]
-    if node.op not in COMPARISONS or ends == [0.0, 0.0]:
-        return None
-    return ends[0] == 0, ends[1] == 0, bool(getattr(operator, node.op)(*ends))
-
-
-def _end(node: Node) -> float:
-    """Return the infinity that a node is, 0 for any other."""
-    if isinstance(node, Call) and node.op == "neg":
-        return -_end(node.args[0])
-    return inf if isinstance(node, Call) and node.op == "inf" else 0.0
 
 
 def power(row: Elementwise, node: Call, exponent: float | None) -> str | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import reduce
-from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ from flint import arb
 
 from gradcheck.exact.elements import NAN, ZERO, Array, Values, Zero, as_ball
 from gradcheck.exact.evaluate import START_BITS, as_array, evaluate, from_float, operation, over_arrays
-from gradcheck.exact.losses import STORE, against_infinity, depth, expression, losses, power, terms
+from gradcheck.exact.losses import STORE, depth, expression, losses, power, terms
 from gradcheck.exact.precision import working_precision
 from gradcheck.formats import Format
 from gradcheck.functions import (
@@ -31,7 +30,7 @@ from gradcheck.functions import (
 )
 from gradcheck.functions.sums import Depth
 from gradcheck.lower import Core
-from gradcheck.program import Call, Node, Number, fold, names
+from gradcheck.program import Call, Node, Number, fold, infinity, names
 
 
 def enclose_rounded(
@@ -171,12 +170,9 @@ class _Loss:
             self.within = before
 
     def condition(self, node: Call, args: list[Array]) -> Any:
-        if (settled := against_infinity(node)) is not None:
-            *asked, truth = settled
-            return over_arrays(
-                lambda *two: truth if all(as_ball(one).is_finite() for one in compress(two, asked)) else None, 2
-            )(*args)
-        made = operation(node, [as_array(_as_balls(one)) for one in args])
+        ends = map(infinity, node.args)  # a float that is none is no infinity
+        beside = (one if end is None else as_array(arb(end)) for one, end in zip(args, ends, strict=True))
+        made = operation(node, [as_array(_as_balls(one)) for one in beside])
         if node.op not in COMPARISONS:
             return made
         reflexive = node.op in ("le", "ge", "eq")

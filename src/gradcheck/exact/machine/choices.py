@@ -51,7 +51,9 @@ def choose(truth: Truth, a: Stored, b: Stored) -> Stored:
     """Return ``a`` where a condition holds, ``b`` where it does not, and either where it is open."""
     if np.all(truth.yes) or np.all(truth.no):
         one = a if np.all(truth.yes) else b
-        one = replace(one, nothing=a.nothing and b.nothing)  # whatever is chosen elsewhere
+        one = replace(
+            one, nothing=a.nothing and b.nothing, partly=a.partly and b.partly
+        )  # whatever is chosen elsewhere
         return one.sized(np.broadcast_shapes(np.shape(truth.yes), a.shape, b.shape))
     yes, is_open = truth.yes, ~(truth.yes | truth.no)
     mid = np.where(yes, a.mid, b.mid)

@@ -43,7 +43,7 @@ from gradcheck.functions import (
 )
 from gradcheck.lower import Core
 from gradcheck.parse import parse
-from gradcheck.program import Call, Layer, Node, Number, Shape, fold, names
+from gradcheck.program import Call, Layer, Node, Number, Shape, fold, infinity, names
 from gradcheck.reason import Kind, Reason
 
 Value = Element | Fact
@@ -133,7 +133,11 @@ class Run:
     def operation(self, node: Call, args: list[Any]) -> Value:
         """Return the value of one operation."""
         if node.op in CONDITIONS:
-            return condition(node.op, args)
+            ends = map(infinity, node.args)  # what is proven of a number is proven beside infinity too
+            beside = [
+                one if end is None else Element(Interval(np.float64(end))) for one, end in zip(args, ends, strict=True)
+            ]
+            return condition(node.op, beside)
         if node.op in TENSOR:
             numbers, codes = tensor(node.op, [whole(one).both for one in args], **dict(node.params))
             return Element(settled(numbers, codes), codes)

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
-from itertools import compress
 from math import expm1, inf, log1p, nan
 from typing import Any
 
 import numpy as np
 
-from gradcheck.exact.losses import Losses, against_infinity, depth, expression, losses, power, terms
+from gradcheck.exact.losses import Losses, depth, expression, losses, power, terms
 from gradcheck.exact.machine import arithmetic as machine
-from gradcheck.exact.machine.arithmetic import UNIT, UP, Flags, Interval, Reals, Truth, full_rad
+from gradcheck.exact.machine.arithmetic import UNIT, UP, Flags, Interval, Reals, full_rad
 from gradcheck.exact.machine.choices import CHOICES, condition, ended, is_same
 from gradcheck.exact.machine.elementary import constant
 from gradcheck.exact.machine.evaluate import value_of
@@ -22,7 +21,7 @@ from gradcheck.exact.machine.tensors import tensor
 from gradcheck.formats import Format
 from gradcheck.functions import CONSTANTS, DETACH, ELEMENTWISE, GUARD, TENSOR, Accumulation, Elementwise, Tensor
 from gradcheck.functions.sums import Depth
-from gradcheck.program import Call, Node, Number, fold
+from gradcheck.program import Call, Node, Number, fold, infinity
 
 Value = Any
 """What a kernel stores, or a condition."""
@@ -80,20 +79,15 @@ class Loss:
             return self.stored(node.op, constant(node.op), 1)
         row = ELEMENTWISE.get(node.op)
         if row is None:
-            settled = against_infinity(node)
-            return condition(node.op, *args) if settled is None else self.finite(settled, args)
+            ends = map(infinity, node.args)  # a float that is none is no infinity
+            beside = (
+                one if end is None else Stored(Interval(np.float64(end))) for one, end in zip(args, ends, strict=True)
+            )
+            return condition(node.op, *beside)
         formula = power(row, node, _number(args[-1])) or (row.forward if row.name != self.within else None)
         if formula is not None:
             return self.formula(row, formula, args)
         return self.elementwise(row, node, args)
-
-    def finite(self, settled: tuple[bool, bool, bool], args: list[Stored]) -> Truth:
-        """Return what a comparison with infinity is, where the other side is a finite number for sure."""
-        *asked, truth = settled
-        sure: Flags = np.bool_(True)
-        for one in compress(args, asked):
-            sure = sure & np.isfinite(one.mid) & np.isfinite(one.rad)
-        return Truth(sure & truth, sure & (not truth))
 
     def formula(self, row: Elementwise, formula: str, args: list[Value]) -> Value:
         """Return what a row's formula loses; where the row itself stands in it, that is the kernel's own part."""
@@ -117,18 +111,22 @@ class Loss:
         made = value_of(row.name, balls)
         if row.budget == 1:
             made = _sharpened(row, balls, made)
+        if row.domain is None:
+            self.beyond(row.name, made, args)
         made = spread(ended(node, made, args, strictly=self.surely), args)
         if row.absorbing:
             made = self.absorbed(row, made, args)
         if row.spares:
-            return self.arithmetic(row, made, args)
+            found = self.arithmetic(row, made, args)
+            return replace(found, partly=True) if any(args[k].partly for k in row.absorbing) else found
         return self.stored(row.name, made, row.budget, row)
 
     def absorbed(self, row: Elementwise, made: Interval, args: Sequence[Stored]) -> Interval:
         """Return a product with an exact 0 wherever a factor is one, whatever the other is."""
-        if self.surely or (all(one.bounded for one in args) and np.isfinite(np.max(made.rad))):
+        hiding = [args[k].hidden if self.surely else args[k].zeros for k in row.absorbing]
+        if not np.any(hiding[0] | hiding[-1]) or (all(one.bounded for one in args) and np.isfinite(np.max(made.rad))):
             return made
-        zeros = reduce(np.logical_or, (args[k].zeros for k in row.absorbing))
+        zeros = reduce(np.logical_or, hiding)
         return Interval(np.where(zeros, 0.0, made.mid), np.where(zeros, 0.0, made.rad))
 
     def arithmetic(self, row: Elementwise, made: Interval, args: list[Stored]) -> Stored:
@@ -137,6 +135,9 @@ class Loss:
             same = is_same(*args)
             if same is True:
                 return nothing(np.shape(made.mid))
+            if np.all(same | ~np.isfinite(args[0].rad)) and np.any(same):
+                rad = np.where(same, 0.0, np.where(np.isnan(made.rad), np.nan, inf))
+                return Stored(Interval(np.zeros(np.shape(rad)), rad), bounded=False, partly=True)
             if np.any(same):
                 made = Interval(np.where(same, 0.0, made.mid), np.where(same, 0.0, made.rad))
         if made.is_exact and np.all(fits(made.mid, self.of.fmt)):
@@ -145,6 +146,14 @@ class Loss:
         if "power of two" in row.spares and self.of.fmt.precision > SHORT and not made.is_exact:
             made = _scaled(made, args, budget)
         return self.stored(row.name, made, budget)
+
+    def beyond(self, op: str, made: Interval, args: Sequence[Stored]) -> None:
+        """Name an operation without a domain whose own bounds are beyond float64, though nothing in it was lost."""
+        if made.is_exact or np.all(np.isfinite(made.rad)):
+            return
+        lost = reduce(np.logical_or, (one.endless | one.unknown for one in args))
+        if np.any(np.isinf(made.rad) & ~lost):
+            self.overflow.perhaps = self.overflow.perhaps or op
 
     def spared(self, row: Elementwise, args: Sequence[Stored]) -> Any:
         """Return how many roundings each element goes through: none beside a number that leaves the other's digits."""
@@ -211,6 +220,7 @@ class Loss:
             return nothing(row.shape(*shapes, **params))
         tame = [one if one.bounded else tamed(one) for one in args]
         made, _ = tensor(node.op, [(one.ball, None) for one in tame], **params)
+        self.beyond(node.op, made, tame)
         size = row.exact(np, *(machine.magnitude(one.ball) for one in tame), **params, zero=0.0)
         size = size * (1 + 2 * UNIT * max(one.mid.size for one in tame))
         if not all(one.bounded for one in args):
@@ -220,14 +230,15 @@ class Loss:
         found = self.reduced(node.op, made, size, deep, adding)
         if np.any(zeros):
             rad = np.where(zeros, 0.0, found.rad)
-            return replace(found, ball=Interval(np.where(zeros, 0.0, found.mid), rad))
+            partly = row.name == "sum" and args[0].partly
+            return replace(found, partly=partly, ball=Interval(np.where(zeros, 0.0, found.mid), rad))
         return found
 
     def lost(
         self, row: Tensor, args: Sequence[Stored], params: Mapping[str, Any], made: Interval, size: Reals
     ) -> tuple[Interval, Reals]:
         """Return a sum that is lost wherever a term is: anything, or unknown; a factor of 0 hides a lost one."""
-        present = [np.ones(one.shape) if self.surely else np.where(one.zeros, 0.0, 1.0) for one in args]
+        present = [np.where(one.hidden if self.surely else one.zeros, 0.0, np.ones(one.shape)) for one in args]
 
         def behind(flags: Sequence[Flags]) -> Flags:
             made: Flags = False
@@ -243,9 +254,9 @@ class Loss:
 
     def nothing_added(self, row: Tensor, args: Sequence[Stored], params: Mapping[str, Any], size: Reals) -> Flags:
         """Return where every term of a sum is an exact 0."""
-        if self.surely or np.all(size):
+        if np.all(size) or (self.surely and row.name != "sum"):  # others put zeros of their own beside what they add
             return False
-        present = (np.where(one.zeros, 0.0, 1.0) for one in args)
+        present = (np.where(one.hidden if self.surely else one.zeros, 0.0, np.ones(one.shape)) for one in args)
         return row.exact(np, *present, **params, zero=0.0) == 0
 
     def reduced(self, op: str, made: Interval, size: Reals, deep: Depth, adding: Loss) -> Stored:

@@ -27,14 +27,15 @@ class Stored:
 
     A radius of infinity says that anything may be stored, nan that nothing is known; the midpoint is 0 there. ``same``
     has a number for each element, equal for those that are one stored number, whatever it is. ``nothing`` is a zero
-    that stands for what torch does not compute at all, so that nothing behind it counts. ``bounded`` says that no
-    radius is infinite or nan.
+    that stands for what torch does not compute at all, so that nothing behind it counts, and ``partly`` such a zero
+    where an element is 0, among others that are lost. ``bounded`` says that no radius is infinite or nan.
     """
 
     ball: Interval
     same: Ids | None = None
     nothing: bool = False
     bounded: bool = True
+    partly: bool = False
 
     @property
     def mid(self) -> Reals:
@@ -55,6 +56,11 @@ class Stored:
     def zeros(self) -> Flags:
         """Return which elements are exactly 0."""
         return (self.mid == 0) & (self.rad == 0)
+
+    @property
+    def hidden(self) -> Flags:
+        """Return which elements stand for what torch does not compute."""
+        return self.nothing | (self.partly & self.zeros)
 
     @property
     def endless(self) -> Flags:

@@ -538,9 +538,9 @@ MISTAKES: dict[str, str] = {
         'write it as a text with an exponent: "1e5000"'
     ),
     # definitions
-    '[define]\nmish = "x"\n' + HEAD: (
+    '[define]\nmush = "x"\n' + HEAD: (
         "a.toml:2: a definition is a call and its expression\n  mush = \"x\"\n  ^^^^\n"
-        'write "mush(x)" = "x*tanh(softplus(x))"'
+        'write "squareplus(x)" = "(x + sqrt(x**2 + 4))/2"'
     ),
     '[define]\n"sin(x)" = "x"\n' + HEAD: (
         'a.toml:2: sin is a word of the language already\n  "sin(x)" = "x"\n  ^^^^^^^^\n'

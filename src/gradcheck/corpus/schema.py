@@ -84,7 +84,7 @@ def of_checks() -> Schema:
             },
             "define": {
                 "description": "Functions of this file: a call with its arguments, and the one expression that it "
-                'stands for, as in "mish(x)" = "x*tanh(softplus(x))". They may use each other.',
+                'stands for, as in "squareplus(x)" = "(x + sqrt(x**2 + 4))/2". They may use each other.',
                 "type": "object", "maxProperties": MAX_DEFINITIONS,
                 "propertyNames": {"pattern": _CALL}, "additionalProperties": ref("text"),
             },

@@ -92,7 +92,7 @@ def test_a_value_that_is_off_is_found_in_every_row_though_the_gradient_is_right(
 ) -> None:
     name, call, at = row
     run = function(name)
-    found = outcome(f"0*{call} + 1", at, under_test={name: lambda *args: run(*args) * 1.01 + 1e-2})
+    found = outcome(f"0*{call} + 1", at, under_test={name: lambda *args: run(*args) * 1.01 + 0.0137})
     assert {one.blame.operation for one in found.faults} == {name}
     assert found.verdict is Verdict.DISAGREE
     assert found.value is not None

@@ -93,11 +93,14 @@ def pushed(forward: Operation, pullback: Pullback, pushforward: Operation) -> Op
 def distorted(function: Operation, change: Callable[[torch.Tensor], torch.Tensor]) -> Operation:
     """Return torch's function with the cotangents of its arguments changed: the right ones, and then this mistake."""
 
-    def pullback(g: torch.Tensor, _made: torch.Tensor, *args: torch.Tensor, **params: Any) -> tuple[torch.Tensor, ...]:
+    def pullback(
+        g: torch.Tensor, _made: torch.Tensor, *args: torch.Tensor, **params: Any
+    ) -> tuple[torch.Tensor | None, ...]:
         with torch.enable_grad():
-            leaves = [one.detach().requires_grad_() for one in args]
-            pulled = torch.autograd.grad(function(*leaves, **params), leaves, g)
-        return tuple(map(change, pulled))
+            leaves = [one.detach().requires_grad_(one.requires_grad) for one in args]
+            made = function(*leaves, **params)
+            pulled = iter(torch.autograd.grad(made, [one for one in leaves if one.requires_grad], g))
+        return tuple(change(next(pulled)) if one.requires_grad else None for one in leaves)
 
     return planted(function, pullback)
 

@@ -116,7 +116,7 @@ def test_everything_is_found_and_nothing_else(capsys: pytest.CaptureFixture[str]
     out, err = capsys.readouterr()
     assert not err
     faults, programs = len(FAULTS) + len(OF_THE_TABLE), len(list(controls()))
-    assert out.startswith(f"{faults} faults found, 0 missed · {programs} correct programs, 0 false alarms (")
+    assert out.startswith(f"{faults} faults found, 0 missed · {programs:,} correct programs, 0 false alarms (")
     assert out.count("\n") == 1
 
 

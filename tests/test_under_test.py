@@ -59,9 +59,7 @@ class Counted:
         self.calls += 1
         if isinstance(args[0], list):
             args = tuple(args[0])
-        row = COMPOSITE.get(self.ops[0])
-        left = 0 if row is None or row.many else len(row.args) - len(args)  # tensors that need not be given
-        return autograd.function(self.ops[0])(*args, *[None] * left, **params)
+        return autograd.function(self.ops[0])(*args, **params)
 
 
 def canonical(name: str) -> str:

@@ -39,9 +39,13 @@ class Host(Protocol):
 
 def function(op: str, m: Any) -> Callable[..., Any]:
     """Return the callable of an operation in ``m``, torch itself or what stands for it, as its row names it."""
-    run = TABLE[op].torch
+    row = TABLE[op]
+    run = row.torch
     if run is None:
         return getattr(m, op)  # type: ignore[no-any-return]
+    if isinstance(row, Composite) and row.optional:
+        # Tensors that need not be given may be left out at the end, as whoever calls torch's own function does.
+        return lambda *args, **params: run(m, *args, *[None] * (len(row.args) - len(args)), **params)
     return lambda *args, **params: run(m, *args, **params)
 
 

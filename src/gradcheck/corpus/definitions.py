@@ -181,7 +181,8 @@ def signature(text: str) -> Definition:
     """Return the function that a text such as ``mish(x)`` announces, without its expression."""
     found = _SIGNATURE.fullmatch(unicodedata.normalize("NFKC", text))
     if not found:
-        raise SyntaxProblem("a definition is a call and its expression", hint='write "squareplus(x)" = "(x + sqrt(x**2 + 4))/2"')
+        hint = 'write "squareplus(x)" = "(x + sqrt(x**2 + 4))/2"'
+        raise SyntaxProblem("a definition is a call and its expression", hint=hint)
     name, args = found[1], tuple(re.split(r"\s*,\s*", found[2]))
     if name in known_names() or lookup(name) is not None:
         raise NameProblem(f"{name} is a word of the language already", hint="give the definition a name of its own")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch.nn import functional
@@ -195,12 +195,14 @@ HONEST: tuple[tuple[str, Operation, str], ...] = (
 def controls() -> Iterator[Control]:
     """Yield every correct program, the small ones first."""
     for row in ELEMENTWISE.values():
-        for sample in row.samples:
-            text = ",".join(f"{name}={value}" for name, value in zip(row.args, sample, strict=True))
-            yield Control(f"{row.name}({', '.join(row.args)})", (text,))
-    for rows in (TENSOR, COMPOSITE):
-        texts = (text for one in rows.values() for text in one.samples)
-        yield from (_at_the_inputs(squared(text)) for text in texts)
+        for sample in row.samples:  # what torch differentiates nothing by is a number of the program
+            given = dict(zip(row.args, sample, strict=True))
+            text = ",".join(f"{name}={given[name]}" for name in row.args if name not in row.fixed)
+            args = ", ".join(given[name] if name in row.fixed else name for name in row.args)
+            yield Control(f"{row.name}({args})", (text,), row.dtypes or DTYPES)
+    yield from (_at_the_inputs(squared(text)) for one in TENSOR.values() for text in one.samples)
+    for made in COMPOSITE.values():
+        yield from (replace(_at_the_inputs(squared(text)), dtypes=made.dtypes or DTYPES) for text in made.samples)
     yield from map(_at_the_inputs, FORMULAS)
     yield from (Control(text, tuple(at)) for text, *at in ODD)
     yield from (_at_the_inputs(text, {op: distorted(function, lambda g: g)}) for op, function, text in HONEST)

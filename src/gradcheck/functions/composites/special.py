@@ -65,7 +65,7 @@ ROWS: tuple[Composite, ...] = (
 
     # --- the gamma function -------------------------------------------------------------------------------------------
     # The first derivative of digamma is another kernel of torch's, which has not all the digits of float64.
-    Composite("polygamma", ("x",), ("n",), _polygamma, ("polygamma(2, exp(v))", "polygamma(3, exp(v))"), order=("n", "x"), torch=lambda m, x, n: m.polygamma(n, x), faulty={"n": 1}, summary="the derivative of order n of digamma"),
+    Composite("polygamma", ("x",), ("n",), _polygamma, ("polygamma(2, exp(v) + 1)", "polygamma(3, exp(v) + 1)"), order=("n", "x"), torch=lambda m, x, n: m.polygamma(n, x), faulty={"n": 1}, summary="the derivative of order n of digamma"),
     Composite("mvlgamma", ("x",), ("p",), _mvlgamma, ("mvlgamma(300*exp(v), 3)",), summary="the logarithm of the multivariate gamma function of order p"),
 
     # --- what mathematics has a name for and torch has not ------------------------------------------------------------

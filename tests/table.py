@@ -47,9 +47,9 @@ def samples(field: str = "samples") -> list[Any]:
     return [pytest.param(row, one, id=f"{row.name}({','.join(one)})") for row, one in found]
 
 
-def texts() -> list[Any]:
-    """Return every sample of every tensor and composite row."""
-    found = [text for row in ON_TENSORS for text in row.samples]
+def texts(each: int | None = None) -> list[Any]:
+    """Return every sample of every tensor and composite row, or so many of each."""
+    found = [text for row in ON_TENSORS for text in row.samples[:each]]
     assert found, "the loop is empty"
     return [pytest.param(text, id=text) for text in found]
 

@@ -105,7 +105,7 @@ def test_nobody_is_called_wrong_at_a_tensor(text: str) -> None:
 
 
 def is_known(row: Composite, lane: Lane | None, one: GradientOutcome) -> bool:
-    """Tell whether a row says that torch's derivative is wrong by less than any eye sees: in a step, or in order two."""
+    """Tell whether a row says that torch is wrong by less than any eye sees: in a step, or in order two."""
     stepwise = any(step in str(lane) for step in row.wrong)
     return stepwise or ("second" in row.wrong and bool(one.along))
 

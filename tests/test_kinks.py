@@ -356,3 +356,24 @@ def test_where_the_program_is_smooth_the_slope_at_the_kink_does_not_matter_while
 def test_where_both_sides_have_one_derivative_torch_must_have_it(slope: float, verdict: Verdict, dtype: str) -> None:
     """``relu(x) - relu(-x)`` is x: half a slope from each is right, and what torch has is not."""
     assert run("relu(x) - relu(-x)", at(), dtype, relu=sloped(torch.relu, slope)).verdict is verdict
+
+
+ROUNDED = (
+    "relu(x) - (0.1*x + 0.2*x - 0.3*x)", "relu(x) + (0.1*x + 0.2*x - 0.3*x)", "minimum(x, 0) + (0.1*x + 0.2*x - 0.3*x)",
+    "relu(x) - (0.7*x + 0.1*x - 0.8*x)", "relu(x) + (0.7*x + 0.1*x - 0.8*x)", "relu(x) + 1e-9*x - 1e-9*x*1.0000001",
+)  # fmt: skip
+"""Programs with a corner at 0 whose slope on one side is all but 0: what is left there is rounding, of either sign."""
+
+
+@FORMATS
+@pytest.mark.parametrize("text", ROUNDED)
+def test_beside_a_side_that_is_0_torch_may_have_what_rounding_leaves(text: str, dtype: str) -> None:
+    assert run(text, at(), dtype).verdict is KINK
+
+
+@FORMATS
+@pytest.mark.parametrize("slope", [-(2.0**-12), 1 + 2.0**-12, -0.5])
+def test_beside_a_side_that_is_0_a_wrong_slope_is_wrong(slope: float, dtype: str) -> None:
+    for text in ROUNDED:
+        if "relu" in text:
+            assert run(text, at(), dtype, relu=sloped(torch.relu, slope)).verdict is DISAGREE

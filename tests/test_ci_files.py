@@ -30,17 +30,14 @@ STEPS = ACTION["runs"]["steps"]
 SCRIPTS = {step["name"]: step["run"] for step in STEPS if "run" in step}
 EXAMPLE = next(step for step in WORKFLOW["jobs"]["gradcheck"]["steps"] if "gradcheck" in step.get("uses", ""))
 
-OTHERS = ("GITHUB_", "PYTEST_", "CI", "BUILD_NUMBER", "FORCE_COLOR", "NO_COLOR", "PY_COLORS", "COLUMNS")
-"""Begin the variables that change what pytest and gradcheck print."""
-ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith(OTHERS)}
-ENVIRONMENT["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-
 
 def bash(script: str, directory: Path, *options: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Return what a script printed, and how it ended."""
     command = ["bash", "--noprofile", "--norc", *options, "-c", script]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    environment["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     return subprocess.run(
-        command, cwd=directory, env={**ENVIRONMENT, **variables}, text=True, timeout=300,
+        command, cwd=directory, env={**environment, **variables}, text=True, timeout=300,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
     )  # fmt: skip
 

@@ -327,8 +327,6 @@ def test_where_no_digit_is_left_one_step_is_right_and_two_are_wrong(fmt: Format)
         (0.0, Verdict.KINK, "torch chose 0"),
         (0.5, Verdict.KINK, "torch chose 0.5"),
         (1.0, Verdict.KINK, "torch chose 1"),
-        (-(2.0**-22), Verdict.KINK, "torch chose -2.3841858e-07"),
-        (-(2.0**-20), Verdict.DISAGREE, "torch's -9.536743e-07 is not between them"),
         (2.0, Verdict.DISAGREE, "torch's 2 is not between them"),
         (-0.5, Verdict.DISAGREE, "torch's -0.5 is not between them"),
         (math.nan, Verdict.DISAGREE, "and autograd's is nan"),

@@ -366,3 +366,24 @@ def test_a_corner_beside_any_function_of_the_table_is_a_kink(row: Elementwise) -
     corner = " + ".join(f"abs({name} - detach({name}))" for name in row.moving)
     found = check(f"{row.name}({', '.join(row.args)}) + {corner}", settings=Settings(dtypes=("float64",)), **point)
     assert found.verdict in (KINK, UNDEFINED)
+
+
+ROUNDED = (
+    "relu(x) - (0.1*x + 0.2*x - 0.3*x)", "relu(x) + (0.1*x + 0.2*x - 0.3*x)", "minimum(x, 0) + (0.1*x + 0.2*x - 0.3*x)",
+    "relu(x) - (0.7*x + 0.1*x - 0.8*x)", "relu(x) + (0.7*x + 0.1*x - 0.8*x)", "relu(x) + 1e-9*x - 1e-9*x*1.0000001",
+)  # fmt: skip
+"""Programs with a corner at 0 whose slope on one side is all but 0: what is left there is rounding, of either sign."""
+
+
+@FORMATS
+@pytest.mark.parametrize("text", ROUNDED)
+def test_beside_a_side_that_is_0_torch_may_have_what_rounding_leaves(text: str, dtype: str) -> None:
+    assert run(text, at(), dtype).verdict is KINK
+
+
+@FORMATS
+@pytest.mark.parametrize("slope", [-(2.0**-12), 1 + 2.0**-12, -0.5])
+def test_beside_a_side_that_is_0_a_wrong_slope_is_wrong(slope: float, dtype: str) -> None:
+    for text in ROUNDED:
+        if "relu" in text:
+            assert run(text, at(), dtype, relu=sloped(torch.relu, slope)).verdict is DISAGREE

@@ -176,12 +176,19 @@ class Aside:
                     one.judgements[k] = self.explained(place, slopes)
 
     def explained(self, place: Place, slopes: Ball) -> Judgement:
-        """Return the judgement on a slope that rounding may have moved off the sides of its corner."""
-        made, fmt = self.found(place), self.case.format
-        ulps, end = min((fmt.distance(self.torch(place), end), end) for end in (slopes.lower, slopes.upper))
+        """Return the judgement on a slope that rounding may have moved off the sides of its corner.
+
+        Beside a side that is 0 nothing is small, so that digits are also counted in ULP of the larger side.
+        """
+        made, fmt, value = self.found(place), self.case.format, self.torch(place)
+        ulps, end = min((fmt.distance(value, end), end) for end in (slopes.lower, slopes.upper))
         note = f"{made.note}, but for what rounding in {fmt.name} explains"
         if ulps <= half_of_the_digits(Ball(end, end), fmt):
             return Judgement(Verdict.KINK, ulps, note)
+        larger = max((Ball(one, one) for one in (slopes.lower, slopes.upper)), key=lambda side: abs(side.nearest))
+        ulp = 2 * fmt.unit_roundoff * abs(larger.nearest)
+        if (off := abs(value - Ball(end, end).nearest)) <= half_of_the_digits(larger, fmt) * ulp:
+            return Judgement(Verdict.KINK, off / ulp if ulp else 0.0, note)
         # Half an ULP of the point leads from a corner to either of its slopes: no input determines which.
         return Judgement(Verdict.UNSTABLE, ulps, note) if self.is_rounded() else made
 

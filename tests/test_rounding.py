@@ -25,6 +25,7 @@ from gradcheck.exact import rounding
 from gradcheck.exact.rounding import enclose_rounded
 from gradcheck.formats import FORMATS, Ball, Format
 from gradcheck.functions import COMPOSITE, ELEMENTWISE
+from gradcheck.functions.composites import copies, diagonals, joining, parts
 from gradcheck.functions.composites import shapes as shapes_of_torch
 from gradcheck.functions.rows import Composite, Elementwise, Row
 from gradcheck.lower import lower
@@ -164,7 +165,8 @@ def test_a_reduction_over_dims_apart_is_not_called_wrong(row: Composite, dtype: 
 
 MOVING = [
     (row, text)
-    for row in shapes_of_torch.ROWS
+    for family in (copies, diagonals, joining, parts, shapes_of_torch)
+    for row in family.ROWS
     if row.args == ("x",) and not row.many and row.name not in LISTED
     for text in row.samples
 ]

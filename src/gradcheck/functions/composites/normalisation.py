@@ -145,8 +145,17 @@ def _layer_norm_stored(x: Shape, weight: Shape, bias: Shape, normalized_shape: P
     return _rows_stored(x, over, _eps(eps), "weight" * bool(weight), "bias" * bool(bias), x)
 
 
-def _rms_norm(x: Shape, weight: Shape, normalized_shape: Param, eps: Param) -> str:
-    """Return x over its root mean square; torch's own eps depends on the dtype, so that it must be given here."""
+def _rms_norm(x: Shape, weight: Shape, normalized_shape: Param, eps: Param = None) -> str:
+    """Return x over its root mean square.
+
+    torch's own eps is that of the format in which it computes (aten/src/ATen/native/layer_norm.cpp): float32's in the
+    half types, though the documentation says x.dtype. A formula knows no format.
+    """
+    if eps is None:
+        raise ValueError(
+            "rms_norm with the eps of the dtype is not supported: the formula would be another in each; "
+            "write eps=torch.finfo(torch.float32).eps, which is torch's own in float32 and in the half types"
+        )
     over = _over_last(x, normalized_shape, ("weight", weight))
     along, count = f", dim={over}, keepdim=True", prod(x[one] for one in over)
     return f"q = x**2\nv = sum(q{along})/{count}\nr = rsqrt(v + {_eps(eps)})\nn = x*r\nn*weight"
@@ -345,7 +354,7 @@ ROWS: tuple[Composite, ...] = (
     Composite("layer_norm", ("x", "weight", "bias"), ("normalized_shape", "eps"), _layer_norm, ("layer_norm(a, 3, v, v**2)", "layer_norm(c, (2, 3))"), order=("x", "normalized_shape", "weight", "bias", "eps"), optional={"weight": 1, "bias": 0},
               as_torch=_layer_norm_stored, fused=ROWS_FUSED, pulled=ROWS_PULLED, torch=lambda m, x, weight, bias, normalized_shape, eps=1e-5: m.nn.functional.layer_norm(x, normalized_shape, weight, bias, eps), summary="x less its mean, over its deviation, along the last dims"),
     Composite("rms_norm", ("x", "weight"), ("normalized_shape", "eps"), _rms_norm, ("rms_norm(a, 3, v, eps=0.001)", "rms_norm(c, (2, 3), eps=0.001)"), order=("x", "normalized_shape", "weight", "eps"), optional={"weight": 1},
-              as_torch=_rms_norm, fused="q v r n", pulled="q v r n", torch=lambda m, x, weight, normalized_shape, eps: m.nn.functional.rms_norm(x, normalized_shape, weight, eps), summary="x over its root mean square along the last dims"),
+              as_torch=_rms_norm, fused="q v r n", pulled="q v r n", torch=lambda m, x, weight, normalized_shape, eps=None: m.nn.functional.rms_norm(x, normalized_shape, weight, eps), summary="x over its root mean square along the last dims, of an eps that is given: where none is, torch takes torch.finfo(x.dtype).eps, and float32's in the half types"),
     # The samples have one instance: with more, torch's forward mode takes means of other groups, times sums that are 0
     # but for their roundings (group_norm_invstd_jvp), and a derivative that is 0 comes out as 1e-17.
     Composite("group_norm", ("x", "weight", "bias"), ("num_groups", "eps"), _group_norm, ("group_norm(a[None], 1, u, a[:, 0])", "group_norm(a[None], 2)"), order=("x", "num_groups", "weight", "bias", "eps"), optional={"weight": 1, "bias": 0},

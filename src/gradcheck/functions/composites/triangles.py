@@ -142,14 +142,24 @@ def _lu_solve_near(lu: Shape, b: Shape, pivots: Param, left: Param = True, adjoi
 
 
 def _by_halves(lu: Shape, b: Shape, of: str, pivots: Param, left: Param, adjoint: Param) -> list[str]:
-    """Return the lines of a system P*L*U*x = b: L has ones on the diagonal, and P swaps rows in the order of pivots."""
+    """Return the lines of a system P*L*U*x = b: L has ones on the diagonal, and P swaps rows in the order of pivots.
+
+    The transposed system goes through the halves from behind. A system from the right is one from the left, transposed.
+    """
     n = square("lu_solve", lu)
-    if len(lu) != 2 or len(b) != 2 or b[0] != n or not left or adjoint:
-        raise ValueError("lu_solve takes one matrix and a right side with as many rows here, from the left")
-    order = _order(pivots, n)
-    at = entry(of, ())
-    lower = _substituted(at, "p", b, lower=True, unit=True, x="y")
-    return [f"p = b[{order}, :]", *lower, *_substituted(at, "yx", b, lower=False, unit=False), "rx"]
+    if len(lu) != 2 or len(b) != 2 or b[0 if left else 1] != n:
+        raise ValueError(f"lu_solve of {shape_text(lu)} takes no right side of {shape_text(b)} here")
+    order, at = _order(pivots, n), entry(of, ())
+    side, shape = ("b", b) if left else ("t", b[::-1])
+    first = [] if left else ["t = mT(b)"]
+    if bool(adjoint) == bool(left):
+        upper = _substituted(_swapped(at), side, shape, lower=True, unit=False, x="y")
+        lower = _substituted(_swapped(at), "yx", shape, lower=False, unit=True)
+        lines, last = [*upper, *lower], f"rx[{[order.index(k) for k in range(n)]}, :]"
+    else:
+        lower = _substituted(at, "p", shape, lower=True, unit=True, x="y")
+        lines, last = [f"p = {side}[{order}, :]", *lower, *_substituted(at, "yx", shape, lower=False, unit=False)], "rx"
+    return [*first, *lines, last if left else f"mT({last})"]
 
 
 def _order(pivots: Param, n: int) -> list[int]:
@@ -169,6 +179,6 @@ ROWS: tuple[Composite, ...] = (
     Composite("triangular_solve", ("b", "a"), ("upper", "transpose", "unitriangular"), _triangular_solve, ("triangular_solve(a, a[:, :2])[0]", "triangular_solve(a, a[:, :2], upper=False, transpose=True)[0]"), results=("solution", "cloned_coefficient"), as_torch=_triangular_solve_near, again=at_every_order(_triangular_solve_near), stored=True, wrong=("fwd",), dtypes=DTYPES, torch=lambda m, b, a, upper=True, transpose=False, unitriangular=False: m.triangular_solve(b, a, upper, transpose, unitriangular), summary="the solution x of a @ x = b, where a is triangular, and a"),
     Composite("cholesky_solve", ("b", "x"), ("upper",), _cholesky_solve, ("cholesky_solve(a, cholesky(a @ a.T))", "cholesky_solve(a, cholesky(a @ a.T, upper=True), upper=True)"), as_torch=_cholesky_solve_near, again=at_every_order(_cholesky_solve_near), stored=True, dtypes=DTYPES, torch=lambda m, b, x, upper=False: m.cholesky_solve(b, x, upper), summary="the solution y of x @ x.mT @ y = b"),
     Composite("cholesky_inverse", ("x",), ("upper",), _cholesky_inverse, ("cholesky_inverse(cholesky(a @ a.T))",), as_torch=_cholesky_inverse_near, again=at_every_order(_cholesky_inverse_near), stored=True, wrong=("fwd",), dtypes=DTYPES, torch=lambda m, x, upper=False: m.cholesky_inverse(x, upper), summary="the inverse of x @ x.mT"),
-    Composite("lu_solve", ("lu", "b"), ("pivots", "left", "adjoint"), _lu_solve, ("lu_solve(a[:, :2], [2, 2], a)",), order=("lu", "pivots", "b"), indices=("pivots",), as_torch=_lu_solve_near, again=at_every_order(_lu_solve_near), stored=True, dtypes=DTYPES, torch=lambda m, lu, b, pivots, left=True, adjoint=False: m.linalg.lu_solve(lu, pivots.int(), b, left=left, adjoint=adjoint), summary="the solution x of a @ x = b, where a is factored"),
+    Composite("lu_solve", ("lu", "b"), ("pivots", "left", "adjoint"), _lu_solve, ("lu_solve(a[:, :2], [2, 2], a)", "lu_solve(b[:, :3], [2, 3, 3], b, adjoint=True)", "lu_solve(b[:, :3], [2, 3, 3], b.T, left=False)"), order=("lu", "pivots", "b", "left", "adjoint"), indices=("pivots",), as_torch=_lu_solve_near, again=at_every_order(_lu_solve_near), stored=True, dtypes=DTYPES, torch=lambda m, lu, b, pivots, left=True, adjoint=False: m.linalg.lu_solve(lu, pivots.int(), b, left=left, adjoint=adjoint), summary="the solution x of a @ x = b, where a is factored"),
 )
 # fmt: on

@@ -80,9 +80,15 @@ def whole_numbers(reader: Reader, node: ast.Call) -> Param:
         if len(ends) < 4 and all(type(one) is int for one in ends) and 0 not in ends[2:]:
             numbers = range(*ends)  # type: ignore[arg-type]
             return None if numbers[MAX_WRITTEN:] else tuple(numbers)
-    written = _is_literal(node) and is_written(node.args[0])
     decimal = any(isinstance(one, ast.Constant) and type(one.value) is not int for one in ast.walk(node))
-    return param(reader, node.args[0]) if written and not decimal and name not in ("tuple", "list", "Size") else None
+    return None if decimal else written_numbers(reader, node)
+
+
+def written_numbers(reader: Reader, node: ast.Call) -> Param:
+    """Return the numbers of a tensor that are written out, as ``torch.tensor([0.25, 0.75])``, None for any other call."""
+    name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+    written = _is_literal(node) and is_written(node.args[0]) and name not in ("tuple", "list", "Size")
+    return param(reader, node.args[0]) if written else None
 
 
 def word(reader: Reader, node: ast.expr, name: str, choices: Sequence[str | int]) -> Param:
@@ -126,6 +132,8 @@ def param(reader: Reader, node: ast.expr) -> Param:
         held = node.binding
     if isinstance(held, Static):
         return held.value
+    if isinstance(held, Tensor) and isinstance(held.node, Name) and held.node.id in reader.written:
+        return reader.written[held.node.id]
     match node:
         case ast.Tuple() | ast.List():
             return tuple(part for one in node.elts for part in _spread(reader, one))

@@ -39,7 +39,7 @@ def assign(reader: Reader, target: ast.Name, binding: Binding, node: ast.stmt) -
 
 
 def _note_numbers(reader: Reader, target: ast.Name, value: ast.expr) -> None:
-    """Note what numbers a layer holds that are written, and of whole ones, which may be indices, that they are whole."""
+    """Note the numbers that a layer holds, where they are written: whole ones, which may be indices, or others."""
     held = reader.scope.find(target.id)
     if isinstance(value, ast.Call) and isinstance(held, Tensor) and isinstance(held.node, Name):
         numbers = whole_numbers(reader, value)

@@ -85,7 +85,7 @@ def whole_numbers(reader: Reader, node: ast.Call) -> Param:
 
 
 def written_numbers(reader: Reader, node: ast.Call) -> Param:
-    """Return the numbers of a tensor that are written out, as ``torch.tensor([0.25, 0.75])``, None for any other call."""
+    """Return the numbers that a call makes a tensor of, as ``torch.tensor([0.25, 0.75])``, None for any other call."""
     name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
     written = _is_literal(node) and is_written(node.args[0]) and name not in ("tuple", "list", "Size")
     return param(reader, node.args[0]) if written else None

@@ -127,7 +127,7 @@ def _mode(x: Shape, dim: Param = -1, keepdim: Param = False, **_result: Param) -
 def _quantile(x: Shape, q: Param, dim: Param = None, keepdim: Param = False, interpolation: Param = "linear") -> str:
     made = []
     for level in _levels(q):
-        below, above, weight = _ranks(x, level, dim, interpolation)
+        below, above, weight = _neighbours(_rank(x, level, dim), interpolation)
         made.append(f"y[{below}]" if below == above else f"y[{below}] + ({weight})*(y[{above}] - y[{below}])")
     return "\n".join([_in_order(x, dim), _of_levels(made, q, reduced(x, axes(dim, len(x)), bool(keepdim)))])
 
@@ -141,16 +141,15 @@ def _quantile_stored(
     """
     lines, made = [_in_order(x, dim), f"one = detach(reshape(y, {(prod(x),)})[0]*0 + 1)"], []
     for k, level in enumerate(_levels(q)):
-        below, above, weight = _ranks(x, level, dim, interpolation)
-        rank = Fraction(level) * (_size(x, dim) - 1)
+        rank = _rank(x, level, dim)
+        below, above, weight = _neighbours(rank, interpolation)
         lines.append(f"w{k} = one*{param_text(level)}*{_size(x, dim) - 1} - {floor(rank)}")
         if below < above:
             made.append(f"lerp(y[{below}], y[{above}], {f'w{k}' if interpolation == 'linear' else weight})")
-        elif rank.denominator == 1 and 0 < below < _size(x, dim) - 1 and interpolation in BESIDE:
-            up, down = (
-                text.format(w=f"({sign}w{k})") for sign, text in zip(("", "-"), BESIDE[interpolation], strict=True)
-            )
-            made.append(f"y[{below}] + {up}*(y[{below + 1}] - y[{below}]) + {down}*(y[{below - 1}] - y[{below}])")
+        elif rank.denominator == 1 and 0 < below < _size(x, dim) - 1 and str(interpolation) in BESIDE:
+            up, down = BESIDE[str(interpolation)]
+            over, under = up.format(w=f"w{k}"), down.format(w=f"(-w{k})")
+            made.append(f"y[{below}] + {over}*(y[{below + 1}] - y[{below}]) + {under}*(y[{below - 1}] - y[{below}])")
         else:
             made.append(f"y[{below}]")
     return "\n".join([*lines, _of_levels(made, q, reduced(x, axes(dim, len(x)), bool(keepdim)))])
@@ -180,14 +179,17 @@ def _size(x: Shape, dim: Param) -> int:
     return prod(x) if dim is None or not x else x[axis(dim, len(x))]
 
 
-def _ranks(x: Shape, q: Param, dim: Param, interpolation: Param) -> tuple[int, int, Fraction]:
-    """Return the places in the order of the elements around the quantile, and the weight of the upper one."""
+def _rank(x: Shape, q: Param, dim: Param) -> Fraction:
+    """Return the place of a quantile in the order of the elements, which may be between two of them."""
     if isinstance(q, bool) or not isinstance(q, int | Fraction) or not 0 <= q <= 1:
         raise ValueError("q is a number from 0 to 1, or a list of such")
-    size = _size(x, dim)
-    if not size:
+    if not _size(x, dim):
         raise ValueError("there is no quantile of no elements")
-    rank = Fraction(q) * (size - 1)
+    return Fraction(q) * (_size(x, dim) - 1)
+
+
+def _neighbours(rank: Fraction, interpolation: Param) -> tuple[int, int, Fraction]:
+    """Return the places of the elements that a quantile is made of, and the weight of the upper one."""
     if interpolation == "nearest":
         return round(rank), round(rank), Fraction(0)
     low, high = floor(rank), ceil(rank)

@@ -110,6 +110,7 @@ WORK: list[tuple[str, dict[str, Any]]] = [
     ("scores = x.masked_fill(y < 0, -torch.inf)\nF.softmax(scores, dim=0)", XY),
     ("q = torch.tensor([0.25, 0.5, 0.9])\nlow, mid, high = torch.quantile(x, q)\n(high - low) * mid * q[0]", X),
     ("x.quantile(torch.tensor([0.1, 0.9], dtype=x.dtype), dim=0, keepdim=True)", X),
+    ("f = torch.tensor([1, 3, 2])\ntorch.cov(torch.stack([x, y]), fweights=f, aweights=x.exp())", XY),
     # what is tracked
     ("@torch.no_grad()\ndef stats(x):\n    return x.mean(), x.std()\n\nm, s = stats(x)\n(x - m) / s", X),
     ("def f(x):\n    with torch.no_grad():\n        return [x.mean(), x.std()]\n\nm, s = f(x)\n(x - m) / s", X),

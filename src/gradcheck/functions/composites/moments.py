@@ -6,7 +6,7 @@ from collections.abc import Callable
 from math import prod
 from typing import Any
 
-from gradcheck.functions.params import axes, over_dims, reduced, shape_text
+from gradcheck.functions.params import axes, numbers, over_dims, reduced, shape_text
 from gradcheck.functions.rows import Composite
 from gradcheck.functions.sums import ALONE, SUMS, WELFORD
 from gradcheck.program import Param, Shape
@@ -133,7 +133,7 @@ def _with_mean(name: str, spread: Callable[..., str]) -> Callable[..., str]:
 # --- covariances -------------------------------------------------------------------------------------
 
 
-def _covariance(x: Shape, correction: Param = 1) -> str:
+def _covariance(x: Shape, aweights: Shape = (), correction: Param = 1, fweights: Param = None) -> str:
     """Return the covariances of the rows of x: aten/src/ATen/native/Correlation.cpp, cov."""
     if len(x) > 2:
         raise ValueError(f"cov takes a matrix with a variable in each row, not {shape_text(x)}")
@@ -143,10 +143,33 @@ def _covariance(x: Shape, correction: Param = 1) -> str:
     if not count:
         raise ValueError("there is no covariance of no observations")
     shape = tuple(size for size in (rows, rows) if size != 1)
-    return "\n".join([
-        f"y = reshape(x, {(rows, count)})", "d = y - mean(y, dim=1, keepdim=True)",
-        f"reshape(matmul(d, d.T)/{max(count - correction, 0)}, {shape})",
-    ])  # fmt: skip
+    if aweights or fweights is not None:
+        weights = _weights(count, aweights, correction, fweights)
+        lines = [*weights, "d = y - sum(y*w, dim=1, keepdim=True)/total", f"reshape(matmul(d, (d*w).T)/free, {shape})"]
+    else:
+        freedom = max(count - correction, 0)
+        lines = ["d = y - mean(y, dim=1, keepdim=True)", f"reshape(matmul(d, d.T)/{freedom}, {shape})"]
+    return "\n".join([f"y = reshape(x, {(rows, count)})", *lines])
+
+
+def _weights(count: int, aweights: Shape, correction: int, fweights: Param) -> list[str]:
+    """Return the lines of the weight ``w`` of each observation, their ``total``, and how many are ``free``."""
+    if aweights not in ((), (count,)):
+        raise ValueError(f"aweights is a number for each of the {count} observations, not {shape_text(aweights)}")
+    if fweights is None:
+        lines = ["w = aweights", "total = sum(w)"]
+    else:
+        times = numbers("fweights", fweights)
+        if len(times) != count or min(times) < 0 or not any(times):
+            raise ValueError(f"fweights is how often each of the {count} observations counts, a whole number from 0")
+        lines = [f"f = stack([{', '.join(map(str, times))}], dim=0)", "w = f*aweights"]
+        lines.append("total = sum(w)" if aweights else f"total = {sum(times)}")
+    if count == 1 and bool(aweights) != (fweights is not None):
+        raise ValueError("a weight of a single observation is not supported: torch then writes zeros into x itself")
+    if not aweights:
+        return [*lines, f"free = {max(sum(times) - correction, 0)}"]
+    rest = f" - {correction}*sum(w*aweights)/total" if correction else ""
+    return [*lines, f"g = total{rest}", "free = where(g > 0, g, 0)"]
 
 
 def _correlation(x: Shape) -> str:
@@ -176,7 +199,7 @@ ROWS: tuple[Composite, ...] = (
     Composite("std",  ("x",), ("dim", "correction", "keepdim", "unbiased"), _deviation, ("std(a)", "std(a, dim=0)", "std(v, correction=0)"), stored=True, as_torch=_deviation_stored, fused="u v r", accumulation=WELFORD, torch=_torch_over("std"), summary="the standard deviation"),
     Composite("std_mean", ("x",), ("dim", "correction", "keepdim", "unbiased"), _with_mean("std", _deviation), ("std_mean(a)[0]", "std_mean(a, dim=1, correction=0)[1]"), results=("std", "mean"), torch=_torch_over("std_mean"), summary="the standard deviation, and the mean"),
     Composite("var_mean", ("x",), ("dim", "correction", "keepdim", "unbiased"), _with_mean("var", _variance), ("var_mean(a, dim=0)[0]", "var_mean(a)[1]"), results=("var", "mean"), torch=_torch_over("var_mean"), summary="the variance, and the mean"),
-    Composite("cov", ("x",), ("correction",), _covariance, ("cov(a)", "cov(v, correction=0)"), adds=True, torch=lambda m, x, correction=1: m.cov(x, correction=correction), summary="the covariances of the rows"),
+    Composite("cov", ("x", "aweights"), ("correction", "fweights"), _covariance, ("cov(a)", "cov(v, correction=0)", "cov(b, fweights=[1, 3, 0, 2])", "cov(a, aweights=exp(v))", "cov(a, correction=0, fweights=[2, 1, 1], aweights=v**2)"), optional={"aweights": 1}, indices=("fweights",), adds=True, torch=lambda m, x, aweights, correction=1, fweights=None: m.cov(x, correction=correction, fweights=fweights, aweights=aweights), summary="the covariances of the rows"),
     Composite("corrcoef", ("x",), (), _correlation, ("corrcoef(b)",), adds=True, summary="the correlations of the rows"),
     Composite("nansum", ("x",), ("dim", "keepdim"), _nansum, ("nansum(a)", "nansum(c, dim=(0, 2), keepdim=True)"), adds=True, as_torch=_nansum_stored, fused="s", accumulation=ALONE, torch=_torch_over("nansum"), summary="the sum of the elements that are numbers"),
     Composite("nanmean", ("x",), ("dim", "keepdim"), _mean, ("nanmean(a)", "nanmean(a, dim=0)"), adds=True, as_torch=_nanmean_stored, fused="s", accumulation=ALONE, torch=_torch_over("nanmean"), summary="the mean of the elements that are numbers"),

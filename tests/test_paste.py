@@ -110,6 +110,8 @@ WORK: list[tuple[str, dict[str, Any]]] = [
     ("scores = x.masked_fill(y < 0, -torch.inf)\nF.softmax(scores, dim=0)", XY),
     ("q = torch.tensor([0.25, 0.5, 0.9])\nlow, mid, high = torch.quantile(x, q)\n(high - low) * mid * q[0]", X),
     ("x.quantile(torch.tensor([0.1, 0.9], dtype=x.dtype), dim=0, keepdim=True)", X),
+    ("torch.pinverse(x, rcond=1e-6) + torch.linalg.pinv(x, 1e-3) * torch.linalg.pinv(x, atol=0.01, rtol=0.001)", M),
+    ("torch.linalg.tensorsolve((x @ x.T).reshape(2, 2, 1), x[:, 0], dims=(0,))", M),
     ("f = torch.tensor([1, 3, 2])\ntorch.cov(torch.stack([x, y]), fweights=f, aweights=x.exp())", XY),
     # what is tracked
     ("@torch.no_grad()\ndef stats(x):\n    return x.mean(), x.std()\n\nm, s = stats(x)\n(x - m) / s", X),

@@ -37,7 +37,7 @@ NO_GRAD = "no_grad"
 HIDDEN = frozenset({"add_at", "index", *(row.name for row in choices.CHOICE_ROWS if row.hidden)})
 """Rows that gradient programs use and nobody types by name."""
 
-PARAM_ALIASES = {"axis": "dim", "keepdims": "keepdim", "ddof": "correction", "ord": "p"}
+PARAM_ALIASES = {"axis": "dim", "keepdims": "keepdim", "ddof": "correction", "ord": "p", "rcond": "rtol"}
 
 
 AnyRow = Row | Condition | Choice | Constant

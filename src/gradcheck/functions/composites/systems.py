@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from math import prod
 
 from gradcheck.functions.composites.matrices import (
@@ -18,7 +19,7 @@ from gradcheck.functions.composites.matrices import (
     pseudo,
     square,
 )
-from gradcheck.functions.params import shape_text
+from gradcheck.functions.params import axis, numbers, shape_text
 from gradcheck.functions.rows import Composite
 from gradcheck.program import Param, Shape
 
@@ -151,12 +152,26 @@ def _solve_ex_stored(a: Shape, b: Shape, left: Param = True, result: Param = 0, 
 # --- least squares -----------------------------------------------------------------------------------
 
 
-def _pinv(x: Shape) -> str:
+def _pinv(x: Shape, rtol: Param = None, atol: Param = None) -> str:
+    """Return the pseudoinverse where no singular value is so small that torch takes it for 0.
+
+    The greatest of them is at most the norm of the matrix, and the least at least 1 over that of the pseudoinverse.
+    """
     full_rank("pinv", x)
-    return joined(pseudo("x", x), "pinv")
+    if rtol is None and atol is None:  # torch's own are some roundings, and a matrix so near to a lower rank is lossy
+        return joined(pseudo("x", x), "pinv")
+    over = f"dim={(len(x) - 2, len(x) - 1)}, keepdim=True"
+    least = f"maximum({_tolerance('atol', atol)}, {_tolerance('rtol', rtol)}*sqrt(sum(x**2, {over})))"
+    return joined(pseudo("x", x), f"where(sum(pinv**2, {over})*{least}**2 < 1, pinv, 1/0)")
 
 
-def _pinv_stored(x: Shape) -> str:
+def _tolerance(name: str, value: Param) -> Fraction:
+    if isinstance(value, bool) or not isinstance(value, int | Fraction | None):
+        raise ValueError(f"{name} is a number")
+    return Fraction(max(value or 0, 0))
+
+
+def _pinv_stored(x: Shape, **_tolerances: Param) -> str:
     """Return the pseudoinverse with torch's slope, made of the stored result (pinv_backward and pinv_jvp).
 
     Its three terms are those of Golub and Pereyra; in a square matrix two are 0 but for what rounding leaves.
@@ -170,7 +185,7 @@ def _pinv_stored(x: Shape) -> str:
     )  # fmt: skip
 
 
-def _pinv_near(_order: int, x: Shape) -> str:
+def _pinv_near(_order: int, x: Shape, **_tolerances: Param) -> str:
     return joined(orthogonal("x", x), pseudo("near", x), "pinv")
 
 
@@ -213,12 +228,19 @@ def _tensorinv(x: Shape, ind: Param = 2) -> str:
     return f"reshape(inv(reshape(x, {(n, n)})), {shape})"
 
 
-def _tensorsolve(a: Shape, b: Shape) -> str:
-    n, rest = prod(b), a[len(b) :]
+def _tensorsolve(a: Shape, b: Shape, dims: Param = None) -> str:
+    lines, shape, of = [], a, "a"
+    if dims is not None and dims != ():
+        last = tuple(axis(one, len(a)) for one in numbers("dims", dims))
+        if len({*last}) < len(last):
+            raise ValueError(f"a dim appears twice in {dims}")
+        order = (*(one for one in range(len(a)) if one not in last), *last)
+        lines, shape, of = [f"t = permute(a, {order})"], tuple(a[one] for one in order), "t"
+    n, rest = prod(b), shape[len(b) :]
     if not b or prod(a) != n * n or prod(rest) != n:
-        raise ValueError(f"tensorsolve of {shape_text(a)} takes no right side of {shape_text(b)}")
+        raise ValueError(f"tensorsolve of {shape_text(shape)} takes no right side of {shape_text(b)}")
     square("tensorsolve", (n, n))
-    return f"reshape(solve(reshape(a, {(n, n)}), reshape(b, ({n},))), {rest})"
+    return joined(lines, f"reshape(solve(reshape({of}, {(n, n)}), reshape(b, ({n},))), {rest})")
 
 
 # Wrong in torch in the second derivatives through forward mode: the derivative of linalg_lu_solve by the factors is left
@@ -233,9 +255,9 @@ ROWS: tuple[Composite, ...] = (
     Composite("inv_ex", ("x",), (), _inv_ex, ("inv_ex(a @ a.T)[0]",), results=("inverse", "info"), as_torch=_inv_ex_stored, again=ordered(_inv_ex_stored), stored=True, dtypes=DTYPES, torch=lambda m, x: m.linalg.inv_ex(x), summary="the inverse of a square matrix, and whether there is one"),
     Composite("solve", ("a", "b"), ("left",), _solve, ("solve(a @ a.T, u)", "solve(a[:, :2], a)", "solve(a @ a.T, a.T, left=False)"), as_torch=_solve_stored, again=ordered(_solve_stored), stored=True, wrong=("fwd",), dtypes=DTYPES, torch=lambda m, a, b, left=True: m.linalg.solve(a, b, left=left), summary="the solution x of a @ x = b"),
     Composite("solve_ex", ("a", "b"), ("left",), _solve_ex, ("solve_ex(a @ a.T, u)[0]",), results=("result", "info"), as_torch=_solve_ex_stored, again=ordered(_solve_ex_stored), stored=True, wrong=("fwd",), dtypes=DTYPES, torch=lambda m, a, b, left=True: m.linalg.solve_ex(a, b, left=left), summary="the solution x of a @ x = b, and whether there is one"),
-    Composite("pinv", ("x",), (), _pinv, ("pinv(a)", "pinv(a.T)"), as_torch=_pinv_stored, again=_pinv_near, stored=True, dtypes=DTYPES, torch=lambda m, x: m.linalg.pinv(x), summary="the pseudoinverse of a matrix whose rank is full"),
+    Composite("pinv", ("x",), ("rtol", "atol"), _pinv, ("pinv(a)", "pinv(a.T)", "pinv(a, rtol=0.01)", "pinv(c, atol=0.001)"), as_torch=_pinv_stored, again=_pinv_near, stored=True, dtypes=DTYPES, torch=lambda m, x, **tolerances: m.linalg.pinv(x, **tolerances), summary="the pseudoinverse of a matrix whose rank is full, with singular values well above atol and rtol times the greatest"),
     Composite("lstsq", ("a", "b"), (), _lstsq, ("lstsq(a.T, reshape(v, (3, 1)))[0]",), results=("solution", "residuals", "rank", "singular_values"), as_torch=_lstsq_near, again=at_every_order(_lstsq_near), stored=True, dtypes=DTYPES, torch=lambda m, a, b: m.linalg.lstsq(a, b), summary="the least squares solution x of a @ x = b, where the rank of a is full"),
     Composite("tensorinv", ("x",), ("ind",), _tensorinv, ("tensorinv(reshape(a @ a.T, (2, 2, 1)), ind=1)",), as_torch=_tensorinv, stored=True, dtypes=DTYPES, torch=lambda m, x, ind=2: m.linalg.tensorinv(x, ind), summary="the inverse of a tensor whose first ind dims are rows"),
-    Composite("tensorsolve", ("a", "b"), (), _tensorsolve, ("tensorsolve(reshape(a @ a.T, (2, 1, 2)), a[:, 0])",), stored=True, dtypes=DTYPES, torch=lambda m, a, b: m.linalg.tensorsolve(a, b), summary="the solution x of tensordot(a, x, x.dim()) = b"),
+    Composite("tensorsolve", ("a", "b"), ("dims",), _tensorsolve, ("tensorsolve(reshape(a @ a.T, (2, 1, 2)), a[:, 0])", "tensorsolve(reshape(a.T @ a + outer(v, v**2), (3, 3, 1)), v, dims=(0,))"), stored=True, dtypes=DTYPES, torch=lambda m, a, b, dims=None: m.linalg.tensorsolve(a, b, dims), summary="the solution x of tensordot(a, x, x.dim()) = b"),
 )
 # fmt: on

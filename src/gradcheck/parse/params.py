@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from gradcheck.errors import LimitProblem, SyntaxProblem
 from gradcheck.functions import ALIASES, CONDITIONS, nearest
+from gradcheck.parse.casts import name_of
 from gradcheck.parse.prefixes import is_prefix
 from gradcheck.parse.scopes import Held, Static, Tensor, Truth
 from gradcheck.parse.shapes import constant, shape
@@ -72,7 +73,7 @@ def _computed(reader: Reader, node: ast.expr) -> SyntaxProblem:
 
 def whole_numbers(reader: Reader, node: ast.Call) -> Param:
     """Return the whole numbers that a call makes a tensor of, as ``torch.tensor([0, 2])``, None for any other call."""
-    name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+    name = name_of(node)
     if isinstance(node.func, ast.Name) and reader.scope.find(name) is not None:
         return None
     if name == "arange" and node.args and all(map(is_written, node.args)):
@@ -86,7 +87,7 @@ def whole_numbers(reader: Reader, node: ast.Call) -> Param:
 
 def written_numbers(reader: Reader, node: ast.Call) -> Param:
     """Return the numbers that a call makes a tensor of, as ``torch.tensor([0.25, 0.75])``, None for any other call."""
-    name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+    name = name_of(node)
     written = _is_literal(node) and is_written(node.args[0]) and name not in ("tuple", "list", "Size")
     return param(reader, node.args[0]) if written else None
 
@@ -197,8 +198,7 @@ def _infinity(reader: Reader, node: ast.expr) -> str | None:
 
 def _is_literal(node: ast.Call) -> bool:
     """Tell whether a call only makes a tensor of what is written: ``torch.tensor([0, 2])``."""
-    name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", None)
-    return name in LITERALS and len(node.args) == 1
+    return name_of(node) in LITERALS and len(node.args) == 1
 
 
 def key(reader: Reader, node: ast.expr) -> Param:

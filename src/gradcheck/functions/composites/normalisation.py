@@ -198,7 +198,7 @@ def _group_norm_stored(x: Shape, weight: Shape, bias: Shape, num_groups: Param, 
     return _rows_stored(_grouped(x, num_groups), (2,), _eps(eps), *weights, x)
 
 
-def _given_stats(eps: Param, stats: tuple[Shape, Shape], to: str, weight: str, bias: str) -> str:
+def _given_stats(eps: Param, stats: Sequence[Shape], to: str, weight: str, bias: str) -> str:
     if not all(stats):
         raise ValueError("running_mean and running_var are needed where the statistics are not x's own")
     scale, shift = _scaled(weight, bias)
@@ -226,13 +226,19 @@ def _batch_norm(*shapes: Shape, training: Param = False, momentum: Param = MOMEN
     del momentum  # it is of the running statistics alone
     _truth(training=training)
     _not_negative(eps)
-    x, running_mean, running_var, weight, bias = shapes
-    to = _channels("batch_norm", x, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
-    weights = _per_channel("weight", weight, to), _per_channel("bias", bias, to)
+    x, to, weights = _by_channel("batch_norm", *shapes)
     if not training:
-        return _given_stats(_eps(eps), (running_mean, running_var), to, *weights)
+        return _given_stats(_eps(eps), shapes[1:3], to, *weights)
     _enough(prod(x) // x[1])
     return _plain(x, _but_one(x), _eps(eps), "".join(_scaled(*weights)), x)
+
+
+def _by_channel(
+    name: str, x: Shape, running_mean: Shape, running_var: Shape, weight: Shape, bias: Shape
+) -> tuple[Shape, str, tuple[str, str]]:
+    """Return x, the shape of a number of each channel beside x, and the weight and bias in that shape."""
+    to = _channels(name, x, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
+    return x, to, (_per_channel("weight", weight, to), _per_channel("bias", bias, to))
 
 
 def _but_one(x: Shape) -> tuple[int, ...]:
@@ -248,9 +254,7 @@ def _batch_norm_stored(*shapes: Shape, training: Param = False, momentum: Param 
     del momentum  # it is of the running statistics alone
     _truth(training=training)
     _not_negative(eps)
-    x, running_mean, running_var, weight, bias = shapes
-    to = _channels("batch_norm", x, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
-    weights = _per_channel("weight", weight, to), _per_channel("bias", bias, to)
+    x, to, weights = _by_channel("batch_norm", *shapes)
     if not training:
         return _given_stats_stored(_eps(eps), to, *weights)
     return _channels_stored(x, _but_one(x), _eps(eps), *weights, x)
@@ -260,13 +264,11 @@ def _instance_norm(*shapes: Shape, use_input_stats: Param = True, momentum: Para
     """Return x by the mean and variance of each channel of each instance, or by the running ones."""
     del momentum  # it is of the running statistics alone
     _truth(use_input_stats=use_input_stats)
-    x, running_mean, running_var, weight, bias = shapes
-    to = _channels("instance_norm", x, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
-    weights = _per_channel("weight", weight, to), _per_channel("bias", bias, to)
+    x, to, weights = _by_channel("instance_norm", *shapes)
     if len(x) < 3:
         raise ValueError("instance_norm takes x with dims behind the channels")
     if not use_input_stats:
-        return _given_stats(_eps(eps), (running_mean, running_var), to, *weights)
+        return _given_stats(_eps(eps), shapes[1:3], to, *weights)
     _enough(prod(x[2:]))
     return _plain(x, range(2, len(x)), _eps(eps), "".join(_scaled(*weights)), x)
 
@@ -290,9 +292,7 @@ def _instance_norm_stored(
             lines.append(f"each_{name} = reshape(expand({name}, {x[:2]}), {each})")
         weights.append(f"each_{name}" if shape else "")
     if use_input_stats:
-        return "\n".join(
-            [*lines, _channels_stored((x[0] * x[1], prod(x[2:])), (1,), _eps(eps), weights[0], weights[1], x)]
-        )
+        return "\n".join([*lines, _channels_stored(view, (1,), _eps(eps), weights[0], weights[1], x)])
     return "\n".join([*lines, _given_stats_stored(_eps(eps), to, *weights)])
 
 

@@ -73,7 +73,7 @@ def families() -> dict[str, tuple[str, ...]]:
     """Return the functions of the table that have derivatives by family, whose name here is one word.
 
     >>> [*families()][:3], families()["activations"][0]
-    (['activations', 'classes', 'contractions'], 'celu')
+    (['activations', 'classes', 'contractions'], 'softplus')
     """
     found: dict[str, tuple[str, ...]] = {}
     for module in (*composites.FAMILIES, special, elementwise, tensor):

@@ -25,6 +25,7 @@ from gradcheck.exact import rounding
 from gradcheck.exact.rounding import enclose_rounded
 from gradcheck.formats import FORMATS, Ball, Format
 from gradcheck.functions import COMPOSITE, ELEMENTWISE
+from gradcheck.functions.composites import images
 from gradcheck.functions.composites import shapes as shapes_of_torch
 from gradcheck.functions.rows import Composite, Elementwise, Row
 from gradcheck.lower import lower
@@ -468,6 +469,27 @@ def test_a_long_reduction_in_a_half_type_is_known_to_a_few_of_its_roundings(text
         assert len(ends) == 2 * len(balls)
         largest = max(abs(middle) for _, middle in ends)
         assert max(abs(end - middle) for end, middle in ends) <= roundings * fmt.unit_roundoff * largest, one
+
+
+RESAMPLING = [(row, text) for row in images.ROWS if {"size", "scale_factor"} <= {*row.params} for text in row.samples]
+
+
+@pytest.mark.parametrize(("row", "text"), [pytest.param(*one, id=one[1]) for one in RESAMPLING])
+@pytest.mark.parametrize("name", HALF)
+def test_the_gradient_of_a_resampled_image_is_known_to_a_few_roundings(row: Composite, text: str, name: str) -> None:
+    """It is added up in float32 and rounded once, however many elements flow into one: torch's is, and a tenth shows."""
+    fmt = FORMATS[name]
+    program, plain = weighted(text, 1)
+    point = rounded(plain, fmt)
+    torch = autograd.backward(program, point, program.tracked, dtype=name)
+    for one, balls in gradients(program, point, fmt).items():
+        if one not in point or one == "weights":
+            continue
+        tensor = torch.gradients[one]
+        assert tensor is not None
+        assert all(ball.contains(value) for value, ball in zip(tensor.elements, balls, strict=True)), row.name
+        widths = [float_of(Ball(ball.upper, ball.upper)) - float_of(Ball(ball.lower, ball.lower)) for ball in balls]
+        assert max(widths) <= 26 * fmt.unit_roundoff * max(abs(float_of(ball)) for ball in balls), one
 
 
 def test_only_what_depends_on_an_overflow_is_unbounded() -> None:

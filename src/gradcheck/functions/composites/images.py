@@ -204,7 +204,7 @@ def _resampled_stored(axes: Sequence[_Axis], x: Shape) -> str:
 
     aten/src/ATen/native/cpu/UpSampleKernel.cpp: in float32 for the half types, but that the weights are stored, and linear ones
     computed from the first that is;
-    UpSampleMoreKernel.cpp adds the gradient up in the format. A source that is off by a rounding may lie between two other elements.
+    UpSampleMoreKernel.cpp adds the gradient up in float32, and rounds it once. A source that is off by a rounding may lie between two other elements.
     """
     n, rank = prod(x[: -len(axes)]), 2 * len(axes)
     lines, reads, weights = [f"z = reshape(x, {(n, prod(axis.size for axis in axes))})"], [], []
@@ -286,7 +286,8 @@ def _interpolate(
         for have, want, scale in zip(sizes, made, scales, strict=True)
     ]
     shape = (x[0] * x[1], prod(sizes))
-    return f"z = reshape(x, {shape})\nreshape({pick('z', shape, [flat(one, sizes) for one in product(*along)])}, {(*x[:2], *made)})"
+    picked = pick("z", shape, [flat(one, sizes) for one in product(*along)])
+    return f"z = reshape(x, {shape})\np = {picked}\nreshape(p, {(*x[:2], *made)})"
 
 
 def _upsample_nearest(x: Shape, size: Param = None, scale_factor: Param = None) -> str:
@@ -372,6 +373,8 @@ def _run(name: str) -> Any:
 
 WITH_WEIGHTS = " ".join(f"{name}_{k}" for name in "irscde" for k in range(3)) + " p t s out"
 """The lines that torch's kernels compute in float32 for the half types."""
+ADDED_UP = "z p t"
+"""The lines whose gradients these add up in float32, in a buffer, and round once (upsample_*_backward)."""
 ONE, TWO, THREE = "reshape(b, (1, 2, -1))", "reshape(b, (1, 1, 3, 4))", "reshape(b, (1, 1, 2, 2, 3))"
 
 # fmt: off
@@ -385,10 +388,10 @@ ROWS: tuple[Composite, ...] = (
     Composite("interpolate", ("x",), ("size", "scale_factor", "mode", "align_corners", "recompute_scale_factor"), partial(_interpolate, False),
               (f"interpolate({ONE}, 7)", f"interpolate({ONE}, scale_factor=1.5, mode='linear')", f"interpolate({TWO}, (5, 3), mode='bilinear', align_corners=True)",
                f"interpolate({TWO}, (4, 5), mode='bicubic')", f"interpolate({THREE}, (3, 2, 4), mode='trilinear')", f"interpolate({TWO}, (2, 3), mode='area')", f"interpolate({TWO}, (2, 6), mode='nearest-exact')"),
-              words={"mode": MODES}, adds=True, as_torch=partial(_interpolate, True), fused=WITH_WEIGHTS, torch=_run("interpolate"), summary="an image in another size"),
-    Composite("upsample_nearest", ("x",), ("size", "scale_factor"), _upsample_nearest, ("upsample_nearest(reshape(b, (1, 1, 2, -1)), scale_factor=2)",), torch=_run("upsample_nearest"), summary="an image in another size, of the nearest pixels"),
+              words={"mode": MODES}, adds=True, as_torch=partial(_interpolate, True), fused=WITH_WEIGHTS, pulled=ADDED_UP, torch=_run("interpolate"), summary="an image in another size"),
+    Composite("upsample_nearest", ("x",), ("size", "scale_factor"), _upsample_nearest, ("upsample_nearest(reshape(b, (1, 1, 2, -1)), scale_factor=2)",), pulled=ADDED_UP, torch=_run("upsample_nearest"), summary="an image in another size, of the nearest pixels"),
     Composite("upsample_bilinear", ("x",), ("size", "scale_factor"), partial(_upsample_bilinear, False), ("upsample_bilinear(reshape(b, (1, 1, 2, -1)), (5, 6))",), adds=True,
-              as_torch=partial(_upsample_bilinear, True), fused=WITH_WEIGHTS, torch=_run("upsample_bilinear"), summary="an image in another size, of the pixels around, corners aligned"),
+              as_torch=partial(_upsample_bilinear, True), fused=WITH_WEIGHTS, pulled=ADDED_UP, torch=_run("upsample_bilinear"), summary="an image in another size, of the pixels around, corners aligned"),
     Composite("affine_grid", ("theta",), ("size", "align_corners"), partial(_affine_grid, False), ("affine_grid(expand(a, (1, 2, 3)), (1, 1, 3, 2), align_corners=False)", "affine_grid(reshape(b, (1, 3, 4)), (1, 1, 2, 3, 2), True)"), adds=True,
               as_torch=partial(_affine_grid, True), torch=_run("affine_grid"), summary="where the pixels of an image come from under an affine map"),
     Composite("grid_sample", ("x", "grid"), ("mode", "padding_mode", "align_corners"), _grid_sample, ("grid_sample(reshape(b, (1, 1, 2, -1)), reshape(c/4, (1, 1, -1, 2)), align_corners=False)", f"grid_sample({TWO}, reshape(c/3, (1, 2, 3, 2)), padding_mode='border', align_corners=True)"),

@@ -342,8 +342,8 @@ def _affine_grid(stored: bool, theta: Shape, size: Param, align_corners: Param =
 
 
 TENT = "where({0} >= 0, where({0} < 1, 1 - {0}, 0), where({0} >= -1, 1 + {0}, 0))"
-CLIPPED = "where({0} > 0, where({0} < {1}, {0}, {1}), 0)"
-"""What torch has at the corners of a tent and of a border: the slope on the right, and none."""
+CLIPPED = "detach(clamp({0}, 0, {1})) + ({0} - detach({0}))*where(({0} > 0) & ({0} < {1}), 1, 0)"
+"""What torch has at the corners of a tent, the slope on the right, and at a border: what flows back is multiplied by 0."""
 
 
 def _grid_sample(
@@ -365,8 +365,11 @@ def _grid_sample(
     for k, size, name in ((0, w, "x"), (1, h, "y")):
         at = f"reshape(grid[:, :, :, {k}], {(n, count, 1)})"
         source = f"({at} + 1)*{Fraction(size - 1, 2)}" if align_corners else f"({at} + 1)*{Fraction(size, 2)} - 1/2"
-        if padding_mode == "border":
-            source = (CLIPPED if stored else "clamp({0}, 0, {1})").format(source, size - 1)
+        if padding_mode == "border" and stored:
+            lines.append(f"s_{name} = {source}")
+            source = CLIPPED.format(f"s_{name}", size - 1)
+        elif padding_mode == "border":
+            source = f"clamp({source}, 0, {size - 1})"
         lines += [f"at_{name} = {source}", f"o_{name} = at_{name} - {in_turn(range(size))}"]
         lines.append(f"w_{name} = {(TENT if stored else 'relu(1 - abs({0}))').format(f'o_{name}')}")
     if stored:

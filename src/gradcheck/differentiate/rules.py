@@ -191,7 +191,7 @@ def product(a: Node, b: Node, *, fold: bool = True) -> Node:
 def _chosen(choice: Call, leaf: str, flow: Node) -> Node | None:
     """Return what one branch of a choice adds as torch has it: chosen, and not multiplied by 1 or 0.
 
-    Where roundings leave the condition open it is all of the flow or nothing; a product of intervals would lose its sign.
+    Where roundings leave the condition open it is all of the flow or nothing; a product of intervals loses its sign.
     """
     condition, *branches = choice.args
     taken = [isinstance(one, Name) and one.id == leaf for one in branches]

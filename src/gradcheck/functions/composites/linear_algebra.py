@@ -740,11 +740,22 @@ def _householder(x: Shape, tau: Shape) -> str:
 
 
 def _householder_near(x: Shape, tau: Shape) -> str:
-    lines = _product_of_reflections(x, tau, "near", "far")
+    """Return the product of what is near: torch's backward takes reflections back by their inverses.
+
+    A reflection and its inverse stretch by |1 - tau*|v|**2| and by one over that, which roundings grow by
+    (FunctionsManual.cpp, householder_product_backward).
+    """
+    made = _product_of_reflections(x, tau, "near", "far")
+    stretched = [
+        f"abs(1 - tau[{k}]*(1 + sum(x[{k + 1}:, {k}]**2)))" if k + 1 < x[0] else f"abs(1 - tau[{k}])"
+        for k in range(tau[0])
+    ]
     return _lines(
-        _around("x", x, 4 * x[-2], "maximum(abs(x), 1)", "near"),
-        _around("tau", tau, 4 * x[-2], "abs(tau)", "far"),
-        lines,
+        [f"l{k} = {one}" for k, one in enumerate(stretched)],
+        f"grown = {'*'.join(['1', *(f'maximum(l{k}, 1/l{k})' for k in range(tau[0]))])}",
+        _around("x", x, 4 * x[-2], "grown*maximum(abs(x), 1)", "near"),
+        _around("tau", tau, 4 * x[-2], "grown*abs(tau)", "far"),
+        made,
     )
 
 
@@ -780,6 +791,28 @@ def _lu_solve(lu: Shape, b: Shape, pivots: Param, left: Param = True, adjoint: P
 def _lu_solve_near(lu: Shape, b: Shape, pivots: Param, left: Param = True, adjoint: Param = False) -> str:
     lines = _by_halves(lu, b, "near", pivots, left, adjoint)
     return _lines(_around("lu", lu, lu[-1] + 1, "abs(lu)", "near"), lines)
+
+
+def _lu_solve_stored(lu: Shape, b: Shape, pivots: Param, left: Param = True, adjoint: Param = False) -> str:
+    """Return the solution with torch's slope (FunctionsManual.cpp, linalg_lu_solve_LU).
+
+    What flows back to U goes through its inverse, and what flows back to L through U once more and the inverse of L: as
+    much is lost as these are far from orthogonal.
+    """
+    n = _square("lu_solve", lu)
+    at = _entry("o", ())
+    lower = {(i, j): at(i, j) if i > j else "1" for j in range(n) for i in range(j, n)}
+    upper = {(i, j): at(j, i) for j in range(n) for i in range(j, n)}
+    to_left, left_names = _inverted(lower, n, "f")
+    to_right, right_names = _inverted(upper, n, "w")
+    ones = [["1" if i > j else "0" for j in range(n)] for i in range(n)]
+    rows = [[at(i, j) if i <= j else "0" for j in range(n)] for i in range(n)]
+    return _lines(
+        "o = detach(lu)", _around("o", lu, lu[-1] + 1, "abs(o)", "near"), _by_halves(lu, b, "near", pivots, left, adjoint)[:-1],
+        "solved = detach(rx)", "u = lu - o", f"below = {_matrix(ones)}", f"triangle = {_matrix(rows)}",
+        to_left, to_right, f"before = {_triangle(left_names, n, ())}", f"after = {_triangle(right_names, n, (), upper=True)}",
+        "moved = u*(1 - below) + matmul(matmul(before, u*below), triangle)", "rx - matmul(after, matmul(moved, solved))",
+    )  # fmt: skip
 
 
 def _by_halves(lu: Shape, b: Shape, of: str, pivots: Param, left: Param, adjoint: Param) -> list[str]:
@@ -869,7 +902,7 @@ ROWS: tuple[Composite, ...] = (
     Composite("cond", ("x",), ("p",), _cond, ("cond(a[:, :2])", "cond(a, p=-2)"), stored=True, dtypes=DTYPES, torch=lambda m, x, p=None: m.linalg.cond(x, p), summary="the condition number of a matrix"),
     Composite("qr", ("x",), (), _qr, ("qr(a.T)[0]", "qr(a[:, :2])[1]", "qr(a)[0]", "qr(a)[1]"), results=("Q", "R"), as_torch=_qr_stored, again=_at_every_order(_qr_near), stored=True, dtypes=DTYPES, torch=lambda m, x: m.linalg.qr(x), summary="the orthogonal and the triangular factor of a matrix"),
     Composite("householder_product", ("x", "tau"), (), _householder, ("householder_product(a.T, u)",), as_torch=_householder_near, again=_at_every_order(_householder_near), stored=True, wrong=("fwd",), dtypes=DTYPES, torch=lambda m, x, tau: m.linalg.householder_product(x, tau), summary="the first columns of a product of reflections"),
-    Composite("lu_solve", ("lu", "b"), ("pivots", "left", "adjoint"), _lu_solve, ("lu_solve(a[:, :2], [2, 2], a)",), order=("lu", "pivots", "b"), indices=("pivots",), as_torch=_lu_solve_near, again=_at_every_order(_lu_solve_near), stored=True, dtypes=DTYPES, torch=lambda m, lu, b, pivots, left=True, adjoint=False: m.linalg.lu_solve(lu, pivots.int(), b, left=left, adjoint=adjoint), summary="the solution x of a @ x = b, where a is factored"),
+    Composite("lu_solve", ("lu", "b"), ("pivots", "left", "adjoint"), _lu_solve, ("lu_solve(a[:, :2], [2, 2], a)",), order=("lu", "pivots", "b"), indices=("pivots",), as_torch=_lu_solve_stored, again=_at_every_order(_lu_solve_near), stored=True, dtypes=DTYPES, torch=lambda m, lu, b, pivots, left=True, adjoint=False: m.linalg.lu_solve(lu, pivots.int(), b, left=left, adjoint=adjoint), summary="the solution x of a @ x = b, where a is factored"),
     Composite("matrix_exp", ("x",), (), _matrix_exp, ("matrix_exp(a[:, :2])", "matrix_exp(a[:, 1:] - a[:, :2])"), as_torch=_matrix_exp_near, again=_at_every_order(_matrix_exp_near), stored=True, dtypes=DTYPES, torch=lambda m, x: m.linalg.matrix_exp(x), summary="the exponential of a square matrix"),
 )
 # fmt: on

@@ -264,7 +264,9 @@ def _cross(a: Shape, b: Shape, dim: Param = -1, names: tuple[str, str] = ("a", "
 def _cross_stored(a: Shape, b: Shape, dim: Param = -1) -> str:
     """Return the cross product of both in full shape, as torch has it: what flows back is rounded, and then added up."""
     made = _cross(a, b, dim, ("y", "z"))
-    return "\n".join([f"{new} = expand({old}, {broadcast(a, b)})" for new, old in zip("yz", "ab", strict=True)] + [made])
+    return "\n".join(
+        [f"{new} = expand({old}, {broadcast(a, b)})" for new, old in zip("yz", "ab", strict=True)] + [made]
+    )
 
 
 def _old_cross(stored: bool, a: Shape, b: Shape, dim: Param = None) -> str:

@@ -209,20 +209,19 @@ def given(value: Param) -> Iterator[str]:
 
 
 def postorder(node: Node) -> Iterator[Node]:
-    """Yield every node below ``node`` and then itself, arguments first; deep expressions need no recursion.
+    """Return every node below ``node`` and then itself, arguments first; deep expressions need no recursion.
 
     >>> from gradcheck.parse import parse
     >>> [to_text(one) for one in postorder(parse("sin(x) + 1").layers[0].expression)]
     ['x', 'sin(x)', '1', 'sin(x) + 1']
     """
-    stack: list[tuple[Node, bool]] = [(node, False)]
-    while stack:
-        current, opened = stack.pop()
-        if opened or not isinstance(current, Call):
-            yield current
-            continue
-        stack.append((current, True))
-        stack.extend((arg, False) for arg in reversed(current.args))
+    stack, found = [node], list[Node]()
+    while stack:  # a node, then its arguments from the last on: the reverse of what is wanted, and the fastest to make
+        current = stack.pop()
+        found.append(current)
+        if isinstance(current, Call):
+            stack.extend(current.args)
+    return reversed(found)
 
 
 def fold(node: Node, name: Callable[[Name], T], number: Callable[[Number], T], call: Callable[[Call, list[T]], T]) -> T:

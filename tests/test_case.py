@@ -167,7 +167,8 @@ def test_torch_is_never_proven_wrong_on_a_smooth_program(case: Case) -> None:
     run = check_at(case.program, case.point)
     assume(has_a_backward(run))
     assert run.verdict is not Verdict.ERROR, run[0]
-    for outcome, one in ((each, gradient) for each in run for gradient in each.gradients):
+    [outcome] = run
+    for one in outcome.gradients:
         for k in one.judgements.ranked((Verdict.DISAGREE,)):
             number, right = one.number(k), differences(case.program, one.input, outcome.rounded)[k]
             assert number is None or abs(Fraction(number) - right) > abs(right) / 2**49, outcome

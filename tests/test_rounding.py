@@ -25,17 +25,29 @@ from gradcheck.exact import rounding
 from gradcheck.exact.rounding import enclose_rounded
 from gradcheck.formats import FORMATS, Ball, Format
 from gradcheck.functions import COMPOSITE, ELEMENTWISE
-from gradcheck.functions.composites import copies, diagonals, joining, parts
+from gradcheck.functions.composites import (
+    copies,
+    diagonals,
+    factors,
+    images,
+    joining,
+    ordering,
+    parts,
+    spectra,
+    systems,
+    triangles,
+)
 from gradcheck.functions.composites import shapes as shapes_of_torch
 from gradcheck.functions.rows import Composite, Elementwise, Row
 from gradcheck.lower import lower
 from gradcheck.parse import parse
 from gradcheck.plan import Plan
 from gradcheck.program import LISTED, Program
+from gradcheck.selftest import planting
 from gradcheck.settings import Settings
 from gradcheck.verdict import Verdict
 from oracles import Point, shapes
-from table import ON_TENSORS, TENSORS, each, faults_of, formats_of, point_of, program_of, weighted
+from table import ON_TENSORS, TENSORS, each, faults_of, formats_of, inputs_of, point_of, program_of, weighted
 from worst import WORST
 
 ROOT = Path(__file__).parents[1]
@@ -141,6 +153,29 @@ def test_what_is_broadcast_and_cancels_is_not_called_wrong(row: Composite, dtype
         scales = [3, 4] if len(row.args) == 2 else [1, 3, 4]
         at = {one: rng.normal(size=shape) * scale for one, shape, scale in zip(row.args, shapes, scales, strict=True)}
         assert Verdict.DISAGREE not in check(text, at, dtype=dtype, seed=seed).verdicts(), seed
+
+
+PAIRED = [
+    row
+    for row in COMPOSITE.values()
+    if row.adds and callable(row.definition) and len(row.args) - len(row.optional) == 2 and not row.fixed
+]
+
+
+@pytest.mark.parametrize("row", each(PAIRED))
+@pytest.mark.parametrize("dtype", HALF)
+def test_rows_that_cancel_in_one_gradient_are_not_called_wrong(row: Composite, dtype: str) -> None:
+    """What flows back to an argument that is broadcast is rounded row by row, and added up behind that."""
+    left, right = (name for name in row.args if name not in row.optional)
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        first = rng.normal(size=3) * 2
+        at = {left: np.array([first, rng.normal(size=3) / 20 - first]), right: rng.normal(size=(1, 3))}
+        try:
+            run = check(f"{row.name}({left}, {right})", at, dtype=dtype, seed=seed)
+        except GradcheckError:  # it takes no such shapes
+            return
+        assert Verdict.DISAGREE not in run.verdicts(), seed
 
 
 REDUCING = [
@@ -472,6 +507,50 @@ def test_a_long_reduction_in_a_half_type_is_known_to_a_few_of_its_roundings(text
         assert max(abs(end - middle) for end, middle in ends) <= roundings * fmt.unit_roundoff * largest, one
 
 
+RESAMPLING = [(row, text) for row in images.ROWS if {"size", "scale_factor"} <= {*row.params} for text in row.samples]
+
+
+@pytest.mark.parametrize(("row", "text"), [pytest.param(*one, id=one[1]) for one in RESAMPLING])
+@pytest.mark.parametrize("name", HALF)
+def test_the_gradient_of_a_resampled_image_is_known_to_a_few_roundings(row: Composite, text: str, name: str) -> None:
+    """It is added up in float32 and rounded once, however many elements flow into one: torch's is, and a tenth shows."""
+    fmt = FORMATS[name]
+    program, plain = weighted(text, 1)
+    point = rounded(plain, fmt)
+    torch = autograd.backward(program, point, program.tracked, dtype=name)
+    for one, balls in gradients(program, point, fmt).items():
+        if one not in point or one == "weights":
+            continue
+        tensor = torch.gradients[one]
+        assert tensor is not None
+        proven = [ball for ball in balls if isinstance(ball, Ball)]
+        assert all(ball.contains(value) for value, ball in zip(tensor.elements, proven, strict=True)), row.name
+        widths = [float_of(Ball(ball.upper, ball.upper)) - float_of(Ball(ball.lower, ball.lower)) for ball in proven]
+        assert max(widths) <= 26 * fmt.unit_roundoff * max(abs(float_of(ball)) for ball in proven), one
+
+
+PADDED = [(row, padding) for row in images.ROWS if row.args == ("x", "grid") for padding in row.words["padding_mode"]]
+
+
+@pytest.mark.parametrize(("row", "padding"), [pytest.param(row, one, id=f"{row.name}-{one}") for row, one in PADDED])
+@pytest.mark.parametrize("corners", [False, True])
+@pytest.mark.parametrize("dtype", HALF)
+def test_what_is_read_between_pixels_is_rounded_in_the_format(
+    row: Composite, padding: str | int, corners: bool, dtype: str
+) -> None:
+    """Products and sums are those of the half type: torch is not called wrong, and one that is twice too large is."""
+    text = f"{row.name}(x, grid, padding_mode={padding!r}, align_corners={corners})"
+    for seed in range(2):
+        rng = np.random.default_rng(seed)
+        at = {"x": rng.normal(size=(1, 2, 3, 4)), "grid": rng.uniform(-0.9, 0.9, size=(1, 6, 6, 2))}
+        [right] = check(text, at, dtype=dtype, seed=seed).outcomes
+        assert right.value is not None
+        assert Verdict.DISAGREE not in {*right.verdicts(), *right.value_counts()}, seed
+        twice = planting.altered(autograd.function(row.name), lambda gradient: 2 * gradient)
+        [wrong] = check(text, at, dtype=dtype, seed=seed, under_test={row.name: twice}).outcomes
+        assert wrong.counts()[Verdict.DISAGREE] > 0.7 * wrong.counts().total(), seed
+
+
 def test_only_what_depends_on_an_overflow_is_unbounded() -> None:
     far, near = enclosed("sum(atan(x))", "float16", x=[-260, 1])
     assert far is None
@@ -608,3 +687,46 @@ def test_the_stress_finds_roundings_that_are_left_out(stress: Any, monkeypatch: 
 def test_the_stress_finds_errors_that_are_missed(stress: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(stress.PLANTED, "float32", 2.0**-21)
     assert any("] missed" in one for one in stress.tally(0, 0, 40, "random").broken)
+
+
+# --- linear algebra ------------------------------------------------------------------------------------
+
+FACTORED = [
+    (row, text)
+    for row in (*systems.ROWS, *triangles.ROWS, *factors.ROWS, *spectra.ROWS)
+    if row.stored and row.as_torch
+    for text in row.samples
+]
+
+
+@pytest.mark.parametrize(("row", "text"), [pytest.param(*one, id=one[1]) for one in FACTORED])
+def test_what_goes_through_inverses_is_not_called_wrong(row: Composite, text: str) -> None:
+    """Torch's backward takes factors back by their inverses, which roundings grow by at points that are not benign."""
+    for seed in (0, 1, 2, 21, 48, 49):
+        rng = np.random.default_rng(seed)
+        at = {name: rng.normal(size=one.shape) * 2 for name, one in inputs_of(parse(text)).items()}
+        run = check(text, at, cotangent="random", seed=seed, dtype="float32")
+        assert Verdict.DISAGREE not in run.verdicts(), (row.name, seed)
+
+
+# --- choices -----------------------------------------------------------------------------------------
+
+CHOOSING = [(row, text) for row in ordering.ROWS if row.args == ("x",) for text in row.samples]
+
+
+@pytest.mark.parametrize(("row", "text"), [pytest.param(*one, id=one[1]) for one in CHOOSING])
+@ALL
+def test_of_elements_that_tie_none_gets_a_gradient_of_the_wrong_sign(row: Composite, text: str, fmt: Format) -> None:
+    """What is chosen hands its cotangent on, all of it or nothing, however many stages choose after one another."""
+    if fmt not in formats_of(row):
+        return
+    program, plain = parse(text), weighted(text, 1)[1]
+    found = gradients(
+        program, {name: np.ones(shape) for name, shape in shapes(plain).items() if name in program.inputs}, fmt
+    )
+    for name in program.tracked:
+        balls = [ball for ball in found[name] if isinstance(ball, Ball)]
+        assert len(balls) == len(found[name])
+        ends = [(float_of(Ball(ball.lower, ball.lower)), float_of(Ball(ball.upper, ball.upper))) for ball in balls]
+        assert all(low > -0.3 for low, _ in ends)
+        assert any(high > 0.05 for _, high in ends)

@@ -11,11 +11,15 @@ import torch
 
 from gradcheck import check
 from gradcheck.case.single import within
+from gradcheck.functions import COMPOSITE
+from gradcheck.functions.rows import Composite
 from gradcheck.gradients import DIRECTIONS
 from gradcheck.outcome import Outcome, Run
+from gradcheck.parse import parse
 from gradcheck.settings import Settings
 from gradcheck.verdict import Verdict
 from gradcheck.ways import Way, nestings
+from table import inputs_of
 
 HONEST = (Verdict.AGREE, Verdict.LOSSY, Verdict.UNSTABLE)
 """What may be said of roundings; of the half types, where few digits are left, also the last two."""
@@ -241,3 +245,14 @@ def test_a_convention_where_the_formula_has_no_value_is_no_rounding(way: Way, at
         assert run.verdict is Verdict.DISAGREE
     else:
         assert run.verdict is Verdict.LOSSY
+
+
+WRONG = [(row, text) for row in COMPOSITE.values() if "fwd" in row.wrong for text in row.samples]
+
+
+@pytest.mark.parametrize(("row", "text"), [pytest.param(*one, id=one[1]) for one in WRONG])
+def test_what_torch_has_wrong_in_forward_mode_is_blamed_itself(row: Composite, text: str) -> None:
+    """And not what stands before it, which would be wrong along directions that never come to it."""
+    [outcome] = check(text, inputs_of(parse(text)), ways="fwd").outcomes
+    blamed = {blame.operation for one in outcome.gradients for blame in one.blames}
+    assert Verdict.DISAGREE not in outcome.verdicts() or blamed == {row.name}

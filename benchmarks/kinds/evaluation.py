@@ -19,7 +19,7 @@ import numpy as np
 from gradcheck.functions import COMPARISONS, COMPOSITE, DETACH, ELEMENTWISE, TENSOR, WHERE
 from gradcheck.functions.params import axes
 from gradcheck.parse import parse
-from gradcheck.program import Call, Name, Node, Number, Program, postorder
+from gradcheck.program import LISTED, Call, Name, Node, Number, Program, infinity, postorder
 
 BITS = 1200
 """Working precision; what cancels in a difference quotient are as many bits as the step is small."""
@@ -89,6 +89,8 @@ class Evaluation:
     def apply(self, node: Call, args: list[Tensor]) -> Any:
         if node.op in ("pi", "e", "inf"):
             return _scalar({"pi": M.pi, "e": M.e, "inf": self.infinity}[node.op] + 0)
+        if (end := infinity(node)) is not None:
+            return _scalar(self.infinity if end > 0 else -self.infinity)
         if node.op in COMPARISONS:
             return self.compare(node, args)
         if node.op in _OWN:
@@ -126,7 +128,7 @@ class Evaluation:
         constants = {}
         if callable(text):
             text = text(*(one.shape for one in args), **given)
-            names = names if len(names) == len(args) else tuple(f"x_{k}" for k in range(len(args)))
+            names = tuple(f"x_{k}" for k in range(len(args))) if row.many or row.name in LISTED else names[: len(args)]
         else:
             constants = {name: _scalar(_mpf(one)) for name, one in {**row.defaults, **given}.items()}
         return self.value(parse(text, hidden=True), {**dict(zip(names, args, strict=True)), **constants})

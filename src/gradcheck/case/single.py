@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import chain, combinations, count
 from math import prod
@@ -82,33 +82,63 @@ def _faults(case: Ways, outcome: Outcome, wanted: Verdict) -> Iterator[Blame]:
         if isinstance(layer.expression, Call) and (read := names(layer.expression)):
             point = {name: known[name] for name in read}
             if sum(array.size for array in point.values()) <= MAX_SIZE and not any(map(_has_nan, point.values())):
-                yield from _fault(case, layer, point, wanted)
+                found = _fault(case, layer, point, wanted)
+                yield from (one for one in found if _shows(case, _up_to(layered, layer), arrays, wanted))
 
 
 def _has_nan(array: np.ndarray) -> bool:
     return bool(np.isnan(array).any())
 
 
+def _up_to(program: Program, last: Layer) -> Program:
+    """Return a program as far as one of its layers."""
+    layers = program.layers[: program.layers.index(last) + 1]
+    read = {one for layer in layers for one in names(layer.expression)}
+    return Program(tuple(one for one in program.inputs if one in read), layers, (last.name,), program.source)
+
+
+def _shows(case: Ways, program: Program, arrays: Mapping[str, np.ndarray], wanted: Verdict) -> bool:
+    """Return whether a program is as bad as its last operation is by itself.
+
+    An operation may be wrong along directions that never come to it: the forward mode of cholesky takes a matrix that
+    is not symmetric for one that is.
+    """
+    point = {name: arrays[name] for name in program.inputs}
+    return any(_ranked(outcome, wanted) for _, outcome in _runs(case, program, point, case.settings))
+
+
 def _fault(case: Ways, layer: Layer, point: dict[str, np.ndarray], wanted: Verdict) -> Iterator[Blame]:
+    program = Program(tuple(point), (layer,), (layer.name,), case.nested.first.program.source)
+    for way, outcome in _runs(case, program, point, _own(case.settings, layer)):
+        for gradient, k in _ranked(outcome, wanted):
+            yield _blame(layer, gradient, k, way, outcome)
+            return
+
+
+def _ranked(outcome: Outcome, wanted: Verdict) -> list[tuple[GradientOutcome, int]]:
+    """Return the derivatives with a verdict, each with the worst of its elements."""
+    found = ((one, one.judgements.ranked((wanted,))) for one in outcome.gradients)
+    return [(one, ranked[0]) for one, ranked in found if ranked]
+
+
+def _runs(
+    case: Ways, program: Program, point: Mapping[str, np.ndarray], settings: Settings
+) -> Iterator[tuple[Way, Outcome]]:
+    """Yield what comes of a program in every way up to the case's own, weighed at random; nothing where one fails."""
     from gradcheck.case.cotangents import weighed
     from gradcheck.weighing import random_cotangent
 
-    program = Program(tuple(point), (layer,), (layer.name,), case.nested.first.program.source)
     at: Point = {name: Value(array.shape, frozen(array.ravel()), "...") for name, array in point.items()}
-    settings = _own(case.settings, layer)
     for way in within(case.lane.way):
         try:
             plan = Plan.make(program, {name: array.shape for name, array in point.items()}, tuple(point))
             alone: Ways = Ways(Nested(plan, way.order), replace(case.lane, way=way), at, settings)
-            shape = plan.shapes[layer.name]
+            shape = plan.shapes[program.output]
             under = weighed(alone, random_cotangent(shape, case.settings.seed)) if prod(shape) > 1 else alone
             outcome = under.run()
         except GradcheckError:
             return
-        for gradient in outcome.gradients:
-            if ranked := gradient.judgements.ranked((wanted,)):
-                yield _blame(layer, gradient, ranked[0], way, outcome)
-                return
+        yield way, outcome
 
 
 def _own(settings: Settings, layer: Layer) -> Settings:

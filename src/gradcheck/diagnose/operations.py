@@ -108,8 +108,8 @@ class _Trial:
         if isolated is None:
             return Ruling(seen=False)
         honest = sure = isolated.in_floats(self.args, self.seed, self.format, self.bits)
-        if honest.overflow is not None:
-            # A factor of 0 hides an overflow from the enclosure of what is finite; in floats the two are nan.
+        if honest.overflow is not None or any(np.isinf(one).any() for one in self.args):
+            # A factor of 0 hides an infinity from the enclosure of what is finite; in floats the two are nan.
             sure = isolated.in_floats(self.args, self.seed, self.format, self.bits, surely=True)
         places = (None, *(isolated.positions if self.pulls else ()))
         suspects = {k: self.suspects(honest, sure, k) + self.unheld(isolated, honest, k) for k in places}

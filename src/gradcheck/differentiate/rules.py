@@ -123,6 +123,8 @@ class Rules:
                 return NO_NUMBER
             given = {"grad": flow, "result": Name(name), **dict(zip(row.args, kernel.args, strict=True))}
             return substitute(kernels.expression(row.as_torch[position]), given)
+        if self.as_torch and isinstance(kernel, Call) and kernel.op == WHERE:
+            return _chosen(kernel, leaf, flow)
         slope = self.slope(kernel, leaf)
         nothing = isinstance(slope, Number) and slope.value == 0 and not self.guarded
         # A product of two constants is rounded like any other.
@@ -184,6 +186,16 @@ def product(a: Node, b: Node, *, fold: bool = True) -> Node:
     if isinstance(b, Number) and b.value == 1:
         return a
     return number(a.value * b.value) if fold and isinstance(a, Number) and isinstance(b, Number) else call("mul", a, b)
+
+
+def _chosen(choice: Call, leaf: str, flow: Node) -> Node | None:
+    """Return what one branch of a choice adds as torch has it: chosen, and not multiplied by 1 or 0.
+
+    Where roundings leave the condition open it is all of the flow or nothing; a product of intervals loses its sign.
+    """
+    condition, *branches = choice.args
+    taken = [isinstance(one, Name) and one.id == leaf for one in branches]
+    return call(WHERE, condition, *(flow if mine else ZERO for mine in taken)) if any(taken) else None
 
 
 def _equals(node: Call) -> str:

@@ -8,11 +8,13 @@ from gradcheck.functions.composites.matrices import (
     at_every_order,
     entry,
     full_rank,
+    inverse_of_triangle,
     joined,
     matrix,
     not_info,
     orthogonal,
     square,
+    triangle,
 )
 from gradcheck.functions.rows import Composite
 from gradcheck.program import Param, Shape
@@ -21,13 +23,6 @@ from gradcheck.program import Param, Shape
 
 # torch reads one triangle, and gives the slope by a symmetric matrix to both (cholesky_backward): the function is that of
 # (x + x.mT)/2, which is x wherever there is a factor.
-
-
-def _triangle(entries: dict[tuple[int, int], str], n: int, batch: Shape, upper: bool = False) -> str:
-    """Return the text of the lower triangular matrix with these elements, or of its transpose."""
-    rows = [[entries.get((j, i) if upper else (i, j), "") for j in range(n)] for i in range(n)]
-    zero = f"0*{entries[0, 0]}" if batch else "0"
-    return matrix([[one or zero for one in row] for row in rows], batch)
 
 
 def _factor(x: str, n: int, batch: Shape, prefix: str = "l") -> tuple[list[str], dict[tuple[int, int], str]]:
@@ -42,24 +37,10 @@ def _factor(x: str, n: int, batch: Shape, prefix: str = "l") -> tuple[list[str],
     return lines, names
 
 
-def _inverted(
-    entries: dict[tuple[int, int], str], n: int, prefix: str = "w"
-) -> tuple[list[str], dict[tuple[int, int], str]]:
-    """Return lines with the elements of the inverse of a lower triangular matrix, and their names."""
-    lines, names = [], {}
-    for j in range(n):
-        for i in range(j, n):
-            less = " - ".join(f"{entries[i, k]}*{prefix}{k}{j}" for k in range(j, i))
-            value = f"1/{entries[j, j]}" if i == j else f"-({less.replace(' - ', ' + ')})/{entries[i, i]}"
-            lines.append(f"{prefix}{i}{j} = {value}")
-            names[i, j] = f"{prefix}{i}{j}"
-    return lines, names
-
-
 def _cholesky(x: Shape, upper: Param = False) -> str:
     n, batch = square("cholesky", x), x[:-2]
     lines, names = _factor("s", n, batch)
-    return joined("s = (x + mT(x))/2", lines, _triangle(names, n, batch, bool(upper)))
+    return joined("s = (x + mT(x))/2", lines, triangle(names, n, batch, bool(upper)))
 
 
 def _factored_symmetric(n: int, batch: Shape) -> list[str]:
@@ -82,12 +63,12 @@ def _cholesky_stored(x: Shape, upper: Param = False) -> str:
     """
     n, batch = square("cholesky", x), x[:-2]
     lines, names = _factor("near", n, batch)
-    inverse, inverted = _inverted({key: f"m{name[1:]}" for key, name in names.items()}, n)
+    inverse, inverted = inverse_of_triangle({key: f"m{name[1:]}" for key, name in names.items()}, n)
     phi = matrix([["1/2" if i == j else "1" if i > j else "0" for j in range(n)] for i in range(n)])
     made = "l + matmul(l, phi*matmul(matmul(w, u), mT(w)))"
     return joined(
-        "s = (x + mT(x))/2", _factored_symmetric(n, batch), lines, f"l = detach({_triangle(names, n, batch)})",
-        [f"m{i}{j} = {entry('l', batch)(i, j)}" for i, j in names], inverse, f"w = detach({_triangle(inverted, n, batch)})",
+        "s = (x + mT(x))/2", _factored_symmetric(n, batch), lines, f"l = detach({triangle(names, n, batch)})",
+        [f"m{i}{j} = {entry('l', batch)(i, j)}" for i, j in names], inverse, f"w = detach({triangle(inverted, n, batch)})",
         f"phi = {phi}", "u = s - detach(s)", f"mT({made})" if upper else made,
     )  # fmt: skip
 
@@ -105,7 +86,7 @@ def _cholesky_ex_stored(x: Shape, upper: Param = False, result: Param = 0) -> st
 def _cholesky_near(_order: int, x: Shape, upper: Param = False, **_: Param) -> str:
     n, batch = square("cholesky", x), x[:-2]
     lines, names = _factor("near", n, batch)
-    return joined("s = (x + mT(x))/2", _factored_symmetric(n, batch), lines, _triangle(names, n, batch, bool(upper)))
+    return joined("s = (x + mT(x))/2", _factored_symmetric(n, batch), lines, triangle(names, n, batch, bool(upper)))
 
 
 # --- reflections -------------------------------------------------------------------------------------
@@ -143,10 +124,10 @@ def _qr_stored(x: Shape, result: Param = 0) -> str:
     batch, rank = tuple(leading), min(m, n)
     over, off = f"dim={(len(batch), len(batch) + 1)}, keepdim=True", 12 * m * n
     names = {(i, j): f"m{i}{j}" for j in range(rank) for i in range(j, rank)}
-    inverse, inverted = _inverted(names, rank)
+    inverse, inverted = inverse_of_triangle(names, rank)
     lines += [
         f"orth = {q}", f"upper = {r}", *(f"{name} = {entry('upper', batch)(j, i)}" for (i, j), name in names.items()),
-        *inverse, f"back = {_triangle(inverted, rank, batch, upper=True)}",
+        *inverse, f"back = {triangle(inverted, rank, batch, upper=True)}",
         f"far = sqrt(sum(x**2, {over}))", f"steep = sqrt(sum(back**2, {over}))",
         *around("orth", (*batch, m, rank), off, "far*steep", "qs"), "q = detach(qs)",
         *around("upper", (*batch, rank, n), off, "far*far*steep", "rs"), "r = detach(rs)",
@@ -195,11 +176,22 @@ def _householder(x: Shape, tau: Shape) -> str:
 
 
 def _householder_near(x: Shape, tau: Shape) -> str:
-    lines = _product_of_reflections(x, tau, "near", "far")
+    """Return the product of what is near: torch's backward takes reflections back by their inverses.
+
+    A reflection and its inverse stretch by |1 - tau*|v|**2| and by one over that, which roundings grow by
+    (FunctionsManual.cpp, householder_product_backward).
+    """
+    made = _product_of_reflections(x, tau, "near", "far")
+    stretched = [
+        f"abs(1 - tau[{k}]*(1 + sum(x[{k + 1}:, {k}]**2)))" if k + 1 < x[0] else f"abs(1 - tau[{k}])"
+        for k in range(tau[0])
+    ]
     return joined(
-        around("x", x, 4 * x[-2], "maximum(abs(x), 1)", "near"),
-        around("tau", tau, 4 * x[-2], "abs(tau)", "far"),
-        lines,
+        [f"l{k} = {one}" for k, one in enumerate(stretched)],
+        f"grown = {'*'.join(['1', *(f'maximum(l{k}, 1/l{k})' for k in range(tau[0]))])}",
+        around("x", x, 4 * x[-2], "grown*maximum(abs(x), 1)", "near"),
+        around("tau", tau, 4 * x[-2], "grown*abs(tau)", "far"),
+        made,
     )
 
 

@@ -13,6 +13,7 @@ from gradcheck.functions.composites.pooling import adaptive_avg_pool
 from gradcheck.functions.composites.windows import check_amount, each, flat, in_turn, pick
 from gradcheck.functions.params import shape_text
 from gradcheck.functions.rows import Composite
+from gradcheck.functions.sums import ALONE
 from gradcheck.program import Param, Shape
 
 # --- padding --------------------------------------------------------------------------------------
@@ -204,7 +205,7 @@ def _resampled_stored(axes: Sequence[_Axis], x: Shape) -> str:
 
     aten/src/ATen/native/cpu/UpSampleKernel.cpp: in float32 for the half types, but that the weights are stored, and linear ones
     computed from the first that is;
-    UpSampleMoreKernel.cpp adds the gradient up in the format. A source that is off by a rounding may lie between two other elements.
+    UpSampleMoreKernel.cpp adds the gradient up in float32, and rounds it once. A source that is off by a rounding may lie between two other elements.
     """
     n, rank = prod(x[: -len(axes)]), 2 * len(axes)
     lines, reads, weights = [f"z = reshape(x, {(n, prod(axis.size for axis in axes))})"], [], []
@@ -286,7 +287,8 @@ def _interpolate(
         for have, want, scale in zip(sizes, made, scales, strict=True)
     ]
     shape = (x[0] * x[1], prod(sizes))
-    return f"z = reshape(x, {shape})\nreshape({pick('z', shape, [flat(one, sizes) for one in product(*along)])}, {(*x[:2], *made)})"
+    picked = pick("z", shape, [flat(one, sizes) for one in product(*along)])
+    return f"z = reshape(x, {shape})\np = {picked}\nreshape(p, {(*x[:2], *made)})"
 
 
 def _upsample_nearest(x: Shape, size: Param = None, scale_factor: Param = None) -> str:
@@ -339,8 +341,14 @@ def _affine_grid(stored: bool, theta: Shape, size: Param, align_corners: Param =
     )
 
 
+TENT = "where({0} >= 0, where({0} < 1, 1 - {0}, 0), where({0} >= -1, 1 + {0}, 0))"
+CLIPPED = "detach(clamp({0}, 0, {1})) + ({0} - detach({0}))*where(({0} > 0) & ({0} < {1}), 1, 0)"
+"""What torch has at the corners of a tent, the slope on the right, and at a border: what flows back is multiplied by 0."""
+
+
 def _grid_sample(
-    x: Shape, grid: Shape, mode: Param = "bilinear", padding_mode: Param = "zeros", align_corners: Param = None
+    stored: bool, x: Shape, grid: Shape, mode: Param = "bilinear", padding_mode: Param = "zeros",
+    align_corners: Param = None,
 ) -> str:  # fmt: skip
     """Return an image read at places between its pixels: each pixel has the weight of a tent around it.
 
@@ -357,12 +365,41 @@ def _grid_sample(
     for k, size, name in ((0, w, "x"), (1, h, "y")):
         at = f"reshape(grid[:, :, :, {k}], {(n, count, 1)})"
         source = f"({at} + 1)*{Fraction(size - 1, 2)}" if align_corners else f"({at} + 1)*{Fraction(size, 2)} - 1/2"
-        if padding_mode == "border":
+        if padding_mode == "border" and stored:
+            lines.append(f"s_{name} = {source}")
+            source = CLIPPED.format(f"s_{name}", size - 1)
+        elif padding_mode == "border":
             source = f"clamp({source}, 0, {size - 1})"
-        lines += [f"at_{name} = {source}", f"w_{name} = relu(1 - abs(at_{name} - {in_turn(range(size))}))"]
+        lines += [f"at_{name} = {source}", f"o_{name} = at_{name} - {in_turn(range(size))}"]
+        lines.append(f"w_{name} = {(TENT if stored else 'relu(1 - abs({0}))').format(f'o_{name}')}")
+    if stored:
+        return "\n".join([*lines, *_sampled_stored(x, count), f"reshape(y.mT, {(n, channels, *grid[1:3])})"])
     weights = f"reshape(w_y, {(n, count, h, 1)})*reshape(w_x, {(n, count, 1, w)})"
     lines.append(f"weights = reshape({weights}, {(n, count, h * w)})")
     return "\n".join([*lines, f"reshape(reshape(x, {(n, channels, h * w)}) @ weights.mT, {(n, channels, *grid[1:3])})"])
+
+
+def _sampled_stored(x: Shape, count: int) -> list[str]:
+    """Return the lines that read an image as torch does: the half types round every product, and add in the format.
+
+    aten/src/ATen/native/cpu/GridSamplerKernel.cpp. A place has one pixel around it at most of those in the even rows
+    and columns, and so on: four sums of one product each are added up, however large the image is.
+    """
+    n, channels, h, w = x
+    lines = [f"z = reshape(x, {(n, 1, channels, h, w)})"]
+    parts = []
+    for i, j in product(range(min(h, 2)), range(min(w, 2))):
+        rows, columns = list(range(i, h, 2)), list(range(j, w, 2))
+        full = (n, count, channels, len(rows), len(columns))
+        down = f"reshape(w_y[:, :, {rows}], {(n, count, 1, len(rows), 1)})"
+        along = f"reshape(w_x[:, :, {columns}], {(n, count, 1, 1, len(columns))})"
+        lines += [
+            f"v_{i}{j} = expand({down}*{along}, {full})",
+            f"z_{i}{j} = expand(z[:, :, :, {rows}][..., {columns}], {full})",
+            f"y_{i}{j} = sum(z_{i}{j}*v_{i}{j}, dim=(3, 4))",
+        ]
+        parts.append(f"y_{i}{j}")
+    return [*lines, f"y = {' + '.join(parts)}"]
 
 
 def _run(name: str) -> Any:
@@ -372,6 +409,10 @@ def _run(name: str) -> Any:
 
 WITH_WEIGHTS = " ".join(f"{name}_{k}" for name in "irscde" for k in range(3)) + " p t s out"
 """The lines that torch's kernels compute in float32 for the half types."""
+OF_PIXELS = " ".join(f"{name}_{i}{j}" for name in "vz" for i in range(2) for j in range(2))
+"""The lines whose gradients grid_sample adds up in the format itself: over its places, and over the channels."""
+ADDED_UP = "z p t"
+"""The lines whose gradients these add up in float32, in a buffer, and round once (upsample_*_backward)."""
 ONE, TWO, THREE = "reshape(b, (1, 2, -1))", "reshape(b, (1, 1, 3, 4))", "reshape(b, (1, 1, 2, 2, 3))"
 
 # fmt: off
@@ -385,13 +426,13 @@ ROWS: tuple[Composite, ...] = (
     Composite("interpolate", ("x",), ("size", "scale_factor", "mode", "align_corners", "recompute_scale_factor"), partial(_interpolate, False),
               (f"interpolate({ONE}, 7)", f"interpolate({ONE}, scale_factor=1.5, mode='linear')", f"interpolate({TWO}, (5, 3), mode='bilinear', align_corners=True)",
                f"interpolate({TWO}, (4, 5), mode='bicubic')", f"interpolate({THREE}, (3, 2, 4), mode='trilinear')", f"interpolate({TWO}, (2, 3), mode='area')", f"interpolate({TWO}, (2, 6), mode='nearest-exact')"),
-              words={"mode": MODES}, adds=True, as_torch=partial(_interpolate, True), fused=WITH_WEIGHTS, torch=_run("interpolate"), summary="an image in another size"),
-    Composite("upsample_nearest", ("x",), ("size", "scale_factor"), _upsample_nearest, ("upsample_nearest(reshape(b, (1, 1, 2, -1)), scale_factor=2)",), torch=_run("upsample_nearest"), summary="an image in another size, of the nearest pixels"),
+              words={"mode": MODES}, adds=True, as_torch=partial(_interpolate, True), fused=WITH_WEIGHTS, pulled=ADDED_UP, torch=_run("interpolate"), summary="an image in another size"),
+    Composite("upsample_nearest", ("x",), ("size", "scale_factor"), _upsample_nearest, ("upsample_nearest(reshape(b, (1, 1, 2, -1)), scale_factor=2)",), pulled=ADDED_UP, torch=_run("upsample_nearest"), summary="an image in another size, of the nearest pixels"),
     Composite("upsample_bilinear", ("x",), ("size", "scale_factor"), partial(_upsample_bilinear, False), ("upsample_bilinear(reshape(b, (1, 1, 2, -1)), (5, 6))",), adds=True,
-              as_torch=partial(_upsample_bilinear, True), fused=WITH_WEIGHTS, torch=_run("upsample_bilinear"), summary="an image in another size, of the pixels around, corners aligned"),
+              as_torch=partial(_upsample_bilinear, True), fused=WITH_WEIGHTS, pulled=ADDED_UP, torch=_run("upsample_bilinear"), summary="an image in another size, of the pixels around, corners aligned"),
     Composite("affine_grid", ("theta",), ("size", "align_corners"), partial(_affine_grid, False), ("affine_grid(expand(a, (1, 2, 3)), (1, 1, 3, 2), align_corners=False)", "affine_grid(reshape(b, (1, 3, 4)), (1, 1, 2, 3, 2), True)"), adds=True,
               as_torch=partial(_affine_grid, True), torch=_run("affine_grid"), summary="where the pixels of an image come from under an affine map"),
-    Composite("grid_sample", ("x", "grid"), ("mode", "padding_mode", "align_corners"), _grid_sample, ("grid_sample(reshape(b, (1, 1, 2, -1)), reshape(c/4, (1, 1, -1, 2)), align_corners=False)", f"grid_sample({TWO}, reshape(c/3, (1, 2, 3, 2)), padding_mode='border', align_corners=True)"),
-              words={"mode": ("bilinear",), "padding_mode": ("zeros", "border")}, adds=True, torch=_run("grid_sample"), summary="an image read at places between its pixels"),
+    Composite("grid_sample", ("x", "grid"), ("mode", "padding_mode", "align_corners"), partial(_grid_sample, False), ("grid_sample(reshape(b, (1, 1, 2, -1)), reshape(c/4, (1, 1, -1, 2)), align_corners=False)", f"grid_sample({TWO}, reshape(c/3, (1, 2, 3, 2)), padding_mode='border', align_corners=True)"),
+              words={"mode": ("bilinear",), "padding_mode": ("zeros", "border")}, adds=True, as_torch=partial(_grid_sample, True), pulled=OF_PIXELS, accumulation=ALONE, torch=_run("grid_sample"), summary="an image read at places between its pixels"),
 )
 # fmt: on

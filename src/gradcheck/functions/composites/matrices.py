@@ -173,3 +173,24 @@ def not_info(result: Param) -> None:
     """Refuse the second result of LAPACK's functions, which says whether they succeeded."""
     if result:
         raise ValueError("info is a whole number, and has no derivative")
+
+
+def triangle(entries: dict[tuple[int, int], str], n: int, batch: Shape, upper: bool = False) -> str:
+    """Return the text of the lower triangular matrix with these elements, or of its transpose."""
+    rows = [[entries.get((j, i) if upper else (i, j), "") for j in range(n)] for i in range(n)]
+    zero = f"0*{entries[0, 0]}" if batch else "0"
+    return matrix([[one or zero for one in row] for row in rows], batch)
+
+
+def inverse_of_triangle(
+    entries: dict[tuple[int, int], str], n: int, prefix: str = "w"
+) -> tuple[list[str], dict[tuple[int, int], str]]:
+    """Return lines with the elements of the inverse of a lower triangular matrix, and their names."""
+    lines, names = [], {}
+    for j in range(n):
+        for i in range(j, n):
+            less = " - ".join(f"{entries[i, k]}*{prefix}{k}{j}" for k in range(j, i))
+            value = f"1/{entries[j, j]}" if i == j else f"-({less.replace(' - ', ' + ')})/{entries[i, i]}"
+            lines.append(f"{prefix}{i}{j} = {value}")
+            names[i, j] = f"{prefix}{i}{j}"
+    return lines, names

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import pairwise
 
 from gradcheck.functions.params import axis, broadcast, shape_text
@@ -100,23 +101,32 @@ def _kron(a: Shape, b: Shape) -> str:
     return f"reshape(reshape(a, {shapes[0]})*reshape(b, {shapes[1]}), {tuple(x * y for x, y in zip(left, right, strict=True))})"
 
 
-def _cross(a: Shape, b: Shape, dim: Param = -1) -> str:
+def _cross(a: Shape, b: Shape, dim: Param = -1, names: tuple[str, str] = ("a", "b")) -> str:
     if len(a) != len(b):
         raise ValueError(f"cross takes tensors of one rank, not {shape_text(a)} and {shape_text(b)}")
     at, shape = axis(dim, len(a)), broadcast(a, b)
     if not shape or a[at] != 3 or b[at] != 3:
         raise ValueError("cross takes vectors of 3 elements along dim")
     one, two = (f"[{':, ' * at}{places}]" for places in ([1, 2, 0], [2, 0, 1]))
-    return f"a{one}*b{two} - a{two}*b{one}"
+    left, right = names
+    return f"{left}{one}*{right}{two} - {left}{two}*{right}{one}"
 
 
-def _old_cross(a: Shape, b: Shape, dim: Param = None) -> str:
+def _cross_stored(a: Shape, b: Shape, dim: Param = -1) -> str:
+    """Return the cross product of both in full shape, as torch has it: what flows back is rounded, and then added up."""
+    made = _cross(a, b, dim, ("y", "z"))
+    return "\n".join(
+        [f"{new} = expand({old}, {broadcast(a, b)})" for new, old in zip("yz", "ab", strict=True)] + [made]
+    )
+
+
+def _old_cross(stored: bool, a: Shape, b: Shape, dim: Param = None) -> str:
     if dim is None:  # the first that has 3 elements, as torch's documentation has it
         sized = [k for k, size in enumerate(a) if size == 3]
         if not sized:
             raise ValueError("cross takes vectors of 3 elements along dim")
         dim = sized[0]
-    return _cross(a, b, dim)
+    return (_cross_stored if stored else _cross)(a, b, dim)
 
 
 def _vecdot(x: Shape, y: Shape, dim: Param = -1) -> str:
@@ -253,8 +263,8 @@ ROWS: tuple[Composite, ...] = (
     Composite("addbmm", ("x", "a", "b"), ("beta", "alpha"), _addbmm, ("addbmm(a[:, :2], c, c.mT, beta=0.5, alpha=-2)",), adds=True, as_torch=_addbmm_stored, torch=lambda m, x, a, b, beta=1, alpha=1: m.addbmm(x, a, b, beta=beta, alpha=alpha), summary="beta*x + alpha times the sum of the products of two batches"),
     Composite("addr", ("x", "a", "b"), ("beta", "alpha"), _addr, ("addr(a, u, v, beta=0.5, alpha=-2)",), adds=True, torch=lambda m, x, a, b, beta=1, alpha=1: m.addr(x, a, b, beta=beta, alpha=alpha), summary="beta*x + alpha*outer(a, b)"),
     Composite("kron", ("a", "b"), (), _kron, ("kron(a, u)",), summary="the Kronecker product"),
-    Composite("cross", ("a", "b"), ("dim",), _old_cross, ("cross(v, a[0])",), adds=True, summary="the cross product along dim, or the first dim of size 3"),
-    Composite("linalg.cross", ("a", "b"), ("dim",), _cross, ("linalg.cross(a, v[None])",), adds=True, torch=lambda m, a, b, dim=-1: m.linalg.cross(a, b, dim=dim), summary="the cross product along dim"),
+    Composite("cross", ("a", "b"), ("dim",), partial(_old_cross, False), ("cross(v, a[0])",), adds=True, as_torch=partial(_old_cross, True), summary="the cross product along dim, or the first dim of size 3"),
+    Composite("linalg.cross", ("a", "b"), ("dim",), _cross, ("linalg.cross(a, v[None])",), adds=True, as_torch=_cross_stored, torch=lambda m, a, b, dim=-1: m.linalg.cross(a, b, dim=dim), summary="the cross product along dim"),
     Composite("linalg.vecdot", ("x", "y"), ("dim",), _vecdot, ("linalg.vecdot(a, v)", "linalg.vecdot(a, a, dim=0)"), adds=True, torch=lambda m, x, y, dim=-1: m.linalg.vecdot(x, y, dim=dim), summary="the inner products along dim"),
 
     # --- powers and chains ---

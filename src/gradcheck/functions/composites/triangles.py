@@ -11,9 +11,11 @@ from gradcheck.functions.composites.matrices import (
     entry,
     for_each,
     inverse,
+    inverse_of_triangle,
     joined,
     matrix,
     square,
+    triangle,
 )
 from gradcheck.functions.params import shape_text
 from gradcheck.functions.rows import Composite
@@ -141,6 +143,33 @@ def _lu_solve_near(lu: Shape, b: Shape, pivots: Param, left: Param = True, adjoi
     return joined(around("lu", lu, lu[-1] + 1, "abs(lu)", "near"), lines)
 
 
+def _lu_solve_stored(lu: Shape, b: Shape, pivots: Param, left: Param = True, adjoint: Param = False) -> str:
+    """Return the solution with torch's slope (FunctionsManual.cpp, linalg_lu_solve_LU).
+
+    What flows back to U goes through its inverse, and what flows back to L through U once more and the inverse of L: as
+    much is lost as these are far from orthogonal. In the transposed system it is the other way round.
+    """
+    n, at = square("lu_solve", lu), entry("o", ())
+    lower = {(i, j): at(i, j) if i > j else "1" for j in range(n) for i in range(j, n)}
+    upper = {(i, j): at(j, i) for j in range(n) for i in range(j, n)}
+    to_left, left_names = inverse_of_triangle(lower, n, "f")
+    to_right, right_names = inverse_of_triangle(upper, n, "w")
+    *solving, last = _by_halves(lu, b, "near", pivots, left, adjoint)
+    if bool(adjoint) == bool(left):
+        moved = "matmul(matmul(mT(after), mT(u*(1 - below))), mT(unit)) + mT(u*below)"
+        slope = "matmul(mT(before), matmul(moved, detach(rx)))"
+    else:
+        moved = "u*(1 - below) + matmul(matmul(before, u*below), triangle)"
+        slope = "matmul(after, matmul(moved, detach(rx)))"
+    ones = [["1" if i > j else "0" for j in range(n)] for i in range(n)]
+    return joined(
+        "o = detach(lu)", around("o", lu, lu[-1] + 1, "abs(o)", "near"), solving, "u = lu - o", f"below = {matrix(ones)}",
+        f"triangle = {triangle(upper, n, (), upper=True)}", f"unit = {triangle(lower, n, ())}", to_left, to_right,
+        f"before = {triangle(left_names, n, ())}", f"after = {triangle(right_names, n, (), upper=True)}",
+        f"moved = {moved}", f"z = rx - {slope}", last.replace("rx", "z"),
+    )  # fmt: skip
+
+
 def _by_halves(lu: Shape, b: Shape, of: str, pivots: Param, left: Param, adjoint: Param) -> list[str]:
     """Return the lines of a system P*L*U*x = b: L has ones on the diagonal, and P swaps rows in the order of pivots.
 
@@ -179,6 +208,6 @@ ROWS: tuple[Composite, ...] = (
     Composite("triangular_solve", ("b", "a"), ("upper", "transpose", "unitriangular"), _triangular_solve, ("triangular_solve(a, a[:, :2])[0]", "triangular_solve(a, a[:, :2], upper=False, transpose=True)[0]"), results=("solution", "cloned_coefficient"), as_torch=_triangular_solve_near, again=at_every_order(_triangular_solve_near), stored=True, wrong=("fwd",), dtypes=DTYPES, torch=lambda m, b, a, upper=True, transpose=False, unitriangular=False: m.triangular_solve(b, a, upper, transpose, unitriangular), summary="the solution x of a @ x = b, where a is triangular, and a"),
     Composite("cholesky_solve", ("b", "x"), ("upper",), _cholesky_solve, ("cholesky_solve(a, cholesky(a @ a.T))", "cholesky_solve(a, cholesky(a @ a.T, upper=True), upper=True)"), as_torch=_cholesky_solve_near, again=at_every_order(_cholesky_solve_near), stored=True, dtypes=DTYPES, torch=lambda m, b, x, upper=False: m.cholesky_solve(b, x, upper), summary="the solution y of x @ x.mT @ y = b"),
     Composite("cholesky_inverse", ("x",), ("upper",), _cholesky_inverse, ("cholesky_inverse(cholesky(a @ a.T))",), as_torch=_cholesky_inverse_near, again=at_every_order(_cholesky_inverse_near), stored=True, wrong=("fwd",), dtypes=DTYPES, torch=lambda m, x, upper=False: m.cholesky_inverse(x, upper), summary="the inverse of x @ x.mT"),
-    Composite("lu_solve", ("lu", "b"), ("pivots", "left", "adjoint"), _lu_solve, ("lu_solve(a[:, :2], [2, 2], a)", "lu_solve(b[:, :3], [2, 3, 3], b, adjoint=True)", "lu_solve(b[:, :3], [2, 3, 3], b.T, left=False)"), order=("lu", "pivots", "b", "left", "adjoint"), indices=("pivots",), as_torch=_lu_solve_near, again=at_every_order(_lu_solve_near), stored=True, dtypes=DTYPES, torch=lambda m, lu, b, pivots, left=True, adjoint=False: m.linalg.lu_solve(lu, pivots.int(), b, left=left, adjoint=adjoint), summary="the solution x of a @ x = b, where a is factored"),
+    Composite("lu_solve", ("lu", "b"), ("pivots", "left", "adjoint"), _lu_solve, ("lu_solve(a[:, :2], [2, 2], a)", "lu_solve(b[:, :3], [2, 3, 3], b, adjoint=True)", "lu_solve(b[:, :3], [2, 3, 3], b.T, left=False)"), order=("lu", "pivots", "b", "left", "adjoint"), indices=("pivots",), as_torch=_lu_solve_stored, again=at_every_order(_lu_solve_near), stored=True, dtypes=DTYPES, torch=lambda m, lu, b, pivots, left=True, adjoint=False: m.linalg.lu_solve(lu, pivots.int(), b, left=left, adjoint=adjoint), summary="the solution x of a @ x = b, where a is factored"),
 )
 # fmt: on

@@ -6,19 +6,21 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
-from math import isfinite
+from math import isfinite, prod
 from multiprocessing import get_context
 from time import perf_counter
 
 from gradcheck.case import environment, examined
 from gradcheck.errors import GradcheckError, UsageProblem
+from gradcheck.exact import Truth
 from gradcheck.exits import Exit
-from gradcheck.formats import FORMATS, exact_text
+from gradcheck.formats import FORMATS, Ball, exact_text
 from gradcheck.functions import COMPOSITE, ELEMENTWISE, HIDDEN, TENSOR, families, nearest
 from gradcheck.gradients import GradientOutcome
 from gradcheck.nest.points import Subject, further, subjects
 from gradcheck.nest.sieve import Sieve
 from gradcheck.outcome import Outcome
+from gradcheck.plan import Plan
 from gradcheck.points import Point, parse_points
 from gradcheck.program import Program, Shape, unravel
 from gradcheck.settings import Settings
@@ -32,6 +34,8 @@ TOLD = WRONG | {Verdict.LOSSY}
 """Those that are told one by one."""
 NOT_RUN = "torch could not run"
 """What an outcome's error says where there is not even a value."""
+LACKS = "implemented"
+"""What torch says of a derivative that it has not, and does not say where it merely cannot work one out."""
 
 
 @dataclass(frozen=True)
@@ -189,6 +193,10 @@ def _tried(
         if isinstance(outcome, Verdict):
             counts[way][outcome] += len(subject.program.inputs) ** Way.parse(way).order
             continue
+        if _raises_rightly(outcome):
+            elements = sum(outcome.rounded[name].size for name in subject.program.tracked)
+            counts[way][Verdict.UNDEFINED] += elements ** Way.parse(way).order
+            continue
         if subject.first and NOT_RUN in (outcome.error or ""):
             continue  # a param that torch does not take so
         counts[way].update(outcome.counts())
@@ -219,6 +227,18 @@ def _outcomes(subject: Subject, ways: tuple[Way, ...], dtype: str) -> Iterator[t
         found = examined(program, [point], replace(settings, ways=firsts)) if firsts else ()
         for some, outcome in zip(alike.values(), found, strict=True):
             yield from ((text, str(way), outcome) for way in some)
+
+
+def _raises_rightly(outcome: Outcome) -> bool:
+    """Return whether torch refused to work out what does not exist: the inverse of a matrix that is singular."""
+    if outcome.error is None or LACKS in outcome.error:
+        return False
+    program = outcome.program
+    plan = Plan.make(program, {name: array.shape for name, array in outcome.rounded.items()}, program.tracked)
+    truth = Truth(plan.shared.core, outcome.rounded)
+    names = (program.output, *plan.shared.program.outputs)
+    balls = truth.some({name: range(prod(plan.shared.core.shapes[name])) for name in names})
+    return not all(isinstance(one, Ball) for found in balls.values() for one in found)
 
 
 def _parsed(text: str, program: Program) -> list[Point]:

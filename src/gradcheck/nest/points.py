@@ -93,14 +93,14 @@ def further(subject: Subject) -> Iterator[Subject]:
     if special:
         yield Subject(subject.function, subject.program, special, frozenset(special), first=True)
     known = {to_text(_expression(subject.program))}
-    for sample in row.samples:
-        for text in (sample, *_with_other_params(row, parse(sample))):
-            program = _read(text)
-            written = text if program is None else to_text(_expression(program))
-            point = None if program is None or written in known else _ordinary(program)
-            known.add(written)
-            if program is not None and point is not None:
-                yield Subject(subject.function, program, (point,), first=True)
+    others = (text for sample in row.samples for text in _with_other_params(row, parse(sample)))
+    for text in (*row.samples, *others):
+        program = _read(text)
+        written = text if program is None else to_text(_expression(program))
+        point = None if program is None or written in known else _ordinary(program)
+        known.add(written)
+        if program is not None and point is not None:
+            yield Subject(subject.function, program, (point,), first=True)
 
 
 def elementwise(row: Elementwise) -> Subject:

@@ -106,12 +106,13 @@ def log_ndtr(order: int, x: Shape) -> str:
     return _finished(_Lines(value, lambda z, y, u: f"{u}*({slope.format(y=y, z=z)})"), order)
 
 
-def sloped(order: int, value: Callable[[str], str], slope: Slope, after: str = "") -> str:
-    """Return a function with a slope of its own up to an order; the texts may be several lines, the last the result.
+def sloped(order: int, value: Callable[[str], str], slope: Slope, after: str = "", start: str = "x") -> str:
+    """Return a function of ``start`` with a slope of its own up to an order, and what stands ``after`` its name.
 
-    What else they name begins with the point, which is another one each time.
+    The texts may be several lines, the last the result. What else they name begins with the point, which is another one
+    each time.
     """
-    return _finished(_Lines(value, slope), order, after)
+    return _finished(_Lines(value, slope), order, after, start=start)
 
 
 def softmax(order: int, x: Shape, dim: Param) -> str:
@@ -141,6 +142,6 @@ def _total(a: str, over: str) -> str:
     return f"{top} + log(sum(exp({a} - {top}){over}))"
 
 
-def _finished(made: _Lines, order: int, after: str = "", before: str = "") -> str:
-    last = made.of("x", order)
+def _finished(made: _Lines, order: int, after: str = "", before: str = "", start: str = "x") -> str:
+    last = made.of(start, order)
     return "\n".join([*made.lines, f"{before}{last}{after}"])

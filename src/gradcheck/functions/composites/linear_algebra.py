@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from math import prod
 
@@ -139,6 +140,17 @@ def _lines(*parts: str | list[str]) -> str:
     return "\n".join(line for part in parts for line in ([part] if isinstance(part, str) else part))
 
 
+def _apart(lines: Sequence[str], prefix: str, **given: str) -> list[str]:
+    """Return lines whose names begin with a prefix, so that they can stand beside others; ``given`` are what they read.
+
+    >>> _apart(["a = 2*x", "b = a*x"], "y0_", x="z")
+    ['y0_a = 2*z', 'y0_b = y0_a*z']
+    """
+    named = {line.partition(" = ")[0] for line in lines}
+    new = {name: prefix + name for name in named} | given
+    return [re.sub(r"(?<![\w.])[a-z]\w*(?!\w*[(=])", lambda one: new.get(one[0], one[0]), line) for line in lines]
+
+
 # --- determinants -------------------------------------------------------------------------------------
 
 
@@ -165,9 +177,7 @@ def _det_again(order: int, x: Shape) -> str:
 
     def slope(z: str, y: str, u: str) -> str:
         over = f"dim={(len(batch), len(batch) + 1)}"
-        return _lines(
-            _factored(z, x, f"{z}s"), _inverse(f"{z}s", x, f"{z}s_"), f"{y}*sum(mT({z}s_inv)*{u}, {over})"
-        )
+        return _lines(_factored(z, x, f"{z}s"), _inverse(f"{z}s", x, f"{z}s_"), f"{y}*sum(mT({z}s_inv)*{u}, {over})")
 
     return again.sloped(order, value, slope)
 
@@ -609,6 +619,34 @@ def _eigvalsh_near(x: Shape) -> str:
     return _spectrum(x, "near")
 
 
+def _eigvalsh_again(order: int, x: Shape) -> str:
+    """Return the eigenvalues with the slope of the stored eigenvectors, and these with theirs (linalg_eig_backward)."""
+    if x[-1] == 1:
+        return _eigvalsh_near(x)
+    batch = x[:-2]
+    at, cut, dim = _entry("near", batch), ":, " * len(batch), len(batch)
+    unit, others = (_matrix([[one, two], [two, one]]) for one, two in (("1", "0"), ("0", "1")))
+
+    def value(a: str) -> str:
+        lines = [
+            "s = (x + mT(x))/2", *_orthogonal("s", x), f"m = ({at(0, 0)} + {at(1, 1)})/2",
+            f"h = ({at(0, 0)} - {at(1, 1)})/2", f"b = {at(0, 1)}", "r = hypot(h, b)", "p = where(h >= 0, r + h, b)",
+            "q = where(h >= 0, b, r - h)", "d = hypot(p, q)", f"v = {_matrix([['-q/d', 'p/d'], ['p/d', 'q/d']], batch)}",
+            f"l = {_matrix([['m - r', 'm + r']], batch)}", f"made = cat([v, l], dim={dim})",
+        ]  # fmt: skip
+        return _lines(_apart(lines, f"{a}v_", x=a), f"{a}v_made")
+
+    def slope(z: str, y: str, u: str) -> str:
+        lines = [
+            f"v = y[{cut}:2, :]", f"l = y[{cut}2:, :]", "w = matmul(matmul(mT(v), (u + mT(u))/2), v)",
+            f"t = {others}*w/(l - mT(l) + {unit})",
+            f"made = cat([matmul(v, t), sum({unit}*w, dim={dim}, keepdim=True)], dim={dim})",
+        ]  # fmt: skip
+        return _lines(_apart(lines, f"{z}s_", y=y, u=u), f"{z}s_made")
+
+    return again.sloped(order, value, slope, f"[{cut}2, :]")
+
+
 def _spectrum(x: Shape, of: str) -> str:
     """Return the eigenvalues of symmetric matrices of 2 rows, which have a closed form, ascending."""
     if len(x) < 2 or x[-1] != x[-2] or x[-1] > 2:
@@ -688,10 +726,6 @@ def _qr(x: Shape, result: Param = 0) -> str:
     return _lines(_orthogonalised(x, "x", result))
 
 
-def _qr_near(x: Shape, result: Param = 0) -> str:
-    return _lines(_orthogonal("x", x), _orthogonalised(x, "near", result))
-
-
 def _qr_stored(x: Shape, result: Param = 0) -> str:
     """Return the factors with torch's slope, made of the stored ones (linalg_qr_backward).
 
@@ -702,28 +736,65 @@ def _qr_stored(x: Shape, result: Param = 0) -> str:
     What is stored are the factors of x + e (see _orthogonal). These are off by sqrt(2)*|e|*|inv(r)| in q, times |r| in r
     (Higham, section 19.9), and inv(r) by as much times itself.
     """
+    *_, m, n = x
+    batch = x[:-2]
+    lines = [*_qr_found(x), "q = detach(qs)", "r = detach(rs)", "w = detach(ws)", "u = x - detach(x)"]
+    slopes = _qr_slopes(batch, m, n)
+    return _lines(lines, slopes[:-2], f"r + {slopes[-1]}" if result else f"q + {slopes[-2]}")
+
+
+def _qr_found(x: Shape) -> list[str]:
+    """Return the lines of the factors ``qs`` and ``rs`` that are stored, and of the inverse ``ws`` of the latter."""
     *lines, q = _orthogonalised(x, "x", 0)
     r = _orthogonalised(x, "x", 1)[-1]
     *leading, m, n = x
     batch, rank = tuple(leading), min(m, n)
     over, off = f"dim={(len(batch), len(batch) + 1)}, keepdim=True", 12 * m * n
+    return [
+        *lines, f"orth = {q}", f"upper = {r}", *_back("upper", batch, rank),
+        f"far = sqrt(sum(x**2, {over}))", f"steep = sqrt(sum(back**2, {over}))",
+        *_around("orth", (*batch, m, rank), off, "far*steep", "qs"),
+        *_around("upper", (*batch, rank, n), off, "far*far*steep", "rs"),
+        *_around("back", (*batch, rank, rank), off, "far*steep*steep", "ws"),
+    ]  # fmt: skip
+
+
+def _back(upper: str, batch: Shape, rank: int) -> list[str]:
+    """Return the lines of the inverse ``back`` of an upper triangle."""
     names = {(i, j): f"m{i}{j}" for j in range(rank) for i in range(j, rank)}
     inverse, inverted = _inverted(names, rank)
-    lines += [
-        f"orth = {q}", f"upper = {r}", *(f"{name} = {_entry('upper', batch)(j, i)}" for (i, j), name in names.items()),
-        *inverse, f"back = {_triangle(inverted, rank, batch, upper=True)}",
-        f"far = sqrt(sum(x**2, {over}))", f"steep = sqrt(sum(back**2, {over}))",
-        *_around("orth", (*batch, m, rank), off, "far*steep", "qs"), "q = detach(qs)",
-        *_around("upper", (*batch, rank, n), off, "far*far*steep", "rs"), "r = detach(rs)",
-        *_around("back", (*batch, rank, rank), off, "far*steep*steep", "ws"), "w = detach(ws)", "u = x - detach(x)",
-    ]  # fmt: skip
+    entries = [f"{name} = {_entry(upper, batch)(j, i)}" for (i, j), name in names.items()]
+    return [*entries, *inverse, f"back = {_triangle(inverted, rank, batch, upper=True)}"]
+
+
+def _qr_slopes(batch: Shape, m: int, n: int) -> list[str]:
+    """Return lines of ``q``, ``r``, its inverse ``w`` and a step ``u``, the last two of which are the steps of q and r."""
     if m >= n:
         half = _matrix([["1/2" if i == j else "1" if i < j else "0" for j in range(n)] for i in range(n)])
-        lines += ["k = matmul(u, w)", "z = matmul(mT(q), k)", f"t = {half}*(z + mT(z))"]
-        return _lines(lines, "r + matmul(t, r)" if result else "q + k - matmul(q, t)")
+        lines = ["k = matmul(u, w)", "z = matmul(mT(q), k)", f"t = {half}*(z + mT(z))"]
+        return [*lines, "(k - matmul(q, t))", "matmul(t, r)"]
     below = _matrix([["1" if i > j else "0" for j in range(m)] for i in range(m)])
-    lines += ["k = matmul(mT(q), u)", f"z = {below}*matmul(k[{':, ' * (len(batch) + 1)}:{m}], w)", "o = z - mT(z)"]
-    return _lines(lines, "r + k - matmul(o, r)" if result else "q + matmul(q, o)")
+    lines = ["k = matmul(mT(q), u)", f"z = {below}*matmul(k[{':, ' * (len(batch) + 1)}:{m}], w)", "o = z - mT(z)"]
+    return [*lines, "matmul(q, o)", "(k - matmul(o, r))"]
+
+
+def _qr_again(order: int, x: Shape, result: Param = 0) -> str:
+    """Return a factor with the slopes of _qr_stored, which are of both factors, at every order."""
+    *_, m, n = x
+    batch, rank = x[:-2], min(m, n)
+    cut, dim = ":, " * len(batch), len(batch) + (m < n)
+    first, last = (f"[{cut}:{m}, :]", f"[{cut}{m}:, :]") if m >= n else (f"[{cut}:, :{m}]", f"[{cut}:, {m}:]")
+
+    def value(a: str) -> str:
+        return _lines(_apart(_qr_found(x), f"{a}v_", x=a), f"cat([{a}v_qs, {a}v_rs], dim={dim})")
+
+    def slope(z: str, y: str, u: str) -> str:
+        *lines, of_q, of_r = _qr_slopes(batch, m, n)
+        lines = [f"q = y{first}", f"r = y{last}", *_back("r", batch, rank), "w = back", *lines]
+        made = f"made = cat([{of_q}, {of_r}], dim={dim})"
+        return _lines(_apart([*lines, made], f"{z}s_", y=y, u=u), f"{z}s_made")
+
+    return again.sloped(order, value, slope, last if result else first)
 
 
 def _orthogonalised(x: Shape, of: str, result: Param) -> list[str]:
@@ -766,6 +837,52 @@ def _householder_near(x: Shape, tau: Shape) -> str:
         _around("tau", tau, 4 * x[-2], "abs(tau)", "far"),
         lines,
     )
+
+
+def _householder_again(order: int, x: Shape, tau: Shape) -> str:
+    """Return the columns with the slope of torch's, at every order (householder_product_backward).
+
+    A step of H_i is that of the whole H_1*...*H_n where it is followed by the inverses of H_i, ..., H_1, and the whole:
+    these are reflections with s = tau/(tau*|v|**2 - 1) in the place of tau.
+    """
+    (m, n), [count] = x, tau
+    unit = _unit(m)
+
+    def near(of: str) -> list[str]:
+        size = "maximum(abs(x), 1)"
+        return [
+            f"x = {of}[:{m}, :]", f"tau = {of}[{m}, :{count}]", *_around("x", x, 4 * m, size, "near"),
+            *_around("tau", tau, 4 * m, "abs(tau)", "far"),
+        ]  # fmt: skip
+
+    def column(of: str, k: int, head: str) -> str:
+        parts = [f"expand(0, ({k}, 1))"] * bool(k) + [head] + [f"{of}[{k + 1}:{m}, {k}:{k + 1}]"] * (k + 1 < m)
+        return f"cat([{', '.join(parts)}], dim=0)"
+
+    def value(a: str) -> str:
+        *lines, last = [*near("both"), *_product_of_reflections(x, tau, "near", "far")]
+        return _lines(_apart([*lines, f"made = {last}"], f"{a}v_", both=a), f"{a}v_made")
+
+    def slope(z: str, y: str, u: str) -> str:
+        lines, terms = near("both"), list[str]()
+        before, rest = unit, "whole"
+        for k in range(count):
+            lines += [
+                f"v{k} = {column('near', k, f'reshape(1 + 0*far[{k}], (1, 1))')}",
+                f"d{k} = {column('u', k, 'expand(0, (1, 1))')}", f"t{k} = u[{m}, {k}]",
+                f"s{k} = far[{k}]/(far[{k}]*sum(v{k}**2) - 1)",
+                f"r{k} = {rest} - matmul(v{k}, matmul(mT(v{k}), {rest}))*s{k}",
+                f"e{k} = -matmul(v{k}, mT(v{k}))*t{k} - (matmul(d{k}, mT(v{k})) + matmul(v{k}, mT(d{k})))*far[{k}]",
+                f"p{k} = {before}", f"h{k} = p{k} - matmul(matmul(p{k}, v{k}), mT(v{k}))*far[{k}]",
+            ]  # fmt: skip
+            before, rest = f"h{k}", f"r{k}"
+            terms.append(f"matmul(p{k}, matmul(e{k}, r{k}))")
+        made = f"made = {' + '.join(terms)}"
+        return _lines(_apart([*lines, made], f"{z}s_", both=z, whole=y, u=u), f"{z}s_made")
+
+    filled = f"cat([tau, expand(0, ({n - count},))], dim=0)" if count < n else "tau"
+    both = f"both = cat([x, reshape({filled}, (1, {n}))], dim=0)"
+    return _lines(both, again.sloped(order, value, slope, start="both"))
 
 
 def _product_of_reflections(x: Shape, tau: Shape, of: str, by: str) -> list[str]:
@@ -884,11 +1001,11 @@ ROWS: tuple[Composite, ...] = (
     Composite("lstsq", ("a", "b"), (), _lstsq, ("lstsq(a.T, reshape(v, (3, 1)))[0]",), results=("solution", "residuals", "rank", "singular_values"), as_torch=_lstsq_near, again=_at_every_order(_lstsq_near), stored=True, dtypes=DTYPES, torch=lambda m, a, b: m.linalg.lstsq(a, b), summary="the least squares solution x of a @ x = b, where the rank of a is full"),
     Composite("tensorinv", ("x",), ("ind",), _tensorinv, ("tensorinv(reshape(a @ a.T, (2, 2, 1)), ind=1)",), as_torch=_tensorinv, stored=True, dtypes=DTYPES, torch=lambda m, x, ind=2: m.linalg.tensorinv(x, ind), summary="the inverse of a tensor whose first ind dims are rows"),
     Composite("tensorsolve", ("a", "b"), (), _tensorsolve, ("tensorsolve(reshape(a @ a.T, (2, 1, 2)), a[:, 0])",), stored=True, dtypes=DTYPES, torch=lambda m, a, b: m.linalg.tensorsolve(a, b), summary="the solution x of tensordot(a, x, x.dim()) = b"),
-    Composite("eigvalsh", ("x",), (), _eigvalsh, ("eigvalsh(a @ a.T)",), as_torch=_eigvalsh_near, again=_at_every_order(_eigvalsh_near), stored=True, dtypes=DTYPES, torch=lambda m, x: m.linalg.eigvalsh(x), summary="the eigenvalues of a symmetric matrix, ascending"),
+    Composite("eigvalsh", ("x",), (), _eigvalsh, ("eigvalsh(a @ a.T)",), as_torch=_eigvalsh_near, again=_eigvalsh_again, stored=True, dtypes=DTYPES, torch=lambda m, x: m.linalg.eigvalsh(x), summary="the eigenvalues of a symmetric matrix, ascending"),
     Composite("svdvals", ("x",), (), _svdvals, ("svdvals(a[:, :2])", "svdvals(a)"), as_torch=_svdvals_near, again=_at_every_order(_svdvals_near), stored=True, dtypes=DTYPES, torch=lambda m, x: m.linalg.svdvals(x), summary="the singular values of a matrix, descending"),
     Composite("cond", ("x",), ("p",), _cond, ("cond(a[:, :2])", "cond(a, p=-2)"), stored=True, dtypes=DTYPES, torch=lambda m, x, p=None: m.linalg.cond(x, p), summary="the condition number of a matrix"),
-    Composite("qr", ("x",), (), _qr, ("qr(a.T)[0]", "qr(a[:, :2])[1]", "qr(a)[0]", "qr(a)[1]"), results=("Q", "R"), as_torch=_qr_stored, again=_at_every_order(_qr_near), stored=True, dtypes=DTYPES, torch=lambda m, x: m.linalg.qr(x), summary="the orthogonal and the triangular factor of a matrix"),
-    Composite("householder_product", ("x", "tau"), (), _householder, ("householder_product(a.T, u)",), as_torch=_householder_near, again=_at_every_order(_householder_near), stored=True, wrong=("fwd",), dtypes=DTYPES, torch=lambda m, x, tau: m.linalg.householder_product(x, tau), summary="the first columns of a product of reflections"),
+    Composite("qr", ("x",), (), _qr, ("qr(a.T)[0]", "qr(a[:, :2])[1]", "qr(a)[0]", "qr(a)[1]"), results=("Q", "R"), as_torch=_qr_stored, again=_qr_again, stored=True, dtypes=DTYPES, torch=lambda m, x: m.linalg.qr(x), summary="the orthogonal and the triangular factor of a matrix"),
+    Composite("householder_product", ("x", "tau"), (), _householder, ("householder_product(a.T, u)",), as_torch=_householder_near, again=_householder_again, stored=True, wrong=("fwd",), dtypes=DTYPES, torch=lambda m, x, tau: m.linalg.householder_product(x, tau), summary="the first columns of a product of reflections"),
     Composite("lu_solve", ("lu", "b"), ("pivots", "left", "adjoint"), _lu_solve, ("lu_solve(a[:, :2], [2, 2], a)",), order=("lu", "pivots", "b"), indices=("pivots",), as_torch=_lu_solve_near, again=_at_every_order(_lu_solve_near), stored=True, dtypes=DTYPES, torch=lambda m, lu, b, pivots, left=True, adjoint=False: m.linalg.lu_solve(lu, pivots.int(), b, left=left, adjoint=adjoint), summary="the solution x of a @ x = b, where a is factored"),
     Composite("matrix_exp", ("x",), (), _matrix_exp, ("matrix_exp(a[:, :2])", "matrix_exp(a[:, 1:] - a[:, :2])"), as_torch=_matrix_exp_near, again=_at_every_order(_matrix_exp_near), stored=True, dtypes=DTYPES, torch=lambda m, x: m.linalg.matrix_exp(x), summary="the exponential of a square matrix"),
 )

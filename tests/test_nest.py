@@ -157,7 +157,7 @@ def test_nobody_is_called_wrong_at_an_ordinary_point(name: str) -> None:
 
 
 def is_known(subject: Subject, outcome: Outcome) -> bool:
-    """Return whether the table says that torch is wrong there: its function itself, or one that its derivatives call."""
+    """Return whether the table says that torch is wrong there, in the function or in one that its derivatives call."""
     row = TABLE[subject.function]
     if isinstance(row, Composite):
         return "second" in row.wrong and outcome.in_lane.way.order > 1

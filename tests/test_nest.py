@@ -24,7 +24,7 @@ from gradcheck.exits import Exit
 from gradcheck.formats import FORMATS
 from gradcheck.functions import COMPOSITE, ELEMENTWISE, HIDDEN, TABLE, TENSOR, Composite, Elementwise, families
 from gradcheck.lower import lower
-from gradcheck.nest import LACKS, Finding, Nest, named, nest
+from gradcheck.nest import LACKS, Finding, Nest, named, nest, outcomes
 from gradcheck.nest.lines import DTYPE
 from gradcheck.nest.points import Subject, further, subjects
 from gradcheck.nest.sieve import Sieve
@@ -92,6 +92,22 @@ def test_what_agrees_side_by_side_agrees_alone(name: str) -> None:
                 assert outcomes[i * len(some) + j].verdict is Verdict.AGREE, (way, subject.points[i])
 
 
+@pytest.mark.parametrize("name", ["mm", "prod", "logsumexp"])
+def test_ways_with_the_numbers_of_another_have_its_outcome(name: str) -> None:
+    """Torch has each number in several ways, and it is looked at once: it would have come out alike."""
+    [subject] = subjects([name])
+    some, pairs = tuple(nestings(2)), 0
+    settings = Settings(dtypes=("float64",), ways=some, cotangent=ONES).resolved(subject.program)
+    for text in subject.points[:3]:
+        points = parse_points([text], subject.program.inputs)
+        each = dict(zip(map(str, some), examined(subject.program, points, settings), strict=True))
+        for _, way, outcome in outcomes(replace(subject, points=(text,)), some, "float64"):
+            assert isinstance(outcome, Outcome)
+            pairs += str(outcome.in_lane.way) != way
+            assert outcome.counts() == each[way].counts(), (text, way)
+    assert pairs
+
+
 @pytest.mark.parametrize("name", [one.function for one in subjects()])
 def test_every_function_can_be_tried(name: str) -> None:
     """One that raised would end the run over all of them; what torch has not is what the row says that it lacks."""
@@ -147,13 +163,14 @@ def test_a_name_that_is_neither_is_told_what_is_near() -> None:
 def test_nobody_is_called_wrong_at_an_ordinary_point(name: str) -> None:
     """Torch differentiates twice by other formulas than once: what these lose is no error."""
     [subject] = subjects([name])
-    points = [one for text in subject.points if text not in subject.boundary
-              for one in parse_points([text], subject.program.inputs)]  # fmt: skip
-    settings = Settings(dtypes=("float64",), ways=ways(["rev-rev,double-backward"]), cotangent=ONES)
-    for outcome in examined(subject.program, points, settings.resolved(subject.program)):
-        if LACKED not in (outcome.error or "") and not is_known(subject, outcome):
-            assert outcome.error is None
-            assert outcome.verdict is not Verdict.DISAGREE, outcome
+    ordinary = tuple(text for text in subject.points if text not in subject.boundary)
+    some = ways(["rev-rev,double-backward"])
+    for _, _, outcome in outcomes(replace(subject, points=ordinary), some, "float64"):
+        if isinstance(outcome, Verdict) or LACKED in (outcome.error or "") or is_known(subject, outcome):
+            assert outcome is not Verdict.DISAGREE
+            continue
+        assert outcome.error is None
+        assert outcome.verdict is not Verdict.DISAGREE, outcome
 
 
 def is_known(subject: Subject, outcome: Outcome) -> bool:

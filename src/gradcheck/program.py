@@ -215,14 +215,13 @@ def postorder(node: Node) -> Iterator[Node]:
     >>> [to_text(one) for one in postorder(parse("sin(x) + 1").layers[0].expression)]
     ['x', 'sin(x)', '1', 'sin(x) + 1']
     """
-    stack: list[tuple[Node, bool]] = [(node, False)]
-    while stack:
-        current, opened = stack.pop()
-        if opened or not isinstance(current, Call):
-            yield current
-            continue
-        stack.append((current, True))
-        stack.extend((arg, False) for arg in reversed(current.args))
+    stack, found = [node], list[Node]()
+    while stack:  # the other way round, from the last argument to the first
+        current = stack.pop()
+        found.append(current)
+        if isinstance(current, Call):
+            stack.extend(current.args)
+    yield from reversed(found)
 
 
 def fold(node: Node, name: Callable[[Name], T], number: Callable[[Number], T], call: Callable[[Call, list[T]], T]) -> T:

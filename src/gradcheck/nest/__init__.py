@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import product
 from math import isfinite, prod
 from multiprocessing import get_context
 from time import perf_counter
+from typing import Any
 
+import numpy as np
+
+from gradcheck.autograd import Derivative
 from gradcheck.case import environment, examined
-from gradcheck.errors import GradcheckError, UsageProblem
+from gradcheck.case.elements import bits
+from gradcheck.case.many import alone
+from gradcheck.case.ways import MAX_ELEMENTS
+from gradcheck.errors import GradcheckError, LaneProblem, UsageProblem
 from gradcheck.exact import Truth
 from gradcheck.exits import Exit
 from gradcheck.formats import FORMATS, Ball, exact_text
@@ -27,6 +35,8 @@ from gradcheck.settings import Settings
 from gradcheck.settings.readers import ONES
 from gradcheck.verdict import Verdict
 from gradcheck.ways import Way, nestings
+
+Floats = np.ndarray[Any, np.dtype[np.float64]]
 
 WRONG = frozenset({Verdict.DISAGREE, Verdict.ERROR})
 """The verdicts that make the run fail: torch is wrong, or has no such derivative."""
@@ -189,7 +199,7 @@ def _tried(
     subject: Subject, ways: tuple[Way, ...], dtype: str, counts: dict[str, Counter[Verdict]]
 ) -> Iterator[Finding]:
     """Yield what is found of one program, and count the verdicts."""
-    for text, way, outcome in _outcomes(subject, ways, dtype):
+    for text, way, outcome in outcomes(subject, ways, dtype):
         if isinstance(outcome, Verdict):
             counts[way][outcome] += len(subject.program.inputs) ** Way.parse(way).order
             continue
@@ -204,7 +214,7 @@ def _tried(
             yield from (replace(one, program=subject.program.source) for one in _findings(way, text, outcome))
 
 
-def _outcomes(subject: Subject, ways: tuple[Way, ...], dtype: str) -> Iterator[tuple[str, str, Outcome | Verdict]]:
+def outcomes(subject: Subject, ways: tuple[Way, ...], dtype: str) -> Iterator[tuple[str, str, Outcome | Verdict]]:
     """Yield the outcome at each point in each way, or the verdict alone where all points side by side show it.
 
     Ways that give the same numbers at a point have the outcome of the first one.
@@ -222,11 +232,37 @@ def _outcomes(subject: Subject, ways: tuple[Way, ...], dtype: str) -> Iterator[t
         alike: dict[object, list[Way]] = {}
         for way in ways:
             if not passed[way].agrees[k]:
-                alike.setdefault((way.order, passed[way].at(k) or way), []).append(way)
+                numbers = passed[way].at(k) or _numbers(program, point, way, dtype)
+                alike.setdefault((way.order, numbers or way), []).append(way)
         firsts = tuple(some[0] for some in alike.values())
         found = examined(program, [point], replace(settings, ways=firsts)) if firsts else ()
         for some, outcome in zip(alike.values(), found, strict=True):
             yield from ((text, str(way), outcome) for way in some)
+
+
+def _numbers(program: Program, point: Point, way: Way, dtype: str) -> bytes | None:
+    """Return the bits of all of torch's numbers at a point, None where they are too many, or torch has none."""
+    [arrays] = alone([point], dtype)
+    wrt = tuple(program.tracked)
+    units = [unit for name in wrt for unit in _units(name, {one: arrays[one] for one in wrt})]
+    if len(units) ** way.order > MAX_ELEMENTS:
+        return None
+    found = []
+    try:
+        for directions in product(units, repeat=way.order - 1):
+            made = Derivative(program, wrt, way, directions, dtype).at(arrays)
+            found += [bits(made.gradients[name].array).tobytes() for name in wrt]
+    except LaneProblem:
+        return None
+    return b" ".join(found)
+
+
+def _units(name: str, arrays: Mapping[str, Floats]) -> Iterator[dict[str, Floats]]:
+    """Yield the directions of one element each of an input."""
+    for k in range(arrays[name].size):
+        made = {one: np.zeros(array.shape) for one, array in arrays.items()}
+        made[name].flat[k] = 1.0
+        yield made
 
 
 def _raises_rightly(outcome: Outcome) -> bool:

@@ -92,13 +92,13 @@ def test_what_agrees_side_by_side_agrees_alone(name: str) -> None:
                 assert outcomes[i * len(some) + j].verdict is Verdict.AGREE, (way, subject.points[i])
 
 
-@pytest.mark.parametrize("name", ["mm", "prod", "logsumexp"])
+@pytest.mark.parametrize("name", ["prod", "logsumexp"])
 def test_ways_with_the_numbers_of_another_have_its_outcome(name: str) -> None:
     """Torch has each number in several ways, and it is looked at once: it would have come out alike."""
     [subject] = subjects([name])
     some, pairs = tuple(nestings(2)), 0
     settings = Settings(dtypes=("float64",), ways=some, cotangent=ONES).resolved(subject.program)
-    for text in subject.points[:3]:
+    for text in subject.points[:2]:
         points = parse_points([text], subject.program.inputs)
         each = dict(zip(map(str, some), examined(subject.program, points, settings), strict=True))
         for _, way, outcome in outcomes(replace(subject, points=(text,)), some, "float64"):

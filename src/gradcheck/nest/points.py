@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from inspect import Parameter, signature
 from itertools import cycle, islice, product
 from math import prod
 
@@ -245,8 +246,16 @@ def _with_other_params(row: Tensor | Composite, program: Program) -> Iterator[st
     for one in (found[-1], bare):
         yield _changed(program, row.name, one)
         for name in row.params:
-            for value in _values(row, name, one.param(name)):
+            for value in _values(row, name, one.param(name, _default(row, name))):
                 yield _changed(program, row.name, _with(one, name, value))
+
+
+def _default(row: Composite, name: str) -> Param:
+    """Return what a param is that is not written, None where that is not said."""
+    if name in row.defaults or not callable(row.definition):
+        return row.defaults.get(name)
+    found = signature(row.definition).parameters.get(name)
+    return None if found is None or found.default is Parameter.empty else found.default
 
 
 def _values(row: Composite, name: str, value: Param) -> Iterator[Param]:

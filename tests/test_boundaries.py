@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import isfinite
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,6 @@ import torch
 from gradcheck.boundaries import MOST, boundary_points, edges, ordinary_points, special
 from gradcheck.boundaries.solve import at_ordinal
 from gradcheck.case import check
-from gradcheck.corpus import load
 from gradcheck.errors import PointProblem
 from gradcheck.formats import FORMATS
 from gradcheck.functions import COMPOSITE, ELEMENTWISE, TENSOR
@@ -31,6 +29,7 @@ from gradcheck.settings import Settings
 from gradcheck.suite import Check
 from gradcheck.verdict import Verdict
 from oracles import differences
+from shipped import everything
 
 Operation = Callable[..., Any]
 
@@ -222,7 +221,6 @@ def test_the_fault_alone_is_seen(hidden: Hidden) -> None:
 
 # --- no false alarm -----------------------------------------------------------------------------------------------
 
-CORPUS = Path(__file__).parent.parent / "expressions"
 SAMPLED = 6
 """Checks of the corpus that are tried."""
 FAR = Fraction(1, 1000)
@@ -230,8 +228,7 @@ FAR = Fraction(1, 1000)
 
 
 def sampled() -> list[Check]:
-    checks = load(sorted(map(str, CORPUS.glob("*.toml"))), settings=Settings()).checks
-    small = [one for one in checks if one.expect.verdict is None and "rand" not in " ".join(one.at)]
+    small = [one for one in everything() if one.expect.verdict is None and "rand" not in " ".join(one.at)]
     return random.Random(13).sample(small, SAMPLED)
 
 

@@ -17,7 +17,6 @@ import torch
 from gradcheck import Settings, Verdict, check
 from gradcheck.autograd import engines, numerics
 from gradcheck.case import check_program
-from gradcheck.corpus import load
 from gradcheck.errors import UsageProblem
 from gradcheck.lane import AOT_EAGER, COMPILED, EAGER, ENGINES, INDUCTOR, VMAP
 from gradcheck.numerics import FLAGS, needed, told
@@ -26,6 +25,7 @@ from gradcheck.parse import parse
 from gradcheck.points import parse_points
 from gradcheck.report.json import document
 from gradcheck.ways import Way
+from shipped import FAMILIES, shipped
 
 ROOT = Path(__file__).parent.parent
 COMPILERS = (os.environ.get("CXX", "g++"), "g++", "clang++")
@@ -70,9 +70,8 @@ def by_engine(run: Run) -> dict[str, list[Outcome]]:
 # --- programs of docs and expressions ---------------------------------------------------------------
 
 LAB = [line for line in (ROOT / "docs" / "lab.txt").read_text("utf-8").splitlines() if line and line[0] != "#"]
-FILES = sorted((ROOT / "expressions").glob("*.toml"))[::2]
 PROGRAMS: list[tuple[str, tuple[str, ...]]] = [(text, ("x=0.5",)) for text in LAB]
-PROGRAMS += [(one.program, one.at) for path in FILES for one in load([str(path)]).checks[:1]]
+PROGRAMS += [(one.program, one.at) for family in FAMILIES[::2] for one in shipped(family).checks[:1]]
 
 
 @NEEDS_COMPILER

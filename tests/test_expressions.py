@@ -23,9 +23,9 @@ from gradcheck.report import View
 from gradcheck.report.lesson.terminal import write
 from gradcheck.suite import Result
 from gradcheck.verdict import Verdict
+from shipped import EXPRESSIONS, FAMILIES, shipped
 
-HERE = Path(__file__).parent.parent / "expressions"
-FAMILIES = sorted(path.stem for path in HERE.glob("*.toml"))
+HERE = EXPRESSIONS
 README = (HERE / "README.md").read_text(encoding="utf-8")
 ROW = re.compile(r"^\| \[(\S+)\]\((\S+)\.toml\) \| (\d+) \|", re.MULTILINE)
 BAD = ("disagree", "unstable")
@@ -49,7 +49,7 @@ def verdict(check: dict[str, Any]) -> str | None:
 @pytest.mark.parametrize("name", FAMILIES)
 def test_every_check_comes_out_as_it_says(name: str) -> None:
     """What expects no verdict agrees: a check that would pass as a kink or as undefined has to say so."""
-    found = load([HERE / f"{name}.toml"])
+    found = shipped(name)
     assert found.problems == ()
     assert len(found.checks) == len(written(name))
     wrong = {}
@@ -65,7 +65,7 @@ def test_every_check_comes_out_as_it_says(name: str) -> None:
 @pytest.mark.parametrize("name", FAMILIES)
 def test_every_check_can_be_explained(name: str) -> None:
     """At its first point; what is too large for a page says so."""
-    for check in load([HERE / f"{name}.toml"]).checks:
+    for check in shipped(name).checks:
         program = parse(check.program, assigned_constants(check.at))
         points = parse_points(check.at, program.inputs, seed=check.settings.seed)
         try:

@@ -194,8 +194,12 @@ def test_an_estimate_is_no_ball() -> None:
 # --- everything ----------------------------------------------------------------------------------------
 
 
-def programs() -> list[Program]:
-    texts = [text for row in ON_TENSORS for text in row.samples]
+SEEDS = 3
+
+
+def programs(seed: int) -> list[Program]:
+    """Return the first sample of every row, and of the others those whose turn it is."""
+    texts = [text for row in ON_TENSORS for k, text in enumerate(row.samples) if not k or k % SEEDS == seed]
     return [*map(parse, texts), *map(program_of, ELEMENTWISE.values())]
 
 
@@ -216,22 +220,22 @@ def refused(program: Program, point: dict[str, Any]) -> bool:
     return False
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(SEEDS))
 def test_nothing_raises_at_an_infinite_point(seed: int) -> None:
-    """Every sample of the table with infinities among its numbers, in both lanes, findings looked into."""
+    """Samples of the table with infinities among its numbers, in both lanes, findings looked into."""
     random = np.random.default_rng(seed)
-    for program in programs():
+    for program in programs(seed):
         point = infinite_in_parts(program, random)
         at = {name: to_value(one, name) for name, one in point.items()}
         run = check_program(program, [at], Settings(dtypes=("float32",)))
         assert run[0].error is None or refused(program, point), (program, point)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(SEEDS))
 def test_an_enclosure_at_infinity_is_what_the_ways_agree_on(seed: int) -> None:
     """Arb's infinities against numbers that grow: where both have the gradient, it is one."""
     random, compared = np.random.default_rng(seed), 0
-    for program in programs():
+    for program in programs(seed):
         point = infinite_in_parts(program, random)
         pulled = pull_back(lower(program, {name: one.shape for name, one in point.items()}, nodes=True), guarded=True)
         values = exact.enclose(pulled.core, point)

@@ -21,9 +21,9 @@ from gradcheck.report.json import document
 from gradcheck.repro import command
 from gradcheck.suite import Check
 from gradcheck.verdict import Verdict
+from shipped import everything
 from test_diagnose import KNOWN
 
-EXPRESSIONS = Path(__file__).parent.parent / "expressions"
 SAID_OTHERWISE = {"point", "notes"}
 """What of an outcome depends on how its point is written: a decimal that the dtype has not, a seed."""
 
@@ -62,8 +62,7 @@ def test_the_line_of_a_known_failure_gives_the_same(
 
 def failing() -> list[Check]:
     """Return every fourth of the corpus' checks that expects a verdict."""
-    checks = load([EXPRESSIONS]).checks
-    found = [one for one in checks if one.expect.verdict not in {None, Verdict.AGREE, Verdict.KINK}]
+    found = [one for one in everything() if one.expect.verdict not in {None, Verdict.AGREE, Verdict.KINK}]
     assert found
     return found[::4]
 

@@ -209,19 +209,19 @@ def given(value: Param) -> Iterator[str]:
 
 
 def postorder(node: Node) -> Iterator[Node]:
-    """Yield every node below ``node`` and then itself, arguments first; deep expressions need no recursion.
+    """Return every node below ``node`` and then itself, arguments first; deep expressions need no recursion.
 
     >>> from gradcheck.parse import parse
     >>> [to_text(one) for one in postorder(parse("sin(x) + 1").layers[0].expression)]
     ['x', 'sin(x)', '1', 'sin(x) + 1']
     """
     stack, found = [node], list[Node]()
-    while stack:  # the other way round, from the last argument to the first
+    while stack:  # a node, then its arguments from the last on: the reverse of what is wanted, and the fastest to make
         current = stack.pop()
         found.append(current)
         if isinstance(current, Call):
             stack.extend(current.args)
-    yield from reversed(found)
+    return reversed(found)
 
 
 def fold(node: Node, name: Callable[[Name], T], number: Callable[[Number], T], call: Callable[[Call, list[T]], T]) -> T:

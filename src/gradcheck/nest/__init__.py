@@ -232,7 +232,9 @@ def outcomes(subject: Subject, ways: tuple[Way, ...], dtype: str) -> Iterator[tu
         alike: dict[object, list[Way]] = {}
         for way in ways:
             if not passed[way].agrees[k]:
-                numbers = passed[way].at(k) or _numbers(program, point, way, dtype)
+                numbers = passed[way].at(k)
+                if numbers is None and way.order > 1:  # of the first order torch has other numbers in each way
+                    numbers = _numbers(program, point, way, dtype)
                 alike.setdefault((way.order, numbers or way), []).append(way)
         firsts = tuple(some[0] for some in alike.values())
         found = examined(program, [point], replace(settings, ways=firsts)) if firsts else ()

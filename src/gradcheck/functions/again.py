@@ -48,7 +48,8 @@ class _Lines:
     def of(self, x: str, order: int) -> str:
         """Return the name of the function of ``x`` with its derivatives up to an order."""
         a = self.add(f"detach({x})")
-        value = self.add(f"detach({self.add(self.value(a))})")
+        *before, last = self.value(a).splitlines()
+        value = self.add("\n".join([*before, f"detach({last})"]))
         if order == 0:
             return value
         u = self.add(f"{x} - detach({x})")

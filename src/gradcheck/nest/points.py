@@ -84,7 +84,7 @@ def further(subject: Subject) -> Iterator[Subject]:
     ordinary point; and at one ordinary point its other samples, and what they become with other params.
 
     >>> [one.program.source for one in further(next(subjects(["tril"])))]
-    ['tril(b, -1)', 'tril(a)']
+    ['tril(c, 1)', 'tril(c)']
     """
     row = TABLE[subject.function]
     if not isinstance(row, Tensor | Composite):

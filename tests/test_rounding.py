@@ -25,6 +25,7 @@ from gradcheck.exact import rounding
 from gradcheck.exact.rounding import enclose_rounded
 from gradcheck.formats import FORMATS, Ball, Format
 from gradcheck.functions import COMPOSITE, ELEMENTWISE
+from gradcheck.functions.composites import copies, diagonals, joining, parts
 from gradcheck.functions.composites import shapes as shapes_of_torch
 from gradcheck.functions.rows import Composite, Elementwise, Row
 from gradcheck.lower import lower
@@ -164,7 +165,8 @@ def test_a_reduction_over_dims_apart_is_not_called_wrong(row: Composite, dtype: 
 
 MOVING = [
     (row, text)
-    for row in shapes_of_torch.ROWS
+    for family in (copies, diagonals, joining, parts, shapes_of_torch)
+    for row in family.ROWS
     if row.args == ("x",) and not row.many and row.name not in LISTED
     for text in row.samples
 ]
@@ -539,6 +541,36 @@ def test_verdicts_at_the_ends_of_the_range(
     assert [one.verdict for one in found] == [verdict for verdict, _ in wanted]
     for judgement, (_, note) in zip(found, wanted, strict=True):
         assert note is None or judgement.note == note
+
+
+# --- ranks ----------------------------------------------------------------------------------------------
+
+COUNT = 51
+OFF = [
+    level
+    for k in range(1, 100)
+    if (rank := Fraction(level := f"0.{k:02}") * (COUNT - 1)).denominator == 1 and float(level) * (COUNT - 1) != rank
+]
+assert OFF
+
+
+@pytest.mark.parametrize("how", COMPOSITE["quantile"].words["interpolation"])
+@pytest.mark.parametrize("level", OFF)
+def test_a_whole_rank_that_comes_out_beside_it_is_what_rounding_explains(how: str, level: str) -> None:
+    """What torch then takes from the next element is no error, and known as a loss where it is all that there is."""
+    [outcome] = check(
+        f"quantile(x, {level}, interpolation='{how}')",
+        {"x": np.random.default_rng(1).standard_normal(COUNT).tolist()},
+        dtype="float64",
+    )
+    verdicts = {one.verdict for part in (outcome.layers[-1], *outcome.gradients) for one in part.judgements}
+    assert verdicts <= {Verdict.AGREE, Verdict.LOSSY}
+    assert (Verdict.LOSSY in verdicts) == (how in beside(level))
+
+
+def beside(level: str) -> set[str]:
+    """Return the interpolations that take another element where a rank is off on this side."""
+    return {"linear", "midpoint", "higher" if float(level) * (COUNT - 1) > Fraction(level) * (COUNT - 1) else "lower"}
 
 
 # --- the stress script ----------------------------------------------------------------------------------

@@ -82,6 +82,17 @@ def test_every_alias_of_a_parameter_leads_to_a_parameter_of_a_row() -> None:
         assert not any({alias, name} <= {*row.params} for alias, name in functions.PARAM_ALIASES.items()), row.name
 
 
+@pytest.mark.parametrize("s", [2.0**20, 1e8, 1e160])
+@pytest.mark.parametrize("q", [0.25, 1.0, 1.5, 800.0, 1e160])
+def test_a_zeta_function_of_a_great_order_is_bounded_at_once(s: float, q: float) -> None:
+    """Arb takes for ever; mpmath adds the first powers, and no number of them is more than the whole."""
+    [ball] = enclosures(lower(parse("zeta(s, q)")), "out", {"s": np.array(s), "q": np.array(q)})
+    assert isinstance(ball, Ball)
+    with mpmath.workprec(4 * BITS):
+        low, high = (mpmath.mpf(man) * mpmath.mpf(2) ** exp for man, exp in (ball.lower, ball.upper))
+        assert low <= sum((mpmath.mpf(q) + k) ** -mpmath.mpf(s) for k in range(9)) <= high
+
+
 @EVERY_ROW
 def test_every_row_has_samples_unless_nobody_can_type_it(row: Row) -> None:
     assert row.samples or row.name in functions.HIDDEN

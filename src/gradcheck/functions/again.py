@@ -16,6 +16,16 @@ SIMPSON = (("{u}/2", "2*{q}/3"), ("{u}", "{q}/6"))
 NODES = {2: (("{u}/2", "{q}"),), 3: SIMPSON, 4: SIMPSON}
 """Nodes and weights by the order: the midpoint, and Simpson's rule, whose first node moves nothing."""
 
+ROOT_OF_HALF = (
+    "0.7071067811865475244008443621048490392848359376884740365883398689"
+    "95366239231053519425193767163820786367506923115456148512462418"
+)
+ROOT_OF_TWO_PI = (
+    "2.5066282746310005024157652848110452530069867406099383166299235763"
+    "4229365460784197494659583837805726611600997266520387964486632"
+)
+"""Numbers of a kernel with more digits than any enclosure has: a root in the lines would be one of torch's floats."""
+
 Slope = Callable[[str, str, str], str]
 """The slope times a step ``u``, by the point and the value there."""
 
@@ -29,14 +39,17 @@ class _Lines:
         self.numbers = count()
 
     def add(self, text: str) -> str:
+        """Return the name of what a text gives, whose lines but the last are its own."""
         name = f"y{next(self.numbers)}_"
-        self.lines.append(f"{name} = {text}")
+        *before, last = text.splitlines()
+        self.lines += [*before, f"{name} = {last}"]
         return name
 
     def of(self, x: str, order: int) -> str:
         """Return the name of the function of ``x`` with its derivatives up to an order."""
         a = self.add(f"detach({x})")
-        value = self.add(f"detach({self.value(a)})")
+        *before, last = self.value(a).splitlines()
+        value = self.add("\n".join([*before, f"detach({last})"]))
         if order == 0:
             return value
         u = self.add(f"{x} - detach({x})")
@@ -82,6 +95,27 @@ def logsigmoid(order: int, x: Shape) -> str:
     )
 
 
+def log_ndtr(order: int, x: Shape) -> str:
+    """Return log_ndtr with the slope of its result, exp(-(y + x**2/2))/sqrt(2*pi), up to an order."""
+    del x
+
+    def value(a: str) -> str:
+        t = f"{a}*{ROOT_OF_HALF}"
+        return f"where({a} < -1, log(erfcx(-{t})/2) - ({t})**2, log1p(-erfc({t})/2))"
+
+    slope = f"exp(-({{y}} + {{z}}**2/2))/{ROOT_OF_TWO_PI}"
+    return _finished(_Lines(value, lambda z, y, u: f"{u}*({slope.format(y=y, z=z)})"), order)
+
+
+def sloped(order: int, value: Callable[[str], str], slope: Slope, after: str = "", start: str = "x") -> str:
+    """Return a function of ``start`` with a slope of its own up to an order, and what stands ``after`` its name.
+
+    The texts may be several lines, the last the result. What else they name begins with the point, which is another one
+    each time.
+    """
+    return _finished(_Lines(value, slope), order, after, start=start)
+
+
 def softmax(order: int, x: Shape, dim: Param) -> str:
     """Return softmax with the slope of its result, y*(u - sum(y*u)), up to an order."""
     over = f", dim={axis(dim, len(x))}, keepdim=True" if x else ""
@@ -109,6 +143,6 @@ def _total(a: str, over: str) -> str:
     return f"{top} + log(sum(exp({a} - {top}){over}))"
 
 
-def _finished(made: _Lines, order: int, after: str = "", before: str = "") -> str:
-    last = made.of("x", order)
+def _finished(made: _Lines, order: int, after: str = "", before: str = "", start: str = "x") -> str:
+    last = made.of(start, order)
     return "\n".join([*made.lines, f"{before}{last}{after}"])

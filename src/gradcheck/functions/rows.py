@@ -44,6 +44,7 @@ class Elementwise:
     alone; by those that are ``fixed`` torch does not differentiate, and their partial is empty. ``adds`` says that errors grow in it by cancellation, and ``of_number`` how torch computes it where the first
     argument alone is a plain number.
     ``faults`` says where torch's own gradient is known to be wrong, and not excused: what tests of the enclosures leave out.
+    ``lacks`` names the steps, ``rev`` or ``fwd``, that torch has not implemented.
     ``oracle`` is an independent mpmath function, used by the tests alone.
 
     >>> from gradcheck.functions import lookup
@@ -90,6 +91,7 @@ class Elementwise:
     powers: Mapping[float, str] = field(default_factory=dict, hash=False)
     outside: tuple[Sample, ...] = ()
     faults: str | None = None
+    lacks: tuple[str, ...] = ()
     summary: str = ""
 
     @property
@@ -166,7 +168,8 @@ class Composite:
     definition gets as ``result`` which of them is wanted, counted from 0; without the param ``single`` there is one alone.
     ``wrong`` names the steps, ``rev`` or ``fwd``, in which torch's own derivative is off at ordinary points, or
     ``second`` where that of order two is off by less than rounding in the half types. ``faulty`` gives the params with
-    which torch's value itself is known to be wrong, and not excused.
+    which torch's value itself is known to be wrong, and not excused. ``lacks`` names the steps that torch has not
+    implemented.
     ``numbers`` names the arguments that torch takes as plain numbers where they are some.
     With ``many`` it takes any number of tensors in the place of its one argument. ``dtypes`` are those in
     which torch's function works on the CPU, where these are not all: in the others it raises, or is wrong throughout.
@@ -202,6 +205,7 @@ class Composite:
     single: str = ""
     wrong: tuple[str, ...] = ()
     faulty: Mapping[str, Param] = field(default_factory=dict, hash=False)
+    lacks: tuple[str, ...] = ()
     many: bool = False
     numbers: tuple[str, ...] = ()
     dtypes: tuple[str, ...] = ()

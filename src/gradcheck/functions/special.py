@@ -16,6 +16,8 @@ FAR = 5
 """From where on functions that are scaled are evaluated as such."""
 MAX_ORDER = 100
 """Greatest order of a zeta function that is reflected."""
+STEEP = 1_000_000
+"""Order from which on a zeta function is its first power, and the others an integral: Arb takes for ever."""
 GAMMA = "0.0001 60.5 300 -80.5"
 """Where torch's trigamma has all the digits of float64: it stops after three terms of its series."""
 
@@ -59,6 +61,9 @@ def _zeta(s: Any, q: Any) -> Any:
         return s - s  # Arb would go on for ever
     if is_infinite(q) and q > 0:
         return 1 / q
+    if s > STEEP and q > 0:
+        first = (-s * q.log()).exp()
+        return first.union(first * (1 + q / (s - 1)))
     order = s.unique_fmpz() if s.is_integer() else None
     if order is None or not 1 < order <= MAX_ORDER or not q < 0:
         return s.zeta(q)
@@ -100,6 +105,9 @@ def _within(made: Any) -> Any:
     return made - made if is_infinite(made) else made
 
 
+_ZETA_SIZE = "(zeta(s, q - floor(q)) + zeta(s, 1 - (q - floor(q))))"
+_ZETA = f"where(q < 0, zeta(s, q) + {_ZETA_SIZE} - {_ZETA_SIZE}, zeta(s, q))"
+
 # What the numbers and formulas of a row come from: as in elementwise.py. Kernels are in aten/src/ATen/native/Math.h and
 # aten/src/ATen/native/cpu/BinaryOpsKernel.cpp, UnaryOpsKernel.cpp.
 #
@@ -127,8 +135,8 @@ ROWS: tuple[Elementwise, ...] = (
     # With S their sum, at most abs(digamma(x)) + 2.4, that is 13*S + 20 unit roundoffs; 10.6 were measured where it is 0.
     row("digamma", "x", GAMMA, budget=13, absolute=51, faults="x < 60", one_kernel=True, forward="where(x < 0, digamma(1 - x) - pi*cos(pi*(x - ceil(x)))/sin(pi*(x - ceil(x))), digamma(x))", exact=_digamma, oracle=lambda m, x: m.psi(0, x), partials=("zeta(2, x)",), domain="(x > 0) | (x != floor(x))", outside="0 -1 -3", summary="the derivative of lgamma"),
     # Up to ten powers, each within 2 ULP, are added one after the other, and a tail: Math.h, zeta. 5.5 unit roundoffs were
-    # measured in float64 at 1.444, 0.0864.
-    row("zeta", "s q", "2.5,0.7 3,1.9 2,40 3,-0.3", safe=2, budget=16, torch=lambda m, s, q: m.special.zeta(s, q), dtypes=("float64", "float32"), fixed=("s",), exact=_zeta, oracle=lambda m, s, q: m.zeta(s, q) if s > 1 else m.nan, partials=("", "-s*zeta(s + 1, q)"), domain="(s > 1) & ((q > 0) | (s == floor(s)) & (q != floor(q)))", smooth="(s > 1) & ((q > 0) | (q != floor(q)))", outside="0.5,2 2.5,-0.5 3,-1",
-        as_torch=("", "grad*-s*zeta(s + 1, q)"), summary="the sum of 1/(k + q)**s over k from 0"),
+    # measured in float64 at 1.444, 0.0864. Where q is negative, powers of both signs cancel: c is more than their sizes.
+    row("zeta", "s q", "2.5,0.7 3,1.9 2,40 3,-0.3", safe=2, budget=16, forward=_ZETA, torch=lambda m, s, q: m.special.zeta(s, q), dtypes=("float64", "float32"), fixed=("s",), exact=_zeta, oracle=lambda m, s, q: m.zeta(s, q) if s > 1 else m.nan, partials=("", "-s*zeta(s + 1, q)"), domain="(s > 1) & ((q > 0) | (s == floor(s)) & (q != floor(q)))", smooth="(s > 1) & ((q > 0) | (q != floor(q)))", outside="0.5,2 2.5,-0.5 3,-1",
+        as_torch=("", "grad*-s*zeta(s + 1, q)"), lacks=("fwd",), summary="the sum of 1/(k + q)**s over k from 0"),
 )
 # fmt: on

@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
-from math import isfinite
+from itertools import product
+from math import isfinite, prod
 from multiprocessing import get_context
 from time import perf_counter
+from typing import Any
 
+import numpy as np
+
+from gradcheck.autograd import Derivative
 from gradcheck.case import environment, examined
-from gradcheck.errors import GradcheckError, UsageProblem
+from gradcheck.case.elements import bits
+from gradcheck.case.many import alone
+from gradcheck.case.ways import MAX_ELEMENTS
+from gradcheck.errors import GradcheckError, LaneProblem, UsageProblem
+from gradcheck.exact import Truth
 from gradcheck.exits import Exit
-from gradcheck.formats import FORMATS, exact_text
+from gradcheck.formats import FORMATS, Ball, exact_text
 from gradcheck.functions import COMPOSITE, ELEMENTWISE, HIDDEN, TENSOR, families, nearest
 from gradcheck.gradients import GradientOutcome
 from gradcheck.nest.points import Subject, further, subjects
 from gradcheck.nest.sieve import Sieve
 from gradcheck.outcome import Outcome
+from gradcheck.plan import Plan
 from gradcheck.points import Point, parse_points
 from gradcheck.program import Program, Shape, unravel
 from gradcheck.settings import Settings
@@ -26,12 +36,16 @@ from gradcheck.settings.readers import ONES
 from gradcheck.verdict import Verdict
 from gradcheck.ways import Way, nestings
 
+Floats = np.ndarray[Any, np.dtype[np.float64]]
+
 WRONG = frozenset({Verdict.DISAGREE, Verdict.ERROR})
 """The verdicts that make the run fail: torch is wrong, or has no such derivative."""
 TOLD = WRONG | {Verdict.LOSSY}
 """Those that are told one by one."""
 NOT_RUN = "torch could not run"
 """What an outcome's error says where there is not even a value."""
+LACKS = "implemented"
+"""What torch says of a derivative that it has not, and does not say where it merely cannot work one out."""
 
 
 @dataclass(frozen=True)
@@ -185,9 +199,13 @@ def _tried(
     subject: Subject, ways: tuple[Way, ...], dtype: str, counts: dict[str, Counter[Verdict]]
 ) -> Iterator[Finding]:
     """Yield what is found of one program, and count the verdicts."""
-    for text, way, outcome in _outcomes(subject, ways, dtype):
+    for text, way, outcome in outcomes(subject, ways, dtype):
         if isinstance(outcome, Verdict):
             counts[way][outcome] += len(subject.program.inputs) ** Way.parse(way).order
+            continue
+        if _raises_rightly(outcome):
+            elements = sum(outcome.rounded[name].size for name in subject.program.tracked)
+            counts[way][Verdict.UNDEFINED] += elements ** Way.parse(way).order
             continue
         if subject.first and NOT_RUN in (outcome.error or ""):
             continue  # a param that torch does not take so
@@ -196,7 +214,7 @@ def _tried(
             yield from (replace(one, program=subject.program.source) for one in _findings(way, text, outcome))
 
 
-def _outcomes(subject: Subject, ways: tuple[Way, ...], dtype: str) -> Iterator[tuple[str, str, Outcome | Verdict]]:
+def outcomes(subject: Subject, ways: tuple[Way, ...], dtype: str) -> Iterator[tuple[str, str, Outcome | Verdict]]:
     """Yield the outcome at each point in each way, or the verdict alone where all points side by side show it.
 
     Ways that give the same numbers at a point have the outcome of the first one.
@@ -214,11 +232,51 @@ def _outcomes(subject: Subject, ways: tuple[Way, ...], dtype: str) -> Iterator[t
         alike: dict[object, list[Way]] = {}
         for way in ways:
             if not passed[way].agrees[k]:
-                alike.setdefault((way.order, passed[way].at(k) or way), []).append(way)
+                numbers = passed[way].at(k)
+                if numbers is None and way.order > 1:  # of the first order torch has other numbers in each way
+                    numbers = _numbers(program, point, way, dtype)
+                alike.setdefault((way.order, numbers or way), []).append(way)
         firsts = tuple(some[0] for some in alike.values())
         found = examined(program, [point], replace(settings, ways=firsts)) if firsts else ()
         for some, outcome in zip(alike.values(), found, strict=True):
             yield from ((text, str(way), outcome) for way in some)
+
+
+def _numbers(program: Program, point: Point, way: Way, dtype: str) -> bytes | None:
+    """Return the bits of all of torch's numbers at a point, None where they are too many, or torch has none."""
+    [arrays] = alone([point], dtype)
+    wrt = tuple(program.tracked)
+    units = [unit for name in wrt for unit in _units(name, {one: arrays[one] for one in wrt})]
+    if len(units) ** way.order > MAX_ELEMENTS:
+        return None
+    found = []
+    try:
+        for directions in product(units, repeat=way.order - 1):
+            made = Derivative(program, wrt, way, directions, dtype).at(arrays)
+            found += [bits(made.gradients[name].array).tobytes() for name in wrt]
+    except LaneProblem:
+        return None
+    return b" ".join(found)
+
+
+def _units(name: str, arrays: Mapping[str, Floats]) -> Iterator[dict[str, Floats]]:
+    """Yield the directions of one element each of an input."""
+    for k in range(arrays[name].size):
+        made = {one: np.zeros(array.shape) for one, array in arrays.items()}
+        made[name].flat[k] = 1.0
+        yield made
+
+
+def _raises_rightly(outcome: Outcome) -> bool:
+    """Return whether torch refused to work out what does not exist: the inverse of a matrix that is singular."""
+    if outcome.error is None or LACKS in outcome.error:
+        return False
+    program = outcome.program
+    plan = Plan.make(program, {name: array.shape for name, array in outcome.rounded.items()}, program.tracked)
+    truth = Truth(plan.shared.core, outcome.rounded)
+    names = (program.output, *plan.shared.program.outputs)
+    balls = truth.some({name: range(prod(plan.shared.core.shapes[name])) for name in names})
+    return not all(isinstance(one, Ball) for found in balls.values() for one in found)
 
 
 def _parsed(text: str, program: Program) -> list[Point]:

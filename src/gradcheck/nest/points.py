@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from inspect import Parameter, signature
 from itertools import cycle, islice, product
 from math import prod
 
@@ -83,7 +84,7 @@ def further(subject: Subject) -> Iterator[Subject]:
     ordinary point; and at one ordinary point its other samples, and what they become with other params.
 
     >>> [one.program.source for one in further(next(subjects(["tril"])))]
-    ['tril(b, -1)', 'tril(a)']
+    ['tril(c, 1)', 'tril(c)']
     """
     row = TABLE[subject.function]
     if not isinstance(row, Tensor | Composite):
@@ -93,14 +94,14 @@ def further(subject: Subject) -> Iterator[Subject]:
     if special:
         yield Subject(subject.function, subject.program, special, frozenset(special), first=True)
     known = {to_text(_expression(subject.program))}
-    for sample in row.samples:
-        for text in (sample, *_with_other_params(row, parse(sample))):
-            program = _read(text)
-            written = text if program is None else to_text(_expression(program))
-            point = None if program is None or written in known else _ordinary(program)
-            known.add(written)
-            if program is not None and point is not None:
-                yield Subject(subject.function, program, (point,), first=True)
+    others = (text for sample in row.samples for text in _with_other_params(row, parse(sample)))
+    for text in (*row.samples, *others):
+        program = _read(text)
+        written = text if program is None else to_text(_expression(program))
+        point = None if program is None or written in known else _ordinary(program)
+        known.add(written)
+        if program is not None and point is not None:
+            yield Subject(subject.function, program, (point,), first=True)
 
 
 def elementwise(row: Elementwise) -> Subject:
@@ -245,8 +246,16 @@ def _with_other_params(row: Tensor | Composite, program: Program) -> Iterator[st
     for one in (found[-1], bare):
         yield _changed(program, row.name, one)
         for name in row.params:
-            for value in _values(row, name, one.param(name)):
+            for value in _values(row, name, one.param(name, _default(row, name))):
                 yield _changed(program, row.name, _with(one, name, value))
+
+
+def _default(row: Composite, name: str) -> Param:
+    """Return what a param is that is not written, None where that is not said."""
+    if name in row.defaults or not callable(row.definition):
+        return row.defaults.get(name)
+    found = signature(row.definition).parameters.get(name)
+    return None if found is None or found.default is Parameter.empty else found.default
 
 
 def _values(row: Composite, name: str, value: Param) -> Iterator[Param]:

@@ -10,6 +10,7 @@ from math import isfinite, log
 from typing import IO, TYPE_CHECKING
 
 from gradcheck.errors import UsageProblem, plural
+from gradcheck.nest import LACKS
 from gradcheck.nest.lines import DTYPE, Function, mpmath_line, torch_line
 from gradcheck.nest.oracles import oracle
 from gradcheck.nest.points import magnitudes
@@ -172,7 +173,7 @@ def _by_place(row: Row) -> list[list[Finding]]:
 def kind_of(one: Finding) -> str | None:
     """Return the kind of a finding, None for one that the page does not tell: it is no clear fault of torch."""
     if one.verdict is Verdict.ERROR:
-        return REFUSED if one.refused is not None and "implemented" in one.refused else None
+        return REFUSED if one.refused is not None and LACKS in one.refused else None
     exact, torch = right(one.exact), right(one.torch)
     if exact is None or torch is None:
         return None

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from gradcheck.functions import again
 from gradcheck.functions.composites.matrices import (
     DTYPES,
+    apart,
     around,
-    at_every_order,
     entry,
     full_rank,
     inverse_of_triangle,
     joined,
     matrix,
     not_info,
-    orthogonal,
     square,
     triangle,
+    unit,
 )
 from gradcheck.functions.rows import Composite
 from gradcheck.program import Param, Shape
@@ -104,10 +105,6 @@ def _qr(x: Shape, result: Param = 0) -> str:
     return joined(_orthogonalised(x, "x", result))
 
 
-def _qr_near(x: Shape, result: Param = 0) -> str:
-    return joined(orthogonal("x", x), _orthogonalised(x, "near", result))
-
-
 def _qr_stored(x: Shape, result: Param = 0) -> str:
     """Return the factors with torch's slope, made of the stored ones (linalg_qr_backward).
 
@@ -118,28 +115,65 @@ def _qr_stored(x: Shape, result: Param = 0) -> str:
     What is stored are the factors of x + e (see orthogonal). These are off by sqrt(2)*|e|*|inv(r)| in q, times |r| in r
     (Higham, section 19.9), and inv(r) by as much times itself.
     """
+    *_, m, n = x
+    batch = x[:-2]
+    lines = [*_qr_found(x), "q = detach(qs)", "r = detach(rs)", "w = detach(ws)", "u = x - detach(x)"]
+    slopes = _qr_slopes(batch, m, n)
+    return joined(lines, slopes[:-2], f"r + {slopes[-1]}" if result else f"q + {slopes[-2]}")
+
+
+def _qr_found(x: Shape) -> list[str]:
+    """Return the lines of the factors ``qs`` and ``rs`` that are stored, and of the inverse ``ws`` of the latter."""
     *lines, q = _orthogonalised(x, "x", 0)
     r = _orthogonalised(x, "x", 1)[-1]
     *leading, m, n = x
     batch, rank = tuple(leading), min(m, n)
     over, off = f"dim={(len(batch), len(batch) + 1)}, keepdim=True", 12 * m * n
+    return [
+        *lines, f"orth = {q}", f"upper = {r}", *_back("upper", batch, rank),
+        f"far = sqrt(sum(x**2, {over}))", f"steep = sqrt(sum(back**2, {over}))",
+        *around("orth", (*batch, m, rank), off, "far*steep", "qs"),
+        *around("upper", (*batch, rank, n), off, "far*far*steep", "rs"),
+        *around("back", (*batch, rank, rank), off, "far*steep*steep", "ws"),
+    ]  # fmt: skip
+
+
+def _back(upper: str, batch: Shape, rank: int) -> list[str]:
+    """Return the lines of the inverse ``back`` of an upper triangle."""
     names = {(i, j): f"m{i}{j}" for j in range(rank) for i in range(j, rank)}
     inverse, inverted = inverse_of_triangle(names, rank)
-    lines += [
-        f"orth = {q}", f"upper = {r}", *(f"{name} = {entry('upper', batch)(j, i)}" for (i, j), name in names.items()),
-        *inverse, f"back = {triangle(inverted, rank, batch, upper=True)}",
-        f"far = sqrt(sum(x**2, {over}))", f"steep = sqrt(sum(back**2, {over}))",
-        *around("orth", (*batch, m, rank), off, "far*steep", "qs"), "q = detach(qs)",
-        *around("upper", (*batch, rank, n), off, "far*far*steep", "rs"), "r = detach(rs)",
-        *around("back", (*batch, rank, rank), off, "far*steep*steep", "ws"), "w = detach(ws)", "u = x - detach(x)",
-    ]  # fmt: skip
+    entries = [f"{name} = {entry(upper, batch)(j, i)}" for (i, j), name in names.items()]
+    return [*entries, *inverse, f"back = {triangle(inverted, rank, batch, upper=True)}"]
+
+
+def _qr_slopes(batch: Shape, m: int, n: int) -> list[str]:
+    """Return lines of ``q``, ``r``, its inverse ``w`` and a step ``u``, the last two of which are the steps of q and r."""
     if m >= n:
         half = matrix([["1/2" if i == j else "1" if i < j else "0" for j in range(n)] for i in range(n)])
-        lines += ["k = matmul(u, w)", "z = matmul(mT(q), k)", f"t = {half}*(z + mT(z))"]
-        return joined(lines, "r + matmul(t, r)" if result else "q + k - matmul(q, t)")
+        lines = ["k = matmul(u, w)", "z = matmul(mT(q), k)", f"t = {half}*(z + mT(z))"]
+        return [*lines, "(k - matmul(q, t))", "matmul(t, r)"]
     below = matrix([["1" if i > j else "0" for j in range(m)] for i in range(m)])
-    lines += ["k = matmul(mT(q), u)", f"z = {below}*matmul(k[{':, ' * (len(batch) + 1)}:{m}], w)", "o = z - mT(z)"]
-    return joined(lines, "r + k - matmul(o, r)" if result else "q + matmul(q, o)")
+    lines = ["k = matmul(mT(q), u)", f"z = {below}*matmul(k[{':, ' * (len(batch) + 1)}:{m}], w)", "o = z - mT(z)"]
+    return [*lines, "matmul(q, o)", "(k - matmul(o, r))"]
+
+
+def _qr_again(order: int, x: Shape, result: Param = 0) -> str:
+    """Return a factor with the slopes of _qr_stored, which are of both factors, at every order."""
+    *_, m, n = x
+    batch, rank = x[:-2], min(m, n)
+    cut, dim = ":, " * len(batch), len(batch) + (m < n)
+    first, last = (f"[{cut}:{m}, :]", f"[{cut}{m}:, :]") if m >= n else (f"[{cut}:, :{m}]", f"[{cut}:, {m}:]")
+
+    def value(a: str) -> str:
+        return joined(apart(_qr_found(x), f"{a}v_", x=a), f"cat([{a}v_qs, {a}v_rs], dim={dim})")
+
+    def slope(z: str, y: str, u: str) -> str:
+        *lines, of_q, of_r = _qr_slopes(batch, m, n)
+        lines = [f"q = y{first}", f"r = y{last}", *_back("r", batch, rank), "w = back", *lines]
+        made = f"made = cat([{of_q}, {of_r}], dim={dim})"
+        return joined(apart([*lines, made], f"{z}s_", y=y, u=u), f"{z}s_made")
+
+    return again.sloped(order, value, slope, last if result else first)
 
 
 def _orthogonalised(x: Shape, of: str, result: Param) -> list[str]:
@@ -195,6 +229,52 @@ def _householder_near(x: Shape, tau: Shape) -> str:
     )
 
 
+def _householder_again(order: int, x: Shape, tau: Shape) -> str:
+    """Return the columns with the slope of torch's, at every order (householder_product_backward).
+
+    A step of H_i is that of the whole H_1*...*H_n where it is followed by the inverses of H_i, ..., H_1, and the whole:
+    these are reflections with s = tau/(tau*|v|**2 - 1) in the place of tau.
+    """
+    (m, n), [count] = x, tau
+    one = unit(m)
+
+    def near(of: str) -> list[str]:
+        size = "maximum(abs(x), 1)"
+        return [
+            f"x = {of}[:{m}, :]", f"tau = {of}[{m}, :{count}]", *around("x", x, 4 * m, size, "near"),
+            *around("tau", tau, 4 * m, "abs(tau)", "far"),
+        ]  # fmt: skip
+
+    def column(of: str, k: int, head: str) -> str:
+        parts = [f"expand(0, ({k}, 1))"] * bool(k) + [head] + [f"{of}[{k + 1}:{m}, {k}:{k + 1}]"] * (k + 1 < m)
+        return f"cat([{', '.join(parts)}], dim=0)"
+
+    def value(a: str) -> str:
+        *lines, last = [*near("both"), *_product_of_reflections(x, tau, "near", "far")]
+        return joined(apart([*lines, f"made = {last}"], f"{a}v_", both=a), f"{a}v_made")
+
+    def slope(z: str, y: str, u: str) -> str:
+        lines, terms = near("both"), list[str]()
+        before, rest = one, "whole"
+        for k in range(count):
+            lines += [
+                f"v{k} = {column('near', k, f'reshape(1 + 0*far[{k}], (1, 1))')}",
+                f"d{k} = {column('u', k, 'expand(0, (1, 1))')}", f"t{k} = u[{m}, {k}]",
+                f"s{k} = far[{k}]/(far[{k}]*sum(v{k}**2) - 1)",
+                f"r{k} = {rest} - matmul(v{k}, matmul(mT(v{k}), {rest}))*s{k}",
+                f"e{k} = -matmul(v{k}, mT(v{k}))*t{k} - (matmul(d{k}, mT(v{k})) + matmul(v{k}, mT(d{k})))*far[{k}]",
+                f"p{k} = {before}", f"h{k} = p{k} - matmul(matmul(p{k}, v{k}), mT(v{k}))*far[{k}]",
+            ]  # fmt: skip
+            before, rest = f"h{k}", f"r{k}"
+            terms.append(f"matmul(p{k}, matmul(e{k}, r{k}))")
+        made = f"made = {' + '.join(terms)}"
+        return joined(apart([*lines, made], f"{z}s_", both=z, whole=y, u=u), f"{z}s_made")
+
+    filled = f"cat([tau, expand(0, ({n - count},))], dim=0)" if count < n else "tau"
+    both = f"both = cat([x, reshape({filled}, (1, {n}))], dim=0)"
+    return joined(both, again.sloped(order, value, slope, start="both"))
+
+
 def _product_of_reflections(x: Shape, tau: Shape, of: str, by: str) -> list[str]:
     """Return the lines of the first columns of (I - tau_1*v_1*v_1.mT)*(I - tau_2*v_2*v_2.mT)*...
 
@@ -221,7 +301,7 @@ def _product_of_reflections(x: Shape, tau: Shape, of: str, by: str) -> list[str]
 ROWS: tuple[Composite, ...] = (
     Composite("cholesky", ("x",), ("upper",), _cholesky, ("cholesky(a @ a.T)", "cholesky(a @ a.T, upper=True)"), as_torch=_cholesky_stored, again=_cholesky_near, stored=True, dtypes=DTYPES, torch=lambda m, x, upper=False: m.linalg.cholesky(x, upper=upper), summary="the Cholesky factor of a positive definite matrix"),
     Composite("cholesky_ex", ("x",), ("upper",), _cholesky_ex, ("cholesky_ex(a @ a.T)[0]",), results=("L", "info"), as_torch=_cholesky_ex_stored, again=_cholesky_near, stored=True, dtypes=DTYPES, torch=lambda m, x, upper=False: m.linalg.cholesky_ex(x, upper=upper), summary="the Cholesky factor of a positive definite matrix, and whether there is one"),
-    Composite("qr", ("x",), (), _qr, ("qr(a.T)[0]", "qr(a[:, :2])[1]", "qr(a)[0]", "qr(a)[1]"), results=("Q", "R"), as_torch=_qr_stored, again=at_every_order(_qr_near), stored=True, dtypes=DTYPES, torch=lambda m, x: m.linalg.qr(x), summary="the orthogonal and the triangular factor of a matrix"),
-    Composite("householder_product", ("x", "tau"), (), _householder, ("householder_product(a.T, u)",), as_torch=_householder_near, again=at_every_order(_householder_near), stored=True, wrong=("fwd",), dtypes=DTYPES, torch=lambda m, x, tau: m.linalg.householder_product(x, tau), summary="the first columns of a product of reflections"),
+    Composite("qr", ("x",), (), _qr, ("qr(a.T)[0]", "qr(a[:, :2])[1]", "qr(a)[0]", "qr(a)[1]"), results=("Q", "R"), as_torch=_qr_stored, again=_qr_again, stored=True, dtypes=DTYPES, torch=lambda m, x: m.linalg.qr(x), summary="the orthogonal and the triangular factor of a matrix"),
+    Composite("householder_product", ("x", "tau"), (), _householder, ("householder_product(a.T, u)",), as_torch=_householder_near, again=_householder_again, stored=True, wrong=("fwd",), dtypes=DTYPES, torch=lambda m, x, tau: m.linalg.householder_product(x, tau), summary="the first columns of a product of reflections"),
 )
 # fmt: on

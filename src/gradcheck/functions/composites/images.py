@@ -433,6 +433,6 @@ ROWS: tuple[Composite, ...] = (
     Composite("affine_grid", ("theta",), ("size", "align_corners"), partial(_affine_grid, False), ("affine_grid(expand(a, (1, 2, 3)), (1, 1, 3, 2), align_corners=False)", "affine_grid(reshape(b, (1, 3, 4)), (1, 1, 2, 3, 2), True)"), adds=True,
               as_torch=partial(_affine_grid, True), torch=_run("affine_grid"), summary="where the pixels of an image come from under an affine map"),
     Composite("grid_sample", ("x", "grid"), ("mode", "padding_mode", "align_corners"), partial(_grid_sample, False), ("grid_sample(reshape(b, (1, 1, 2, -1)), reshape(c/4, (1, 1, -1, 2)), align_corners=False)", f"grid_sample({TWO}, reshape(c/3, (1, 2, 3, 2)), padding_mode='border', align_corners=True)"),
-              words={"mode": ("bilinear",), "padding_mode": ("zeros", "border")}, adds=True, as_torch=partial(_grid_sample, True), pulled=OF_PIXELS, accumulation=ALONE, torch=_run("grid_sample"), summary="an image read at places between its pixels"),
+              words={"mode": ("bilinear",), "padding_mode": ("zeros", "border")}, adds=True, as_torch=partial(_grid_sample, True), pulled=OF_PIXELS, accumulation=ALONE, torch=_run("grid_sample"), lacks=("fwd",), summary="an image read at places between its pixels"),
 )
 # fmt: on

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 
 from gradcheck.functions.params import shape_text
@@ -49,7 +50,7 @@ def matrix(rows: Sequence[Sequence[str]], batch: Shape = ()) -> str:
     return f"reshape(stack([{', '.join(flat)}], dim={len(batch)}), {(*batch, len(rows), len(rows[0]))})"
 
 
-def _unit(n: int) -> str:
+def unit(n: int) -> str:
     """Return the text of the unit matrix."""
     return matrix([["1" if row == column else "0" for column in range(n)] for row in range(n)])
 
@@ -68,7 +69,7 @@ def determined(x: str, shape: Shape, prefix: str = "") -> list[str]:
         cofactors = [[_cofactor(at, n, column, row) for column in range(n)] for row in range(n)]
         first = " + ".join(f"{at(0, k)}*({_cofactor(at, n, 0, k)})" for k in range(n))
         return [f"{det} = {first}", f"{adj} = {matrix(cofactors, tuple(batch))}"]
-    lines, last = [f"{prefix}unit = {_unit(n)}"], f"{prefix}unit"
+    lines, last = [f"{prefix}unit = {unit(n)}"], f"{prefix}unit"
     over = f"dim={(len(batch), len(batch) + 1)}"
     for k in range(1, n + 1):
         product = f"{prefix}p{k}"
@@ -157,6 +158,17 @@ def orthogonal(x: str, shape: Shape, name: str = "near") -> list[str]:
     *batch, m, n = shape
     over = f"dim={(len(batch), len(batch) + 1)}, keepdim=True"
     return around(x, shape, 8 * m * n, f"sqrt(sum({x}**2, {over}))", name)
+
+
+def apart(lines: Sequence[str], prefix: str, **given: str) -> list[str]:
+    """Return lines whose names begin with a prefix, so that they can stand beside others; ``given`` are what they read.
+
+    >>> apart(["a = 2*x", "b = a*x"], "y0_", x="z")
+    ['y0_a = 2*z', 'y0_b = y0_a*z']
+    """
+    named = {line.partition(" = ")[0] for line in lines}
+    new = {name: prefix + name for name in named} | given
+    return [re.sub(r"(?<![\w.])[a-z]\w*(?!\w*[(=])", lambda one: new.get(one[0], one[0]), line) for line in lines]
 
 
 def at_every_order(definition: Callable[..., str]) -> Callable[..., str]:

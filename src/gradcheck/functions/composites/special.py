@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import factorial
 from typing import Any
 
+from gradcheck.functions import again
 from gradcheck.functions.rows import Composite
 from gradcheck.program import Param, Shape
 
@@ -60,7 +61,7 @@ ROWS: tuple[Composite, ...] = (
     Composite("entr", ("x",), (), "where(x == 0, 0, -x*log(x))", ("entr(exp(v))",), torch=lambda m, x: m.special.entr(x), summary="x times the negative of its logarithm, and 0 at 0"),
     Composite("logit", ("x",), ("eps",), _logit, ("logit(sigmoid(v))", "logit(sigmoid(a), 0.25)"), summary="log(x/(1 - x)), with x kept eps away from 0 and 1"),
     Composite("ndtr", ("x",), (), "erfc(-x/sqrt(2))/2", ("ndtr(v)",), as_torch="(1 + erf(x/1.4142135623730951))*0.5", torch=lambda m, x: m.special.ndtr(x), summary="the normal distribution function"),
-    Composite("log_ndtr", ("x",), (), "where(x < 0, log(erfcx(-x/sqrt(2))/2) - x**2/2, log1p(-erfc(x/sqrt(2))/2))", ("log_ndtr(3*v)",), as_torch=_LOG_NDTR, stored=True, dtypes=("float64", "float32"), torch=lambda m, x: m.special.log_ndtr(x),
+    Composite("log_ndtr", ("x",), (), "where(x < 0, log(erfcx(-x/sqrt(2))/2) - x**2/2, log1p(-erfc(x/sqrt(2))/2))", ("log_ndtr(3*v)",), as_torch=_LOG_NDTR, again=again.log_ndtr, stored=True, dtypes=("float64", "float32"), torch=lambda m, x: m.special.log_ndtr(x),
               summary="the logarithm of the normal distribution function"),
 
     # --- the gamma function -------------------------------------------------------------------------------------------

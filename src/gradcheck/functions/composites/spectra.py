@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from gradcheck.functions import again
 from gradcheck.functions.composites.matrices import (
     DTYPES,
+    apart,
     around,
     at_every_order,
     entry,
@@ -25,6 +27,34 @@ def _eigvalsh(x: Shape) -> str:
 
 def _eigvalsh_near(x: Shape) -> str:
     return _spectrum(x, "near")
+
+
+def _eigvalsh_again(order: int, x: Shape) -> str:
+    """Return the eigenvalues with the slope of the stored eigenvectors, and these with theirs (linalg_eig_backward)."""
+    if x[-1] == 1:
+        return _eigvalsh_near(x)
+    batch = x[:-2]
+    at, cut, dim = entry("near", batch), ":, " * len(batch), len(batch)
+    unit, others = (matrix([[one, two], [two, one]]) for one, two in (("1", "0"), ("0", "1")))
+
+    def value(a: str) -> str:
+        lines = [
+            "s = (x + mT(x))/2", *orthogonal("s", x), f"m = ({at(0, 0)} + {at(1, 1)})/2",
+            f"h = ({at(0, 0)} - {at(1, 1)})/2", f"b = {at(0, 1)}", "r = hypot(h, b)", "p = where(h >= 0, r + h, b)",
+            "q = where(h >= 0, b, r - h)", "d = hypot(p, q)", f"v = {matrix([['-q/d', 'p/d'], ['p/d', 'q/d']], batch)}",
+            f"l = {matrix([['m - r', 'm + r']], batch)}", f"made = cat([v, l], dim={dim})",
+        ]  # fmt: skip
+        return joined(apart(lines, f"{a}v_", x=a), f"{a}v_made")
+
+    def slope(z: str, y: str, u: str) -> str:
+        lines = [
+            f"v = y[{cut}:2, :]", f"l = y[{cut}2:, :]", "w = matmul(matmul(mT(v), (u + mT(u))/2), v)",
+            f"t = {others}*w/(l - mT(l) + {unit})",
+            f"made = cat([matmul(v, t), sum({unit}*w, dim={dim}, keepdim=True)], dim={dim})",
+        ]  # fmt: skip
+        return joined(apart(lines, f"{z}s_", y=y, u=u), f"{z}s_made")
+
+    return again.sloped(order, value, slope, f"[{cut}2, :]")
 
 
 def _spectrum(x: Shape, of: str) -> str:
@@ -131,7 +161,7 @@ def _exponential(x: Shape, of: str) -> list[str]:
 
 # fmt: off
 ROWS: tuple[Composite, ...] = (
-    Composite("eigvalsh", ("x",), (), _eigvalsh, ("eigvalsh(a @ a.T)",), as_torch=_eigvalsh_near, again=at_every_order(_eigvalsh_near), stored=True, dtypes=DTYPES, torch=lambda m, x: m.linalg.eigvalsh(x), summary="the eigenvalues of a symmetric matrix, ascending"),
+    Composite("eigvalsh", ("x",), (), _eigvalsh, ("eigvalsh(a @ a.T)",), as_torch=_eigvalsh_near, again=_eigvalsh_again, stored=True, dtypes=DTYPES, torch=lambda m, x: m.linalg.eigvalsh(x), summary="the eigenvalues of a symmetric matrix, ascending"),
     Composite("svdvals", ("x",), (), _svdvals, ("svdvals(a[:, :2])", "svdvals(a)"), as_torch=_svdvals_near, again=at_every_order(_svdvals_near), stored=True, dtypes=DTYPES, torch=lambda m, x: m.linalg.svdvals(x), summary="the singular values of a matrix, descending"),
     Composite("cond", ("x",), ("p",), _cond, ("cond(a[:, :2])", "cond(a, p=-2)"), stored=True, dtypes=DTYPES, torch=lambda m, x, p=None: m.linalg.cond(x, p), summary="the condition number of a matrix"),
     Composite("matrix_exp", ("x",), (), _matrix_exp, ("matrix_exp(a[:, :2])", "matrix_exp(a[:, 1:] - a[:, :2])"), as_torch=_matrix_exp_near, again=at_every_order(_matrix_exp_near), stored=True, dtypes=DTYPES, torch=lambda m, x: m.linalg.matrix_exp(x), summary="the exponential of a square matrix"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from math import prod
 
+from gradcheck.functions import again
 from gradcheck.functions.composites.matrices import (
     DTYPES,
     at_every_order,
@@ -35,6 +36,23 @@ def _det_factored(x: Shape) -> str:
     """Return det of a matrix near by. Its slope is det*inverse, of the very same factors: the adjugate."""
     square("det", x)
     return joined(factored("x", x), determined("near", x)[:-1], "det")
+
+
+def _det_again(order: int, x: Shape) -> str:
+    """Return det with the slope det*inverse (linalg_det_backward), both of which are found again for the next order.
+
+    Their roundings do not cancel in what is exactly 0, as is a derivative by one element twice.
+    """
+    *batch, _, _ = x
+
+    def value(a: str) -> str:
+        return joined(factored(a, x, f"{a}v"), determined(f"{a}v", x, f"{a}v_")[:-1], f"{a}v_det")
+
+    def slope(z: str, y: str, u: str) -> str:
+        over = f"dim={(len(batch), len(batch) + 1)}"
+        return joined(factored(z, x, f"{z}s"), inverse(f"{z}s", x, f"{z}s_"), f"{y}*sum(mT({z}s_inv)*{u}, {over})")
+
+    return again.sloped(order, value, slope)
 
 
 def _logdet(x: Shape) -> str:
@@ -248,7 +266,7 @@ def _tensorsolve(a: Shape, b: Shape, dims: Param = None) -> str:
 #
 # fmt: off
 ROWS: tuple[Composite, ...] = (
-    Composite("det", ("x",), (), _det, ("det(a[:, :2])", "det(a.T @ a + outer(v, v))"), as_torch=_det_factored, again=at_every_order(_det_factored), wrong=("fwd",), dtypes=DTYPES, torch=lambda m, x: m.linalg.det(x), summary="the determinant of a square matrix"),
+    Composite("det", ("x",), (), _det, ("det(a[:, :2])", "det(a.T @ a + outer(v, v))"), as_torch=_det_factored, again=_det_again, wrong=("fwd",), dtypes=DTYPES, torch=lambda m, x: m.linalg.det(x), summary="the determinant of a square matrix"),
     Composite("logdet", ("x",), (), _logdet, ("logdet(a @ a.T)",), as_torch=lambda x: _log_factored("log(det)", x), wrong=("fwd",), dtypes=DTYPES, torch=lambda m, x: m.logdet(x), summary="the logarithm of the determinant, where it is positive"),
     Composite("slogdet", ("x",), (), _slogdet, ("slogdet(a[:, :2])[1]", "slogdet(a.T @ a + outer(v, v))[1]"), results=("sign", "logabsdet"), as_torch=_slogdet_factored, wrong=("fwd",), dtypes=DTYPES, torch=lambda m, x: m.linalg.slogdet(x), summary="the sign and the logarithm of the absolute value of the determinant"),
     Composite("inv", ("x",), (), _inv, ("inv(a @ a.T)", "inv(c[:, :, 1:])"), as_torch=_inv_stored, again=ordered(_inv_stored), stored=True, dtypes=DTYPES, torch=lambda m, x: m.linalg.inv(x), summary="the inverse of a square matrix"),

@@ -24,11 +24,15 @@ Floats = np.ndarray[Any, np.dtype[np.float64]]
 
 @dataclass(frozen=True)
 class Function:
-    """A function in torch, as text, with the arguments that it has at a point, and what it is in mpmath."""
+    """A function in torch, as text, with the arguments that it has at a point, and what it is in mpmath.
+
+    ``moving`` are the arguments that torch differentiates by: of others it takes none that ask for a gradient.
+    """
 
     code: str
     arguments: Mapping[str, Floats]
     oracle: str | None
+    moving: tuple[str, ...] = ()
 
     @staticmethod
     def at(name: str, program: str, point: str, *, first: bool = True) -> Function:
@@ -40,7 +44,7 @@ class Function:
         code = expression(made, shapes, DTYPE)
         if lower(made, shapes).shapes[made.output] != ():
             code = f"{code}.sum()"
-        return Function(_bare(code), arguments, oracle(name, program, first))
+        return Function(_bare(code), arguments, oracle(name, program, first), tuple(made.tracked))
 
     @property
     def inputs(self) -> str:
@@ -119,7 +123,10 @@ def _graph(function: Function, by: Sequence[str]) -> str:
         name, _, index = one.partition("[")
         more = ", create_graph=True" if k < len(by) - 1 else ""
         text = f"autograd.grad({text}, {name}{more})[0]" + (f"[{index}" if index else "")
-    tensors = ", ".join(f"tensor({_literal(one)}, requires_grad=True)" for one in function.arguments.values())
+    tensors = ", ".join(
+        f"tensor({_literal(one)}{', requires_grad=True' * (name in function.moving)})"
+        for name, one in function.arguments.items()
+    )
     return f"(lambda {function.inputs}: {text})({tensors})"
 
 

@@ -152,7 +152,7 @@ MESSAGES = [
      "gradcheck: k is a whole number from 1 to 2, the number of elements\n"
      "  kthvalue(x, 3)[0]\n  ^^^^^^^^^^^^^^^^^\n"),
     (["quantile(x, 2)", "--at", "[1,2]"],
-     "gradcheck: q is a number from 0 to 1\n  quantile(x, 2)\n  ^^^^^^^^^^^^^^\n"),
+     "gradcheck: q is a number from 0 to 1, or a list of such\n  quantile(x, 2)\n  ^^^^^^^^^^^^^^\n"),
     (["var(x, unbiased=2)", "--at", "[1,2]"],
      "gradcheck: unbiased is True or False\n  var(x, unbiased=2)\n                  ^\n"),
     (["x[1:0].sum()", "--at", "[1,2]"],

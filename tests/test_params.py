@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
@@ -16,6 +17,7 @@ from gradcheck.functions import COMPOSITE
 from gradcheck.lower import lower
 from gradcheck.parse import parse
 from gradcheck.program import RESULT, Call, Layer, Name, Node, Number, Param, Program
+from gradcheck.report.functions import meaning
 from oracles import shapes
 from table import TENSORS, inputs_of, texts
 
@@ -123,6 +125,23 @@ def test_a_parameter_means_what_it_means_to_torch(text: str) -> None:
                         assert not np.allclose(mine[here], theirs[here], rtol=1e-12, atol=1e-12), what
                         continue
                     np.testing.assert_allclose(mine[here], theirs[here], rtol=1e-12, atol=1e-12, err_msg=what)
+
+
+@pytest.mark.parametrize("text", texts())
+def test_a_param_that_is_no_whole_number_is_called_what_the_function_calls_it(text: str) -> None:
+    program = parse(text)
+    for layer in program.layers:
+        for node in called(layer.expression):
+            for k, (name, held) in enumerate(node.params):
+                if type(held) is not int or name == RESULT:
+                    continue
+                other = replace(node, params=(*node.params[:k], (name, Fraction(1, 2)), *node.params[k + 1 :]))
+                _, refused = value(
+                    replace_in(program, layer, rebuilt(layer.expression, node, other)), inputs_of(program)
+                )
+                said = re.match("(.*?) (?:is|are|must be) (?:a |an )?(?:whole|integer)", refused or "")
+                known = {name, node.op, "dim", *re.findall("[a-z0-9]+", f"{name} {node.op} {meaning(node.op)}")}
+                assert said is None or {*re.findall(r"\w+", said[1])} & known - {"a", "of", "the"}, refused
 
 
 @pytest.mark.parametrize("text", OPTIONAL)

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+from itertools import product
+from math import floor
 from pathlib import Path
 
 import pytest
 
 from gradcheck.__main__ import run
 from gradcheck.cli.check import LOOKING
+from gradcheck.corners import settled
 from gradcheck.exits import Exit
-from gradcheck.functions import ALIASES, Composite, known_names, lookup
+from gradcheck.functions import ALIASES, COMPARISONS, ELEMENTWISE, Composite, Elementwise, known_names, lookup
+from gradcheck.lower import domain
 from gradcheck.parse import parse
+from gradcheck.program import Call, Name, Node, call, names, number, postorder, to_text
 from gradcheck.report.functions import sample
 from gradcheck.report.sketch import sketch
 from gradcheck.settings.kinds import Form
 from gradcheck.settings.table import Place, settings_of
+from table import each
 
 NAMES = sorted(set(known_names()) - set(ALIASES))
 ASK = "No gradient was checked. Say where with --at, and PyTorch's is held against it:"
@@ -105,6 +112,22 @@ def test_whoever_asks_for_a_check_is_asked_for_a_point(
     code = run(["x*y", row.option, *value])
     finds_points = row.name == "boundaries"
     assert code == (Exit.PASS if row.name in LOOKING or finds_points else Exit.USAGE), capsys.readouterr().err
+
+
+@pytest.mark.parametrize("row", each(ELEMENTWISE.values()))
+def test_a_condition_that_numbers_settle_is_the_same_and_compares_no_two_numbers(row: Elementwise) -> None:
+    numbers = [number(Fraction(one)) for one in ("-2", "0", "1/3", "3")]
+    choices: list[list[Node]] = [[Name(one), call("abs", Name(one)), *numbers] for one in row.args]
+    for args in product(*choices):
+        found = domain(call(row.name, *args))
+        made = True if found is None else settled(found)
+        assert isinstance(made, bool) or all(
+            [*names(part)] for part in postorder(made) if isinstance(part, Call) and part.op in COMPARISONS
+        )
+        for values in product((-2, -1.5, 0, 1 / 3, 1, 3), repeat=len(row.args)):
+            known = {"floor": floor, **dict(zip(row.args, values, strict=True))}
+            holds = made if isinstance(made, bool) else eval(to_text(made), known)
+            assert found is None or eval(to_text(found), known) == holds, to_text(found)
 
 
 def test_in_a_build_a_point_is_missing(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import mpmath
@@ -53,6 +55,16 @@ def test_names_are_unique_over_all_the_tables() -> None:
     found = [row for rows in lists for row in rows]
     assert len(found) == len({row.name for row in found}) == len(functions.TABLE)
     assert all(functions.lookup(row.name) is row for row in found)
+
+
+def test_every_file_of_rows_is_a_family_with_a_name_and_a_heading_of_its_own() -> None:
+    found = functions.composites.FAMILIES
+    files = [path.stem for path in Path(functions.composites.__file__).parent.glob("*.py") if path.stem != "__init__"
+             and re.search("^ROWS", path.read_text(), re.MULTILINE)]  # fmt: skip
+    assert files
+    assert {one.__name__.rpartition(".")[2] for one in found} == {*files}
+    assert not {*functions.families()} & {*functions.TABLE}
+    assert len({functions.family(one.ROWS[0].name) for one in found} - {functions.family("sin")}) == len(found)
 
 
 def test_every_alias_leads_to_a_row_and_hides_none() -> None:

@@ -6,18 +6,21 @@ neither.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from functools import lru_cache
+from math import floor
 
+from gradcheck.constants import in_fractions
 from gradcheck.definitions import lines, opened
 from gradcheck.functions import DETACH, ELEMENTWISE, TABLE, WHERE, Composite, lookup
 from gradcheck.functions.pages import PAGES, Page, page_of, pages
 from gradcheck.lower import condition, domain, lower
 from gradcheck.parse import parse
 from gradcheck.points import parse_points
-from gradcheck.program import Call, Name, Node, Number, Program, call, names, number, postorder, substitute, to_text
+from gradcheck.program import Call, Name, Node, Program, call, fold, names, number, postorder, substitute, to_text
 
 MAX_NODES = 300
 """Nodes of an expression up to which the layers that it reads are looked into."""
@@ -43,8 +46,8 @@ def domains(program: Program) -> Iterator[str]:
     """
     for node, under in operations(program):
         found, words = domain(node), completed(node.op).domain if node.op in pages() else ""
-        if found is not None and [*names(found)]:
-            yield f"where {to_text(found)}{_part(under)}"
+        if found is not None and (left := _left_open(found)) is not None:
+            yield f"where {to_text(left)}{_part(under)}"
         elif found is None and words and node.op != "pow":
             yield f"in {to_text(node)} {words}{_part(under)}"
 
@@ -61,8 +64,8 @@ def corners(program: Program) -> Iterator[str]:
             yield f"where {to_text(node.args[0])} changes, if values or slopes differ there{_part(under)}"
         elif formula.startswith("where"):
             yield f"in {to_text(node)} {_kinks(node.op)}{_part(under)}"
-        elif formula:
-            yield f"at {to_text(_on(formula, node))}{comma}{words}{_part(under)}"
+        elif formula and (found := _left_open(_on(formula, node))) is not None:
+            yield f"at {to_text(found)}{comma}{words}{_part(under)}"
 
 
 @lru_cache(maxsize=1024)
@@ -125,7 +128,7 @@ def _within(made: Program, told: Callable[[Call], str]) -> str:
 
 def _has_value(node: Call) -> str:
     row, found = ELEMENTWISE.get(node.op), domain(node)
-    if row is None or not isinstance(row.domain, str) or found is None or not [*names(found)]:
+    if row is None or not isinstance(row.domain, str) or found is None or _left_open(found) is None:
         return ""
     return f"{row.domain} in {node.op}"
 
@@ -179,22 +182,67 @@ def _on(text: str, node: Call) -> Node:
     row = TABLE[node.op]
     params = {**getattr(row, "defaults", {}), **dict(node.params)}
     given = {**dict(zip(row.args, node.args, strict=False)), **{name: _number(one) for name, one in params.items()}}
-    return _possible(substitute(condition(text), {name: one for name, one in given.items() if one is not None}))
+    return substitute(condition(text), {name: one for name, one in given.items() if one is not None})
 
 
-def _possible(found: Node) -> Node:
-    """Return a condition without the alternatives that two different numbers are equal."""
-    if not isinstance(found, Call) or found.op != "logical_or":
-        return found
-    kept = [one for one in map(_possible, found.args) if not _never(one)]
-    return kept[0] if len(kept) == 1 else replace(found, args=tuple(kept or found.args))
+_COMPARED: dict[str, Callable[[Fraction, Fraction], bool]] = {
+    "lt": operator.lt, "le": operator.le, "gt": operator.gt, "ge": operator.ge, "eq": operator.eq, "ne": operator.ne,
+}  # fmt: skip
 
 
-def _never(found: Node) -> bool:
-    if not isinstance(found, Call) or found.op != "eq":
-        return False
+def _left_open(found: Node) -> Node | None:
+    """Return what depends on an input of a condition, None where nothing does."""
+    made = settled(found)
+    return None if isinstance(made, bool) or not [*names(made)] else made
+
+
+def settled(found: Node) -> Node | bool:
+    """Return what numbers leave open of a condition, and what a magnitude may be; whether it holds where that is all.
+
+    >>> found = settled(condition("(2 > 0) & (x > 1/3) | (2 == 0)"))
+    >>> to_text(found), settled(condition("(abs(x) > 0) | (abs(x) == 0)"))
+    ('x > 1/3', True)
+    """
+    if not isinstance(found, Call) or found.op not in ("logical_and", "logical_or"):
+        return _compared(found) if isinstance(found, Call) and found.op in _COMPARED else found
+    decides, sides = found.op == "logical_or", [settled(one) for one in found.args]
+    left = [one for one in sides if not isinstance(one, bool)]
+    if decides in (one for one in sides if isinstance(one, bool)):
+        return decides
+    if len(left) < 2:
+        return left[0] if left else not decides
+    return _together(replace(found, args=tuple(left)))
+
+
+def _compared(found: Call) -> Node | bool:
+    left, right = map(_constant, found.args)
+    if left is not None and right is not None:
+        return _COMPARED[found.op](left, right)
+    is_magnitude = isinstance(found.args[0], Call) and found.args[0].op == "abs" and right == 0
+    return found.op == "ge" if is_magnitude and found.op in ("ge", "lt") else found
+
+
+def _constant(node: Node) -> Fraction | None:
+    def operation(part: Call, args: list[Fraction | None]) -> Fraction | None:
+        if part.op == "floor" and args[0] is not None:
+            return Fraction(floor(args[0]))
+        return in_fractions(part.op, args)
+
+    return fold(node, lambda _: None, lambda one: one.value, operation)
+
+
+_TOGETHER = {("gt", "eq"): "ge", ("gt", "lt"): "ne", ("ge", "lt"): ""}
+"""What two comparisons of the same are where either will do; the last is no condition at all."""
+
+
+def _together(found: Call) -> Node | bool:
+    """Return ``(x > y) | (x == y)`` as the one condition that these are."""
     one, other = found.args
-    return isinstance(one, Number) and isinstance(other, Number) and one.value != other.value
+    if found.op == "logical_or" and isinstance(one, Call) and isinstance(other, Call):
+        op = _TOGETHER.get((one.op, other.op))
+        if op is not None and [*map(to_text, one.args)] == [*map(to_text, other.args)]:
+            return _compared(replace(one, op=op)) if op else True
+    return found
 
 
 def _number(value: object) -> Node | None:

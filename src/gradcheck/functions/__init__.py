@@ -37,7 +37,7 @@ NO_GRAD = "no_grad"
 HIDDEN = frozenset({"add_at", "index", *(row.name for row in choices.CHOICE_ROWS if row.hidden)})
 """Rows that gradient programs use and nobody types by name."""
 
-PARAM_ALIASES = {"axis": "dim", "keepdims": "keepdim", "ddof": "correction", "ord": "p"}
+PARAM_ALIASES = {"axis": "dim", "keepdims": "keepdim", "ddof": "correction", "ord": "p", "rcond": "rtol"}
 
 
 AnyRow = Row | Condition | Choice | Constant
@@ -59,7 +59,7 @@ def family(name: str) -> str:
     """Return the family of a function: the heading that it stands below in the manual.
 
     >>> family("softmax"), family("sin")
-    ('Reductions, norms and what is made of them', 'Functions of numbers')
+    ('Reductions, and what is made of them', 'Functions of numbers')
     """
     for module in (*composites.FAMILIES, special):
         if any(row.name == name for row in module.ROWS):
@@ -73,7 +73,7 @@ def families() -> dict[str, tuple[str, ...]]:
     """Return the functions of the table that have derivatives by family, whose name here is one word.
 
     >>> [*families()][:3], families()["activations"][0]
-    (['activations', 'convolution', 'images'], 'celu')
+    (['activations', 'classes', 'contractions'], 'softplus')
     """
     found: dict[str, tuple[str, ...]] = {}
     for module in (*composites.FAMILIES, special, elementwise, tensor):

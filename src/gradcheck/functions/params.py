@@ -153,3 +153,50 @@ def arguments(**params: Param) -> str:
     ', dim=(0,), keepdim=True'
     """
     return "".join(f", {name}={value!r}" for name, value in params.items())
+
+
+def over_dims(shape: Shape, dim: Param, keepdim: Param = False) -> str:
+    """Return the dims of a reduction as the tail of a call's text; a scalar has none.
+
+    >>> over_dims((2, 3), -1), over_dims((), None)
+    (', dim=(1,), keepdim=False', '')
+    """
+    return arguments(dim=axes(dim, len(shape)), keepdim=bool(keepdim)) if shape else ""
+
+
+def numbers(name: str, value: Param) -> tuple[int, ...]:
+    """Return a whole number, or a list of them, as a tuple.
+
+    >>> numbers("dims", (1, 2)), numbers("shifts", 3)
+    ((1, 2), (3,))
+    """
+    items = value if isinstance(value, tuple) else (value,)
+    found = tuple(one for one in items if isinstance(one, int) and not isinstance(one, bool))
+    if len(found) < len(items):
+        raise ValueError(f"{name} is a whole number" if len(items) == 1 else f"{name} are whole numbers")
+    if any(abs(one) >= 2**31 for one in found):
+        raise ValueError(f"{name} is out of range")
+    return found
+
+
+def count_of(name: str, value: Param, low: int = 0) -> int:
+    """Return a whole number from ``low`` on.
+
+    >>> count_of("chunks", 2, 1)
+    2
+    """
+    [found] = numbers(name, (value,))
+    if found < low:
+        raise ValueError(f"{name} is a whole number from {low}")
+    return found
+
+
+def chosen(count: int, result: Param) -> int:
+    """Return which of so many results is wanted, counted from 0.
+
+    >>> chosen(3, -1)
+    2
+    """
+    if not isinstance(result, int) or not -count <= result < count:
+        raise ValueError(f"there are {count} results, and no number {result}")
+    return result % count

@@ -10,7 +10,7 @@ from gradcheck.errors import SyntaxProblem, Words
 from gradcheck.parse.calls import result
 from gradcheck.parse.casts import name_of
 from gradcheck.parse.loops import iterated
-from gradcheck.parse.params import whole_numbers
+from gradcheck.parse.params import whole_numbers, written_numbers
 from gradcheck.parse.scopes import Binding, Function, Held, Results, Several, Static, Tensor, Truth
 from gradcheck.parse.shapes import picked
 from gradcheck.program import SHAPE, Call, Name, Param, Sized
@@ -26,7 +26,7 @@ def named(reader: Reader, target: ast.Name, value: ast.expr, node: ast.stmt, dep
         made = replace(made, aliased=True)
         rebind(reader, value.id, made)
     assign(reader, target, made, node)
-    _note_whole(reader, target, value)
+    _note_numbers(reader, target, value)
 
 
 def assign(reader: Reader, target: ast.Name, binding: Binding, node: ast.stmt) -> None:
@@ -38,13 +38,15 @@ def assign(reader: Reader, target: ast.Name, binding: Binding, node: ast.stmt) -
     reader.scope.names[target.id] = binding
 
 
-def _note_whole(reader: Reader, target: ast.Name, value: ast.expr) -> None:
-    """Note that a layer holds whole numbers, which may be indices: those that are written, or None for others."""
+def _note_numbers(reader: Reader, target: ast.Name, value: ast.expr) -> None:
+    """Note the numbers that a layer holds, where they are written: whole ones, which may be indices, or others."""
     held = reader.scope.find(target.id)
     if isinstance(value, ast.Call) and isinstance(held, Tensor) and isinstance(held.node, Name):
         numbers = whole_numbers(reader, value)
         if numbers is not None or name_of(value) == "arange":
             reader.whole[held.node.id] = numbers
+        elif (numbers := written_numbers(reader, value)) is not None:
+            reader.written[held.node.id] = numbers
 
 
 def unpack(reader: Reader, target: ast.Tuple | ast.List, value: ast.expr, node: ast.stmt, depth: int) -> None:

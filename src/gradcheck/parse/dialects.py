@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from gradcheck.functions import ALIASES, CONDITIONS, ELEMENTWISE
 from gradcheck.functions.signatures import meanings
+from gradcheck.parse.casts import name_of
 
 if TYPE_CHECKING:
     from gradcheck.parse.reader import Reader
@@ -39,7 +40,6 @@ _ELEMENTWISE: Dialect = {
     name: Named(name) for name in (*ELEMENTWISE, *CONDITIONS, *(a for a, to in ALIASES.items() if to in ELEMENTWISE))
 }
 _POPULATION = {"correction": 0}
-_CUBE_ROOT = "write sign(x)*abs(x)**(1/3)"
 
 NUMPY: Dialect = {
     **_ELEMENTWISE,
@@ -60,7 +60,7 @@ NUMPY: Dialect = {
     "array_split": Named("tensor_split"),
     "transpose": Named("permute", renames={"axes": "dims"}, needs="axes"), "newaxis": "write None",
     "median": "numpy's median of an even number is between two: write their mean, sort(x)[1]/2 + sort(x)[2]/2 of four",
-    "split": "numpy splits into so many parts, torch into parts of that size: write chunk(x, n)", "cbrt": _CUBE_ROOT,
+    "split": "numpy splits into so many parts, torch into parts of that size: write chunk(x, n)", "cbrt": Named("cbrt"),
     "ptp": "write amax(x) - amin(x)", "convolve": "write conv1d", "interp": "write where for each piece",
 }  # fmt: skip
 _SCIPY: Dialect = {
@@ -72,7 +72,7 @@ _SCIPY: Dialect = {
     "gammaln": Named("lgamma"), "psi": Named("digamma"), "log_expit": Named("logsigmoid"), "j0": Named("bessel_j0"),
     "j1": Named("bessel_j1"), "y0": Named("bessel_y0"), "y1": Named("bessel_y1"), "multigammaln": Named("mvlgamma"),
     "softmax": Named("softmax", needs="axis"), "log_softmax": Named("log_softmax", needs="axis"),
-    "logsumexp": Named("logsumexp", needs="axis"), "cbrt": _CUBE_ROOT, "rel_entr": "write x*log(x/y)",
+    "logsumexp": Named("logsumexp", needs="axis"), "cbrt": Named("cbrt"), "rel_entr": "write x*log(x/y)",
     "kl_div": "scipy's kl_div is another one than torch's: write x*log(x/y) - x + y", "exp10": "write 10**x",
     "gamma": "write exp(lgamma(x)) where x > 0", "norm": Named("norm"), "det": Named("det"), "inv": Named("inv"),
     "sinc": Named("sinc"), "solve": Named("solve"),
@@ -92,7 +92,7 @@ JAX_NN: Dialect = {**_NN, "gelu": 'jax\'s gelu is the approximation by tanh: wri
 JAX_LAX: Dialect = {
     **_ELEMENTWISE, "stop_gradient": Named("detach"), "logistic": Named("sigmoid"), "max": Named("maximum"),
     "min": Named("minimum"), "select": Named("where"), "integer_pow": Named("pow"), "dot": Named("matmul"),
-    "erf_inv": Named("erfinv"), "rem": Named("fmod"), "cumsum": Named("cumsum", {"dim": 0}), "cbrt": _CUBE_ROOT,
+    "erf_inv": Named("erfinv"), "rem": Named("fmod"), "cumsum": Named("cumsum", {"dim": 0}), "cbrt": Named("cbrt"),
 }  # fmt: skip
 TENSORFLOW: Dialect = {
     **_NN, **_same("matmul reshape squeeze stack where einsum tensordot add subtract multiply divide trace"),
@@ -113,12 +113,12 @@ TENSORFLOW: Dialect = {
 MATH: Dialect = {
     **_ELEMENTWISE, "remainder": "Python's math.remainder rounds to even: write x - y*round(x/y)",
     "fsum": "write x + y + z", "prod": "write a product", "dist": "write norm(x - y)", "gamma": "write exp(lgamma(x))",
-    "cbrt": _CUBE_ROOT, "degrees": Named("rad2deg"), "radians": Named("deg2rad"), "copysign": Named("copysign"),
+    "cbrt": Named("cbrt"), "degrees": Named("rad2deg"), "radians": Named("deg2rad"), "copysign": Named("copysign"),
 }  # fmt: skip
 SYMPY: Dialect = {
     **_ELEMENTWISE, "sinc": "SymPy's sinc has no pi in it: write sin(x)/x", "Max": Named("maximum"),
     "Min": Named("minimum"),
-    "cbrt": _CUBE_ROOT, "Piecewise": "write where(condition, a, b)", "loggamma": Named("lgamma"),
+    "cbrt": Named("cbrt"), "Piecewise": "write where(condition, a, b)", "loggamma": Named("lgamma"),
     "gamma": "write exp(lgamma(x))",
 }  # fmt: skip
 
@@ -149,7 +149,7 @@ def translated(reader: Reader, node: ast.Call, module: str) -> ast.Call:
     spoken = dialect(module)
     if spoken is None:
         return node
-    name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+    name = name_of(node)
     found = spoken.get(name)
     shown = f"{module.partition('.')[0]}'s `{name}`"
     if found is None:

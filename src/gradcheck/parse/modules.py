@@ -10,6 +10,7 @@ from gradcheck import functions
 from gradcheck.errors import Option
 from gradcheck.functions import COMPOSITE, TABLE
 from gradcheck.functions.signatures import signature
+from gradcheck.parse.casts import name_of
 from gradcheck.parse.scopes import Function
 from gradcheck.parse.torch_names import MODULES
 
@@ -61,8 +62,7 @@ def function_of(name: str) -> str | None:
 
 def module(reader: Reader, node: ast.Call) -> Function | None:
     """Return the module that a call makes, such as ``nn.Softmax(dim=-1)``; None for any other call."""
-    func = node.func
-    name = func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")
+    func, name = node.func, name_of(node)
     if not name[:1].isupper():
         return None
     dotted = reader.prefix(func.value) if isinstance(func, ast.Attribute) else reader.modules.get(name)
@@ -94,7 +94,7 @@ def module(reader: Reader, node: ast.Call) -> Function | None:
 
 def applied(reader: Reader, made: ast.Call, node: ast.Call) -> ast.expr:
     """Return the call of the function that a module is, on what the module is called with."""
-    name = made.func.attr if isinstance(made.func, ast.Attribute) else getattr(made.func, "id", "")
+    name = name_of(made)
     if not node.args:
         raise reader.fail(f"nn.{name} needs a tensor", node, f"write nn.{name}(...)(x)")
     if name == "Sequential":

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from gradcheck.errors import LimitProblem, SyntaxProblem
 from gradcheck.functions import ALIASES, CONDITIONS, nearest
+from gradcheck.parse.casts import name_of
 from gradcheck.parse.prefixes import is_prefix
 from gradcheck.parse.scopes import Held, Static, Tensor, Truth
 from gradcheck.parse.shapes import constant, shape
@@ -72,7 +73,7 @@ def _computed(reader: Reader, node: ast.expr) -> SyntaxProblem:
 
 def whole_numbers(reader: Reader, node: ast.Call) -> Param:
     """Return the whole numbers that a call makes a tensor of, as ``torch.tensor([0, 2])``, None for any other call."""
-    name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+    name = name_of(node)
     if isinstance(node.func, ast.Name) and reader.scope.find(name) is not None:
         return None
     if name == "arange" and node.args and all(map(is_written, node.args)):
@@ -80,9 +81,15 @@ def whole_numbers(reader: Reader, node: ast.Call) -> Param:
         if len(ends) < 4 and all(type(one) is int for one in ends) and 0 not in ends[2:]:
             numbers = range(*ends)  # type: ignore[arg-type]
             return None if numbers[MAX_WRITTEN:] else tuple(numbers)
-    written = _is_literal(node) and is_written(node.args[0])
     decimal = any(isinstance(one, ast.Constant) and type(one.value) is not int for one in ast.walk(node))
-    return param(reader, node.args[0]) if written and not decimal and name not in ("tuple", "list", "Size") else None
+    return None if decimal else written_numbers(reader, node)
+
+
+def written_numbers(reader: Reader, node: ast.Call) -> Param:
+    """Return the numbers that a call makes a tensor of, as ``torch.tensor([0.25, 0.75])``, None for any other call."""
+    name = name_of(node)
+    written = _is_literal(node) and is_written(node.args[0]) and name not in ("tuple", "list", "Size")
+    return param(reader, node.args[0]) if written else None
 
 
 def word(reader: Reader, node: ast.expr, name: str, choices: Sequence[str | int]) -> Param:
@@ -126,6 +133,8 @@ def param(reader: Reader, node: ast.expr) -> Param:
         held = node.binding
     if isinstance(held, Static):
         return held.value
+    if isinstance(held, Tensor) and isinstance(held.node, Name) and held.node.id in reader.written:
+        return reader.written[held.node.id]
     match node:
         case ast.Tuple() | ast.List():
             return tuple(part for one in node.elts for part in _spread(reader, one))
@@ -189,8 +198,7 @@ def _infinity(reader: Reader, node: ast.expr) -> str | None:
 
 def _is_literal(node: ast.Call) -> bool:
     """Tell whether a call only makes a tensor of what is written: ``torch.tensor([0, 2])``."""
-    name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", None)
-    return name in LITERALS and len(node.args) == 1
+    return name_of(node) in LITERALS and len(node.args) == 1
 
 
 def key(reader: Reader, node: ast.expr) -> Param:

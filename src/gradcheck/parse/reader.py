@@ -69,6 +69,7 @@ class Reader:
         self.tracked = True
         self.target = "n"
         self.whole: dict[str, Param] = {}
+        self.written: dict[str, Param] = {}
         self.memory = Memory()
         self.closed: set[str] = set()
         self.nodes = 0

@@ -14,10 +14,9 @@ if TYPE_CHECKING:
     from gradcheck.parse.reader import Reader
 
 FORMULAS = {
-    "float_power": "x**y", "log_ndtr": "log((1 + erf(x/sqrt(2)))/2)", "angle": "where(x < 0, pi, 0)",
-    "heaviside": "where(x > 0, 1, where(x < 0, 0, y))", "cbrt": "sign(x)*abs(x)**(1/3)",
+    "float_power": "x**y", "angle": "where(x < 0, pi, 0)", "heaviside": "where(x > 0, 1, where(x < 0, 0, y))",
 }  # fmt: skip
-"""What torch's functions are in the language, of those that the table may not have."""
+"""What torch's functions are in the language, of those that the table has not."""
 
 
 NORMAL = "write its formula: -((x - mu)**2)/(2*sigma**2) - log(sigma) - log(2*pi)/2 for the log_prob of a Normal"

@@ -145,8 +145,17 @@ def _layer_norm_stored(x: Shape, weight: Shape, bias: Shape, normalized_shape: P
     return _rows_stored(x, over, _eps(eps), "weight" * bool(weight), "bias" * bool(bias), x)
 
 
-def _rms_norm(x: Shape, weight: Shape, normalized_shape: Param, eps: Param) -> str:
-    """Return x over its root mean square; torch's own eps depends on the dtype, so that it must be given here."""
+def _rms_norm(x: Shape, weight: Shape, normalized_shape: Param, eps: Param = None) -> str:
+    """Return x over its root mean square.
+
+    torch's own eps is that of the format in which it computes (aten/src/ATen/native/layer_norm.cpp): float32's in the
+    half types, though the documentation says x.dtype. A formula knows no format.
+    """
+    if eps is None:
+        raise ValueError(
+            "rms_norm with the eps of the dtype is not supported: the formula would be another in each; "
+            "write eps=torch.finfo(torch.float32).eps, which is torch's own in float32 and in the half types"
+        )
     over = _over_last(x, normalized_shape, ("weight", weight))
     along, count = f", dim={over}, keepdim=True", prod(x[one] for one in over)
     return f"q = x**2\nv = sum(q{along})/{count}\nr = rsqrt(v + {_eps(eps)})\nn = x*r\nn*weight"
@@ -189,7 +198,7 @@ def _group_norm_stored(x: Shape, weight: Shape, bias: Shape, num_groups: Param, 
     return _rows_stored(_grouped(x, num_groups), (2,), _eps(eps), *weights, x)
 
 
-def _given_stats(eps: Param, stats: tuple[Shape, Shape], to: str, weight: str, bias: str) -> str:
+def _given_stats(eps: Param, stats: Sequence[Shape], to: str, weight: str, bias: str) -> str:
     if not all(stats):
         raise ValueError("running_mean and running_var are needed where the statistics are not x's own")
     scale, shift = _scaled(weight, bias)
@@ -217,13 +226,19 @@ def _batch_norm(*shapes: Shape, training: Param = False, momentum: Param = MOMEN
     del momentum  # it is of the running statistics alone
     _truth(training=training)
     _not_negative(eps)
-    x, running_mean, running_var, weight, bias = shapes
-    to = _channels("batch_norm", x, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
-    weights = _per_channel("weight", weight, to), _per_channel("bias", bias, to)
+    x, to, weights = _by_channel("batch_norm", *shapes)
     if not training:
-        return _given_stats(_eps(eps), (running_mean, running_var), to, *weights)
+        return _given_stats(_eps(eps), shapes[1:3], to, *weights)
     _enough(prod(x) // x[1])
     return _plain(x, _but_one(x), _eps(eps), "".join(_scaled(*weights)), x)
+
+
+def _by_channel(
+    name: str, x: Shape, running_mean: Shape, running_var: Shape, weight: Shape, bias: Shape
+) -> tuple[Shape, str, tuple[str, str]]:
+    """Return x, the shape of a number of each channel beside x, and the weight and bias in that shape."""
+    to = _channels(name, x, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
+    return x, to, (_per_channel("weight", weight, to), _per_channel("bias", bias, to))
 
 
 def _but_one(x: Shape) -> tuple[int, ...]:
@@ -239,9 +254,7 @@ def _batch_norm_stored(*shapes: Shape, training: Param = False, momentum: Param 
     del momentum  # it is of the running statistics alone
     _truth(training=training)
     _not_negative(eps)
-    x, running_mean, running_var, weight, bias = shapes
-    to = _channels("batch_norm", x, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
-    weights = _per_channel("weight", weight, to), _per_channel("bias", bias, to)
+    x, to, weights = _by_channel("batch_norm", *shapes)
     if not training:
         return _given_stats_stored(_eps(eps), to, *weights)
     return _channels_stored(x, _but_one(x), _eps(eps), *weights, x)
@@ -251,13 +264,11 @@ def _instance_norm(*shapes: Shape, use_input_stats: Param = True, momentum: Para
     """Return x by the mean and variance of each channel of each instance, or by the running ones."""
     del momentum  # it is of the running statistics alone
     _truth(use_input_stats=use_input_stats)
-    x, running_mean, running_var, weight, bias = shapes
-    to = _channels("instance_norm", x, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
-    weights = _per_channel("weight", weight, to), _per_channel("bias", bias, to)
+    x, to, weights = _by_channel("instance_norm", *shapes)
     if len(x) < 3:
         raise ValueError("instance_norm takes x with dims behind the channels")
     if not use_input_stats:
-        return _given_stats(_eps(eps), (running_mean, running_var), to, *weights)
+        return _given_stats(_eps(eps), shapes[1:3], to, *weights)
     _enough(prod(x[2:]))
     return _plain(x, range(2, len(x)), _eps(eps), "".join(_scaled(*weights)), x)
 
@@ -281,9 +292,7 @@ def _instance_norm_stored(
             lines.append(f"each_{name} = reshape(expand({name}, {x[:2]}), {each})")
         weights.append(f"each_{name}" if shape else "")
     if use_input_stats:
-        return "\n".join(
-            [*lines, _channels_stored((x[0] * x[1], prod(x[2:])), (1,), _eps(eps), weights[0], weights[1], x)]
-        )
+        return "\n".join([*lines, _channels_stored(view, (1,), _eps(eps), weights[0], weights[1], x)])
     return "\n".join([*lines, _given_stats_stored(_eps(eps), to, *weights)])
 
 
@@ -345,7 +354,7 @@ ROWS: tuple[Composite, ...] = (
     Composite("layer_norm", ("x", "weight", "bias"), ("normalized_shape", "eps"), _layer_norm, ("layer_norm(a, 3, v, v**2)", "layer_norm(c, (2, 3))"), order=("x", "normalized_shape", "weight", "bias", "eps"), optional={"weight": 1, "bias": 0},
               as_torch=_layer_norm_stored, fused=ROWS_FUSED, pulled=ROWS_PULLED, torch=lambda m, x, weight, bias, normalized_shape, eps=1e-5: m.nn.functional.layer_norm(x, normalized_shape, weight, bias, eps), summary="x less its mean, over its deviation, along the last dims"),
     Composite("rms_norm", ("x", "weight"), ("normalized_shape", "eps"), _rms_norm, ("rms_norm(a, 3, v, eps=0.001)", "rms_norm(c, (2, 3), eps=0.001)"), order=("x", "normalized_shape", "weight", "eps"), optional={"weight": 1},
-              as_torch=_rms_norm, fused="q v r n", pulled="q v r n", torch=lambda m, x, weight, normalized_shape, eps: m.nn.functional.rms_norm(x, normalized_shape, weight, eps), summary="x over its root mean square along the last dims"),
+              as_torch=_rms_norm, fused="q v r n", pulled="q v r n", torch=lambda m, x, weight, normalized_shape, eps=None: m.nn.functional.rms_norm(x, normalized_shape, weight, eps), summary="x over its root mean square along the last dims, of an eps that is given: where none is, torch takes torch.finfo(x.dtype).eps, and float32's in the half types"),
     # The samples have one instance: with more, torch's forward mode takes means of other groups, times sums that are 0
     # but for their roundings (group_norm_invstd_jvp), and a derivative that is 0 comes out as 1e-17.
     Composite("group_norm", ("x", "weight", "bias"), ("num_groups", "eps"), _group_norm, ("group_norm(a[None], 1, u, a[:, 0])", "group_norm(a[None], 2)"), order=("x", "num_groups", "weight", "bias", "eps"), optional={"weight": 1, "bias": 0},

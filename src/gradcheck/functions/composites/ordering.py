@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from math import ceil, floor, prod
+from typing import Any
 
 from gradcheck.functions.composites.reductions import extreme_stored, renamed, tree
 from gradcheck.functions.params import arguments, axes, axis, reduced
@@ -124,10 +125,11 @@ def _mode(x: Shape, dim: Param = -1, keepdim: Param = False, **_result: Param) -
 
 
 def _quantile(x: Shape, q: Param, dim: Param = None, keepdim: Param = False, interpolation: Param = "linear") -> str:
-    below, above, weight = _ranks(x, q, dim, interpolation)
-    lines, low, high, shape = _neighbours(x, dim, keepdim, below, above)
-    text = low if below == above else f"{low} + ({weight})*({high} - {low})"
-    return "\n".join([*lines, f"reshape({text}, {shape})"])
+    made = []
+    for level in _levels(q):
+        below, above, weight = _neighbours(_rank(x, level, dim), interpolation)
+        made.append(f"y[{below}]" if below == above else f"y[{below}] + ({weight})*(y[{above}] - y[{below}])")
+    return "\n".join([_in_order(x, dim), _of_levels(made, q, reduced(x, axes(dim, len(x)), bool(keepdim)))])
 
 
 def _quantile_stored(
@@ -135,34 +137,59 @@ def _quantile_stored(
 ) -> str:
     """Return quantile as torch has it: q is rounded, times n - 1, and blended with lerp.
 
-    aten/src/ATen/native/Sorting.cpp, quantile_compute. A rank that is whole may come out next to a whole number.
+    aten/src/ATen/native/Sorting.cpp, quantile_compute. A rank that is whole may come out on either side of it.
     """
-    below, above, weight = _ranks(x, q, dim, interpolation)
-    size = _size(x, dim)
-    if interpolation not in ("linear", "midpoint") or size < 2:
-        return _quantile(x, q, dim, keepdim, interpolation)
-    lines, low, high, shape = _neighbours(x, dim, keepdim, below, above if above > below else min(below + 1, size - 1))
-    if interpolation == "linear":
-        lines += [f"one = detach(reshape(y, {(prod(x),)})[0]*0 + 1)", f"w = one*{param_text(q)}*{size - 1} - {below}"]
-    else:
-        lines += [f"w = {weight}"]
-    if below == above:
-        return "\n".join([*lines, f"reshape({low}, {shape})"])
-    return "\n".join([*lines, f"reshape(lerp({low}, {high}, w), {shape})"])
+    lines, made = [_in_order(x, dim), f"one = detach(reshape(y, {(prod(x),)})[0]*0 + 1)"], []
+    for k, level in enumerate(_levels(q)):
+        rank = _rank(x, level, dim)
+        below, above, weight = _neighbours(rank, interpolation)
+        lines.append(f"w{k} = one*{param_text(level)}*{_size(x, dim) - 1} - {floor(rank)}")
+        if below < above:
+            made.append(f"lerp(y[{below}], y[{above}], {f'w{k}' if interpolation == 'linear' else weight})")
+        elif rank.denominator == 1 and 0 < below < _size(x, dim) - 1 and str(interpolation) in BESIDE:
+            up, down = BESIDE[str(interpolation)]
+            over, under = up.format(w=f"w{k}"), down.format(w=f"(-w{k})")
+            made.append(f"y[{below}] + {over}*(y[{below + 1}] - y[{below}]) + {under}*(y[{below - 1}] - y[{below}])")
+        else:
+            made.append(f"y[{below}]")
+    return "\n".join([*lines, _of_levels(made, q, reduced(x, axes(dim, len(x)), bool(keepdim)))])
+
+
+BESIDE = {
+    "linear": ("clamp_min({w}, 0)", "clamp_min({w}, 0)"), "midpoint": ("where({w} > 0, 1/2, 0)", "where({w} > 0, 1/2, 0)"),
+    "lower": ("0", "where({w} > 0, 1, 0)"), "higher": ("where({w} > 0, 1, 0)", "0"),
+}  # fmt: skip
+"""What the next element has above a whole rank, and the one before it below, where that is off by ``w``."""
+
+
+def _levels(q: Param) -> tuple[Param, ...]:
+    if q == ():
+        raise ValueError("there is no quantile: the list of levels is empty")
+    return q if isinstance(q, tuple) else (q,)
+
+
+def _of_levels(made: Sequence[str], q: Param, shape: Shape) -> str:
+    """Return the quantiles of all levels, in a first dim of their own where there is a list of them."""
+    if isinstance(q, tuple):
+        return f"reshape(stack([{', '.join(made)}], dim=0), {(len(made), *shape)})"
+    return f"reshape({made[0]}, {shape})"
 
 
 def _size(x: Shape, dim: Param) -> int:
     return prod(x) if dim is None or not x else x[axis(dim, len(x))]
 
 
-def _ranks(x: Shape, q: Param, dim: Param, interpolation: Param) -> tuple[int, int, Fraction]:
-    """Return the places in the order of the elements around the quantile, and the weight of the upper one."""
+def _rank(x: Shape, q: Param, dim: Param) -> Fraction:
+    """Return the place of a quantile in the order of the elements, which may be between two of them."""
     if isinstance(q, bool) or not isinstance(q, int | Fraction) or not 0 <= q <= 1:
-        raise ValueError("q is a number from 0 to 1")
-    size = _size(x, dim)
-    if not size:
+        raise ValueError("q is a number from 0 to 1, or a list of such")
+    if not _size(x, dim):
         raise ValueError("there is no quantile of no elements")
-    rank = Fraction(q) * (size - 1)
+    return Fraction(q) * (_size(x, dim) - 1)
+
+
+def _neighbours(rank: Fraction, interpolation: Param) -> tuple[int, int, Fraction]:
+    """Return the places of the elements that a quantile is made of, and the weight of the upper one."""
     if interpolation == "nearest":
         return round(rank), round(rank), Fraction(0)
     low, high = floor(rank), ceil(rank)
@@ -171,16 +198,22 @@ def _ranks(x: Shape, q: Param, dim: Param, interpolation: Param) -> tuple[int, i
     return low, high, Fraction(1, 2) if interpolation == "midpoint" else rank - low
 
 
-def _neighbours(x: Shape, dim: Param, keepdim: Param, below: int, above: int) -> tuple[list[str], str, str, Shape]:
-    """Return the lines that sort, the two neighbours, and the shape of the result."""
-    over = axes(dim, len(x))
-    shape = reduced(x, over, bool(keepdim))
+def _in_order(x: Shape, dim: Param) -> str:
+    """Return the line that sorts, with the order along the first dim."""
     if dim is None or not x:
-        moved = f"reshape(x, {(prod(x),)})"
-    else:
-        [at] = over
-        moved = f"permute(x, {(at, *(k for k in range(len(x)) if k != at))})"
-    return [f"y = sort({moved}, dim=0)"], f"y[{below}]", f"y[{above}]", shape
+        return f"y = sort(reshape(x, {(prod(x),)}), dim=0)"
+    at = axis(dim, len(x))
+    return f"y = sort(permute(x, {(at, *(k for k in range(len(x)) if k != at))}), dim=0)"
+
+
+def _torch_quantile(name: str) -> Callable[..., Any]:
+    """Return the call of torch's function, which takes several levels as a tensor of the input's dtype."""
+
+    def run(m: Any, x: Any, q: Any, dim: Any = None, keepdim: Any = False, interpolation: Any = "linear") -> Any:
+        levels = m.tensor(q, dtype=x.dtype, device=x.device) if isinstance(q, tuple) else q
+        return getattr(m, name)(x, levels, dim=dim, keepdim=keepdim, interpolation=interpolation)
+
+    return run
 
 
 HOW = {"interpolation": ("linear", "lower", "higher", "midpoint", "nearest")}
@@ -197,7 +230,7 @@ ROWS: tuple[Composite, ...] = (
     Composite("median", ("x",), ("dim", "keepdim"), _median, ("median(a)", "median(a, dim=1)[0]"), as_torch=_median_stored, results=PLACED, single="dim", summary="the element in the middle of the order, the lower one of two"),
     Composite("nanmedian", ("x",), ("dim", "keepdim"), _median, ("nanmedian(b)", "nanmedian(b, dim=1, keepdim=True)[0]"), as_torch=_median_stored, results=PLACED, single="dim", summary="the median of the elements that are numbers"),
     Composite("mode", ("x",), ("dim", "keepdim"), _mode, ("mode(v)[0]", "mode(a, dim=0, keepdim=True)[0]"), results=PLACED, summary="the least of the elements that occur most often along dim, and its place"),
-    Composite("quantile", ("x",), ("q", "dim", "keepdim", "interpolation"), _quantile, ("quantile(v, 0.3)", "quantile(a, 0.75, dim=1, interpolation='midpoint')", "quantile(a, 0.3, dim=0, keepdim=True, interpolation='higher')"), words=HOW, dtypes=("float64", "float32"), as_torch=_quantile_stored, torch=lambda m, x, q, dim=None, keepdim=False, interpolation="linear": m.quantile(x, q, dim=dim, keepdim=keepdim, interpolation=interpolation), summary="the quantile at q, between neighbours by an interpolation"),
-    Composite("nanquantile", ("x",), ("q", "dim", "keepdim", "interpolation"), _quantile, ("nanquantile(b, 0.3, dim=1)", "nanquantile(b, 0.7, interpolation='nearest')"), words=HOW, dtypes=("float64", "float32"), as_torch=_quantile_stored, torch=lambda m, x, q, dim=None, keepdim=False, interpolation="linear": m.nanquantile(x, q, dim=dim, keepdim=keepdim, interpolation=interpolation), summary="the quantile at q of the elements that are numbers"),
+    Composite("quantile", ("x",), ("q", "dim", "keepdim", "interpolation"), _quantile, ("quantile(v, 0.3)", "quantile(a, 0.75, dim=1, interpolation='midpoint')", "quantile(a, 0.3, dim=0, keepdim=True, interpolation='higher')", "quantile(b, [0.25, 0.5, 0.9], dim=1)"), words=HOW, dtypes=("float64", "float32"), as_torch=_quantile_stored, torch=_torch_quantile("quantile"), summary="the quantile at q, between neighbours by an interpolation"),
+    Composite("nanquantile", ("x",), ("q", "dim", "keepdim", "interpolation"), _quantile, ("nanquantile(b, 0.3, dim=1)", "nanquantile(b, 0.7, interpolation='nearest')", "nanquantile(v, [0.3, 0.6])"), words=HOW, dtypes=("float64", "float32"), as_torch=_quantile_stored, torch=_torch_quantile("nanquantile"), summary="the quantile at q of the elements that are numbers"),
 )
 # fmt: on

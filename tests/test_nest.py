@@ -23,7 +23,17 @@ from gradcheck.case import examined
 from gradcheck.errors import GradcheckError, UsageProblem
 from gradcheck.exits import Exit
 from gradcheck.formats import FORMATS
-from gradcheck.functions import COMPOSITE, ELEMENTWISE, HIDDEN, TABLE, TENSOR, Composite, Elementwise, families
+from gradcheck.functions import (
+    COMPOSITE,
+    ELEMENTWISE,
+    HIDDEN,
+    TABLE,
+    TENSOR,
+    Composite,
+    Elementwise,
+    families,
+    findings,
+)
 from gradcheck.lower import lower
 from gradcheck.nest import LACKS, Finding, Nest, named, nest, outcomes
 from gradcheck.nest.lines import DTYPE
@@ -243,6 +253,15 @@ def script() -> ModuleType:
 
 def test_every_line_of_the_page_gives_what_it_says(script: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
     assert script.main() == 0, capsys.readouterr().out
+
+
+def test_what_a_function_says_is_found_of_it_is_on_the_page() -> None:
+    """Made by ``python -m gradcheck.functions.findings``."""
+    made = findings.read(PAGE.read_text(encoding="utf-8"))
+    assert made == json.loads(findings.FILE.read_text(encoding="utf-8"))
+    assert all(said for one in made.values() for said in one)
+    assert {*made} <= {*named()}
+    assert set(re.findall(r"^### (\S+)", PAGE.read_text(encoding="utf-8"), re.MULTILINE)) == {*made}
 
 
 def test_the_script_uses_nothing_of_this_project() -> None:

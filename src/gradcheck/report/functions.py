@@ -16,6 +16,7 @@ from gradcheck.code import call_of
 from gradcheck.corners import completed, written_out
 from gradcheck.errors import NameProblem, quoted
 from gradcheck.functions import ALIASES, Composite, Elementwise, Tensor, lookup
+from gradcheck.functions.findings import findings
 from gradcheck.functions.pages import PAGES, page_of, pages
 from gradcheck.program import Param, param_text
 
@@ -92,6 +93,7 @@ def told(name: str) -> dict[str, str]:
         "not differentiable at": _kinks(name) or NOWHERE,
         **({"also called": also} if also else {}),
         **({"torch runs": torch_call(name)} if torch_call(name) else {}),
+        **({"known findings": "; ".join(findings(name))} if findings(name) else {}),
         "example": example(name),
     }
 

@@ -215,7 +215,8 @@ def postorder(node: Node) -> Iterator[Node]:
     >>> [to_text(one) for one in postorder(parse("sin(x) + 1").layers[0].expression)]
     ['x', 'sin(x)', '1', 'sin(x) + 1']
     """
-    stack, found = [node], list[Node]()
+    stack = [node]
+    found: list[Node] = []  # so, and not ``list[Node]()``, which no compiler of torch's follows
     while stack:  # a node, then its arguments from the last on: the reverse of what is wanted, and the fastest to make
         current = stack.pop()
         found.append(current)

@@ -194,7 +194,7 @@ def _safe(function: Callable[..., Any]) -> Callable[..., Any]:
 def _compared(test: Callable[[Any, Any], bool]) -> Callable[[Any, Any], Any]:
     def truth(a: Any, b: Any) -> Any:
         x, y = number_of(a), number_of(b)
-        made = None if M.isnan(x) or M.isnan(y) else test(x, y)
+        made = None if x is None or y is None or M.isnan(x) or M.isnan(y) else test(x, y)
         return Reads(made, True) if reads(a) or reads(b) else made
 
     return truth

@@ -44,7 +44,9 @@ def _called(op: str, tested: Callable[..., Any], args: list[Any], params: dict[s
 
     Tensors that need not be given, and are not, are left out at the end: not everybody's ``mse_loss`` takes weights.
     """
-    last = max((k for k, one in enumerate(args, 1) if one is not None), default=0)
+    last = len(args)
+    while last and args[last - 1] is None:  # so that torch's compiler can follow
+        last -= 1
     given = [list(args)] if op in LISTED else args[:last]
     owner = tested if isinstance(tested, type) else getattr(tested, "__self__", None)
     try:

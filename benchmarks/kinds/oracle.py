@@ -101,7 +101,8 @@ def beside(at: Callable[[Any], Any], steps: list[Any]) -> Along:
         if strongest in kinds:
             return Along(strongest)
     if kinds == {"slope"}:
-        same = abs(left.right - right.right) <= SAME * max(abs(left.right), abs(right.right))
+        lost = abs(here) * M.mpf(2) ** (SPARE - M.prec) / abs(steps[-1])  # what roundings leave of a tiny slope
+        same = abs(left.right - right.right) <= max(lost, SAME * max(abs(left.right), abs(right.right)))
         return Along("slope" if same else "kink", left.right, right.right)
     if kinds == {"slope", "outside"}:
         one = left.right if left.kind == "slope" else right.right

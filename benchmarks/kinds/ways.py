@@ -54,7 +54,9 @@ def judge(one: Pair, outcomes: Outcomes, k: int, total: Tally) -> None:
     for outcome in outcomes:
         count(outcome, total)
         if outcome.error is not None:
-            told = any(words in outcome.error for words in (*REFUSALS, "torch has no derivative", "not implemented for"))
+            told = any(
+                words in outcome.error for words in (*REFUSALS, "torch has no derivative", "not implemented for")
+            )
             total.elements["torch has no such derivative"] += 1
             total.broken += [] if told else [f"torch raised: {one} {outcome.lane}: {outcome.error}"]
         for gradient in outcome.gradients:

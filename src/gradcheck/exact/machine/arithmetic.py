@@ -56,10 +56,14 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """A condition, element by element: certainly true, certainly false, or neither."""
+    """A condition, element by element: certainly true, certainly false, or neither.
+
+    Where it is neither it is ``unknown`` if there are no bounds of what is compared: others may tell.
+    """
 
     yes: Flags
     no: Flags
+    unknown: Flags = False
 
 
 # --- in and out ------------------------------------------------------------------------------------
@@ -398,22 +402,24 @@ def compare(op: str, a: Interval, b: Interval) -> Truth:
     # A difference of float64 numbers has the right sign, and is 0 only where they are equal.
     apart = b.mid - a.mid
     reach = 0.0 if a.is_exact and b.is_exact else (a.rad + b.rad) * UP
+    unknown = np.isnan(apart + reach)
     reach = np.where(np.isfinite(reach), reach, np.nan) if np.ndim(reach) or reach else 0.0
     if op == "eq":
-        return Truth((apart == 0) & (reach == 0), np.abs(apart) > reach)
-    return Truth(apart > reach, -apart >= reach) if op == "lt" else Truth(apart >= reach, -apart > reach)
+        return Truth((apart == 0) & (reach == 0), np.abs(apart) > reach, unknown)
+    yes, no = (apart > reach, -apart >= reach) if op == "lt" else (apart >= reach, -apart > reach)
+    return Truth(yes, no, unknown)
 
 
 def invert(truth: Truth) -> Truth:
     """Return the opposite of a condition."""
-    return Truth(truth.no, truth.yes)
+    return Truth(truth.no, truth.yes, truth.unknown)
 
 
 def both(a: Truth, b: Truth) -> Truth:
     """Return the conjunction of two conditions."""
-    return Truth(np.logical_and(a.yes, b.yes), np.logical_or(a.no, b.no))
+    return Truth(np.logical_and(a.yes, b.yes), np.logical_or(a.no, b.no), np.logical_or(a.unknown, b.unknown))
 
 
 def either(a: Truth, b: Truth) -> Truth:
     """Return the disjunction of two conditions."""
-    return Truth(np.logical_or(a.yes, b.yes), np.logical_and(a.no, b.no))
+    return Truth(np.logical_or(a.yes, b.yes), np.logical_and(a.no, b.no), np.logical_or(a.unknown, b.unknown))

@@ -38,8 +38,8 @@ def condition(op: str, *args: Any) -> Truth:
     if not np.any(same):
         return truth
     if op in ("le", "ge", "eq"):
-        return Truth(truth.yes | same, truth.no & ~same)
-    return Truth(truth.yes & ~same, truth.no | same)
+        return Truth(truth.yes | same, truth.no & ~same, truth.unknown)
+    return Truth(truth.yes & ~same, truth.no | same, truth.unknown)
 
 
 _CONNECTIVES: dict[str, Callable[..., Truth]] = {
@@ -48,7 +48,10 @@ _CONNECTIVES: dict[str, Callable[..., Truth]] = {
 
 
 def choose(truth: Truth, a: Stored, b: Stored) -> Stored:
-    """Return ``a`` where a condition holds, ``b`` where it does not, and either where it is open."""
+    """Return ``a`` where a condition holds, ``b`` where it does not, and either where it is open.
+
+    What is chosen by an unknown condition is unknown, too, unless it is the same on both sides.
+    """
     if np.all(truth.yes) or np.all(truth.no):
         one = a if np.all(truth.yes) else b
         one = replace(
@@ -64,19 +67,19 @@ def choose(truth: Truth, a: Stored, b: Stored) -> Stored:
         same = np.where(yes, left, right)
     if not np.any(is_open) and a.bounded and b.bounded:
         return Stored(Interval(mid, rad), same)
-    found = _either(a, b)
+    found = _either(a, b, truth.unknown)
     made = settled(Interval(np.where(is_open, found.mid, mid), np.where(is_open, found.rad, rad)))
     return made if same is None else replace(made, same=np.where(is_open, NOBODY, same))
 
 
-def _either(a: Stored, b: Stored) -> Interval:
+def _either(a: Stored, b: Stored, undecided: Flags = False) -> Interval:
     """Return the hull of two numbers: the number itself where they are one, lost where one of them is."""
     made = machine.hull(a.ball, b.ball)
     equal = (a.mid == b.mid) & (a.rad == b.rad)
     mid, rad = np.where(equal, a.mid, made.mid), np.where(equal, a.rad, made.rad)
-    if a.bounded and b.bounded:
+    if a.bounded and b.bounded and not np.any(undecided):
         return Interval(mid, rad)
-    unknown = a.unknown | b.unknown
+    unknown = a.unknown | b.unknown | (undecided & ~equal)
     lost = unknown | a.endless | b.endless
     return Interval(np.where(lost, 0.0, mid), np.where(lost, np.where(unknown, np.nan, np.inf), rad))
 

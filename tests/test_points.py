@@ -339,7 +339,8 @@ ERRORS: list[tuple[str | list[str], str, type[GradcheckError], str]] = [
     ("nan", "x", PointProblem, "nan is not a point\n  nan\n  ^^^"),
     ("[1, -NaN]", "x", PointProblem, "nan is not a point\n  [1, -NaN]\n       ^^^"),
     ("x=y", "x y", PointProblem, "`y` is not a number\n  x=y\n    ^\nwrite y=..."),
-    ("1+True", "x", PointProblem, "`True` is not a number\n  1+True\n    ^^^^"),
+    ("1+True", "x", PointProblem, "`True` is not a number\n  1+True\n    ^^^^\n"
+     "write 1 and 0: where(m, x, y) takes them for a mask m"),
     ("2x", "x", PointProblem, "cannot read `x` here: expected `,` or the end\n  2x\n   ^"),
     ("2pi", "x", PointProblem,
      "cannot read `pi` here: expected `,` or the end\n  2pi\n   ^^\nwrite * between factors"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from itertools import product
@@ -37,6 +37,17 @@ MAX_UNITS = 2
 
 Direction = dict[str, Floats]
 """One array for each input, of its shape."""
+
+
+def unit(shapes: Mapping[str, Shape], name: str, k: int) -> Direction:
+    """Return the direction of one element of the inputs that have these shapes.
+
+    >>> unit({"x": (2,), "s": ()}, "x", 1)
+    {'x': array([0., 1.]), 's': array(0.)}
+    """
+    made = {one: np.zeros(shape) for one, shape in shapes.items()}
+    made[name].flat[k] = 1.0
+    return made
 
 
 class Along(Case):
@@ -218,9 +229,7 @@ class Ways:
 
     def unit(self, name: str, k: int) -> Direction:
         """Return the direction of one element."""
-        made = {one: np.zeros(self.nested.first.shapes[one]) for one in self.nested.first.wrt}
-        made[name].flat[k] = 1.0
-        return made
+        return unit({one: self.nested.first.shapes[one] for one in self.nested.first.wrt}, name, k)
 
     def some(self, random: np.random.Generator) -> Direction:
         """Return the direction of one element that is drawn."""

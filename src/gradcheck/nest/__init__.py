@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import product
 from math import isfinite, prod
 from multiprocessing import get_context
 from time import perf_counter
-from typing import Any
-
-import numpy as np
 
 from gradcheck.autograd import Derivative
 from gradcheck.case import environment, examined
 from gradcheck.case.elements import bits
 from gradcheck.case.many import alone
-from gradcheck.case.ways import MAX_ELEMENTS
+from gradcheck.case.ways import MAX_ELEMENTS, unit
 from gradcheck.errors import GradcheckError, LaneProblem, UsageProblem
 from gradcheck.exact import Truth
 from gradcheck.exits import Exit
@@ -35,8 +32,6 @@ from gradcheck.settings import Settings
 from gradcheck.settings.readers import ONES
 from gradcheck.verdict import Verdict
 from gradcheck.ways import Way, nestings
-
-Floats = np.ndarray[Any, np.dtype[np.float64]]
 
 WRONG = frozenset({Verdict.DISAGREE, Verdict.ERROR})
 """The verdicts that make the run fail: torch is wrong, or has no such derivative."""
@@ -246,7 +241,8 @@ def _numbers(program: Program, point: Point, way: Way, dtype: str) -> bytes | No
     """Return the bits of all of torch's numbers at a point, None where they are too many, or torch has none."""
     [arrays] = alone([point], dtype)
     wrt = tuple(program.tracked)
-    units = [unit for name in wrt for unit in _units(name, {one: arrays[one] for one in wrt})]
+    shapes = {name: arrays[name].shape for name in wrt}
+    units = [unit(shapes, name, k) for name in wrt for k in range(arrays[name].size)]
     if len(units) ** way.order > MAX_ELEMENTS:
         return None
     found = []
@@ -257,14 +253,6 @@ def _numbers(program: Program, point: Point, way: Way, dtype: str) -> bytes | No
     except LaneProblem:
         return None
     return b" ".join(found)
-
-
-def _units(name: str, arrays: Mapping[str, Floats]) -> Iterator[dict[str, Floats]]:
-    """Yield the directions of one element each of an input."""
-    for k in range(arrays[name].size):
-        made = {one: np.zeros(array.shape) for one, array in arrays.items()}
-        made[name].flat[k] = 1.0
-        yield made
 
 
 def _raises_rightly(outcome: Outcome) -> bool:

@@ -27,6 +27,8 @@ MORE_DIGITS = 60
 """Digits that the second evaluation has beyond these, and that both must have in common."""
 WORK = 400
 """Bits that a digit of a function counts for against the limit on all numbers of a point."""
+TRUTHS = dict.fromkeys(("True", "False"), "write 1 and 0: where(m, x, y) takes them for a mask m")
+"""A hint: as numbers they would be added by what takes a mask of numbers as well, as attention does."""
 _SIGNS = re.compile(r"[+\-\s]*")
 
 _SUM, _PRODUCT, _POWER = re.compile(r"[+-]"), re.compile(r"\*(?!\*)|/"), re.compile(r"\*\*")
@@ -134,7 +136,7 @@ def _constant(cursor: Cursor, start: int) -> Exact:
         raise cursor.problem("nan is not a point", start)
     if name in TENSORS:
         raise cursor.problem(f"`{name}` makes a tensor, which stands alone", start)
-    hint = f"write {name}=..." if name in cursor.inputs else None
+    hint = f"write {name}=..." if name in cursor.inputs else TRUTHS.get(name)
     raise cursor.problem(f"`{short(name)}` is not a number", start, hint)
 
 
